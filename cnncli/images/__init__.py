@@ -1,0 +1,25 @@
+"""The one room that knows image files: reading and writing them, a band of rows at a time."""
+
+from cnncli.images.formats import FORMATS, READABLE_SUFFIXES, Format, find_format
+from cnncli.images.frames import Frame, Picture
+from cnncli.images.metadata import Metadata
+from cnncli.images.opened import OpenedImage
+from cnncli.images.reading import open_image, read_image
+from cnncli.images.sources import MAX_PIXELS
+from cnncli.images.writing import write_frames, write_image
+
+__all__ = [
+    "FORMATS",
+    "MAX_PIXELS",
+    "READABLE_SUFFIXES",
+    "Format",
+    "Frame",
+    "Metadata",
+    "OpenedImage",
+    "Picture",
+    "find_format",
+    "open_image",
+    "read_image",
+    "write_frames",
+    "write_image",
+]

@@ -1,0 +1,113 @@
+"""The file formats: how each is recognised, what it can hold, and which module writes it. Add a format here."""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from cnncli.errors import ImageError
+
+_BYTES = ("uint8",)
+_PIXELS = ("uint8", "uint16")
+_NUMBERS = ("uint8", "uint16", "int32", "int64", "float32", "float64")
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format that can be written.
+
+    Attributes:
+        name: what `--format` and messages call it.
+        suffixes: the file name endings that mean it; the first is the usual one.
+        module: the module of this package that writes it.
+        dtypes: the number types that it holds.
+        channels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha; empty where any number will do.
+        frames: whether it holds several.
+        numeric: whether it holds exact signed numbers of any size, not only the levels of a picture.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    module: str
+    dtypes: tuple[str, ...] = _BYTES
+    channels: tuple[int, ...] = (1, 2, 3, 4)
+    frames: bool = False
+    numeric: bool = False
+
+    def holds(self, dtype: str, channels: int) -> bool:
+        """Whether a picture of this dtype and number of channels can be written."""
+        return dtype in self.dtypes and (not self.channels or channels in self.channels)
+
+
+_ALL = (
+    Format("png", (".png", ".apng"), "png", _PIXELS, frames=True),
+    Format("jpeg", (".jpg", ".jpeg"), "pillow_writing", channels=(1, 3)),
+    Format("tiff", (".tif", ".tiff"), "tiff", _NUMBERS, channels=(), frames=True),
+    Format("bmp", (".bmp",), "pillow_writing", channels=(1, 3)),
+    Format("gif", (".gif",), "pillow_writing", frames=True),
+    Format("webp", (".webp",), "pillow_writing", frames=True),
+    Format("pnm", (".pnm",), "pnm", _PIXELS, channels=(1, 3)),
+    Format("ppm", (".ppm",), "pnm", _PIXELS, channels=(1, 3)),
+    Format("pgm", (".pgm",), "pnm", _PIXELS, channels=(1,)),
+    Format("pbm", (".pbm",), "pnm", channels=(1,)),
+    Format("npy", (".npy",), "arrays", _NUMBERS, channels=(), frames=True, numeric=True),
+    Format("npz", (".npz",), "arrays", _NUMBERS, channels=(), frames=True, numeric=True),
+    Format("txt", (".txt",), "arrays", _NUMBERS, channels=(1,), numeric=True),
+    Format("csv", (".csv",), "arrays", _NUMBERS, channels=(1,), numeric=True),
+)
+FORMATS: dict[str, Format] = {entry.name: entry for entry in _ALL}
+
+# What each kind of file begins with. A picture is known by this, never by its name.
+_SIGNATURES: dict[str, bytes] = {
+    "PNG": rb"\x89PNG\r\n\x1a\n",
+    "JPEG": rb"\xff\xd8\xff",
+    "TIFF": rb"II[*+]\0|MM\0[*+]",
+    "GIF": rb"GIF8[79]a",
+    "WebP": rb"RIFF....WEBP",
+    "BMP": rb"BM",
+    "PNM": rb"P[1-6][\s#]",
+    "NPY": rb"\x93NUMPY",
+    "NPZ": rb"PK\x03\x04",
+}
+_KINDS = {kind: re.compile(signature, re.DOTALL) for kind, signature in _SIGNATURES.items()}
+READABLE = "PNG, JPEG, TIFF, GIF, WebP, BMP, PNM, .npy, .npz, .txt and .csv"
+# The endings of files that `open_image` reads, for those who look through folders.
+READABLE_SUFFIXES = tuple(suffix for entry in _ALL for suffix in entry.suffixes)
+
+
+def kind_of(beginning: bytes) -> str | None:
+    """The kind of file that begins with these bytes, such as "PNG"; None when none is known.
+
+    Example:
+        >>> kind_of(b"GIF89a")
+        'GIF'
+    """
+    return next((kind for kind, signature in _KINDS.items() if signature.match(beginning)), None)
+
+
+def find_format(name: str) -> Format:
+    """The format that a file name, a suffix or a format's name means.
+
+    Raises:
+        ImageError: none is known by it.
+
+    Example:
+        >>> find_format("photo.JPG").name, find_format("jpg").name
+        ('jpeg', 'jpeg')
+    """
+    suffix = PurePath(name).suffix.lower() or f".{name.lower()}"
+    for entry in _ALL:
+        if suffix in entry.suffixes or suffix == f".{entry.name}":
+            return entry
+    known = " ".join(suffix for entry in _ALL for suffix in entry.suffixes)
+    raise ImageError(f"{name}: no format is known by {suffix!r}; known are {known}")
+
+
+def formats_for(dtype: str, channels: int, *, frames: int = 1) -> str:
+    """The names of the formats that can hold such pictures, for messages.
+
+    Example:
+        >>> formats_for("uint16", 4)
+        'png, tiff, npy or npz'
+    """
+    able = [entry.name for entry in _ALL if entry.holds(dtype, channels) and (entry.frames or frames == 1)]
+    return " or ".join(filter(None, [", ".join(able[:-1]), *able[-1:]]))

@@ -1,0 +1,188 @@
+"""Frames, which are read, and pictures, which are written: both a band of rows at a time.
+
+A band is a few rows of an image, channels last. Working in bands keeps a huge image to one decoded copy.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.errors import ImageError
+from cnncli.images.metadata import Metadata
+
+Array = NDArray[Any]
+
+# Every number type that a file may hold, and the type in which it is computed, without loss.
+_DTYPES = {
+    "uint8": "uint8",
+    "uint16": "uint16",
+    "int8": "int32",
+    "int16": "int32",
+    "int32": "int32",
+    "uint32": "int64",
+    "int64": "int64",
+    "float16": "float32",
+    "float32": "float32",
+    "float64": "float64",
+    "bool": "uint8",
+}
+
+
+class Frame(ABC):
+    """One frame of an input.
+
+    Attributes:
+        shape: (H, W) for grey, (H, W, C) for colour; alpha is not counted.
+        dtype: uint8, uint16, int32, int64, float32 or float64.
+        has_alpha: whether there is transparency.
+        metadata: what is true of the pixels as they are given here.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    has_alpha: bool
+    metadata: Metadata
+
+    @abstractmethod
+    def rows(self, start: int, stop: int) -> Array:
+        """The pixel rows from `start` up to `stop`, of shape (stop - start, W) or (stop - start, W, C)."""
+
+    @abstractmethod
+    def alpha(self) -> Array | None:
+        """The transparency, of shape (H, W), in the pixels' dtype; None without."""
+
+    def array(self) -> Array:
+        """All pixels at once."""
+        return self.rows(0, self.shape[0])
+
+
+class ArrayFrame(Frame):
+    """A frame whose pixels are an array already, perhaps one that is mapped from a file."""
+
+    def __init__(
+        self, pixels: Array, *, alpha: Array | None = None, metadata: Metadata | None = None, gray: bool = False
+    ) -> None:
+        self._pixels, self._alpha, self._gray = pixels, alpha, gray
+        self.dtype = computing_dtype(pixels.dtype)
+        self.shape = gray_shape(pixels.shape) if gray else pixels.shape
+        self.has_alpha = alpha is not None
+        self.metadata = (metadata or Metadata()).for_channels(self.shape[2] if len(self.shape) == 3 else 1)
+
+    def rows(self, start: int, stop: int) -> Array:
+        """The pixel rows from `start` up to `stop`."""
+        band = for_computing(self._pixels[start:stop])
+        return luma(band) if self._gray else band
+
+    def alpha(self) -> Array | None:
+        """The transparency, (H, W), or None."""
+        return self._alpha
+
+
+@dataclass
+class Picture:
+    """One frame to be written.
+
+    Attributes:
+        shape: (H, W), or (H, W, C); for pictures C is 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
+        dtype: the bands' dtype.
+        bands: consecutive bands of rows that together make `shape`.
+        metadata: what the file should say of the picture.
+        name: the array's name in an `.npz` file.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    bands: Iterable[Array]
+    metadata: Metadata = field(default_factory=Metadata)
+    name: str = ""
+
+    @property
+    def channels(self) -> int:
+        """1 for (H, W), otherwise C."""
+        return 1 if len(self.shape) == 2 else self.shape[2]
+
+    def array(self) -> Array:
+        """All bands as one array of shape `shape`; the bands are used up."""
+        whole = np.empty(self.shape, self.dtype)
+        for start, band in self.placed():
+            whole[start : start + len(band)] = band
+        return whole
+
+    def placed(self) -> Iterator[tuple[int, Array]]:
+        """Each band with its first row's number; the bands are used up.
+
+        Raises:
+            ImageError: the bands have other dtypes or shapes than the picture, or do not fill it.
+        """
+        start = 0
+        for band in self.bands:
+            if band.shape[1:] != self.shape[1:] or band.dtype != self.dtype or start + len(band) > self.shape[0]:
+                raise ImageError(
+                    f"a band of {band.dtype} {band.shape} at row {start} does not fit {self.dtype} {self.shape}"
+                )
+            yield start, band
+            start += len(band)
+        if start != self.shape[0]:
+            raise ImageError(f"the bands of a picture with {self.shape[0]} rows ended after {start}")
+
+
+def computing_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype in which pixels of this one are computed, without loss.
+
+    Raises:
+        ImageError: it is no number type that images have.
+
+    Example:
+        >>> computing_dtype(np.dtype(">i2"))
+        dtype('int32')
+    """
+    if dtype.name not in _DTYPES:
+        raise ImageError(f"numbers of type {dtype} are not pixels; convert the array to float64 or int64 first")
+    return np.dtype(_DTYPES[dtype.name])
+
+
+def for_computing(pixels: Array) -> Array:
+    """The pixels in their computing dtype and in this machine's byte order; True becomes 255."""
+    converted = pixels.astype(computing_dtype(pixels.dtype), copy=False)
+    return converted * np.uint8(255) if pixels.dtype == np.bool_ else converted
+
+
+def gray_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of an image made grey: (H, W).
+
+    Raises:
+        ImageError: there are neither one nor three channels.
+    """
+    if len(shape) == 3 and shape[2] not in (1, 3):
+        raise ImageError(f"grey is made of 1 or 3 channels, found {shape[2]}; filter them as they are (--color each)")
+    return shape[:2]
+
+
+def luma(pixels: Array) -> Array:
+    """BT.601 luma: integers exactly as Pillow's `convert("L")`, floats with .299, .587 and .114.
+
+    Args:
+        pixels: (H, W), (H, W, 1) or (H, W, 3).
+
+    Returns:
+        (H, W), of the same dtype.
+    """
+    if pixels.ndim == 2:
+        return pixels
+    if pixels.shape[2] == 1:
+        return pixels[..., 0]
+    red, green, blue = (pixels[..., channel] for channel in range(3))
+    if pixels.dtype.kind == "f":
+        return (0.299 * red + 0.587 * green + 0.114 * blue).astype(pixels.dtype)
+    # 65535 * 65536 fits uint32, so that pictures need half the memory of the general case.
+    wide: Any = np.uint32 if pixels.dtype.kind == "u" else np.int64
+    weighted: Array = red.astype(wide) * 19595
+    weighted += green.astype(wide) * 38470
+    weighted += blue.astype(wide) * 7471
+    weighted += 0x8000
+    weighted >>= 16
+    return weighted.astype(pixels.dtype)

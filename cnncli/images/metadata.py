@@ -1,0 +1,49 @@
+"""What is true of a picture beside its pixels."""
+
+from dataclasses import dataclass, replace
+
+from cnncli.images import exif as exif_block
+
+_COLOUR_SPACES = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file says of its picture, kept only as long as it stays true.
+
+    Attributes:
+        icc_profile: the colour profile.
+        exif: the EXIF block, in Pillow's form (it begins with `Exif` and two zero bytes).
+        dpi: dots per inch, across and down.
+        duration: milliseconds for which an animation shows this frame.
+        loop: how often an animation plays; 0 is for ever.
+
+    Example:
+        >>> Metadata(dpi=(300.0, 300.0)).for_result(mode_changed=True, size_changed=True).dpi
+        (300.0, 300.0)
+    """
+
+    icc_profile: bytes | None = None
+    exif: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    duration: float | None = None
+    loop: int | None = None
+
+    def for_result(self, *, mode_changed: bool, size_changed: bool) -> "Metadata":
+        """What is still true of a picture made from this one.
+
+        Args:
+            mode_changed: the result has other channels: a profile of the old ones does not describe it.
+            size_changed: the result has another height or width: EXIF's pixel sizes are taken out.
+        """
+        kept = exif_block.without(self.exif, exif_block.PIXEL_SIZE_TAGS) if size_changed else self.exif
+        return replace(self, exif=kept, icc_profile=None if mode_changed else self.icc_profile)
+
+    def for_channels(self, channels: int) -> "Metadata":
+        """The same without a colour profile that belongs to another number of channels.
+
+        Args:
+            channels: 1 or 2 for grey (2: with alpha), 3 or 4 for RGB.
+        """
+        space = (self.icc_profile or b"")[16:20]  # the profile header's colour space
+        return self if space == _COLOUR_SPACES.get(channels) else replace(self, icc_profile=None)

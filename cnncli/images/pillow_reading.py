@@ -1,0 +1,293 @@
+"""Reading pictures through Pillow, without its losses: 16-bit colour stays 16-bit, transparency stays apart."""
+
+import sys
+from collections.abc import Iterator
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from cnncli.errors import ImageError
+from cnncli.images import exif as exif_block
+from cnncli.images.frames import Array, ArrayFrame, Frame
+from cnncli.images.metadata import Metadata
+from cnncli.images.opened import OpenedImage
+from cnncli.images.sources import check_pixels, decoding, no_warnings
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageFile
+
+# Each plugin's file class: calling it loads this plugin alone, where `Image.open` on a stream loads five.
+_PLUGINS = {
+    "PNG": ("PngImagePlugin", "PngImageFile"),
+    "JPEG": ("JpegImagePlugin", "JpegImageFile"),  # not the MPO class: a phone's first picture is the photograph
+    "TIFF": ("TiffImagePlugin", "TiffImageFile"),
+    "GIF": ("GifImagePlugin", "GifImageFile"),
+    "WebP": ("WebPImagePlugin", "WebPImageFile"),
+    "BMP": ("BmpImagePlugin", "BmpImageFile"),
+    "PNM": ("PpmImagePlugin", "PpmImageFile"),
+}
+_GRAY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
+_SAMPLES_PER_BAND = 1 << 24
+# Pillow leaves the grey levels of 1-, 2- and 4-bit PNGs unscaled in the transparent colour that it reports.
+_KEY_SCALES = {"1": 255, "L;2": 85, "L;4": 17}
+
+
+class PillowImage(OpenedImage):
+    """A file that Pillow decodes."""
+
+    def __init__(self, stream: BinaryIO, name: str, kind: str, *, gray: bool, max_pixels: int | None) -> None:
+        self._stream, self._name, self._gray, self._max_pixels = stream, name, gray, max_pixels
+        self.format, self.suffix = kind, f".{kind.lower()}"
+        with decoding(name, kind):
+            self._image = self._open()
+            check_pixels(name, *self._image.size, max_pixels)
+            self.frame_count = getattr(self._image, "n_frames", 1)
+            # An animated PNG may begin with a still for viewers that cannot play it.
+            self._first = int(self._image.info.get("default_image", False))
+            self.frame_count -= self._first
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames in turn; a frame is of use until the next is asked for."""
+        for index in range(self._first, self._first + self.frame_count):
+            with decoding(self._name, self.format):
+                frame = self._frame(index)
+            yield frame
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def _open(self) -> "ImageFile.ImageFile":
+        module, factory = _PLUGINS[self.format]
+        self._stream.seek(0)
+        with no_warnings():
+            _raise_pillows_limit(self._max_pixels)
+            image: ImageFile.ImageFile = getattr(import_module(f"PIL.{module}"), factory)(self._stream)
+        return image
+
+    def _seek(self, image: "ImageFile.ImageFile", index: int) -> None:
+        if index:
+            image.seek(index)
+            check_pixels(self._name, *image.size, self._max_pixels)
+
+    def _frame(self, index: int) -> Frame:
+        image = self._image
+        self._seek(image, index)
+        raw = _raw_mode(image)
+        if raw.partition(";")[0] in _DEEP_MODES and ";16" in raw:
+            return self._deep_frame(index, raw)
+        if self._gray and self.format == "JPEG":
+            image.draft("L", image.size)  # the luma plane as the file stores it; no scaling at its own size
+        image.load()
+        metadata, turns = metadata_of(image), _orientation(image)
+        if self.format == "GIF":
+            return self._gif_frame(metadata)
+        alpha = _alpha_of(image, raw)
+        kept: Image.Image = image if self.frame_count == 1 else image.copy()
+        if turns != 1:
+            kept, alpha = _turned(kept, turns), None if alpha is None else exif_block.turned(alpha, turns)
+        return PillowFrame(kept, alpha, metadata, gray=self._gray)
+
+    def _gif_frame(self, metadata: Metadata) -> Frame:
+        shown = self._image.convert("RGBA")
+        facts = self._gif_facts
+        alpha = np.asarray(shown.getchannel("A")) if facts.has_alpha else None
+        return PillowFrame(shown, alpha, metadata, gray=self._gray or facts.gray)
+
+    @cached_property
+    def _gif_facts(self) -> Any:
+        from cnncli.images.gif import read_facts
+
+        at = self._stream.tell()
+        facts = read_facts(self._stream)
+        self._stream.seek(at)
+        return facts
+
+    def _deep_frame(self, index: int, raw: str) -> Frame:
+        metadata, turns = metadata_of(self._image), _orientation(self._image)
+        key = self._image.info.pop("transparency", None)
+        samples = self._deep_samples(index, raw)
+        if self.format != "TIFF":  # Pillow has turned a TIFF already
+            samples = exif_block.turned(samples, turns)
+        pixels, alpha = _split_deep(samples, raw)
+        if key is not None:
+            alpha = _keyed(pixels, key)
+        return ArrayFrame(pixels, alpha=alpha, metadata=metadata, gray=self._gray)
+
+    def _deep_samples(self, index: int, raw: str) -> Array:
+        """16-bit samples (H, W, C), which Pillow decodes but cuts to their high byte.
+
+        Asked for the other byte order it gives the low byte, so two decodings make the whole.
+        """
+        if raw == "LA;16B":  # as wide as 8-bit RGBA
+            _set_raw_mode(self._image, "RGBA")
+            return np.asarray(self._image).view(">u2").astype(np.uint16)
+        high = np.asarray(self._image).astype(np.uint16) << 8
+        again = self._open()
+        self._seek(again, index)
+        _set_raw_mode(again, raw[:-1] + ("L" if _is_big_endian(raw) else "B"))
+        low: Array = np.asarray(again)
+        return high | low
+
+
+_DEEP_MODES = {"RGB", "RGBA", "RGBX", "LA", "CMYK"}
+
+
+class PillowFrame(Frame):
+    """A decoded Pillow image, converted band by band: one copy in memory, however large."""
+
+    def __init__(self, image: "Image.Image", alpha: Array | None, metadata: Metadata, *, gray: bool) -> None:
+        image.info.pop("transparency", None)  # kept in `alpha`; conversions would trip over it
+        self._image, self._alpha, self.has_alpha = image, alpha, alpha is not None
+        self._steps = _conversions(image, gray=gray)
+        width, height = image.size
+        sample = self._band(0, 1)
+        self.dtype, self.shape = sample.dtype, (height, width, *sample.shape[2:])
+        unchanged = image.mode in _GRAY_MODES or (sample.ndim == 3 and image.mode != "CMYK")
+        metadata = metadata.for_result(mode_changed=not unchanged, size_changed=False)
+        self.metadata = metadata.for_channels(1 if sample.ndim == 2 else 3)
+
+    def rows(self, start: int, stop: int) -> Array:
+        """The pixel rows from `start` up to `stop`."""
+        stop = min(stop, self.shape[0])
+        step = max(1, _SAMPLES_PER_BAND // self.shape[1])
+        if stop - start <= step:
+            return self._band(start, stop)
+        whole = np.empty((stop - start, *self.shape[1:]), self.dtype)
+        for top in range(start, stop, step):
+            whole[top - start : top - start + step] = self._band(top, min(top + step, stop))
+        return whole
+
+    def alpha(self) -> Array | None:
+        """The transparency, (H, W), or None."""
+        return self._alpha
+
+    def _band(self, start: int, stop: int) -> Array:
+        band = self._image.crop((0, start, self._image.width, stop))
+        for mode in self._steps:
+            band = _lab_to_rgb(band) if band.mode == "LAB" else band.convert(mode)
+        pixels = np.asarray(band)
+        return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+
+
+def metadata_of(image: "Image.Image") -> Metadata:
+    """What Pillow found beside the pixels; the orientation and the thumbnail are taken out of the EXIF block."""
+    info = image.info
+    dpi = info.get("dpi")
+    return Metadata(
+        icc_profile=info.get("icc_profile") or None,
+        exif=exif_block.without(info.get("exif"), [exif_block.ORIENTATION]),
+        dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(value > 0 for value in dpi) else None,
+        duration=info.get("duration"),
+        loop=info.get("loop"),
+    )
+
+
+def _raise_pillows_limit(max_pixels: int | None) -> None:
+    """Pillow's own limit must not forbid what the caller's limit allows; it is never lowered."""
+    from PIL import Image
+
+    if Image.MAX_IMAGE_PIXELS is not None and (max_pixels is None or max_pixels > Image.MAX_IMAGE_PIXELS):
+        Image.MAX_IMAGE_PIXELS = max_pixels
+
+
+def _orientation(image: "Image.Image") -> int:
+    return exif_block.orientation(image.info.get("exif"))
+
+
+def _turned(image: "Image.Image", orientation: int) -> "Image.Image":
+    from PIL.Image import Transpose
+
+    methods = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    return image.transpose(methods[orientation])
+
+
+def _raw_mode(image: "ImageFile.ImageFile") -> str:
+    args = image.tile[0].args if image.tile else ""
+    return str(args[0] if isinstance(args, tuple) and args else args)
+
+
+def _set_raw_mode(image: "ImageFile.ImageFile", raw: str) -> None:
+    image.tile = [
+        tile._replace(args=(raw, *tile.args[1:]) if isinstance(tile.args, tuple) else raw) for tile in image.tile
+    ]
+
+
+def _is_big_endian(raw: str) -> bool:
+    return raw.endswith("B") or (raw.endswith("N") and sys.byteorder == "big")
+
+
+def _split_deep(samples: Array, raw: str) -> tuple[Array, Array | None]:
+    """Colour and alpha of 16-bit samples; CMYK becomes RGB."""
+    mode = raw.partition(";")[0]
+    if mode == "CMYK":
+        inks = (65535 - samples).astype(np.uint64)
+        return ((inks[..., :3] * inks[..., 3:] + 32767) // 65535).astype(np.uint16), None
+    if mode in ("LA", "RGBA"):
+        pixels = samples[..., :-1]
+        return (pixels[..., 0] if mode == "LA" else pixels), np.ascontiguousarray(samples[..., -1])
+    return samples[..., :3], None
+
+
+def _conversions(image: "Image.Image", *, gray: bool) -> tuple[str, ...]:
+    """The modes that a band passes through on its way to L, RGB or numbers."""
+    mode = image.mode
+    steps = {"1": ("L",), "LA": ("L",), "La": ("LA", "L"), "RGBa": ("RGBA", "RGB"), "PA": ("RGBA", "RGB")}
+    if mode in _GRAY_MODES:
+        return steps.get(mode, ())
+    colour = steps.get(mode, () if mode == "RGB" else ("RGB",))
+    return (*colour, "L") if gray or (mode == "P" and _is_gray_palette(image)) else colour
+
+
+def _is_gray_palette(image: "Image.Image") -> bool:
+    low, high = image.getextrema()
+    palette = np.array(image.getpalette("RGB") or [0, 1, 2]).reshape(-1, 3)
+    used = palette[int(str(low)) : int(str(high)) + 1]
+    return bool(len(used) and (used == used[:, :1]).all())
+
+
+def _alpha_of(image: "Image.Image", raw: str) -> Array | None:
+    """The transparency of a loaded image: its own channel, its palette's, or that of one transparent colour."""
+    key = image.info.get("transparency")
+    if image.mode in ("LA", "RGBA", "PA", "La", "RGBa"):
+        return np.asarray(image.getchannel(image.getbands()[-1]))
+    if key is None:
+        return None
+    if image.mode == "P":
+        levels = np.full(256, 255, np.uint8)
+        if isinstance(key, bytes):
+            levels[: len(key)] = np.frombuffer(key, np.uint8)
+        else:
+            levels[key] = 0
+        looked_up: Array = levels[np.asarray(image)]
+        return looked_up
+    return _keyed(np.asarray(image.convert("L") if image.mode == "1" else image), key, scale=_KEY_SCALES.get(raw, 1))
+
+
+def _keyed(pixels: Array, key: int | tuple[int, ...], *, scale: int = 1) -> Array:
+    """Alpha of an image in which one colour is transparent."""
+    same = pixels == np.asarray(key) * scale
+    opaque = ~same.all(axis=2) if same.ndim == 3 else ~same
+    alpha: Array = np.where(opaque, np.iinfo(pixels.dtype).max, 0).astype(pixels.dtype)
+    return alpha
+
+
+def _lab_to_rgb(image: "Image.Image") -> "Image.Image":
+    from PIL import ImageCms
+
+    converted = ImageCms.profileToProfile(
+        image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
+    )
+    if converted is None:
+        raise ImageError("Lab colours cannot be converted to RGB")
+    return converted

@@ -1,0 +1,80 @@
+"""The plain formats PBM, PGM and PPM: 8 and 16 bits, grey and colour. Pillow reads all but 16 bits."""
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+
+from cnncli.errors import ImageError
+from cnncli.images.formats import Format
+from cnncli.images.frames import Array, ArrayFrame, Frame, Picture
+from cnncli.images.pillow_reading import PillowImage
+from cnncli.images.sources import check_pixels
+
+_HEADER = re.compile(rb"P([2356])" + 3 * rb"(?:\s|#[^\n]*\n)+(\d+)" + rb"\s")
+
+
+class PnmImage(PillowImage):
+    """A PNM file; its 16-bit samples are read here, because Pillow cuts colours to 8 bits."""
+
+    def __init__(self, stream: BinaryIO, name: str, kind: str, *, gray: bool, max_pixels: int | None) -> None:
+        self._header = _HEADER.match(stream.read(4096))
+        self._is_deep = bool(self._header and int(self._header[4]) > 255)
+        if not self._is_deep:
+            super().__init__(stream, name, kind, gray=gray, max_pixels=max_pixels)
+            return
+        self._stream, self._name, self._gray = stream, name, gray
+        self.format, self.suffix, self.frame_count, self._first = kind, ".pnm", 1, 0
+        width, height = self._size()
+        check_pixels(name, width, height, max_pixels)
+
+    def _frame(self, index: int) -> Frame:
+        return ArrayFrame(self._samples(), gray=self._gray) if self._is_deep else super()._frame(index)
+
+    def _size(self) -> tuple[int, int]:
+        assert self._header
+        return int(self._header[2]), int(self._header[3])
+
+    def _samples(self) -> Array:
+        assert self._header
+        width, height = self._size()
+        kind, maximum, channels = self._header[1], int(self._header[4]), 3 if self._header[1] in b"36" else 1
+        self._stream.seek(self._header.end())
+        count = width * height * channels
+        if kind in b"56":
+            numbers = np.frombuffer(self._stream.read(2 * count), ">u2")
+        else:
+            numbers = np.array(re.sub(rb"#[^\n]*", b"", self._stream.read()).split(), np.uint16)
+        if numbers.size < count or maximum > 65535:
+            raise ImageError(f"holds {numbers.size} samples of {count} (largest {maximum})")
+        samples = numbers[:count].astype(np.uint32)
+        scaled = ((samples * 65535 + maximum // 2) // maximum).clip(0, 65535) if maximum < 65535 else samples
+        return scaled.astype(np.uint16).reshape((height, width, 3) if channels == 3 else (height, width))
+
+
+def write(file: BinaryIO, frames: Iterator[Picture], form: Format) -> None:
+    """Write one picture, its bands as they come; a grey one becomes colour in a .ppm."""
+    picture = next(frames)
+    height, width = picture.shape[:2]
+    if form.name == "pbm":
+        _write_bits(file, picture)
+        return
+    colour = picture.channels == 3 or form.name == "ppm"
+    largest = 65535 if picture.dtype == np.uint16 else 255
+    file.write(b"P%d\n%d %d\n%d\n" % (6 if colour else 5, width, height, largest))
+    for _, band in picture.placed():
+        samples = band.reshape(len(band), width, -1)
+        if colour and picture.channels == 1:
+            samples = samples.repeat(3, axis=2)
+        file.write(samples.astype(samples.dtype.newbyteorder(">")).tobytes())
+
+
+def _write_bits(file: BinaryIO, picture: Picture) -> None:
+    height, width = picture.shape[:2]
+    file.write(b"P4\n%d %d\n" % (width, height))
+    for start, band in picture.placed():
+        black, white = band == 0, band == 255
+        if not (black | white).all():
+            raise ImageError(f"PBM holds only 0 and 255, found other levels from row {start} on; write .pgm")
+        file.write(np.packbits(black.reshape(len(band), width), axis=1).tobytes())

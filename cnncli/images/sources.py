@@ -1,0 +1,99 @@
+"""Opening what is to be read, and turning what can go wrong there into one line."""
+
+import io
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from cnncli.errors import ImageError
+
+Source = str | Path | BinaryIO
+
+# Pillow's limit, a quarter of a GiB of 24-bit pixels; written here so that reading arrays needs no Pillow.
+MAX_PIXELS = 1024**3 // 4 // 3
+
+_WARNINGS_ARE_OFF = threading.Lock()
+
+
+def open_source(source: Source) -> tuple[BinaryIO, str]:
+    """A seekable binary stream over a path or a stream, and what messages call it.
+
+    Raises:
+        ImageError: the file is missing, is a folder, may not be read, or is empty.
+    """
+    stream, name = (_open_file(source), str(source)) if isinstance(source, str | Path) else (source, _name_of(source))
+    try:
+        if stream is source or not stream.seekable():
+            stream = io.BytesIO(stream.read())
+        if not stream.read(1):
+            raise ImageError(f"{name}: is empty (0 bytes)")
+        stream.seek(0)
+    except OSError as error:
+        raise ImageError(f"{name}: cannot be read: {error.strerror or error}") from error
+    return stream, name
+
+
+def check_pixels(name: str, width: int, height: int, max_pixels: int | None) -> None:
+    """Refuse a picture larger than the limit; to be called before anything is decoded.
+
+    Raises:
+        ImageError: there are more than `max_pixels` pixels, or none.
+    """
+    if width < 1 or height < 1:
+        raise ImageError(f"{name}: has no pixels ({width} x {height})")
+    if max_pixels is not None and width * height > max_pixels:
+        raise ImageError(
+            f"{name}: {width} x {height} is {width * height:,} pixels, over the limit of {max_pixels:,}; "
+            f"raise it with --max-pixels {width * height}"
+        )
+
+
+@contextmanager
+def decoding(name: str, kind: str) -> Iterator[None]:
+    """Turn whatever a decoder raises over a damaged file into one line.
+
+    Decoders fed with broken bytes raise errors of every class, and which one is no promise of theirs; so only calls
+    of decoders belong inside this.
+    """
+    try:
+        yield
+    except ImageError as error:
+        raise error if str(error).startswith(name) else ImageError(f"{name}: {error}") from error
+    except MemoryError as error:
+        raise ImageError(f"{name}: does not fit into memory") from error
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"{name}: a damaged or unsupported {kind} file: {reason}") from error
+
+
+@contextmanager
+def no_warnings() -> Iterator[None]:
+    """Keep a decoder's warnings from the user: what matters is either an error or does not matter.
+
+    Python's warning filters belong to the whole process, so threads take turns: only short calls belong inside.
+    """
+    with _WARNINGS_ARE_OFF, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _open_file(path: str | Path) -> BinaryIO:
+    try:
+        return open(os.fspath(path), "rb")
+    except FileNotFoundError as error:
+        raise ImageError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise ImageError(f"{path}: is a folder, not a picture") from error
+    except PermissionError as error:
+        raise ImageError(f"{path}: permission denied") from error
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{path}: cannot be opened: {error}") from error
+
+
+def _name_of(stream: BinaryIO) -> str:
+    name = getattr(stream, "name", None)
+    return "standard input" if name in (0, "<stdin>") else str(name or "stream")

@@ -1,0 +1,116 @@
+"""Writing pictures in any format."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from importlib import import_module
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from cnncli.errors import ImageError
+from cnncli.images.formats import Format, find_format, formats_for
+from cnncli.images.frames import Array, Picture
+from cnncli.images.metadata import Metadata
+
+Target = str | Path | BinaryIO
+
+
+def write_frames(target: Target, frames: Iterable[Picture], *, format: str | None = None) -> None:  # noqa: A002
+    """Write pictures as the frames of one file.
+
+    Args:
+        target: a path or a binary stream. A file is written in place: for an exchange in one step, write to
+            another name and rename it.
+        frames: the pictures; each is used up before the next is asked for.
+        format: a key of `FORMATS` or a suffix; by default the path's suffix says.
+
+    Raises:
+        ImageError: the format is unknown or cannot hold such pictures, or the file cannot be written.
+
+    Example:
+        >>> import io, numpy as np
+        >>> stream = io.BytesIO()
+        >>> bands = [np.zeros((2, 3), np.uint8), np.ones((4, 3), np.uint8)]
+        >>> write_frames(stream, [Picture((6, 3), np.dtype(np.uint8), bands)], format="png")
+    """
+    name = str(target) if isinstance(target, str | Path) else str(getattr(target, "name", "stream"))
+    form = find_format(format or name)
+    module = import_module(f"cnncli.images.{form.module}")
+    pictures = _fitting(iter(frames), form)
+    first = next(pictures, None)
+    if first is None:
+        raise ImageError(f"{name}: no frames to write")
+    try:
+        with open(target, "wb") if isinstance(target, str | Path) else nullcontext(target) as file:
+            module.write(file, chain([first], pictures), form)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ImageError(f"{name}: cannot be written: {error.strerror or error}") from error
+
+
+def write_image(
+    path: Target,
+    image: Array,
+    *,
+    format: str | None = None,  # noqa: A002
+    metadata: Metadata | None = None,
+) -> None:
+    """Write one image.
+
+    Args:
+        path: a path, whose suffix says the format, or a binary stream.
+        image: (H, W), or (H, W, C) with C 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha; uint8 or uint16, and
+            any numbers for `.npy`, `.npz`, `.txt`, `.csv` and TIFF.
+        format: a key of `FORMATS` or a suffix, where the path does not say.
+        metadata: what the file should say of the picture.
+
+    Raises:
+        ImageError: the format is unknown or cannot hold the image, or the file cannot be written.
+
+    Example:
+        >>> import io, numpy as np
+        >>> write_image(io.BytesIO(), np.zeros((6, 6), np.uint8), format="png")
+    """
+    image = np.asarray(image)
+    write_frames(path, [Picture(image.shape, image.dtype, [image], metadata or Metadata())], format=format)
+
+
+def _fitting(frames: Iterator[Picture], form: Format) -> Iterator[Picture]:
+    """The pictures, each checked to be one that the format can hold."""
+    for index, picture in enumerate(frames):
+        if index and not form.frames:
+            able = formats_for(picture.dtype.name, picture.channels, frames=2)
+            raise ImageError(f"{form.name} holds one frame, found several; {able} hold more")
+        yield _fit(picture, form)
+
+
+def _fit(picture: Picture, form: Format) -> Picture:
+    dtype, channels = picture.dtype.name, picture.channels
+    if len(picture.shape) not in (2, 3) or 0 in picture.shape:
+        raise ImageError(f"shape {picture.shape} is not a picture; expected (H, W) or (H, W, C)")
+    if form.holds(dtype, channels):
+        return picture
+    if channels in (2, 4) and form.holds(dtype, channels - 1):
+        return _opaque(picture, form)
+    able = formats_for(dtype, channels)
+    what = f"{dtype} with {channels} channel{'s' if channels != 1 else ''}"
+    raise ImageError(f"{form.name} cannot hold {what}; " + (f"{able} can" if able else "convert the numbers first"))
+
+
+def _opaque(picture: Picture, form: Format) -> Picture:
+    """The picture without its alpha, which must be opaque throughout: it is checked as the bands pass."""
+
+    def bands() -> Iterator[Array]:
+        full = np.iinfo(picture.dtype).max if picture.dtype.kind in "iu" else 1
+        for _, band in picture.placed():
+            if (band[..., -1] != full).any():
+                able = formats_for(picture.dtype.name, picture.channels)
+                raise ImageError(f"{form.name} cannot hold transparency; {able} can")
+            yield band[..., 0] if picture.channels == 2 else band[..., :-1]
+
+    shape = picture.shape[:2] if picture.channels == 2 else (*picture.shape[:2], picture.channels - 1)
+    return replace(picture, shape=shape, bands=bands())
