@@ -30,8 +30,8 @@ _PLUGINS = {
 }
 _GRAY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
 _SAMPLES_PER_BAND = 1 << 24
-# Pillow leaves the grey levels of 1-, 2- and 4-bit PNGs unscaled in the transparent colour that it reports.
-_KEY_SCALES = {"1": 255, "L;2": 85, "L;4": 17}
+# Pillow scales the grey levels of 2- and 4-bit PNGs to 8 bits, but not the transparent level that it reports.
+_KEY_SCALES = {"L;2": 85, "L;4": 17}
 
 
 class PillowImage(OpenedImage):

@@ -25,15 +25,16 @@ def open_source(source: Source) -> tuple[BinaryIO, str]:
     Raises:
         ImageError: the file is missing, is a folder, may not be read, or is empty.
     """
-    stream, name = (_open_file(source), str(source)) if isinstance(source, str | Path) else (source, _name_of(source))
-    try:
-        if stream is source or not stream.seekable():
-            stream = io.BytesIO(stream.read())
-        if not stream.read(1):
-            raise ImageError(f"{name}: is empty (0 bytes)")
-        stream.seek(0)
-    except OSError as error:
-        raise ImageError(f"{name}: cannot be read: {error.strerror or error}") from error
+    if not isinstance(source, str | Path):
+        return _whole(source, _name_of(source)), _name_of(source)
+    stream, name = _open_file(source), str(source)
+    if not stream.seekable():  # a pipe with a name
+        with stream:
+            return _whole(stream, name), name
+    if not stream.read(1):
+        stream.close()
+        raise ImageError(f"{name}: is empty (0 bytes)")
+    stream.seek(0)
     return stream, name
 
 
@@ -92,6 +93,16 @@ def _open_file(path: str | Path) -> BinaryIO:
         raise ImageError(f"{path}: permission denied") from error
     except (OSError, ValueError) as error:
         raise ImageError(f"{path}: cannot be opened: {error}") from error
+
+
+def _whole(stream: BinaryIO, name: str) -> BinaryIO:
+    try:
+        content = stream.read()
+    except OSError as error:
+        raise ImageError(f"{name}: cannot be read: {error.strerror or error}") from error
+    if not content:
+        raise ImageError(f"{name}: is empty (0 bytes)")
+    return io.BytesIO(content)
 
 
 def _name_of(stream: BinaryIO) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from PIL import TiffImagePlugin
     from tifffile import TiffPage
 
-_BITS, _PLANES, _SAMPLE_FORMAT, _ICC_PROFILE, _ORIENTATION = 258, 284, 339, 34675, 274
+_BITS, _PHOTOMETRIC, _ORIENTATION, _PLANES, _SAMPLE_FORMAT, _ICC_PROFILE = 258, 262, 274, 284, 339, 34675
 _MIN_IS_WHITE, _ASSOCIATED_ALPHA, _UNASSOCIATED_ALPHA = 0, 1, 2
 # tifffile reports through logging; without a handler Python would print its warnings.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -125,7 +125,8 @@ def _pillow_is_exact(image: "TiffImagePlugin.TiffImageFile | Any") -> bool:
     if image.mode in ("I", "F"):
         return (image.mode, bits, signs) in (("I", 32, {2}), ("F", 32, {3}), ("I", 16, {2}))
     premultiplied = image.tile and "RGBa" in str(image.tile[0].args)
-    return bits == 16 and signs == {1} and tags.get(_PLANES, 1) == 1 and not premultiplied
+    turned_over = tags.get(_PHOTOMETRIC) == _MIN_IS_WHITE  # which Pillow heeds at 8 bits alone
+    return bits == 16 and signs == {1} and tags.get(_PLANES, 1) == 1 and not premultiplied and not turned_over
 
 
 def _tifffile(stream: BinaryIO) -> Any:

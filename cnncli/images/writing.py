@@ -39,13 +39,16 @@ def write_frames(target: Target, frames: Iterable[Picture], *, format: str | Non
     name = str(target) if isinstance(target, str | Path) else str(getattr(target, "name", "stream"))
     form = find_format(format or name)
     module = import_module(f"cnncli.images.{form.module}")
-    pictures = _fitting(iter(frames), form)
+    pictures = (_fit(picture, form) for picture in frames)
     first = next(pictures, None)
     if first is None:
         raise ImageError(f"{name}: no frames to write")
     try:
         with open(target, "wb") if isinstance(target, str | Path) else nullcontext(target) as file:
             module.write(file, chain([first], pictures), form)
+            if not form.frames and next(pictures, None):
+                able = formats_for(first.dtype.name, first.channels, frames=2)
+                raise ImageError(f"{form.name} holds one frame, found several; {able} hold more")
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -79,16 +82,8 @@ def write_image(
     write_frames(path, [Picture(image.shape, image.dtype, [image], metadata or Metadata())], format=format)
 
 
-def _fitting(frames: Iterator[Picture], form: Format) -> Iterator[Picture]:
-    """The pictures, each checked to be one that the format can hold."""
-    for index, picture in enumerate(frames):
-        if index and not form.frames:
-            able = formats_for(picture.dtype.name, picture.channels, frames=2)
-            raise ImageError(f"{form.name} holds one frame, found several; {able} hold more")
-        yield _fit(picture, form)
-
-
 def _fit(picture: Picture, form: Format) -> Picture:
+    """The picture as the format can hold it."""
     dtype, channels = picture.dtype.name, picture.channels
     if len(picture.shape) not in (2, 3) or 0 in picture.shape:
         raise ImageError(f"shape {picture.shape} is not a picture; expected (H, W) or (H, W, C)")

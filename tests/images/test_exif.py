@@ -1,0 +1,82 @@
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from cnncli.images import Metadata
+from cnncli.images.exif import ORIENTATION, orientation, turned, without
+
+
+def block(*, order="<", tags=(), thumbnail=False):
+    """An EXIF block as Pillow writes it, with a second directory where a thumbnail is asked for."""
+    exif = Image.Exif()
+    exif.endian = order
+    for tag, value in tags:
+        exif[tag] = value
+    exif.get_ifd(0x8769).update({0xA002: 640, 0xA003: 480, 0x829A: 0.5})
+    data = exif.tobytes()
+    if thumbnail:
+        head = bytearray(data[6:])
+        first = int.from_bytes(head[4:8], "little")
+        link = first + 2 + 12 * int.from_bytes(head[first : first + 2], "little")
+        second, start = len(head), len(head) + 2 + 24 + 4
+        head[link : link + 4] = second.to_bytes(4, "little")
+        entries = ((0x0201, start), (0x0202, 9))
+        head += (2).to_bytes(2, "little")
+        for tag, value in entries:
+            head += b"".join((tag.to_bytes(2, "little"), b"\4\0\1\0\0\0", value.to_bytes(4, "little")))
+        data = b"Exif\0\0" + bytes(head) + bytes(4) + b"THUMBNAIL"
+    return data
+
+
+def tags_of(data):
+    exif = Image.Exif()
+    exif.load(data)
+    return dict(exif) | exif.get_ifd(0x8769)
+
+
+@pytest.mark.parametrize("value", range(1, 9))
+def test_orientation_is_read_and_removed(value):
+    data = block(tags=[(0x010F, "maker"), (ORIENTATION, value), (0x0132, "2024:06:21 21:30:00")])
+    assert orientation(data) == value
+    rest = without(data, [ORIENTATION])
+    assert orientation(rest) == 1
+    expected = tags_of(data)
+    del expected[ORIENTATION]
+    assert tags_of(rest) == expected
+
+
+def test_a_thumbnail_is_cut_off():
+    data = block(tags=[(0x010F, "maker")], thumbnail=True)
+    assert b"THUMBNAIL" in data
+    assert b"THUMBNAIL" not in without(data, [])
+    assert tags_of(without(data, [])) == tags_of(block(tags=[(0x010F, "maker")]))
+
+
+def test_pixel_sizes_go_when_the_size_changes():
+    metadata = Metadata(exif=block(tags=[(0x0100, 640), (0x010F, "maker")]))
+    kept = tags_of(metadata.for_result(mode_changed=False, size_changed=True).exif)
+    assert {0x0100, 0xA002, 0xA003}.isdisjoint(kept)
+    assert kept[0x010F] == "maker"
+    assert kept[0x829A] == 0.5
+    assert metadata.for_result(mode_changed=False, size_changed=False) == metadata
+
+
+@given(st.binary(max_size=80))
+def test_damaged_blocks_do_no_harm(noise):
+    for data in (noise, b"Exif\0\0II*\0" + noise, b"MM\0*\0\0\0\x08" + noise):
+        assert orientation(data) in range(1, 9)
+        without(data, [ORIENTATION])
+
+
+@pytest.mark.parametrize("value", range(1, 9))
+def test_arrays_turn_as_pillow_turns_images(value):
+    pixels = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    exif = Image.Exif()
+    exif[ORIENTATION] = value
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "png", exif=exif)
+    assert np.array_equal(turned(pixels, value), np.asarray(ImageOps.exif_transpose(Image.open(stream))))

@@ -1,0 +1,334 @@
+import io
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+from skimage import data
+
+from cnncli.errors import ImageError
+from cnncli.images import FORMATS, Metadata, Picture, find_format, open_image, read_image, write_frames, write_image
+
+RNG = np.random.default_rng(11)
+CLAIMS = [
+    (name, dtype, channels)
+    for name, form in FORMATS.items()
+    for dtype in form.dtypes
+    for channels in form.channels or (1, 2, 3, 4, 7)
+]
+# What a format changes on purpose: its compression, its palette, or the lack of a grey mode.
+LOSSY = {"jpeg"}
+WIDENED = {("webp", 1): 3, ("webp", 2): 4, ("ppm", 1): 3}
+
+
+def example(name, dtype, channels, height=21, width=34):
+    """A picture that uses the range of its type, smooth enough for JPEG."""
+    y, x, c = np.mgrid[:height, :width, :channels]
+    unit = (np.sin(x / 9 + c) * np.cos(y / 7 - c) + 1) / 2
+    scale = {"uint8": 255, "uint16": 65535, "int32": 2**31 - 1, "int64": 2**62}.get(dtype, 1)
+    signed = -1 if FORMATS[name].numeric and dtype.startswith(("int", "float")) else 1
+    pixels = (unit * scale * signed).astype(dtype)
+    if name == "pbm":
+        pixels = (pixels > 127).astype(np.uint8) * np.uint8(255)
+    return pixels[..., 0] if channels == 1 else pixels
+
+
+def written(pixels, name, **options):
+    stream = io.BytesIO()
+    write_image(stream, pixels, format=name, **options)
+    stream.seek(0)
+    return stream
+
+
+@pytest.mark.parametrize(("name", "dtype", "channels"), CLAIMS)
+def test_every_format_holds_what_the_table_claims(name, dtype, channels):
+    pixels = example(name, dtype, channels)
+    if name == "gif":
+        return  # palettes: tested below
+    form = FORMATS[name]
+    read = read_image(written(pixels, name), alpha=channels in (2, 4) and not form.numeric)
+    widened = WIDENED.get((name, channels))
+    expected = pixels
+    if widened:
+        colour = pixels if pixels.ndim == 2 else pixels[..., 0]
+        expected = np.dstack([colour] * 3 + ([pixels[..., 1]] if channels == 2 else []))
+    if name in LOSSY:
+        assert read.shape == expected.shape
+        assert np.abs(read.astype(int) - expected).mean() < 4
+        return
+    if name not in ("txt", "csv"):  # text says nothing of the type
+        assert read.dtype == expected.dtype
+    assert np.array_equal(read, expected)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_other_decoders_read_the_same_from_our_png(dtype, channels):
+    pixels = example("png", dtype, channels)
+    content = written(pixels, "png").getvalue()
+    read = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    expected = {
+        1: pixels,
+        2: pixels[..., [0, 0, 0, -1]] if channels == 2 else None,
+        3: pixels[..., ::-1] if channels == 3 else None,
+        4: pixels[..., [2, 1, 0, 3]] if channels == 4 else None,
+    }[channels]
+    assert np.array_equal(read, expected)
+    if dtype == "uint8" or channels == 1:
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(content))), pixels)
+    pyvips = pytest.importorskip("pyvips")
+    assert np.array_equal(pyvips.Image.new_from_buffer(content, "").numpy().reshape(pixels.shape), pixels)
+
+
+@pytest.mark.parametrize("name", ["tiff", "ppm", "bmp", "webp"])
+def test_opencv_reads_the_same(name, tmp_path):
+    pixels = data.chelsea()
+    write_image(tmp_path / f"cat.{name}", pixels)
+    assert np.array_equal(cv2.imread(str(tmp_path / f"cat.{name}"), cv2.IMREAD_UNCHANGED)[..., ::-1], pixels)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_opencv_and_pillow_read_our_gray_tiff(dtype, tmp_path):
+    pixels = example("tiff", dtype, 1)
+    write_image(tmp_path / "gray.tiff", pixels)
+    assert np.array_equal(cv2.imread(str(tmp_path / "gray.tiff"), cv2.IMREAD_UNCHANGED), pixels)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "gray.tiff")), pixels)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.sampled_from(["png", "tiff", "npy", "ppm", "bmp"]))
+def test_how_the_rows_are_cut_into_bands_does_not_show(heights, name):
+    pixels = np.random.default_rng(0).integers(0, 256, (sum(heights), 5, 3), dtype=np.uint8)
+    bands = np.split(pixels, np.cumsum(heights)[:-1])
+    stream = io.BytesIO()
+    write_frames(stream, [Picture(pixels.shape, pixels.dtype, bands)], format=name)
+    assert stream.getvalue() == written(pixels, name).getvalue()
+    stream.seek(0)
+    assert np.array_equal(read_image(stream), pixels)
+
+
+@pytest.mark.parametrize("bands", [[(3, 5)], [(3, 5), (4, 5)], [(6, 4)]])
+def test_bands_that_do_not_make_the_picture_are_refused(bands):
+    arrays = [np.zeros(shape, np.uint8) for shape in bands]
+    with pytest.raises(ImageError, match="band"):
+        write_frames(io.BytesIO(), [Picture((6, 5), np.dtype(np.uint8), arrays)], format="png")
+
+
+@pytest.mark.parametrize("zlib_alone", [False, True])
+def test_png_is_small_and_does_not_need_isal(zlib_alone, monkeypatch):
+    if zlib_alone:
+        monkeypatch.setitem(sys.modules, "isal", None)
+    for pixels in (data.camera(), data.text()):
+        content = written(pixels, "png")
+        reference = io.BytesIO()
+        Image.fromarray(pixels).save(reference, "png", compress_level=1)
+        assert len(content.getvalue()) < 1.1 * len(reference.getvalue())
+        assert np.array_equal(read_image(content), pixels)
+
+
+@pytest.mark.parametrize("name", ["png", "gif", "webp"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_animations_keep_frames_durations_and_loops(name, channels):
+    levels = np.array([0, 80, 160, 240]) if (name, channels) == ("gif", 3) else np.arange(256)
+    shape = (12, 15) if channels == 1 else (12, 15, 3)
+    frames = [RNG.choice(levels, shape).astype(np.uint8) for _ in range(4)]
+    durations = [40, 120, 70, 200]
+    stream = io.BytesIO()
+    pictures = [
+        Picture(shape, frame.dtype, [frame], Metadata(duration=duration, loop=3))
+        for frame, duration in zip(frames, durations, strict=True)
+    ]
+    write_frames(stream, pictures, format=name)
+    stream.seek(0)
+    with open_image(stream) as image:
+        assert image.frame_count == 4
+        for frame, expected, duration in zip(image.frames(), frames, durations, strict=True):
+            assert (frame.metadata.duration, frame.metadata.loop) == (duration, 3)
+            read = frame.array()
+            assert np.array_equal(read if read.ndim == expected.ndim else read[..., 0], expected)
+
+
+def test_16_bit_animated_png():
+    frames = RNG.integers(0, 65536, (3, 5, 7, 3), dtype=np.uint16)
+    stream = io.BytesIO()
+    write_frames(stream, [Picture(frame.shape, frame.dtype, [frame]) for frame in frames], format="png")
+    stream.seek(0)
+    with open_image(stream) as image:
+        for frame, expected in zip(image.frames(), frames, strict=True):
+            assert np.array_equal(frame.array(), expected)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_gif_transparency_is_all_or_nothing(channels):
+    pixels = np.full((8, 8, channels), 80, np.uint8)
+    pixels[..., 0] = 200
+    pixels[:4, :, -1], pixels[4:, :, -1] = 0, 255
+    read = read_image(written(pixels, "gif"), alpha=True)
+    assert np.array_equal(read[..., -1], pixels[..., -1])
+    assert np.array_equal(read[4:], pixels[4:])
+
+
+def test_gif_frames_of_gray_and_alpha_that_use_every_level():
+    gray = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    alpha = np.full((16, 16), 255, np.uint8)
+    alpha[0] = 0
+    read = read_image(written(np.dstack([gray, alpha]), "gif"), alpha=True)
+    assert np.array_equal(read[1:], np.dstack([gray, alpha])[1:])
+
+
+@pytest.mark.parametrize("name", ["tiff", "npz"])
+def test_frames_of_different_sizes(name):
+    frames = [np.full((4, 5), -1.5), np.full((2, 3, 3), 7.25, np.float32)]
+    stream = io.BytesIO()
+    write_frames(stream, [Picture(frame.shape, frame.dtype, [frame]) for frame in frames], format=name)
+    stream.seek(0)
+    with open_image(stream) as image:
+        for frame, expected in zip(image.frames(), frames, strict=True):
+            assert np.array_equal(frame.array(), expected)
+
+
+def test_npz_names_and_npy_stacks(tmp_path):
+    first, second = example("npy", "float64", 1), example("npy", "float64", 1) * 2
+    pictures = [
+        Picture(first.shape, first.dtype, [first], name="sobel"),
+        Picture(second.shape, second.dtype, [second], name="scharr"),
+    ]
+    write_frames(tmp_path / "both.npz", pictures)
+    with np.load(tmp_path / "both.npz") as archive:
+        assert archive.files == ["sobel", "scharr"]
+        assert np.array_equal(archive["scharr"], second)
+    write_frames(tmp_path / "both.npy", pictures)
+    assert np.array_equal(np.load(tmp_path / "both.npy"), np.stack([first, second])[..., np.newaxis])
+    write_image(tmp_path / "one.npz", first)
+    with np.load(tmp_path / "one.npz") as archive:
+        assert archive.files == ["image"]
+    differing = [Picture(shape, np.dtype(np.uint8), [np.zeros(shape, np.uint8)]) for shape in ((2, 3), (3, 2))]
+    with pytest.raises(ImageError, match=r"write \.npz"):
+        write_frames(tmp_path / "x.npy", differing)
+
+
+def gray_profile():
+    """A colour profile's header is all that is looked at here."""
+    return b"\0" * 16 + b"GRAY" + b"\0" * 108
+
+
+@pytest.mark.parametrize("name", ["png", "jpeg", "tiff", "webp"])
+def test_metadata_is_kept(name):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[0x010F] = "maker"
+    metadata = Metadata(icc_profile=profile, exif=exif.tobytes(), dpi=(300.0, 150.0))
+    pixels = example("png", "uint8", 3)
+    with open_image(written(pixels, name, metadata=metadata)) as image:
+        found = next(image.frames()).metadata
+    assert found.icc_profile == profile
+    if name != "tiff":
+        kept = Image.Exif()
+        kept.load(found.exif)
+        assert kept[0x010F] == "maker"
+    if name != "webp":
+        assert found.dpi == pytest.approx((300, 150), abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["png", "jpeg", "tiff"])
+def test_a_profile_of_other_channels_is_not_written(name):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    gray = written(example("png", "uint8", 1), name, metadata=Metadata(icc_profile=profile))
+    assert "icc_profile" not in Image.open(gray).info
+    colour = written(example("png", "uint8", 3), name, metadata=Metadata(icc_profile=gray_profile()))
+    assert "icc_profile" not in Image.open(colour).info
+
+
+def test_a_profile_is_not_true_of_the_gray_of_a_colour_picture():
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for name in ("png", "jpeg"):
+        stream = written(example("png", "uint8", 3), name, metadata=Metadata(icc_profile=profile))
+        with open_image(stream, gray=True) as image:
+            assert next(image.frames()).metadata.icc_profile is None
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "channels", "able"),
+    [
+        ("jpeg", "uint16", 1, "png, tiff, pnm, ppm, pgm, npy, npz, txt or csv can"),
+        ("png", "float32", 3, "tiff, npy or npz can"),
+        ("txt", "int64", 3, "tiff, npy or npz can"),
+        ("pgm", "uint8", 3, "png, jpeg, tiff, bmp, gif, webp, pnm, ppm, npy or npz can"),
+        ("png", "complex64", 1, "convert the numbers first"),
+        ("png", "uint8", 5, "tiff, npy or npz can"),
+    ],
+)
+def test_what_a_format_cannot_hold_names_those_that_can(name, dtype, channels, able):
+    pixels = np.zeros((4, 4) if channels == 1 else (4, 4, channels), dtype)
+    with pytest.raises(ImageError) as caught:
+        write_image(io.BytesIO(), pixels, format=name)
+    assert str(caught.value).startswith(f"{name} cannot hold {dtype} with {channels} channel")
+    assert str(caught.value).endswith(able)
+
+
+@pytest.mark.parametrize("name", ["jpeg", "bmp", "pnm"])
+def test_alpha_is_dropped_only_where_it_is_opaque(name):
+    pixels = example(name, "uint8", 4)
+    pixels[..., 3] = 255
+    assert read_image(written(pixels, name)).shape == (21, 34, 3)
+    pixels[20, 33, 3] = 254
+    with pytest.raises(ImageError, match=f"{name} cannot hold transparency; png, tiff, gif, webp, npy or npz can"):
+        written(pixels, name)
+
+
+@pytest.mark.parametrize("name", [name for name, form in FORMATS.items() if not form.frames])
+def test_several_frames_where_one_fits(name):
+    frames = [Picture((4, 4), np.dtype(np.uint8), [np.zeros((4, 4), np.uint8)]) for _ in range(2)]
+    with pytest.raises(ImageError, match=f"{name} holds one frame, found several; png, tiff, gif, webp, npy or npz"):
+        write_frames(io.BytesIO(), frames, format=name)
+
+
+def test_levels_that_a_bitmap_cannot_hold():
+    with pytest.raises(ImageError, match=r"only 0 and 255, .*write \.pgm"):
+        written(np.full((3, 3), 9, np.uint8), "pbm")
+
+
+def test_names_that_cannot_be_written(tmp_path):
+    image = np.zeros((3, 3), np.uint8)
+    with pytest.raises(ImageError, match=r"image\.xyz: no format is known by '\.xyz'; known are \.png"):
+        write_image(tmp_path / "image.xyz", image)
+    with pytest.raises(ImageError, match="cannot be written: No such file or directory"):
+        write_image(tmp_path / "none" / "image.png", image)
+    with pytest.raises(ImageError, match="cannot be written: Is a directory"):
+        write_image(tmp_path, image, format="png")
+    with pytest.raises(ImageError, match="no frames"):
+        write_frames(tmp_path / "image.png", [])
+    with pytest.raises(ImageError, match="is not a picture"):
+        write_image(tmp_path / "image.png", np.zeros((3, 0), np.uint8))
+    with pytest.raises(ImageError, match="cannot be written as webp"):
+        write_image(tmp_path / "image.webp", np.zeros((1, 20000), np.uint8))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_format_is_found_by_every_name_it_has(name):
+    form = FORMATS[name]
+    assert form.name == name
+    for text in (name, name.upper(), *(f"photo{suffix}" for suffix in form.suffixes), f"A.B{form.suffixes[0].upper()}"):
+        assert find_format(text) is form
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_can_be_piped(name):
+    code = (
+        "import sys, numpy as np; from cnncli.images import write_image\n"
+        f"write_image(sys.stdout.buffer, np.full((4, 5), 255, np.uint8), format={name!r})"
+    )
+    piped = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout
+    read = read_image(io.BytesIO(piped))
+    assert read.shape[:2] == (4, 5)
+    assert (read == 255).all()
+
+
+def test_tiff_pages_read_by_tifffile_alone(tmp_path):
+    response = example("tiff", "float64", 7)
+    write_image(tmp_path / "volume.tif", response)
+    assert np.array_equal(tifffile.imread(tmp_path / "volume.tif"), response)
