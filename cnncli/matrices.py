@@ -1,6 +1,5 @@
 """Matrices of numbers as text: kernels and small images, typed in a shell or kept in a file."""
 
-import json
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -106,6 +105,8 @@ def parse_json(text: str, *, what: str = "matrix") -> Matrix:
         >>> parse_json("[[1, 0, -1], [1, 0, -1]]")
         ((1, 0, -1), (1, 0, -1))
     """
+    import json
+
     try:
         rows = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -140,8 +141,14 @@ def _number(word: str, where: str) -> int | float:
 
 def _json_number(cell: object, where: str) -> int | float:
     if isinstance(cell, bool) or not isinstance(cell, int | float):
-        raise ArgumentError(f"{where}: {json.dumps(cell)} is not a number")
+        raise ArgumentError(f"{where}: {_json_text(cell)} is not a number")
     return _finite(cell, where)
+
+
+def _json_text(cell: object) -> str:
+    import json
+
+    return json.dumps(cell)
 
 
 def _finite(value: int | float, where: str) -> int | float:

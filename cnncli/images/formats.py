@@ -68,7 +68,6 @@ _SIGNATURES: dict[str, bytes] = {
     "NPY": rb"\x93NUMPY",
     "NPZ": rb"PK\x03\x04",
 }
-_KINDS = {kind: re.compile(signature, re.DOTALL) for kind, signature in _SIGNATURES.items()}
 READABLE = "PNG, JPEG, TIFF, GIF, WebP, BMP, PNM, .npy, .npz, .txt and .csv"
 # The endings of files that `open_image` reads, for those who look through folders.
 READABLE_SUFFIXES = tuple(suffix for entry in _ALL for suffix in entry.suffixes)
@@ -81,7 +80,7 @@ def kind_of(beginning: bytes) -> str | None:
         >>> kind_of(b"GIF89a")
         'GIF'
     """
-    return next((kind for kind, signature in _KINDS.items() if signature.match(beginning)), None)
+    return next((kind for kind, signature in _SIGNATURES.items() if re.match(signature, beginning, re.DOTALL)), None)
 
 
 def find_format(name: str) -> Format:

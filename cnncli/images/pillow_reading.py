@@ -29,7 +29,7 @@ _PLUGINS = {
     "PNM": ("PpmImagePlugin", "PpmImageFile"),
 }
 _GRAY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
-_SAMPLES_PER_BAND = 1 << 24
+_PIXELS_PER_BAND = 1 << 18  # what one conversion handles stays in the cache
 # Pillow scales the grey levels of 2- and 4-bit PNGs to 8 bits, but not the transparent level that it reports.
 _KEY_SCALES = {"L;2": 85, "L;4": 17}
 
@@ -152,7 +152,7 @@ class PillowFrame(Frame):
     def rows(self, start: int, stop: int) -> Array:
         """The pixel rows from `start` up to `stop`."""
         stop = min(stop, self.shape[0])
-        step = max(1, _SAMPLES_PER_BAND // self.shape[1])
+        step = max(1, _PIXELS_PER_BAND // self.shape[1])
         if stop - start <= step:
             return self._band(start, stop)
         whole = np.empty((stop - start, *self.shape[1:]), self.dtype)

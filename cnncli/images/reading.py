@@ -80,7 +80,7 @@ def read_image(
         frame = next(image.frames())
         pixels = frame.array()
         if not alpha:
-            return np.array(pixels)
+            return pixels if pixels.flags.owndata and pixels.flags.writeable else pixels.copy()
         transparency = frame.alpha()
         if transparency is None:
             opaque = 1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max
