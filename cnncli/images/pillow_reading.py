@@ -13,7 +13,7 @@ from cnncli.images import exif as exif_block
 from cnncli.images.frames import Array, ArrayFrame, Frame
 from cnncli.images.metadata import Metadata
 from cnncli.images.opened import OpenedImage
-from cnncli.images.sources import check_pixels, decoding, no_warnings
+from cnncli.images.sources import check_pixels, decoding, no_warnings, silence
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
@@ -28,6 +28,7 @@ _PLUGINS = {
     "BMP": ("BmpImagePlugin", "BmpImageFile"),
     "PNM": ("PpmImagePlugin", "PpmImageFile"),
 }
+silence("PIL")
 _GRAY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
 _PIXELS_PER_BAND = 1 << 18  # what one conversion handles stays in the cache
 # Pillow scales the grey levels of 2- and 4-bit PNGs to 8 bits, but not the transparent level that it reports.

@@ -14,7 +14,7 @@ from cnncli.images.metadata import Metadata
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _OPTIONS: dict[str, dict[str, Any]] = {
     "jpeg": {"quality": 90},
-    "webp": {"lossless": True, "exact": True, "quality": 30},  # quality is effort here: half the time, 2 % larger
+    "webp": {"lossless": True, "exact": True, "method": 1, "quality": 0},  # the least effort: 4 % larger, twice as fast
     "gif": {"optimize": False},
     "bmp": {},
 }

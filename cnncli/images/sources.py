@@ -82,6 +82,13 @@ def no_warnings() -> Iterator[None]:
         yield
 
 
+def silence(library: str) -> None:
+    """Keep a library's log from the user: Python prints warnings of loggers that nobody handles."""
+    import logging
+
+    logging.getLogger(library).addHandler(logging.NullHandler())
+
+
 def _open_file(path: str | Path) -> BinaryIO:
     try:
         return open(os.fspath(path), "rb")

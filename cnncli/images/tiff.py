@@ -4,7 +4,6 @@ tifffile also writes them.
 """
 
 import io
-import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -16,7 +15,7 @@ from cnncli.images.formats import Format
 from cnncli.images.frames import Array, ArrayFrame, Frame, Picture, for_computing
 from cnncli.images.metadata import Metadata
 from cnncli.images.pillow_reading import PillowImage
-from cnncli.images.sources import check_pixels, decoding, no_warnings
+from cnncli.images.sources import check_pixels, decoding, no_warnings, silence
 
 if TYPE_CHECKING:
     from PIL import TiffImagePlugin
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 
 _BITS, _PHOTOMETRIC, _ORIENTATION, _PLANES, _SAMPLE_FORMAT, _ICC_PROFILE = 258, 262, 274, 284, 339, 34675
 _MIN_IS_WHITE, _ASSOCIATED_ALPHA, _UNASSOCIATED_ALPHA = 0, 1, 2
-# tifffile reports through logging; without a handler Python would print its warnings.
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
+silence("tifffile")
 
 
 class TiffImage(PillowImage):
@@ -141,6 +139,8 @@ def _samples(page: "TiffPage") -> Array:
     samples = for_computing(page.asarray())
     if page.axes not in ("YX", "YXS", "SYX"):
         raise ImageError(f"a page with axes {page.axes} is not a picture; expected YX, YXS or SYX")
+    if samples.ndim != len(page.axes) or not samples.size:
+        raise ImageError(f"a page of {page.imagewidth} x {page.imagelength} holds no pixels")
     if page.axes == "SYX":
         samples = np.moveaxis(samples, 0, -1)
     if page.photometric == _MIN_IS_WHITE and samples.dtype.kind == "u":
