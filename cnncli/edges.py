@@ -1,0 +1,445 @@
+"""Named filters on an image: the exact response, and its picture.
+
+Everything here works on bands of rows. A `Response` is computed when its rows are asked for, from those rows of the image
+that it needs, so that a huge image needs no second copy of itself; `filter_image` and `edge_picture` ask for all of them.
+
+Bright on the left and dark on the right is positive for a vertical edge, bright above dark for a horizontal one: the
+course's sign, the opposite of OpenCV's and SciPy's.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.errors import ArgumentError
+from cnncli.filters import DIRECTIONS, FILTERS, get_filter
+from cnncli.images.frames import gray_shape, luma
+from cnncli.ops import ACTIVATIONS, PADDING_MODES, conv2d, gradient_magnitude
+from cnncli.ops.borders import Rows, border_index, take_rows
+from cnncli.rendering import Renderer, Rendering, Statistics
+from cnncli.shapes import IntOrPair, Padding, Window
+
+Array = npt.NDArray[Any]
+
+COLORS = ("gray", "each", "volume")
+CHANNELS = ("red", "green", "blue")
+
+# One band: large enough to spread the cost of its border, small enough that its response stays in the cache.
+BAND_PIXELS = 256_000
+
+
+class ArrayRows:
+    """An array as a source of rows."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+        self.shape = array.shape
+        self.dtype = array.dtype
+
+    def rows(self, start: int, stop: int) -> Array:
+        """Return the rows [start, stop)."""
+        return self.array[start:stop]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A filter made ready.
+
+    Attributes:
+        name: for file names and reports.
+        kernels: one kernel (f_h, f_w) or (f_h, f_w, C), or the (vertical, horizontal) pair of a gradient.
+        direction: `magnitude` or `angle` for a pair, else None.
+        rendering: how its response becomes a picture unless the user says otherwise.
+    """
+
+    name: str
+    kernels: tuple[Array, ...]
+    direction: str | None = None
+    rendering: Rendering = Rendering()
+
+    @property
+    def unit(self) -> float:
+        """The sum of the positive weights: the response to a full step between 0 and 1."""
+        kernel = self.kernels[0]
+        positive = float(kernel[kernel > 0].sum())
+        return positive or -float(kernel.sum()) or 1.0
+
+
+def recipe(filter: str | npt.ArrayLike, direction: str | None = None, *, name: str = "kernel") -> Recipe:
+    """Return what a filter's name and a direction, or a kernel, stand for.
+
+    Args:
+        filter: a name in `FILTERS`, or a kernel (f_h, f_w) or (f_h, f_w, C).
+        direction: `vertical`, `horizontal`, `magnitude` (what a pair gives unless told) or `angle`.
+        name: what to call a kernel.
+
+    Raises:
+        ArgumentError: an unknown name, a direction for a filter without one, or a kernel that is none.
+
+    Example:
+        >>> recipe("sobel", "vertical").kernels[0].tolist()
+        [[1, 0, -1], [2, 0, -2], [1, 0, -1]]
+    """
+    if direction is not None and direction not in DIRECTIONS:
+        raise ArgumentError(f"unknown direction {direction!r}: the directions are {', '.join(DIRECTIONS)}")
+    known = get_filter(filter) if isinstance(filter, str) else None
+    if direction is not None and not (known and known.is_pair):
+        pairs = ", ".join(key for key, value in FILTERS.items() if value.is_pair)
+        raise ArgumentError(f"direction {direction!r} needs a filter that has directions ({pairs}), got {filter!r}")
+    if known is None:
+        return Recipe(name, (_as_kernel(filter),))
+    kernels = tuple(_as_kernel(kernel) for kernel in known.kernels)
+    rendering = Rendering(known.scale, known.signed)
+    if not known.is_pair:
+        return Recipe(str(filter), kernels, None, rendering)
+    if direction in ("vertical", "horizontal"):
+        return Recipe(str(filter), (kernels[direction == "horizontal"],), None, rendering)
+    return Recipe(str(filter), kernels, direction or "magnitude", rendering)
+
+
+def _as_kernel(kernel: npt.ArrayLike) -> Array:
+    weights = np.asarray(kernel)
+    if weights.ndim not in (2, 3) or weights.size == 0 or weights.dtype.kind not in "biuf":
+        raise ArgumentError(f"a kernel has the shape (f_h, f_w) or (f_h, f_w, C), got {weights.dtype} {weights.shape}")
+    if not np.isfinite(weights).all():
+        raise ArgumentError("a kernel is made of finite numbers")
+    whole = weights.astype(np.int64)
+    return whole if np.array_equal(whole, weights) else weights.astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Filtering:
+    """How to filter, beside the filter.
+
+    Attributes:
+        stride: pixels between positions.
+        padding: as in `conv2d`; `same` keeps the size.
+        padding_mode: what stands outside the image.
+        dilation: pixels between the kernel's taps.
+        color: `gray` (BT.601 luma), `each` (every channel by itself) or `volume` (one kernel a channel, summed).
+        on: with `volume`, the only channel that is kept: `red`, `green` or `blue`.
+        bias: added to the response.
+        activation: applied to it then: `relu`, `tanh` or `sigmoid`.
+        flip: turn the kernel by 180 degrees: convolution as mathematics defines it.
+    """
+
+    stride: IntOrPair = 1
+    padding: Padding = "same"
+    padding_mode: str = "reflect"
+    dilation: IntOrPair = 1
+    color: str = "gray"
+    on: str | None = None
+    bias: float = 0
+    activation: str | None = None
+    flip: bool = False
+
+    def __post_init__(self) -> None:
+        _one_of("padding_mode", self.padding_mode, PADDING_MODES)
+        _one_of("color", self.color, COLORS)
+        _one_of("on", self.on, (None, *CHANNELS))
+        _one_of("activation", self.activation, (None, *ACTIVATIONS))
+        if self.on is not None and self.color != "volume":
+            raise ArgumentError(f"on {self.on!r} keeps one channel of color 'volume', got color {self.color!r}")
+        # A probe: what cannot be used for any image is an error now and not for each file.
+        Window.over((1 << 30, 1 << 30), 1, stride=self.stride, padding=self.padding, dilation=self.dilation)
+
+
+def _one_of(name: str, value: object, allowed: Sequence[object] | dict[str, Any]) -> None:
+    if value not in allowed:
+        names = ", ".join(str(item) for item in allowed if item is not None)
+        raise ArgumentError(f"{name} must be one of {names}, got {value!r}")
+
+
+class Response:
+    """The exact, signed response of an image to a filter, computed where it is asked for.
+
+    Attributes:
+        shape: (H_out, W_out), or (H_out, W_out, C) with color `each`.
+        window: the geometry.
+        full_step: the response to a full black-to-white step.
+        white: the image's white: 255, 65535, or 1 for floating point.
+    """
+
+    def __init__(self, image: Rows, recipe: Recipe, filtering: Filtering = Filtering()) -> None:
+        self.image = image
+        self.recipe = recipe
+        self.filtering = filtering
+        if filtering.color == "gray":
+            gray_shape(image.shape)
+        self.channels = 1 if filtering.color == "gray" or len(image.shape) == 2 else image.shape[2]
+        self.kernels = tuple(self._weights(kernel) for kernel in recipe.kernels)
+        self.window = Window.over(
+            (image.shape[0], image.shape[1]),
+            recipe.kernels[0].shape[:2],
+            stride=filtering.stride,
+            padding=filtering.padding,
+            dilation=filtering.dilation,
+        )
+        deep = filtering.color == "each" and len(image.shape) == 3
+        self.shape = (*self.window.output_size, self.channels) if deep else self.window.output_size
+        self.white = white_level(image.dtype)
+        bounded = filtering.activation in ("tanh", "sigmoid")
+        self.full_step = 1.0 if bounded else self._unit() * self.white
+
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """The response's type."""
+        return self._respond(np.zeros((*self.window.span, *self.image.shape[2:]), self.image.dtype), (0, 0, 0, 0)).dtype
+
+    def rows(self, start: int, stop: int) -> Array:
+        """Return the rows [start, stop) of the response."""
+        height = self.image.shape[0]
+        if (start, stop) == (0, self.shape[0]):
+            return self._respond(self.image.rows(0, height), self.window.padding)
+        window, (top, bottom, left, right) = self.window, self.window.padding
+        index = border_index(height, top, bottom, self.filtering.padding_mode)
+        needed = index[start * window.stride[0] : (stop - 1) * window.stride[0] + window.span[0]]
+        return self._respond(take_rows(self.image, needed), (0, 0, left, right))
+
+    def _respond(self, pixels: Array, padding: tuple[int, int, int, int]) -> Array:
+        response = self._raw(luma(pixels) if self.filtering.color == "gray" else pixels, padding)
+        if self.filtering.bias:
+            response = response + self._bias(response.dtype)
+        if self.filtering.activation is not None:
+            response = ACTIVATIONS[self.filtering.activation](response)
+        return response
+
+    def _raw(self, pixels: Array, padding: tuple[int, int, int, int]) -> Array:
+        options: dict[str, Any] = {
+            "stride": self.window.stride,
+            "padding": padding,
+            "dilation": self.window.dilation,
+            "padding_mode": self.filtering.padding_mode,
+        }
+        if self.recipe.direction == "magnitude" and self.filtering.color != "volume":
+            # Turning both kernels changes the signs alone.
+            return gradient_magnitude(pixels, *self.recipe.kernels, **options)
+        groups = self.channels if self.filtering.color == "each" else 1
+        parts = [
+            conv2d(pixels, kernel, groups=groups, flip=self.filtering.flip, **options) for kernel in self.kernels
+        ]
+        parts = [part.reshape(part.shape[:2]) if self.filtering.color == "volume" else part for part in parts]
+        if len(parts) == 1:
+            return parts[0]
+        vertical, horizontal = (part.astype(np.promote_types(part.dtype, np.float32)) for part in parts)
+        return np.hypot(vertical, horizontal) if self.recipe.direction == "magnitude" else np.arctan2(horizontal, vertical)
+
+    def _bias(self, dtype: np.dtype[Any]) -> Any:
+        whole = dtype.kind == "i" and float(self.filtering.bias).is_integer()
+        return np.int64(self.filtering.bias) if whole else np.promote_types(dtype, np.float32).type(self.filtering.bias)
+
+    def _weights(self, kernel: Array) -> Array:
+        """Return the weights as `conv2d` takes them for this image."""
+        if kernel.dtype.kind == "f" and (self.image.dtype.itemsize <= 2 or self.image.dtype == np.float32):
+            kernel = kernel.astype(np.float32)
+        if self.filtering.color == "volume":
+            return self._volume(kernel)
+        if kernel.ndim == 3:
+            raise ArgumentError(f"a kernel of {kernel.shape} covers a volume: use it with color 'volume'")
+        if self.filtering.color == "each" and len(self.image.shape) == 3:
+            return np.repeat(kernel[:, :, None, None], self.channels, axis=3)
+        return kernel
+
+    def _volume(self, kernel: Array) -> Array:
+        if kernel.ndim == 2:
+            kernel = np.repeat(kernel[:, :, None], self.channels, axis=2)
+        if kernel.shape[2] != self.channels:
+            raise ArgumentError(f"the kernel covers {kernel.shape[2]} channels, the image has {self.channels}")
+        if self.filtering.on is not None:
+            number = CHANNELS.index(self.filtering.on)
+            if number >= self.channels:
+                raise ArgumentError(f"on {self.filtering.on!r} needs a colour image, this one has {self.channels} channel")
+            kernel = np.where(np.arange(self.channels) == number, kernel, 0).astype(kernel.dtype)
+        return kernel
+
+    def _unit(self) -> float:
+        if self.filtering.color == "volume":
+            return replace(self.recipe, kernels=self.kernels).unit
+        return self.recipe.unit
+
+
+class EdgePicture:
+    """The picture of a response, rendered where it is asked for."""
+
+    def __init__(self, response: Response, renderer: Renderer, statistics: Statistics | None = None) -> None:
+        self.response = response
+        self.renderer = renderer
+        self.statistics = statistics
+        self.shape = renderer.shape(response.shape)
+        self.dtype = renderer.dtype
+
+    def rows(self, start: int, stop: int) -> Array:
+        """Return the rows [start, stop) of the picture."""
+        return self.renderer(self.response.rows(start, stop), self.statistics)
+
+
+def pictures(
+    response: Response, rendering: Rendering | None = None, statistics: Statistics | None = None
+) -> list[EdgePicture]:
+    """Return the picture of a response, or the two of `split`, in 16 bits for a 16-bit image and in 8 otherwise.
+
+    Args:
+        response: what to render.
+        rendering: how; the filter's own way unless given.
+        statistics: gathers what a report says, as the bands are rendered.
+    """
+    rendering = rendering or response.recipe.rendering
+    dtype = np.uint16 if response.image.dtype == np.uint16 else np.uint8
+    if response.recipe.direction == "angle":
+        white = float(np.iinfo(dtype).max)
+        level = rendering.threshold.of(white) if rendering.threshold else None
+        renderer = Renderer(white / (2 * np.pi), white / 2, "offset", np.dtype(dtype), level)
+        return [EdgePicture(response, renderer, statistics)]
+    found = extent(response) if rendering.scale == "auto" else None
+    renderers = rendering.renderers(full_step=response.full_step, white=response.white, dtype=dtype, extent=found)
+    return [
+        EdgePicture(response, renderer, statistics if number == 0 else None) for number, renderer in enumerate(renderers)
+    ]
+
+
+def extent(response: Rows) -> tuple[float, float]:
+    """Return the (min, max) of all rows."""
+    ends = [(band.min().item(), band.max().item()) for _, band in bands(response)]
+    return min(low for low, _ in ends), max(high for _, high in ends)
+
+
+def band_edges(shape: Sequence[int]) -> list[tuple[int, int]]:
+    """Return (start, stop) of the bands in which an image of that shape is worked on."""
+    per_row = int(np.prod(shape[1:]))
+    height = max(1, min(shape[0], BAND_PIXELS // max(1, per_row)))
+    return [(start, min(start + height, shape[0])) for start in range(0, shape[0], height)]
+
+
+def bands(source: Rows) -> Iterator[tuple[int, Array]]:
+    """Yield all rows in order as (first row, band)."""
+    for start, stop in band_edges(source.shape):
+        yield start, source.rows(start, stop)
+
+
+def white_level(dtype: np.dtype[Any]) -> float:
+    """Return what counts as white: 65535 for uint16, 1 for floating point, otherwise 255.
+
+    Example:
+        >>> white_level(np.dtype(np.uint8))
+        255.0
+    """
+    return 1.0 if dtype.kind == "f" else 65535.0 if dtype == np.uint16 else 255.0
+
+
+def filter_image(
+    image: npt.ArrayLike,
+    filter: str | npt.ArrayLike,
+    *,
+    direction: str | None = None,
+    stride: IntOrPair = 1,
+    padding: Padding = "same",
+    padding_mode: str = "reflect",
+    dilation: IntOrPair = 1,
+    color: str = "gray",
+    on: str | None = None,
+    bias: float = 0,
+    activation: str | None = None,
+    flip: bool = False,
+) -> Array:
+    """Return the exact, signed response of an image to a filter.
+
+    Args:
+        image: (H, W) grey or (H, W, C) in colour.
+        filter: a name in `FILTERS`, or a kernel (f_h, f_w) or, for color `volume`, (f_h, f_w, C).
+        direction: for a filter with two kernels: `vertical`, `horizontal`, `magnitude` (sqrt(g_x^2 + g_y^2), what it
+            gives unless told) or `angle` (atan2(g_y, g_x) in radians).
+        stride: see `Filtering`, as for all that follow.
+        padding: likewise.
+        padding_mode: likewise.
+        dilation: likewise.
+        color: likewise.
+        on: likewise.
+        bias: likewise.
+        activation: likewise.
+        flip: likewise.
+
+    Returns:
+        (H_out, W_out), or (H_out, W_out, C) for color `each`: integers, exact, for integer images and kernels;
+        otherwise floating point.
+
+    Raises:
+        ArgumentError: an argument that cannot be used, or an image smaller than the kernel.
+
+    Example:
+        >>> filter_image([[10, 10, 10, 0, 0, 0]] * 6, "vertical", padding="valid")[0].tolist()
+        [0, 30, 30, 0]
+    """
+    filtering = Filtering(stride, padding, padding_mode, dilation, color, on, bias, activation, flip)
+    response = Response(_as_rows(image), recipe(filter, direction), filtering)
+    return response.rows(0, response.shape[0])
+
+
+class FilterOptions(TypedDict, total=False):
+    """The keyword arguments of `filter_image` beside the direction."""
+
+    stride: IntOrPair
+    padding: Padding
+    padding_mode: str
+    dilation: IntOrPair
+    color: str
+    on: str | None
+    bias: float
+    activation: str | None
+    flip: bool
+
+
+def edge_picture(
+    image: npt.ArrayLike,
+    filter: str | npt.ArrayLike,
+    *,
+    direction: str | None = None,
+    scale: str | float | None = None,
+    signed: str | None = None,
+    threshold: str | float | None = None,
+    **filtering: Unpack[FilterOptions],
+) -> Any:
+    """Filter an image and render the response, band by band, without holding the response.
+
+    Args:
+        image: as in `filter_image`, like all arguments not listed here.
+        filter: likewise.
+        direction: likewise.
+        scale: see `Rendering`; the filter's own unless given.
+        signed: likewise.
+        threshold: a level (`64`) or a share of white (`"25%"`) from which on pixels become white, the others black.
+        **filtering: see `Filtering`.
+
+    Returns:
+        uint8, or uint16 for a uint16 image: (H_out, W_out), or with a last axis of colours. A pair of these for signed
+        `split`.
+
+    Raises:
+        ArgumentError: as `filter_image`.
+
+    Example:
+        >>> edge_picture([[255, 255, 255, 0, 0, 0]] * 6, "vertical", padding="valid")[0].tolist()
+        [0, 255, 255, 0]
+    """
+    response = Response(_as_rows(image), recipe(filter, direction), Filtering(**filtering))
+    rendering = response.recipe.rendering.chosen(scale, signed, threshold)
+    wholes = [whole(picture) for picture in pictures(response, rendering)]
+    return wholes[0] if len(wholes) == 1 else tuple(wholes)
+
+
+def whole(source: Rows) -> Array:
+    """Return all rows of a source, gathered band by band."""
+    out = np.empty(source.shape, source.dtype)
+    for start, band in bands(source):
+        out[start : start + len(band)] = band
+    return out
+
+
+def _as_rows(image: npt.ArrayLike) -> ArrayRows:
+    pixels = np.asarray(image)
+    if pixels.ndim not in (2, 3):
+        raise ArgumentError(f"an image has the shape (H, W) or (H, W, C), got {pixels.shape}")
+    return ArrayRows(pixels)

@@ -1,0 +1,113 @@
+"""Borders: which pixel stands outside the image.
+
+A border is an index: for every row (or column) of the padded image, the row of the image that it repeats, or -1 for a
+constant. Whoever needs padded pixels takes them through the index; the padded image as a whole is never made.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.errors import ArgumentError
+
+Index = npt.NDArray[np.intp]
+
+OUTSIDE = -1
+
+
+def _zeros(position: Index, n: int) -> Index:
+    return np.where((position >= 0) & (position < n), position, OUTSIDE)
+
+
+def _reflect(position: Index, n: int) -> Index:
+    period = max(2 * (n - 1), 1)
+    offset = position % period
+    return np.minimum(offset, period - offset)
+
+
+def _symmetric(position: Index, n: int) -> Index:
+    offset = position % (2 * n)
+    return np.minimum(offset, 2 * n - 1 - offset)
+
+
+def _replicate(position: Index, n: int) -> Index:
+    return np.clip(position, 0, n - 1)
+
+
+def _circular(position: Index, n: int) -> Index:
+    return position % n
+
+
+PADDING_MODES: dict[str, Callable[[Index, int], Index]] = {
+    "zeros": _zeros,
+    "reflect": _reflect,
+    "replicate": _replicate,
+    "circular": _circular,
+    "symmetric": _symmetric,
+}
+"""PyTorch's names, and `symmetric` for what SciPy calls `reflect`. `reflect` does not repeat the edge pixel."""
+
+
+def border_index(n: int, before: int, after: int, mode: str = "zeros", reach: int = 0) -> Index:
+    """Return, for each of before + n + after padded positions, the position in the input that stands there, or -1.
+
+    Args:
+        n: input size.
+        before: positions in front of the input.
+        after: positions behind it.
+        mode: one of `PADDING_MODES`.
+        reach: the least length of the result; positions past the padding are -1 (the partial windows of ceil mode).
+
+    Raises:
+        ArgumentError: an unknown mode.
+
+    Example:
+        >>> border_index(4, 3, 2, "reflect").tolist()
+        [3, 2, 1, 0, 1, 2, 3, 2, 1]
+    """
+    if mode not in PADDING_MODES:
+        raise ArgumentError(f"unknown padding_mode {mode!r}: the modes are {', '.join(PADDING_MODES)}")
+    index = PADDING_MODES[mode](np.arange(-before, n + after), n)
+    return np.concatenate([index, np.full(max(0, reach - len(index)), OUTSIDE)])
+
+
+class Rows(Protocol):
+    """An image that gives its rows in bands, whole in memory or not."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W) or (H, W, C)."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The pixels' type."""
+
+    def rows(self, start: int, stop: int) -> npt.NDArray[Any]:
+        """Return the rows [start, stop)."""
+
+
+def take_rows(image: Rows, index: Index, fill: float = 0) -> npt.NDArray[Any]:
+    """Return the rows that a border index names, in as few reads as there are runs of rows.
+
+    Args:
+        image: the source of rows.
+        index: row numbers, -1 for a row of `fill`.
+        fill: the constant outside the image.
+
+    Returns:
+        An array of len(index) rows; a view of the image's own where the rows lie in sequence.
+    """
+    runs = np.split(index, np.flatnonzero(np.diff(index) != 1) + 1)
+    if len(runs) == 1 and index[0] != OUTSIDE:
+        return image.rows(int(index[0]), int(index[-1]) + 1)
+    taken = np.full((len(index), *image.shape[1:]), fill, image.dtype)
+    at = 0
+    for run in runs:
+        # A run may go from outside (-1) to row 0.
+        inside = run[run != OUTSIDE]
+        if len(inside):
+            taken[at + len(run) - len(inside) : at + len(run)] = image.rows(int(inside[0]), int(inside[-1]) + 1)
+        at += len(run)
+    return taken

@@ -1,0 +1,334 @@
+"""Convolution: one function, `conv2d`, and the strategies that it chooses from by the shape of the work."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.errors import ArgumentError
+from cnncli.ops import banded, fourier, products, strips
+from cnncli.ops.kernels import rank_one
+from cnncli.ops.loading import Border
+from cnncli.shapes import IntOrPair, Padding, Window
+
+Array = npt.NDArray[Any]
+
+
+def conv2d(
+    x: npt.ArrayLike,
+    weight: npt.ArrayLike,
+    bias: npt.ArrayLike | None = None,
+    *,
+    stride: IntOrPair = 1,
+    padding: Padding = "valid",
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+    padding_value: float = 0,
+    flip: bool = False,
+) -> Array:
+    """Cross-correlate an image, or a batch of them, with one or more kernels: what the field calls convolution.
+
+    y[i, j, o] = bias[o] + sum over a, b, c of x[i s + a d - p, j s + b d - p, c] weight[a, b, c, o]
+    (Goodfellow, Bengio and Courville, Deep Learning, equation 9.6, with stride, dilation and padding).
+
+    Args:
+        x: (H, W), (H, W, C_in) or (N, H, W, C_in).
+        weight: (f_h, f_w) for a single-channel image, (f_h, f_w, C_in) for one kernel over a volume, or
+            (f_h, f_w, C_in / groups, C_out).
+        bias: (C_out,) or a number, added to each output channel.
+        stride: pixels between positions, an int or a (vertical, horizontal) pair.
+        padding: `"valid"`, `"same"` (ceil(n / s) outputs, the odd pixel at the bottom and right), pixels on every
+            side, a pair (vertical, horizontal) or four (top, bottom, left, right).
+        dilation: pixels between the kernel's taps, an int or a pair.
+        groups: divides the channels into groups that do not see each other.
+        padding_mode: what stands outside: `zeros`, `reflect` (edge pixel not repeated), `replicate`, `circular` or
+            `symmetric`.
+        padding_value: the constant of padding mode `zeros`.
+        flip: turn the kernel by 180 degrees first: convolution as mathematics defines it.
+
+    Returns:
+        An array of as many dimensions as `x`: (N, H_out, W_out, C_out), (H_out, W_out, C_out) or, for a 2-D `x`,
+        (H_out, W_out); several kernels over a 2-D `x` add a last axis. Integers with integers are exact, in the
+        smallest signed type that holds every possible result. A floating-point `x` keeps its type; an integer `x`
+        takes the weights' floating-point type.
+
+    Raises:
+        ArgumentError: shapes that do not fit each other, or an argument that cannot be used.
+
+    Example:
+        >>> image = [[10, 10, 10, 0, 0, 0]] * 6
+        >>> conv2d(image, [[1, 0, -1]] * 3)[0].tolist()
+        [0, 30, 30, 0]
+    """
+    images, weights = np.asarray(x), np.asarray(weight)
+    work = prepare(
+        images,
+        weights,
+        bias,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        padding_mode=padding_mode,
+        padding_value=padding_value,
+        flip=flip,
+    )
+    result = work.run(work.choose())
+    if images.ndim == 4:
+        return result
+    return result[0, ..., 0] if images.ndim == 2 and result.shape[3] == 1 else result[0]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A convolution with its arguments in normal form.
+
+    Attributes:
+        images: (N, H, W, C_in).
+        weight: (f_h, f_w, C_in / groups, C_out), integer or in the type to compute in.
+        bias: (C_out,) in the result's type, or None.
+        groups: number of groups.
+        window: the geometry.
+        border: what stands outside.
+        dtype: of the result.
+        bound: the largest magnitude that a partial sum can have; infinite for floating point.
+    """
+
+    images: Array
+    weight: Array
+    bias: Array | None
+    groups: int
+    window: Window
+    border: Border
+    dtype: np.dtype[Any]
+    bound: float
+
+    @property
+    def exact(self) -> bool:
+        """Whether the result is made of integers."""
+        return bool(np.issubdtype(self.dtype, np.integer))
+
+    def choose(self) -> str:
+        """Return the name of the cheapest strategy that can do the work."""
+        able = [name for name, strategy in STRATEGIES.items() if strategy.able(self)]
+        return min(able, key=lambda name: STRATEGIES[name].cost(self))
+
+    def run(self, strategy: str) -> Array:
+        """Compute (N, H_out, W_out, C_out) by one strategy."""
+        out = np.empty((len(self.images), *self.window.output_size, self.weight.shape[3]), self.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for image, result in zip(self.images, out, strict=True):
+                STRATEGIES[strategy].run(self, image, result)
+            if self.bias is not None:
+                out += self.bias
+        return out
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A way to compute a convolution.
+
+    Attributes:
+        able: whether it gives the right result for this work.
+        cost: estimated nanoseconds for one output position, all channels.
+        run: computes one image (H, W, C_in) into (H_out, W_out, C_out).
+    """
+
+    able: Callable[[Work], bool]
+    cost: Callable[[Work], float]
+    run: Callable[[Work, Array, Array], None]
+
+
+def _strip_programs(work: Work) -> list[strips.Program]:
+    per_group = work.weight.shape[2]
+    filters = work.weight.shape[3] // work.groups
+    return [
+        strips.compile_kernel(
+            work.weight[..., number],
+            range(number // filters * per_group, (number // filters + 1) * per_group),
+            work.window.stride,
+            work.window.dilation,
+        )
+        for number in range(work.weight.shape[3])
+    ]
+
+
+def _run_strips(work: Work, image: Array, out: Array) -> None:
+    def emit(number: int, start: int, stop: int, results: list[Array]) -> None:
+        out[start:stop, :, number] = results[0]
+
+    strips.run(image, _strip_programs(work), work.window, work.border, work.dtype, emit)
+
+
+def _strips_cost(work: Work) -> float:
+    # A pass moves 36 bytes a nanosecond through the cache, in and out of it go 4; strided or interleaved ones cost more.
+    if work.weight.size > 4096:
+        return float("inf")
+    done = sum(strips.program_passes(program) for program in _strip_programs(work))
+    filters, planes = work.weight.shape[3], work.images.shape[3] * work.window.stride[0] * work.window.stride[1]
+    return work.dtype.itemsize * (0.028 * done + 0.25 * filters) + 0.5 * (planes - 1)
+
+
+def _product_dtype(work: Work) -> np.dtype[Any]:
+    """The type whose matrix products are exact: BLAS where every partial sum is an exact float, else int64."""
+    if not work.exact:
+        return work.dtype
+    return np.dtype(np.float32 if work.bound < 2**24 else np.float64 if work.bound < 2**53 else np.int64)
+
+
+def _run_products(work: Work, image: Array, out: Array) -> None:
+    weight = work.weight.astype(_product_dtype(work))
+    products.run(image, weight, work.groups, work.window, work.border, out)
+
+
+def _products_cost(work: Work) -> float:
+    # Copying a number into the columns takes 0.4 ns; a multiply-add 0.03 ns in float32, with no BLAS 2 ns.
+    dtype = _product_dtype(work)
+    taps, per_group, filters = work.weight[..., 0, 0].size, work.weight.shape[2], work.weight.shape[3]
+    multiply = 2.0 if dtype == np.int64 else 0.008 * dtype.itemsize
+    # A matrix of one column is a matrix-vector product, which is bound by memory.
+    return taps * per_group * (0.4 * work.groups + multiply * max(filters, 8 * work.groups))
+
+
+def _banded_able(work: Work) -> bool:
+    simple = work.window.stride == work.window.dilation == (1, 1) and work.weight.shape[2] == 1 and not work.exact
+    return simple and all(rank_one(work.weight[:, :, 0, number]) for number in range(work.weight.shape[3]))
+
+
+def _banded_cost(work: Work) -> float:
+    return 0.0095 * work.dtype.itemsize * work.weight.shape[3] * (2 * banded.BAND + sum(work.window.kernel_size))
+
+
+def _run_banded(work: Work, image: Array, out: Array) -> None:
+    banded.run(image, work.weight, work.groups, work.window, work.border, out)
+
+
+def _run_fourier(work: Work, image: Array, out: Array) -> None:
+    weight = work.weight.astype(np.float64 if work.exact else work.dtype)
+    fourier.run(image, weight, work.groups, work.window, work.border, out)
+
+
+def _fourier_able(work: Work) -> bool:
+    # Rounding recovers integers while the error, some 1e-16 of the bound times log2(tile), is far below one half.
+    return work.bound < 2**40 if work.exact else bool(np.isfinite(np.sum(work.images)))
+
+
+def _fourier_cost(work: Work) -> float:
+    transforms = work.weight.shape[2] * work.groups + work.weight.shape[3]
+    # Positions between strides are computed too.
+    return 6.0 * transforms * work.window.stride[0] * work.window.stride[1] * (2 if work.exact else 1)
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "strips": Strategy(able=lambda work: True, cost=_strips_cost, run=_run_strips),
+    "banded": Strategy(able=_banded_able, cost=_banded_cost, run=_run_banded),
+    "products": Strategy(able=lambda work: True, cost=_products_cost, run=_run_products),
+    "fourier": Strategy(able=_fourier_able, cost=_fourier_cost, run=_run_fourier),
+}
+
+
+def prepare(
+    x: Array,
+    weight: Array,
+    bias: npt.ArrayLike | None,
+    *,
+    stride: IntOrPair,
+    padding: Padding,
+    dilation: IntOrPair,
+    groups: int,
+    padding_mode: str,
+    padding_value: float,
+    flip: bool,
+) -> Work:
+    """Check the arguments of `conv2d` and bring them into normal form."""
+    images, weight = as_batch(x), _as_hwio(weight)
+    _check_channels(images.shape[3], weight.shape, groups)
+    window = Window.over(
+        images.shape[1:3], weight.shape[:2], stride=stride, padding=padding, dilation=dilation
+    )
+    if images.dtype.kind in "iu" and padding_value != int(padding_value):
+        raise ArgumentError(f"padding_value must be an integer for an image of {images.dtype}, got {padding_value}")
+    border = Border.around(window, padding_mode, padding_value)
+    offset = None if bias is None else np.broadcast_to(np.asarray(bias), (weight.shape[3],))
+    if flip:
+        weight = weight[::-1, ::-1]
+    dtype, bound = result_type(images, weight, offset, padding_value)
+    if not np.issubdtype(dtype, np.integer):
+        weight = weight.astype(dtype)
+    return Work(images, weight, None if offset is None else offset.astype(dtype), groups, window, border, dtype, bound)
+
+
+def as_batch(x: Array) -> Array:
+    """Return (H, W), (H, W, C) or (N, H, W, C) as (N, H, W, C).
+
+    Raises:
+        ArgumentError: another number of dimensions, or numbers that are not real.
+    """
+    if x.ndim not in (2, 3, 4):
+        raise ArgumentError(f"an image has the shape (H, W), (H, W, C) or (N, H, W, C), got {x.shape}")
+    if x.dtype.kind not in "biuf":
+        raise ArgumentError(f"an image is made of real numbers, got {x.dtype}")
+    x = x.astype(np.uint8) if x.dtype.kind == "b" else x
+    return x[None, :, :, None] if x.ndim == 2 else x[None] if x.ndim == 3 else x
+
+
+def _as_hwio(weight: Array) -> Array:
+    if weight.ndim not in (2, 3, 4) or 0 in weight.shape:
+        raise ArgumentError(
+            f"weight has the shape (f_h, f_w), (f_h, f_w, C_in) or (f_h, f_w, C_in / groups, C_out), got {weight.shape}"
+        )
+    if weight.dtype.kind not in "biuf":
+        raise ArgumentError(f"weight is made of real numbers, got {weight.dtype}")
+    if weight.dtype.kind == "b":
+        weight = weight.astype(np.int64)
+    return weight.reshape(*weight.shape, *(1,) * (4 - weight.ndim))
+
+
+def _check_channels(channels: int, weight: tuple[int, ...], groups: int) -> None:
+    per_group, filters = weight[2:]
+    if groups < 1 or channels % groups or filters % groups:
+        raise ArgumentError(f"groups must divide the {channels} input and {filters} output channels, got {groups}")
+    if per_group * groups != channels:
+        raise ArgumentError(
+            f"weight {weight} takes {per_group * groups} input channels with groups={groups}, the image has {channels}"
+        )
+
+
+def result_type(images: Array, weight: Array, bias: Array | None, fill: float) -> tuple[np.dtype[Any], float]:
+    """Return the type of a convolution's result and the largest magnitude of its partial sums."""
+    if images.dtype.kind == "f":
+        return np.promote_types(images.dtype, np.float32), np.inf
+    kinds = [array.dtype for array in (weight, bias) if array is not None and array.dtype.kind == "f"]
+    if kinds:
+        return np.result_type(*kinds, np.float32), np.inf
+    limits = np.iinfo(images.dtype)
+    low, high = _sums(weight, bias, min(limits.min, int(fill)), max(limits.max, int(fill)))
+    if not _fits(low, high, np.int64):
+        # The type allows more than int64 holds; what the image really holds may be less.
+        low, high = _sums(weight, bias, min(int(images.min()), int(fill)), max(int(images.max()), int(fill)))
+        if not _fits(low, high, np.int64):
+            raise ArgumentError(
+                f"the sums of an image of {images.dtype} with these weights exceed 64 bits: convert it to float64"
+            )
+        return np.dtype(np.int64), max(-low, high)
+    dtype = next(dtype for dtype in (np.int16, np.int32, np.int64) if _fits(low, high, dtype))
+    return np.dtype(dtype), max(-low, high)
+
+
+def _sums(weight: Array, bias: Array | None, lowest: int, highest: int) -> tuple[int, int]:
+    """Return bounds of every partial sum, in Python's unbounded integers."""
+    low = high = 0
+    for number in range(weight.shape[3]):
+        weights = weight[..., number].ravel().tolist()
+        positive, negative = sum(w for w in weights if w > 0), sum(w for w in weights if w < 0)
+        offset = 0 if bias is None else int(bias[number])
+        high = max(high, positive * max(highest, 0) + negative * min(lowest, 0) + max(offset, 0))
+        low = min(low, positive * min(lowest, 0) + negative * max(highest, 0) + min(offset, 0))
+    return low, high
+
+
+def _fits(low: int, high: int, dtype: type[np.signedinteger[Any]]) -> bool:
+    return np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max

@@ -1,0 +1,270 @@
+"""From signed numbers to a picture: rules that are never silent."""
+
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.errors import ArgumentError
+from cnncli.filters import get_filter, unit_scale
+
+Array = npt.NDArray[Any]
+
+SCALES = ("unit", "none", "auto")
+SIGNED = ("abs", "clip", "offset", "diverging", "split")
+
+# Orange and blue, told apart by people of any colour vision (Okabe and Ito 2008).
+POSITIVE_HUE = (0.9, 0.62, 0.0)
+NEGATIVE_HUE = (0.0, 0.45, 0.9)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A level of the picture from which on pixels are white; the others are black.
+
+    Attributes:
+        level: in the picture's own levels, or a fraction of white.
+        relative: whether it is a fraction.
+
+    Example:
+        >>> Threshold.parse("25%").of(255)
+        63.75
+    """
+
+    level: float
+    relative: bool = False
+
+    @classmethod
+    def parse(cls, text: "str | float | Threshold") -> "Threshold":
+        """Read a level (`64`) or a share of white (`25%`).
+
+        Raises:
+            ArgumentError: it is neither, or negative.
+        """
+        if isinstance(text, Threshold):
+            return text
+        words = str(text).strip()
+        try:
+            number = float(words.removesuffix("%"))
+        except ValueError:
+            number = -1
+        if not 0 <= number < float("inf"):
+            raise ArgumentError(f"threshold must be a level such as 64 or a share of white such as 25%, got {text!r}")
+        return cls(number / 100, relative=True) if words.endswith("%") else cls(number)
+
+    def of(self, white: float) -> float:
+        """Return the level in a picture whose white is `white`."""
+        return self.level * white if self.relative else self.level
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How a response becomes a picture.
+
+    Attributes:
+        scale: `unit` (a full black-to-white step is full white, the same for every image), `none` (raw numbers,
+            saturated), `auto` (stretched to this response's own range) or a factor.
+        signed: `abs`, `clip` (negative becomes 0), `offset` (zero is mid-grey), `diverging` (positive orange, negative
+            blue) or `split` (two pictures, positive and negative).
+        threshold: from this level on white, below it black.
+    """
+
+    scale: str | float = "unit"
+    signed: str = "abs"
+    threshold: Threshold | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.scale, str) and self.scale not in SCALES:
+            raise ArgumentError(f"scale must be {', '.join(SCALES)} or a number, got {self.scale!r}")
+        if self.signed not in SIGNED:
+            raise ArgumentError(f"signed must be one of {', '.join(SIGNED)}, got {self.signed!r}")
+
+    def chosen(self, scale: str | float | None, signed: str | None, threshold: "str | float | Threshold | None") -> "Rendering":
+        """Return this rendering with what the user chose in place of it."""
+        return Rendering(
+            self.scale if scale is None else scale,
+            self.signed if signed is None else signed,
+            self.threshold if threshold is None else Threshold.parse(threshold),
+        )
+
+    def renderers(
+        self, *, full_step: float, white: float, dtype: npt.DTypeLike, extent: tuple[float, float] | None = None
+    ) -> "list[Renderer]":
+        """Return what renders the bands of one response: one renderer, or two for `split`.
+
+        Args:
+            full_step: the response to a full black-to-white step.
+            white: the input's white (255, 65535 or 1).
+            dtype: of the picture, uint8 or uint16.
+            extent: the response's (min, max), which `auto` needs.
+        """
+        signs = ((1, "-positive"), (-1, "-negative")) if self.signed == "split" else ((1, ""),)
+        signed = "clip" if self.signed == "split" else self.signed
+        top = float(np.iinfo(np.dtype(dtype)).max)
+        renderers = []
+        for sign, suffix in signs:
+            low, high = self._range(signed, full_step, white, extent, sign)
+            gain = top / (high - low) if high > low else 1.0
+            # With `offset` the range covers both signs; a raw or chosen scale stays what it says.
+            shift = (top + 1) / 2 if signed == "offset" else -low * gain
+            level = self.threshold.of(top) if self.threshold else None
+            renderers.append(Renderer(gain * sign, shift, signed, np.dtype(dtype), level, suffix))
+        return renderers
+
+    def _range(
+        self, signed: str, full_step: float, white: float, extent: tuple[float, float] | None, sign: int
+    ) -> tuple[float, float]:
+        """Return the responses that become black and white (for `offset`: that lie so far apart)."""
+        span = {"unit": full_step, "none": white, "auto": 0.0}.get(str(self.scale))
+        if span is None:
+            span = white / float(self.scale) if float(self.scale) else np.inf
+        doubled = 2 if signed == "offset" and self.scale in ("unit", "auto") else 1
+        if self.scale != "auto":
+            return 0.0, span * doubled
+        low, high = extent or (0.0, 0.0)
+        if sign < 0:
+            low, high = -high, -low
+        if signed in ("abs", "clip") and low >= 0:
+            return low, high
+        largest = max(high, 0.0) if signed == "clip" else max(abs(low), abs(high))
+        return 0.0, largest * doubled
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """Renders bands of one response.
+
+    Attributes:
+        gain: levels per unit of the response.
+        shift: added after the gain.
+        signed: `abs`, `clip`, `offset` or `diverging`.
+        dtype: of the picture.
+        threshold: level from which on pixels are white, or None.
+        suffix: what tells the files of `split` apart.
+    """
+
+    gain: float
+    shift: float
+    signed: str
+    dtype: np.dtype[Any]
+    threshold: float | None = None
+    suffix: str = ""
+
+    @property
+    def white(self) -> int:
+        """The highest level."""
+        return int(np.iinfo(self.dtype).max)
+
+    def shape(self, response: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the picture of a response.
+
+        Raises:
+            ArgumentError: `diverging` for a response in colour.
+        """
+        if self.signed != "diverging":
+            return response
+        if len(response) == 3 and response[2] != 1:
+            raise ArgumentError("signed 'diverging' makes its own colours: use it with color 'gray' or 'volume'")
+        return (*response[:2], 3)
+
+    def __call__(self, response: Array, statistics: "Statistics | None" = None) -> Array:
+        """Return the picture of a band of the response, (H, W) or (H, W, C)."""
+        levels = self._levels(response)
+        if statistics is not None:
+            beyond = np.count_nonzero(levels > self.white + 0.5) + np.count_nonzero(levels < -self.white - 0.5)
+            if self.signed == "offset":
+                beyond = np.count_nonzero((levels > self.white + 0.5) | (levels < -0.5))
+            statistics.add(response, beyond)
+        if self.signed == "diverging":
+            return self._diverging(levels)
+        if self.threshold is not None:
+            return np.where(levels >= self.threshold, self.white, 0).astype(self.dtype)
+        np.rint(levels, out=levels)
+        np.clip(levels, 0, self.white, out=levels)
+        return levels.astype(self.dtype)
+
+    def _levels(self, response: Array) -> Array:
+        """Return levels before rounding and saturation, signed for `clip` and `diverging`."""
+        wide = response.dtype.itemsize > 2 and response.dtype != np.float32
+        levels = response.astype(np.float64 if wide or self.dtype == np.uint16 else np.float32)
+        if self.signed == "abs":
+            np.abs(levels, out=levels)
+        np.multiply(levels, levels.dtype.type(self.gain), out=levels)
+        if self.shift:
+            np.add(levels, levels.dtype.type(self.shift), out=levels)
+        return levels
+
+    def _diverging(self, levels: Array) -> Array:
+        levels = levels.reshape(levels.shape[:2])
+        if self.threshold is not None:
+            levels = np.where(np.abs(levels) >= self.threshold, np.sign(levels) * self.white, 0)
+        positive, negative = (np.clip(part, 0, self.white)[:, :, None] for part in (levels, -levels))
+        colours = positive * np.asarray(POSITIVE_HUE) + negative * np.asarray(NEGATIVE_HUE)
+        return np.rint(colours).astype(self.dtype)
+
+
+@dataclass
+class Statistics:
+    """What a report says of a response, gathered band by band (from several threads)."""
+
+    low: float = float("inf")
+    high: float = float("-inf")
+    clipped: int = 0
+    count: int = 0
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def add(self, response: Array, clipped: int) -> None:
+        """Take one band into account."""
+        low, high = response.min().item(), response.max().item()
+        with self._lock:
+            self.low, self.high = min(self.low, low), max(self.high, high)
+            self.clipped += int(clipped)
+            self.count += response.size
+
+    @property
+    def clipped_fraction(self) -> float:
+        """The share of numbers that the picture's range cut off."""
+        return self.clipped / self.count if self.count else 0.0
+
+
+def render(
+    response: npt.ArrayLike,
+    *,
+    scale: str | float = "unit",
+    signed: str = "abs",
+    threshold: str | float | None = None,
+    filter: str | None = None,
+    white: float = 255,
+    dtype: npt.DTypeLike = np.uint8,
+) -> Any:
+    """Return a picture of a response.
+
+    Args:
+        response: (H, W) or (H, W, C) signed numbers.
+        scale: see `Rendering`.
+        signed: likewise.
+        threshold: a level (`64`) or a share of white (`"25%"`) from which on pixels become white, the others black.
+        filter: the name of the filter that the response comes from: scale `unit` divides by the sum of its positive
+            weights, and by 1 without a name.
+        white: the image's white: 255, 65535, or 1 for floating point.
+        dtype: of the picture, uint8 or uint16.
+
+    Returns:
+        (H, W) or (H, W, 3) of `dtype`; a pair of these (positive, negative) for signed `split`.
+
+    Raises:
+        ArgumentError: an argument that cannot be used.
+
+    Example:
+        >>> render([[0, 1020, -1020, 510]], filter="sobel").tolist()
+        [[0, 255, 255, 128]]
+    """
+    numbers = np.asarray(response)
+    unit = unit_scale(get_filter(filter).kernels[0]) if filter else 1.0
+    renderers = Rendering().chosen(scale, signed, threshold).renderers(
+        full_step=unit * white, white=white, dtype=dtype, extent=(numbers.min().item(), numbers.max().item())
+    )
+    pictures = [renderer(numbers) for renderer in renderers]
+    return pictures[0] if len(pictures) == 1 else tuple(pictures)

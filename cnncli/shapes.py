@@ -1,0 +1,245 @@
+"""Output sizes and padding amounts, on plain integers.
+
+Every formula is that of Dumoulin and Visin, "A guide to convolution arithmetic for deep learning" (arXiv:1603.07285),
+with the symbols of convolutional-network courses: n input size, f kernel size, p padding, s stride, d dilation.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cnncli.errors import ArgumentError
+
+Pair = tuple[int, int]
+Four = tuple[int, int, int, int]
+IntOrPair = int | Sequence[int]
+Padding = str | int | Sequence[int]
+
+NAMED_PADDINGS = ("valid", "same")
+
+
+def effective_size(kernel_size: int, dilation: int = 1) -> int:
+    """Return the pixels that a dilated kernel spans, d(f - 1) + 1.
+
+    Example:
+        >>> effective_size(3, dilation=2)
+        5
+    """
+    return dilation * (kernel_size - 1) + 1
+
+
+def output_size(
+    n: int, kernel_size: int, *, padding: Padding = 0, stride: int = 1, dilation: int = 1, ceil_mode: bool = False
+) -> int:
+    """Return how many positions a window takes along one axis.
+
+    floor((n + 2p - d(f - 1) - 1) / s + 1); positions that do not fit are dropped. With `ceil_mode` a last, partial
+    window is kept if it starts inside the input or its leading padding (PyTorch's rule).
+
+    Args:
+        n: input size in pixels.
+        kernel_size: window size f.
+        padding: `"valid"`, `"same"`, pixels on both sides, or a pair (before, after).
+        stride: step s between positions.
+        dilation: distance d between the kernel's taps.
+        ceil_mode: round up instead of down.
+
+    Raises:
+        ArgumentError: a size that is not positive, or a window larger than the padded input.
+
+    Example:
+        >>> output_size(39, 3)
+        37
+        >>> output_size(7, 3, stride=2)
+        3
+        >>> output_size(6, 3, padding="same")
+        6
+    """
+    for name, value in (("n", n), ("kernel_size", kernel_size), ("stride", stride), ("dilation", dilation)):
+        _positive(value, name)
+    before, after = _axis_padding(padding, n, kernel_size, stride, dilation)
+    span = effective_size(kernel_size, dilation)
+    room = n + before + after - span
+    if room < 0:
+        raise ArgumentError(
+            f"a window of {span} pixels does not fit into {n} pixels with padding {before} + {after}: "
+            f"use padding of at least {-(-(span - n) // 2)}, or a smaller kernel"
+        )
+    if not ceil_mode:
+        return room // stride + 1
+    size = -(-room // stride) + 1
+    return size - 1 if (size - 1) * stride >= n + before else size
+
+
+def same_padding(n: int, kernel_size: int, *, stride: int = 1, dilation: int = 1) -> Pair:
+    """Return the padding (before, after) that gives an output of ceil(n / s), the odd pixel going after.
+
+    This is TensorFlow's `SAME` and ONNX's `SAME_UPPER`.
+
+    Example:
+        >>> same_padding(6, 3)
+        (1, 1)
+        >>> same_padding(6, 2)
+        (0, 1)
+    """
+    total = max(0, (-(-n // stride) - 1) * stride + effective_size(kernel_size, dilation) - n)
+    return total // 2, total - total // 2
+
+
+@dataclass(frozen=True)
+class Window:
+    """A sliding window over a picture: the geometry that convolution and pooling share.
+
+    Attributes:
+        size: (height, width) of the input in pixels.
+        kernel_size: (height, width) of the window in taps.
+        stride: (vertical, horizontal).
+        padding: (top, bottom, left, right) in pixels.
+        dilation: (vertical, horizontal).
+        output_size: (height, width) of the output.
+
+    Example:
+        >>> Window.over((6, 6), 3, padding="same").output_size
+        (6, 6)
+    """
+
+    size: Pair
+    kernel_size: Pair
+    stride: Pair
+    padding: Four
+    dilation: Pair
+    output_size: Pair
+
+    @classmethod
+    def over(
+        cls,
+        size: Pair,
+        kernel_size: IntOrPair,
+        *,
+        stride: IntOrPair = 1,
+        padding: Padding = "valid",
+        dilation: IntOrPair = 1,
+        ceil_mode: bool = False,
+    ) -> "Window":
+        """Normalise the arguments of a layer, each an int or a (vertical, horizontal) pair.
+
+        Raises:
+            ArgumentError: a value that is not usable, or a window that does not fit.
+        """
+        kernel = pair(kernel_size, "kernel_size")
+        step = pair(stride, "stride")
+        spread = pair(dilation, "dilation")
+        four = padding_amounts(padding, size, kernel, stride=step, dilation=spread)
+        height, width = (
+            output_size(n, f, padding=p, stride=s, dilation=d, ceil_mode=ceil_mode)
+            for n, f, p, s, d in zip(size, kernel, (four[:2], four[2:]), step, spread, strict=True)
+        )
+        return cls(size, kernel, step, four, spread, (height, width))
+
+    @property
+    def span(self) -> Pair:
+        """(height, width) in pixels that one window covers, dilation included."""
+        return (
+            effective_size(self.kernel_size[0], self.dilation[0]),
+            effective_size(self.kernel_size[1], self.dilation[1]),
+        )
+
+    @property
+    def reach(self) -> Pair:
+        """(height, width) of the padded input that the windows need; more than it has in ceil mode."""
+        return (
+            (self.output_size[0] - 1) * self.stride[0] + self.span[0],
+            (self.output_size[1] - 1) * self.stride[1] + self.span[1],
+        )
+
+    def rows(self, start: int, stop: int) -> "Window":
+        """Return the window over the padded rows that the output rows [start, stop) need, without vertical padding."""
+        height = (stop - start - 1) * self.stride[0] + self.span[0]
+        return Window(
+            (height, self.size[1]),
+            self.kernel_size,
+            self.stride,
+            (0, 0, *self.padding[2:]),
+            self.dilation,
+            (stop - start, self.output_size[1]),
+        )
+
+
+def pair(value: IntOrPair, name: str) -> Pair:
+    """Return a positive integer or a pair of them as a (vertical, horizontal) pair.
+
+    Raises:
+        ArgumentError: anything else, by name.
+
+    Example:
+        >>> pair(2, "stride")
+        (2, 2)
+    """
+    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
+        return _positive(value[0], name), _positive(value[1], name)
+    return (_positive(value, name),) * 2
+
+
+def padding_amounts(
+    padding: Padding, size: Pair, kernel_size: Pair, *, stride: Pair = (1, 1), dilation: Pair = (1, 1)
+) -> Four:
+    """Return padding in any of its forms as (top, bottom, left, right) pixels.
+
+    Args:
+        padding: `"valid"`, `"same"`, an integer, a pair (vertical, horizontal) or four (top, bottom, left, right).
+        size: (height, width) of the input.
+        kernel_size: (height, width) of the window.
+        stride: (vertical, horizontal).
+        dilation: (vertical, horizontal).
+
+    Raises:
+        ArgumentError: any other form, or a negative amount.
+
+    Example:
+        >>> padding_amounts("same", (6, 6), (3, 3))
+        (1, 1, 1, 1)
+        >>> padding_amounts((0, 2), (6, 6), (3, 3))
+        (0, 0, 2, 2)
+    """
+    if isinstance(padding, str):
+        vertical, horizontal = (
+            _axis_padding(padding, n, f, s, d)
+            for n, f, s, d in zip(size, kernel_size, stride, dilation, strict=True)
+        )
+        return (*vertical, *horizontal)
+    amounts = tuple(padding) if isinstance(padding, Sequence) else (padding,)
+    if len(amounts) not in (1, 2, 4) or not all(_is_integer(amount) and amount >= 0 for amount in amounts):
+        raise _bad_padding(padding)
+    if len(amounts) == 4:
+        return amounts
+    return (amounts[0], amounts[0], amounts[-1], amounts[-1])
+
+
+def _axis_padding(padding: Padding, n: int, kernel_size: int, stride: int, dilation: int) -> Pair:
+    if padding == "valid":
+        return 0, 0
+    if padding == "same":
+        return same_padding(n, kernel_size, stride=stride, dilation=dilation)
+    if isinstance(padding, str):
+        raise _bad_padding(padding)
+    amounts = tuple(padding) if isinstance(padding, Sequence) else (padding, padding)
+    if len(amounts) != 2 or not all(_is_integer(amount) and amount >= 0 for amount in amounts):
+        raise ArgumentError(f"padding along one axis must be an integer from 0 or a pair (before, after), got {padding!r}")
+    return amounts
+
+
+def _bad_padding(padding: object) -> ArgumentError:
+    return ArgumentError(
+        "padding must be 'valid', 'same', an integer from 0, a pair (vertical, horizontal) or four "
+        f"(top, bottom, left, right), got {padding!r}"
+    )
+
+
+def _positive(value: object, name: str) -> int:
+    if not _is_integer(value) or value < 1:  # type: ignore[operator]
+        raise ArgumentError(f"{name} must be a positive integer, got {value!r}")
+    return int(value)  # type: ignore[call-overload, no-any-return]
+
+
+def _is_integer(value: object) -> bool:
+    # NumPy's integers are welcome, but this module does not load NumPy: all of them have __index__.
+    return hasattr(value, "__index__") and not isinstance(value, bool)
