@@ -7,7 +7,7 @@ Bright on the left and dark on the right is positive for a vertical edge, bright
 course's sign, the opposite of OpenCV's and SciPy's.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypedDict, Unpack
@@ -28,8 +28,11 @@ Array = npt.NDArray[Any]
 COLORS = ("gray", "each", "volume")
 CHANNELS = ("red", "green", "blue")
 
-# One band: large enough to spread the cost of its border, small enough that its response stays in the cache.
-BAND_PIXELS = 256_000
+# One band: large enough to spread the cost of a call, small enough that memory does not count.
+BAND_PIXELS = 2_000_000
+
+
+Finish = Callable[[Array], Array]
 
 
 class ArrayRows:
@@ -188,27 +191,25 @@ class Response:
     @cached_property
     def dtype(self) -> np.dtype[Any]:
         """The response's type."""
-        return self._respond(np.zeros((*self.window.span, *self.image.shape[2:]), self.image.dtype), (0, 0, 0, 0)).dtype
+        pixels = np.zeros((*self.window.span, *self.image.shape[2:]), self.image.dtype)
+        return self._respond(pixels, (0, 0, 0, 0), lambda piece: piece).dtype
 
     def rows(self, start: int, stop: int) -> Array:
         """Return the rows [start, stop) of the response."""
+        return self.finished_rows(start, stop, lambda piece: piece)
+
+    def finished_rows(self, start: int, stop: int, finish: Finish) -> Array:
+        """Return rows of the response with `finish` applied: to pieces in the cache, where that can be done."""
         height = self.image.shape[0]
         if (start, stop) == (0, self.shape[0]):
-            return self._respond(self.image.rows(0, height), self.window.padding)
+            return self._respond(self.image.rows(0, height), self.window.padding, finish)
         window, (top, bottom, left, right) = self.window, self.window.padding
         index = border_index(height, top, bottom, self.filtering.padding_mode)
         needed = index[start * window.stride[0] : (stop - 1) * window.stride[0] + window.span[0]]
-        return self._respond(take_rows(self.image, needed), (0, 0, left, right))
+        return self._respond(take_rows(self.image, needed), (0, 0, left, right), finish)
 
-    def _respond(self, pixels: Array, padding: tuple[int, int, int, int]) -> Array:
-        response = self._raw(luma(pixels) if self.filtering.color == "gray" else pixels, padding)
-        if self.filtering.bias:
-            response = response + self._bias(response.dtype)
-        if self.filtering.activation is not None:
-            response = ACTIVATIONS[self.filtering.activation](response)
-        return response
-
-    def _raw(self, pixels: Array, padding: tuple[int, int, int, int]) -> Array:
+    def _respond(self, pixels: Array, padding: tuple[int, int, int, int], finish: Finish) -> Array:
+        pixels = luma(pixels) if self.filtering.color == "gray" else pixels
         options: dict[str, Any] = {
             "stride": self.window.stride,
             "padding": padding,
@@ -216,8 +217,20 @@ class Response:
             "padding_mode": self.filtering.padding_mode,
         }
         if self.recipe.direction == "magnitude" and self.filtering.color != "volume":
-            # Turning both kernels changes the signs alone.
-            return gradient_magnitude(pixels, *self.recipe.kernels, **options)
+            # Turning both kernels (flip) changes signs alone.
+            return gradient_magnitude(
+                pixels, *self.recipe.kernels, finish=lambda piece: finish(self._activated(piece)), **options
+            )
+        return finish(self._activated(self._correlate(pixels, options)))
+
+    def _activated(self, response: Array) -> Array:
+        if self.filtering.bias:
+            response = response + self._bias(response.dtype)
+        if self.filtering.activation is not None:
+            response = ACTIVATIONS[self.filtering.activation](response)
+        return response
+
+    def _correlate(self, pixels: Array, options: dict[str, Any]) -> Array:
         groups = self.channels if self.filtering.color == "each" else 1
         parts = [
             conv2d(pixels, kernel, groups=groups, flip=self.filtering.flip, **options) for kernel in self.kernels
@@ -274,7 +287,9 @@ class EdgePicture:
 
     def rows(self, start: int, stop: int) -> Array:
         """Return the rows [start, stop) of the picture."""
-        return self.renderer(self.response.rows(start, stop), self.statistics)
+        return self.response.finished_rows(
+            start, stop, lambda piece: self.renderer(piece, self.statistics, overwrite=True)
+        )
 
 
 def pictures(
@@ -288,6 +303,8 @@ def pictures(
         statistics: gathers what a report says, as the bands are rendered.
     """
     rendering = rendering or response.recipe.rendering
+    if response.recipe.direction == "magnitude" and rendering.signed == "abs" and not response.filtering.bias:
+        rendering = replace(rendering, signed="clip")  # the same for what is never negative, and one pass less
     dtype = np.uint16 if response.image.dtype == np.uint16 else np.uint8
     if response.recipe.direction == "angle":
         white = float(np.iinfo(dtype).max)

@@ -169,14 +169,14 @@ class Renderer:
             raise ArgumentError("signed 'diverging' makes its own colours: use it with color 'gray' or 'volume'")
         return (*response[:2], 3)
 
-    def __call__(self, response: Array, statistics: "Statistics | None" = None) -> Array:
-        """Return the picture of a band of the response, (H, W) or (H, W, C)."""
-        levels = self._levels(response)
+    def __call__(self, response: Array, statistics: "Statistics | None" = None, *, overwrite: bool = False) -> Array:
+        """Return the picture of a band of the response, (H, W) or (H, W, C); with `overwrite` in its memory if it fits."""
         if statistics is not None:
-            beyond = np.count_nonzero(levels > self.white + 0.5) + np.count_nonzero(levels < -self.white - 0.5)
-            if self.signed == "offset":
-                beyond = np.count_nonzero((levels > self.white + 0.5) | (levels < -0.5))
-            statistics.add(response, beyond)
+            statistics.add(response)
+        levels = self._levels(response, overwrite)
+        if statistics is not None:
+            lowest = -0.5 if self.signed == "offset" else -self.white - 0.5
+            statistics.add_clipped(np.count_nonzero((levels > self.white + 0.5) | (levels < lowest)))
         if self.signed == "diverging":
             return self._diverging(levels)
         if self.threshold is not None:
@@ -185,15 +185,16 @@ class Renderer:
         np.clip(levels, 0, self.white, out=levels)
         return levels.astype(self.dtype)
 
-    def _levels(self, response: Array) -> Array:
+    def _levels(self, response: Array, overwrite: bool) -> Array:
         """Return levels before rounding and saturation, signed for `clip` and `diverging`."""
-        wide = response.dtype.itemsize > 2 and response.dtype != np.float32
-        levels = response.astype(np.float64 if wide or self.dtype == np.uint16 else np.float32)
+        narrow = response.dtype.itemsize <= 2 or response.dtype == np.float32
+        kind = np.float32 if narrow and self.dtype == np.uint8 else np.float64
+        numbers = response.astype(kind, copy=False)
+        levels = np.multiply(numbers, kind(self.gain), out=numbers if overwrite or numbers is not response else None)
         if self.signed == "abs":
             np.abs(levels, out=levels)
-        np.multiply(levels, levels.dtype.type(self.gain), out=levels)
         if self.shift:
-            np.add(levels, levels.dtype.type(self.shift), out=levels)
+            np.add(levels, kind(self.shift), out=levels)
         return levels
 
     def _diverging(self, levels: Array) -> Array:
@@ -215,13 +216,17 @@ class Statistics:
     count: int = 0
     _lock: Lock = field(default_factory=Lock, repr=False)
 
-    def add(self, response: Array, clipped: int) -> None:
-        """Take one band into account."""
+    def add(self, response: Array) -> None:
+        """Take the numbers of one band into account."""
         low, high = response.min().item(), response.max().item()
         with self._lock:
             self.low, self.high = min(self.low, low), max(self.high, high)
-            self.clipped += int(clipped)
             self.count += response.size
+
+    def add_clipped(self, count: int) -> None:
+        """Take numbers beyond the picture's range into account."""
+        with self._lock:
+            self.clipped += int(count)
 
     @property
     def clipped_fraction(self) -> float:

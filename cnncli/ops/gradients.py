@@ -1,5 +1,6 @@
 """The length of a gradient, from a pair of kernels in one go."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ def gradient_magnitude(
     dilation: IntOrPair = 1,
     padding_mode: str = "zeros",
     padding_value: float = 0,
+    finish: Callable[[Array], Array] | None = None,
 ) -> Array:
     """Return sqrt(g_x^2 + g_y^2) for the responses to two integer kernels, each channel by itself.
 
@@ -34,10 +36,11 @@ def gradient_magnitude(
         dilation: likewise.
         padding_mode: likewise.
         padding_value: likewise.
+        finish: applied to the result in pieces of rows while they are in the cache; it may overwrite what it is given.
 
     Returns:
         (H_out, W_out) or (H_out, W_out, C) in float32, or in float64 where the responses need more than 16 bits or `x`
-        is float64.
+        is float64; with `finish`, in the type that it gives.
 
     Example:
         >>> step = [[0, 0, 9, 9]] * 3
@@ -59,24 +62,25 @@ def gradient_magnitude(
         padding_value=padding_value,
         flip=False,
     )
+    pair = [tuple(map(tuple, kernel.tolist())) for kernel in kernels]
     compiled = [
-        strips.compile_pair(*kernels, channel, work.window.stride, work.window.dilation) for channel in range(channels)
+        strips.compile_pair(*pair, channel, work.window.stride, work.window.dilation) for channel in range(channels)
     ]
     dtype = work.dtype if work.dtype.kind == "f" else np.dtype(np.float32 if work.dtype.itemsize == 2 else np.float64)
-    out = np.empty((*work.window.output_size, channels), dtype)
+    finish = finish or (lambda piece: piece)
+    out = np.empty((*work.window.output_size, channels), finish(np.zeros((1, 1), dtype)).dtype)
+    squares: list[Array] = []
 
     def emit(number: int, start: int, stop: int, results: list[Array]) -> None:
-        _length(*results, compiled[number][1], out[start:stop, :, number])
+        if not squares or len(squares[0]) != stop - start:
+            squares[:] = [np.empty(result.shape, dtype) for result in results]
+        for result, square in zip(results, squares, strict=True):
+            square[:] = result
+            np.multiply(square, square, out=square)
+        total = np.add(*squares, out=squares[0])
+        if (gain := compiled[number][1]) != 1:
+            np.multiply(total, dtype.type(gain), out=total)
+        out[start:stop, :, number] = finish(np.sqrt(total, out=total))
 
     strips.run(images[0], [program for program, _ in compiled], work.window, work.border, work.dtype, emit)
     return out if np.ndim(x) == 3 else out[:, :, 0]
-
-
-def _length(g: Array, h: Array, gain: int, out: Array) -> None:
-    squares, others = g.astype(out.dtype), h.astype(out.dtype)
-    np.multiply(squares, squares, out=squares)
-    np.multiply(others, others, out=others)
-    np.add(squares, others, out=squares)
-    if gain != 1:
-        np.multiply(squares, out.dtype.type(gain), out=squares)
-    np.sqrt(squares, out=out)

@@ -10,7 +10,7 @@ is an offset in one of them.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,16 +61,20 @@ def compile_kernel(kernel: Array, channels: Sequence[int], stride: Pair, dilatio
     return ({(0, 0, 0): tuple(taps)},)
 
 
+Rows = tuple[tuple[int, ...], ...]
+
+
+@lru_cache(maxsize=64)
 def compile_pair(
-    vertical: Array, horizontal: Array, channel: int, stride: Pair, dilation: Pair
+    vertical: Rows, horizontal: Rows, channel: int, stride: Pair, dilation: Pair
 ) -> tuple[Program, int]:
     """Return the steps that make two planes g and h of a channel, and a gain, for the length of the gradient.
 
-    With the responses g_x and g_y to two integer kernels (f_h, f_w), g_x^2 + g_y^2 = gain (g^2 + h^2). They are not g
+    With the responses g_x and g_y to two integer kernels, given as rows, g_x^2 + g_y^2 = gain (g^2 + h^2). They are not g
     and h themselves where others are cheaper: Sobel's kernels are both sums over 2x2 boxes, and with B these sums,
     g_x = P + Q and g_y = P - Q for two diagonal differences of B, so that g_x^2 + g_y^2 = 2 (P^2 + Q^2).
     """
-    pair, prefix = (vertical, horizontal), []
+    pair, prefix = (np.array(vertical), np.array(horizontal)), []
     for axis in (0, 1) if stride == (1, 1) else ():
         rests = [divide_lines(kernel, axis) for kernel in pair]
         if rests[0] is not None and rests[1] is not None:
