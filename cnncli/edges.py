@@ -1,22 +1,24 @@
 """Named filters on an image: the exact response, and its picture.
 
-Everything here works on bands of rows. A `Response` is computed when its rows are asked for, from those rows of the image
-that it needs, so that a huge image needs no second copy of itself; `filter_image` and `edge_picture` ask for all of them.
+Everything here works on bands of rows. A `Response` is computed when its rows are asked for, from those rows of the
+image that it needs, so that a huge image needs no second copy of itself; `filter_image` and `edge_picture` ask for all
+of them.
 
 Bright on the left and dark on the right is positive for a vertical edge, bright above dark for a horizontal one: the
 course's sign, the opposite of OpenCV's and SciPy's.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.choices import CHANNELS, COLORS, DIRECTIONS
 from cnncli.errors import ArgumentError
-from cnncli.filters import DIRECTIONS, FILTERS, get_filter
+from cnncli.filters import FILTERS, get_filter
 from cnncli.images.frames import gray_shape, luma
 from cnncli.ops import ACTIVATIONS, PADDING_MODES, conv2d, gradient_magnitude
 from cnncli.ops.borders import Rows, border_index, take_rows
@@ -24,9 +26,6 @@ from cnncli.rendering import Renderer, Rendering, Statistics
 from cnncli.shapes import IntOrPair, Padding, Window
 
 Array = npt.NDArray[Any]
-
-COLORS = ("gray", "each", "volume")
-CHANNELS = ("red", "green", "blue")
 
 # One band: large enough to spread the cost of a call, small enough that memory does not count.
 BAND_PIXELS = 2_000_000
@@ -62,7 +61,7 @@ class Recipe:
     name: str
     kernels: tuple[Array, ...]
     direction: str | None = None
-    rendering: Rendering = Rendering()
+    rendering: Rendering = field(default_factory=Rendering)
 
     @property
     def unit(self) -> float:
@@ -72,7 +71,12 @@ class Recipe:
         return positive or -float(kernel.sum()) or 1.0
 
 
-def recipe(filter: str | npt.ArrayLike, direction: str | None = None, *, name: str = "kernel") -> Recipe:
+def recipe(
+    filter: str | npt.ArrayLike,  # noqa: A002
+    direction: str | None = None,
+    *,
+    name: str = "kernel",
+) -> Recipe:
     """Return what a filter's name and a direction, or a kernel, stand for.
 
     Args:
@@ -198,6 +202,16 @@ class Response:
         """Return the rows [start, stop) of the response."""
         return self.finished_rows(start, stop, lambda piece: piece)
 
+    @property
+    def recipe_weights(self) -> list[Array]:
+        """The kernels as (f_h, f_w, C), C being 1 where each channel sees the same weights."""
+        return [kernel.reshape(*kernel.shape[:2], -1) for kernel in self.kernels]
+
+    def gray_rows(self, start: int, stop: int) -> Array:
+        """Return rows of the image as the filter sees them: luma with color `gray`."""
+        pixels = self.image.rows(start, stop)
+        return luma(pixels) if self.filtering.color == "gray" else pixels
+
     def finished_rows(self, start: int, stop: int, finish: Finish) -> Array:
         """Return rows of the response with `finish` applied: to pieces in the cache, where that can be done."""
         height = self.image.shape[0]
@@ -225,21 +239,23 @@ class Response:
 
     def _activated(self, response: Array) -> Array:
         if self.filtering.bias:
-            response = response + self._bias(response.dtype)
+            bias = self._bias(response.dtype)
+            # By the types alone: older NumPy looks at the number and may take a type that is too small.
+            response = np.add(response, bias, dtype=np.promote_types(response.dtype, bias.dtype))
         if self.filtering.activation is not None:
             response = ACTIVATIONS[self.filtering.activation](response)
         return response
 
     def _correlate(self, pixels: Array, options: dict[str, Any]) -> Array:
         groups = self.channels if self.filtering.color == "each" else 1
-        parts = [
-            conv2d(pixels, kernel, groups=groups, flip=self.filtering.flip, **options) for kernel in self.kernels
-        ]
+        parts = [conv2d(pixels, kernel, groups=groups, flip=self.filtering.flip, **options) for kernel in self.kernels]
         parts = [part.reshape(part.shape[:2]) if self.filtering.color == "volume" else part for part in parts]
         if len(parts) == 1:
             return parts[0]
         vertical, horizontal = (part.astype(np.promote_types(part.dtype, np.float32)) for part in parts)
-        return np.hypot(vertical, horizontal) if self.recipe.direction == "magnitude" else np.arctan2(horizontal, vertical)
+        combine = np.hypot if self.recipe.direction == "magnitude" else np.arctan2
+        combined: Array = combine(horizontal, vertical)
+        return combined
 
     def _bias(self, dtype: np.dtype[Any]) -> Any:
         whole = dtype.kind == "i" and float(self.filtering.bias).is_integer()
@@ -265,7 +281,9 @@ class Response:
         if self.filtering.on is not None:
             number = CHANNELS.index(self.filtering.on)
             if number >= self.channels:
-                raise ArgumentError(f"on {self.filtering.on!r} needs a colour image, this one has {self.channels} channel")
+                raise ArgumentError(
+                    f"on {self.filtering.on!r} needs a colour image, this one has {self.channels} channel"
+                )
             kernel = np.where(np.arange(self.channels) == number, kernel, 0).astype(kernel.dtype)
         return kernel
 
@@ -314,7 +332,8 @@ def pictures(
     found = extent(response) if rendering.scale == "auto" else None
     renderers = rendering.renderers(full_step=response.full_step, white=response.white, dtype=dtype, extent=found)
     return [
-        EdgePicture(response, renderer, statistics if number == 0 else None) for number, renderer in enumerate(renderers)
+        EdgePicture(response, renderer, statistics if number == 0 else None)
+        for number, renderer in enumerate(renderers)
     ]
 
 
@@ -349,7 +368,7 @@ def white_level(dtype: np.dtype[Any]) -> float:
 
 def filter_image(
     image: npt.ArrayLike,
-    filter: str | npt.ArrayLike,
+    filter: str | npt.ArrayLike,  # noqa: A002
     *,
     direction: str | None = None,
     stride: IntOrPair = 1,
@@ -411,7 +430,7 @@ class FilterOptions(TypedDict, total=False):
 
 def edge_picture(
     image: npt.ArrayLike,
-    filter: str | npt.ArrayLike,
+    filter: str | npt.ArrayLike,  # noqa: A002
     *,
     direction: str | None = None,
     scale: str | float | None = None,

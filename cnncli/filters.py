@@ -1,8 +1,8 @@
 """The named kernels, as plain tuples.
 
-They are written as in the course: a vertical edge that is bright on the left and dark on the right is positive, and so is
-a horizontal edge that is bright above and dark below. OpenCV and SciPy write the gradient kernels with the opposite sign;
-the magnitude is the same.
+They are written as in the course: a vertical edge that is bright on the left and dark on the right is positive, and so
+is a horizontal edge that is bright above and dark below. OpenCV and SciPy write the gradient kernels with the opposite
+sign; the magnitude is the same.
 
 To add a filter, add one entry to `FILTERS`: the command line, the documentation and the tests take it from there.
 """
@@ -12,8 +12,6 @@ from typing import NamedTuple
 from cnncli.errors import ArgumentError
 
 Kernel = tuple[tuple[float, ...], ...]
-
-DIRECTIONS = ("vertical", "horizontal", "magnitude", "angle")
 
 
 class Filter(NamedTuple):

@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.choices import SCALES, SIGNED
 from cnncli.errors import ArgumentError
 from cnncli.filters import get_filter, unit_scale
 
 Array = npt.NDArray[Any]
-
-SCALES = ("unit", "none", "auto")
-SIGNED = ("abs", "clip", "offset", "diverging", "split")
 
 # Orange and blue, told apart by people of any colour vision (Okabe and Ito 2008).
 POSITIVE_HUE = (0.9, 0.62, 0.0)
@@ -81,7 +79,9 @@ class Rendering:
         if self.signed not in SIGNED:
             raise ArgumentError(f"signed must be one of {', '.join(SIGNED)}, got {self.signed!r}")
 
-    def chosen(self, scale: str | float | None, signed: str | None, threshold: "str | float | Threshold | None") -> "Rendering":
+    def chosen(
+        self, scale: str | float | None, signed: str | None, threshold: "str | float | Threshold | None"
+    ) -> "Rendering":
         """Return this rendering with what the user chose in place of it."""
         return Rendering(
             self.scale if scale is None else scale,
@@ -170,13 +170,13 @@ class Renderer:
         return (*response[:2], 3)
 
     def __call__(self, response: Array, statistics: "Statistics | None" = None, *, overwrite: bool = False) -> Array:
-        """Return the picture of a band of the response, (H, W) or (H, W, C); with `overwrite` in its memory if it fits."""
+        """Return the picture of a band of the response, (H, W) or (H, W, C), in its memory where `overwrite` allows."""
         if statistics is not None:
             statistics.add(response)
         levels = self._levels(response, overwrite)
         if statistics is not None:
             lowest = -0.5 if self.signed == "offset" else -self.white - 0.5
-            statistics.add_clipped(np.count_nonzero((levels > self.white + 0.5) | (levels < lowest)))
+            statistics.add_clipped(int(np.count_nonzero((levels > self.white + 0.5) | (levels < lowest))))
         if self.signed == "diverging":
             return self._diverging(levels)
         if self.threshold is not None:
@@ -190,7 +190,8 @@ class Renderer:
         narrow = response.dtype.itemsize <= 2 or response.dtype == np.float32
         kind = np.float32 if narrow and self.dtype == np.uint8 else np.float64
         numbers = response.astype(kind, copy=False)
-        levels = np.multiply(numbers, kind(self.gain), out=numbers if overwrite or numbers is not response else None)
+        own = overwrite or numbers is not response
+        levels: Array = np.multiply(numbers, kind(self.gain), out=numbers if own else None)
         if self.signed == "abs":
             np.abs(levels, out=levels)
         if self.shift:
@@ -203,7 +204,8 @@ class Renderer:
             levels = np.where(np.abs(levels) >= self.threshold, np.sign(levels) * self.white, 0)
         positive, negative = (np.clip(part, 0, self.white)[:, :, None] for part in (levels, -levels))
         colours = positive * np.asarray(POSITIVE_HUE) + negative * np.asarray(NEGATIVE_HUE)
-        return np.rint(colours).astype(self.dtype)
+        picture: Array = np.rint(colours).astype(self.dtype)
+        return picture
 
 
 @dataclass
@@ -233,6 +235,10 @@ class Statistics:
         """The share of numbers that the picture's range cut off."""
         return self.clipped / self.count if self.count else 0.0
 
+    def report(self) -> dict[str, float]:
+        """Return `min`, `max` and `clipped_fraction`."""
+        return {"min": self.low, "max": self.high, "clipped_fraction": round(self.clipped_fraction, 6)}
+
 
 def render(
     response: npt.ArrayLike,
@@ -240,7 +246,7 @@ def render(
     scale: str | float = "unit",
     signed: str = "abs",
     threshold: str | float | None = None,
-    filter: str | None = None,
+    filter: str | None = None,  # noqa: A002
     white: float = 255,
     dtype: npt.DTypeLike = np.uint8,
 ) -> Any:
@@ -268,8 +274,12 @@ def render(
     """
     numbers = np.asarray(response)
     unit = unit_scale(get_filter(filter).kernels[0]) if filter else 1.0
-    renderers = Rendering().chosen(scale, signed, threshold).renderers(
-        full_step=unit * white, white=white, dtype=dtype, extent=(numbers.min().item(), numbers.max().item())
+    renderers = (
+        Rendering()
+        .chosen(scale, signed, threshold)
+        .renderers(
+            full_step=unit * white, white=white, dtype=dtype, extent=(numbers.min().item(), numbers.max().item())
+        )
     )
     pictures = [renderer(numbers) for renderer in renderers]
     return pictures[0] if len(pictures) == 1 else tuple(pictures)

@@ -4,8 +4,10 @@ Every formula is that of Dumoulin and Visin, "A guide to convolution arithmetic 
 with the symbols of convolutional-network courses: n input size, f kernel size, p padding, s stride, d dilation.
 """
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cnncli.errors import ArgumentError
 
@@ -174,7 +176,7 @@ def pair(value: IntOrPair, name: str) -> Pair:
         >>> pair(2, "stride")
         (2, 2)
     """
-    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
+    if isinstance(value, Sequence) and len(value) == 2:
         return _positive(value[0], name), _positive(value[1], name)
     return (_positive(value, name),) * 2
 
@@ -201,17 +203,18 @@ def padding_amounts(
         (0, 0, 2, 2)
     """
     if isinstance(padding, str):
-        vertical, horizontal = (
-            _axis_padding(padding, n, f, s, d)
-            for n, f, s, d in zip(size, kernel_size, stride, dilation, strict=True)
+        rows, columns = (
+            _axis_padding(padding, n, f, s, d) for n, f, s, d in zip(size, kernel_size, stride, dilation, strict=True)
         )
-        return (*vertical, *horizontal)
-    amounts = tuple(padding) if isinstance(padding, Sequence) else (padding,)
-    if len(amounts) not in (1, 2, 4) or not all(_is_integer(amount) and amount >= 0 for amount in amounts):
-        raise _bad_padding(padding)
-    if len(amounts) == 4:
-        return amounts
-    return (amounts[0], amounts[0], amounts[-1], amounts[-1])
+        return (*rows, *columns)
+    match _amounts(padding):
+        case (top, bottom, left, right):
+            return top, bottom, left, right
+        case (vertical,):
+            return (vertical,) * 4
+        case (vertical, horizontal):
+            return vertical, vertical, horizontal, horizontal
+    raise _bad_padding(padding)
 
 
 def _axis_padding(padding: Padding, n: int, kernel_size: int, stride: int, dilation: int) -> Pair:
@@ -221,10 +224,19 @@ def _axis_padding(padding: Padding, n: int, kernel_size: int, stride: int, dilat
         return same_padding(n, kernel_size, stride=stride, dilation=dilation)
     if isinstance(padding, str):
         raise _bad_padding(padding)
-    amounts = tuple(padding) if isinstance(padding, Sequence) else (padding, padding)
-    if len(amounts) != 2 or not all(_is_integer(amount) and amount >= 0 for amount in amounts):
-        raise ArgumentError(f"padding along one axis must be an integer from 0 or a pair (before, after), got {padding!r}")
-    return amounts
+    match _amounts(padding):
+        case (both,):
+            return both, both
+        case (before, after):
+            return before, after
+    raise ArgumentError(f"padding along one axis must be an integer from 0 or a pair (before, after), got {padding!r}")
+
+
+def _amounts(padding: int | Sequence[int]) -> tuple[int, ...]:
+    """Return amounts as a tuple of integers from 0, or an empty one where they are anything else."""
+    values = padding if isinstance(padding, Sequence) else (padding,)
+    amounts = tuple(amount for amount in map(_integer, values) if amount is not None and amount >= 0)
+    return amounts if len(amounts) == len(values) else ()
 
 
 def _bad_padding(padding: object) -> ArgumentError:
@@ -235,11 +247,15 @@ def _bad_padding(padding: object) -> ArgumentError:
 
 
 def _positive(value: object, name: str) -> int:
-    if not _is_integer(value) or value < 1:  # type: ignore[operator]
+    number = _integer(value)
+    if number is None or number < 1:
         raise ArgumentError(f"{name} must be a positive integer, got {value!r}")
-    return int(value)  # type: ignore[call-overload, no-any-return]
+    return number
 
 
-def _is_integer(value: object) -> bool:
+def _integer(value: Any) -> int | None:
     # NumPy's integers are welcome, but this module does not load NumPy: all of them have __index__.
-    return hasattr(value, "__index__") and not isinstance(value, bool)
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return None

@@ -21,7 +21,8 @@ def relu(x: npt.ArrayLike) -> Array:
         [0, 3]
     """
     x = np.asarray(x)
-    return np.maximum(x, x.dtype.type(0))
+    result: Array = np.maximum(x, x.dtype.type(0))
+    return result
 
 
 def tanh(x: npt.ArrayLike) -> Array:

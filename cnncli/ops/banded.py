@@ -1,8 +1,8 @@
 """Long separable kernels as products with banded matrices.
 
-B neighbouring outputs of a 1-D correlation of f taps are the product of B + f - 1 inputs with a banded (Toeplitz) matrix.
-Most of its entries are zeros, but a matrix product runs so near the processor's peak that from some seven taps on it
-beats one pass a tap.
+B neighbouring outputs of a 1-D correlation of f taps are the product of B + f - 1 inputs with a banded (Toeplitz)
+matrix. Most of its entries are zeros, but a matrix product runs so near the processor's peak that from some seven taps
+on it beats one pass a tap.
 """
 
 from collections.abc import Sequence

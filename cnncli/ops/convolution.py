@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,8 @@ def conv2d(
     Returns:
         An array of as many dimensions as `x`: (N, H_out, W_out, C_out), (H_out, W_out, C_out) or, for a 2-D `x`,
         (H_out, W_out); several kernels over a 2-D `x` add a last axis. Integers with integers are exact, in the
-        smallest signed type that holds every possible result. A floating-point `x` keeps its type; an integer `x`
-        takes the weights' floating-point type.
+        smallest signed type that holds every possible result. A floating-point `x` keeps its type (float16 gives
+        float32); an integer `x` takes the floating-point type of weight and bias.
 
     Raises:
         ArgumentError: shapes that do not fit each other, or an argument that cannot be used.
@@ -111,10 +112,15 @@ class Work:
         """Whether the result is made of integers."""
         return bool(np.issubdtype(self.dtype, np.integer))
 
+    @cached_property
+    def finite(self) -> bool:
+        """Whether no pixel, and nothing outside, is infinite or not a number: such a one may spoil only its windows."""
+        return self.exact or bool(np.isfinite(self.images).all() and np.isfinite(self.border.fill))
+
     def choose(self) -> str:
         """Return the name of the cheapest strategy that can do the work."""
-        able = [name for name, strategy in STRATEGIES.items() if strategy.able(self)]
-        return min(able, key=lambda name: STRATEGIES[name].cost(self))
+        cheapest_first = sorted(STRATEGIES, key=lambda name: STRATEGIES[name].cost(self))
+        return next(name for name in cheapest_first if STRATEGIES[name].able(self))
 
     def run(self, strategy: str) -> Array:
         """Compute (N, H_out, W_out, C_out) by one strategy."""
@@ -164,12 +170,12 @@ def _run_strips(work: Work, image: Array, out: Array) -> None:
 
 
 def _strips_cost(work: Work) -> float:
-    # A pass moves 36 bytes a nanosecond through the cache, in and out of it go 4; strided or interleaved ones cost more.
+    # A pass moves 36 bytes a nanosecond through the cache, in and out of it go 4; strided or interleaved ones fewer.
     if work.weight.size > 4096:
         return float("inf")
     done = sum(strips.program_passes(program) for program in _strip_programs(work))
     filters, planes = work.weight.shape[3], work.images.shape[3] * work.window.stride[0] * work.window.stride[1]
-    return work.dtype.itemsize * (0.028 * done + 0.25 * filters) + 0.5 * (planes - 1)
+    return float(work.dtype.itemsize * (0.028 * done + 0.25 * filters) + 0.5 * (planes - 1))
 
 
 def _product_dtype(work: Work) -> np.dtype[Any]:
@@ -190,16 +196,19 @@ def _products_cost(work: Work) -> float:
     taps, per_group, filters = work.weight[..., 0, 0].size, work.weight.shape[2], work.weight.shape[3]
     multiply = 2.0 if dtype == np.int64 else 0.008 * dtype.itemsize
     # A matrix of one column is a matrix-vector product, which is bound by memory.
-    return taps * per_group * (0.4 * work.groups + multiply * max(filters, 8 * work.groups))
+    return float(taps * per_group * (0.4 * work.groups + multiply * max(filters, 8 * work.groups)))
 
 
 def _banded_able(work: Work) -> bool:
     simple = work.window.stride == work.window.dilation == (1, 1) and work.weight.shape[2] == 1 and not work.exact
-    return simple and all(rank_one(work.weight[:, :, 0, number]) for number in range(work.weight.shape[3]))
+    rank = all(rank_one(work.weight[:, :, 0, number]) for number in range(work.weight.shape[3])) if simple else False
+    # The zeros of a banded matrix would carry what is not finite to other windows.
+    return rank and work.finite
 
 
 def _banded_cost(work: Work) -> float:
-    return 0.0095 * work.dtype.itemsize * work.weight.shape[3] * (2 * banded.BAND + sum(work.window.kernel_size))
+    reached = 2 * banded.BAND + sum(work.window.kernel_size)
+    return float(0.0095 * work.dtype.itemsize * work.weight.shape[3] * reached)
 
 
 def _run_banded(work: Work, image: Array, out: Array) -> None:
@@ -213,13 +222,13 @@ def _run_fourier(work: Work, image: Array, out: Array) -> None:
 
 def _fourier_able(work: Work) -> bool:
     # Rounding recovers integers while the error, some 1e-16 of the bound times log2(tile), is far below one half.
-    return work.bound < 2**40 if work.exact else bool(np.isfinite(np.sum(work.images)))
+    return work.bound < 2**40 if work.exact else work.finite
 
 
 def _fourier_cost(work: Work) -> float:
     transforms = work.weight.shape[2] * work.groups + work.weight.shape[3]
     # Positions between strides are computed too.
-    return 6.0 * transforms * work.window.stride[0] * work.window.stride[1] * (2 if work.exact else 1)
+    return float(6 * transforms * work.window.stride[0] * work.window.stride[1] * (2 if work.exact else 1))
 
 
 STRATEGIES: dict[str, Strategy] = {
@@ -246,13 +255,11 @@ def prepare(
     """Check the arguments of `conv2d` and bring them into normal form."""
     images, weight = as_batch(x), _as_hwio(weight)
     _check_channels(images.shape[3], weight.shape, groups)
-    window = Window.over(
-        images.shape[1:3], weight.shape[:2], stride=stride, padding=padding, dilation=dilation
-    )
-    if images.dtype.kind in "iu" and padding_value != int(padding_value):
+    window = Window.over(images.shape[1:3], weight.shape[:2], stride=stride, padding=padding, dilation=dilation)
+    if images.dtype.kind in "iu" and not float(padding_value).is_integer():
         raise ArgumentError(f"padding_value must be an integer for an image of {images.dtype}, got {padding_value}")
     border = Border.around(window, padding_mode, padding_value)
-    offset = None if bias is None else np.broadcast_to(np.asarray(bias), (weight.shape[3],))
+    offset = None if bias is None else _as_bias(np.asarray(bias), weight.shape[3])
     if flip:
         weight = weight[::-1, ::-1]
     dtype, bound = result_type(images, weight, offset, padding_value)
@@ -282,9 +289,18 @@ def _as_hwio(weight: Array) -> Array:
         )
     if weight.dtype.kind not in "biuf":
         raise ArgumentError(f"weight is made of real numbers, got {weight.dtype}")
-    if weight.dtype.kind == "b":
+    if weight.dtype.kind != "f":
+        if weight.max() > np.iinfo(np.int64).max:
+            raise ArgumentError(f"integer weights have at most 64 bits with their sign, got {weight.max()}")
+        # Nothing that is computed from them may wrap around.
         weight = weight.astype(np.int64)
     return weight.reshape(*weight.shape, *(1,) * (4 - weight.ndim))
+
+
+def _as_bias(bias: Array, filters: int) -> Array:
+    if bias.dtype.kind not in "biuf" or bias.shape not in ((), (1,), (filters,)):
+        raise ArgumentError(f"bias is a number or {filters}, one an output channel, got {bias.dtype} {bias.shape}")
+    return np.broadcast_to(bias, (filters,))
 
 
 def _check_channels(channels: int, weight: tuple[int, ...], groups: int) -> None:
@@ -308,7 +324,8 @@ def result_type(images: Array, weight: Array, bias: Array | None, fill: float) -
     low, high = _sums(weight, bias, min(limits.min, int(fill)), max(limits.max, int(fill)))
     if not _fits(low, high, np.int64):
         # The type allows more than int64 holds; what the image really holds may be less.
-        low, high = _sums(weight, bias, min(int(images.min()), int(fill)), max(int(images.max()), int(fill)))
+        least, most = (int(images.min()), int(images.max())) if images.size else (0, 0)
+        low, high = _sums(weight, bias, min(least, int(fill)), max(most, int(fill)))
         if not _fits(low, high, np.int64):
             raise ArgumentError(
                 f"the sums of an image of {images.dtype} with these weights exceed 64 bits: convert it to float64"

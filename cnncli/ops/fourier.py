@@ -58,7 +58,7 @@ def _planes(weight: Array, window: Window) -> Array:
 
 
 def _apply(spectrum: Array, spectra: Array, groups: int) -> Array:
-    """Multiply and sum over the input channels of each group: (C_in, ...), (C_in / groups, C_out, ...) to (C_out, ...)."""
+    """Multiply (C_in, ...) by (C_in / groups, C_out, ...) and sum over each group's input channels: (C_out, ...)."""
     per_group, filters = spectra.shape[0], spectra.shape[1] // groups
     product: Array = np.zeros((spectra.shape[1], *spectrum.shape[1:]), spectrum.dtype)
     for number in range(spectra.shape[1]):

@@ -77,7 +77,7 @@ def gradient_magnitude(
         for result, square in zip(results, squares, strict=True):
             square[:] = result
             np.multiply(square, square, out=square)
-        total = np.add(*squares, out=squares[0])
+        total = np.add(squares[0], squares[1], out=squares[0])
         if (gain := compiled[number][1]) != 1:
             np.multiply(total, dtype.type(gain), out=total)
         out[start:stop, :, number] = finish(np.sqrt(total, out=total))

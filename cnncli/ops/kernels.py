@@ -1,7 +1,7 @@
 """Kernels taken apart: rank-1 kernels into a column and a row, and integer vectors into sums of neighbours.
 
-A convolution by A * B is a convolution by A followed by one by B. `1 2 1` is `1 1` * `1 1`: two additions instead of two
-additions and a multiplication. The cost of a vector is counted in passes over the image, one NumPy call each.
+A convolution by A * B is a convolution by A followed by one by B. `1 2 1` is `1 1` * `1 1`: two additions instead of
+two additions and a multiplication. The cost of a vector is counted in passes over the image, one NumPy call each.
 """
 
 from collections import Counter

@@ -44,7 +44,7 @@ def max_pool2d(
         ceil_mode: keep the last, partial windows instead of dropping them (PyTorch's rule).
 
     Returns:
-        An array of the type and the number of dimensions of `x`. A NaN in a window is its maximum.
+        An array of the type (uint8 for bool) and the number of dimensions of `x`. A NaN in a window is its maximum.
 
     Raises:
         ArgumentError: an argument that cannot be used, or a window that sees nothing but padding.
@@ -86,21 +86,21 @@ def avg_pool2d(
     ceil_mode: bool = False,
     count_include_pad: bool = False,
 ) -> Array:
-    """Return the mean of each window. Arguments are those of `max_pool2d`, and:
+    """Return the mean of each window.
 
     Args:
         x: (H, W), (H, W, C) or (N, H, W, C).
-        kernel_size: window size in pixels.
+        kernel_size: window size in pixels, an int or a (vertical, horizontal) pair.
         stride: pixels between windows; the window's size unless given.
         padding: as in `conv2d`.
         dilation: pixels between the window's taps.
-        ceil_mode: keep the last, partial windows.
+        ceil_mode: keep the last, partial windows instead of dropping them (PyTorch's rule).
         count_include_pad: divide by the padded cells too, as PyTorch does by default; what lies past the padding in
             ceil mode is never counted.
 
     Returns:
-        An array of as many dimensions as `x`; floating-point types are kept, integers give float32 (float64 from 32
-        bits on), from sums that are exact.
+        An array of as many dimensions as `x`: float32 for numbers of up to 16 bits and for float32, else float64. The
+        sums of integers of up to 32 bits are exact.
 
     Raises:
         ArgumentError: as `max_pool2d`.
@@ -159,7 +159,9 @@ def _reduce(images: Array, window: Window, ufunc: np.ufunc, fill: float, dtype: 
     for image, result in zip(images, out, strict=True):
         for start in range(0, window.output_size[0], height):
             band = window.rows(start, min(start + height, window.output_size[0]))
-            _reduce_band(_padded(image, loader, window, start, band.size[0]), band, ufunc, result[start : start + height])
+            _reduce_band(
+                _padded(image, loader, window, start, band.size[0]), band, ufunc, result[start : start + height]
+            )
     return out
 
 
@@ -185,7 +187,9 @@ def _reduce_band(padded: Array, window: Window, ufunc: np.ufunc, out: Array) -> 
     channels = range(down.shape[2]) if down.shape[2] <= _FEW_CHANNELS else [slice(None)]
     for channel in channels:
         plane = down[:, :, channel]
-        _combine([_taps(plane, number, 1, window) for number in range(window.kernel_size[1])], ufunc, out[:, :, channel])
+        _combine(
+            [_taps(plane, number, 1, window) for number in range(window.kernel_size[1])], ufunc, out[:, :, channel]
+        )
 
 
 def _byte_pairs(down: Array, window: Window) -> list[Array]:
@@ -242,9 +246,10 @@ def _highest(dtype: np.dtype[Any]) -> float:
 
 
 def _sum_type(dtype: np.dtype[Any], window: Window) -> np.dtype[Any]:
-    """Return a type in which the sums of windows are exact."""
+    """Return a type in which the sums of windows are exact, or float64 where none holds them."""
     if dtype.kind == "f":
         return np.promote_types(dtype, np.float32)
     limits = np.iinfo(dtype)
     most = max(-int(limits.min), int(limits.max)) * window.kernel_size[0] * window.kernel_size[1]
-    return np.dtype(next(kind for kind in (np.int16, np.int32, np.int64) if most <= np.iinfo(kind).max))
+    kinds = (kind for kind in (np.int16, np.int32, np.int64) if most <= np.iinfo(kind).max)
+    return np.dtype(next(kinds, np.float64))

@@ -1,7 +1,7 @@
 """Convolution as matrix products: many channels.
 
-The windows of a block of output rows are laid out as the rows of a matrix ("im2col"), which is multiplied by the weights.
-A block is small enough that its columns are still in the cache when the product reads them.
+The windows of a block of output rows are laid out as the rows of a matrix ("im2col"), which is multiplied by the
+weights. A block is small enough that its columns are still in the cache when the product reads them.
 """
 
 from typing import Any

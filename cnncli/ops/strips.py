@@ -1,15 +1,14 @@
 """Flat strips: small kernels as a few passes of NumPy over one strip of rows at a time.
 
-A strip of the image, border included, is copied into flat scratch memory that stays in the processor's cache. There every
-tap of a kernel is the same memory at another offset, and every pass is one long one-dimensional NumPy call. What runs over
-the end of a row falls into columns that are cut off when the result is copied out.
+A strip of the image, border included, is copied into flat scratch memory that stays in the processor's cache. There
+every tap of a kernel is the same memory at another offset, and every pass is one long one-dimensional NumPy call. What
+runs over the end of a row falls into columns that are cut off when the result is copied out.
 
-A stride needs no second mechanism: with stride (s_y, s_x) the strip is stored as s_y * s_x planes, one a phase, and a tap
-is an offset in one of them.
+A stride needs no second mechanism: with stride (s_y, s_x) the strip is stored as s_y * s_x planes, one a phase, and a
+tap is an offset in one of them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -24,7 +23,7 @@ Array = npt.NDArray[Any]
 Plane = tuple[int, int, int]
 """(channel, vertical phase, horizontal phase)."""
 
-# Measured: small enough that a strip and its scratch stay in the cache, large enough to spread the cost of a NumPy call.
+# Measured: a strip and its scratch stay in the cache, and a NumPy call's cost is spread over many numbers.
 STRIP_BYTES = 400_000
 
 
@@ -65,13 +64,11 @@ Rows = tuple[tuple[int, ...], ...]
 
 
 @lru_cache(maxsize=64)
-def compile_pair(
-    vertical: Rows, horizontal: Rows, channel: int, stride: Pair, dilation: Pair
-) -> tuple[Program, int]:
+def compile_pair(vertical: Rows, horizontal: Rows, channel: int, stride: Pair, dilation: Pair) -> tuple[Program, int]:
     """Return the steps that make two planes g and h of a channel, and a gain, for the length of the gradient.
 
-    With the responses g_x and g_y to two integer kernels, given as rows, g_x^2 + g_y^2 = gain (g^2 + h^2). They are not g
-    and h themselves where others are cheaper: Sobel's kernels are both sums over 2x2 boxes, and with B these sums,
+    With the responses g_x and g_y to two integer kernels, given as rows, g_x^2 + g_y^2 = gain (g^2 + h^2). They are not
+    g and h themselves where others are cheaper: Sobel's kernels are both sums over 2x2 boxes, and with B these sums,
     g_x = P + Q and g_y = P - Q for two diagonal differences of B, so that g_x^2 + g_y^2 = 2 (P^2 + Q^2).
     """
     pair, prefix = (np.array(vertical), np.array(horizontal)), []
