@@ -8,7 +8,7 @@ from cnncli.errors import ImageError
 
 _BYTES = ("uint8",)
 _PIXELS = ("uint8", "uint16")
-_NUMBERS = ("uint8", "uint16", "int32", "int64", "float32", "float64")
+_NUMBERS = ("uint8", "uint16", "int16", "int32", "int64", "float32", "float64")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,14 @@
+from .edges import edge_picture as edge_picture
+from .edges import filter_image as filter_image
+from .errors import ArgumentError as ArgumentError
+from .errors import CnncliError as CnncliError
+from .errors import ImageError as ImageError
+from .errors import NoInputError as NoInputError
+from .filters import FILTERS as FILTERS
+from .images import read_image as read_image
+from .images import write_image as write_image
+from .ops import avg_pool2d as avg_pool2d
+from .ops import conv2d as conv2d
+from .ops import max_pool2d as max_pool2d
+from .ops import min_pool2d as min_pool2d
+from .rendering import render as render

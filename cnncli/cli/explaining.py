@@ -1,0 +1,53 @@
+"""`--explain`: print the arithmetic of one position, and hold it against the file that was written."""
+
+import sys
+
+import numpy as np
+
+from cnncli.batch import STANDARD
+from cnncli.cli.running import Batch
+from cnncli.edges import EdgePicture, Response, pictures
+from cnncli.errors import ArgumentError
+from cnncli.explanation import Explanation, explain
+from cnncli.images import open_image, read_image
+from cnncli.pipelines import EdgePipeline, is_numeric, visible
+
+
+def run_and_explain(batch: Batch, pipeline: EdgePipeline, position: tuple[int, ...]) -> None:
+    """Explain a position of the one output of the one input, and write the output too."""
+    jobs = batch.plan()
+    if len(jobs) != 1 or len(jobs[0].outputs) != 1 or len(pipeline.recipes) != 1:
+        raise ArgumentError("explain takes one input and one filter")
+    job = jobs[0]
+    if job.input.path == STANDARD:
+        raise ArgumentError("explain reads its input twice: name a file instead of standard input")
+    column, row = position
+    gray = pipeline.filtering.color == "gray"
+    with open_image(job.input.path, gray=gray, max_pixels=pipeline.max_pixels) as image:
+        response = Response(visible(next(image.frames())), pipeline.recipes[0], pipeline.filtering)
+        explanation = explain(response, column, row)
+        edge = pictures(response, pipeline.rendering(pipeline.recipes[0]))[0]
+        batch.run(jobs)
+        output = job.outputs[0]
+        lines = [*explanation.lines()]
+        if not batch.dry_run and output != STANDARD:
+            lines.append(_check(pipeline, edge, explanation, output))
+    print("\n".join(lines), file=sys.stderr if output == STANDARD else sys.stdout)
+
+
+def _check(pipeline: EdgePipeline, edge: EdgePicture, explanation: Explanation, output: str) -> str:
+    """Return a line on whether the file holds what was explained."""
+    column, row = explanation.column, explanation.row
+    found = np.ravel(read_image(output, max_pixels=None)[row, column]).tolist()
+    if is_numeric(pipeline.format or output):
+        expected = np.ravel(edge.response.rows(row, row + 1)[0, column]).tolist()
+        level = "value"
+    else:
+        expected = np.ravel(edge.rows(row, row + 1)[0, column]).tolist()
+        level = "picture level"
+    agree = "as written to" if found == expected else f"but {_words(found)} stands in"
+    return f"{level} {_words(expected)}, {agree} {output}"
+
+
+def _words(numbers: list[float]) -> str:
+    return ", ".join(f"{number:g}" if isinstance(number, float) else str(number) for number in numbers)

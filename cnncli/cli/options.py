@@ -1,0 +1,144 @@
+"""Options that commands share, and the parsing of their words."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from cnncli.choices import ACTIVATIONS, CHANNELS, COLORS, DIRECTIONS, PADDING_MODES, POOLING_MODES, SIGNED
+from cnncli.errors import ArgumentError
+
+
+def _choice(name: str, words: tuple[str, ...]) -> Any:
+    return StrEnum(name, {word: word for word in words})
+
+
+Direction = _choice("Direction", DIRECTIONS)
+PaddingMode = _choice("PaddingMode", PADDING_MODES)
+Color = _choice("Color", COLORS)
+Channel = _choice("Channel", CHANNELS)
+Activation = _choice("Activation", ACTIVATIONS)
+Signed = _choice("Signed", SIGNED)
+PoolingMode = _choice("PoolingMode", POOLING_MODES)
+
+_FILES, _BATCH = "Files", "Batches"
+
+Inputs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="INPUTS...",
+        help="Files, quoted globs, folders (with -r), or - for standard input. Pictures, .npy arrays, and matrices as text.",
+        show_default=False,
+    ),
+]
+FilesFrom = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Read more inputs from a list, one a line; - reads it from standard input.", rich_help_panel=_FILES),
+]
+Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Go through folders.", rich_help_panel=_FILES)]
+OutputOption = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="PATH",
+        help="A file, a folder (that exists, or ends in /), a template with {stem} {name} {ext} {parent} {filter}, "
+        "or - for standard output. Default: {stem}-{filter}.png beside the input.",
+        rich_help_panel=_FILES,
+    ),
+]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="png, jpeg, tiff, webp, ..., or numbers: npy, npz, txt, csv, float-tiff. Default: the output's suffix.",
+        rich_help_panel=_FILES,
+    ),
+]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        min=0, metavar="N", help="The largest picture that is decoded, width x height; 0 for any.", rich_help_panel=_FILES
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", "-j", min=1, metavar="N", help="Files at a time. Default: the cores.", rich_help_panel=_BATCH),
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that exist.", rich_help_panel=_BATCH)]
+SkipExisting = Annotated[
+    bool, typer.Option("--skip-existing", help="Leave out what is done already.", rich_help_panel=_BATCH)
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print what would become of each input, and do nothing.", rich_help_panel=_BATCH)
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object a line on stdout for each output.", rich_help_panel=_BATCH)
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=_BATCH)]
+Show = Annotated[bool, typer.Option("--show", help="Show a preview of each output in the terminal.", rich_help_panel=_FILES)]
+
+PaddingOption = Annotated[
+    str,
+    typer.Option(
+        "--padding", "-p", metavar="P", help="same, valid, pixels (1), vertical,horizontal (1,2) or top,bottom,left,right."
+    ),
+]
+
+
+def parse_padding(text: str) -> str | int | tuple[int, ...]:
+    """Return `same`, `valid`, or one, two or four integers separated by commas.
+
+    Raises:
+        ArgumentError: anything else.
+    """
+    if text in ("same", "valid"):
+        return text
+    numbers = parse_integers(text, "padding")
+    if len(numbers) not in (1, 2, 4) or min(numbers) < 0:
+        raise ArgumentError(f"padding must be same, valid, or 1, 2 or 4 integers from 0, got {text!r}")
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def parse_pair(text: str, name: str) -> int | tuple[int, ...]:
+    """Return one positive integer, or two as `vertical,horizontal` or `HxW`.
+
+    Raises:
+        ArgumentError: anything else.
+    """
+    numbers = parse_integers(text.replace("x", ","), name)
+    if len(numbers) > 2 or min(numbers) < 1:
+        raise ArgumentError(f"{name} must be a positive integer or two of them (vertical,horizontal), got {text!r}")
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def parse_integers(text: str, name: str) -> tuple[int, ...]:
+    """Return integers separated by commas.
+
+    Raises:
+        ArgumentError: a word that is none.
+    """
+    return _parse(text, int, f"{name} must be integers separated by commas, got {text!r}")
+
+
+def parse_scale(text: str) -> str | float:
+    """Return `unit`, `none` or `auto` as it is, and anything else as a number.
+
+    Raises:
+        ArgumentError: it is none.
+    """
+    from cnncli.choices import SCALES
+
+    return text if text in SCALES else _parse(text, float, f"scale must be {', '.join(SCALES)} or a number, got {text!r}")[0]
+
+
+def _parse(text: str, kind: Callable[[str], Any], message: str) -> tuple[Any, ...]:
+    try:
+        numbers = tuple(kind(word) for word in text.split(","))
+    except ValueError as error:
+        raise ArgumentError(message) from error
+    if any(number != number or abs(number) == float("inf") for number in numbers):
+        raise ArgumentError(message)
+    return numbers

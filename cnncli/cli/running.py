@@ -1,0 +1,160 @@
+"""Running a pipeline over inputs: what is printed on the way, and the exit code."""
+
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+import typer
+
+from cnncli.batch import STANDARD, Job, OutputRule, Report, find_inputs, plan, refuse_existing, run, summary
+from cnncli.cli.progress import Progress
+from cnncli.errors import ArgumentError, ImageError
+from cnncli.images import FORMATS, READABLE_SUFFIXES, find_format
+from cnncli.matrices import TEXT_SUFFIXES
+from cnncli.pipelines import EdgePipeline, PoolPipeline, check_format
+
+FIELDS = ("filter", "input_shape", "output_shape", "min", "max", "clipped_fraction")
+"""What a JSON line says of the work, beside input, output, status, error and seconds."""
+
+# In folders, text and archives are seldom pictures.
+_FOLDER_SUFFIXES = tuple(suffix for suffix in READABLE_SUFFIXES if suffix not in (*TEXT_SUFFIXES, ".npz"))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A pipeline and what the user said of inputs and outputs."""
+
+    pipeline: EdgePipeline | PoolPipeline
+    words: list[str]
+    output: str | None
+    recursive: bool
+    files_from: str | None
+    force: bool
+    skip_existing: bool
+    dry_run: bool
+    workers: int | None
+    as_json: bool
+    quiet: bool
+    show: bool
+
+    def plan(self) -> list[Job]:
+        """Return what is to be done, having checked all that can be checked before any work."""
+        if self.output == STANDARD and self.as_json:
+            raise ArgumentError("--json and -o - would both write to standard output: choose a file for one of them")
+        rule = OutputRule(self.output, self.pipeline.labels, self._suffix())
+        if rule.names_one:
+            self._check_single(rule)
+        inputs = find_inputs(
+            [*self.words, *self._listed()], recursive=self.recursive, suffixes=_FOLDER_SUFFIXES
+        )
+        if any(source.path == STANDARD for source in inputs) and self.output is None:
+            raise ArgumentError("standard input has no name to derive the output's from: choose one with -o")
+        jobs = plan(inputs, rule)
+        self._check_outputs(jobs)
+        if self.skip_existing:
+            jobs = [job for job in jobs if not all(map(os.path.lexists, job.outputs))]
+        elif not (self.force or self.dry_run):
+            refuse_existing(jobs)
+        return jobs
+
+    def run(self, jobs: list[Job] | None = None) -> list[Report]:
+        """Do it, report it, and leave with exit code 1 if anything failed."""
+        jobs = self.plan() if jobs is None else jobs
+        if self.dry_run:
+            self._print_plan(jobs)
+            return []
+        reports = []
+        begin = time.perf_counter()
+        workers = self.workers or _cores()
+        with Progress(len(jobs), hidden=self.quiet or self.as_json or len(jobs) < 2) as progress:
+            for report in run(jobs, self.pipeline, workers=min(workers, len(jobs) or 1)):
+                reports.append(report)
+                progress.advance(failed=report.status == "failed")
+                self._print_report(report, progress)
+        statuses = Counter(report.status for report in reports)
+        if len(jobs) > 1 and not self.quiet:
+            print(summary(statuses, time.perf_counter() - begin), file=sys.stderr)
+        if statuses["failed"]:
+            raise typer.Exit(1)
+        return reports
+
+    def _suffix(self) -> str:
+        form = self.pipeline.format
+        if form is None:
+            return ".png"
+        return FORMATS["tiff" if form == "float-tiff" else form].suffixes[0]
+
+    def _check_single(self, rule: OutputRule) -> None:
+        """Check an output that is one file, or standard output."""
+        if self.output == STANDARD and self.pipeline.format is None:
+            inputs = [*self.words]
+            if not all(word == STANDARD or word.lower().endswith(TEXT_SUFFIXES) for word in inputs):
+                raise ArgumentError("standard output needs a format: add --format png, npy or another")
+        elif isinstance(self.pipeline, EdgePipeline) and self.output is not None:
+            self.pipeline.check_stack(self.output)
+
+    def _check_outputs(self, jobs: list[Job]) -> None:
+        names = {output for job in jobs for output in job.outputs if output != STANDARD}
+        if self.pipeline.format is None:
+            for suffix in {os.path.splitext(name)[1].lower(): name for name in names}.values():
+                check_format(suffix)
+        form = self.pipeline.format or "txt"
+        if any(STANDARD in job.outputs for job in jobs) and sys.stdout.isatty() and form not in ("txt", "csv"):
+            raise ArgumentError(f"{form} is not for reading on a terminal: redirect standard output, or name a file")
+
+    def _listed(self) -> Iterator[str]:
+        if self.files_from is None:
+            return
+        if self.files_from == STANDARD:
+            yield from _lines(sys.stdin)
+            return
+        try:
+            with open(self.files_from, encoding="utf-8") as listing:
+                yield from _lines(listing)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ArgumentError(f"--files-from {self.files_from}: {getattr(error, 'strerror', None) or error}") from error
+
+    def _print_plan(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            for output in job.outputs:
+                planned = json.dumps({"input": job.input.path, "output": output, "status": "planned"})
+                print(planned if self.as_json else f"{job.input.path} -> {output}")
+
+    def _print_report(self, report: Report, progress: Progress) -> None:
+        if self.as_json:
+            print(json.dumps(json_line(report), allow_nan=False), flush=True)
+        elif report.status == "failed":
+            progress.print(f"cnncli: {report.error}")
+        elif not self.quiet and report.output != STANDARD and progress.total == 1:
+            progress.print(f"{report.input} -> {report.output}")
+        if self.show and report.status == "ok" and report.output != STANDARD:
+            from cnncli.cli.preview import preview
+
+            progress.print(preview(report.output))
+
+
+def json_line(report: Report) -> dict[str, Any]:
+    """Return a report as the documented JSON object."""
+    line: dict[str, Any] = {
+        "input": report.input,
+        "output": report.output,
+        "status": report.status,
+        "error": report.error,
+    }
+    for name in FIELDS:
+        value = report.details.get(name)
+        line[name] = None if isinstance(value, float) and not abs(value) < float("inf") else value
+    return line | {"seconds": report.seconds}
+
+
+def _lines(stream: TextIO) -> Iterator[str]:
+    return (line.rstrip("\r\n") for line in stream if line.strip())
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,121 @@
+"""Pooling an image band by band: the exact result, and its picture."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.choices import POOLING_MODES
+from cnncli.errors import ArgumentError
+from cnncli.ops import avg_pool2d, max_pool2d, min_pool2d
+from cnncli.ops.borders import Rows
+from cnncli.shapes import IntOrPair, Padding, Window
+
+Array = npt.NDArray[Any]
+
+POOLS: dict[str, Callable[..., Array]] = {"max": max_pool2d, "avg": avg_pool2d, "min": min_pool2d}
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """How to pool.
+
+    Attributes:
+        kernel_size: window size in pixels; None pools the whole image into one number a channel.
+        stride: pixels between windows; the window's size unless given.
+        padding: as in `max_pool2d`; it never wins and never counts.
+        mode: `max`, `avg` or `min`.
+        ceil_mode: keep the last, partial windows.
+    """
+
+    kernel_size: IntOrPair | None = 2
+    stride: IntOrPair | None = None
+    padding: Padding = 0
+    mode: str = "max"
+    ceil_mode: bool = False
+
+    def __post_init__(self) -> None:
+        if self.mode not in POOLING_MODES:
+            raise ArgumentError(f"mode must be one of {', '.join(POOLING_MODES)}, got {self.mode!r}")
+        if self.kernel_size is not None:
+            self.window((1 << 30, 1 << 30))  # what cannot be used for any image is an error now
+
+    def window(self, size: tuple[int, int]) -> Window:
+        """Return the geometry for an image of (height, width).
+
+        Raises:
+            ArgumentError: an argument that cannot be used, or a window that does not fit.
+        """
+        kernel_size: IntOrPair = size if self.kernel_size is None else self.kernel_size
+        return Window.over(
+            size,
+            kernel_size,
+            stride=kernel_size if self.stride is None else self.stride,
+            padding=self.padding,
+            ceil_mode=self.ceil_mode,
+        )
+
+
+class Pooled:
+    """An image pooled where its rows are asked for.
+
+    Attributes:
+        shape: (H_out, W_out) or (H_out, W_out, C).
+        dtype: the image's own; for the mean of integers a floating-point type.
+    """
+
+    def __init__(self, image: Rows, pooling: Pooling) -> None:
+        self.image = image
+        self.pooling = pooling
+        self.window = pooling.window((image.shape[0], image.shape[1]))
+        self.shape = (*self.window.output_size, *image.shape[2:])
+        self.dtype = POOLS[pooling.mode](np.zeros((1, 1), image.dtype), 1).dtype
+
+    def rows(self, start: int, stop: int) -> Array:
+        """Return the rows [start, stop)."""
+        window, height = self.window, self.image.shape[0]
+        top, _, left, right = window.padding
+        first = start * window.stride[0] - top
+        last = first + (stop - start - 1) * window.stride[0] + window.span[0]
+        # Rows outside the image become padding of the band: it never counts, so it makes no difference.
+        padding = (max(0, -first), max(0, last - height), left, right)
+        band = self.image.rows(max(0, first), min(last, height))
+        pool = POOLS[self.pooling.mode]
+        pooled = pool(
+            band, window.kernel_size, stride=window.stride, padding=padding, ceil_mode=self.pooling.ceil_mode
+        )
+        return pooled[: stop - start]
+
+
+def pool_image(image: npt.ArrayLike, pooling: Pooling) -> Array:
+    """Return an image (H, W) or (H, W, C) pooled as the command does it, exactly.
+
+    Example:
+        >>> pool_image([[1, 3], [2, 9]], Pooling(2)).tolist()
+        [[9]]
+    """
+    pixels = np.asarray(image)
+    options = {"stride": pooling.stride, "padding": pooling.padding, "ceil_mode": pooling.ceil_mode}
+    kernel_size = pixels.shape[:2] if pooling.kernel_size is None else pooling.kernel_size
+    return POOLS[pooling.mode](pixels, kernel_size, **options)
+
+
+class PooledPicture:
+    """Pooled pixels as the levels of a picture: rounded, and floating point stretched from 0..1."""
+
+    def __init__(self, pooled: Pooled) -> None:
+        self.pooled = pooled
+        source = pooled.image.dtype
+        self.shape = pooled.shape
+        self.dtype = source if source in (np.uint8, np.uint16) else np.dtype(np.uint8)
+        self.white = 255.0 if source.kind == "f" else 1.0
+
+    def rows(self, start: int, stop: int) -> Array:
+        """Return the rows [start, stop)."""
+        levels = self.pooled.rows(start, stop)
+        if levels.dtype == self.dtype:
+            return levels
+        limit = np.iinfo(self.dtype).max
+        return np.clip(np.rint(levels * self.white), 0, limit).astype(self.dtype)

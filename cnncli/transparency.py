@@ -1,0 +1,52 @@
+"""Transparency: it is never filtered, and colours that nobody sees make no edges."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.shapes import Window
+
+Array = npt.NDArray[Any]
+
+
+def fill_hidden(pixels: Array, alpha: Array) -> Array:
+    """Return an image in which every fully transparent pixel has the colour of the nearest visible one.
+
+    What stands under transparency is often garbage, and a filter would show it; the nearest visible colour makes no edge
+    against its neighbours. An image that is transparent everywhere becomes black.
+
+    Args:
+        pixels: (H, W) or (H, W, C).
+        alpha: (H, W), 0 where nothing is seen.
+
+    Example:
+        >>> fill_hidden(np.array([[10, 99]]), np.array([[255, 0]])).tolist()
+        [[10, 10]]
+    """
+    hidden = alpha == 0
+    if not hidden.any():
+        return pixels
+    if hidden.all():
+        return np.zeros_like(pixels)
+    from scipy.ndimage import distance_transform_edt  # 60 ms that only pictures with holes should pay for
+
+    rows, columns = distance_transform_edt(hidden, return_distances=False, return_indices=True)
+    filled: Array = pixels[rows, columns]
+    return filled
+
+
+def alpha_at_outputs(alpha: Array, window: Window) -> Array:
+    """Return the alpha under the middle of each window: (H, W) to (H_out, W_out).
+
+    Example:
+        >>> alpha_at_outputs(np.arange(9).reshape(3, 3), Window.over((3, 3), 3)).tolist()
+        [[4]]
+    """
+    middles = []
+    for axis in (0, 1):
+        first = (window.span[axis] - 1) // 2 - window.padding[2 * axis]
+        middle = first + np.arange(window.output_size[axis]) * window.stride[axis]
+        middles.append(np.clip(middle, 0, window.size[axis] - 1))
+    taken: Array = alpha[np.ix_(*middles)]
+    return taken
