@@ -1,7 +1,7 @@
 """One function over many files: inputs, output names, workers, whole files or none, and one report a file.
 
-Nothing here knows what the function does. The plan is complete before any work begins: every input is found, every output
-named, and whatever would lose a file is refused.
+Nothing here knows what the function does. The plan is complete before any work begins: every input is found, every
+output named, and whatever would lose a file is refused.
 """
 
 import glob
@@ -10,12 +10,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count, islice
 from string import Formatter
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnncli.errors import ArgumentError, CnncliError, NoInputError
 
@@ -28,8 +27,7 @@ _TEMPORARY_SUFFIX = ".cnncli-part"
 _serial = count()
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(NamedTuple):
     """A file to work on.
 
     Attributes:
@@ -43,16 +41,14 @@ class Input:
     found: bool = False
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """An input and the outputs to be made of it, one a label."""
 
     input: Input
     outputs: tuple[str, ...]
 
 
-@dataclass
-class Report:
+class Report(NamedTuple):
     """What became of one output.
 
     Attributes:
@@ -67,9 +63,9 @@ class Report:
     input: str
     output: str
     status: str
-    error: str | None = None
-    details: dict[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
+    error: str | None
+    details: dict[str, Any]
+    seconds: float
 
 
 def find_inputs(words: Iterable[str], *, recursive: bool = False, suffixes: Sequence[str] = ()) -> list[Input]:
@@ -248,7 +244,7 @@ def _make_folders(jobs: Sequence[Job], rule: OutputRule) -> None:
         if os.path.isdir(folder):
             continue
         if not rule.is_folder:
-            hint = "" if rule.target is None else f"; make it, or end the output with / to have it made"
+            hint = "" if rule.target is None else "; make it, or end the output with / to have it made"
             if rule.target is not None:
                 raise ArgumentError(f"{folder}: no such folder{hint}")
             continue  # beside an input that is not there: it will fail by name
@@ -285,6 +281,11 @@ def run(jobs: Sequence[Job], work: Work, *, workers: int, stop: threading.Event 
         workers: number of threads.
         stop: when set, no new input is begun; those under way are finished.
     """
+    if len(jobs) == 1:
+        yield from _run_job(jobs[0], work)
+        return
+    from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait  # 5 ms, for batches alone
+
     stop = stop or threading.Event()
     waiting = iter(jobs)
     with ThreadPoolExecutor(workers) as pool:

@@ -11,7 +11,7 @@ course's sign, the opposite of OpenCV's and SciPy's.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, TypedDict, Unpack
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from cnncli.filters import FILTERS, get_filter
 from cnncli.images.frames import gray_shape, luma
 from cnncli.ops import ACTIVATIONS, PADDING_MODES, conv2d, gradient_magnitude
 from cnncli.ops.borders import Rows, border_index, take_rows
-from cnncli.rendering import Renderer, Rendering, Statistics
+from cnncli.rendering import Renderer, Rendering, Statistics, finite_range
 from cnncli.shapes import IntOrPair, Padding, Window
 
 Array = npt.NDArray[Any]
@@ -47,8 +47,7 @@ class ArrayRows:
         return self.array[start:stop]
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(NamedTuple):
     """A filter made ready.
 
     Attributes:
@@ -254,7 +253,8 @@ class Response:
             return parts[0]
         vertical, horizontal = (part.astype(np.promote_types(part.dtype, np.float32)) for part in parts)
         combine = np.hypot if self.recipe.direction == "magnitude" else np.arctan2
-        combined: Array = combine(horizontal, vertical)
+        with np.errstate(over="ignore", invalid="ignore"):
+            combined: Array = combine(horizontal, vertical)
         return combined
 
     def _bias(self, dtype: np.dtype[Any]) -> Any:
@@ -289,7 +289,7 @@ class Response:
 
     def _unit(self) -> float:
         if self.filtering.color == "volume":
-            return replace(self.recipe, kernels=self.kernels).unit
+            return self.recipe._replace(kernels=self.kernels).unit
         return self.recipe.unit
 
 
@@ -338,8 +338,8 @@ def pictures(
 
 
 def extent(response: Rows) -> tuple[float, float]:
-    """Return the (min, max) of all rows."""
-    ends = [(band.min().item(), band.max().item()) for _, band in bands(response)]
+    """Return the (min, max) of all rows, of what is finite."""
+    ends = [finite_range(band) for _, band in bands(response)]
     return min(low for low, _ in ends), max(high for _, high in ends)
 
 

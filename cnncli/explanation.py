@@ -113,7 +113,9 @@ def explain(response: Response, column: int, row: int) -> Explanation:
         for channel in range(pixels.shape[2])
     )
     value = np.asarray(response.rows(row, row + 1)[0, column])
-    return Explanation(column, row, response.window, terms, tuple(_steps(response, terms, value)), value.ravel()[0].item())
+    return Explanation(
+        column, row, response.window, terms, tuple(_steps(response, terms, value)), value.ravel()[0].item()
+    )
 
 
 def _window_pixels(response: Response, column: int, row: int) -> Array:
@@ -121,7 +123,8 @@ def _window_pixels(response: Response, column: int, row: int) -> Array:
     window = response.window
     taken = []
     for axis, at in ((0, row), (1, column)):
-        index = border_index(window.size[axis], *window.padding[2 * axis : 2 * axis + 2], response.filtering.padding_mode)
+        before, after = window.padding[2 * axis : 2 * axis + 2]
+        index = border_index(window.size[axis], before, after, response.filtering.padding_mode)
         first = at * window.stride[axis]
         taken.append(index[first : first + window.span[axis] : window.dilation[axis]])
     rows, columns = taken

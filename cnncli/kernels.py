@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from cnncli.edges import Recipe, recipe
 from cnncli.errors import ArgumentError
@@ -30,13 +32,14 @@ def load_kernel(text: str) -> Recipe:
     return recipe(np.array(parse_matrix(text, what="kernel")))
 
 
-def _load_array(path: str) -> np.ndarray:
+def _load_array(path: str) -> npt.NDArray[Any]:
     try:
-        return np.load(path, allow_pickle=False)
+        array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
     except OSError as error:
         raise ArgumentError(f"kernel {path}: {error.strerror or error}") from error
     except ValueError as error:
         raise ArgumentError(f"kernel {path}: not an .npy array of numbers: {error}") from error
+    return array
 
 
 def load_recipes(filters: Sequence[str], kernel: str | None, direction: str | None) -> tuple[Recipe, ...]:

@@ -83,9 +83,7 @@ class Pooled:
         padding = (max(0, -first), max(0, last - height), left, right)
         band = self.image.rows(max(0, first), min(last, height))
         pool = POOLS[self.pooling.mode]
-        pooled = pool(
-            band, window.kernel_size, stride=window.stride, padding=padding, ceil_mode=self.pooling.ceil_mode
-        )
+        pooled = pool(band, window.kernel_size, stride=window.stride, padding=padding, ceil_mode=self.pooling.ceil_mode)
         return pooled[: stop - start]
 
 

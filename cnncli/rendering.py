@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,7 @@ POSITIVE_HUE = (0.9, 0.62, 0.0)
 NEGATIVE_HUE = (0.0, 0.45, 0.9)
 
 
-@dataclass(frozen=True)
-class Threshold:
+class Threshold(NamedTuple):
     """A level of the picture from which on pixels are white; the others are black.
 
     Attributes:
@@ -74,7 +73,7 @@ class Rendering:
     threshold: Threshold | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.scale, str) and self.scale not in SCALES:
+        if self.scale not in SCALES and (isinstance(self.scale, str) or not np.isfinite(self.scale)):
             raise ArgumentError(f"scale must be {', '.join(SCALES)} or a number, got {self.scale!r}")
         if self.signed not in SIGNED:
             raise ArgumentError(f"signed must be one of {', '.join(SIGNED)}, got {self.signed!r}")
@@ -106,7 +105,7 @@ class Rendering:
         renderers = []
         for sign, suffix in signs:
             low, high = self._range(signed, full_step, white, extent, sign)
-            gain = top / (high - low) if high > low else 1.0
+            gain = top / (high - low) if high != low else 1.0
             # With `offset` the range covers both signs; a raw or chosen scale stays what it says.
             shift = (top + 1) / 2 if signed == "offset" else -low * gain
             level = self.threshold.of(top) if self.threshold else None
@@ -132,8 +131,7 @@ class Rendering:
         return 0.0, largest * doubled
 
 
-@dataclass(frozen=True)
-class Renderer:
+class Renderer(NamedTuple):
     """Renders bands of one response.
 
     Attributes:
@@ -173,6 +171,11 @@ class Renderer:
         """Return the picture of a band of the response, (H, W) or (H, W, C), in its memory where `overwrite` allows."""
         if statistics is not None:
             statistics.add(response)
+        # What is not a number becomes black; what is infinite, white or black.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._picture(response, statistics, overwrite)
+
+    def _picture(self, response: Array, statistics: "Statistics | None", overwrite: bool) -> Array:
         levels = self._levels(response, overwrite)
         if statistics is not None:
             lowest = -0.5 if self.signed == "offset" else -self.white - 0.5
@@ -220,7 +223,7 @@ class Statistics:
 
     def add(self, response: Array) -> None:
         """Take the numbers of one band into account."""
-        low, high = response.min().item(), response.max().item()
+        low, high = finite_range(response)
         with self._lock:
             self.low, self.high = min(self.low, low), max(self.high, high)
             self.count += response.size
@@ -238,6 +241,20 @@ class Statistics:
     def report(self) -> dict[str, float]:
         """Return `min`, `max` and `clipped_fraction`."""
         return {"min": self.low, "max": self.high, "clipped_fraction": round(self.clipped_fraction, 6)}
+
+
+def finite_range(numbers: Array) -> tuple[float, float]:
+    """Return the (min, max) of what is finite, or zeros where nothing is.
+
+    Example:
+        >>> finite_range(np.array([1.0, np.nan, 3.0, np.inf]))
+        (1.0, 3.0)
+    """
+    low, high = numbers.min().item(), numbers.max().item()
+    if np.isfinite(low) and np.isfinite(high):
+        return low, high
+    finite = numbers[np.isfinite(numbers)]
+    return (finite.min().item(), finite.max().item()) if finite.size else (0.0, 0.0)
 
 
 def render(
@@ -277,9 +294,7 @@ def render(
     renderers = (
         Rendering()
         .chosen(scale, signed, threshold)
-        .renderers(
-            full_step=unit * white, white=white, dtype=dtype, extent=(numbers.min().item(), numbers.max().item())
-        )
+        .renderers(full_step=unit * white, white=white, dtype=dtype, extent=finite_range(numbers))
     )
     pictures = [renderer(numbers) for renderer in renderers]
     return pictures[0] if len(pictures) == 1 else tuple(pictures)

@@ -6,8 +6,7 @@ with the symbols of convolutional-network courses: n input size, f kernel size, 
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnncli.errors import ArgumentError
 
@@ -87,8 +86,7 @@ def same_padding(n: int, kernel_size: int, *, stride: int = 1, dilation: int = 1
     return total // 2, total - total // 2
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """A sliding window over a picture: the geometry that convolution and pooling share.
 
     Attributes:

@@ -13,8 +13,8 @@ Array = npt.NDArray[Any]
 def fill_hidden(pixels: Array, alpha: Array) -> Array:
     """Return an image in which every fully transparent pixel has the colour of the nearest visible one.
 
-    What stands under transparency is often garbage, and a filter would show it; the nearest visible colour makes no edge
-    against its neighbours. An image that is transparent everywhere becomes black.
+    What stands under transparency is often garbage, and a filter would show it; the nearest visible colour makes no
+    edge against its neighbours. An image that is transparent everywhere becomes black.
 
     Args:
         pixels: (H, W) or (H, W, C).

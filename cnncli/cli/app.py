@@ -4,13 +4,16 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from cnncli.cli import edge, pool
 from cnncli.errors import ArgumentError, CnncliError, NoInputError
+
+COMMANDS = ("edge", "pool")
+"""The commands: each is the function of that name in the module of that name beside this one."""
 
 EXIT_CODES: dict[type[CnncliError], int] = {ArgumentError: 2, NoInputError: 3, CnncliError: 1}
 """The exit code of each kind of error; the first that fits."""
@@ -34,7 +37,22 @@ def _print_error(message: str) -> None:
 
 
 class Group(TyperGroup):
-    """The group of commands, with errors in one line."""
+    """The group of commands: each is loaded when it is asked for, and its errors are one line."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the commands in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Load a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        if cmd_name not in self.commands:
+            module = import_module(f"cnncli.cli.{cmd_name}")
+            single = typer.Typer(add_completion=False, context_settings=_CONTEXT)
+            single.command(cmd_name, epilog=module.EXAMPLES)(getattr(module, cmd_name))
+            self.commands[cmd_name] = typer.main.get_command(single)
+        return self.commands[cmd_name]
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Parse the options in front of the command."""
@@ -47,15 +65,9 @@ class Group(TyperGroup):
             return super().invoke(ctx)
 
 
-app = typer.Typer(
-    cls=Group,
-    name="cnncli",
-    help="Convolution from the shell: filter and pool images, exactly.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_enable=False,
-)
-app.command("edge", epilog=edge.EXAMPLES)(edge.edge)
-app.command("pool", epilog=pool.EXAMPLES)(pool.pool)
+_CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+app = typer.Typer(cls=Group, name="cnncli", context_settings=_CONTEXT, pretty_exceptions_enable=False)
 
 
 def _version(asked: bool) -> None:
@@ -73,6 +85,7 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
     ] = False,
 ) -> None:
+    """Convolution from the shell: filter and pool images, exactly."""
     if context.invoked_subcommand is None:
         print(context.get_help())
         raise typer.Exit(2)

@@ -27,12 +27,21 @@ def edge(
     filter_names: Annotated[
         list[str] | None,
         typer.Option(
-            "--filter", "-f", metavar="NAME", help=f"{', '.join(FILTERS)}; repeat for several. Default: sobel.", show_default=False
+            "--filter",
+            "-f",
+            metavar="NAME",
+            help=f"{', '.join(FILTERS)}; repeat for several. Default: sobel.",
+            show_default=False,
         ),
     ] = None,
     kernel: Annotated[
         str | None,
-        typer.Option("--kernel", "-k", metavar="K", help="A kernel of your own, as text ('1 0 -1; 1 0 -1') or a .txt .csv .json .npy file."),
+        typer.Option(
+            "--kernel",
+            "-k",
+            metavar="K",
+            help="A kernel of your own, as text ('1 0 -1; 1 0 -1') or a .txt .csv .json .npy file.",
+        ),
     ] = None,
     direction: Annotated[
         options.Direction | None,
@@ -40,12 +49,19 @@ def edge(
     ] = None,
     padding: options.PaddingOption = "same",
     padding_mode: Annotated[options.PaddingMode, typer.Option(help="What stands outside the image.")] = "reflect",
-    stride: Annotated[str, typer.Option("--stride", "-s", metavar="S", help="Pixels between positions: 2, or vertical,horizontal.")] = "1",
+    stride: Annotated[
+        str, typer.Option("--stride", "-s", metavar="S", help="Pixels between positions: 2, or vertical,horizontal.")
+    ] = "1",
     dilation: Annotated[str, typer.Option(metavar="D", help="Pixels between the kernel's taps.")] = "1",
-    flip: Annotated[bool, typer.Option("--flip", help="Turn the kernel by 180 degrees: mathematical convolution.")] = False,
+    flip: Annotated[
+        bool, typer.Option("--flip", help="Turn the kernel by 180 degrees: mathematical convolution.")
+    ] = False,
     color: Annotated[
         options.Color | None,
-        typer.Option(help="gray (luma), each channel by itself, or volume (summed over channels). Default: gray.", show_default=False),
+        typer.Option(
+            help="gray (luma), each channel by itself, or volume (summed over channels). Default: gray.",
+            show_default=False,
+        ),
     ] = None,
     on: Annotated[options.Channel | None, typer.Option(help="With color volume: keep this channel only.")] = None,
     bias: Annotated[float, typer.Option(metavar="B", help="Added to the response.")] = 0.0,
@@ -54,17 +70,23 @@ def edge(
         str | None,
         typer.Option(
             metavar="SCALE",
-            help="unit (a full step is full white), none (raw, saturated), auto (stretched), or a factor. Default: the filter's.",
+            help="unit (a full step is full white), none (raw, saturated), auto (stretched), or a factor.",
             rich_help_panel=_PICTURE,
         ),
     ] = None,
     signed: Annotated[
         options.Signed | None,
-        typer.Option(help="What becomes of negative numbers. Default: the filter's, mostly abs.", rich_help_panel=_PICTURE),
+        typer.Option(
+            help="What becomes of negative numbers. Default: the filter's, mostly abs.", rich_help_panel=_PICTURE
+        ),
     ] = None,
     threshold: Annotated[
         str | None,
-        typer.Option(metavar="T", help="From this level (64) or share of white (25%) on white, below it black.", rich_help_panel=_PICTURE),
+        typer.Option(
+            metavar="T",
+            help="From this level (64) or share of white (25%) on white, below it black.",
+            rich_help_panel=_PICTURE,
+        ),
     ] = None,
     explain: Annotated[
         str | None,
@@ -84,12 +106,14 @@ def edge(
 ) -> None:
     """Filter images: edges, blurs, or a kernel of your own.
 
-    Bright on the left and dark on the right is positive, the course's sign; pictures show magnitudes unless told otherwise.
+    Bright on the left and dark on the right is positive, the course's sign; pictures show magnitudes unless
+    told otherwise.
     """
     from cnncli.cli.running import Batch
     from cnncli.edges import Filtering
     from cnncli.kernels import load_recipes
-    from cnncli.pipelines import EdgePipeline, check_format
+    from cnncli.pipelines.common import check_format
+    from cnncli.pipelines.edging import EdgePipeline
 
     pipeline = EdgePipeline(
         recipes=load_recipes(filter_names or [], kernel, direction),

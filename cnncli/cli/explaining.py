@@ -10,7 +10,8 @@ from cnncli.edges import EdgePicture, Response, pictures
 from cnncli.errors import ArgumentError
 from cnncli.explanation import Explanation, explain
 from cnncli.images import open_image, read_image
-from cnncli.pipelines import EdgePipeline, is_numeric, visible
+from cnncli.pipelines.common import is_numeric, visible
+from cnncli.pipelines.edging import EdgePipeline
 
 
 def run_and_explain(batch: Batch, pipeline: EdgePipeline, position: tuple[int, ...]) -> None:

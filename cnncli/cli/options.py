@@ -28,13 +28,17 @@ Inputs = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="INPUTS...",
-        help="Files, quoted globs, folders (with -r), or - for standard input. Pictures, .npy arrays, and matrices as text.",
+        help="Files, quoted globs, folders (with -r), or - for standard input: pictures, .npy, matrices as text.",
         show_default=False,
     ),
 ]
 FilesFrom = Annotated[
     str | None,
-    typer.Option(metavar="FILE", help="Read more inputs from a list, one a line; - reads it from standard input.", rich_help_panel=_FILES),
+    typer.Option(
+        metavar="FILE",
+        help="Read more inputs from a list, one a line; - reads it from standard input.",
+        rich_help_panel=_FILES,
+    ),
 ]
 Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Go through folders.", rich_help_panel=_FILES)]
 OutputOption = Annotated[
@@ -60,30 +64,41 @@ FormatOption = Annotated[
 MaxPixels = Annotated[
     int | None,
     typer.Option(
-        min=0, metavar="N", help="The largest picture that is decoded, width x height; 0 for any.", rich_help_panel=_FILES
+        min=0,
+        metavar="N",
+        help="The largest picture that is decoded, width x height; 0 for any.",
+        rich_help_panel=_FILES,
     ),
 ]
 Jobs = Annotated[
     int | None,
-    typer.Option("--jobs", "-j", min=1, metavar="N", help="Files at a time. Default: the cores.", rich_help_panel=_BATCH),
+    typer.Option(
+        "--jobs", "-j", min=1, metavar="N", help="Files at a time. Default: the cores.", rich_help_panel=_BATCH
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that exist.", rich_help_panel=_BATCH)]
 SkipExisting = Annotated[
     bool, typer.Option("--skip-existing", help="Leave out what is done already.", rich_help_panel=_BATCH)
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Print what would become of each input, and do nothing.", rich_help_panel=_BATCH)
+    bool,
+    typer.Option("--dry-run", help="Print what would become of each input, and do nothing.", rich_help_panel=_BATCH),
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object a line on stdout for each output.", rich_help_panel=_BATCH)
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=_BATCH)]
-Show = Annotated[bool, typer.Option("--show", help="Show a preview of each output in the terminal.", rich_help_panel=_FILES)]
+Show = Annotated[
+    bool, typer.Option("--show", help="Show a preview of each output in the terminal.", rich_help_panel=_FILES)
+]
 
 PaddingOption = Annotated[
     str,
     typer.Option(
-        "--padding", "-p", metavar="P", help="same, valid, pixels (1), vertical,horizontal (1,2) or top,bottom,left,right."
+        "--padding",
+        "-p",
+        metavar="P",
+        help="same, valid, pixels (1), vertical,horizontal (1,2) or top,bottom,left,right.",
     ),
 ]
 
@@ -131,7 +146,11 @@ def parse_scale(text: str) -> str | float:
     """
     from cnncli.choices import SCALES
 
-    return text if text in SCALES else _parse(text, float, f"scale must be {', '.join(SCALES)} or a number, got {text!r}")[0]
+    return (
+        text
+        if text in SCALES
+        else _parse(text, float, f"scale must be {', '.join(SCALES)} or a number, got {text!r}")[0]
+    )
 
 
 def _parse(text: str, kind: Callable[[str], Any], message: str) -> tuple[Any, ...]:

@@ -21,15 +21,20 @@ def pool(
     output: options.OutputOption = None,
     kernel_size: Annotated[
         str | None,
-        typer.Option("--kernel-size", "-f", metavar="F", help="Window size: 2, or height,width. Default: 2.", show_default=False),
+        typer.Option(
+            "--kernel-size", "-f", metavar="F", help="Window size: 2, or height,width. Default: 2.", show_default=False
+        ),
     ] = None,
     stride: Annotated[
-        str | None, typer.Option("--stride", "-s", metavar="S", help="Pixels between windows. Default: the window's size.")
+        str | None,
+        typer.Option("--stride", "-s", metavar="S", help="Pixels between windows. Default: the window's size."),
     ] = None,
     padding: options.PaddingOption = "0",
     mode: Annotated[options.PoolingMode, typer.Option(help="What a window becomes.")] = "max",
     global_pooling: Annotated[bool, typer.Option("--global", help="One window: the whole image.")] = False,
-    ceil: Annotated[bool, typer.Option("--ceil", help="Keep the last, partial windows instead of dropping them.")] = False,
+    ceil: Annotated[
+        bool, typer.Option("--ceil", help="Keep the last, partial windows instead of dropping them.")
+    ] = False,
     show: options.Show = False,
     format_name: options.FormatOption = None,
     recursive: options.Recursive = False,
@@ -47,7 +52,8 @@ def pool(
     Padding never wins and never counts.
     """
     from cnncli.cli.running import Batch
-    from cnncli.pipelines import PoolPipeline, check_format
+    from cnncli.pipelines.common import check_format
+    from cnncli.pipelines.pooling import PoolPipeline
     from cnncli.pools import Pooling
 
     if global_pooling and (kernel_size or stride):

@@ -6,17 +6,16 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import typer
 
 from cnncli.batch import STANDARD, Job, OutputRule, Report, find_inputs, plan, refuse_existing, run, summary
 from cnncli.cli.progress import Progress
-from cnncli.errors import ArgumentError, ImageError
-from cnncli.images import FORMATS, READABLE_SUFFIXES, find_format
+from cnncli.errors import ArgumentError
+from cnncli.images import FORMATS, READABLE_SUFFIXES
 from cnncli.matrices import TEXT_SUFFIXES
-from cnncli.pipelines import EdgePipeline, PoolPipeline, check_format
+from cnncli.pipelines.common import Pipeline, check_format
 
 FIELDS = ("filter", "input_shape", "output_shape", "min", "max", "clipped_fraction")
 """What a JSON line says of the work, beside input, output, status, error and seconds."""
@@ -25,11 +24,10 @@ FIELDS = ("filter", "input_shape", "output_shape", "min", "max", "clipped_fracti
 _FOLDER_SUFFIXES = tuple(suffix for suffix in READABLE_SUFFIXES if suffix not in (*TEXT_SUFFIXES, ".npz"))
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """A pipeline and what the user said of inputs and outputs."""
 
-    pipeline: EdgePipeline | PoolPipeline
+    pipeline: Pipeline
     words: list[str]
     output: str | None
     recursive: bool
@@ -49,9 +47,7 @@ class Batch:
         rule = OutputRule(self.output, self.pipeline.labels, self._suffix())
         if rule.names_one:
             self._check_single(rule)
-        inputs = find_inputs(
-            [*self.words, *self._listed()], recursive=self.recursive, suffixes=_FOLDER_SUFFIXES
-        )
+        inputs = find_inputs([*self.words, *self._listed()], recursive=self.recursive, suffixes=_FOLDER_SUFFIXES)
         if any(source.path == STANDARD for source in inputs) and self.output is None:
             raise ArgumentError("standard input has no name to derive the output's from: choose one with -o")
         jobs = plan(inputs, rule)
@@ -95,8 +91,8 @@ class Batch:
             inputs = [*self.words]
             if not all(word == STANDARD or word.lower().endswith(TEXT_SUFFIXES) for word in inputs):
                 raise ArgumentError("standard output needs a format: add --format png, npy or another")
-        elif isinstance(self.pipeline, EdgePipeline) and self.output is not None:
-            self.pipeline.check_stack(self.output)
+        elif self.output is not None:
+            self.pipeline.check_single(self.output)
 
     def _check_outputs(self, jobs: list[Job]) -> None:
         names = {output for job in jobs for output in job.outputs if output != STANDARD}
@@ -117,7 +113,9 @@ class Batch:
             with open(self.files_from, encoding="utf-8") as listing:
                 yield from _lines(listing)
         except (OSError, UnicodeDecodeError) as error:
-            raise ArgumentError(f"--files-from {self.files_from}: {getattr(error, 'strerror', None) or error}") from error
+            raise ArgumentError(
+                f"--files-from {self.files_from}: {getattr(error, 'strerror', None) or error}"
+            ) from error
 
     def _print_plan(self, jobs: list[Job]) -> None:
         for job in jobs:

@@ -1,8 +1,8 @@
 """The file formats: how each is recognised, what it can hold, and which module writes it. Add a format here."""
 
 import re
-from dataclasses import dataclass
 from pathlib import PurePath
+from typing import NamedTuple
 
 from cnncli.errors import ImageError
 
@@ -11,8 +11,7 @@ _PIXELS = ("uint8", "uint16")
 _NUMBERS = ("uint8", "uint16", "int16", "int32", "int64", "float32", "float64")
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """A format that can be written.
 
     Attributes:

@@ -1,14 +1,13 @@
 """What is true of a picture beside its pixels."""
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from cnncli.images import exif as exif_block
 
 _COLOUR_SPACES = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
 
 
-@dataclass(frozen=True)
-class Metadata:
+class Metadata(NamedTuple):
     """What a file says of its picture, kept only as long as it stays true.
 
     Attributes:
@@ -37,7 +36,7 @@ class Metadata:
             size_changed: the result has another height or width: EXIF's pixel sizes are taken out.
         """
         kept = exif_block.without(self.exif, exif_block.PIXEL_SIZE_TAGS) if size_changed else self.exif
-        return replace(self, exif=kept, icc_profile=None if mode_changed else self.icc_profile)
+        return self._replace(exif=kept, icc_profile=None if mode_changed else self.icc_profile)
 
     def for_channels(self, channels: int) -> "Metadata":
         """The same without a colour profile that belongs to another number of channels.
@@ -46,4 +45,4 @@ class Metadata:
             channels: 1 or 2 for grey (2: with alpha), 3 or 4 for RGB.
         """
         space = (self.icc_profile or b"")[16:20]  # the profile header's colour space
-        return self if space == _COLOUR_SPACES.get(channels) else replace(self, icc_profile=None)
+        return self if space == _COLOUR_SPACES.get(channels) else self._replace(icc_profile=None)

@@ -1,9 +1,7 @@
 """Convolution: one function, `conv2d`, and the strategies that it chooses from by the shape of the work."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -83,8 +81,7 @@ def conv2d(
     return result[0, ..., 0] if images.ndim == 2 and result.shape[3] == 1 else result[0]
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(NamedTuple):
     """A convolution with its arguments in normal form.
 
     Attributes:
@@ -112,10 +109,12 @@ class Work:
         """Whether the result is made of integers."""
         return bool(np.issubdtype(self.dtype, np.integer))
 
-    @cached_property
+    @property
     def finite(self) -> bool:
         """Whether no pixel, and nothing outside, is infinite or not a number: such a one may spoil only its windows."""
-        return self.exact or bool(np.isfinite(self.images).all() and np.isfinite(self.border.fill))
+        if self.images.dtype.kind != "f" or not self.images.size:
+            return bool(np.isfinite(self.border.fill))
+        return bool(np.isfinite([self.images.min(), self.images.max(), self.border.fill]).all())
 
     def choose(self) -> str:
         """Return the name of the cheapest strategy that can do the work."""
@@ -133,8 +132,7 @@ class Work:
         return out
 
 
-@dataclass(frozen=True)
-class Strategy:
+class Strategy(NamedTuple):
     """A way to compute a convolution.
 
     Attributes:
@@ -226,9 +224,10 @@ def _fourier_able(work: Work) -> bool:
 
 
 def _fourier_cost(work: Work) -> float:
-    transforms = work.weight.shape[2] * work.groups + work.weight.shape[3]
+    transforms, spectra = work.images.shape[3] + work.weight.shape[3], work.weight.shape[2] * work.weight.shape[3]
     # Positions between strides are computed too.
-    return float(6 * transforms * work.window.stride[0] * work.window.stride[1] * (2 if work.exact else 1))
+    positions = work.window.stride[0] * work.window.stride[1]
+    return float((6 * transforms + 5 * (spectra - 1)) * positions * (2 if work.exact else 1))
 
 
 STRATEGIES: dict[str, Strategy] = {

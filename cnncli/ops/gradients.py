@@ -82,5 +82,6 @@ def gradient_magnitude(
             np.multiply(total, dtype.type(gain), out=total)
         out[start:stop, :, number] = finish(np.sqrt(total, out=total))
 
-    strips.run(images[0], [program for program, _ in compiled], work.window, work.border, work.dtype, emit)
+    with np.errstate(over="ignore", invalid="ignore"):
+        strips.run(images[0], [program for program, _ in compiled], work.window, work.border, work.dtype, emit)
     return out if np.ndim(x) == 3 else out[:, :, 0]

@@ -1,8 +1,7 @@
 """Loading: pixels and their border, copied into scratch memory in the type to compute in."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +14,7 @@ Array = npt.NDArray[Any]
 _CACHE_LINE = 64
 
 
-@dataclass(frozen=True)
-class Border:
+class Border(NamedTuple):
     """Which pixels stand at the padded positions of an image (see `cnncli.ops.borders`)."""
 
     rows: Index
@@ -83,8 +81,7 @@ class Loader:
             out[:, column] = self.border.fill if at == OUTSIDE else source[:, at]
 
 
-@dataclass(frozen=True)
-class _Line:
+class _Line(NamedTuple):
     """A border index taken apart: the one long slice of it that lies in the image, and all other positions."""
 
     length: int

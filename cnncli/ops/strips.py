@@ -170,7 +170,7 @@ def run(
     scratch = Scratch(dtype, (strip + rows) * row_length + columns)
     planes = {tap.plane for program in programs for taps in program[0].values() for tap in taps}
     loaded = {plane: scratch.plane(("input", plane)) for plane in sorted(planes)}
-    if len(programs) == 1:
+    if len(programs) == 1 and planes:
         # Nobody reads the input again after the first step: one buffer less in the cache.
         scratch.buffers["stage", 1, (0, 0, 0)] = loaded[min(planes)]
     bound: list[_Bound] = []
