@@ -1,0 +1,28 @@
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import cnncli.ops
+
+MODULES = [
+    "cnncli.errors",
+    "cnncli.shapes",
+    "cnncli.choices",
+    "cnncli.filters",
+    "cnncli.edges",
+    "cnncli.rendering",
+    *(f"cnncli.ops.{module.name}" for module in pkgutil.iter_modules(cnncli.ops.__path__)),
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_in_docstrings_are_true(name):
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.failed == 0
+
+
+def test_the_modules_have_examples():
+    attempted = [doctest.testmod(importlib.import_module(name)).attempted for name in MODULES]
+    assert sum(attempted) > 25

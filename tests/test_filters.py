@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+
+from cnncli import choices
+from cnncli.errors import ArgumentError
+from cnncli.filters import FILTERS, get_filter, transposed, unit_scale
+from cnncli.ops import ACTIVATIONS, PADDING_MODES
+
+PAIRS = [name for name, known in FILTERS.items() if known.is_pair]
+GRADIENTS = ["vertical", "horizontal", *PAIRS]
+
+
+def test_the_kernels_are_those_of_the_course():
+    assert FILTERS["vertical"].kernels == (((1, 0, -1), (1, 0, -1), (1, 0, -1)),)
+    assert FILTERS["horizontal"].kernels == (((1, 1, 1), (0, 0, 0), (-1, -1, -1)),)
+    assert FILTERS["sobel"].kernels[0] == ((1, 0, -1), (2, 0, -2), (1, 0, -1))
+    assert FILTERS["scharr"].kernels[0] == ((3, 0, -3), (10, 0, -10), (3, 0, -3))
+    assert FILTERS["prewitt"].kernels[0] == FILTERS["vertical"].kernels[0]
+    assert FILTERS["roberts"].kernels == (((1, 0), (0, -1)), ((0, 1), (-1, 0)))
+
+
+@pytest.mark.parametrize("name", ["sobel", "scharr", "prewitt"])
+def test_the_horizontal_kernel_is_the_vertical_one_transposed(name):
+    vertical, horizontal = FILTERS[name].kernels
+    assert horizontal == transposed(vertical)
+    assert np.array_equal(horizontal, np.transpose(vertical))
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_an_entry_is_complete(name):
+    known = FILTERS[name]
+    assert known.about
+    assert "\n" not in known.about
+    assert len(known.kernels) in (1, 2)
+    assert known.is_pair == (len(known.kernels) == 2)
+    assert len({np.shape(kernel) for kernel in known.kernels}) == 1
+    assert known.scale in choices.SCALES
+    assert known.signed in choices.SIGNED
+    assert get_filter(name) is known
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_a_gradient_sums_to_zero_and_is_antisymmetric(name):
+    for kernel in map(np.array, FILTERS[name].kernels):
+        assert kernel.sum() == 0
+        # Turned by 180 degrees it is its own negative: `flip` changes the sign alone.
+        assert np.array_equal(kernel[::-1, ::-1], -kernel)
+
+
+def test_the_other_kernels_keep_or_remove_the_mean():
+    sums = {name: np.sum(known.kernels[0]) for name, known in FILTERS.items() if name not in GRADIENTS}
+    assert sums.pop("laplacian") == 0
+    assert sums == pytest.approx(dict.fromkeys(sums, 1.0))
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_unit_scale_is_the_largest_response_to_pixels_from_0_to_1(name):
+    for kernel in map(np.array, FILTERS[name].kernels):
+        assert unit_scale(kernel.tolist()) == pytest.approx(np.sum(kernel * (kernel > 0)))
+
+
+def test_unit_scale_never_divides_by_zero():
+    assert unit_scale(((0, 0),)) == 1
+    assert unit_scale(((-2, -1),)) == 3
+
+
+def test_the_words_of_the_options_are_the_keys_of_the_registries():
+    assert set(choices.PADDING_MODES) == set(PADDING_MODES)
+    assert set(choices.ACTIVATIONS) == set(ACTIVATIONS)
+    assert set(choices.POOLING_MODES) == {"max", "avg", "min"}
+    for words in (choices.DIRECTIONS, choices.COLORS, choices.CHANNELS, choices.SCALES, choices.SIGNED):
+        assert len(words) == len(set(words))
+
+
+def test_an_unknown_filter_is_told_with_the_nearest_name():
+    with pytest.raises(ArgumentError) as caught:
+        get_filter("sobell")
+    assert str(caught.value).startswith("unknown filter 'sobell': did you mean 'sobel'? the filters are vertical, ")
+    with pytest.raises(ArgumentError, match="unknown filter 'xyzzy': the filters are"):
+        get_filter("xyzzy")
