@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracles import NUMPY_MODES, random_image
+
+from cnncli.edges import ArrayRows
+from cnncli.errors import ArgumentError
+from cnncli.ops.borders import PADDING_MODES, border_index, take_rows
+
+sizes, amounts = st.integers(1, 9), st.integers(0, 30)
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("zeros", "...abcd..."),
+        ("reflect", "dcbabcdcba"),
+        ("symmetric", "cbaabcddcb"),
+        ("replicate", "aaaabcdddd"),
+        ("circular", "bcdabcdabc"),
+    ],
+)
+def test_the_row_a_b_c_d(mode, expected):
+    found = "".join("abcd"[at] if at >= 0 else "." for at in border_index(4, 3, 3, mode))
+    assert found == expected
+
+
+def test_every_mode_is_tested():
+    assert set(PADDING_MODES) == set(NUMPY_MODES)
+
+
+@given(n=sizes, before=amounts, after=amounts)
+@pytest.mark.parametrize("mode", PADDING_MODES)
+def test_borders_are_numpy_s_however_wide(mode, n, before, after):
+    line = np.arange(n)
+    expected = np.pad(line, (before, after), NUMPY_MODES[mode], **({"constant_values": -1} if mode == "zeros" else {}))
+    assert border_index(n, before, after, mode).tolist() == expected.tolist()
+
+
+def test_what_is_reached_past_the_padding_is_outside():
+    assert border_index(3, 1, 1, "replicate", reach=8).tolist() == [0, 0, 1, 2, 2, -1, -1, -1]
+    assert border_index(3, 0, 0, "zeros", reach=2).tolist() == [0, 1, 2]
+
+
+@given(st.integers(1, 9), st.lists(st.integers(-1, 8), min_size=1, max_size=25), st.booleans())
+def test_rows_are_taken_in_any_order(height, index, deep):
+    image = random_image((height, 4, 2) if deep else (height, 4))
+    index = np.minimum(index, height - 1)
+    padded = np.concatenate([image, np.full_like(image[:1], 9)])
+    assert np.array_equal(take_rows(ArrayRows(image), index, fill=9), padded[index])
+
+
+def test_rows_in_sequence_are_not_copied():
+    image = random_image((9, 4))
+    assert np.shares_memory(take_rows(ArrayRows(image), np.arange(2, 6)), image)
+
+
+def test_an_unknown_mode_is_told_with_the_modes():
+    with pytest.raises(ArgumentError) as caught:
+        border_index(4, 1, 1, "mirror")
+    assert str(caught.value) == f"unknown padding_mode 'mirror': the modes are {', '.join(PADDING_MODES)}"
