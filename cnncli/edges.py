@@ -9,7 +9,7 @@ course's sign, the opposite of OpenCV's and SciPy's.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple, TypedDict, Unpack
 
@@ -60,7 +60,7 @@ class Recipe(NamedTuple):
     name: str
     kernels: tuple[Array, ...]
     direction: str | None = None
-    rendering: Rendering = field(default_factory=Rendering)
+    rendering: Rendering = Rendering()
 
     @property
     def unit(self) -> float:
@@ -305,9 +305,10 @@ class EdgePicture:
 
     def rows(self, start: int, stop: int) -> Array:
         """Return the rows [start, stop) of the picture."""
-        return self.response.finished_rows(
+        finished = self.response.finished_rows(
             start, stop, lambda piece: self.renderer(piece, self.statistics, overwrite=True)
         )
+        return finished.reshape(-1, *self.shape[1:])
 
 
 def pictures(

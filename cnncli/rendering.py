@@ -202,7 +202,7 @@ class Renderer(NamedTuple):
         return levels
 
     def _diverging(self, levels: Array) -> Array:
-        levels = levels.reshape(levels.shape[:2])
+        levels = levels.reshape(self.shape(levels.shape)[:2])
         if self.threshold is not None:
             levels = np.where(np.abs(levels) >= self.threshold, np.sign(levels) * self.white, 0)
         positive, negative = (np.clip(part, 0, self.white)[:, :, None] for part in (levels, -levels))

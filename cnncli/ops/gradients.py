@@ -36,7 +36,8 @@ def gradient_magnitude(
         dilation: likewise.
         padding_mode: likewise.
         padding_value: likewise.
-        finish: applied to the result in pieces of rows while they are in the cache; it may overwrite what it is given.
+        finish: applied to the result in pieces (rows, W_out) while they are in the cache; it may overwrite what it is
+            given, and may add axes of its own behind.
 
     Returns:
         (H_out, W_out) or (H_out, W_out, C) in float32, or in float64 where the responses need more than 16 bits or `x`
@@ -68,7 +69,8 @@ def gradient_magnitude(
     ]
     dtype = work.dtype if work.dtype.kind == "f" else np.dtype(np.float32 if work.dtype.itemsize == 2 else np.float64)
     finish = finish or (lambda piece: piece)
-    out = np.empty((*work.window.output_size, channels), finish(np.zeros((1, 1), dtype)).dtype)
+    sample = finish(np.zeros((1, 1), dtype))
+    out = np.empty((*work.window.output_size, channels, *sample.shape[2:]), sample.dtype)
     squares: list[Array] = []
 
     def emit(number: int, start: int, stop: int, results: list[Array]) -> None:

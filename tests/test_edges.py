@@ -1,0 +1,471 @@
+from itertools import product
+
+import cv2
+import numpy as np
+import pytest
+import scipy.ndimage
+from hypothesis import given
+from hypothesis import strategies as st
+from oracles import PHOTOGRAPHS, gray_photograph, photograph, random_image
+from PIL import Image
+
+from cnncli import edges
+from cnncli.choices import CHANNELS, COLORS, DIRECTIONS, SCALES, SIGNED
+from cnncli.edges import ArrayRows, EdgePicture, Filtering, Response, edge_picture, filter_image, pictures, recipe
+from cnncli.errors import ArgumentError
+from cnncli.filters import FILTERS
+from cnncli.ops import ACTIVATIONS, PADDING_MODES, banded, conv2d, strips
+from cnncli.rendering import render
+
+PAIRS = [name for name, known in FILTERS.items() if known.is_pair]
+CHOICES = [(name, direction) for name in FILTERS for direction in ((None, *DIRECTIONS) if name in PAIRS else (None,))]
+RESPONSES = [(name, direction) for name, direction in CHOICES if direction != "angle"]
+ZERO_SUM = [name for name, known in FILTERS.items() if not np.sum(known.kernels[0])]
+
+GRAY = random_image((23, 31), np.uint8)
+COLOURED = random_image((19, 22, 3), np.uint8)
+
+
+def kernels(name):
+    return [np.array(kernel) for kernel in FILTERS[name].kernels]
+
+
+# Signs and values.
+
+
+def test_bright_on_the_left_is_positive():
+    image = np.array([[10, 10, 10, 0, 0, 0]] * 6)
+    for name in ("vertical", *PAIRS):
+        direction = "vertical" if name in PAIRS else None
+        found = filter_image(image, name, direction=direction, padding="valid")
+        assert found.max() > 0
+        assert found.min() == 0
+        assert filter_image(image[:, ::-1], name, direction=direction, padding="valid").max() == 0
+    assert filter_image(image, "vertical", padding="valid").tolist() == [[0, 30, 30, 0]] * 4
+
+
+def test_bright_above_is_positive():
+    image = np.array([[10, 10, 10, 0, 0, 0]] * 6).T
+    for name in ("horizontal", *[pair for pair in PAIRS if pair != "roberts"]):
+        direction = "horizontal" if name in PAIRS else None
+        found = filter_image(image, name, direction=direction, padding="valid")
+        assert (found.max(), found.min()) == (10 * np.clip(kernels(name)[-1], 0, None).sum(), 0)
+
+
+def test_the_course_s_second_example():
+    image = [[10, 10, 10, 0, 0, 0]] * 3 + [[0, 0, 0, 10, 10, 10]] * 3
+    expected = [[0, 0, 0, 0], [30, 10, -10, -30], [30, 10, -10, -30], [0, 0, 0, 0]]
+    assert filter_image(image, "horizontal", padding="valid").tolist() == expected
+
+
+@pytest.mark.parametrize("name", PHOTOGRAPHS)
+def test_gradients_of_photographs_are_opencv_s_with_the_other_sign(name):
+    gray = gray_photograph(name)
+    for filter_name, opencv in (("sobel", cv2.Sobel), ("scharr", cv2.Scharr)):
+        g_x, g_y = opencv(gray, cv2.CV_16S, 1, 0), opencv(gray, cv2.CV_16S, 0, 1)
+        assert np.array_equal(filter_image(gray, filter_name, direction="vertical"), -g_x)
+        assert np.array_equal(filter_image(gray, filter_name, direction="horizontal"), -g_y)
+        magnitude = filter_image(gray, filter_name)
+        assert magnitude.dtype == np.float32
+        assert np.allclose(magnitude, np.hypot(g_x.astype(float), g_y.astype(float)), rtol=1e-6, atol=0)
+        angle = filter_image(gray, filter_name, direction="angle")
+        assert np.allclose(angle, np.arctan2((-g_y).astype(float), (-g_x).astype(float)), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", PHOTOGRAPHS)
+@pytest.mark.parametrize("filter_name", [name for name in FILTERS if name not in PAIRS])
+def test_single_filters_on_photographs_are_opencv_s(name, filter_name):
+    gray, (kernel,) = gray_photograph(name), kernels(filter_name)
+    exact = kernel.dtype.kind == "i"
+    expected = cv2.filter2D(gray, cv2.CV_16S if exact else cv2.CV_32F, kernel.astype(np.float32))
+    found = filter_image(gray, filter_name)
+    assert found.dtype == (np.int16 if exact else np.float32)
+    assert np.array_equal(found, expected) if exact else np.allclose(found, expected, atol=255e-5)
+
+
+def test_scipy_s_prewitt_and_laplacian():
+    gray = gray_photograph("camera").astype(int)
+    found = filter_image(gray, "prewitt", direction="vertical", padding_mode="symmetric")
+    assert np.array_equal(found, -scipy.ndimage.prewitt(gray, axis=1))
+    assert np.array_equal(filter_image(gray, "laplacian", padding_mode="symmetric"), scipy.ndimage.laplace(gray))
+
+
+def test_roberts_is_the_difference_along_the_diagonals():
+    image = GRAY.astype(int)
+    falling, rising = image[:-1, :-1] - image[1:, 1:], image[:-1, 1:] - image[1:, :-1]
+    assert np.array_equal(filter_image(GRAY, "roberts", direction="vertical", padding="valid"), falling)
+    assert np.array_equal(filter_image(GRAY, "roberts", direction="horizontal", padding="valid"), rising)
+
+
+# Colours.
+
+
+def test_grey_is_pillow_s():
+    image = photograph("astronaut")
+    gray = np.array(Image.fromarray(image).convert("L"))
+    found, expected = (filter_image(pixels, "sobel", direction="vertical") for pixels in (image, gray))
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize(("name", "direction"), CHOICES)
+def test_each_filters_every_channel_by_itself(name, direction):
+    found = filter_image(COLOURED, name, direction=direction, color="each")
+    assert found.shape == COLOURED.shape
+    for channel in range(3):
+        assert np.array_equal(found[..., channel], filter_image(COLOURED[..., channel], name, direction=direction))
+
+
+@pytest.mark.parametrize("name", [name for name in FILTERS if name not in PAIRS])
+def test_volume_sums_over_the_channels(name):
+    parts = filter_image(COLOURED, name, color="each").astype(float)
+    found = filter_image(COLOURED, name, color="volume")
+    assert found.shape == COLOURED.shape[:2]
+    assert np.allclose(found, parts.sum(axis=2), rtol=1e-5, atol=1e-3)
+    for number, channel in enumerate(CHANNELS):
+        alone = filter_image(COLOURED, name, color="volume", on=channel)
+        assert np.allclose(alone, parts[..., number], rtol=1e-5, atol=1e-3)
+
+
+def test_the_length_of_a_gradient_over_a_volume():
+    g_x, g_y = (filter_image(COLOURED, "sobel", direction=d, color="volume").astype(float) for d in DIRECTIONS[:2])
+    assert np.allclose(filter_image(COLOURED, "sobel", color="volume"), np.hypot(g_x, g_y), rtol=1e-6)
+    found = filter_image(COLOURED, "sobel", direction="angle", color="volume")
+    assert np.allclose(found, np.arctan2(g_y, g_x), atol=1e-6)
+
+
+def test_a_kernel_over_a_volume_of_its_own():
+    kernel = np.random.default_rng(0).integers(-5, 6, (3, 3, 3))
+    found = filter_image(COLOURED, kernel, color="volume", padding="valid")
+    assert np.array_equal(found, conv2d(COLOURED, kernel)[..., 0])
+    step = np.zeros((6, 6, 3), np.uint8)
+    step[:, :3] = 255
+    weights = np.array(FILTERS["vertical"].kernels[0])[:, :, None] * [1, 2, 3]
+    assert edge_picture(step, weights, color="volume", padding="valid").tolist() == [[0, 255, 255, 0]] * 4
+    # One channel's step is a sixth of a step in all, weighted.
+    step[..., 1:] = 0
+    assert edge_picture(step, weights, color="volume", padding="valid")[0].tolist() == [0, 42, 42, 0]
+    assert edge_picture(step, "vertical", color="volume", on="red", padding="valid")[0].tolist() == [0, 255, 255, 0]
+
+
+# Options.
+
+
+@pytest.mark.parametrize(("name", "direction"), RESPONSES)
+@pytest.mark.parametrize("mode", PADDING_MODES)
+def test_options_are_those_of_conv2d(name, direction, mode):
+    options = {"padding_mode": mode, "padding": (2, 1, 3, 2), "stride": (2, 3), "dilation": (2, 1)}
+    found = filter_image(GRAY, name, direction=direction, **options)
+    weights = [kernel.astype("f4") if kernel.dtype.kind == "f" else kernel for kernel in kernels(name)]
+    parts = [conv2d(GRAY, weight, **options) for weight in weights]
+    wanted = parts[direction == "horizontal"] if direction in ("vertical", "horizontal") else parts[0]
+    if len(parts) == 2 and direction in (None, "magnitude"):
+        assert np.allclose(found, np.hypot(*(part.astype(float) for part in parts)), rtol=1e-6)
+    else:
+        assert np.array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(("name", "direction"), CHOICES)
+def test_flip_turns_the_kernels(name, direction):
+    found = filter_image(GRAY, name, direction=direction, flip=True, padding="valid")
+    turned = GRAY[::-1, ::-1]
+    if name in PAIRS and direction in (None, "magnitude"):
+        assert np.array_equal(found, filter_image(GRAY, name, padding="valid"))
+    else:
+        expected = filter_image(turned, name, direction=direction, padding="valid")[::-1, ::-1]
+        assert np.allclose(found, expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(("name", "direction"), [("vertical", None), ("sobel", None), ("gaussian", None)])
+def test_bias_and_activation_follow_the_response(name, direction, activation):
+    plain = filter_image(GRAY, name, direction=direction)
+    for bias in (-40, 0.5):
+        biased = filter_image(GRAY, name, direction=direction, bias=bias)
+        assert np.allclose(biased, plain.astype(float) + bias, rtol=1e-6, atol=1e-4)
+        assert (biased.dtype.kind == "i") == (plain.dtype.kind == "i" and bias == -40)
+        found = filter_image(GRAY, name, direction=direction, bias=bias, activation=activation)
+        assert np.array_equal(found, ACTIVATIONS[activation](biased))
+
+
+def test_a_bias_does_not_wrap_around():
+    image = np.full((5, 5), 255, np.uint8)
+    assert np.all(filter_image(image, [[100]], bias=30_000) == 55_500)
+    assert np.all(filter_image(image, [[100]], bias=2**40) == 2**40 + 25_500)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "int64"])
+def test_integers_are_exact(dtype):
+    image = random_image((9, 10), dtype) // (2**14 if dtype == "int64" else 1)
+    expected = scipy.ndimage.correlate(image.astype(np.int64), kernels("sobel")[0], mode="mirror")
+    found = filter_image(image, "sobel", direction="vertical")
+    assert found.dtype.kind == "i"
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize(("name", "direction"), CHOICES)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_floating_point_keeps_its_type(name, direction, dtype):
+    found = filter_image(random_image((9, 10), dtype), name, direction=direction)
+    assert found.dtype == ("float64" if dtype == "float64" else "float32")
+
+
+def test_the_announced_shape_and_type_are_those_of_the_response():
+    for (name, direction), color, stride in product(CHOICES, COLORS, (1, 2)):
+        for image in (GRAY, COLOURED, COLOURED.astype(np.uint16), COLOURED.astype(np.float32)):
+            response = Response(ArrayRows(image), recipe(name, direction), Filtering(stride=stride, color=color))
+            found = response.rows(0, response.shape[0])
+            assert (found.shape, found.dtype) == (response.shape, response.dtype)
+
+
+# Pictures.
+
+
+@pytest.mark.parametrize("name", ZERO_SUM)
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1)])
+def test_a_full_step_is_full_white(name, dtype, white):
+    top = 65535 if dtype == np.uint16 else 255
+    if name == "laplacian":
+        # A white pixel's four neighbours are its largest answer: a black one among white ones.
+        image = np.full((7, 7), white, dtype)
+        image[3, 3] = 0
+    else:
+        image = np.zeros((7, 8), dtype)
+        image[:, :4] = white
+        image = image.T if name == "horizontal" else image
+    directions = ("vertical",) if name in PAIRS else (None,)
+    for direction in directions:
+        picture = edge_picture(image, name, direction=direction, padding="valid")
+        assert picture.dtype == (np.uint16 if dtype == np.uint16 else np.uint8)
+        assert picture.max() == top
+        half = edge_picture((image / 2).astype(dtype), name, direction=direction, padding="valid")
+        assert abs(int(half.max()) - top / 2) <= 1
+
+
+OPTIONS = [
+    {},
+    {"stride": 2, "padding": (3, 0, 1, 2), "padding_mode": "circular"},
+    {"dilation": (2, 1), "padding": 1, "padding_mode": "zeros", "flip": True},
+    {"padding_mode": "symmetric", "bias": -30.5},
+    {"bias": 12, "activation": "relu", "padding": "valid"},
+]
+THRESHOLDS = (None, 64, "25%")
+
+
+def expected_picture(image, name, direction, rendering, options):
+    white = {"u1": 255, "u2": 65535}.get(image.dtype.str[1:], 1)
+    return render(
+        filter_image(image, name, direction=direction, **options),
+        filter=name,
+        white=white,
+        dtype=np.uint16 if image.dtype == np.uint16 else np.uint8,
+        **rendering,
+    )
+
+
+def assert_same(found, expected):
+    found, expected = (parts if isinstance(parts, tuple) else (parts,) for parts in (found, expected))
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == other.dtype
+        assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("color", COLORS)
+@pytest.mark.parametrize(("name", "direction"), RESPONSES)
+def test_a_picture_is_the_rendered_response_whatever_the_bands(name, direction, color, monkeypatch):
+    image = COLOURED[:17, :19]
+    cases = []
+    for scale, signed in product((*SCALES, 0.5), SIGNED):
+        # By its unit a volume is measured over all channels, which a name alone cannot say.
+        if (color == "volume" and scale == "unit") or (color == "each" and signed == "diverging"):
+            continue
+        number = len(cases)
+        rendering = {"scale": scale, "signed": signed, "threshold": THRESHOLDS[number % 3]}
+        cases.append((rendering, {"color": color, **OPTIONS[number % len(OPTIONS)]}))
+    for rendering, options in cases:
+        expected = expected_picture(image, name, direction, rendering, options)
+        assert_same(edge_picture(image, name, direction=direction, **rendering, **options), expected)
+    monkeypatch.setattr(edges, "BAND_PIXELS", 50)
+    monkeypatch.setattr(strips, "STRIP_BYTES", 300)
+    monkeypatch.setattr(banded, "STRIP_BYTES", 300)
+    for rendering, options in cases:
+        expected = expected_picture(image, name, direction, rendering, options)
+        assert_same(edge_picture(image, name, direction=direction, **rendering, **options), expected)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32", "float64"])
+@pytest.mark.parametrize("signed", SIGNED)
+def test_so_it_is_for_deep_images(dtype, signed, monkeypatch):
+    image = random_image((20, 18), dtype)
+    for scale, name in product(SCALES, ("vertical", "sobel", "gaussian", "emboss")):
+        rendering = {"scale": scale, "signed": signed}
+        expected = expected_picture(image, name, None, rendering, {})
+        with monkeypatch.context() as small:
+            small.setattr(edges, "BAND_PIXELS", 40)
+            small.setattr(strips, "STRIP_BYTES", 200)
+            assert_same(edge_picture(image, name, **rendering), expected)
+
+
+@pytest.mark.parametrize(("name", "direction"), RESPONSES)
+def test_a_photograph_in_bands_is_the_photograph(name, direction, monkeypatch):
+    image = gray_photograph("camera")
+    whole = edge_picture(image, name, direction=direction)
+    monkeypatch.setattr(edges, "BAND_PIXELS", 20_000)
+    assert np.array_equal(edge_picture(image, name, direction=direction), whole)
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_the_filter_s_own_way_is_the_default(name):
+    known = FILTERS[name]
+    assert_same(edge_picture(GRAY, name), edge_picture(GRAY, name, scale=known.scale, signed=known.signed))
+
+
+def test_angles_go_once_around_the_greys():
+    image = np.zeros((5, 5), np.uint8)
+    image[:, :2] = 255
+    # Bright on the left is the angle 0, mid-grey; bright above a quarter of a turn; bright on the right half a turn.
+    for turned, level in ((image, 127.5), (image.T, 127.5 + 63.75), (image[:, ::-1], 255), (image[:, ::-1].T, 63.75)):
+        assert abs(int(edge_picture(turned, "sobel", direction="angle")[2, 2]) - level) <= 1
+    deep = edge_picture(image.astype(np.uint16), "sobel", direction="angle")
+    assert deep.dtype == np.uint16
+
+
+def test_a_single_channel_may_have_its_own_colours():
+    for name in ("vertical", "sobel"):
+        expected = edge_picture(GRAY, name, signed="diverging")
+        assert expected.shape == (*GRAY.shape, 3)
+        for color in ("each", "gray"):
+            assert np.array_equal(edge_picture(GRAY[:, :, None], name, signed="diverging", color=color), expected)
+
+
+def test_bounded_activations_are_white_at_1():
+    image = np.array([[255, 255, 255, 0, 0, 0]] * 6, np.uint8)
+    assert edge_picture(image, "vertical", activation="tanh", padding="valid").tolist() == [[0, 255, 255, 0]] * 4
+    assert edge_picture(image, "vertical", activation="sigmoid", padding="valid")[0].tolist() == [128, 255, 255, 128]
+
+
+@pytest.mark.parametrize(("name", "direction"), CHOICES)
+def test_rows_may_be_asked_for_in_any_order(name, direction):
+    response = Response(ArrayRows(GRAY), recipe(name, direction), Filtering(stride=2, padding=(1, 4, 2, 0)))
+    height, whole = response.shape[0], response.rows(0, response.shape[0])
+    for start, stop in ((3, 7), (0, 1), (height - 1, height), (1, height)):
+        assert np.array_equal(response.rows(start, stop), whole[start:stop])
+    (picture,) = pictures(response)
+    assert isinstance(picture, EdgePicture)
+    assert np.array_equal(picture.rows(2, 5), picture.rows(0, height)[2:5])
+
+
+# Properties.
+
+random_pictures = st.integers(0, 500).map(lambda seed: random_image((8, 9), np.uint8, seed))
+
+
+@pytest.mark.parametrize("name", ZERO_SUM)
+@pytest.mark.parametrize("mode", [mode for mode in PADDING_MODES if mode != "zeros"])
+def test_a_constant_image_has_no_edges(name, mode):
+    for dtype in (np.uint8, np.uint16, np.float32):
+        image = np.full((6, 7), 200, dtype)
+        assert not filter_image(image, name, padding_mode=mode).any()
+        assert not edge_picture(image, name, padding_mode=mode).any()
+
+
+@given(image=random_pictures)
+@pytest.mark.parametrize("name", [name for name in PAIRS if name != "roberts"])
+def test_mirroring_changes_one_sign(name, image):
+    vertical, horizontal = (filter_image(image, name, direction=direction) for direction in DIRECTIONS[:2])
+    assert np.array_equal(filter_image(image[:, ::-1], name, direction="vertical"), -vertical[:, ::-1])
+    assert np.array_equal(filter_image(image[:, ::-1], name, direction="horizontal"), horizontal[:, ::-1])
+    assert np.array_equal(filter_image(image.T, name, direction="vertical"), horizontal.T)
+    assert np.array_equal(filter_image(image[::-1], name), filter_image(image, name)[::-1])
+
+
+@given(image=random_pictures, shift=st.tuples(st.integers(0, 8), st.integers(0, 8)))
+@pytest.mark.parametrize(("name", "direction"), CHOICES)
+def test_moving_the_image_moves_the_response(name, direction, image, shift):
+    found = filter_image(np.roll(image, shift, (0, 1)), name, direction=direction, padding_mode="circular")
+    expected = np.roll(filter_image(image, name, direction=direction, padding_mode="circular"), shift, (0, 1))
+    assert np.allclose(found, expected, rtol=1e-5, atol=1e-4)
+
+
+@given(image=random_pictures)
+@pytest.mark.parametrize("name", ZERO_SUM)
+def test_a_negative_has_the_same_edges(name, image):
+    negative = 255 - image
+    assert np.array_equal(edge_picture(negative, name), edge_picture(image, name))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(("name", "direction"), CHOICES)
+def test_what_is_not_finite_stays_local_and_warns_nobody(name, direction, bad):
+    image = random_image((20, 21), np.float32)
+    spoilt = image.copy()
+    spoilt[10, 10] = bad
+    far = np.ones(image.shape, bool)
+    far[8:13, 8:13] = False
+    found, clean = (filter_image(x, name, direction=direction) for x in (spoilt, image))
+    assert np.allclose(found[far], clean[far], rtol=1e-4, atol=1e-5)
+    picture = edge_picture(spoilt, name, direction=direction, scale="auto")
+    assert picture.shape == image.shape
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 6), (5, 1), (2, 2)], ids=str)
+@pytest.mark.parametrize(("name", "direction"), CHOICES)
+def test_tiny_images(name, direction, shape):
+    image = random_image(shape)
+    for mode in PADDING_MODES:
+        assert filter_image(image, name, direction=direction, padding_mode=mode).shape == shape
+        assert edge_picture(image, name, direction=direction, padding_mode=mode).shape == shape
+
+
+def test_the_image_is_never_changed():
+    for image in (GRAY, COLOURED, COLOURED.astype(np.float32)):
+        before = image.copy()
+        for name, color in product(FILTERS, COLORS):
+            filter_image(image, name, color=color)
+            edge_picture(image, name, color=color)
+        assert np.array_equal(image, before)
+
+
+# Errors.
+
+
+@pytest.mark.parametrize(
+    ("filter_name", "options", "message"),
+    [
+        ("sobell", {}, "unknown filter 'sobell': did you mean 'sobel'?"),
+        ("sobel", {"direction": "up"}, "unknown direction 'up': the directions are vertical, horizontal, magnitude"),
+        ("box", {"direction": "vertical"}, "direction 'vertical' needs a filter that has directions (sobel, scharr"),
+        ([[1, 0]], {"direction": "vertical"}, "direction 'vertical' needs a filter that has directions"),
+        ([1, 0], {}, "a kernel has the shape (f_h, f_w) or (f_h, f_w, C), got int64 (2,)"),
+        ([[]], {}, "a kernel has the shape"),
+        ([["a"]], {}, "a kernel has the shape"),
+        ([[np.nan]], {}, "a kernel is made of finite numbers"),
+        (np.ones((2, 2, 3)), {}, "a kernel of (2, 2, 3) covers a volume: use it with color 'volume'"),
+        (np.ones((2, 2, 4)), {"color": "volume"}, "the kernel covers 4 channels, the image has 3"),
+        ("sobel", {"color": "sepia"}, "color must be one of gray, each, volume, got 'sepia'"),
+        ("sobel", {"on": "red"}, "on 'red' keeps one channel of color 'volume', got color 'gray'"),
+        ("sobel", {"on": "pink", "color": "volume"}, "on must be one of red, green, blue, got 'pink'"),
+        (
+            "sobel",
+            {"padding_mode": "wrap"},
+            "padding_mode must be one of zeros, reflect, replicate, circular, symmetric",
+        ),
+        ("sobel", {"activation": "step"}, "activation must be one of relu, tanh, sigmoid, got 'step'"),
+        ("sobel", {"stride": 0}, "stride must be a positive integer, got 0"),
+        ("sobel", {"padding": "full"}, "padding must be 'valid', 'same'"),
+        (np.ones((40, 40)), {"padding": "valid"}, "a window of 40 pixels does not fit into 19 pixels"),
+    ],
+)
+def test_an_error_is_one_line_that_says_what_was_asked(filter_name, options, message):
+    for function in (filter_image, edge_picture):
+        with pytest.raises(ArgumentError) as caught:
+            function(COLOURED, filter_name, **options)
+        assert message in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_an_image_has_two_or_three_dimensions():
+    for shape in ((4,), (1, 4, 4, 1)):
+        with pytest.raises(ArgumentError, match="an image has the shape"):
+            filter_image(np.ones(shape), "sobel")
+    with pytest.raises(ArgumentError, match="on 'blue' needs a colour image, this one has 1 channel"):
+        filter_image(GRAY, "vertical", color="volume", on="blue")

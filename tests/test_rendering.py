@@ -1,0 +1,240 @@
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from cnncli.choices import SCALES, SIGNED
+from cnncli.errors import ArgumentError
+from cnncli.filters import FILTERS, unit_scale
+from cnncli.rendering import NEGATIVE_HUE, POSITIVE_HUE, Rendering, Statistics, Threshold, render
+
+SOBEL_STEPS = [[0, 1020, -1020, 510, -255]]
+ORANGE, BLUE = [230, 158, 0], [0, 115, 230]
+
+# Worked out by hand. A response of 1020 = 4 * 255 is a full step; 510 is 127.5 levels, and half goes to even.
+UNIT = {
+    "abs": [0, 255, 255, 128, 64],
+    "clip": [0, 255, 0, 128, 0],
+    "offset": [128, 255, 0, 192, 96],
+    "diverging": [[0, 0, 0], ORANGE, BLUE, [115, 79, 0], [0, 29, 57]],
+    "split": ([0, 255, 0, 128, 0], [0, 0, 255, 0, 64]),
+}
+NONE = {
+    "abs": [0, 1, 255, 255, 3, 2, 4],
+    "clip": [0, 1, 255, 255, 0, 2, 4],
+    "offset": [128, 129, 255, 255, 125, 130, 132],
+    "diverging": [[0, 0, 0], [1, 1, 0], ORANGE, ORANGE, [0, 1, 3], [2, 2, 0], [3, 2, 0]],
+    "split": ([0, 1, 255, 255, 0, 2, 4], [0, 0, 0, 0, 3, 0, 0]),
+}
+AUTO = {
+    "abs": [255, 0, 128],
+    "clip": [0, 0, 255],
+    "offset": [0, 128, 192],
+    "diverging": [BLUE, [0, 0, 0], [115, 79, 0]],
+    "split": ([0, 0, 255], [255, 0, 0]),
+}
+
+
+def as_lists(picture):
+    return tuple(part[0].tolist() for part in picture) if isinstance(picture, tuple) else picture[0].tolist()
+
+
+@pytest.mark.parametrize("signed", SIGNED)
+def test_scale_unit(signed):
+    assert as_lists(render(SOBEL_STEPS, filter="sobel", signed=signed)) == UNIT[signed]
+    # The same for each image: another number in it changes nothing.
+    more = [[*SOBEL_STEPS[0], 4000]]
+    found = as_lists(render(more, filter="sobel", signed=signed))
+    expected = UNIT[signed]
+    without_last = tuple(part[:-1] for part in found) if isinstance(found, tuple) else found[:-1]
+    assert without_last == expected
+
+
+@pytest.mark.parametrize("signed", SIGNED)
+def test_scale_none(signed):
+    assert as_lists(render([[0, 1, 255, 256, -3, 2.5, 3.5]], scale="none", signed=signed)) == NONE[signed]
+
+
+@pytest.mark.parametrize("signed", SIGNED)
+def test_scale_auto(signed):
+    assert as_lists(render([[-4, 0, 2]], scale="auto", signed=signed)) == AUTO[signed]
+
+
+@pytest.mark.parametrize("signed", SIGNED)
+def test_a_factor(signed):
+    raw = np.array([[0, 1, 30, -3, 200]])
+    half, doubled = render(raw / 2, scale=2, signed=signed), render(raw * 2, scale=0.5, signed=signed)
+    expected = render(raw, scale="none", signed=signed)
+    assert as_lists(half) == as_lists(doubled) == as_lists(expected)
+    assert as_lists(render(-raw, scale=-1, signed=signed)) == as_lists(expected)
+
+
+def test_auto_stretches_what_has_one_sign_from_its_least_number():
+    assert render([[2, 4, 6]], scale="auto").tolist() == [[0, 128, 255]]
+    assert render([[2, 4, 6]], scale="auto", signed="clip").tolist() == [[0, 128, 255]]
+    positive, negative = render([[-2, -4, -6]], scale="auto", signed="split")
+    assert positive.tolist() == [[0, 0, 0]]
+    assert negative.tolist() == [[0, 128, 255]]
+
+
+@pytest.mark.parametrize("signed", SIGNED)
+def test_a_constant_response_divides_nothing_by_zero(signed):
+    for constant in (0, 7, -7):
+        for scale in (*SCALES, 0):
+            render(np.full((3, 3), constant), scale=scale, signed=signed)
+    assert not render(np.full((3, 3), 7), scale="auto").any()
+    assert not render(np.full((3, 3), 7), scale=0).any()
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 65535)])
+def test_a_full_step_is_exactly_white(name, dtype, white):
+    step = unit_scale(FILTERS[name].kernels[0]) * white
+    for sign, signed in ((1, "abs"), (-1, "abs"), (1, "clip"), (1, "split")):
+        picture = render([[sign * step, 0, sign * step / 2]], filter=name, signed=signed, white=white, dtype=dtype)
+        picture = picture[0] if signed == "split" else picture
+        assert picture.dtype == dtype
+        assert picture.tolist() == [[white, 0, (white + 1) // 2]]
+
+
+@given(arrays(np.float32, (2, 5), elements=st.integers(-1200, 1200).map(lambda n: n / 4)))
+def test_raw_numbers_are_rounded_and_saturated_as_opencv_does(response):
+    assert np.array_equal(render(response, scale="none"), cv2.convertScaleAbs(response))
+    whole = response.astype(np.int16)
+    assert np.array_equal(render(whole, scale="none"), cv2.convertScaleAbs(whole))
+    assert np.array_equal(render(response, scale=0.5), cv2.convertScaleAbs(response, alpha=0.5))
+
+
+@given(arrays(np.int64, (1, 6), elements=st.integers(-70_000, 70_000)))
+@pytest.mark.parametrize("signed", SIGNED)
+def test_properties_of_the_signs(signed, response):
+    if not response.any():
+        return
+    picture = render(response, scale="auto", signed=signed)
+    mirrored = render(-response, scale="auto", signed=signed)
+    if signed == "split":
+        assert as_lists(picture) == as_lists(mirrored[::-1])
+    if signed == "offset":
+        total = picture.astype(int) + mirrored
+        assert ((total >= 255) & (total <= 256)).all()
+        assert (picture[response == 0] == 128).all()
+    if signed == "diverging":
+        assert (picture[response > 0] @ [0, 0, 1] == 0).all()
+        assert (picture[response < 0] @ [1, 0, 0] == 0).all()
+    if signed == "abs" and response.min() < 0:
+        order = np.argsort(np.abs(response[0]), kind="stable")
+        assert (np.diff(picture[0][order].astype(int)) >= 0).all()
+    if signed == "clip":
+        assert (picture[response < 0] == 0).all()
+
+
+def test_thresholds():
+    response = [[0, 63, 64, 65, -64, 300]]
+    assert render(response, scale="none", threshold=64).tolist() == [[0, 0, 255, 255, 255, 255]]
+    assert render(response, scale="none", threshold="25%").tolist() == [[0, 0, 255, 255, 255, 255]]
+    assert render(response, scale="none", threshold=64, signed="clip").tolist() == [[0, 0, 255, 255, 0, 255]]
+    assert render(response, scale="none", threshold="0").tolist() == [[255] * 6]
+    positive, negative = render(response, scale="none", threshold=64, signed="split")
+    assert positive.tolist() == [[0, 0, 255, 255, 0, 255]]
+    assert negative.tolist() == [[0, 0, 0, 0, 255, 0]]
+    colours = render(response, scale="none", threshold=64, signed="diverging")[0].tolist()
+    assert colours == [[0, 0, 0], [0, 0, 0], ORANGE, ORANGE, BLUE, ORANGE]
+    # Before rounding: 63.75 is 25 % of 255.
+    assert render([[63.7, 63.8]], scale="none", threshold="25%").tolist() == [[0, 255]]
+    assert render([[16383, 16384]], scale="none", threshold="25%", white=65535, dtype=np.uint16).tolist() == [
+        [0, 65535]
+    ]
+
+
+@pytest.mark.parametrize("text", ["abc", "", "-1", "nan", "inf", "5 %%", "-5%", "1e999"])
+def test_a_threshold_that_cannot_be_read(text):
+    with pytest.raises(ArgumentError) as caught:
+        Threshold.parse(text)
+    assert str(caught.value) == f"threshold must be a level such as 64 or a share of white such as 25%, got {text!r}"
+
+
+def test_thresholds_are_read():
+    assert Threshold.parse(" 64 ").of(255) == 64
+    assert Threshold.parse(64.5).of(65535) == 64.5
+    assert Threshold.parse("50 %").of(255) == 127.5
+    assert Threshold.parse(Threshold(3)).of(255) == 3
+
+
+def test_the_hues_are_those_of_the_documentation():
+    for hue, colour in ((POSITIVE_HUE, ORANGE), (NEGATIVE_HUE, BLUE)):
+        assert np.rint(np.multiply(hue, 255)).tolist() == pytest.approx(colour, abs=1)
+
+
+def test_16_bits_stay_16_bits():
+    response = np.array([[0, 4 * 65535, -2 * 65535, 4, 6]])
+    picture = render(response, filter="sobel", white=65535, dtype=np.uint16)
+    assert picture.dtype == np.uint16
+    assert picture.tolist() == [[0, 65535, 32768, 1, 2]]
+    assert render(response, filter="sobel", white=65535, dtype=np.uint16, signed="offset").tolist() == [
+        [32768, 65535, 16384, 32768, 32769]
+    ]
+
+
+def test_floating_point_images_are_white_at_1():
+    assert render([[0, 0.5, 1, 2, -1]], white=1).tolist() == [[0, 128, 255, 255, 255]]
+    assert render([[4.0, -2.0]], filter="sobel", white=1, signed="clip").tolist() == [[255, 0]]
+
+
+@pytest.mark.parametrize("scale", [*SCALES, 0.5])
+@pytest.mark.parametrize("signed", SIGNED)
+def test_what_is_not_a_number_is_black_and_warns_nobody(scale, signed):
+    response = np.array([[np.nan, np.inf, -np.inf, 4, -2]], np.float32)
+    picture = render(response, scale=scale, signed=signed)
+    parts = picture if signed == "split" else (picture,)
+    assert all(not part[0, 0].any() for part in parts)
+    if signed in ("abs", "clip"):
+        assert picture[0, 1] == 255
+    if scale == "auto" and signed == "abs":
+        assert picture.tolist() == [[0, 255, 255, 255, 128]]
+
+
+def test_statistics():
+    statistics = Statistics()
+    (renderer,) = Rendering("none", "clip").renderers(full_step=1, white=255, dtype=np.uint8)
+    renderer(np.array([[0, 255, 256, -256]]), statistics)
+    renderer(np.array([[-3, 300, 255.5, np.nan]]), statistics)
+    assert (statistics.low, statistics.high, statistics.count) == (-256, 300, 8)
+    # 256, -256 and 300 lie beyond the range; 255.5 is white by rounding.
+    assert statistics.clipped_fraction == 3 / 8
+    assert Statistics().clipped_fraction == 0
+
+
+def test_colours_make_no_diverging_picture():
+    (renderer,) = Rendering(signed="diverging").renderers(full_step=1, white=1, dtype=np.uint8)
+    assert renderer.shape((4, 5)) == renderer.shape((4, 5, 1)) == (4, 5, 3)
+    with pytest.raises(ArgumentError, match="makes its own colours: use it with color 'gray' or 'volume'"):
+        renderer.shape((4, 4, 3))
+
+
+def test_a_response_is_never_changed():
+    response = np.array([[1.5, -2.5]], np.float32)
+    before = response.copy()
+    for signed in SIGNED:
+        render(response, signed=signed, scale="none")
+    assert np.array_equal(response, before)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scale": "full"}, "scale must be unit, none, auto or a number, got 'full'"),
+        ({"scale": np.nan}, "scale must be unit, none, auto or a number, got nan"),
+        ({"scale": np.inf}, "scale must be unit, none, auto or a number, got inf"),
+        ({"signed": "negative"}, "signed must be one of abs, clip, offset, diverging, split, got 'negative'"),
+        ({"filter": "sobell"}, "unknown filter 'sobell'"),
+        ({"threshold": "high"}, "threshold must be a level such as 64"),
+        ({"response": np.ones((2, 2, 3)), "signed": "diverging"}, "signed 'diverging' makes its own colours"),
+    ],
+)
+def test_an_error_is_one_line_that_says_what_was_asked(options, message):
+    with pytest.raises(ArgumentError) as caught:
+        render(options.pop("response", [[1, 2]]), **options)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
