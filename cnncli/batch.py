@@ -88,7 +88,7 @@ def find_inputs(words: Iterable[str], *, recursive: bool = False, suffixes: Sequ
         for found in _expand(word, recursive, tuple(suffixes)):
             inputs.setdefault(found.path, found)
     if not inputs:
-        raise NoInputError("no inputs: name files, quoted globs or folders (with -r), or - for standard input")
+        raise NoInputError("the list of inputs is empty")
     return list(inputs.values())
 
 

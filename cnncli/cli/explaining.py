@@ -33,7 +33,8 @@ def run_and_explain(batch: Batch, pipeline: EdgePipeline, position: tuple[int, .
         lines = [*explanation.lines()]
         if not batch.dry_run and output != STANDARD:
             lines.append(_check(pipeline, edge, explanation, output))
-    print("\n".join(lines), file=sys.stderr if output == STANDARD else sys.stdout)
+    data_on_stdout = output == STANDARD or batch.as_json
+    print("\n".join(lines), file=sys.stderr if data_on_stdout else sys.stdout)
 
 
 def _check(pipeline: EdgePipeline, edge: EdgePicture, explanation: Explanation, output: str) -> str:

@@ -10,8 +10,15 @@ from cnncli.choices import ACTIVATIONS, CHANNELS, COLORS, DIRECTIONS, PADDING_MO
 from cnncli.errors import ArgumentError
 
 
+class _Word(StrEnum):
+    """A word that is shown in messages as the user writes it."""
+
+    __repr__ = str.__repr__
+
+
 def _choice(name: str, words: tuple[str, ...]) -> Any:
-    return StrEnum(name, {word: word for word in words})
+    make: Any = _Word
+    return make(name, {word: word for word in words})
 
 
 Direction = _choice("Direction", DIRECTIONS)

@@ -44,6 +44,8 @@ class Batch(NamedTuple):
         """Return what is to be done, having checked all that can be checked before any work."""
         if self.output == STANDARD and self.as_json:
             raise ArgumentError("--json and -o - would both write to standard output: choose a file for one of them")
+        if not self.words and self.files_from is None:
+            raise ArgumentError("no inputs: name files, quoted globs or folders (with -r), or - for standard input")
         rule = OutputRule(self.output, self.pipeline.labels, self._suffix())
         if rule.names_one:
             self._check_single(rule)

@@ -5,7 +5,7 @@ from cnncli.images.frames import Frame, Picture
 from cnncli.images.metadata import Metadata
 from cnncli.images.opened import OpenedImage
 from cnncli.images.reading import open_image, read_image
-from cnncli.images.sources import MAX_PIXELS
+from cnncli.images.sources import MAX_PIXELS, check_pixels
 from cnncli.images.writing import write_frames, write_image
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Metadata",
     "OpenedImage",
     "Picture",
+    "check_pixels",
     "find_format",
     "open_image",
     "read_image",

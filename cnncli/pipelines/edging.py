@@ -9,7 +9,7 @@ import numpy as np
 from cnncli.batch import Job
 from cnncli.edges import EdgePicture, Filtering, Recipe, Response, bands, pictures
 from cnncli.errors import ArgumentError
-from cnncli.images import MAX_PIXELS, Frame, Picture, open_image, write_frames
+from cnncli.images import MAX_PIXELS, Frame, Picture, check_pixels, open_image, write_frames
 from cnncli.pipelines.common import (
     FLOAT_TIFF,
     Array,
@@ -112,6 +112,7 @@ class EdgePipeline:
                     image_rows = visible(frame)
                     responses = {recipe.name: Response(image_rows, recipe, self.filtering) for recipe, _ in parts}
                     first = next(iter(responses.values()))
+                    check_pixels("the output", first.shape[1], first.shape[0], self.max_pixels)
                     details.setdefault("input_shape", list(frame.shape))
                     details.setdefault("output_shape", list(first.shape))
                     if numeric:
