@@ -197,6 +197,12 @@ class Response:
         pixels = np.zeros((*self.window.span, *self.image.shape[2:]), self.image.dtype)
         return self._respond(pixels, (0, 0, 0, 0), lambda piece: piece).dtype
 
+    @property
+    def finished_in_pieces(self) -> bool:
+        """Whether `finished_rows` never holds the response or a grey copy of the image, however many rows it gives."""
+        gray = self.filtering.color == "gray" and len(self.image.shape) == 2
+        return self.recipe.direction == "magnitude" and (gray or self.filtering.color == "each")
+
     def rows(self, start: int, stop: int) -> Array:
         """Return the rows [start, stop) of the response."""
         return self.finished_rows(start, stop, lambda piece: piece)
@@ -463,7 +469,10 @@ def edge_picture(
     """
     response = Response(_as_rows(image), recipe(filter, direction), Filtering(**filtering))
     rendering = response.recipe.rendering.chosen(scale, signed, threshold)
-    wholes = [whole(picture) for picture in pictures(response, rendering)]
+    wholes = [
+        picture.rows(0, picture.shape[0]) if response.finished_in_pieces else whole(picture)
+        for picture in pictures(response, rendering)
+    ]
     return wholes[0] if len(wholes) == 1 else tuple(wholes)
 
 

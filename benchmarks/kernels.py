@@ -1,0 +1,141 @@
+"""The convolution core beside OpenCV, both on one thread, in one process, in turn.
+
+Run `python benchmarks/kernels.py`; `--quick` takes smaller images and fewer rounds.
+"""
+
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is imported: it is read but once
+
+import argparse
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from timing import alternating, copy_speed
+
+from cnncli.edges import edge_picture, filter_image
+from cnncli.filters import FILTERS
+from cnncli.ops import conv2d, max_pool2d
+
+Array = np.ndarray[Any, Any]
+
+SAME = {"padding": "same", "padding_mode": "reflect"}
+
+
+class Case(NamedTuple):
+    """One figure: what we do, what the other side does, and how much longer we may take."""
+
+    name: str
+    ours: Callable[[], Array]
+    theirs: Callable[[], Array]
+    target: float
+    image: Array
+
+
+def opencv_magnitude(image: Array) -> Array:
+    g_x, g_y = (cv2.Sobel(image, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
+    return cv2.convertScaleAbs(cv2.magnitude(g_x, g_y), alpha=0.25)
+
+
+def integer_kernels(rng: np.random.Generator) -> dict[str, Array]:
+    named = {
+        name: np.array(FILTERS[name].kernels[0]) for name in ("emboss", "laplacian", "sharpen", "scharr", "prewitt")
+    }
+    return {**named, "random, rank 3": rng.integers(-7, 8, (3, 3))}
+
+
+def cases(size: int) -> Iterator[Case]:
+    rng = np.random.default_rng(0)
+    image = cv2.GaussianBlur(rng.integers(0, 256, (size, size), dtype=np.uint8), (0, 0), 2) * 3
+    yield Case(
+        "Sobel, one direction, 16 bits",
+        lambda: filter_image(image, "sobel", direction="vertical"),
+        lambda: cv2.Sobel(image, cv2.CV_16S, 1, 0),
+        1.3,
+        image,
+    )
+    yield Case(
+        "Sobel magnitude to 8 bits", lambda: edge_picture(image, "sobel"), lambda: opencv_magnitude(image), 0.75, image
+    )
+    for name, kernel in integer_kernels(rng).items():
+        yield Case(
+            f"3x3 {name}, 16 bits",
+            partial(conv2d, image, kernel, **SAME),
+            partial(cv2.filter2D, image, cv2.CV_16S, kernel.astype(np.float32)),
+            1.6,
+            image,
+        )
+    floating = image.astype(np.float32)
+    row = cv2.getGaussianKernel(9, 2, cv2.CV_32F)
+    yield Case(
+        "9x9 Gaussian, float32",
+        lambda: conv2d(floating, row @ row.T, **SAME),
+        lambda: cv2.GaussianBlur(floating, (9, 9), 2),
+        2.0,
+        floating,
+    )
+    dense = rng.normal(size=(31, 31)).astype(np.float32)
+    yield Case(
+        "31x31 dense, float32",
+        lambda: conv2d(floating, dense, **SAME),
+        lambda: cv2.filter2D(floating, cv2.CV_32F, dense),
+        1.2,
+        floating,
+    )
+    photograph = np.ascontiguousarray(image[: size * 3 // 4])
+    yield Case(
+        "2x2 max pooling of bytes, beside a copy",
+        lambda: max_pool2d(photograph, 2),
+        lambda: photograph.copy(),
+        4.0,
+        photograph,
+    )
+
+
+def check(case: Case) -> None:
+    """Refuse to time two sides that do not do the same."""
+    ours, theirs = case.ours(), case.theirs()
+    if ours.shape != theirs.shape:
+        return
+    sign = -1 if case.name.startswith("Sobel, one") else 1
+    apart = np.abs(ours.astype(np.float64) - sign * theirs.astype(np.float64)).max()
+    assert apart <= 1e-5 * np.abs(theirs).max() + (ours.dtype == np.uint8), f"{case.name}: {apart} apart"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="4 instead of 16 megapixels, and fewer rounds")
+    quick = parser.parse_args().quick
+    size, rounds = (2048, 5) if quick else (4096, 11)
+    cv2.setNumThreads(1)
+    speed = copy_speed()
+    table = Table(
+        title=f"{size}x{size}, one thread, medians; copy {speed / 1e9:.1f} GB/s read and written",
+        caption=f"NumPy {np.__version__}, OpenCV {cv2.__version__}. Bytes: the input read and the output written once.",
+    )
+    for column in ("", "cnncli ms", "other ms", "ratio", "target", "", "MB", "ms as a copy"):
+        table.add_column(column, justify="right" if column else "left")
+    for case in cases(size):
+        check(case)
+        ours, theirs = alternating([case.ours, case.theirs], rounds)
+        moved = case.image.nbytes + case.ours().nbytes
+        table.add_row(
+            case.name,
+            f"{ours * 1e3:.1f}",
+            f"{theirs * 1e3:.1f}",
+            f"{ours / theirs:.2f}",
+            f"{case.target:.2f}",
+            "met" if ours <= case.target * theirs else "missed",
+            f"{moved / 1e6:.0f}",
+            f"{moved / speed * 1e3:.1f}",
+        )
+    Console(width=120).print(table)
+
+
+if __name__ == "__main__":
+    main()
