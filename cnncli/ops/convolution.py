@@ -161,8 +161,8 @@ def _strip_programs(work: Work) -> list[strips.Program]:
 
 
 def _run_strips(work: Work, image: Array, out: Array) -> None:
-    def emit(number: int, start: int, stop: int, results: list[Array]) -> None:
-        out[start:stop, :, number] = results[0]
+    def emit(number: int, start: int, stop: int, results: list[strips.Result]) -> None:
+        results[0].write(out[start:stop, :, number])
 
     strips.run(image, _strip_programs(work), work.window, work.border, work.dtype, emit)
 

@@ -73,11 +73,11 @@ def gradient_magnitude(
     out = np.empty((*work.window.output_size, channels, *sample.shape[2:]), sample.dtype)
     squares: list[Array] = []
 
-    def emit(number: int, start: int, stop: int, results: list[Array]) -> None:
+    def emit(number: int, start: int, stop: int, results: list[strips.Result]) -> None:
         if not squares or len(squares[0]) != stop - start:
-            squares[:] = [np.empty(result.shape, dtype) for result in results]
+            squares[:] = [np.empty((stop - start, out.shape[1]), dtype) for _ in results]
         for result, square in zip(results, squares, strict=True):
-            square[:] = result
+            square[:] = result.value()
             np.multiply(square, square, out=square)
         total = np.add(squares[0], squares[1], out=squares[0])
         if (gain := compiled[number][1]) != 1:

@@ -143,13 +143,36 @@ def reach(program: Program) -> Pair:
     return sum(row for row, _ in steps), sum(column for _, column in steps)
 
 
+class Result(NamedTuple):
+    """A plane of results (rows, W_out), of which the last operation is still to be done.
+
+    Attributes:
+        last: the operation, on flat strips.
+        place: where it writes, as rows.
+        operands: what it reads, as rows.
+    """
+
+    last: "partial[Any]"
+    place: Array
+    operands: tuple[Any, ...]
+
+    def write(self, out: Array) -> None:
+        """Do the last operation straight into a destination of the results' type: that saves a pass."""
+        self.last.func(*self.operands, out=out)
+
+    def value(self) -> Array:
+        """Return the results in scratch memory that the next strip uses again."""
+        self.last()
+        return self.place
+
+
 def run(
     image: Array,
     programs: Sequence[Program],
     window: Window,
     border: Border,
     dtype: npt.DTypeLike,
-    emit: Callable[[int, int, int, list[Array]], None],
+    emit: Callable[[int, int, int, list[Result]], None],
 ) -> None:
     """Run programs over an image, strip by strip.
 
@@ -159,8 +182,8 @@ def run(
         window: gives stride and output size.
         border: the image's padded rows and columns.
         dtype: of scratch and results; integer sums may wrap on the way but not in the end.
-        emit: called with (program number, first row, row after the last, results), the results in shape
-            (rows, W_out), in scratch memory that the next call uses again.
+        emit: called with (program number, first row, row after the last, results); it has the results written to where
+            it wants them, before it returns.
     """
     rows, columns = (max(reach(program)[axis] for program in programs) for axis in (0, 1))
     height, width = window.output_size
@@ -188,19 +211,17 @@ def run(
             emit(number, start, stop, results)
 
 
-Call = Callable[[], object]
-
-
 class _Bound(NamedTuple):
     """A program for strips of one height: NumPy calls on views of scratch memory, and views of their results."""
 
-    calls: list[Call]
-    results: list[Array]
+    calls: list[partial[Any]]
+    results: list[Result]
 
 
 def _bind(program: Program, planes: dict[Plane, Array], shape: tuple[int, int, int], scratch: Scratch) -> _Bound:
     height, row_length, width = shape
-    calls: list[Call] = []
+    calls: list[partial[Any]] = []
+    results: list[Result] = []
     for number, stage in enumerate(program):
         rows, columns = reach(program[number + 1 :])
         length = (height + rows) * row_length + columns
@@ -210,20 +231,32 @@ def _bind(program: Program, planes: dict[Plane, Array], shape: tuple[int, int, i
             views = [
                 (planes[tap.plane][(at := tap.row * row_length + tap.column) : at + length], tap.weight) for tap in taps
             ]
-            calls += _weighted_sum(views, made[plane][:length], scratch)
+            *first, last = _weighted_sum(views, made[plane][:length], scratch, plane)
+            calls += first
+            if number < len(program) - 1:
+                calls.append(last)
+            else:
+                results.append(_unfinished(last, row_length, width))
         planes = made
-    count = height * row_length
-    return _Bound(calls, [plane[:count].reshape(-1, row_length)[:, :width] for plane in planes.values()])
+    return _Bound(calls, results)
+
+
+def _unfinished(last: "partial[Any]", row_length: int, width: int) -> Result:
+    place, *operands = (
+        flat.reshape(-1, row_length)[:, :width] if isinstance(flat, np.ndarray) and flat.ndim else flat
+        for flat in (last.keywords["out"], *last.args)
+    )
+    return Result(last, place, tuple(operands))
 
 
 Term = tuple[Array, float]
 """A view and its weight."""
 
 
-def _weighted_sum(terms: list[Term], out: Array, scratch: Scratch) -> Iterator[Call]:
+def _weighted_sum(terms: list[Term], out: Array, scratch: Scratch, plane: Plane) -> Iterator[partial[Any]]:
     """Yield the calls that write a weighted sum; terms of equal weight, up to sign, are added first."""
     if not terms:
-        yield partial(out.fill, 0)
+        yield partial(np.positive, scratch.plane("zeros")[: len(out)], out=out)
     sizes = sorted({abs(weight) for _, weight in terms}, reverse=True)
     # Weights of one come last: they are added to the sum without a buffer between.
     for number, size in enumerate(sizes):
@@ -233,12 +266,12 @@ def _weighted_sum(terms: list[Term], out: Array, scratch: Scratch) -> Iterator[C
         elif size == 1:
             yield from _accumulate(group, out)
         else:
-            product = scratch.plane("product")[: len(out)]
+            product = scratch.plane(("product", plane))[: len(out)]
             yield from _sum_times(group, product)
             yield partial(np.add, out, product, out=out)
 
 
-def _sum_times(terms: list[Term], out: Array) -> Iterator[Call]:
+def _sum_times(terms: list[Term], out: Array) -> Iterator[partial[Any]]:
     """Yield the calls that write a sum of terms of one weight up to sign, positive ones first."""
     (total, weight), *rest = terms
     if rest:
@@ -249,9 +282,9 @@ def _sum_times(terms: list[Term], out: Array) -> Iterator[Call]:
     if weight != 1:
         yield partial(np.multiply, total, out.dtype.type(weight), out=out)
     elif total is not out:
-        yield partial(np.copyto, out, total)
+        yield partial(np.positive, total, out=out)
 
 
-def _accumulate(terms: list[Term], out: Array) -> Iterator[Call]:
+def _accumulate(terms: list[Term], out: Array) -> Iterator[partial[Any]]:
     for view, sign in terms:
         yield partial(np.add if sign > 0 else np.subtract, out, view, out=out)
