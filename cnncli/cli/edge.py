@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cnncli.cli import options
-from cnncli.cli.options import parse_integers, parse_padding, parse_pair, parse_scale
+from cnncli.cli.options import parse_integers, parse_number, parse_padding, parse_pair, parse_scale
 from cnncli.errors import ArgumentError
 from cnncli.filters import FILTERS
 
@@ -64,7 +64,7 @@ def edge(
         ),
     ] = None,
     on: Annotated[options.Channel | None, typer.Option(help="With color volume: keep this channel only.")] = None,
-    bias: Annotated[float, typer.Option(metavar="B", help="Added to the response.")] = 0.0,
+    bias: Annotated[str, typer.Option(metavar="B", help="Added to the response.")] = "0",
     activation: Annotated[options.Activation | None, typer.Option(help="Applied to the response then.")] = None,
     scale: Annotated[
         str | None,
@@ -100,6 +100,7 @@ def edge(
     jobs: options.Jobs = None,
     force: options.Force = False,
     skip_existing: options.SkipExisting = False,
+    shard: options.ShardOption = None,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -124,7 +125,7 @@ def edge(
             dilation=parse_pair(dilation, "dilation"),
             color=color or ("volume" if on else "gray"),
             on=on,
-            bias=bias,
+            bias=parse_number(bias, "bias"),
             activation=activation,
             flip=flip,
         ),
@@ -136,7 +137,19 @@ def edge(
         **({} if max_pixels is None else {"max_pixels": max_pixels or None}),
     )
     batch = Batch(
-        pipeline, inputs or [], output, recursive, files_from, force, skip_existing, dry_run, jobs, as_json, quiet, show
+        pipeline,
+        inputs or [],
+        output,
+        recursive,
+        files_from,
+        force,
+        skip_existing,
+        dry_run,
+        jobs,
+        as_json,
+        quiet,
+        show,
+        shard,
     )
     if explain is None:
         batch.run()

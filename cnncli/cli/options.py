@@ -1,12 +1,12 @@
 """Options that commands share, and the parsing of their words."""
 
-from collections.abc import Callable
+import math
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
-from cnncli.choices import ACTIVATIONS, CHANNELS, COLORS, DIRECTIONS, PADDING_MODES, POOLING_MODES, SIGNED
+from cnncli.choices import ACTIVATIONS, CHANNELS, COLORS, DIRECTIONS, PADDING_MODES, POOLING_MODES, SCALES, SIGNED
 from cnncli.errors import ArgumentError
 
 
@@ -87,6 +87,12 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that exi
 SkipExisting = Annotated[
     bool, typer.Option("--skip-existing", help="Leave out what is done already.", rich_help_panel=_BATCH)
 ]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard", metavar="I/N", help="Do the I-th of N shares, the same on every machine.", rich_help_panel=_BATCH
+    ),
+]
 DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Print what would become of each input, and do nothing.", rich_help_panel=_BATCH),
@@ -142,7 +148,10 @@ def parse_integers(text: str, name: str) -> tuple[int, ...]:
     Raises:
         ArgumentError: a word that is none.
     """
-    return _parse(text, int, f"{name} must be integers separated by commas, got {text!r}")
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError as error:
+        raise ArgumentError(f"{name} must be integers separated by commas, got {text!r}") from error
 
 
 def parse_scale(text: str) -> str | float:
@@ -151,20 +160,23 @@ def parse_scale(text: str) -> str | float:
     Raises:
         ArgumentError: it is none.
     """
-    from cnncli.choices import SCALES
-
-    return (
-        text
-        if text in SCALES
-        else _parse(text, float, f"scale must be {', '.join(SCALES)} or a number, got {text!r}")[0]
-    )
+    return text if text in SCALES else _finite(text, f"scale must be {', '.join(SCALES)} or a number, got {text!r}")
 
 
-def _parse(text: str, kind: Callable[[str], Any], message: str) -> tuple[Any, ...]:
+def parse_number(text: str, name: str) -> float:
+    """Return a finite number.
+
+    Raises:
+        ArgumentError: it is none.
+    """
+    return _finite(text, f"{name} must be a number, got {text!r}")
+
+
+def _finite(text: str, message: str) -> float:
     try:
-        numbers = tuple(kind(word) for word in text.split(","))
-    except ValueError as error:
-        raise ArgumentError(message) from error
-    if any(number != number or abs(number) == float("inf") for number in numbers):
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
         raise ArgumentError(message)
-    return numbers
+    return number

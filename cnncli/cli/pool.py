@@ -43,6 +43,7 @@ def pool(
     jobs: options.Jobs = None,
     force: options.Force = False,
     skip_existing: options.SkipExisting = False,
+    shard: options.ShardOption = None,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -56,8 +57,8 @@ def pool(
     from cnncli.pipelines.pooling import PoolPipeline
     from cnncli.pools import Pooling
 
-    if global_pooling and (kernel_size or stride):
-        raise ArgumentError("--global pools the whole image: it takes no --kernel-size and no --stride")
+    if global_pooling and (kernel_size or stride or padding != "0"):
+        raise ArgumentError("--global pools the whole image: it takes no --kernel-size, --stride or --padding")
     pipeline = PoolPipeline(
         Pooling(
             kernel_size=None if global_pooling else parse_pair(kernel_size or "2", "kernel_size"),
@@ -71,5 +72,17 @@ def pool(
         **({} if max_pixels is None else {"max_pixels": max_pixels or None}),
     )
     Batch(
-        pipeline, inputs or [], output, recursive, files_from, force, skip_existing, dry_run, jobs, as_json, quiet, show
+        pipeline,
+        inputs or [],
+        output,
+        recursive,
+        files_from,
+        force,
+        skip_existing,
+        dry_run,
+        jobs,
+        as_json,
+        quiet,
+        show,
+        shard,
     ).run()

@@ -10,7 +10,21 @@ from typing import Any, NamedTuple, TextIO
 
 import typer
 
-from cnncli.batch import STANDARD, Job, OutputRule, Report, find_inputs, plan, refuse_existing, run, summary
+from cnncli.batch import (
+    STANDARD,
+    Job,
+    Manifests,
+    OutputRule,
+    Report,
+    Shard,
+    find_inputs,
+    plan,
+    refuse_existing,
+    remove_leftovers,
+    run,
+    summary,
+)
+from cnncli.cli.interrupts import interrupts
 from cnncli.cli.progress import Progress
 from cnncli.errors import ArgumentError
 from cnncli.images import FORMATS, READABLE_SUFFIXES
@@ -39,6 +53,7 @@ class Batch(NamedTuple):
     as_json: bool
     quiet: bool
     show: bool
+    shard: str | None = None
 
     def plan(self) -> list[Job]:
         """Return what is to be done, having checked all that can be checked before any work."""
@@ -50,36 +65,48 @@ class Batch(NamedTuple):
         if rule.names_one:
             self._check_single(rule)
         inputs = find_inputs([*self.words, *self._listed()], recursive=self.recursive, suffixes=_FOLDER_SUFFIXES)
+        if self.shard is not None:
+            shard = Shard.parse(self.shard)
+            inputs = [source for source in inputs if shard.holds(source)]
         if any(source.path == STANDARD for source in inputs) and self.output is None:
             raise ArgumentError("standard input has no name to derive the output's from: choose one with -o")
         jobs = plan(inputs, rule)
         self._check_outputs(jobs)
-        if self.skip_existing:
-            jobs = [job for job in jobs if not all(map(os.path.lexists, job.outputs))]
-        elif not (self.force or self.dry_run):
+        if not (self.force or self.skip_existing or self.dry_run):
             refuse_existing(jobs)
         return jobs
 
-    def run(self, jobs: list[Job] | None = None) -> list[Report]:
+    def run(self, jobs: list[Job] | None = None) -> None:
         """Do it, report it, and leave with exit code 1 if anything failed."""
         jobs = self.plan() if jobs is None else jobs
         if self.dry_run:
             self._print_plan(jobs)
-            return []
-        reports = []
+            return
+        remove_leftovers({os.path.dirname(output) for job in jobs for output in job.outputs if output != STANDARD})
+        # One picture needs no list of what is done, and leaves none in its folder.
+        listed = len(jobs) > 1 or self.skip_existing
+        statuses: Counter[str] = Counter()
         begin = time.perf_counter()
-        workers = self.workers or _cores()
-        with Progress(len(jobs), hidden=self.quiet or self.as_json or len(jobs) < 2) as progress:
-            for report in run(jobs, self.pipeline, workers=min(workers, len(jobs) or 1)):
-                reports.append(report)
+        with Progress(len(jobs), hidden=self.quiet or self.as_json or len(jobs) < 2) as progress, interrupts() as stop:
+            reports = run(
+                jobs,
+                self.pipeline,
+                workers=min(self.workers or _cores(), len(jobs) or 1),
+                manifests=Manifests(self.pipeline.options) if listed else None,
+                skip=self.skip_existing and not self.force,
+                stop=stop,
+            )
+            for report in reports:
+                statuses[report.status] += 1
                 progress.advance(failed=report.status == "failed")
                 self._print_report(report, progress)
-        statuses = Counter(report.status for report in reports)
-        if len(jobs) > 1 and not self.quiet:
-            print(summary(statuses, time.perf_counter() - begin), file=sys.stderr)
+        left = sum(len(job.outputs) for job in jobs) - statuses.total()
+        if (len(jobs) > 1 and not self.quiet) or left:
+            print(summary(statuses, left, time.perf_counter() - begin), file=sys.stderr)
+        if left:
+            raise typer.Exit(130)
         if statuses["failed"]:
             raise typer.Exit(1)
-        return reports
 
     def _suffix(self) -> str:
         form = self.pipeline.format

@@ -21,6 +21,7 @@ from cnncli.pipelines.common import (
     noted,
     open_stream,
     open_target,
+    options_of,
     read_source,
     visible,
     with_alpha,
@@ -64,6 +65,11 @@ class EdgePipeline:
     def rendering(self, recipe: Recipe) -> Rendering:
         """Return how a filter's response is rendered."""
         return recipe.rendering.chosen(self.scale, self.signed, self.threshold)
+
+    @property
+    def options(self) -> str:
+        """What outputs depend on beside their inputs, as text."""
+        return options_of(self)
 
     @property
     def labels(self) -> tuple[str, ...]:

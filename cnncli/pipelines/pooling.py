@@ -16,6 +16,7 @@ from cnncli.pipelines.common import (
     noted,
     open_stream,
     open_target,
+    options_of,
     read_source,
     visible,
     with_alpha,
@@ -39,6 +40,11 @@ class PoolPipeline:
     format: str | None = None
     max_pixels: int | None = MAX_PIXELS
     statistics: bool = False
+
+    @property
+    def options(self) -> str:
+        """What outputs depend on beside their inputs, as text."""
+        return options_of(self)
 
     @property
     def labels(self) -> tuple[str, ...]:

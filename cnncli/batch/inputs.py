@@ -1,0 +1,112 @@
+"""Inputs: files, globs, folders, lists, and shards of them."""
+
+import glob
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from cnncli.errors import ArgumentError, NoInputError
+
+STANDARD = "-"
+"""Stands for standard input among inputs and for standard output among outputs."""
+
+
+class Input(NamedTuple):
+    """A file to work on.
+
+    Attributes:
+        path: as it was given or found, or `-`.
+        below: its path below the folder that it was found in, or its name.
+        found: whether it was found in a folder or by a glob, and not named itself.
+    """
+
+    path: str
+    below: str
+    found: bool = False
+
+
+def find_inputs(words: Iterable[str], *, recursive: bool = False, suffixes: Sequence[str] = ()) -> list[Input]:
+    """Return the files that words stand for: files, globs, folders (with `recursive`) and `-`.
+
+    A file that is not there is an input all the same: it will fail by name, and the others will not. A file named twice
+    is worked on once.
+
+    Args:
+        words: what the user wrote.
+        recursive: go through folders, taking files with one of `suffixes`.
+        suffixes: lower-case endings.
+
+    Raises:
+        ArgumentError: a folder without `recursive`.
+        NoInputError: a glob or a folder that holds nothing.
+    """
+    inputs: dict[str, Input] = {}
+    for word in words:
+        for found in _expand(word, recursive, tuple(suffixes)):
+            inputs.setdefault(found.path, found)
+    if not inputs:
+        raise NoInputError("the list of inputs is empty")
+    return list(inputs.values())
+
+
+def _expand(word: str, recursive: bool, suffixes: tuple[str, ...]) -> Iterator[Input]:
+    if word == STANDARD:
+        yield Input(word, "stdin")
+    elif os.path.isdir(word):
+        if not recursive:
+            raise ArgumentError(f"{word} is a folder: add -r to go through it, or quote a glob such as '{word}/*.jpg'")
+        yield from _walk(word, suffixes)
+    elif glob.has_magic(word) and not os.path.lexists(word):
+        matches = [path for path in sorted(glob.glob(word, recursive=True)) if not os.path.isdir(path)]
+        if not matches:
+            raise NoInputError(f"{word}: the glob matches no file")
+        yield from (Input(path, os.path.basename(path), found=True) for path in matches)
+    else:
+        yield Input(word, os.path.basename(word))
+
+
+def _walk(folder: str, suffixes: tuple[str, ...]) -> Iterator[Input]:
+    empty = True
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            if name.lower().endswith(suffixes) and not name.startswith("."):
+                path = os.path.join(parent, name)
+                yield Input(path, os.path.relpath(path, folder), found=True)
+                empty = False
+    if empty:
+        raise NoInputError(f"{folder}: the folder holds no files that end in {' '.join(suffixes)}")
+
+
+class Shard(NamedTuple):
+    """One of several equal shares of a batch, for schedulers that run many processes.
+
+    Attributes:
+        number: from 1 to `total`.
+        total: how many shares there are.
+    """
+
+    number: int
+    total: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """Read `I/N`.
+
+        Raises:
+            ArgumentError: it is not that, or I is not from 1 to N.
+
+        Example:
+            >>> Shard.parse("2/8")
+            Shard(number=2, total=8)
+        """
+        number, _, total = text.partition("/")
+        if not (number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)):
+            raise ArgumentError(f"shard must be I/N with I from 1 to N, such as 2/8, got {text!r}")
+        return cls(int(number), int(total))
+
+    def holds(self, source: Input) -> bool:
+        """Whether an input belongs to this share: by a hash of its relative path, the same on every machine."""
+        path = source.below.replace(os.sep, "/")
+        return zlib.crc32(os.fsencode(path)) % self.total == self.number - 1

@@ -1,0 +1,164 @@
+"""The plan of a batch: every output named, and whatever would lose a file refused, before any work begins."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from string import Formatter
+from typing import Any, NamedTuple
+
+from cnncli.batch.inputs import STANDARD, Input
+from cnncli.errors import ArgumentError, NoInputError
+
+TEMPLATE_FIELDS = ("stem", "name", "ext", "parent", "filter")
+
+
+class Job(NamedTuple):
+    """An input and the outputs to be made of it, one a label."""
+
+    input: Input
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class OutputRule:
+    """How outputs are named.
+
+    Attributes:
+        target: a file, a folder (one that exists, or a word that ends in `/`), a template with fields such as `{stem}`,
+            `-` for standard output, or None for `{stem}-{filter}` beside the input.
+        labels: what `{filter}` stands for: one output each.
+        suffix: the ending of names that the rule makes up.
+    """
+
+    target: str | None
+    labels: tuple[str, ...]
+    suffix: str = ".png"
+
+    def __post_init__(self) -> None:
+        if self.is_template:
+            fields = {name for _, name, _, _ in _parsed(self.target or "") if name is not None}
+            unknown = fields - set(TEMPLATE_FIELDS)
+            if unknown:
+                known = " ".join(f"{{{name}}}" for name in TEMPLATE_FIELDS)
+                raise ArgumentError(f"output {self.target!r}: unknown field {{{unknown.pop()}}}; there are {known}")
+
+    @property
+    def is_template(self) -> bool:
+        """Whether the target has fields to fill in."""
+        return self.target is not None and "{" in self.target
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the target is a folder."""
+        target = self.target
+        return target is not None and not self.is_template and (target.endswith(("/", os.sep)) or os.path.isdir(target))
+
+    @property
+    def names_one(self) -> bool:
+        """Whether the target can only be one output."""
+        return not (self.target is None or self.is_template or self.is_folder)
+
+    def outputs(self, source: Input) -> tuple[str, ...]:
+        """Return the output of each label."""
+        if self.names_one:
+            return (self.target or STANDARD,)
+        folder, name = os.path.split(source.path if source.path != STANDARD else source.below)
+        stem, ext = os.path.splitext(name)
+        if self.target is None:
+            template = os.path.join(_escaped(folder), f"{{stem}}-{{filter}}{self.suffix}")
+        elif self.is_folder:
+            below = os.path.join(self.target, os.path.dirname(source.below))
+            template = os.path.join(_escaped(below), f"{{stem}}-{{filter}}{self.suffix}")
+        else:
+            template = self.target
+        fields = {"stem": stem, "name": name, "ext": ext.lstrip("."), "parent": folder or "."}
+        return tuple(template.format(**fields, filter=label) for label in self.labels)
+
+
+def _parsed(template: str) -> list[tuple[Any, ...]]:
+    try:
+        return list(Formatter().parse(template))
+    except ValueError as error:
+        raise ArgumentError(f"output {template!r}: {error}; write {{{{ and }}}} for braces that are none") from error
+
+
+def _escaped(path: str) -> str:
+    return path.replace("{", "{{").replace("}", "}}")
+
+
+def plan(inputs: Sequence[Input], rule: OutputRule) -> list[Job]:
+    """Return a job for each input, having refused whatever would lose a file.
+
+    A file found in a folder that is an output of another input is a result of an earlier run, and left out.
+
+    Raises:
+        ArgumentError: two outputs of one name, an output that is an input, or a folder that is not there.
+    """
+    if rule.names_one and len(inputs) > 1:
+        raise ArgumentError(
+            f"{len(inputs)} inputs do not fit into one output {rule.target!r}: name a folder (ending in /) or a "
+            "template such as '{stem}-{filter}.png'"
+        )
+    jobs = [Job(source, rule.outputs(source)) for source in inputs]
+    made = {_identity(output) for job in jobs for output in job.outputs}
+    jobs = [job for job in jobs if not (job.input.found and _identity(job.input.path) in made)]
+    if not jobs:
+        raise NoInputError("every file found is an output of another: nothing is left to work on")
+    _refuse_collisions(jobs)
+    _refuse_inputs(jobs)
+    _make_folders(jobs, rule)
+    return jobs
+
+
+def _identity(path: str) -> str:
+    return path if path == STANDARD else os.path.abspath(path)
+
+
+def _refuse_collisions(jobs: Sequence[Job]) -> None:
+    first: dict[str, Job] = {}
+    for job in jobs:
+        for output in job.outputs:
+            other = first.setdefault(_identity(output), job)
+            if other is not job:
+                raise ArgumentError(
+                    f"{other.input.path} and {job.input.path} would both become {output}: tell them apart with a "
+                    "template such as '{parent}/{name}-{filter}.png'"
+                )
+        if len({_identity(output) for output in job.outputs}) < len(job.outputs):
+            raise ArgumentError(f"{job.outputs[0]} would be written several times: put {{filter}} into the name")
+
+
+def _refuse_inputs(jobs: Sequence[Job]) -> None:
+    inputs = {os.path.realpath(job.input.path) for job in jobs if job.input.path != STANDARD}
+    for job in jobs:
+        for output in job.outputs:
+            if output != STANDARD and os.path.lexists(output) and os.path.realpath(output) in inputs:
+                raise ArgumentError(f"{output} is an input: inputs are never overwritten, choose another output")
+
+
+def _make_folders(jobs: Sequence[Job], rule: OutputRule) -> None:
+    folders = {os.path.dirname(output) for job in jobs for output in job.outputs if output != STANDARD}
+    for folder in sorted(folders - {""}):
+        if os.path.isdir(folder):
+            continue
+        if not rule.is_folder:
+            hint = "" if rule.target is None else "; make it, or end the output with / to have it made"
+            if rule.target is not None:
+                raise ArgumentError(f"{folder}: no such folder{hint}")
+            continue  # beside an input that is not there: it will fail by name
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except OSError as error:
+            raise ArgumentError(f"{folder}: the folder cannot be made: {error.strerror}") from error
+
+
+def refuse_existing(jobs: Sequence[Job]) -> None:
+    """Refuse to begin where outputs exist already.
+
+    Raises:
+        ArgumentError: some do.
+    """
+    existing = [output for job in jobs for output in job.outputs if output != STANDARD and os.path.lexists(output)]
+    if existing:
+        more = f" and {len(existing) - 1} more outputs exist" if len(existing) > 1 else " exists"
+        raise ArgumentError(f"{existing[0]}{more} already: --force overwrites, --skip-existing keeps what is done")

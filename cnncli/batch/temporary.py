@@ -1,0 +1,84 @@
+"""Whole files or none: an output is written under a temporary name in its folder, and renamed when it is complete."""
+
+import os
+import re
+import socket
+import threading
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+
+from cnncli.batch.inputs import STANDARD
+
+# The name says which process on which machine is writing, so that another can tell what a killed one left behind.
+_HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
+_LEFTOVER = re.compile(rf"\..+\.{_HOST}-(\d+)-\d+\.cnncli-part")
+_serial = count()
+_under_way: set[str] = set()
+_lock = threading.Lock()
+
+
+@contextmanager
+def whole_file(path: str, before: Callable[[str], bool] | None = None) -> Iterator[str]:
+    """Give a temporary name to write to; the file becomes `path` at the end, or vanishes on an error.
+
+    Args:
+        path: where the file shall stand, whole or not at all; standard output is given through as it is.
+        before: called with the complete temporary file; it says whether the file shall get its name.
+    """
+    if path == STANDARD:
+        yield path
+        return
+    folder, name = os.path.split(path)
+    # File systems allow 255 bytes; a long name is cut, the serial number keeps it apart.
+    temporary = os.path.join(folder, f".{name[:40]}.{_HOST}-{os.getpid()}-{next(_serial)}.cnncli-part")
+    with _lock:
+        _under_way.add(temporary)
+    try:
+        yield temporary
+        if before is None or before(temporary):
+            os.replace(temporary, path)
+        else:
+            os.unlink(temporary)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    finally:
+        with _lock:
+            _under_way.discard(temporary)
+
+
+def discard_all() -> None:
+    """Remove the temporaries that this process has under way, before it leaves at once."""
+    for temporary in list(_under_way):
+        with suppress(OSError):
+            os.unlink(temporary)
+
+
+def remove_leftovers(folders: Iterable[str]) -> int:
+    """Remove temporaries of processes of this machine that are no more, and return how many there were."""
+    removed = 0
+    for folder in folders:
+        with suppress(OSError):
+            names = os.listdir(folder or ".")
+            for name in names:
+                match = _LEFTOVER.fullmatch(name)
+                if match and not _is_alive(int(match[1])):
+                    with suppress(OSError):
+                        os.unlink(os.path.join(folder, name))
+                        removed += 1
+    return removed
+
+
+def _is_alive(process: int) -> bool:
+    if process == os.getpid():
+        return bool(_under_way)
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
