@@ -11,6 +11,7 @@ from cnncli.choices import POOLING_MODES
 from cnncli.errors import ArgumentError
 from cnncli.ops import avg_pool2d, max_pool2d, min_pool2d
 from cnncli.ops.borders import Rows
+from cnncli.rendering import Statistics
 from cnncli.shapes import IntOrPair, Padding, Window
 
 Array = npt.NDArray[Any]
@@ -103,17 +104,23 @@ def pool_image(image: npt.ArrayLike, pooling: Pooling) -> Array:
 class PooledPicture:
     """Pooled pixels as the levels of a picture: rounded, and floating point stretched from 0..1."""
 
-    def __init__(self, pooled: Pooled) -> None:
+    def __init__(self, pooled: Pooled, statistics: Statistics | None = None) -> None:
         self.pooled = pooled
+        self.statistics = statistics
         source = pooled.image.dtype
         self.shape = pooled.shape
         self.dtype = source if source in (np.uint8, np.uint16) else np.dtype(np.uint8)
-        self.white = 255.0 if source.kind == "f" else 1.0
+        self.gain = 255.0 if source.kind == "f" else 1.0
 
     def rows(self, start: int, stop: int) -> Array:
-        """Return the rows [start, stop)."""
-        levels = self.pooled.rows(start, stop)
-        if levels.dtype == self.dtype:
-            return levels
-        limit = np.iinfo(self.dtype).max
-        return np.clip(np.rint(levels * self.white), 0, limit).astype(self.dtype)
+        """Return the rows [start, stop); what is not a number becomes black."""
+        pooled = self.pooled.rows(start, stop)
+        if self.statistics is not None:
+            self.statistics.add(pooled)
+        if pooled.dtype == self.dtype:
+            return pooled
+        white = np.iinfo(self.dtype).max
+        levels = np.rint(np.nan_to_num(pooled * self.gain, nan=0, posinf=np.inf, neginf=-np.inf))
+        if self.statistics is not None:
+            self.statistics.add_clipped(int(np.count_nonzero((levels < 0) | (levels > white))))
+        return np.clip(levels, 0, white).astype(self.dtype)

@@ -2,7 +2,8 @@
 
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -10,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.batch import STANDARD, Job
-from cnncli.edges import ArrayRows
+from cnncli.edges import ArrayRows, bands
 from cnncli.errors import ArgumentError, ImageError
-from cnncli.images import Frame, OpenedImage, find_format
+from cnncli.images import Frame, Metadata, OpenedImage, Picture, find_format, open_image, write_frames
 from cnncli.ops.borders import Rows
 from cnncli.rendering import Statistics
 from cnncli.transparency import fill_hidden
@@ -32,10 +33,6 @@ class Pipeline(Protocol):
         """What tells the outputs of one input apart."""
 
     @property
-    def options(self) -> str:
-        """What outputs depend on beside their inputs, as text."""
-
-    @property
     def format(self) -> str | None:
         """A format's name; by default each output's suffix says."""
 
@@ -44,18 +41,6 @@ class Pipeline(Protocol):
 
     def __call__(self, job: Job, targets: Sequence[str]) -> list[Details]:
         """Do it, writing to the targets; return what a report says of each."""
-
-
-def options_of(pipeline: Any) -> str:
-    """Return all that a pipeline's outputs depend on, as text that is the same in every process."""
-    import json
-    from importlib.metadata import version
-
-    def plain(value: Any) -> Any:
-        return value.tolist() if isinstance(value, np.ndarray) else vars(value)
-
-    kept = {name: value for name, value in vars(pipeline).items() if name not in ("max_pixels", "statistics")}
-    return json.dumps([version("cnncli"), type(pipeline).__name__, kept], default=plain, sort_keys=True)
 
 
 def check_format(name: str) -> str:
@@ -85,24 +70,91 @@ def visible(frame: Frame) -> Rows:
     return ArrayRows(fill_hidden(frame.array(), alpha))
 
 
-def noted(band: Array, statistics: Statistics | None) -> Array:
-    """Return a band, having taken it into account."""
+def exact_picture(
+    rows: Rows, form: str, statistics: Statistics | None, *, metadata: Metadata | None = None, name: str = ""
+) -> Picture:
+    """Return rows as exact numbers to write, in floating point for a float TIFF."""
+    dtype = np.promote_types(rows.dtype, np.float32) if form == FLOAT_TIFF else rows.dtype
+    made = (_noted(band, statistics).astype(dtype, copy=False) for _, band in bands(rows))
+    return Picture(rows.shape, dtype, made, metadata or Metadata(), name)
+
+
+def visible_picture(rows: Rows, frame: Frame, alpha: Array | None, *, name: str = "") -> Picture:
+    """Return rows as a picture to write, with alpha as its last channel."""
+    metadata = true_metadata(rows, frame)
+    if alpha is None:
+        return Picture(rows.shape, rows.dtype, (band for _, band in bands(rows)), metadata, name)
+    shape = (*rows.shape[:2], _channels(rows) + 1)
+    made = (np.dstack([band, alpha[start : start + len(band)]]) for start, band in bands(rows))
+    return Picture(shape, rows.dtype, made, metadata, name)
+
+
+def true_metadata(rows: Rows, frame: Frame) -> Metadata:
+    """Return what of a frame's metadata is still true of rows that were made of it."""
+    return frame.metadata.for_result(
+        mode_changed=_channels(rows) != _channels(frame), size_changed=rows.shape[:2] != frame.shape[:2]
+    )
+
+
+def _channels(rows: Rows) -> int:
+    return 1 if len(rows.shape) == 2 else rows.shape[2]
+
+
+def _noted(band: Array, statistics: Statistics | None) -> Array:
     if statistics is not None:
         statistics.add(band)
     return band
 
 
-def with_alpha(shape: Sequence[int]) -> tuple[int, ...]:
-    """Return the shape of a picture with one channel more."""
-    return (*shape[:2], 2 if len(shape) == 2 else shape[2] + 1)
+class Notes:
+    """What a report says of one output, noted while it is made."""
+
+    def __init__(self, name: str, *, statistics: bool) -> None:
+        self.statistics = Statistics() if statistics else None
+        self._details: Details = {"filter": name}
+
+    def shapes(self, frame: Rows, made: Rows) -> None:
+        """Note the shapes of the first frame and of what was made of it."""
+        self._details.setdefault("input_shape", list(frame.shape))
+        self._details.setdefault("output_shape", list(made.shape))
+
+    def details(self) -> Details:
+        """Return all of it."""
+        return self._details | (self.statistics.report() if self.statistics else {})
 
 
-def join_alpha(band: Array, alpha: Array) -> Array:
-    """Return a band with alpha as its last channel."""
-    return np.dstack([band, alpha])
+@dataclass(frozen=True)
+class Conversion:
+    """Reading one file and writing another, whatever is made of the frames.
+
+    Attributes:
+        format: a format's name; None where the output's suffix says.
+        max_pixels: the largest picture accepted; None for any.
+        gray: whether frames are read as luma.
+    """
+
+    format: str | None
+    max_pixels: int | None
+    gray: bool = False
+
+    def __call__(
+        self, source: str | bytes, target: str, output: str, make: Callable[[Frame, str], Iterable[Picture]]
+    ) -> None:
+        """Write what `make` gives for each frame and the format's name.
+
+        Args:
+            source: a path, or a file's content.
+            target: where to write.
+            output: the name by which the target will be known.
+            make: gives the pictures of a frame.
+        """
+        with open_image(_open_stream(source), gray=self.gray, max_pixels=self.max_pixels) as image:
+            form = self.format or _format_of(output, image)
+            pages = (picture for frame in image.frames() for picture in make(frame, form))
+            write_frames(_open_target(target), pages, format="tiff" if form == FLOAT_TIFF else form)
 
 
-def format_of(output: str, image: OpenedImage) -> str:
+def _format_of(output: str, image: OpenedImage) -> str:
     """Return the format that an output's suffix says; a matrix goes to standard output as a matrix."""
     if output != STANDARD:
         return find_format(output).name
@@ -116,7 +168,7 @@ def read_source(path: str) -> str | bytes:
     return sys.stdin.buffer.read() if path == STANDARD else path
 
 
-def open_stream(source: str | bytes) -> Path | BinaryIO:
+def _open_stream(source: str | bytes) -> Path | BinaryIO:
     """Return what `open_image` takes."""
     if isinstance(source, str):
         return Path(source)
@@ -125,6 +177,6 @@ def open_stream(source: str | bytes) -> Path | BinaryIO:
     return stream
 
 
-def open_target(target: str) -> str | BinaryIO:
+def _open_target(target: str) -> str | BinaryIO:
     """Return what `write_frames` takes."""
     return sys.stdout.buffer if target == STANDARD else target

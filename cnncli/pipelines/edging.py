@@ -2,36 +2,34 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from cnncli.batch import Job
-from cnncli.edges import EdgePicture, Filtering, Recipe, Response, bands, pictures
+from cnncli.edges import EdgePicture, Filtering, Recipe, Response, pictures
 from cnncli.errors import ArgumentError
-from cnncli.images import MAX_PIXELS, Frame, Picture, check_pixels, open_image, write_frames
+from cnncli.images import MAX_PIXELS, Frame, Picture, check_pixels
 from cnncli.pipelines.common import (
     FLOAT_TIFF,
     Array,
+    Conversion,
     Details,
+    Notes,
     check_format,
-    format_of,
+    exact_picture,
     is_numeric,
-    join_alpha,
-    noted,
-    open_stream,
-    open_target,
-    options_of,
     read_source,
     visible,
-    with_alpha,
+    visible_picture,
 )
 from cnncli.rendering import Rendering, Statistics
-from cnncli.shapes import Window
 from cnncli.transparency import alpha_at_outputs
 
 _STACKS = ("npy", "npz", "tiff")
 """Formats whose one file holds the responses to several filters."""
+
+Part = tuple[Recipe, str]
+"""A filter, and which of its pictures: `-positive` or `-negative` for `split`, else the empty text."""
 
 
 @dataclass(frozen=True)
@@ -67,16 +65,11 @@ class EdgePipeline:
         return recipe.rendering.chosen(self.scale, self.signed, self.threshold)
 
     @property
-    def options(self) -> str:
-        """What outputs depend on beside their inputs, as text."""
-        return options_of(self)
-
-    @property
     def labels(self) -> tuple[str, ...]:
         """What tells the outputs of one input apart: the filters, and the two pictures of `split`."""
         return tuple(f"{recipe.name}{part}" for recipe, part in self._parts())
 
-    def _parts(self) -> list[tuple[Recipe, str]]:
+    def _parts(self) -> list[Part]:
         numeric = self.format is not None and is_numeric(self.format)
         parts = []
         for recipe in self.recipes:
@@ -102,82 +95,62 @@ class EdgePipeline:
         source = read_source(job.input.path)
         parts = [[part] for part in self._parts()] if len(targets) > 1 else [self._parts()]
         return [
-            self._make(source, target, output, part)
+            self._write(source, target, output, part)
             for target, output, part in zip(targets, job.outputs, parts, strict=True)
         ]
 
-    def _make(self, source: str | bytes, target: str, output: str, parts: list[tuple[Recipe, str]]) -> Details:
-        statistics = Statistics() if self.statistics else None
-        details: Details = {"filter": "+".join(dict.fromkeys(recipe.name for recipe, _ in parts))}
-        with open_image(open_stream(source), gray=self.filtering.color == "gray", max_pixels=self.max_pixels) as image:
-            form = self.format or format_of(output, image)
-            numeric = is_numeric(form)
+    def _write(self, source: str | bytes, target: str, output: str, parts: list[Part]) -> Details:
+        notes = Notes("+".join(dict.fromkeys(recipe.name for recipe, _ in parts)), statistics=self.statistics)
+        convert = Conversion(self.format, self.max_pixels, gray=self.filtering.color == "gray")
+        convert(source, target, output, lambda frame, form: self._pages(frame, form, parts, notes))
+        return notes.details()
 
-            def pages() -> Iterator[Picture]:
-                for frame in image.frames():
-                    image_rows = visible(frame)
-                    responses = {recipe.name: Response(image_rows, recipe, self.filtering) for recipe, _ in parts}
-                    first = next(iter(responses.values()))
-                    check_pixels("the output", first.shape[1], first.shape[0], self.max_pixels)
-                    details.setdefault("input_shape", list(frame.shape))
-                    details.setdefault("output_shape", list(first.shape))
-                    if numeric:
-                        yield from _numbers(list(responses.values()), frame, form, statistics)
-                        continue
-                    for recipe, part in parts:
-                        response = responses[recipe.name]
-                        for edge in pictures(response, self.rendering(recipe), statistics):
-                            if edge.renderer.suffix == part:
-                                yield _picture(edge, frame, response.window, recipe.name)
-
-            write_frames(open_target(target), pages(), format="tiff" if form == FLOAT_TIFF else form)
-        if statistics is not None:
-            details |= statistics.report()
-        return details
+    def _pages(self, frame: Frame, form: str, parts: list[Part], notes: Notes) -> Iterator[Picture]:
+        """Yield what one file holds of a frame: numbers, or the pictures of `parts`."""
+        image = visible(frame)
+        responses = {recipe.name: Response(image, recipe, self.filtering) for recipe, _ in parts}
+        first = next(iter(responses.values()))
+        check_pixels("the output", first.shape[1], first.shape[0], self.max_pixels)
+        notes.shapes(frame, first)
+        if is_numeric(form):
+            yield from _numbers(list(responses.values()), form, notes.statistics)
+            return
+        for recipe, part in parts:
+            for edge in pictures(responses[recipe.name], self.rendering(recipe), notes.statistics):
+                if edge.renderer.suffix == part:
+                    yield visible_picture(edge, frame, _alpha(frame, edge), name=recipe.name)
 
 
-def _numbers(responses: list[Response], frame: Frame, form: str, statistics: Statistics | None) -> Iterator[Picture]:
+def _numbers(responses: list[Response], form: str, statistics: Statistics | None) -> Iterator[Picture]:
     """Yield the exact responses of a frame: as one stack on the last axis for .npy, else one after another."""
     if len(responses) > 1 and form == "npy":
-        yield _stack(responses, statistics)
+        yield exact_picture(_Stack(responses), form, statistics)
         return
     for response in responses:
-        dtype = _float_type(response.dtype) if form == FLOAT_TIFF else response.dtype
-        made = (noted(band, statistics).astype(dtype, copy=False) for _, band in bands(response))
-        yield Picture(response.shape, dtype, made, name=response.recipe.name if len(responses) > 1 else "")
+        yield exact_picture(response, form, statistics, name=response.recipe.name if len(responses) > 1 else "")
 
 
-def _stack(responses: list[Response], statistics: Statistics | None) -> Picture:
-    shape = responses[0].shape
-    if len(shape) > 2 or any(response.shape != shape for response in responses):
-        raise ArgumentError("responses in colour, or of different sizes, do not stack into .npy: write .npz")
-    dtype = np.result_type(*(response.dtype for response in responses))
-    parts = zip(*(bands(response) for response in responses), strict=True)
-    made = (noted(np.stack([band for _, band in part], axis=-1).astype(dtype), statistics) for part in parts)
-    return Picture((*shape, len(responses)), dtype, made)
+class _Stack:
+    """Responses side by side on a last axis."""
+
+    def __init__(self, responses: list[Response]) -> None:
+        shape = responses[0].shape
+        if len(shape) > 2 or any(response.shape != shape for response in responses):
+            raise ArgumentError("responses in colour, or of different sizes, do not stack into .npy: write .npz")
+        self.responses = responses
+        self.shape = (*shape, len(responses))
+        self.dtype = np.result_type(*(response.dtype for response in responses))
+
+    def rows(self, start: int, stop: int) -> Array:
+        """Return the rows [start, stop)."""
+        return np.stack([response.rows(start, stop) for response in self.responses], axis=-1).astype(self.dtype)
 
 
-def _float_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return np.promote_types(dtype, np.float32)
-
-
-def _picture(edge: EdgePicture, frame: Frame, window: Window, name: str) -> Picture:
-    """Return a picture to write, with the frame's alpha and what of its metadata is still true."""
+def _alpha(frame: Frame, edge: EdgePicture) -> Array | None:
+    """Return the transparency of a picture made from a frame, in the picture's levels."""
     alpha = frame.alpha()
-    channels = 1 if len(edge.shape) == 2 else edge.shape[2]
-    metadata = frame.metadata.for_result(
-        mode_changed=channels != (1 if len(frame.shape) == 2 else frame.shape[2]),
-        size_changed=edge.shape[:2] != frame.shape[:2],
-    )
     if alpha is None:
-        return Picture(edge.shape, edge.dtype, (band for _, band in bands(edge)), metadata, name)
-    layer = alpha_at_outputs(_levels(alpha, edge.dtype), window)
-    made = (join_alpha(band, layer[start : start + len(band)]) for start, band in bands(edge))
-    return Picture(with_alpha(edge.shape), edge.dtype, made, metadata, name)
-
-
-def _levels(alpha: Array, dtype: np.dtype[Any]) -> Array:
-    if alpha.dtype == dtype:
-        return alpha
-    levels: Array = np.rint(np.clip(alpha, 0, 1) * np.iinfo(dtype).max).astype(dtype)
-    return levels
+        return None
+    if alpha.dtype != edge.dtype:
+        alpha = np.rint(np.clip(alpha, 0, 1) * np.iinfo(edge.dtype).max).astype(edge.dtype)
+    return alpha_at_outputs(alpha, edge.response.window)
