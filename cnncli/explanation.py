@@ -1,5 +1,6 @@
 """The arithmetic of one output position, spelt out for people who learn how convolution works."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,6 @@ import numpy.typing as npt
 
 from cnncli.edges import Response
 from cnncli.errors import ArgumentError
-from cnncli.matrices import format_matrix
 from cnncli.ops.borders import OUTSIDE, border_index
 from cnncli.shapes import Window
 
@@ -24,11 +24,13 @@ class Term:
         name: which kernel, or which channel of it.
         window: (f_h, f_w) pixels under the kernel.
         kernel: (f_h, f_w) weights, turned already where `flip` asks for it.
+        turned: whether they are.
     """
 
     name: str
     window: Array
     kernel: Array
+    turned: bool = False
 
     @property
     def products(self) -> Array:
@@ -52,7 +54,7 @@ class Explanation:
         geometry: the geometry of the whole.
         terms: the kernels over their windows.
         steps: lines on what becomes of their sums.
-        value: the number in the response.
+        values: the numbers in the response: one, or one a channel with color `each`.
     """
 
     column: int
@@ -60,7 +62,7 @@ class Explanation:
     geometry: Window
     terms: tuple[Term, ...]
     steps: tuple[str, ...]
-    value: float
+    values: tuple[float, ...]
 
     def lines(self) -> Iterator[str]:
         """Yield the explanation line by line."""
@@ -70,15 +72,14 @@ class Explanation:
         for term in self.terms:
             yield ""
             yield from _side_by_side(
-                ("window" + term.name, format_matrix(term.window)),
-                ("kernel", format_matrix(term.kernel)),
-                ("products", format_matrix(term.products)),
+                ("window" + term.name, term.window),
+                ("kernel turned by 180 degrees" if term.turned else "kernel", term.kernel),
+                ("products", term.products),
             )
-            products = " ".join(f"{_signed(number)}" for number in term.products.ravel().tolist()).removeprefix("+ ")
-            yield f"sum = {products} = {_number(term.sum)}"
-        if self.steps:
-            yield ""
+            yield f"sum = {_addition(term.products.ravel().tolist())} = {_number(term.sum)}"
+        yield ""
         yield from self.steps
+        yield f"response = {' '.join(map(_number, self.values))}"
 
     def _size_lines(self) -> Iterator[str]:
         window = self.geometry
@@ -105,17 +106,15 @@ def explain(response: Response, column: int, row: int) -> Explanation:
             f"x goes from 0 to {width - 1}, y from 0 to {height - 1}"
         )
     pixels = _window_pixels(response, column, row)
-    flip = slice(None, None, -1 if response.filtering.flip else None)
-    kernels = [kernel[flip, flip] for kernel in response.recipe_weights]
+    turned = response.filtering.flip
+    kernels = [kernel[::-1, ::-1] if turned else kernel for kernel in response.recipe_weights]
     terms = tuple(
-        Term(_term_name(response, number, channel), pixels[..., channel], kernel[..., channel % kernel.shape[2]])
+        Term(_named(response, number, channel), pixels[..., channel], kernel[..., channel % kernel.shape[2]], turned)
         for number, kernel in enumerate(kernels)
         for channel in range(pixels.shape[2])
     )
-    value = np.asarray(response.rows(row, row + 1)[0, column])
-    return Explanation(
-        column, row, response.window, terms, tuple(_steps(response, terms, value)), value.ravel()[0].item()
-    )
+    values = np.ravel(response.rows(row, row + 1)[0, column]).tolist()
+    return Explanation(column, row, response.window, terms, tuple(_steps(response, terms)), tuple(values))
 
 
 def _window_pixels(response: Response, column: int, row: int) -> Array:
@@ -135,46 +134,57 @@ def _window_pixels(response: Response, column: int, row: int) -> Array:
     return pixels.astype(np.int64) if pixels.dtype.kind in "iu" else pixels
 
 
-def _term_name(response: Response, number: int, channel: int) -> str:
+def _named(response: Response, kernel: int | None = None, channel: int | None = None) -> str:
+    """Return which kernel and which channel is meant, where there are several."""
     names = []
-    if len(response.recipe.kernels) > 1:
-        names.append(("vertical edges", "horizontal edges")[number])
-    if response.filtering.color != "gray" and response.channels > 1:
+    if kernel is not None and len(response.recipe.kernels) > 1:
+        names.append(("vertical edges", "horizontal edges")[kernel])
+    if channel is not None and response.channels > 1:
         names.append(f"channel {channel}")
     return f" ({', '.join(names)})" if names else ""
 
 
-def _steps(response: Response, terms: tuple[Term, ...], value: Array) -> Iterator[str]:
-    sums = [term.sum for term in terms]
-    if len(response.recipe.kernels) > 1:
-        half = len(sums) // 2
-        across, down = sum(sums[:half]), sum(sums[half:])
-        if response.filtering.color == "each" and half > 1:
-            across, down = sums[0], sums[half]
-        name = response.recipe.direction
-        formula = f"sqrt({_number(across)}^2 + {_number(down)}^2)"
-        if name == "angle":
-            formula = f"atan2({_number(down)}, {_number(across)})"
-        result = np.hypot(across, down) if name == "magnitude" else np.arctan2(down, across)
-        yield f"{name} = {formula} = {_number(float(result))}"
-    elif response.filtering.color == "volume" and len(sums) > 1:
-        yield f"sum over the channels = {' '.join(map(_signed, sums)).removeprefix('+ ')} = {_number(sum(sums))}"
+def _steps(response: Response, terms: tuple[Term, ...]) -> Iterator[str]:
+    """Yield what becomes of the sums: added over a volume, combined to a gradient, biased, activated."""
+    kernels, channels = len(response.recipe.kernels), response.channels
+    sums = [[term.sum for term in terms[k * channels : (k + 1) * channels]] for k in range(kernels)]
+    if response.filtering.color == "volume" and channels > 1:
+        for kernel, parts in enumerate(sums):
+            yield f"sum over the channels{_named(response, kernel)} = {_addition(parts)} = {_number(sum(parts))}"
+        sums = [[sum(parts)] for parts in sums]
+    if kernels > 1:
+        for channel, (across, down) in enumerate(zip(*sums, strict=True)):
+            where = _named(response, channel=channel) if len(sums[0]) > 1 else ""
+            yield f"{response.recipe.direction}{where} = {_combination(response.recipe.direction, across, down)}"
     if response.filtering.bias:
         yield f"plus bias {_number(response.filtering.bias)}"
     if response.filtering.activation:
         yield f"then {response.filtering.activation}"
-    yield f"response = {' '.join(_number(number) for number in value.ravel().tolist())}"
 
 
-def _side_by_side(*blocks: tuple[str, str]) -> Iterator[str]:
-    columns = [[title, *text.split("\n")] for title, text in blocks]
+def _combination(direction: str | None, across: float, down: float) -> str:
+    if direction == "angle":
+        return f"atan2({_number(down)}, {_number(across)}) = {_number(math.atan2(down, across))}"
+    squares = " + ".join(f"({_number(part)})^2" if part < 0 else f"{_number(part)}^2" for part in (across, down))
+    return f"sqrt({squares}) = {_number(math.hypot(across, down))}"
+
+
+def _side_by_side(*blocks: tuple[str, Array]) -> Iterator[str]:
+    columns = [[title, *_table(matrix)] for title, matrix in blocks]
     widths = [max(map(len, column)) for column in columns]
     for cells in zip(*columns, strict=True):
         yield "   ".join(map(str.ljust, cells, widths)).rstrip()
 
 
-def _signed(number: float) -> str:
-    return f"{'-' if number < 0 else '+'} {_number(abs(number))}"
+def _table(matrix: Array) -> list[str]:
+    cells = [[_number(number) for number in row] for row in matrix.tolist()]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [" ".join(map(str.rjust, row, widths)) for row in cells]
+
+
+def _addition(numbers: list[float]) -> str:
+    first, *others = numbers
+    return " ".join([_number(first), *(f"{'-' if number < 0 else '+'} {_number(abs(number))}" for number in others)])
 
 
 def _number(number: float) -> str:

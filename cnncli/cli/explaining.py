@@ -17,8 +17,12 @@ from cnncli.pipelines.edging import EdgePipeline
 def run_and_explain(batch: Batch, pipeline: EdgePipeline, position: tuple[int, ...]) -> None:
     """Explain a position of the one output of the one input, and write the output too."""
     jobs = batch.plan()
-    if len(jobs) != 1 or len(jobs[0].outputs) != 1 or len(pipeline.recipes) != 1:
-        raise ArgumentError("explain takes one input and one filter")
+    if not jobs:
+        raise ArgumentError("explain has nothing to do: the output exists already, and --skip-existing keeps it")
+    if len(jobs) != 1 or len(pipeline.recipes) != 1:
+        raise ArgumentError(f"explain takes one input and one filter, got {len(jobs)} and {len(pipeline.recipes)}")
+    if len(pipeline.labels) != 1:
+        raise ArgumentError("explain holds its numbers against one output: signed 'split' makes two")
     job = jobs[0]
     if job.input.path == STANDARD:
         raise ArgumentError("explain reads its input twice: name a file instead of standard input")
