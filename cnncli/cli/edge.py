@@ -100,7 +100,6 @@ def edge(
     jobs: options.Jobs = None,
     force: options.Force = False,
     skip_existing: options.SkipExisting = False,
-    shard: options.ShardOption = None,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -137,19 +136,7 @@ def edge(
         **({} if max_pixels is None else {"max_pixels": max_pixels or None}),
     )
     batch = Batch(
-        pipeline,
-        inputs or [],
-        output,
-        recursive,
-        files_from,
-        force,
-        skip_existing,
-        dry_run,
-        jobs,
-        as_json,
-        quiet,
-        show,
-        shard,
+        pipeline, inputs or [], output, recursive, files_from, force, skip_existing, dry_run, jobs, as_json, quiet, show
     )
     if explain is None:
         batch.run()

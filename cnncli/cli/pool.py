@@ -43,7 +43,6 @@ def pool(
     jobs: options.Jobs = None,
     force: options.Force = False,
     skip_existing: options.SkipExisting = False,
-    shard: options.ShardOption = None,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -72,17 +71,5 @@ def pool(
         **({} if max_pixels is None else {"max_pixels": max_pixels or None}),
     )
     Batch(
-        pipeline,
-        inputs or [],
-        output,
-        recursive,
-        files_from,
-        force,
-        skip_existing,
-        dry_run,
-        jobs,
-        as_json,
-        quiet,
-        show,
-        shard,
+        pipeline, inputs or [], output, recursive, files_from, force, skip_existing, dry_run, jobs, as_json, quiet, show
     ).run()
