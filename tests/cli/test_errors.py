@@ -1,0 +1,234 @@
+"""Whatever a user gets wrong is one line on stderr with the right exit code, and leaves nothing behind."""
+
+import ctypes
+import json
+import re
+import struct
+import sys
+import zlib
+
+import numpy as np
+import pytest
+from oracles import photograph
+from shell import cnncli, listing, process, save
+
+from cnncli.cli.app import COMMANDS
+from cnncli.filters import FILTERS
+
+FAILED, USAGE, NOTHING = 1, 2, 3
+
+# (command line, exit code, words of the message)
+COMMAND_LINES = [
+    ("edge", USAGE, "no inputs"),
+    ("pool", USAGE, "no inputs"),
+    ("edge nowhere.png", FAILED, "nowhere.png: no such file"),
+    ("pool nowhere.png", FAILED, "nowhere.png: no such file"),
+    ("edge folder", USAGE, "add -r"),
+    ("edge -r empty", NOTHING, "holds no files"),
+    ("edge *.nothing", NOTHING, "matches no file"),
+    ("edge --files-from empty.list", NOTHING, "list of inputs is empty"),
+    ("edge --files-from nowhere.list", USAGE, "nowhere.list"),
+    ("edge text.png", FAILED, "holds text, not a picture"),
+    ("edge noise.png", FAILED, "of no known kind"),
+    ("edge truncated.jpg", FAILED, "truncated.jpg"),
+    ("edge truncated.png", FAILED, "truncated.png"),
+    ("pool truncated.jpg", FAILED, "truncated.jpg"),
+    ("edge zero.png", FAILED, "empty (0 bytes)"),
+    ("edge huge.png", FAILED, "--max-pixels 1600000000"),
+    ("pool huge.png", FAILED, "--max-pixels 1600000000"),
+    ("edge photo.png --max-pixels 100", FAILED, "over the limit of 100"),
+    ("edge tiny.png -p valid", FAILED, "does not fit"),
+    ("pool tiny.png", FAILED, "does not fit"),
+    ("edge photo.png -f sobol", USAGE, "did you mean 'sobel'"),
+    ("edge photo.png -f nothing-like-it", USAGE, ", ".join(FILTERS)),
+    ("edge photo.png -f box -d vertical", USAGE, "direction"),
+    ("edge photo.png -d diagonal", USAGE, "'diagonal'"),
+    ("edge photo.png -f sobel -f sobel", USAGE, "named twice"),
+    ("edge photo.png -k '1 0 x'", USAGE, "row 1, column 3: 'x' is not a number"),
+    ("edge photo.png -k '1 0 -1; 1 0'", USAGE, "row 2 has 2 numbers where row 1 has 3"),
+    ("edge photo.png -k '1 nan'", USAGE, "finite"),
+    ("edge photo.png -k ''", USAGE, "kernel holds no numbers"),
+    ("edge photo.png -k nowhere.txt", USAGE, "nowhere.txt"),
+    ("edge photo.png -k nowhere.npy", USAGE, "nowhere.npy"),
+    ("edge photo.png -k broken.json", USAGE, "broken.json"),
+    ("edge photo.png -k text.npy", USAGE, "text.npy"),
+    ("edge photo.png -k line.npy", USAGE, "(f_h, f_w)"),
+    ("edge photo.png -k complex.npy", USAGE, "complex128"),
+    ("edge photo.png -k '1 0 -1' -d vertical", USAGE, "direction"),
+    ("edge photo.png -k volume.npy", FAILED, "volume"),
+    ("edge photo.png -s 0", USAGE, "stride"),
+    ("edge photo.png -s -1", USAGE, "stride"),
+    ("edge photo.png -s 1,2,3", USAGE, "stride"),
+    ("edge photo.png -s two", USAGE, "stride"),
+    ("edge photo.png --dilation 0", USAGE, "dilation"),
+    ("edge photo.png -p 1,2,3", USAGE, "padding"),
+    ("edge photo.png -p -1", USAGE, "padding"),
+    ("edge photo.png -p some", USAGE, "padding"),
+    ("edge photo.png --padding-mode mirror", USAGE, "'mirror'"),
+    ("edge photo.png --color rgb", USAGE, "'rgb'"),
+    ("edge photo.png --on alpha", USAGE, "'alpha'"),
+    ("edge photo.png --on red --color each", USAGE, "volume"),
+    ("edge gray.png --on blue", FAILED, "colour image"),
+    ("edge photo.png --bias much", USAGE, "'much'"),
+    ("edge photo.png --bias nan", USAGE, "bias"),
+    ("edge photo.png --activation softmax", USAGE, "'softmax'"),
+    ("edge photo.png --scale big", USAGE, "scale"),
+    ("edge photo.png --scale nan", USAGE, "scale"),
+    ("edge photo.png --scale 1,2", USAGE, "scale"),
+    ("edge photo.png --signed twice", USAGE, "'twice'"),
+    ("edge photo.png --signed diverging --color each -o out.png", FAILED, "diverging"),
+    ("edge photo.png --threshold -5", USAGE, "threshold"),
+    ("edge photo.png --threshold half", USAGE, "threshold"),
+    ("edge photo.png --explain 5", USAGE, "X,Y"),
+    ("edge photo.png --explain a,b", USAGE, "explain"),
+    ("edge photo.png --explain 32,0", USAGE, "x goes from 0 to 31"),
+    ("edge photo.png --explain=-1,0", USAGE, "outside"),
+    ("edge photo.png gray.png --explain 1,1", USAGE, "one input"),
+    ("edge photo.png -f box -f sobel --explain 1,1", USAGE, "one filter"),
+    ("edge photo.png --signed split --explain 1,1", USAGE, "split"),
+    ("edge photo.png -o exists.png --skip-existing --explain 1,1", USAGE, "exists already"),
+    ("edge - -o out.png --explain 1,1", USAGE, "name a file"),
+    ("edge nowhere.png --explain 1,1", FAILED, "no such file"),
+    ("edge photo.png --format xyz", USAGE, "xyz"),
+    ("edge photo.png -o out.xyz", USAGE, ".xyz"),
+    ("edge photo.png -o out", USAGE, "out"),
+    ("edge photo.png -o photo.png", USAGE, "never overwritten"),
+    ("edge photo.png -o ./photo.png --force", USAGE, "never overwritten"),
+    ("edge photo.png -o alias.png --force", USAGE, "never overwritten"),
+    ("edge alias.png -o photo.png --force", USAGE, "never overwritten"),
+    ("edge photo.png -o exists.png", USAGE, "--force"),
+    ("edge photo.png -o nowhere/out.png", USAGE, "no such folder"),
+    ("edge photo.png -o text.png/out/", USAGE, "text.png"),
+    ("edge photo.png -o {what}.png", USAGE, "{what}"),
+    ("edge photo.png -o {stem", USAGE, "brace"),
+    ("edge photo.png -o {stem.nothing}.png", USAGE, "{stem.nothing}"),
+    ("edge photo.png -o {}.png", USAGE, "{}"),
+    ("edge photo.png -f box -f sobel -o out.png", USAGE, "{filter}"),
+    ("edge photo.png gray.png -o out.png", USAGE, "2 inputs"),
+    ("edge photo.png -o -", USAGE, "--format"),
+    ("edge photo.png -o - --format png --json", USAGE, "--json"),
+    ("edge -", USAGE, "-o"),
+    ("edge photo.png -j 0", USAGE, "jobs"),
+    ("edge photo.png --max-pixels -1", USAGE, "max-pixels"),
+    ("edge photo.png --color each -o out.txt", FAILED, "txt cannot hold"),
+    ("edge clear.png -o out.jpg", FAILED, "transparency"),
+    ("edge complex.npy -o out.png", FAILED, "complex128"),
+    ("edge photo.png --nonsense", USAGE, "--nonsense"),
+    ("edge photo.png --filter", USAGE, "--filter"),
+    ("pool photo.png -f 0", USAGE, "kernel_size"),
+    ("pool photo.png -s 0", USAGE, "stride"),
+    ("pool photo.png -f 2 -p 2", FAILED, "padding"),
+    ("pool photo.png --mode median", USAGE, "'median'"),
+    ("pool photo.png --global -f 2", USAGE, "--global"),
+    ("pool photo.png --global -p 1", USAGE, "--global"),
+    ("pool photo.png -o out.txt", FAILED, "txt cannot hold"),
+    ("polish photo.png", USAGE, "polish"),
+    ("--nonsense", USAGE, "--nonsense"),
+]
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """A folder with good files and bad ones, to work in."""
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path, photograph("astronaut")[100:132, 200:232], "photo.png")
+    save(tmp_path, photograph("astronaut")[:64, :64], "photo.jpg")
+    save(tmp_path, photograph("camera")[:32, :32], "gray.png")
+    save(tmp_path, photograph("camera")[:1, :1], "tiny.png")
+    save(tmp_path, np.dstack([photograph("astronaut")[:8, :8], np.full((8, 8), 9, np.uint8)]), "clear.png")
+    save(tmp_path, np.zeros((2, 2), np.uint8), "exists.png")
+    for folder in ("folder", "empty"):
+        (tmp_path / folder).mkdir()
+    save(tmp_path / "folder", np.zeros((4, 4), np.uint8))
+    (tmp_path / "text.png").write_text("a shopping list")
+    (tmp_path / "text.npy").write_text("a shopping list")
+    (tmp_path / "noise.png").write_bytes(bytes(range(256)))
+    (tmp_path / "truncated.jpg").write_bytes((tmp_path / "photo.jpg").read_bytes()[:900])
+    (tmp_path / "truncated.png").write_bytes((tmp_path / "photo.png").read_bytes()[:900])
+    (tmp_path / "zero.png").touch()
+    (tmp_path / "empty.list").touch()
+    (tmp_path / "broken.json").write_text("[[1, 0], [")
+    (tmp_path / "alias.png").symlink_to("photo.png")
+    header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    (tmp_path / "huge.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(bytes(9))) + _chunk(b"IEND", b"")
+    )
+    np.save("line.npy", np.arange(3))
+    np.save("complex.npy", np.ones((3, 3), complex))
+    np.save("volume.npy", np.ones((3, 3, 3)))
+    return tmp_path
+
+
+def _chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+@pytest.mark.parametrize(("line", "code", "words"), COMMAND_LINES, ids=[line for line, _, _ in COMMAND_LINES])
+def test_a_mistake_is_one_line_with_its_exit_code_and_leaves_nothing(files, line, code, words):
+    before = listing(files)
+    # As a shell with noglob: only quotes are taken off.
+    result = cnncli(*[word.strip("'") for word in _split(line)])
+    assert result.exit_code == code, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert result.stdout == ""
+    assert result.stderr.startswith("cnncli: ")
+    assert result.stderr.count("\n") == 1
+    assert words in result.stderr
+    assert listing(files) == before
+
+
+def _split(line):
+    return re.findall(r"'[^']*'|\S+", line)
+
+
+def test_there_are_many_of_them():
+    assert len(COMMAND_LINES) >= 40
+    assert len({line for line, _, _ in COMMAND_LINES}) == len(COMMAND_LINES)
+
+
+@pytest.mark.parametrize("line", ["edge truncated.jpg", "edge folder", "edge *.nothing", "edge photo.png -s 0"])
+def test_a_real_process_says_and_returns_the_same(files, line):
+    expected = cnncli(*line.split())
+    result = process(*line.split())
+    assert (result.returncode, result.stdout) == (expected.exit_code, b"")
+    assert result.stderr.decode() == expected.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_good_inputs_are_done_all_the_same(files, command):
+    result = cnncli(command, "nowhere.png", "photo.png", "text.png", "gray.png", "-o", "done/")
+    assert result.exit_code == 1
+    assert len(listing(files / "done")) == 2
+    assert "nowhere.png: no such file" in result.stderr
+    assert "text.png: holds text" in result.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_failed_input_is_a_json_line_too(files, command):
+    result = cnncli(command, "nowhere.png", "--json")
+    assert (result.exit_code, result.stderr) == (1, "")
+    line = json.loads(result.stdout)
+    assert line["status"] == "failed"
+    assert line["error"] == "nowhere.png: no such file"
+
+
+def test_a_limit_says_how_it_is_raised(files):
+    assert cnncli("edge", "photo.png", "--max-pixels", 1023).exit_code == 1
+    assert cnncli("edge", "photo.png", "--max-pixels", 1024).exit_code == 0
+    assert cnncli("edge", "photo.png", "--max-pixels", 0, "-o", "any.png").exit_code == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="takes root's power over permissions away in Linux's way")
+@pytest.mark.parametrize(("output", "code"), [("locked/out.png", FAILED), ("locked/made/", USAGE)])
+def test_a_folder_that_may_not_be_written_is_one_line(files, output, code):
+    (files / "locked").mkdir(mode=0o555)
+    result = process("edge", "photo.png", "-o", output, preexec_fn=_obey_permissions)
+    assert result.returncode == code, result.stderr
+    assert result.stderr.count(b"\n") == 1
+    assert b"ermission denied" in result.stderr
+    assert listing(files / "locked") == []
+
+
+def _obey_permissions():
+    drop_capability, overriding_permissions = 24, 1  # prctl's PR_CAPBSET_DROP and CAP_DAC_OVERRIDE
+    ctypes.CDLL(None).prctl(drop_capability, overriding_permissions, 0, 0, 0)
