@@ -100,6 +100,7 @@ def edge(
     jobs: options.Jobs = None,
     force: options.Force = False,
     skip_existing: options.SkipExisting = False,
+    shard: options.ShardOption = None,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -136,7 +137,19 @@ def edge(
         **({} if max_pixels is None else {"max_pixels": max_pixels or None}),
     )
     batch = Batch(
-        pipeline, inputs or [], output, recursive, files_from, force, skip_existing, dry_run, jobs, as_json, quiet, show
+        pipeline,
+        inputs or [],
+        output,
+        recursive,
+        files_from,
+        force,
+        skip_existing,
+        dry_run,
+        jobs,
+        as_json,
+        quiet,
+        show,
+        shard,
     )
     if explain is None:
         batch.run()

@@ -87,6 +87,12 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that exi
 SkipExisting = Annotated[
     bool, typer.Option("--skip-existing", help="Leave out what is done already.", rich_help_panel=_BATCH)
 ]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard", metavar="I/N", help="Do the I-th of N shares, the same on every machine.", rich_help_panel=_BATCH
+    ),
+]
 DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Print what would become of each input, and do nothing.", rich_help_panel=_BATCH),

@@ -43,6 +43,7 @@ def pool(
     jobs: options.Jobs = None,
     force: options.Force = False,
     skip_existing: options.SkipExisting = False,
+    shard: options.ShardOption = None,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -71,5 +72,17 @@ def pool(
         **({} if max_pixels is None else {"max_pixels": max_pixels or None}),
     )
     Batch(
-        pipeline, inputs or [], output, recursive, files_from, force, skip_existing, dry_run, jobs, as_json, quiet, show
+        pipeline,
+        inputs or [],
+        output,
+        recursive,
+        files_from,
+        force,
+        skip_existing,
+        dry_run,
+        jobs,
+        as_json,
+        quiet,
+        show,
+        shard,
     ).run()

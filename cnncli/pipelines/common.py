@@ -33,6 +33,10 @@ class Pipeline(Protocol):
         """What tells the outputs of one input apart."""
 
     @property
+    def options(self) -> str:
+        """What outputs depend on beside their inputs, as text."""
+
+    @property
     def format(self) -> str | None:
         """A format's name; by default each output's suffix says."""
 
@@ -41,6 +45,18 @@ class Pipeline(Protocol):
 
     def __call__(self, job: Job, targets: Sequence[str]) -> list[Details]:
         """Do it, writing to the targets; return what a report says of each."""
+
+
+def options_of(pipeline: Any) -> str:
+    """Return all that a pipeline's outputs depend on, as text that is the same in every process."""
+    import json
+    from importlib.metadata import version
+
+    def plain(value: Any) -> Any:
+        return value.tolist() if isinstance(value, np.ndarray) else vars(value)
+
+    kept = {name: value for name, value in vars(pipeline).items() if name not in ("max_pixels", "statistics")}
+    return json.dumps([version("cnncli"), type(pipeline).__name__, kept], default=plain, sort_keys=True)
 
 
 def check_format(name: str) -> str:

@@ -18,6 +18,7 @@ from cnncli.pipelines.common import (
     check_format,
     exact_picture,
     is_numeric,
+    options_of,
     read_source,
     visible,
     visible_picture,
@@ -63,6 +64,11 @@ class EdgePipeline:
     def rendering(self, recipe: Recipe) -> Rendering:
         """Return how a filter's response is rendered."""
         return recipe.rendering.chosen(self.scale, self.signed, self.threshold)
+
+    @property
+    def options(self) -> str:
+        """What outputs depend on beside their inputs, as text."""
+        return options_of(self)
 
     @property
     def labels(self) -> tuple[str, ...]:

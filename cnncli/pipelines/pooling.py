@@ -12,6 +12,7 @@ from cnncli.pipelines.common import (
     Notes,
     exact_picture,
     is_numeric,
+    options_of,
     read_source,
     true_metadata,
     visible,
@@ -35,6 +36,11 @@ class PoolPipeline:
     format: str | None = None
     max_pixels: int | None = MAX_PIXELS
     statistics: bool = False
+
+    @property
+    def options(self) -> str:
+        """What outputs depend on beside their inputs, as text."""
+        return options_of(self)
 
     @property
     def labels(self) -> tuple[str, ...]:
