@@ -8,6 +8,7 @@ Bright on the left and dark on the right is positive for a vertical edge, bright
 course's sign, the opposite of OpenCV's and SciPy's.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -357,10 +358,28 @@ def band_edges(shape: Sequence[int]) -> list[tuple[int, int]]:
     return [(start, min(start + height, shape[0])) for start in range(0, shape[0], height)]
 
 
-def bands(source: Rows) -> Iterator[tuple[int, Array]]:
-    """Yield all rows in order as (first row, band)."""
-    for start, stop in band_edges(source.shape):
-        yield start, source.rows(start, stop)
+def bands(source: Rows, threads: int = 1) -> Iterator[tuple[int, Array]]:
+    """Yield all rows in order as (first row, band), computed on threads that are a few bands ahead."""
+    spans = band_edges(source.shape)
+    if threads == 1 or len(spans) == 1:
+        yield from ((start, source.rows(start, stop)) for start, stop in spans)
+        return
+    from concurrent.futures import Future, ThreadPoolExecutor  # 5 ms, for large images alone
+
+    pending: deque[tuple[int, Future[Array]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for start, stop in spans:
+                pending.append((start, pool.submit(source.rows, start, stop)))
+                if len(pending) > threads:
+                    first, future = pending.popleft()
+                    yield first, future.result()
+            while pending:
+                first, future = pending.popleft()
+                yield first, future.result()
+        finally:
+            for _, future in pending:
+                future.cancel()
 
 
 def white_level(dtype: np.dtype[Any]) -> float:

