@@ -17,8 +17,6 @@ from cnncli.pipelines.edging import EdgePipeline
 def run_and_explain(batch: Batch, pipeline: EdgePipeline, position: tuple[int, ...]) -> None:
     """Explain a position of the one output of the one input, and write the output too."""
     jobs = batch.plan()
-    if not jobs:
-        raise ArgumentError("explain has nothing to do: the output exists already, and --skip-existing keeps it")
     if len(jobs) != 1 or len(pipeline.recipes) != 1:
         raise ArgumentError(f"explain takes one input and one filter, got {len(jobs)} and {len(pipeline.recipes)}")
     if len(pipeline.labels) != 1:

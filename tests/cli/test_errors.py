@@ -86,7 +86,8 @@ COMMAND_LINES = [
     ("edge photo.png gray.png --explain 1,1", USAGE, "one input"),
     ("edge photo.png -f box -f sobel --explain 1,1", USAGE, "one filter"),
     ("edge photo.png --signed split --explain 1,1", USAGE, "split"),
-    ("edge photo.png -o exists.png --skip-existing --explain 1,1", USAGE, "exists already"),
+    ("edge photo.png -o exists.png --skip-existing", FAILED, "--force overwrites it"),
+    ("edge photo.png -o exists.png --skip-existing --explain 1,1", FAILED, "--force overwrites it"),
     ("edge - -o out.png --explain 1,1", USAGE, "name a file"),
     ("edge nowhere.png --explain 1,1", FAILED, "no such file"),
     ("edge photo.png --format xyz", USAGE, "xyz"),
@@ -198,8 +199,10 @@ def test_a_real_process_says_and_returns_the_same(files, line):
 def test_the_good_inputs_are_done_all_the_same(files, command):
     result = cnncli(command, "nowhere.png", "photo.png", "text.png", "gray.png", "-o", "done/")
     assert result.exit_code == 1
-    assert len(listing(files / "done")) == 2
-    assert "nowhere.png: no such file" in result.stderr
+    assert [name for name in listing(files / "done") if name.endswith(".png")] == sorted(
+        f"{stem}-{'sobel' if command == 'edge' else 'max'}.png" for stem in ("photo", "gray")
+    )
+    assert "nowhere.png: no such file" in result.stderr.lower()
     assert "text.png: holds text" in result.stderr
 
 
