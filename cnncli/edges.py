@@ -8,6 +8,7 @@ Bright on the left and dark on the right is positive for a vertical edge, bright
 course's sign, the opposite of OpenCV's and SciPy's.
 """
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,9 @@ Array = npt.NDArray[Any]
 
 # One band: large enough to spread the cost of a call, small enough that memory does not count.
 BAND_PIXELS = 2_000_000
+
+# From here on an image is worth threads of its own; several images at a time keep the cores busy without.
+MANY_BANDS = 8
 
 
 Finish = Callable[[Array], Array]
@@ -358,10 +362,11 @@ def band_edges(shape: Sequence[int]) -> list[tuple[int, int]]:
     return [(start, min(start + height, shape[0])) for start in range(0, shape[0], height)]
 
 
-def bands(source: Rows, threads: int = 1) -> Iterator[tuple[int, Array]]:
-    """Yield all rows in order as (first row, band), computed on threads that are a few bands ahead."""
+def bands(source: Rows) -> Iterator[tuple[int, Array]]:
+    """Yield all rows in order as (first row, band); those of a large image are computed ahead, on threads."""
     spans = band_edges(source.shape)
-    if threads == 1 or len(spans) == 1:
+    threads = os.cpu_count() or 1
+    if threads == 1 or len(spans) < MANY_BANDS:
         yield from ((start, source.rows(start, stop)) for start, stop in spans)
         return
     from concurrent.futures import Future, ThreadPoolExecutor  # 5 ms, for large images alone

@@ -32,6 +32,10 @@ class OpenedImage(ABC):
     def close(self) -> None:
         """Close the file."""
 
+    def decoded_bytes(self) -> int:
+        """About how much memory a decoded frame takes; 0 where it is read a band at a time."""
+        return 0
+
     def __enter__(self) -> Self:
         return self
 

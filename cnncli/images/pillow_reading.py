@@ -60,6 +60,11 @@ class PillowImage(OpenedImage):
         """Close the file."""
         self._stream.close()
 
+    def decoded_bytes(self) -> int:
+        """The size of Pillow's image: a byte a pixel for grey, else four."""
+        width, height = self._image.size
+        return width * height * (1 if self._image.mode in ("1", "L", "P") or self._gray else 4)
+
     def _open(self) -> "ImageFile.ImageFile":
         module, factory = _PLUGINS[self.format]
         self._stream.seek(0)

@@ -48,6 +48,13 @@ class TiffImage(PillowImage):
                 self.frame_count = len(file.pages)
                 self._check(file.pages[0])
 
+    def decoded_bytes(self) -> int:
+        """The size of the first page, unless it is read by segments."""
+        with decoding(self._name, self.format):
+            page: Any = _tifffile(self._stream).pages[0]
+            size = page.imagewidth * page.imagelength
+            return 0 if size > LARGE_PIXELS and segments.reads(page) else segments.decoded_bytes(page)
+
     def _frame(self, index: int) -> Frame:
         width, height = self._image.size if self._pillow_opens else (0, 0)
         if width * height > LARGE_PIXELS or not self._pillow_opens:

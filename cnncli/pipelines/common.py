@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.batch import STANDARD, Job
+from cnncli.batch.room import DECODED
 from cnncli.edges import ArrayRows, bands
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.images import Frame, Metadata, OpenedImage, Picture, find_format, open_image, write_frames
@@ -164,7 +165,8 @@ class Conversion:
             output: the name by which the target will be known.
             make: gives the pictures of a frame.
         """
-        with open_image(_open_stream(source), gray=self.gray, max_pixels=self.max_pixels) as image:
+        opened = open_image(_open_stream(source), gray=self.gray, max_pixels=self.max_pixels)
+        with opened as image, DECODED.take(image.decoded_bytes()):
             form = self.format or _format_of(output, image)
             pages = (picture for frame in image.frames() for picture in make(frame, form))
             write_frames(_open_target(target), pages, format="tiff" if form == FLOAT_TIFF else form)
