@@ -37,7 +37,7 @@ def _load_array(path: str) -> npt.NDArray[Any]:
         array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
     except OSError as error:
         raise ArgumentError(f"kernel {path}: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, EOFError) as error:
         raise ArgumentError(f"kernel {path}: not an .npy array of numbers: {error}") from error
     return array
 

@@ -52,6 +52,7 @@ COMMAND_LINES = [
     ("edge photo.png -k nowhere.npy", USAGE, "nowhere.npy"),
     ("edge photo.png -k broken.json", USAGE, "broken.json"),
     ("edge photo.png -k text.npy", USAGE, "text.npy"),
+    ("edge photo.png -k zero.npy", USAGE, "zero.npy"),
     ("edge photo.png -k line.npy", USAGE, "(f_h, f_w)"),
     ("edge photo.png -k complex.npy", USAGE, "complex128"),
     ("edge photo.png -k '1 0 -1' -d vertical", USAGE, "direction"),
@@ -147,6 +148,7 @@ def files(tmp_path, monkeypatch):
     (tmp_path / "truncated.jpg").write_bytes((tmp_path / "photo.jpg").read_bytes()[:900])
     (tmp_path / "truncated.png").write_bytes((tmp_path / "photo.png").read_bytes()[:900])
     (tmp_path / "zero.png").touch()
+    (tmp_path / "zero.npy").touch()
     (tmp_path / "empty.list").touch()
     (tmp_path / "broken.json").write_text("[[1, 0], [")
     (tmp_path / "alias.png").symlink_to("photo.png")

@@ -1,0 +1,108 @@
+"""`cnncli.kernels`: what users type or keep in files. (The kernels of `cnncli.ops` are tested beside their module.)"""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnncli.errors import ArgumentError
+from cnncli.filters import FILTERS
+from cnncli.kernels import KERNEL_SUFFIXES, load_kernel, load_recipes
+from cnncli.matrices import format_matrix
+
+KERNEL = [[1, 0, -1], [2, 0, -2], [1, 0, -1]]
+
+
+def written(folder, suffix, kernel):
+    path = folder / f"my kernel{suffix}"
+    if suffix == ".npy":
+        np.save(path, kernel)
+    elif suffix == ".json":
+        path.write_text(json.dumps(kernel))
+    else:
+        separator = "," if suffix == ".csv" else " "
+        path.write_text("\n".join(separator.join(map(str, row)) for row in kernel))
+    return str(path)
+
+
+@pytest.mark.parametrize("suffix", KERNEL_SUFFIXES)
+@pytest.mark.parametrize("change", [str, str.upper])
+def test_a_file_of_every_kind(tmp_path, suffix, change):
+    path = written(tmp_path, suffix, KERNEL)
+    renamed = path.removesuffix(suffix) + change(suffix)
+    (tmp_path / path).rename(renamed)
+    recipe = load_kernel(renamed)
+    assert recipe.name == "my kernel"
+    assert recipe.kernels[0].tolist() == KERNEL
+    assert recipe.kernels[0].dtype.kind == "i"
+
+
+@given(st.lists(st.lists(st.integers(-99, 99) | st.floats(-9, 9), min_size=3, max_size=3), min_size=1, max_size=4))
+def test_text_holds_numbers_exactly(kernel):
+    recipe = load_kernel(format_matrix(kernel).replace("\n", "; "))
+    assert recipe.kernels[0].tolist() == kernel
+    assert (recipe.name, recipe.direction) == ("kernel", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "holds no numbers"),
+        (" ; ", "holds no numbers"),
+        ("1 two 3", "row 1, column 2: 'two' is not a number"),
+        ("1 0; 1", "row 2 has 1 numbers where row 1 has 2"),
+        ("1,,2", "column 2: '' is not a number"),
+        ("1e999", "not a finite number"),
+        ("1/0", "'1/0' is not a number"),
+        ("photo.png", "'photo.png' is not a number"),
+        ("nowhere.csv", "nowhere.csv"),
+        ("nowhere.npy", "nowhere.npy"),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_its_place(text, words):
+    with pytest.raises(ArgumentError) as caught:
+        load_kernel(text)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.ones(3), np.ones((1, 1, 1, 1)), np.ones((0, 3)), np.full((2, 2), np.nan), np.ones((2, 2), complex)],
+    ids=str,
+)
+def test_arrays_that_are_no_kernels(tmp_path, array):
+    np.save(tmp_path / "kernel.npy", array)
+    with pytest.raises(ArgumentError):
+        load_kernel(str(tmp_path / "kernel.npy"))
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x93NUMPY\x01\x00"])
+def test_files_that_are_no_arrays(tmp_path, content):
+    path = tmp_path / "kernel.npy"
+    path.write_bytes(content)
+    with pytest.raises(ArgumentError, match=r"kernel\.npy"):
+        load_kernel(str(path))
+
+
+def test_nothing_in_a_file_is_run(tmp_path):
+    np.save(tmp_path / "kernel.npy", np.array([[object()]], object))
+    with pytest.raises(ArgumentError, match="array of numbers"):
+        load_kernel(str(tmp_path / "kernel.npy"))
+
+
+def test_recipes_in_the_order_asked_for():
+    assert [recipe.name for recipe in load_recipes([], None, None)] == ["sobel"]
+    assert [recipe.name for recipe in load_recipes(list(FILTERS), None, None)] == list(FILTERS)
+    assert [recipe.name for recipe in load_recipes(["box"], "1 0", None)] == ["box", "kernel"]
+    assert load_recipes(["sobel", "scharr"], None, "angle")[1].direction == "angle"
+
+
+@pytest.mark.parametrize(
+    ("filters", "kernel", "direction"),
+    [(["sobel", "sobel"], None, None), (["nothing"], None, None), ([], "1 0", "vertical"), (["box"], None, "angle")],
+)
+def test_what_does_not_go_together(filters, kernel, direction):
+    with pytest.raises(ArgumentError):
+        load_recipes(filters, kernel, direction)
