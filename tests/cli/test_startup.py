@@ -1,0 +1,127 @@
+"""Commands start light: what a command does not need, it does not load."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from oracles import gray_photograph
+from shell import cnncli, process, save
+
+from cnncli.cli.app import COMMANDS
+
+HEAVY = {"numpy", "PIL", "scipy", "tifffile"}
+
+
+def loaded(program, *words, cwd=None):
+    """The heavy packages that a program has loaded when it ends."""
+    ending = "import atexit, sys; atexit.register(lambda: print('\\n' + ' '.join(sys.modules), file=sys.stderr)); "
+    result = subprocess.run(
+        [sys.executable, "-c", ending + program, *map(str, words)],
+        capture_output=True,
+        cwd=cwd,
+        timeout=60,
+        check=False,
+    )
+    assert b"Traceback" not in result.stderr
+    return HEAVY & set(result.stderr.decode().splitlines()[-1].split())
+
+
+RUN = "from cnncli.cli import main; main()"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["--version"], ["--nonsense"], *([command, "--help"] for command in COMMANDS), ["edge", "--nonsense"]],
+)
+def test_questions_load_nothing_heavy(words):
+    assert loaded(RUN, *words) == set()
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["import cnncli", "import cnncli; dir(cnncli)", "from cnncli import FILTERS, CnncliError", "import cnncli.shapes"],
+)
+def test_the_package_itself_is_light(program):
+    assert loaded(program) == set()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_small_picture_needs_no_scipy(tmp_path, command):
+    save(tmp_path, gray_photograph("camera")[:32, :32])
+    assert loaded(RUN, command, "image.png", cwd=tmp_path) == {"numpy", "PIL"}
+    assert len(os.listdir(tmp_path)) == 2
+
+
+def test_numbers_need_no_pillow(tmp_path):
+    np.save(tmp_path / "numbers.npy", np.eye(9))
+    assert loaded(RUN, "edge", "numbers.npy", "-o", "out.npy", cwd=tmp_path) == {"numpy"}
+    assert loaded(RUN, "edge", "numbers.npy", "-o", "out.png", cwd=tmp_path) == {"numpy"}
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])
+def test_the_commands_are_listed(words):
+    result = process(*words)
+    text = result.stdout.decode()
+    assert (result.returncode, result.stderr) == (0 if words else 2, b"")
+    assert "Usage: python -m cnncli " in text
+    assert all(f" {command} " in text for command in COMMANDS)
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--version", "edge"]])
+def test_the_version(words):
+    from importlib.metadata import version
+
+    result = process(*words)
+    assert (result.returncode, result.stdout.decode(), result.stderr) == (0, f"cnncli {version('cnncli')}\n", b"")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("width", ["40", "80", "200"])
+def test_every_help_has_examples_and_every_option(command, width):
+    import typer
+    from typer.core import TyperOption
+
+    from cnncli.cli import app
+
+    text = process(command, "--help", environment={"COLUMNS": width, "TERMINAL_WIDTH": width}).stdout.decode()
+    assert f"cnncli {command} photo.jpg" in " ".join(text.split())
+    parameters = typer.main.get_command(app).get_command(None, command).params
+    options = [parameter for parameter in parameters if isinstance(parameter, TyperOption) and not parameter.hidden]
+    assert len(options) > 10
+    if width == "200":
+        assert [name for option in options for name in option.opts if name not in text] == []
+
+
+def test_an_unknown_command_is_one_line():
+    result = cnncli("egde", "photo.jpg")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1
+    assert "'egde'" in result.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell's pipes")
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["edge", "--help"], ["edge", "numbers.txt", "-o", "-"], ["pool", "numbers.txt", "-f", "1", "-o", "-"]],
+)
+def test_a_reader_who_leaves_is_no_error(tmp_path, words):
+    np.savetxt(tmp_path / "numbers.txt", np.zeros((2000, 100)), fmt="%d")
+    with subprocess.Popen(
+        [sys.executable, "-m", "cnncli", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
+    ) as writer:
+        writer.stdout.close()  # before anything is written
+        error = writer.stderr.read()
+    assert b"Traceback" not in error
+    assert b"Exception ignored" not in error
+    assert error.count(b"\n") <= 1
+    assert os.listdir(tmp_path) == ["numbers.txt"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_shell_completes_options(command):
+    asked = {"_CNNCLI_COMPLETE": "complete_bash", "COMP_WORDS": f"cnncli {command} --", "COMP_CWORD": "2"}
+    program = f"import sys; sys.argv[0] = 'cnncli'; {RUN}"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, env=os.environ | asked, check=True)
+    assert "--output" in result.stdout.decode().split()
