@@ -30,10 +30,10 @@ from cnncli.shapes import IntOrPair, Padding, Window
 Array = npt.NDArray[Any]
 
 # One band: large enough to spread the cost of a call, small enough that memory does not count.
-BAND_PIXELS = 2_000_000
+BAND_PIXELS = 4_000_000
 
 # From here on an image is worth threads of its own; several images at a time keep the cores busy without.
-MANY_BANDS = 8
+MANY_BANDS = 4
 
 
 Finish = Callable[[Array], Array]
