@@ -1,6 +1,7 @@
 """Running a function over jobs on threads, and reporting as they are finished."""
 
 import os
+import stat
 import threading
 import time
 from collections import Counter, deque
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 from cnncli.batch.inputs import STANDARD
 from cnncli.batch.manifest import Manifests, Stamp, same_content
+from cnncli.batch.memory import reuse_freed_memory
 from cnncli.batch.plan import Job
 from cnncli.batch.temporary import whole_file
 from cnncli.errors import CnncliError, ImageError
@@ -57,18 +59,19 @@ def run(
 
     Args:
         jobs: what to do.
-        work: how; an error that is a `CnncliError` or an `OSError` fails that input alone.
+        work: how; an error fails that input alone.
         workers: number of threads.
         manifests: where finished outputs are listed, if they are.
         skip: leave out what `manifests` lists as done.
         stop: when set, no new input is begun; those under way are finished.
     """
-    do = partial(_run_job, work=work, manifests=manifests, skip=skip)
     if len(jobs) == 1:
-        yield from do(jobs[0])
+        yield from _run_job(jobs[0], work, manifests, skip)
         return
+    do = partial(_run_one_of_many, work=work, manifests=manifests, skip=skip)
     from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait  # 5 ms, for batches alone
 
+    reuse_freed_memory()
     stop = stop or threading.Event()
     waiting = iter(jobs)
     with ThreadPoolExecutor(workers) as pool:
@@ -94,8 +97,20 @@ def _unless(stop: threading.Event, do: Callable[[Job], list["Report"]], job: Job
     return [] if stop.is_set() else do(job)
 
 
+def _run_one_of_many(job: Job, work: Work, manifests: Manifests | None, skip: bool) -> list["Report"]:
+    begin = time.perf_counter()
+    try:
+        return _run_job(job, work, manifests, skip)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # a mistake in this program over one file must not stop thousands of others
+        message = f"{job.input.path}: unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+        return [_report(job, output, begin, "failed", message) for output in job.outputs]
+
+
 def _run_job(job: Job, work: Work, manifests: Manifests | None, skip: bool) -> list["Report"]:
     begin = time.perf_counter()
+    targets: list[str] = []
     try:
         if skip and manifests is not None and manifests.is_done(job):
             return [_report(job, output, begin, "skipped") for output in job.outputs]
@@ -107,6 +122,8 @@ def _run_job(job: Job, work: Work, manifests: Manifests | None, skip: bool) -> l
         raise
     except (CnncliError, OSError, MemoryError) as error:
         message = _one_line(error, job)
+        for output, target in zip(job.outputs, targets, strict=False):
+            message = message.replace(target, output)  # the name that the user knows
         return [_report(job, output, begin, "failed", message) for output in job.outputs]
     return [
         _report(job, output, begin, "skipped" if output in finish.kept else "ok", details=detail)
@@ -119,18 +136,18 @@ class _Finish:
 
     def __init__(self, job: Job, manifests: Manifests | None, skip: bool) -> None:
         self.kept: set[str] = set()
-        self._manifests = manifests if job.input.path != STANDARD else None
+        self._manifests = manifests
         self._skip = skip
         # Taken before the input is read, so that a change while it is read will be noticed.
-        self._source = Stamp.of(job.input.path) if self._manifests else None
+        self._source = Stamp.of(job.input.path) if manifests and _can_be_read_twice(job.input.path) else None
 
     def __call__(self, output: str, temporary: str) -> bool:
         """List an output, and say whether it shall get its name: not where the same stands there already."""
         if self._manifests is None or self._source is None:
             return True
-        if self._skip and os.path.lexists(output) and not self._manifests.is_ours(output):
+        if self._skip and os.path.lexists(output) and not self._manifests.may_replace(output, temporary):
             # Made by a run that kept no list, or by somebody else.
-            if not same_content(output, temporary):
+            if not os.path.isfile(output) or not same_content(output, temporary):
                 raise ImageError(
                     f"{output} exists, and is no result of this input and these options: --force overwrites it"
                 )
@@ -138,6 +155,16 @@ class _Finish:
             temporary = output
         self._manifests.record(output, temporary, self._source)
         return output not in self.kept
+
+
+def _can_be_read_twice(path: str) -> bool:
+    """Whether an input is a file; standard input and pipes with a name are not."""
+    if path == STANDARD:
+        return False
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        os.listdir(path)  # one that may not be listed says so here; any other is the reader's to refuse
+    return stat.S_ISREG(mode)
 
 
 def _report(
