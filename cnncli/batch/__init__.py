@@ -5,7 +5,7 @@ Nothing here knows what the function does.
 
 from cnncli.batch.inputs import STANDARD, Input, Shard, find_inputs
 from cnncli.batch.manifest import Manifests
-from cnncli.batch.plan import Job, OutputRule, plan, refuse_existing
+from cnncli.batch.plan import Job, OutputRule, make_folders, plan, refuse_existing
 from cnncli.batch.running import Report, Work, run, summary
 from cnncli.batch.temporary import remove_leftovers, whole_file
 
@@ -19,6 +19,7 @@ __all__ = [
     "Shard",
     "Work",
     "find_inputs",
+    "make_folders",
     "plan",
     "refuse_existing",
     "remove_leftovers",

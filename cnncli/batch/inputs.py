@@ -26,7 +26,9 @@ class Input(NamedTuple):
     found: bool = False
 
 
-def find_inputs(words: Iterable[str], *, recursive: bool = False, suffixes: Sequence[str] = ()) -> list[Input]:
+def find_inputs(
+    words: Iterable[str], listed: Iterable[str] = (), *, recursive: bool = False, suffixes: Sequence[str] = ()
+) -> list[Input]:
     """Return the files that words stand for: files, globs, folders (with `recursive`) and `-`.
 
     A file that is not there is an input all the same: it will fail by name, and the others will not. A file named twice
@@ -34,6 +36,8 @@ def find_inputs(words: Iterable[str], *, recursive: bool = False, suffixes: Sequ
 
     Args:
         words: what the user wrote.
+        listed: paths from a list, taken as they are: in a list of thousands, one that is a folder or has a `[` in its
+            name must not stop the others.
         recursive: go through folders, taking files with one of `suffixes`.
         suffixes: lower-case endings.
 
@@ -44,6 +48,11 @@ def find_inputs(words: Iterable[str], *, recursive: bool = False, suffixes: Sequ
     inputs: dict[str, Input] = {}
     for word in words:
         for found in _expand(word, recursive, tuple(suffixes)):
+            inputs.setdefault(found.path, found)
+    for path in listed:
+        path = os.path.join(os.curdir, path) if path == STANDARD else path
+        found_in_list = _walk(path, tuple(suffixes)) if recursive and os.path.isdir(path) else [_named(path)]
+        for found in found_in_list:
             inputs.setdefault(found.path, found)
     if not inputs:
         raise NoInputError("the list of inputs is empty")
@@ -63,20 +72,44 @@ def _expand(word: str, recursive: bool, suffixes: tuple[str, ...]) -> Iterator[I
             raise NoInputError(f"{word}: the glob matches no file")
         yield from (Input(path, os.path.basename(path), found=True) for path in matches)
     else:
-        yield Input(word, os.path.basename(word))
+        yield _named(word)
+
+
+def _named(path: str) -> Input:
+    return Input(path, os.path.basename(path))
 
 
 def _walk(folder: str, suffixes: tuple[str, ...]) -> Iterator[Input]:
-    empty = True
-    for parent, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            if name.lower().endswith(suffixes) and not name.startswith("."):
-                path = os.path.join(parent, name)
-                yield Input(path, os.path.relpath(path, folder), found=True)
-                empty = False
-    if empty:
+    found = _files(folder, "", suffixes)
+    first = next(found, None)
+    if first is None:
         raise NoInputError(f"{folder}: the folder holds no files that end in {' '.join(suffixes)}")
+    yield first
+    yield from found
+
+
+def _files(folder: str, below: str, suffixes: tuple[str, ...]) -> Iterator[Input]:
+    """Yield the files of a folder, then those of its folders, by name; whatever is hidden is left out.
+
+    A folder that may not be listed is yielded itself: it fails by name, and the others are done.
+    """
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted((entry for entry in listing if entry.name[0] != "."), key=lambda entry: entry.name)
+    except OSError:
+        yield Input(folder, below or os.path.basename(folder), found=True)
+        return
+    for entry in entries:
+        if entry.name.lower().endswith(suffixes) and _is_file(entry):
+            yield Input(os.path.join(folder, entry.name), os.path.join(below, entry.name), found=True)
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(os.path.join(folder, entry.name), os.path.join(below, entry.name), suffixes)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a file or a link to none; opening a pipe would wait for somebody to write to it."""
+    return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
 
 
 class Shard(NamedTuple):

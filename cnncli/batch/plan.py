@@ -87,7 +87,7 @@ def _escaped(path: str) -> str:
 
 
 def plan(inputs: Sequence[Input], rule: OutputRule) -> list[Job]:
-    """Return a job for each input, having refused whatever would lose a file.
+    """Return a job for each input, having refused whatever would lose a file. Nothing is written yet.
 
     A file found in a folder that is an output of another input is a result of an earlier run, and left out.
 
@@ -100,52 +100,83 @@ def plan(inputs: Sequence[Input], rule: OutputRule) -> list[Job]:
             "template such as '{stem}-{filter}.png'"
         )
     jobs = [Job(source, rule.outputs(source)) for source in inputs]
-    made = {_identity(output) for job in jobs for output in job.outputs}
-    jobs = [job for job in jobs if not (job.input.found and _identity(job.input.path) in made)]
+    places = _Places()
+    made = {places.of(output) for job in jobs for output in job.outputs}
+    jobs = [job for job in jobs if not (job.input.found and places.of(job.input.path) in made)]
     if not jobs:
         raise NoInputError("every file found is an output of another: nothing is left to work on")
-    _refuse_collisions(jobs)
-    _refuse_inputs(jobs)
-    _make_folders(jobs, rule)
+    _refuse_collisions(jobs, places)
+    _refuse_inputs(jobs, places)
+    _refuse_missing_folders(jobs, rule)
     return jobs
 
 
-def _identity(path: str) -> str:
-    return path if path == STANDARD else os.path.abspath(path)
+class _Places:
+    """Where names stand once links of folders are followed: two names with one place are one file."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def of(self, path: str, *, follow: bool = False) -> str:
+        """Return the place of a name, or with `follow` of what it links to.
+
+        Folders are looked up once: a hundred thousand files are planned in seconds.
+        """
+        if path == STANDARD:
+            return path
+        if follow and os.path.islink(path):
+            return os.path.realpath(path)
+        folder, name = os.path.split(path)
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        return os.path.normpath(os.path.join(self._folders[folder], name))
 
 
-def _refuse_collisions(jobs: Sequence[Job]) -> None:
+def _refuse_collisions(jobs: Sequence[Job], places: _Places) -> None:
     first: dict[str, Job] = {}
     for job in jobs:
         for output in job.outputs:
-            other = first.setdefault(_identity(output), job)
+            other = first.setdefault(places.of(output), job)
             if other is not job:
                 raise ArgumentError(
                     f"{other.input.path} and {job.input.path} would both become {output}: tell them apart with a "
                     "template such as '{parent}/{name}-{filter}.png'"
                 )
-        if len({_identity(output) for output in job.outputs}) < len(job.outputs):
+        if len({places.of(output) for output in job.outputs}) < len(job.outputs):
             raise ArgumentError(f"{job.outputs[0]} would be written several times: put {{filter}} into the name")
 
 
-def _refuse_inputs(jobs: Sequence[Job]) -> None:
-    inputs = {os.path.realpath(job.input.path) for job in jobs if job.input.path != STANDARD}
+def _refuse_inputs(jobs: Sequence[Job], places: _Places) -> None:
+    """Refuse outputs that are inputs, also by way of links.
+
+    A hard link to an input is none: an output replaces the name, and the input keeps its content.
+    """
+    inputs = {places.of(job.input.path, follow=True) for job in jobs if job.input.path != STANDARD}
     for job in jobs:
         for output in job.outputs:
-            if output != STANDARD and os.path.lexists(output) and os.path.realpath(output) in inputs:
+            if output != STANDARD and os.path.lexists(output) and places.of(output, follow=True) in inputs:
                 raise ArgumentError(f"{output} is an input: inputs are never overwritten, choose another output")
 
 
-def _make_folders(jobs: Sequence[Job], rule: OutputRule) -> None:
-    folders = {os.path.dirname(output) for job in jobs for output in job.outputs if output != STANDARD}
-    for folder in sorted(folders - {""}):
-        if os.path.isdir(folder):
-            continue
-        if not rule.is_folder:
-            hint = "" if rule.target is None else "; make it, or end the output with / to have it made"
-            if rule.target is not None:
-                raise ArgumentError(f"{folder}: no such folder{hint}")
-            continue  # beside an input that is not there: it will fail by name
+def _folders(jobs: Sequence[Job]) -> list[str]:
+    return sorted({os.path.dirname(output) for job in jobs for output in job.outputs if output != STANDARD} - {""})
+
+
+def _refuse_missing_folders(jobs: Sequence[Job], rule: OutputRule) -> None:
+    if rule.target is None or rule.is_folder:  # beside an input that is not there: it will fail by name
+        return
+    for folder in _folders(jobs):
+        if not os.path.isdir(folder):
+            raise ArgumentError(f"{folder}: no such folder; make it, or end the output with / to have it made")
+
+
+def make_folders(jobs: Sequence[Job], rule: OutputRule) -> None:
+    """Make the folders of outputs, where the rule names a folder.
+
+    Raises:
+        ArgumentError: one cannot be made.
+    """
+    for folder in _folders(jobs) if rule.is_folder else ():
         try:
             os.makedirs(folder, exist_ok=True)
         except OSError as error:

@@ -5,8 +5,8 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any, NamedTuple, TextIO
+from io import TextIOWrapper
+from typing import Any, BinaryIO, NamedTuple
 
 import typer
 
@@ -18,6 +18,7 @@ from cnncli.batch import (
     Report,
     Shard,
     find_inputs,
+    make_folders,
     plan,
     refuse_existing,
     remove_leftovers,
@@ -61,16 +62,17 @@ class Batch(NamedTuple):
             raise ArgumentError("--json and -o - would both write to standard output: choose a file for one of them")
         if not self.words and self.files_from is None:
             raise ArgumentError("no inputs: name files, quoted globs or folders (with -r), or - for standard input")
-        rule = OutputRule(self.output, self.pipeline.labels, self._suffix())
+        rule = self._rule()
         if rule.names_one:
             self._check_single(rule)
-        inputs = find_inputs([*self.words, *self._listed()], recursive=self.recursive, suffixes=_FOLDER_SUFFIXES)
-        if self.shard is not None:
-            shard = Shard.parse(self.shard)
-            inputs = [source for source in inputs if shard.holds(source)]
+        if self.files_from == STANDARD and STANDARD in self.words:
+            raise ArgumentError("--files-from - and an input - would both read standard input: list files in a file")
+        shard = None if self.shard is None else Shard.parse(self.shard)
+        inputs = find_inputs(self.words, self._listed(), recursive=self.recursive, suffixes=_FOLDER_SUFFIXES)
         if any(source.path == STANDARD for source in inputs) and self.output is None:
             raise ArgumentError("standard input has no name to derive the output's from: choose one with -o")
-        jobs = plan(inputs, rule)
+        # Every share plans the whole: collisions between shares, and outputs of other shares, are seen.
+        jobs = [job for job in plan(inputs, rule) if shard is None or shard.holds(job.input)]
         self._check_outputs(jobs)
         if not (self.force or self.skip_existing or self.dry_run):
             refuse_existing(jobs)
@@ -82,12 +84,14 @@ class Batch(NamedTuple):
         if self.dry_run:
             self._print_plan(jobs)
             return
+        make_folders(jobs, self._rule())
         remove_leftovers({os.path.dirname(output) for job in jobs for output in job.outputs if output != STANDARD})
         # One picture needs no list of what is done, and leaves none in its folder.
         listed = len(jobs) > 1 or self.skip_existing
         statuses: Counter[str] = Counter()
         begin = time.perf_counter()
-        with Progress(len(jobs), hidden=self.quiet or self.as_json or len(jobs) < 2) as progress, interrupts() as stop:
+        hidden = self.quiet or self.as_json or len(jobs) < 2
+        with Progress(len(jobs), hidden=hidden) as progress, interrupts(at_once=len(jobs) == 1) as stop:
             reports = run(
                 jobs,
                 self.pipeline,
@@ -101,12 +105,15 @@ class Batch(NamedTuple):
                 progress.advance(failed=report.status == "failed")
                 self._print_report(report, progress)
         left = sum(len(job.outputs) for job in jobs) - statuses.total()
-        if (len(jobs) > 1 and not self.quiet) or left:
+        if (len(jobs) != 1 and not self.quiet) or left:
             print(summary(statuses, left, time.perf_counter() - begin), file=sys.stderr)
         if left:
             raise typer.Exit(130)
         if statuses["failed"]:
             raise typer.Exit(1)
+
+    def _rule(self) -> OutputRule:
+        return OutputRule(self.output, self.pipeline.labels, self._suffix())
 
     def _suffix(self) -> str:
         form = self.pipeline.format
@@ -132,21 +139,21 @@ class Batch(NamedTuple):
         if any(STANDARD in job.outputs for job in jobs) and sys.stdout.isatty() and form not in ("txt", "csv"):
             raise ArgumentError(f"{form} is not for reading on a terminal: redirect standard output, or name a file")
 
-    def _listed(self) -> Iterator[str]:
+    def _listed(self) -> list[str]:
+        """Return the paths of the list; names of files are bytes, whatever they mean."""
         if self.files_from is None:
-            return
+            return []
         if self.files_from == STANDARD:
-            yield from _lines(sys.stdin)
-            return
+            return _lines(sys.stdin.buffer)
         try:
-            with open(self.files_from, encoding="utf-8") as listing:
-                yield from _lines(listing)
-        except (OSError, UnicodeDecodeError) as error:
-            raise ArgumentError(
-                f"--files-from {self.files_from}: {getattr(error, 'strerror', None) or error}"
-            ) from error
+            with open(self.files_from, "rb") as listing:
+                return _lines(listing)
+        except OSError as error:
+            raise ArgumentError(f"--files-from {self.files_from}: {error.strerror}") from error
 
     def _print_plan(self, jobs: list[Job]) -> None:
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="surrogateescape")  # names that are no UTF-8 come out as they are
         for job in jobs:
             for output in job.outputs:
                 planned = json.dumps({"input": job.input.path, "output": output, "status": "planned"})
@@ -179,8 +186,8 @@ def json_line(report: Report) -> dict[str, Any]:
     return line | {"seconds": report.seconds}
 
 
-def _lines(stream: TextIO) -> Iterator[str]:
-    return (line.rstrip("\r\n") for line in stream if line.strip())
+def _lines(stream: BinaryIO) -> list[str]:
+    return [os.fsdecode(line.rstrip(b"\r\n")) for line in stream if line.strip()]
 
 
 def _cores() -> int:
