@@ -12,15 +12,20 @@ from cnncli.batch.temporary import discard_all
 
 
 @contextmanager
-def interrupts() -> Iterator[threading.Event]:
-    """Give an event that the first Ctrl-C sets; the second removes half-written files and exits with 130."""
+def interrupts(*, at_once: bool = False) -> Iterator[threading.Event]:
+    """Give an event that the first Ctrl-C sets; the second removes half-written files and exits with 130.
+
+    Args:
+        at_once: already the first is the second: there is nothing beside what is under way.
+    """
     stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread alone
+    # Signals reach the main thread alone; and what a shell started in the background is told to ignore them.
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         yield stop
         return
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
+        if at_once or stop.is_set():
             discard_all()
             os._exit(130)
         stop.set()
