@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from cnncli.edges import Recipe, recipe
 from cnncli.errors import ArgumentError
-from cnncli.matrices import TEXT_SUFFIXES, parse_matrix, read_matrix
+from cnncli.matrices import TEXT_SUFFIXES, Matrix, parse_matrix, read_matrix
 
 KERNEL_SUFFIXES = (*TEXT_SUFFIXES, ".npy")
 
@@ -28,8 +28,15 @@ def load_kernel(text: str) -> Recipe:
     if suffix.lower() == ".npy":
         return recipe(_load_array(text), name=stem)
     if suffix.lower() in TEXT_SUFFIXES:
-        return recipe(np.array(read_matrix(text, what="kernel")), name=stem)
-    return recipe(np.array(parse_matrix(text, what="kernel")))
+        return recipe(_as_array(read_matrix(text, what="kernel")), name=stem)
+    return recipe(_as_array(parse_matrix(text, what="kernel")))
+
+
+def _as_array(matrix: Matrix) -> npt.NDArray[Any]:
+    array = np.array(matrix)
+    if array.dtype.kind == "O":
+        raise ArgumentError("the kernel's whole numbers exceed 64 bits: use smaller weights")
+    return array
 
 
 def _load_array(path: str) -> npt.NDArray[Any]:

@@ -30,6 +30,11 @@ def one_line_errors() -> Iterator[None]:
     except CnncliError as error:
         _print_error(str(error))
         raise typer.Exit(next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))) from error
+    except BrokenPipeError:  # the reader has left: Typer ends quietly
+        raise
+    except OSError as error:  # such as a full disk behind standard output
+        _print_error(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        raise typer.Exit(1) from error
 
 
 def _print_error(message: str) -> None:

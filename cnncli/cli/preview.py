@@ -10,15 +10,17 @@ from cnncli.images import read_image
 from cnncli.rendering import render
 
 _SHADES = " .:-=+*#%@"
+_MOST_COLUMNS = 100
 
 
 def preview(path: str) -> str:
     """Return the lines that show an image file."""
-    pixels = read_image(path)
+    pixels = read_image(path, max_pixels=None)
+    if pixels.ndim == 3 and pixels.shape[2] != 3:
+        pixels = pixels[:, :, 0]  # the first of the responses that are stacked
     if pixels.dtype != np.uint8:
         pixels = render(pixels, scale="auto")
-    columns = min(shutil.get_terminal_size().columns, 100, pixels.shape[1])
-    rows = max(1, round(pixels.shape[0] * columns / pixels.shape[1] / 2))
+    columns, rows = _size(*pixels.shape[:2])
     if os.environ.get("NO_COLOR") or not sys.stderr.isatty():
         shades = _resized(pixels, columns, rows).mean(axis=2) * (len(_SHADES) - 1) / 255
         return "\n".join("".join(_SHADES[round(shade)] for shade in row) for row in shades)
@@ -29,11 +31,17 @@ def preview(path: str) -> str:
     )
 
 
+def _size(height: int, width: int) -> tuple[int, int]:
+    """Return the columns and rows of characters, twice as high as wide, that fit into the terminal."""
+    terminal = shutil.get_terminal_size()
+    across, down = min(terminal.columns, _MOST_COLUMNS), max(terminal.lines - 1, 1)
+    shrink = min(1, across / width, 2 * down / height)
+    return max(1, round(width * shrink)), max(1, round(height * shrink / 2))
+
+
 def _resized(pixels: np.ndarray, columns: int, rows: int) -> np.ndarray:
     from PIL import Image
 
-    if pixels.ndim == 3 and pixels.shape[2] == 1:
-        pixels = pixels[:, :, 0]
     image = Image.fromarray(pixels).convert("RGB")
     return np.asarray(image.resize((columns, rows), Image.Resampling.BOX))
 

@@ -169,7 +169,12 @@ class Conversion:
         with opened as image, DECODED.take(image.decoded_bytes()):
             form = self.format or _format_of(output, image)
             pages = (picture for frame in image.frames() for picture in make(frame, form))
-            write_frames(_open_target(target), pages, format="tiff" if form == FLOAT_TIFF else form)
+            try:
+                write_frames(_open_target(target), pages, format="tiff" if form == FLOAT_TIFF else form)
+                if target == STANDARD:
+                    sys.stdout.flush()
+            except ImageError as error:  # the user knows the file by the name that it will get
+                raise ImageError(str(error).replace(target, output) if target != STANDARD else str(error)) from error
 
 
 def _format_of(output: str, image: OpenedImage) -> str:
@@ -183,7 +188,11 @@ def _format_of(output: str, image: OpenedImage) -> str:
 
 def read_source(path: str) -> str | bytes:
     """Return a path as it is, and standard input as its content: it may have to be read more than once."""
-    return sys.stdin.buffer.read() if path == STANDARD else path
+    if path != STANDARD:
+        return path
+    if sys.stdin is None:
+        raise ImageError("standard input is closed")
+    return sys.stdin.buffer.read()
 
 
 def _open_stream(source: str | bytes) -> Path | BinaryIO:
@@ -197,4 +206,8 @@ def _open_stream(source: str | bytes) -> Path | BinaryIO:
 
 def _open_target(target: str) -> str | BinaryIO:
     """Return what `write_frames` takes."""
-    return sys.stdout.buffer if target == STANDARD else target
+    if target != STANDARD:
+        return target
+    if sys.stdout is None:
+        raise ImageError("standard output is closed")
+    return sys.stdout.buffer

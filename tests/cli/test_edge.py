@@ -535,6 +535,25 @@ def test_a_preview_without_a_terminal_has_no_colours(environment):
     assert shown == [" " * 19 + "@@" + " " * 19] * 10
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (2, 20000), (20000, 2), (300, 400), (300, 400, 3)])
+@pytest.mark.parametrize("output", ["out.png", "out.npy"])
+@pytest.mark.parametrize(
+    "words", [["-f", "box"], ["-f", "box", "-f", "sobel"], [w for n in FILTERS for w in ("-f", n)]]
+)
+def test_a_preview_fits_the_terminal(shape, output, words, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("LINES", "12")
+    save(".", random_image(shape))
+    words = [word for name in filters for word in ("-f", name)]
+    color = ["--color", "each"] if len(shape) == 3 and len(filters) == 1 else []
+    target = output if output == "out.npy" or len(filters) == 1 else "{filter}.png"
+    lines = done("edge", "image.png", *words, *color, "--show", "-o", target).stderr.splitlines()
+    shown = [line for line in lines if "->" not in line]
+    files = 1 if output == "out.npy" else len(filters)
+    assert files <= len(shown) <= 11 * files
+    assert max(map(len, shown)) <= 40
+
+
 @pytest.mark.parametrize("extra", [[], ["-q"], ["--json"]])
 def test_messages_are_no_data(extra):
     save(".", GRAY)

@@ -4,8 +4,10 @@ import ctypes
 import json
 import re
 import struct
+import subprocess
 import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,6 +49,7 @@ COMMAND_LINES = [
     ("edge photo.png -k '1 0 x'", USAGE, "row 1, column 3: 'x' is not a number"),
     ("edge photo.png -k '1 0 -1; 1 0'", USAGE, "row 2 has 2 numbers where row 1 has 3"),
     ("edge photo.png -k '1 nan'", USAGE, "finite"),
+    ("edge photo.png -k '99999999999999999999 1'", USAGE, "64 bits"),
     ("edge photo.png -k ''", USAGE, "kernel holds no numbers"),
     ("edge photo.png -k nowhere.txt", USAGE, "nowhere.txt"),
     ("edge photo.png -k nowhere.npy", USAGE, "nowhere.npy"),
@@ -237,3 +240,44 @@ def test_a_folder_that_may_not_be_written_is_one_line(files, output, code):
 def _obey_permissions():
     drop_capability, overriding_permissions = 24, 1  # prctl's PR_CAPBSET_DROP and CAP_DAC_OVERRIDE
     ctypes.CDLL(None).prctl(drop_capability, overriding_permissions, 0, 0, 0)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize(
+    "words", [["-o", "-", "--format", "png"], ["-o", "-", "--format", "txt", "-s", "16"], ["--json"]]
+)
+def test_a_full_disk_behind_standard_output_is_one_line(files, words):
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "cnncli", "edge", "gray.png", *words.split()]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert result.returncode == FAILED, result.stderr
+    assert result.stderr.count(b"\n") == 1
+    assert b"No space left on device" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes streams")
+def test_a_closed_standard_input_is_one_line(files):
+    command = [sys.executable, "-m", "cnncli", "edge", "-", "-o", "out.png"]
+    result = subprocess.run(["sh", "-c", '"$@" <&-', "sh", *command], capture_output=True, check=False)
+    assert (result.returncode, result.stdout) == (FAILED, b"")
+    assert result.stderr == b"cnncli: -: standard input is closed\n"
+
+
+def test_a_message_names_the_file_that_the_user_knows(files):
+    result = cnncli("edge", "photo.png", "-f", "box", "--color", "each", "-o", "out.pgm")
+    assert result.exit_code == FAILED
+    assert "cnncli-part" not in result.stderr
+    assert (
+        process("edge", "photo.png", "-o", "out.npy", preexec_fn=_limit_files)
+        .stderr.decode()
+        .endswith("photo.png: out.npy: cannot be written: File too large\n")
+    )
+    assert "out.npy" not in listing(files)
+
+
+def _limit_files():
+    import resource
+    import signal
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
