@@ -243,9 +243,7 @@ def _obey_permissions():
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-@pytest.mark.parametrize(
-    "words", [["-o", "-", "--format", "png"], ["-o", "-", "--format", "txt", "-s", "16"], ["--json"]]
-)
+@pytest.mark.parametrize("words", ["-o - --format png", "-o - --format txt -s 16", "--json"])
 def test_a_full_disk_behind_standard_output_is_one_line(files, words):
     with open("/dev/full", "wb") as full:
         command = [sys.executable, "-m", "cnncli", "edge", "gray.png", *words.split()]
