@@ -319,6 +319,17 @@ def test_a_profile_is_kept_while_it_is_true():
     assert "icc_profile" not in loaded("gray.png").info
 
 
+def test_exif_is_kept_while_it_is_true():
+    description, width = 0x010E, 0x0100
+    exif = Image.Exif()
+    exif[description], exif[width] = "a street", GRAY.shape[1]
+    save(".", GRAY, exif=exif)
+    done("edge", "image.png", "-o", "whole.png")
+    done("edge", "image.png", "-s", 2, "-o", "half.png")
+    assert dict(loaded("whole.png").getexif()) == {description: "a street", width: GRAY.shape[1]}
+    assert dict(loaded("half.png").getexif()) == {description: "a street"}
+
+
 def animation(frames, name="frames.gif"):
     first, *others = [Image.fromarray(frame) for frame in frames]
     durations = [40 * (index + 1) for index in range(len(frames))]
