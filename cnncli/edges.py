@@ -39,6 +39,13 @@ MANY_BANDS = 4
 Finish = Callable[[Array], Array]
 
 
+# Numbers beyond this are computed in float64.
+_FLOAT32_LARGE = 1e30
+
+# Dilated pairs that span more pixels are computed one kernel after the other.
+_LARGEST_GRADIENT = 64
+
+
 class ArrayRows:
     """An array as a source of rows."""
 
@@ -118,7 +125,8 @@ def _as_kernel(kernel: npt.ArrayLike) -> Array:
         raise ArgumentError(f"a kernel has the shape (f_h, f_w) or (f_h, f_w, C), got {weights.dtype} {weights.shape}")
     if not np.isfinite(weights).all():
         raise ArgumentError("a kernel is made of finite numbers")
-    whole = weights.astype(np.int64)
+    with np.errstate(invalid="ignore"):
+        whole = weights.astype(np.int64)
     return whole if np.array_equal(whole, weights) else weights.astype(np.float64)
 
 
@@ -240,7 +248,8 @@ class Response:
             "dilation": self.window.dilation,
             "padding_mode": self.filtering.padding_mode,
         }
-        if self.recipe.direction == "magnitude" and self.filtering.color != "volume":
+        together = max(self.window.span) <= _LARGEST_GRADIENT
+        if self.recipe.direction == "magnitude" and self.filtering.color != "volume" and together:
             # Turning both kernels (flip) changes signs alone.
             return gradient_magnitude(
                 pixels, *self.recipe.kernels, finish=lambda piece: finish(self._activated(piece)), **options
@@ -269,12 +278,15 @@ class Response:
         return combined
 
     def _bias(self, dtype: np.dtype[Any]) -> Any:
-        whole = dtype.kind == "i" and float(self.filtering.bias).is_integer()
-        return np.int64(self.filtering.bias) if whole else np.promote_types(dtype, np.float32).type(self.filtering.bias)
+        bias = float(self.filtering.bias)
+        if dtype.kind == "i" and bias.is_integer() and abs(bias) < 2**62:
+            return np.int64(bias)
+        return np.promote_types(dtype, np.float32 if abs(bias) < _FLOAT32_LARGE else np.float64).type(bias)
 
     def _weights(self, kernel: Array) -> Array:
         """Return the weights as `conv2d` takes them for this image."""
-        if kernel.dtype.kind == "f" and (self.image.dtype.itemsize <= 2 or self.image.dtype == np.float32):
+        narrow = self.image.dtype.itemsize <= 2 or self.image.dtype == np.float32
+        if kernel.dtype.kind == "f" and narrow and np.abs(kernel).max() < _FLOAT32_LARGE:
             kernel = kernel.astype(np.float32)
         if self.filtering.color == "volume":
             return self._volume(kernel)

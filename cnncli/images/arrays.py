@@ -13,7 +13,7 @@ from cnncli.images.formats import Format
 from cnncli.images.frames import Array, ArrayFrame, Frame, Picture
 from cnncli.images.opened import OpenedImage
 from cnncli.images.sources import check_pixels, decoding
-from cnncli.matrices import format_matrix, parse_json, parse_matrix
+from cnncli.matrices import format_matrix, parser_of
 
 
 class ArraysImage(OpenedImage):
@@ -51,7 +51,7 @@ def parse_text(text: str, name: str, suffix: str) -> Array:
         ImageError: it holds none.
     """
     try:
-        parse = parse_json if suffix == ".json" else parse_matrix
+        parse = parser_of(suffix)
         return np.array(parse(text, what=f"{name}:"))
     except (ArgumentError, OverflowError) as error:
         raise ImageError(str(error)) from error

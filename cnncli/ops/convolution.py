@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.errors import ArgumentError
-from cnncli.ops import banded, fourier, products, strips
+from cnncli.ops import banded, fourier, products, strips, taps
 from cnncli.ops.kernels import rank_one
 from cnncli.ops.loading import Border
 from cnncli.shapes import IntOrPair, Padding, Window
@@ -173,7 +173,26 @@ def _strips_cost(work: Work) -> float:
         return float("inf")
     done = sum(strips.program_passes(program) for program in _strip_programs(work))
     filters, planes = work.weight.shape[3], work.images.shape[3] * work.window.stride[0] * work.window.stride[1]
-    return float(work.dtype.itemsize * (0.028 * done + 0.25 * filters) + 0.5 * (planes - 1))
+    cost = work.dtype.itemsize * (0.028 * done + 0.25 * filters) + 0.5 * (planes - 1)
+    # A strip is loaded with all that its taps see.
+    return float(cost * _waste(work.window, strips.STRIP_BYTES / work.dtype.itemsize))
+
+
+def _waste(window: Window, strip_pixels: float) -> float:
+    """Return how many pixels of a strip are loaded for each that it gives."""
+    down, across = ((span - 1) // stride for span, stride in zip(window.span, window.stride, strict=True))
+    width = window.output_size[1]
+    height = max(1.0, min(window.output_size[0], strip_pixels / (width + across)))
+    return float((height + down) * (width + across) / (height * width))
+
+
+def _taps_cost(work: Work) -> float:
+    # Taking pixels through an index costs 4 ns a channel, and a product 1 ns.
+    return work.weight[..., 0, 0].size * (4.0 * work.images.shape[3] + work.weight.shape[2] * work.weight.shape[3])
+
+
+def _run_taps(work: Work, image: Array, out: Array) -> None:
+    taps.run(image, work.weight.astype(work.dtype), work.groups, work.window, work.border, out)
 
 
 def _product_dtype(work: Work) -> np.dtype[Any]:
@@ -194,7 +213,8 @@ def _products_cost(work: Work) -> float:
     taps, per_group, filters = work.weight[..., 0, 0].size, work.weight.shape[2], work.weight.shape[3]
     multiply = 2.0 if dtype == np.int64 else 0.008 * dtype.itemsize
     # A matrix of one column is a matrix-vector product, which is bound by memory.
-    return float(taps * per_group * (0.4 * work.groups + multiply * max(filters, 8 * work.groups)))
+    cost = taps * per_group * (0.4 * work.groups + multiply * max(filters, 8 * work.groups))
+    return float(cost * _waste(work.window, products.BLOCK_NUMBERS / taps))
 
 
 def _banded_able(work: Work) -> bool:
@@ -225,8 +245,9 @@ def _fourier_able(work: Work) -> bool:
 
 def _fourier_cost(work: Work) -> float:
     transforms, spectra = work.images.shape[3] + work.weight.shape[3], work.weight.shape[2] * work.weight.shape[3]
-    # Positions between strides are computed too.
+    # Positions between strides are computed too, and a wide kernel needs a larger tile than its outputs pay for.
     positions = work.window.stride[0] * work.window.stride[1]
+    positions *= max(1, 2 * max(work.window.span) // fourier.TILE) ** 2
     return float((6 * transforms + 5 * (spectra - 1)) * positions * (2 if work.exact else 1))
 
 
@@ -234,6 +255,7 @@ STRATEGIES: dict[str, Strategy] = {
     "strips": Strategy(able=lambda work: True, cost=_strips_cost, run=_run_strips),
     "banded": Strategy(able=_banded_able, cost=_banded_cost, run=_run_banded),
     "products": Strategy(able=lambda work: True, cost=_products_cost, run=_run_products),
+    "taps": Strategy(able=lambda work: True, cost=_taps_cost, run=_run_taps),
     "fourier": Strategy(able=_fourier_able, cost=_fourier_cost, run=_run_fourier),
 }
 

@@ -60,10 +60,13 @@ class Loader:
     def __init__(self, border: Border, stride: Pair, width: int) -> None:
         self.border = border
         self.stride = stride
-        self.columns = [_Line.of(border.columns, phase, stride[1], width) for phase in range(stride[1])]
+        self.width = width
+        self.columns: dict[int, _Line] = {}
 
     def load(self, image: Array, start: int, phase: Sequence[int], out: Array) -> None:
         """Fill `out` (rows, at least width[, C]) with the rows of a (vertical, horizontal) phase from `start` on."""
+        if phase[1] not in self.columns:
+            self.columns[phase[1]] = _Line.of(self.border.columns, phase[1], self.stride[1], self.width)
         columns = self.columns[phase[1]]
         rows = _Line.of(self.border.rows, start * self.stride[0] + phase[0], self.stride[0], len(out))
         if rows.source:
