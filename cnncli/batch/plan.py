@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from string import Formatter
 from typing import Any, NamedTuple
 
@@ -42,12 +43,12 @@ class OutputRule:
                 known = " ".join(f"{{{name}}}" for name in TEMPLATE_FIELDS)
                 raise ArgumentError(f"output {self.target!r}: unknown field {{{unknown.pop()}}}; there are {known}")
 
-    @property
+    @cached_property
     def is_template(self) -> bool:
         """Whether the target has fields to fill in."""
         return self.target is not None and "{" in self.target
 
-    @property
+    @cached_property
     def is_folder(self) -> bool:
         """Whether the target is a folder."""
         target = self.target
@@ -64,15 +65,11 @@ class OutputRule:
             return (self.target or STANDARD,)
         folder, name = os.path.split(source.path if source.path != STANDARD else source.below)
         stem, ext = os.path.splitext(name)
-        if self.target is None:
-            template = os.path.join(_escaped(folder), f"{{stem}}-{{filter}}{self.suffix}")
-        elif self.is_folder:
-            below = os.path.join(self.target, os.path.dirname(source.below))
-            template = os.path.join(_escaped(below), f"{{stem}}-{{filter}}{self.suffix}")
-        else:
-            template = self.target
+        if self.target is None or self.is_folder:
+            kept = folder if self.target is None else os.path.join(self.target, os.path.dirname(source.below))
+            return tuple(os.path.join(kept, f"{stem}-{label}{self.suffix}") for label in self.labels)
         fields = {"stem": stem, "name": name, "ext": ext.lstrip("."), "parent": folder or "."}
-        return tuple(template.format(**fields, filter=label) for label in self.labels)
+        return tuple(self.target.format(**fields, filter=label) for label in self.labels)
 
 
 def _parsed(template: str) -> list[tuple[Any, ...]]:
@@ -80,10 +77,6 @@ def _parsed(template: str) -> list[tuple[Any, ...]]:
         return list(Formatter().parse(template))
     except ValueError as error:
         raise ArgumentError(f"output {template!r}: {error}; write {{{{ and }}}} for braces that are none") from error
-
-
-def _escaped(path: str) -> str:
-    return path.replace("{", "{{").replace("}", "}}")
 
 
 def plan(inputs: Sequence[Input], rule: OutputRule) -> list[Job]:
@@ -126,23 +119,26 @@ class _Places:
             return path
         if follow and os.path.islink(path):
             return os.path.realpath(path)
-        folder, name = os.path.split(path)
+        folder, slash, name = path.rpartition("/")
+        if os.sep != "/" or name in ("", os.curdir, os.pardir):
+            return os.path.realpath(path)
         if folder not in self._folders:
-            self._folders[folder] = os.path.realpath(folder)
-        return os.path.normpath(os.path.join(self._folders[folder], name))
+            self._folders[folder] = os.path.realpath(folder + slash).rstrip("/")
+        return f"{self._folders[folder]}/{name}"
 
 
 def _refuse_collisions(jobs: Sequence[Job], places: _Places) -> None:
     first: dict[str, Job] = {}
     for job in jobs:
-        for output in job.outputs:
-            other = first.setdefault(places.of(output), job)
+        made = [places.of(output) for output in job.outputs]
+        for place, output in zip(made, job.outputs, strict=True):
+            other = first.setdefault(place, job)
             if other is not job:
                 raise ArgumentError(
                     f"{other.input.path} and {job.input.path} would both become {output}: tell them apart with a "
                     "template such as '{parent}/{name}-{filter}.png'"
                 )
-        if len({places.of(output) for output in job.outputs}) < len(job.outputs):
+        if len(set(made)) < len(made):
             raise ArgumentError(f"{job.outputs[0]} would be written several times: put {{filter}} into the name")
 
 
@@ -151,11 +147,13 @@ def _refuse_inputs(jobs: Sequence[Job], places: _Places) -> None:
 
     A hard link to an input is none: an output replaces the name, and the input keeps its content.
     """
+    existing = [output for job in jobs for output in job.outputs if output != STANDARD and os.path.lexists(output)]
+    if not existing:
+        return
     inputs = {places.of(job.input.path, follow=True) for job in jobs if job.input.path != STANDARD}
-    for job in jobs:
-        for output in job.outputs:
-            if output != STANDARD and os.path.lexists(output) and places.of(output, follow=True) in inputs:
-                raise ArgumentError(f"{output} is an input: inputs are never overwritten, choose another output")
+    for output in existing:
+        if places.of(output, follow=True) in inputs:
+            raise ArgumentError(f"{output} is an input: inputs are never overwritten, choose another output")
 
 
 def _folders(jobs: Sequence[Job]) -> list[str]:
@@ -191,5 +189,5 @@ def refuse_existing(jobs: Sequence[Job]) -> None:
     """
     existing = [output for job in jobs for output in job.outputs if output != STANDARD and os.path.lexists(output)]
     if existing:
-        more = f" and {len(existing) - 1} more outputs exist" if len(existing) > 1 else " exists"
+        more = f" and {len(existing) - 1} more exist" if len(existing) > 1 else " exists"
         raise ArgumentError(f"{existing[0]}{more} already: --force overwrites, --skip-existing keeps what is done")

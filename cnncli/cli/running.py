@@ -156,8 +156,8 @@ class Batch(NamedTuple):
             sys.stdout.reconfigure(errors="surrogateescape")  # names that are no UTF-8 come out as they are
         for job in jobs:
             for output in job.outputs:
-                planned = json.dumps({"input": job.input.path, "output": output, "status": "planned"})
-                print(planned if self.as_json else f"{job.input.path} -> {output}")
+                planned = {"input": job.input.path, "output": output, "status": "planned"}
+                print(json.dumps(planned) if self.as_json else f"{job.input.path} -> {output}")
 
     def _print_report(self, report: Report, progress: Progress) -> None:
         if self.as_json:
