@@ -8,6 +8,7 @@ import argparse
 import functools
 import io
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -25,8 +26,8 @@ from PIL import Image, ImageDraw
 
 from cnncli.batch import Input, Job
 from cnncli.batch.memory import reuse_freed_memory
-from cnncli.kernels import load_recipes
 from cnncli.pipelines.edging import EdgePipeline
+from cnncli.recipes import load_recipes
 
 SIZE = (1920, 1280)
 WORKERS = 2
@@ -189,6 +190,12 @@ def timed(call: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
+def processor_seconds() -> float:
+    """Return the processor time of this process and of those it waited for: what other programs disturb least."""
+    spent = [resource.getrusage(whom) for whom in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in spent)
+
+
 def compare(folder: Path, form: str, rounds: int) -> None:
     """Print a table of all tools on one format."""
     sources, few, target = folder / "photographs", folder / "few", folder / "out"
@@ -203,19 +210,22 @@ def compare(folder: Path, form: str, rounds: int) -> None:
     for name, command in commands_per_file().items():
         calls[name] = lambda command=command: scale * timed(lambda: per_file(command, few, target, form))
     seconds: dict[str, list[float]] = {name: [] for name in calls}
+    processor: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
             emptied(target)
+            before = processor_seconds()
             seconds[name].append(call())
+            processor[name].append((processor_seconds() - before) * (scale if "per file" in name else 1))
     medians = {name: median(times) for name, times in seconds.items()}
     rival = min(("pyvips, 2 threads", "OpenCV, 2 threads"), key=medians.__getitem__)
     print(f"\nJPEG to {form.upper()}, {count} photographs of {SIZE[0]} x {SIZE[1]}")
-    print(f"{'':34}{'seconds':>9}{'images/s':>10}{'to ' + rival.partition(',')[0]:>12}")
+    print(f"{'':34}{'seconds':>9}{'processor':>11}{'images/s':>10}{'to ' + rival.partition(',')[0]:>12}")
     for name, value in medians.items():
         # Ratios of pairs: a busy moment of the machine meets both.
         ratio = median(mine / other for mine, other in zip(seconds[name], seconds[rival], strict=True))
         goal = f"   (target {TARGETS[form]})" if name == "cnncli edge" else ""
-        print(f"{name:34}{value:9.2f}{count / value:10.1f}{ratio:12.2f}{goal}")
+        print(f"{name:34}{value:9.2f}{median(processor[name]):11.2f}{count / value:10.1f}{ratio:12.2f}{goal}")
     mine = seconds["cnncli edge"]
     if "vips, a process per file" in seconds:
         faster = median(a / b for a, b in zip(seconds["vips, a process per file"], mine, strict=True))
