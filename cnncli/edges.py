@@ -8,33 +8,25 @@ Bright on the left and dark on the right is positive for a vertical edge, bright
 course's sign, the opposite of OpenCV's and SciPy's.
 """
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.choices import CHANNELS, COLORS, DIRECTIONS
+from cnncli.bands import ArrayRows, extent, whole
+from cnncli.choices import CHANNELS, COLORS
 from cnncli.errors import ArgumentError
-from cnncli.filters import FILTERS, get_filter
 from cnncli.images.frames import gray_shape, luma
 from cnncli.ops import ACTIVATIONS, PADDING_MODES, conv2d, gradient_magnitude
 from cnncli.ops.borders import Rows, border_index, take_rows
-from cnncli.rendering import Renderer, Rendering, Statistics, finite_range
+from cnncli.recipes import Recipe, recipe
+from cnncli.rendering import Renderer, Rendering, Statistics
 from cnncli.shapes import IntOrPair, Padding, Window
 
 Array = npt.NDArray[Any]
-
-# One band: large enough to spread the cost of a call, small enough that memory does not count.
-BAND_PIXELS = 4_000_000
-
-# From here on an image is worth threads of its own; several images at a time keep the cores busy without.
-MANY_BANDS = 4
-
 
 Finish = Callable[[Array], Array]
 
@@ -44,90 +36,6 @@ _FLOAT32_LARGE = 1e30
 
 # Dilated pairs that span more pixels are computed one kernel after the other.
 _LARGEST_GRADIENT = 64
-
-
-class ArrayRows:
-    """An array as a source of rows."""
-
-    def __init__(self, array: Array) -> None:
-        self.array = array
-        self.shape = array.shape
-        self.dtype = array.dtype
-
-    def rows(self, start: int, stop: int) -> Array:
-        """Return the rows [start, stop)."""
-        return self.array[start:stop]
-
-
-class Recipe(NamedTuple):
-    """A filter made ready.
-
-    Attributes:
-        name: for file names and reports.
-        kernels: one kernel (f_h, f_w) or (f_h, f_w, C), or the (vertical, horizontal) pair of a gradient.
-        direction: `magnitude` or `angle` for a pair, else None.
-        rendering: how its response becomes a picture unless the user says otherwise.
-    """
-
-    name: str
-    kernels: tuple[Array, ...]
-    direction: str | None = None
-    rendering: Rendering = Rendering()
-
-    @property
-    def unit(self) -> float:
-        """The sum of the positive weights: the response to a full step between 0 and 1."""
-        kernel = self.kernels[0]
-        positive = float(kernel[kernel > 0].sum())
-        return positive or -float(kernel.sum()) or 1.0
-
-
-def recipe(
-    filter: str | npt.ArrayLike,  # noqa: A002
-    direction: str | None = None,
-    *,
-    name: str = "kernel",
-) -> Recipe:
-    """Return what a filter's name and a direction, or a kernel, stand for.
-
-    Args:
-        filter: a name in `FILTERS`, or a kernel (f_h, f_w) or (f_h, f_w, C).
-        direction: `vertical`, `horizontal`, `magnitude` (what a pair gives unless told) or `angle`.
-        name: what to call a kernel.
-
-    Raises:
-        ArgumentError: an unknown name, a direction for a filter without one, or a kernel that is none.
-
-    Example:
-        >>> recipe("sobel", "vertical").kernels[0].tolist()
-        [[1, 0, -1], [2, 0, -2], [1, 0, -1]]
-    """
-    if direction is not None and direction not in DIRECTIONS:
-        raise ArgumentError(f"unknown direction {direction!r}: the directions are {', '.join(DIRECTIONS)}")
-    known = get_filter(filter) if isinstance(filter, str) else None
-    if direction is not None and not (known and known.is_pair):
-        pairs = ", ".join(key for key, value in FILTERS.items() if value.is_pair)
-        raise ArgumentError(f"direction {direction!r} needs a filter that has directions ({pairs}), got {filter!r}")
-    if known is None:
-        return Recipe(name, (_as_kernel(filter),))
-    kernels = tuple(_as_kernel(kernel) for kernel in known.kernels)
-    rendering = Rendering(known.scale, known.signed)
-    if not known.is_pair:
-        return Recipe(str(filter), kernels, None, rendering)
-    if direction in ("vertical", "horizontal"):
-        return Recipe(str(filter), (kernels[direction == "horizontal"],), None, rendering)
-    return Recipe(str(filter), kernels, direction or "magnitude", rendering)
-
-
-def _as_kernel(kernel: npt.ArrayLike) -> Array:
-    weights = np.asarray(kernel)
-    if weights.ndim not in (2, 3) or weights.size == 0 or weights.dtype.kind not in "biuf":
-        raise ArgumentError(f"a kernel has the shape (f_h, f_w) or (f_h, f_w, C), got {weights.dtype} {weights.shape}")
-    if not np.isfinite(weights).all():
-        raise ArgumentError("a kernel is made of finite numbers")
-    with np.errstate(invalid="ignore"):
-        whole = weights.astype(np.int64)
-    return whole if np.array_equal(whole, weights) else weights.astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -355,48 +263,7 @@ def pictures(
         return [EdgePicture(response, renderer, statistics)]
     found = extent(response) if rendering.scale == "auto" else None
     renderers = rendering.renderers(full_step=response.full_step, white=response.white, dtype=dtype, extent=found)
-    return [
-        EdgePicture(response, renderer, statistics if number == 0 else None)
-        for number, renderer in enumerate(renderers)
-    ]
-
-
-def extent(response: Rows) -> tuple[float, float]:
-    """Return the (min, max) of all rows, of what is finite."""
-    ends = [finite_range(band) for _, band in bands(response)]
-    return min(low for low, _ in ends), max(high for _, high in ends)
-
-
-def band_edges(shape: Sequence[int]) -> list[tuple[int, int]]:
-    """Return (start, stop) of the bands in which an image of that shape is worked on."""
-    per_row = int(np.prod(shape[1:]))
-    height = max(1, min(shape[0], BAND_PIXELS // max(1, per_row)))
-    return [(start, min(start + height, shape[0])) for start in range(0, shape[0], height)]
-
-
-def bands(source: Rows) -> Iterator[tuple[int, Array]]:
-    """Yield all rows in order as (first row, band); those of a large image are computed ahead, on threads."""
-    spans = band_edges(source.shape)
-    threads = os.cpu_count() or 1
-    if threads == 1 or len(spans) < MANY_BANDS:
-        yield from ((start, source.rows(start, stop)) for start, stop in spans)
-        return
-    from concurrent.futures import Future, ThreadPoolExecutor  # 5 ms, for large images alone
-
-    pending: deque[tuple[int, Future[Array]]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for start, stop in spans:
-                pending.append((start, pool.submit(source.rows, start, stop)))
-                if len(pending) > threads:
-                    first, future = pending.popleft()
-                    yield first, future.result()
-            while pending:
-                first, future = pending.popleft()
-                yield first, future.result()
-        finally:
-            for _, future in pending:
-                future.cancel()
+    return [EdgePicture(response, renderer, statistics) for renderer in renderers]
 
 
 def white_level(dtype: np.dtype[Any]) -> float:
@@ -512,16 +379,8 @@ def edge_picture(
     return wholes[0] if len(wholes) == 1 else tuple(wholes)
 
 
-def whole(source: Rows) -> Array:
-    """Return all rows of a source, gathered band by band."""
-    out = np.empty(source.shape, source.dtype)
-    for start, band in bands(source):
-        out[start : start + len(band)] = band
-    return out
-
-
 def _as_rows(image: npt.ArrayLike) -> ArrayRows:
     pixels = np.asarray(image)
     if pixels.ndim not in (2, 3):
         raise ArgumentError(f"an image has the shape (H, W) or (H, W, C), got {pixels.shape}")
-    return ArrayRows(pixels)
+    return ArrayRows(pixels * np.uint8(255) if pixels.dtype.kind == "b" else pixels)

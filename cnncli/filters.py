@@ -7,6 +7,7 @@ sign; the magnitude is the same.
 To add a filter, add one entry to `FILTERS`: the command line, the documentation and the tests take it from there.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from cnncli.errors import ArgumentError
@@ -99,7 +100,7 @@ def get_filter(name: str) -> Filter:
     raise ArgumentError(f"unknown filter {name!r}: {hint}the filters are {', '.join(FILTERS)}")
 
 
-def unit_scale(kernel: Kernel) -> float:
+def unit_scale(kernel: Sequence[Sequence[float]]) -> float:
     """Return the sum of a kernel's positive weights, the response to a full black-to-white step.
 
     A kernel without positive weights is measured by its negative ones, so that it never divides by zero.

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from oracles import PHOTOGRAPHS, gray_photograph, photograph, random_image
 from PIL import Image
 
-from cnncli import edges
+from cnncli import bands
+from cnncli.bands import ArrayRows
 from cnncli.choices import CHANNELS, COLORS, DIRECTIONS, SCALES, SIGNED
-from cnncli.edges import ArrayRows, EdgePicture, Filtering, Response, edge_picture, filter_image, pictures, recipe
+from cnncli.edges import EdgePicture, Filtering, Response, edge_picture, filter_image, pictures
 from cnncli.errors import ArgumentError
 from cnncli.filters import FILTERS
 from cnncli.ops import ACTIVATIONS, PADDING_MODES, banded, conv2d, strips
+from cnncli.recipes import recipe
 from cnncli.rendering import render
 
 PAIRS = [name for name, known in FILTERS.items() if known.is_pair]
@@ -284,7 +286,7 @@ def test_a_picture_is_the_rendered_response_whatever_the_bands(name, direction, 
     for rendering, options in cases:
         expected = expected_picture(image, name, direction, rendering, options)
         assert_same(edge_picture(image, name, direction=direction, **rendering, **options), expected)
-    monkeypatch.setattr(edges, "BAND_PIXELS", 50)
+    monkeypatch.setattr(bands, "BAND_PIXELS", 50)
     monkeypatch.setattr(strips, "STRIP_BYTES", 300)
     monkeypatch.setattr(banded, "STRIP_BYTES", 300)
     for rendering, options in cases:
@@ -300,7 +302,7 @@ def test_so_it_is_for_deep_images(dtype, signed, monkeypatch):
         rendering = {"scale": scale, "signed": signed}
         expected = expected_picture(image, name, None, rendering, {})
         with monkeypatch.context() as small:
-            small.setattr(edges, "BAND_PIXELS", 40)
+            small.setattr(bands, "BAND_PIXELS", 40)
             small.setattr(strips, "STRIP_BYTES", 200)
             assert_same(edge_picture(image, name, **rendering), expected)
 
@@ -309,10 +311,10 @@ def test_so_it_is_for_deep_images(dtype, signed, monkeypatch):
 def test_a_photograph_in_bands_is_the_photograph(name, direction, monkeypatch):
     image = gray_photograph("camera")
     expected = edge_picture(image, name, direction=direction)
-    monkeypatch.setattr(edges, "BAND_PIXELS", 20_000)
+    monkeypatch.setattr(bands, "BAND_PIXELS", 20_000)
     (picture,) = pictures(Response(ArrayRows(image), recipe(name, direction)))
-    assert len(edges.band_edges(picture.shape)) > 10
-    assert np.array_equal(edges.whole(picture), expected)
+    assert len(bands.band_edges(picture.shape)) > 10
+    assert np.array_equal(bands.whole(picture), expected)
 
 
 @pytest.mark.parametrize("name", FILTERS)

@@ -4,11 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import NUMPY_MODES, random_image
 
+from cnncli.bands import ArrayRows
 from cnncli.choices import COLORS
-from cnncli.edges import ArrayRows, Filtering, Response, recipe
+from cnncli.edges import Filtering, Response
 from cnncli.errors import ArgumentError
 from cnncli.explanation import explain
 from cnncli.filters import FILTERS
+from cnncli.recipes import recipe
 
 
 def response(image, filter_name="sobel", direction=None, **filtering):

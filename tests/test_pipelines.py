@@ -9,7 +9,7 @@ from PIL import Image
 
 from cnncli import filter_image, read_image, write_image
 from cnncli.batch import Input, Job
-from cnncli.edges import Filtering, recipe
+from cnncli.edges import Filtering
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.filters import FILTERS
 from cnncli.images import FORMATS
@@ -17,6 +17,7 @@ from cnncli.pipelines.common import FLOAT_TIFF, check_format, is_numeric
 from cnncli.pipelines.edging import EdgePipeline
 from cnncli.pipelines.pooling import PoolPipeline
 from cnncli.pools import Pooling, pool_image
+from cnncli.recipes import recipe
 
 GRAY = gray_photograph("camera")[100:140, 200:260]
 RGB = photograph("astronaut")[20:60, 200:260]

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import random_image
 
+from cnncli.bands import ArrayRows, whole
 from cnncli.choices import POOLING_MODES
-from cnncli.edges import ArrayRows, whole
 from cnncli.errors import ArgumentError
 from cnncli.pools import POOLS, Pooled, PooledPicture, Pooling, pool_image
 from cnncli.rendering import Statistics

@@ -112,9 +112,9 @@ def edge(
     """
     from cnncli.cli.running import Batch
     from cnncli.edges import Filtering
-    from cnncli.kernels import load_recipes
     from cnncli.pipelines.common import check_format
     from cnncli.pipelines.edging import EdgePipeline
+    from cnncli.recipes import load_recipes
 
     pipeline = EdgePipeline(
         recipes=load_recipes(filter_names or [], kernel, direction),
@@ -138,18 +138,18 @@ def edge(
     )
     batch = Batch(
         pipeline,
-        inputs or [],
-        output,
-        recursive,
-        files_from,
-        force,
-        skip_existing,
-        dry_run,
-        jobs,
-        as_json,
-        quiet,
-        show,
-        shard,
+        words=inputs or [],
+        output=output,
+        recursive=recursive,
+        files_from=files_from,
+        force=force,
+        skip_existing=skip_existing,
+        dry_run=dry_run,
+        workers=jobs,
+        as_json=as_json,
+        quiet=quiet,
+        show=show,
+        shard=shard,
     )
     if explain is None:
         batch.run()

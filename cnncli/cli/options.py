@@ -124,7 +124,10 @@ def parse_padding(text: str) -> str | int | tuple[int, ...]:
     """
     if text in ("same", "valid"):
         return text
-    numbers = parse_integers(text, "padding")
+    try:
+        numbers = parse_integers(text, "padding")
+    except ArgumentError:
+        numbers = ()
     if len(numbers) not in (1, 2, 4) or min(numbers) < 0:
         raise ArgumentError(f"padding must be same, valid, or 1, 2 or 4 integers from 0, got {text!r}")
     return numbers[0] if len(numbers) == 1 else numbers

@@ -76,7 +76,9 @@ def _load_npz(stream: BinaryIO) -> list[Array]:
 
 def _load_text(stream: BinaryIO) -> list[Array]:
     name = str(getattr(stream, "name", "standard input"))
-    return [parse_text(stream.read().decode("utf-8-sig"), name, Path(name).suffix.lower())]
+    text = stream.read().decode("utf-8-sig")
+    suffix = Path(name).suffix.lower() or (".json" if text.lstrip().startswith("[") else ".txt")
+    return [parse_text(text, name, suffix)]
 
 
 _LOADERS = {"NPY": _load_npy, "NPZ": _load_npz, "TXT": _load_text}

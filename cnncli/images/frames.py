@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.errors import ImageError
+from cnncli.errors import ArgumentError, ImageError
 from cnncli.images.metadata import Metadata
 
 Array = NDArray[Any]
@@ -178,8 +178,10 @@ def luma(pixels: Array) -> Array:
     red, green, blue = (pixels[..., channel] for channel in range(3))
     if pixels.dtype.kind == "f":
         return (0.299 * red + 0.587 * green + 0.114 * blue).astype(pixels.dtype)
+    if pixels.dtype.itemsize > 4 and np.abs(pixels.astype(np.float64)).max(initial=0) * 2**16 >= 2**63:
+        raise ArgumentError("the luma of numbers this large exceeds 64 bits: convert them to float64")
     # 65535 * 65536 fits uint32, so that pictures need half the memory of the general case.
-    wide: Any = np.uint32 if pixels.dtype.kind == "u" else np.int64
+    wide: Any = np.uint32 if pixels.dtype.kind == "u" and pixels.dtype.itemsize <= 2 else np.int64
     weighted: Array = red.astype(wide) * 19595
     weighted += green.astype(wide) * 38470
     weighted += blue.astype(wide) * 7471

@@ -185,7 +185,8 @@ def metadata_of(image: "Image.Image") -> Metadata:
     return Metadata(
         icc_profile=info.get("icc_profile") or None,
         exif=exif_block.without(info.get("exif"), [exif_block.ORIENTATION]),
-        dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(value > 0 for value in dpi) else None,
+        # Where a TIFF names no unit, Pillow gives (1, 1).
+        dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(value > 1 for value in dpi) else None,
         duration=info.get("duration"),
         loop=info.get("loop"),
     )

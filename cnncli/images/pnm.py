@@ -29,6 +29,13 @@ class PnmImage(PillowImage):
         width, height = self._size()
         check_pixels(name, width, height, max_pixels)
 
+    def decoded_bytes(self) -> int:
+        """The size of deep samples, which Pillow does not hold."""
+        if not self._is_deep:
+            return super().decoded_bytes()
+        width, height = self._size()
+        return 6 * width * height
+
     def _frame(self, index: int) -> Frame:
         return ArrayFrame(self._samples(), gray=self._gray) if self._is_deep else super()._frame(index)
 

@@ -92,11 +92,21 @@ def _is_stream(source: Source) -> bool:
     return not isinstance(source, str | Path)
 
 
+def _is_text(beginning: bytes) -> bool:
+    if b"\0" in beginning:
+        return False
+    try:
+        beginning[:-3].decode("utf-8-sig")  # the last character may be cut in two
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _recognise(beginning: bytes, name: str, *, is_stream: bool) -> str:
     kind = kind_of(beginning)
     if kind:
         return kind
-    is_text = b"\0" not in beginning and beginning.isascii()
+    is_text = _is_text(beginning)
     if is_text and (is_stream or Path(name).suffix.lower() in TEXT_SUFFIXES):
         return "TXT"
     found = "holds text, not a picture" if is_text else "is of no known kind"

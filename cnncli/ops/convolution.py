@@ -62,7 +62,7 @@ def conv2d(
         >>> conv2d(image, [[1, 0, -1]] * 3)[0].tolist()
         [0, 30, 30, 0]
     """
-    images, weights = np.asarray(x), np.asarray(weight)
+    images, weights = as_numbers(x, "an image"), as_numbers(weight, "weight")
     work = prepare(
         images,
         weights,
@@ -175,20 +175,24 @@ def _strips_cost(work: Work) -> float:
     filters, planes = work.weight.shape[3], work.images.shape[3] * work.window.stride[0] * work.window.stride[1]
     cost = work.dtype.itemsize * (0.028 * done + 0.25 * filters) + 0.5 * (planes - 1)
     # A strip is loaded with all that its taps see.
-    return float(cost * _waste(work.window, strips.STRIP_BYTES / work.dtype.itemsize))
+    return float(cost * _waste(work.window, 400_000 / work.dtype.itemsize))
 
 
 def _waste(window: Window, strip_pixels: float) -> float:
-    """Return how many pixels of a strip are loaded for each that it gives."""
+    """Return how many pixels of a strip are loaded for each that it gives.
+
+    The image's height does not count: bands of an image and the whole must be computed alike, to the last bit.
+    """
     down, across = ((span - 1) // stride for span, stride in zip(window.span, window.stride, strict=True))
     width = window.output_size[1]
-    height = max(1.0, min(window.output_size[0], strip_pixels / (width + across)))
+    height = max(1.0, strip_pixels / (width + across))
     return float((height + down) * (width + across) / (height * width))
 
 
 def _taps_cost(work: Work) -> float:
     # Taking pixels through an index costs 4 ns a channel, and a product 1 ns.
-    return work.weight[..., 0, 0].size * (4.0 * work.images.shape[3] + work.weight.shape[2] * work.weight.shape[3])
+    per_tap = 4.0 * work.images.shape[3] + work.weight.shape[2] * work.weight.shape[3]
+    return float(work.weight[..., 0, 0].size * per_tap)
 
 
 def _run_taps(work: Work, image: Array, out: Array) -> None:
@@ -289,6 +293,21 @@ def prepare(
     return Work(images, weight, None if offset is None else offset.astype(dtype), groups, window, border, dtype, bound)
 
 
+def as_numbers(x: npt.ArrayLike, what: str) -> Array:
+    """Return what NumPy makes of an argument.
+
+    Raises:
+        ArgumentError: rows of different lengths, or what are no real numbers.
+    """
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise ArgumentError(f"{what} is made of rows of equal length: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise ArgumentError(f"{what} is made of real numbers, got {array.dtype}")
+    return array
+
+
 def as_batch(x: Array) -> Array:
     """Return (H, W), (H, W, C) or (N, H, W, C) as (N, H, W, C).
 
@@ -297,8 +316,6 @@ def as_batch(x: Array) -> Array:
     """
     if x.ndim not in (2, 3, 4):
         raise ArgumentError(f"an image has the shape (H, W), (H, W, C) or (N, H, W, C), got {x.shape}")
-    if x.dtype.kind not in "biuf":
-        raise ArgumentError(f"an image is made of real numbers, got {x.dtype}")
     x = x.astype(np.uint8) if x.dtype.kind == "b" else x
     return x[None, :, :, None] if x.ndim == 2 else x[None] if x.ndim == 3 else x
 
@@ -308,8 +325,6 @@ def _as_hwio(weight: Array) -> Array:
         raise ArgumentError(
             f"weight has the shape (f_h, f_w), (f_h, f_w, C_in) or (f_h, f_w, C_in / groups, C_out), got {weight.shape}"
         )
-    if weight.dtype.kind not in "biuf":
-        raise ArgumentError(f"weight is made of real numbers, got {weight.dtype}")
     if weight.dtype.kind != "f":
         if weight.max() > np.iinfo(np.int64).max:
             raise ArgumentError(f"integer weights have at most 64 bits with their sign, got {weight.max()}")
@@ -326,7 +341,7 @@ def _as_bias(bias: Array, filters: int) -> Array:
 
 def _check_channels(channels: int, weight: tuple[int, ...], groups: int) -> None:
     per_group, filters = weight[2:]
-    if groups < 1 or channels % groups or filters % groups:
+    if not isinstance(groups, int | np.integer) or groups < 1 or channels % groups or filters % groups:
         raise ArgumentError(f"groups must divide the {channels} input and {filters} output channels, got {groups}")
     if per_group * groups != channels:
         raise ArgumentError(

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.ops import strips
-from cnncli.ops.convolution import as_batch, prepare
+from cnncli.ops.convolution import as_batch, as_numbers, prepare
 from cnncli.shapes import IntOrPair, Padding
 
 Array = npt.NDArray[Any]
@@ -48,7 +48,7 @@ def gradient_magnitude(
         >>> gradient_magnitude(step, [[1, -1], [1, -1]], [[1, 1], [-1, -1]]).tolist()
         [[0.0, 18.0, 0.0], [0.0, 18.0, 0.0]]
     """
-    images = as_batch(np.asarray(x))
+    images = as_batch(as_numbers(x, "an image"))
     channels = images.shape[3]
     kernels = (np.asarray(vertical), np.asarray(horizontal))
     work = prepare(

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cnncli.errors import ArgumentError
 from cnncli.ops.borders import OUTSIDE
-from cnncli.ops.convolution import as_batch
+from cnncli.ops.convolution import as_batch, as_numbers
 from cnncli.ops.loading import Border, Loader
 from cnncli.shapes import IntOrPair, Padding, Window
 
@@ -127,7 +127,7 @@ def _prepare(
     dilation: IntOrPair,
     ceil_mode: bool,
 ) -> tuple[Array, Window]:
-    images = as_batch(np.asarray(x))
+    images = as_batch(as_numbers(x, "an image"))
     window = Window.over(
         images.shape[1:3],
         kernel_size,

@@ -10,9 +10,9 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.bands import ArrayRows, bands
 from cnncli.batch import STANDARD, Job
 from cnncli.batch.room import DECODED
-from cnncli.edges import ArrayRows, bands
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.images import Frame, Metadata, OpenedImage, Picture, find_format, open_image, write_frames
 from cnncli.ops.borders import Rows

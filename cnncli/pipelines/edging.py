@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cnncli.batch import Job
-from cnncli.edges import EdgePicture, Filtering, Recipe, Response, pictures
+from cnncli.edges import EdgePicture, Filtering, Response, pictures
 from cnncli.errors import ArgumentError
 from cnncli.images import MAX_PIXELS, Frame, Picture, check_pixels
 from cnncli.pipelines.common import (
@@ -23,6 +23,7 @@ from cnncli.pipelines.common import (
     visible,
     visible_picture,
 )
+from cnncli.recipes import Recipe
 from cnncli.rendering import Rendering, Statistics
 from cnncli.transparency import alpha_at_outputs
 

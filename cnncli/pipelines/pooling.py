@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cnncli.bands import ArrayRows, whole
 from cnncli.batch import Job
-from cnncli.edges import ArrayRows, whole
 from cnncli.images import MAX_PIXELS, Frame, Picture
 from cnncli.pipelines.common import (
     Conversion,

@@ -1,4 +1,4 @@
-"""`cnncli.kernels`: what users type or keep in files. (The kernels of `cnncli.ops` are tested beside their module.)"""
+"""Recipes: filters by name, and kernels that users type or keep in files."""
 
 import json
 
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from cnncli.errors import ArgumentError
 from cnncli.filters import FILTERS
-from cnncli.kernels import KERNEL_SUFFIXES, load_kernel, load_recipes
 from cnncli.matrices import format_matrix
+from cnncli.recipes import KERNEL_SUFFIXES, load_kernel, load_recipes
 
 KERNEL = [[1, 0, -1], [2, 0, -2], [1, 0, -1]]
 

@@ -1,0 +1,79 @@
+"""Bands of rows, the unit of work: a huge image needs no second copy of itself."""
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.ops.borders import Rows
+from cnncli.rendering import finite_range
+
+Array = npt.NDArray[Any]
+
+# One band: large enough to spread the cost of a call, small enough that memory does not count.
+BAND_PIXELS = 4_000_000
+
+# From here on an image is worth threads of its own; several images at a time keep the cores busy without.
+MANY_BANDS = 4
+
+
+class ArrayRows:
+    """An array as a source of rows."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+        self.shape = array.shape
+        self.dtype = array.dtype
+
+    def rows(self, start: int, stop: int) -> Array:
+        """Return the rows [start, stop)."""
+        return self.array[start:stop]
+
+
+def extent(response: Rows) -> tuple[float, float]:
+    """Return the (min, max) of all rows, of what is finite."""
+    ends = [finite_range(band) for _, band in bands(response)]
+    return min(low for low, _ in ends), max(high for _, high in ends)
+
+
+def band_edges(shape: Sequence[int]) -> list[tuple[int, int]]:
+    """Return (start, stop) of the bands in which an image of that shape is worked on."""
+    per_row = int(np.prod(shape[1:]))
+    height = max(1, min(shape[0], BAND_PIXELS // max(1, per_row)))
+    return [(start, min(start + height, shape[0])) for start in range(0, shape[0], height)]
+
+
+def bands(source: Rows) -> Iterator[tuple[int, Array]]:
+    """Yield all rows in order as (first row, band); those of a large image are computed ahead, on threads."""
+    spans = band_edges(source.shape)
+    threads = os.cpu_count() or 1
+    if threads == 1 or len(spans) < MANY_BANDS:
+        yield from ((start, source.rows(start, stop)) for start, stop in spans)
+        return
+    from concurrent.futures import Future, ThreadPoolExecutor  # 5 ms, for large images alone
+
+    pending: deque[tuple[int, Future[Array]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for start, stop in spans:
+                pending.append((start, pool.submit(source.rows, start, stop)))
+                if len(pending) > threads:
+                    first, future = pending.popleft()
+                    yield first, future.result()
+            while pending:
+                first, future = pending.popleft()
+                yield first, future.result()
+        finally:
+            for _, future in pending:
+                future.cancel()
+
+
+def whole(source: Rows) -> Array:
+    """Return all rows of a source, gathered band by band."""
+    out = np.empty(source.shape, source.dtype)
+    for start, band in bands(source):
+        out[start : start + len(band)] = band
+    return out
