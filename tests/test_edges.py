@@ -473,3 +473,20 @@ def test_an_image_has_two_or_three_dimensions():
             filter_image(np.ones(shape), "sobel")
     with pytest.raises(ArgumentError, match="on 'blue' needs a colour image, this one has 1 channel"):
         filter_image(GRAY, "vertical", color="volume", on="blue")
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "uint32", "uint64", "int32", "int64"])
+def test_the_luma_of_large_numbers_does_not_wrap(dtype):
+    level = min(10**6, np.iinfo(dtype).max)
+    assert filter_image(np.full((5, 5, 3), level, dtype), [[1]]).max() == level
+
+
+def test_luma_beyond_64_bits_is_refused():
+    with pytest.raises(ArgumentError, match="exceeds 64 bits"):
+        filter_image(np.full((5, 5, 3), 10**15, np.int64), [[1]])
+
+
+def test_true_is_white():
+    mask = np.zeros((6, 6), bool)
+    mask[:, :3] = True
+    assert edge_picture(mask, "vertical").max() == 255

@@ -8,6 +8,7 @@ from string import Formatter
 from typing import Any, NamedTuple
 
 from cnncli.batch.inputs import STANDARD, Input
+from cnncli.batch.temporary import is_special
 from cnncli.errors import ArgumentError, NoInputError
 
 TEMPLATE_FIELDS = ("stem", "name", "ext", "parent", "filter")
@@ -38,6 +39,8 @@ class OutputRule:
     def __post_init__(self) -> None:
         if self.is_template:
             fields = {name for _, name, _, _ in _parsed(self.target or "") if name is not None}
+            if any(spec or conversion for _, _, spec, conversion in _parsed(self.target or "")):
+                raise ArgumentError(f"output {self.target!r}: fields stand alone, such as {{stem}}, without : or !")
             unknown = fields - set(TEMPLATE_FIELDS)
             if unknown:
                 known = " ".join(f"{{{name}}}" for name in TEMPLATE_FIELDS)
@@ -147,7 +150,12 @@ def _refuse_inputs(jobs: Sequence[Job], places: _Places) -> None:
 
     A hard link to an input is none: an output replaces the name, and the input keeps its content.
     """
-    existing = [output for job in jobs for output in job.outputs if output != STANDARD and os.path.lexists(output)]
+    existing = [
+        output
+        for job in jobs
+        for output in job.outputs
+        if output != STANDARD and os.path.lexists(output) and not is_special(output)
+    ]
     if not existing:
         return
     inputs = {places.of(job.input.path, follow=True) for job in jobs if job.input.path != STANDARD}
@@ -187,7 +195,12 @@ def refuse_existing(jobs: Sequence[Job]) -> None:
     Raises:
         ArgumentError: some do.
     """
-    existing = [output for job in jobs for output in job.outputs if output != STANDARD and os.path.lexists(output)]
+    existing = [
+        output
+        for job in jobs
+        for output in job.outputs
+        if output != STANDARD and os.path.lexists(output) and not is_special(output)
+    ]
     if existing:
         more = f" and {len(existing) - 1} more exist" if len(existing) > 1 else " exists"
         raise ArgumentError(f"{existing[0]}{more} already: --force overwrites, --skip-existing keeps what is done")

@@ -16,7 +16,7 @@ from cnncli.batch.manifest import Manifests, Stamp, same_content
 from cnncli.batch.memory import reuse_freed_memory
 from cnncli.batch.plan import Job
 from cnncli.batch.temporary import whole_file
-from cnncli.errors import CnncliError, ImageError
+from cnncli.errors import CnncliError, ImageError, one_line
 
 
 class Report(NamedTuple):
@@ -178,9 +178,9 @@ def _one_line(error: BaseException, job: Job) -> str:
     if isinstance(error, MemoryError):
         return f"{job.input.path}: does not fit into memory"
     if isinstance(error, OSError):
-        return f"{error.filename or job.input.path}: {error.strerror or error}"
-    message = " ".join(str(error).split())
-    return message if message.startswith(job.input.path) else f"{job.input.path}: {message}"
+        return one_line(f"{error.filename or job.input.path}: {error.strerror or error}")
+    message, source = one_line(str(error)), one_line(job.input.path)
+    return message if message.startswith(source) else f"{source}: {message}"
 
 
 def summary(statuses: Counter[str], left: int, seconds: float) -> str:

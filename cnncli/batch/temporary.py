@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import stat
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +14,8 @@ from cnncli.batch.inputs import STANDARD
 
 # The name says which process on which machine is writing, so that another can tell what a killed one left behind.
 _HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
-_LEFTOVER = re.compile(rf"\..+\.{_HOST}-(\d+)-\d+\.cnncli-part")
+SUFFIX = ".cnncli-part"
+_LEFTOVER = re.compile(rf"\..+\.{_HOST}-(\d+)-\d+\{SUFFIX}")
 _serial = count()
 _under_way: set[str] = set()
 _lock = threading.Lock()
@@ -24,20 +26,24 @@ def whole_file(path: str, before: Callable[[str], bool] | None = None) -> Iterat
     """Give a temporary name to write to; the file becomes `path` at the end, or vanishes on an error.
 
     Args:
-        path: where the file shall stand, whole or not at all; standard output is given through as it is.
+        path: where the file shall stand, whole or not at all. Standard output, devices and pipes are given through
+            as they are, and a link stands for its target.
         before: called with the complete temporary file; it says whether the file shall get its name.
     """
-    if path == STANDARD:
+    if path == STANDARD or is_special(path):
         yield path
         return
+    path = os.path.realpath(path) if os.path.islink(path) else path
     folder, name = os.path.split(path)
     # File systems allow 255 bytes; a long name is cut, the serial number keeps it apart.
-    temporary = os.path.join(folder, f".{name[:40]}.{_HOST}-{os.getpid()}-{next(_serial)}.cnncli-part")
+    temporary = os.path.join(folder, f".{name[:40]}.{_HOST}-{os.getpid()}-{next(_serial)}{SUFFIX}")
     with _lock:
         _under_way.add(temporary)
     try:
         yield temporary
         if before is None or before(temporary):
+            with suppress(OSError):  # who may read a file that is overwritten stays as it was
+                os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
             os.replace(temporary, path)
         else:
             os.unlink(temporary)
@@ -48,6 +54,15 @@ def whole_file(path: str, before: Callable[[str], bool] | None = None) -> Iterat
     finally:
         with _lock:
             _under_way.discard(temporary)
+
+
+def is_special(path: str) -> bool:
+    """Whether a path is there and neither a file nor a folder: a device, a pipe, a socket."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def discard_all() -> None:

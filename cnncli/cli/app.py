@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cnncli.errors import ArgumentError, CnncliError, NoInputError
+from cnncli.errors import ArgumentError, CnncliError, NoInputError, one_line
 
 COMMANDS = ("edge", "pool")
 """The commands: each is the function of that name in the module of that name beside this one."""
@@ -38,7 +38,7 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _print_error(message: str) -> None:
-    print(f"cnncli: {' '.join(message.split())}", file=sys.stderr)
+    print(f"cnncli: {one_line(message)}", file=sys.stderr)
 
 
 class Group(TyperGroup):

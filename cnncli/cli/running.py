@@ -27,7 +27,7 @@ from cnncli.batch import (
 )
 from cnncli.cli.interrupts import interrupts
 from cnncli.cli.progress import Progress
-from cnncli.errors import ArgumentError
+from cnncli.errors import ArgumentError, one_line
 from cnncli.images import FORMATS, READABLE_SUFFIXES
 from cnncli.matrices import TEXT_SUFFIXES
 from cnncli.pipelines.common import Pipeline, check_format
@@ -107,7 +107,7 @@ class Batch(NamedTuple):
         left = sum(len(job.outputs) for job in jobs) - statuses.total()
         if (len(jobs) != 1 and not self.quiet) or left:
             print(summary(statuses, left, time.perf_counter() - begin), file=sys.stderr)
-        if left:
+        if left or stop.is_set():
             raise typer.Exit(130)
         if statuses["failed"]:
             raise typer.Exit(1)
@@ -136,7 +136,12 @@ class Batch(NamedTuple):
             for suffix in {os.path.splitext(name)[1].lower(): name for name in names}.values():
                 check_format(suffix)
         form = self.pipeline.format or "txt"
-        if any(STANDARD in job.outputs for job in jobs) and sys.stdout.isatty() and form not in ("txt", "csv"):
+        if (
+            any(STANDARD in job.outputs for job in jobs)
+            and sys.stdout
+            and sys.stdout.isatty()
+            and form not in ("txt", "csv")
+        ):
             raise ArgumentError(f"{form} is not for reading on a terminal: redirect standard output, or name a file")
 
     def _listed(self) -> list[str]:
@@ -165,7 +170,7 @@ class Batch(NamedTuple):
         elif report.status == "failed":
             progress.print(f"cnncli: {report.error}")
         elif not self.quiet and report.output != STANDARD and progress.total == 1:
-            progress.print(f"{report.input} -> {report.output}")
+            progress.print(one_line(f"{report.input} -> {report.output}"))
         if self.show and report.status == "ok" and report.output != STANDARD:
             from cnncli.cli.preview import preview
 
