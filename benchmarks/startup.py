@@ -14,12 +14,14 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-EDGE = ["-m", "cnncli", "edge", "--force", "-q"]
+# What the console script does, without the name of a place.
+CNNCLI = ["-c", "from cnncli.__main__ import main; main()"]
+EDGE = [*CNNCLI, "edge", "--force", "-q"]
 COMMANDS = {
     "bare: import typer, numpy, PIL.Image": ["-c", "import typer, numpy, PIL.Image"],
     "cnncli edge step.png": [*EDGE, str(ROOT / "samples/step.png"), "-o", "a.png"],
     "cnncli edge scene.jpg": [*EDGE, str(ROOT / "samples/scene.jpg"), "-o", "b.png"],
-    "cnncli --help": ["-m", "cnncli", "--help"],
+    "cnncli --help": [*CNNCLI, "--help"],
 }
 TARGET = 1.3
 

@@ -1,6 +1,6 @@
 """From signed numbers to a picture: rules that are never silent."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -211,15 +211,20 @@ class Renderer(NamedTuple):
         return picture
 
 
-@dataclass
 class Statistics:
-    """What a report says of a response, gathered band by band (from several threads)."""
+    """What a report says of a response, gathered band by band (from several threads).
 
-    low: float = float("inf")
-    high: float = float("-inf")
-    clipped: int = 0
-    count: int = 0
-    _lock: Lock = field(default_factory=Lock, repr=False)
+    Attributes:
+        low: the smallest finite number.
+        high: the largest.
+        clipped: how many numbers the picture's range cut off.
+        count: how many there were.
+    """
+
+    def __init__(self) -> None:
+        self.low, self.high = float("inf"), float("-inf")
+        self.clipped = self.count = 0
+        self._lock = Lock()
 
     def add(self, response: Array) -> None:
         """Take the numbers of one band into account."""

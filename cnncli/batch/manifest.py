@@ -4,7 +4,6 @@ A line names an output, its size and time, the content of the input and the opti
 when the output is complete and before it gets its name: an output without a line is somebody else's.
 """
 
-import json
 import os
 import threading
 import zlib
@@ -96,6 +95,8 @@ class Manifests:
         """Add a line for an output that is complete under a temporary name."""
         folder, name = os.path.split(output)
         entry = Line(self.options, Stamp.of(temporary), source)
+        import json  # 3 ms, for batches alone
+
         line = (json.dumps({"name": name} | entry._asdict()) + "\n").encode()
         path = os.path.join(folder, NAME)
         with self._lock, open(path, "ab+", buffering=0) as listing:
@@ -114,6 +115,8 @@ class Manifests:
 
 
 def _read(path: str) -> Entries:
+    import json
+
     entries: Entries = {}
     with suppress(OSError), open(path, encoding="utf-8", errors="surrogateescape") as listing:
         for text in listing:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import stat
 import threading
 import zlib
@@ -13,9 +12,10 @@ from itertools import count
 from cnncli.batch.inputs import STANDARD
 
 # The name says which process on which machine is writing, so that another can tell what a killed one left behind.
-_HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
+_NODE = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+_HOST = f"{zlib.crc32(_NODE.encode()):08x}"
 SUFFIX = ".cnncli-part"
-_LEFTOVER = re.compile(rf"\..+\.{_HOST}-(\d+)-\d+\{SUFFIX}")
+_LEFTOVER = rf"\..+\.{_HOST}-(\d+)-\d+\{SUFFIX}"
 _serial = count()
 _under_way: set[str] = set()
 _lock = threading.Lock()
@@ -79,7 +79,7 @@ def remove_leftovers(folders: Iterable[str]) -> int:
         with suppress(OSError):
             names = os.listdir(folder or ".")
             for name in names:
-                match = _LEFTOVER.fullmatch(name)
+                match = re.fullmatch(_LEFTOVER, name) if name.endswith(SUFFIX) else None
                 if match and not _is_alive(int(match[1])):
                     with suppress(OSError):
                         os.unlink(os.path.join(folder, name))

@@ -1,5 +1,5 @@
 """The command line: a thin Typer application over the library. Only here is anything printed."""
 
-from cnncli.cli.app import app, main
+from cnncli.cli.app import app
 
-__all__ = ["app", "main"]
+__all__ = ["app"]

@@ -1,6 +1,5 @@
 """The application: its commands, and one line for every error."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,10 +93,3 @@ def _options(
     if context.invoked_subcommand is None:
         print(context.get_help())
         raise typer.Exit(2)
-
-
-def main() -> None:
-    """Run the command line."""
-    # Threads of ours work on several files at once; a BLAS with threads of its own would fight them, and starts slower.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    app()

@@ -1,6 +1,5 @@
 """The file formats: how each is recognised, what it can hold, and which module writes it. Add a format here."""
 
-import re
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -55,21 +54,24 @@ _ALL = (
 )
 FORMATS: dict[str, Format] = {entry.name: entry for entry in _ALL}
 
-# What each kind of file begins with. A picture is known by this, never by its name.
-_SIGNATURES: dict[str, bytes] = {
-    "PNG": rb"\x89PNG\r\n\x1a\n",
-    "JPEG": rb"\xff\xd8\xff",
-    "TIFF": rb"II[*+]\0|MM\0[*+]",
-    "GIF": rb"GIF8[79]a",
-    "WebP": rb"RIFF....WEBP",
-    "BMP": rb"BM",
-    "PNM": rb"P[1-6][\s#]",
-    "NPY": rb"\x93NUMPY",
-    "NPZ": rb"PK\x03\x04",
+# What each kind of file begins with; a dot stands for any byte. A picture is known by this, never by its name.
+_SIGNATURES: dict[str, tuple[bytes, ...]] = {
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "JPEG": (b"\xff\xd8\xff",),
+    "TIFF": (b"II*\0", b"II+\0", b"MM\0*", b"MM\0+"),
+    "GIF": (b"GIF87a", b"GIF89a"),
+    "WebP": (b"RIFF....WEBP",),
+    "BMP": (b"BM",),
+    "PNM": tuple(f"P{digit}{space}".encode() for digit in range(1, 7) for space in " \t\n\r#"),
+    "NPY": (b"\x93NUMPY",),
+    "NPZ": (b"PK\x03\x04",),
 }
 READABLE = "PNG, JPEG, TIFF, GIF, WebP, BMP, PNM, .npy, .npz, .txt and .csv"
 # The endings of files that `open_image` reads, for those who look through folders.
 READABLE_SUFFIXES = tuple(suffix for entry in _ALL for suffix in entry.suffixes)
+
+
+_ANY = ord(".")
 
 
 def kind_of(beginning: bytes) -> str | None:
@@ -79,7 +81,12 @@ def kind_of(beginning: bytes) -> str | None:
         >>> kind_of(b"GIF89a")
         'GIF'
     """
-    return next((kind for kind, signature in _SIGNATURES.items() if re.match(signature, beginning, re.DOTALL)), None)
+    for kind, signatures in _SIGNATURES.items():
+        for signature in signatures:
+            at = zip(beginning, signature, strict=False)
+            if len(beginning) >= len(signature) and all(byte == sign or sign == _ANY for byte, sign in at):
+                return kind
+    return None
 
 
 def find_format(name: str) -> Format:

@@ -3,9 +3,8 @@
 import io
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -140,8 +139,7 @@ class Notes:
         return self._details | (self.statistics.report() if self.statistics else {})
 
 
-@dataclass(frozen=True)
-class Conversion:
+class Conversion(NamedTuple):
     """Reading one file and writing another, whatever is made of the frames.
 
     Attributes:

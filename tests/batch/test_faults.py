@@ -23,7 +23,7 @@ from folders import contents, make_photographs, temporaries
 START = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     "import sys; sys.argv[0] = 'cnncli'\n"
-    "from cnncli.cli import main; main()"
+    "from cnncli.__main__ import main; main()"
 )
 PATIENCE = 60
 
@@ -246,7 +246,7 @@ class TestInterrupts:
         end(process, 130)
 
     def test_command_in_the_background_ignores_it(self, here, undisturbed):
-        code = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from cnncli.cli import main; main()"
+        code = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from cnncli.__main__ import main; main()"
         process = start("edge", "in", "-r", "-o", "out/", "-q", cwd=here, program=code)
         wait_for(lambda: count_outputs(here / "out") >= 1)
         process.send_signal(signal.SIGINT)

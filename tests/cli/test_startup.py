@@ -28,7 +28,7 @@ def loaded(program, *words, cwd=None):
     return HEAVY & set(result.stderr.decode().splitlines()[-1].split())
 
 
-RUN = "from cnncli.cli import main; main()"
+RUN = "from cnncli.__main__ import main; main()"
 
 
 @pytest.mark.parametrize(
