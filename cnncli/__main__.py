@@ -2,17 +2,41 @@
 
 import gc
 import os
+import sys
 
 
 def main() -> None:
-    """Set up the process, and run the command line."""
+    """Set up the process, run the command line, and leave with its exit code."""
     # While modules load, the garbage collector finds nothing, and it takes a tenth of the time of a small picture.
     gc.set_threshold(100_000)
     # Threads of ours work on several files at once; a BLAS with threads of its own would fight them, and starts slower.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from cnncli.cli import app
 
-    app()
+    code: str | int | None = 0
+    try:
+        app()
+    except SystemExit as leaving:
+        code = leaving.code
+    if error := _flush_error():
+        if not code and not isinstance(error, BrokenPipeError):
+            sys.stderr.write(f"cnncli: standard output: {error.strerror or error}\n")
+        code = code or 1
+    sys.exit(code)
+
+
+def _flush_error() -> OSError | None:
+    """Write what standard output still holds, and return the error where that fails.
+
+    What cannot be written is given up: Python would try again at its end, and complain in several lines.
+    """
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return error
+    return None
 
 
 if __name__ == "__main__":
