@@ -24,7 +24,7 @@ Plane = tuple[int, int, int]
 """(channel, vertical phase, horizontal phase)."""
 
 # Measured: a strip and its scratch stay in the cache, and a NumPy call's cost is spread over many numbers.
-STRIP_BYTES = 400_000
+STRIP_BYTES = 800_000
 
 
 class Tap(NamedTuple):
