@@ -354,8 +354,10 @@ class TestUnderWay:
         process = start("edge", "in", "-r", "-o", "out/", "-j", "1", "--json", cwd=here, stdout=subprocess.PIPE)
         first = process.stdout.readline()
         (here / "in/0059.jpg").unlink()
-        out, err = end(process, 1)
-        lines = [json.loads(line) for line in (first.decode() + out).splitlines()]
+        with process.stdout, process.stderr:
+            out, err = process.stdout.read(), process.stderr.read().decode()
+        assert process.wait(PATIENCE) == 1
+        lines = [json.loads(line) for line in (first + out).splitlines()]
         assert [line["input"] for line in lines if line["status"] == "failed"] == ["in/0059.jpg"]
         assert "in/0059.jpg: No such file or directory" in lines[-1]["error"]
         assert err.startswith("59 done, 1 failed")
