@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cnncli.errors import ArgumentError
 from cnncli.ops.borders import OUTSIDE
 from cnncli.ops.convolution import as_batch, as_numbers
-from cnncli.ops.loading import Border, Loader
+from cnncli.ops.loading import Border, Loader, Scratch
 from cnncli.shapes import IntOrPair, Padding, Window
 
 Array = npt.NDArray[Any]
@@ -136,7 +136,7 @@ def _prepare(
         dilation=dilation,
         ceil_mode=ceil_mode,
     )
-    if not all(counts.all() for counts in _window_counts(window, include_padding=False)):
+    if any(window.padding) and not all(counts.all() for counts in _window_counts(window, include_padding=False)):
         raise ArgumentError(
             f"padding {window.padding} leaves windows of {window.kernel_size} that see no pixel of the "
             f"{window.size[0]}x{window.size[1]} image: use less padding"
@@ -155,13 +155,13 @@ def _reduce(images: Array, window: Window, ufunc: np.ufunc, fill: float, dtype: 
     border = Border.around(window, fill=fill)
     loader = Loader(border, (1, 1), window.reach[1])
     row_bytes = window.reach[1] * images.shape[3] * out.itemsize * window.stride[0]
-    height = max(1, BAND_BYTES // row_bytes)
+    height = min(max(1, BAND_BYTES // row_bytes), window.output_size[0])
+    scratch = Scratch(dtype, height * window.reach[1] * images.shape[3])
     for image, result in zip(images, out, strict=True):
         for start in range(0, window.output_size[0], height):
             band = window.rows(start, min(start + height, window.output_size[0]))
-            _reduce_band(
-                _padded(image, loader, window, start, band.size[0]), band, ufunc, result[start : start + height]
-            )
+            padded = _padded(image, loader, window, start, band.size[0])
+            _reduce_band(padded, band, ufunc, result[start : start + height], scratch)
     return out
 
 
@@ -176,12 +176,11 @@ def _padded(image: Array, loader: Loader, window: Window, start: int, count: int
     return padded
 
 
-def _reduce_band(padded: Array, window: Window, ufunc: np.ufunc, out: Array) -> None:
+def _reduce_band(padded: Array, window: Window, ufunc: np.ufunc, out: Array, scratch: Scratch) -> None:
     rows = [_taps(padded, number, 0, window) for number in range(window.kernel_size[0])]
-    down = _combine(rows, ufunc, np.empty((window.output_size[0], *padded.shape[1:]), out.dtype))
+    down = _combine(rows, ufunc, scratch.plane("down")[: rows[0].size].reshape(rows[0].shape))
     if window.stride[1] == 2 and down.dtype == np.uint8 and down.shape[1] % 2 == 0 and down.shape[2] == 1:
-        taps = _byte_pairs(down[:, :, 0], window)
-        out[:, :, 0] = _combine(taps, ufunc, np.empty_like(taps[0]))
+        _reduce_bytes(down[:, :, 0], window, ufunc, out[:, :, 0], scratch.plane("everywhere"))
         return
     # Channel by channel, so that NumPy's innermost loop is a row and not the few channels of a pixel.
     channels = range(down.shape[2]) if down.shape[2] <= _FEW_CHANNELS else [slice(None)]
@@ -192,15 +191,16 @@ def _reduce_band(padded: Array, window: Window, ufunc: np.ufunc, out: Array) -> 
         )
 
 
-def _byte_pairs(down: Array, window: Window) -> list[Array]:
-    """Return what `_taps` returns along rows of bytes with stride 2, as 16-bit numbers side by side.
+def _reduce_bytes(down: Array, window: Window, ufunc: np.ufunc, out: Array, everywhere: Array) -> None:
+    """Reduce rows of bytes with stride 2: every position first, and then every second one is kept.
 
-    Two shifts and masks of whole rows are 3 times faster than reading every second byte.
+    Whole rows of bytes, and the lower bytes of 16-bit numbers, are read 4 times as fast as every second byte.
     """
-    pairs = down.view("<u2")
-    phases = (pairs & np.uint16(255), pairs >> np.uint16(8))
-    offsets = (number * window.dilation[1] for number in range(window.kernel_size[1]))
-    return [phases[offset % 2][:, offset // 2 : offset // 2 + window.output_size[1]] for offset in offsets]
+    flat, offsets = down.reshape(-1), [number * window.dilation[1] for number in range(window.kernel_size[1])]
+    count = flat.size - offsets[-1]
+    _combine([flat[offset : offset + count] for offset in offsets], ufunc, everywhere[:count])
+    pairs = everywhere[: flat.size].view("<u2").reshape(len(down), -1)
+    np.copyto(out, pairs[:, : window.output_size[1]], casting="unsafe")
 
 
 def _taps(padded: Array, number: int, axis: int, window: Window) -> Array:
