@@ -1,0 +1,216 @@
+"""Losses: how wrong a network's outputs are, and the gradient of that.
+
+A loss takes logits (N, outputs) and labels (N,) and gives the sum over the batch and the gradient of that sum, so that
+shards of a batch can be added up; divided by `total_weight`, both are the mean that PyTorch gives.
+
+To add one, write a class with `outputs`, `probabilities` and `_sum_and_gradient`, and enter it in `LOSSES`.
+"""
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from cnncli.errors import ArgumentError
+from cnncli.values import Value
+
+if TYPE_CHECKING:  # the registry is read for `--help`, which shall load no NumPy
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+
+class Loss(Value):
+    """What all losses share.
+
+    Attributes:
+        label_smoothing: e; what a label says becomes (1 - e) of it and e spread evenly over all classes
+            (Szegedy et al., arXiv:1512.00567).
+        class_weights: how much an item of each class counts; None for 1.
+        about: one line for people.
+    """
+
+    label_smoothing: float = 0.0
+    class_weights: tuple[float, ...] | None = None
+
+    about: ClassVar[str] = ""
+
+    def validate(self) -> None:
+        """Refuse what is no loss."""
+        if not 0 <= self.label_smoothing < 1:
+            raise ArgumentError(f"label_smoothing must be from 0 to below 1, got {self.label_smoothing!r}")
+        if self.class_weights is None:
+            return
+        weights = tuple(float(weight) for weight in self.class_weights)
+        if not all(0 <= weight < float("inf") for weight in weights) or not any(weights):
+            raise ArgumentError(f"class weights must be numbers from 0, not all of them 0, got {weights}")
+        self.settle(class_weights=weights)
+
+    def __call__(self, logits: "Array", labels: "Array") -> "tuple[float, Array]":
+        """Return the sum of the losses of a batch, and its gradient.
+
+        Args:
+            logits: (N, outputs), what the network gives.
+            labels: (N,), integers.
+
+        Returns:
+            The sum, and the gradient by the logits, in their shape and dtype. Logits that are not finite give a sum
+            that is not finite.
+
+        Example:
+            >>> import numpy as np
+            >>> loss, gradient = CrossEntropy()(np.array([[0.0, 0.0]]), np.array([1]))
+            >>> round(loss, 4), gradient.tolist()
+            (0.6931, [[0.5, -0.5]])
+        """
+        import numpy as np
+
+        if logits.ndim != 2 or len(logits) != len(labels):
+            raise ArgumentError(f"logits of shape {logits.shape} do not fit {len(labels)} labels")
+        with np.errstate(all="ignore"):  # the caller looks at the sum
+            return self._sum_and_gradient(logits, labels)
+
+    def total_weight(self, labels: "Array") -> float:
+        """Return what sum and gradient are to be divided by for the mean: the weights of these labels, added up."""
+        import numpy as np
+
+        return float(len(labels) if self.class_weights is None else np.asarray(self.class_weights)[labels].sum())
+
+    def outputs(self, classes: int) -> int:
+        """Return how many logits a network has to give for so many classes."""
+        return classes
+
+    def probabilities(self, logits: "Array") -> "Array":
+        """Return (N, classes) numbers from 0 to 1, each row of which adds up to 1."""
+        return softmax(logits)
+
+    def _sum_and_gradient(self, logits: "Array", labels: "Array") -> "tuple[float, Array]":
+        raise NotImplementedError
+
+    def _weights(self, labels: "Array", like: "Array") -> "Array":
+        """Return the weight of each item, (N, 1)."""
+        import numpy as np
+
+        if self.class_weights is None:
+            return np.ones((len(labels), 1), like.dtype)
+        return np.asarray(self.class_weights, like.dtype)[labels][:, np.newaxis]
+
+
+class CrossEntropy(Loss):
+    """Softmax cross-entropy: -sum_k t_k w_k log p_k with p = softmax(z); its gradient is p sum_k(t_k w_k) - t w.
+
+    t is 1 for the label and 0 elsewhere, smoothed. The weights w count per class, as in PyTorch's cross_entropy: with
+    smoothing, each class's share is weighted by that class (Bishop, "Pattern Recognition", 4.3.4).
+    """
+
+    about: ClassVar[str] = "softmax cross-entropy, for any number of classes"
+
+    def _sum_and_gradient(self, logits: "Array", labels: "Array") -> "tuple[float, Array]":
+        import numpy as np
+
+        targets = _smooth_one_hot(labels, logits, self.label_smoothing)
+        if self.class_weights is not None:
+            targets *= np.asarray(self.class_weights, logits.dtype)
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        powers = np.exp(shifted)
+        sums = powers.sum(axis=1, keepdims=True)
+        total = float(((np.log(sums) - shifted) * targets).sum(dtype=np.float64))
+        powers *= targets.sum(axis=1, keepdims=True) / sums
+        powers -= targets
+        return total, powers
+
+
+class Logistic(Loss):
+    """Logistic loss of one output z for two classes: log(1 + e^z) - t z; its gradient is sigmoid(z) - t.
+
+    t is the label, 0 or 1, smoothed (Bishop, "Pattern Recognition", 4.3.2; PyTorch's
+    binary_cross_entropy_with_logits).
+    """
+
+    about: ClassVar[str] = "logistic loss, for two classes and one output"
+
+    def outputs(self, classes: int) -> int:
+        """Return 1.
+
+        Raises:
+            ArgumentError: there are not two classes.
+        """
+        if classes != 2:
+            raise ArgumentError(f"the logistic loss tells two classes apart, there are {classes}: use cross_entropy")
+        return 1
+
+    def probabilities(self, logits: "Array") -> "Array":
+        """Return (N, 2): 1 - sigmoid(z) and sigmoid(z)."""
+        import numpy as np
+
+        return softmax(np.concatenate([np.zeros_like(logits), logits], axis=1))
+
+    def _sum_and_gradient(self, logits: "Array", labels: "Array") -> "tuple[float, Array]":
+        import numpy as np
+
+        targets = labels[:, np.newaxis].astype(logits.dtype)
+        targets *= 1 - self.label_smoothing
+        targets += self.label_smoothing / 2
+        weights = self._weights(labels, logits)
+        losses = np.logaddexp(0, logits) - targets * logits
+        gradient: Array = (self.probabilities(logits)[:, 1:] - targets) * weights
+        return float((losses * weights).sum(dtype=np.float64)), gradient
+
+
+class SquaredError(Loss):
+    """Mean over the outputs of (z_k - t_k)^2; its gradient is 2 (z - t) / K.
+
+    t is 1 for the label and 0 elsewhere, smoothed: LeNet-5 of 1998 was trained so (PyTorch's mse_loss).
+    """
+
+    about: ClassVar[str] = "squared error against 1 for the label and 0 elsewhere"
+
+    def _sum_and_gradient(self, logits: "Array", labels: "Array") -> "tuple[float, Array]":
+        import numpy as np
+
+        difference = logits - _smooth_one_hot(labels, logits, self.label_smoothing)
+        weights = self._weights(labels, logits)
+        total = float((difference * difference * weights).sum(dtype=np.float64)) / logits.shape[1]
+        difference *= weights * (2 / logits.shape[1])
+        return total, difference
+
+
+LOSSES: dict[str, type[Loss]] = {"cross_entropy": CrossEntropy, "logistic": Logistic, "squared_error": SquaredError}
+
+
+def softmax(logits: "Array") -> "Array":
+    """Return e^z_k / sum_j e^z_j of each row, without overflow.
+
+    Example:
+        >>> import numpy as np
+        >>> softmax(np.array([[0.0, 0.0], [1000.0, 0.0]])).tolist()
+        [[0.5, 0.5], [1.0, 0.0]]
+    """
+    import numpy as np
+
+    with np.errstate(all="ignore"):
+        powers: Array = np.exp(logits - logits.max(axis=1, keepdims=True))
+        powers /= powers.sum(axis=1, keepdims=True)
+    return powers
+
+
+def balanced_weights(labels: "Array", classes: int) -> tuple[float, ...]:
+    """Return weights by which every class counts the same: N / (classes n_c) (scikit-learn's "balanced").
+
+    A class without items gets 0.
+
+    Example:
+        >>> import numpy as np
+        >>> balanced_weights(np.array([0, 0, 0, 1]), 2)
+        (0.6666666666666666, 2.0)
+    """
+    import numpy as np
+
+    counts = np.bincount(labels, minlength=classes)
+    return tuple(len(labels) / (classes * int(count)) if count else 0.0 for count in counts)
+
+
+def _smooth_one_hot(labels: "Array", logits: "Array", smoothing: float) -> "Array":
+    import numpy as np
+
+    classes = logits.shape[1]
+    targets = np.full(logits.shape, smoothing / classes, logits.dtype)
+    targets[np.arange(len(labels)), labels] += 1 - smoothing
+    return targets

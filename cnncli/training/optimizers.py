@@ -1,0 +1,263 @@
+"""Optimizers: how parameters follow their gradients.
+
+Every class does, step for step, what PyTorch's optimizer of the same name does. In the formulas p is a parameter, g its
+gradient, t the number of the step from 1, and lambda the weight decay.
+
+To add one, write a class with its `state_names` and `step_block`, and enter it in `OPTIMIZERS`.
+"""
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from cnncli.errors import ArgumentError
+from cnncli.values import Value
+
+if TYPE_CHECKING:  # the registry is read for `--help`, which shall load no NumPy
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+_BLOCK = 1 << 14  # what one block of 64 KB needs stays in the cache: each array is read once and written once
+
+
+class Optimizer(Value):
+    """What all optimizers share: flat arrays, worked through a block at a time.
+
+    Every operation is elementwise, so that slices may be updated apart, by several threads, and give the same bits.
+
+    Attributes:
+        weight_decay: lambda; g + lambda p takes the place of g, unless `decoupled`.
+        state_names: the arrays, each of the parameters' size, that have to be kept between steps.
+        default_lr: a learning rate that mostly works.
+        decoupled: whether the decay is apart from the gradient.
+    """
+
+    weight_decay: float = 0.0
+
+    state_names: ClassVar[tuple[str, ...]] = ()
+    default_lr: ClassVar[float] = 0.01
+    decoupled: ClassVar[bool] = False
+
+    def validate(self) -> None:
+        """Refuse numbers outside their range."""
+        for name in self.fields:
+            value = getattr(self, name)
+            limit = 1 if name in _FRACTIONS else float("inf")
+            if not 0 <= value < limit:
+                room = "from 0 to below 1" if limit == 1 else "a finite number from 0"
+                raise ArgumentError(f"{name} must be {room}, got {value!r}")
+
+    def initial_state(self, parameters: "Array") -> "dict[str, Array]":
+        """Return the state before the first step: zeros."""
+        import numpy as np
+
+        return {name: np.zeros_like(parameters) for name in self.state_names}
+
+    def update(self, parameters: "Array", gradients: "Array", state: "dict[str, Array]", step: int, lr: float) -> None:
+        """Take one step, in place.
+
+        Args:
+            parameters: flat, float32 or float64; changed.
+            gradients: of the same shape; left as they are.
+            state: from `initial_state`, or slices of it like those of the parameters; changed.
+            step: number of the step, from 1.
+            lr: learning rate of this step.
+
+        Example:
+            >>> import numpy as np
+            >>> p, g = np.array([1.0]), np.array([0.5])
+            >>> SGD().update(p, g, {}, step=1, lr=0.1)
+            >>> p.tolist()
+            [0.95]
+        """
+        import numpy as np
+
+        scratch = np.empty((2, min(_BLOCK, parameters.size)), parameters.dtype)
+        for start in range(0, parameters.size, _BLOCK):
+            block = slice(start, start + _BLOCK)
+            p = parameters[block]
+            g, spare = scratch[:, : p.size]
+            self._decay(p, gradients[block], g, lr)
+            self.step_block(p, g, spare, *(state[name][block] for name in self.state_names), step=step, lr=lr)
+
+    def _decay(self, p: "Array", gradients: "Array", g: "Array", lr: float) -> None:
+        """Copy the gradients to g, with weight decay."""
+        if self.decoupled:
+            p *= 1 - lr * self.weight_decay
+        if self.decoupled or not self.weight_decay:
+            g[:] = gradients
+        else:
+            g[:] = p
+            g *= self.weight_decay
+            g += gradients
+
+    def step_block(self, p: "Array", g: "Array", spare: "Array", *state: "Array", step: int, lr: float) -> None:
+        """Update a block of parameters and its state; g and spare may be written over."""
+        raise NotImplementedError
+
+
+_FRACTIONS = ("momentum", "alpha", "beta1", "beta2")
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: p -= lr g (Robbins and Monro 1951)."""
+
+    default_lr: ClassVar[float] = 0.1
+
+    def step_block(self, p: "Array", g: "Array", spare: "Array", *state: "Array", step: int, lr: float) -> None:
+        """Update a block."""
+        g *= lr
+        p -= g
+
+
+class Momentum(Optimizer):
+    """Momentum: v = m v + g; p -= lr v (Polyak 1964; the form of Sutskever et al. 2013 as PyTorch writes it)."""
+
+    momentum: float = 0.9
+
+    state_names: ClassVar[tuple[str, ...]] = ("velocity",)
+    default_lr: ClassVar[float] = 0.02
+
+    def step_block(self, p: "Array", g: "Array", spare: "Array", *state: "Array", step: int, lr: float) -> None:
+        """Update a block."""
+        (velocity,) = state
+        velocity *= self.momentum
+        velocity += g
+        p -= self._direction(velocity, g, spare, lr)
+
+    def _direction(self, velocity: "Array", g: "Array", spare: "Array", lr: float) -> "Array":
+        """Return lr v."""
+        import numpy as np
+
+        return np.multiply(velocity, lr, out=spare)
+
+
+class Nesterov(Momentum):
+    """Momentum that looks ahead: v = m v + g; p -= lr (g + m v) (Nesterov 1983, as PyTorch writes it)."""
+
+    def _direction(self, velocity: "Array", g: "Array", spare: "Array", lr: float) -> "Array":
+        """Return lr (g + m v)."""
+        import numpy as np
+
+        np.multiply(velocity, self.momentum, out=spare)
+        spare += g
+        spare *= lr
+        return spare
+
+
+class RMSprop(Optimizer):
+    """RMSprop: s = a s + (1 - a) g^2; p -= lr g / (sqrt(s) + eps) (Hinton's lecture 6e, 2012)."""
+
+    alpha: float = 0.99
+    eps: float = 1e-8
+
+    state_names: ClassVar[tuple[str, ...]] = ("square",)
+    default_lr: ClassVar[float] = 0.001
+
+    def step_block(self, p: "Array", g: "Array", spare: "Array", *state: "Array", step: int, lr: float) -> None:
+        """Update a block."""
+        import numpy as np
+
+        (square,) = state
+        _average_square(square, g, spare, self.alpha)
+        np.sqrt(square, out=spare)
+        spare += self.eps
+        g /= spare
+        g *= lr
+        p -= g
+
+
+class Adam(Optimizer):
+    """Adam: m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p -= lr m' / (sqrt(v') + eps).
+
+    m' = m / (1 - b1^t) and v' = v / (1 - b2^t) make up for the start at zero (Kingma and Ba, arXiv:1412.6980).
+    """
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+
+    state_names: ClassVar[tuple[str, ...]] = ("mean", "square")
+    default_lr: ClassVar[float] = 0.001
+
+    def step_block(self, p: "Array", g: "Array", spare: "Array", *state: "Array", step: int, lr: float) -> None:
+        """Update a block."""
+        import numpy as np
+
+        mean, square = state
+        np.subtract(g, mean, out=spare)
+        spare *= 1 - self.beta1
+        mean += spare
+        _average_square(square, g, spare, self.beta2)
+        np.sqrt(square, out=spare)
+        spare /= (1 - self.beta2**step) ** 0.5
+        spare += self.eps
+        np.divide(mean, spare, out=g)
+        g *= lr / (1 - self.beta1**step)
+        p -= g
+
+
+class AdamW(Adam):
+    """Adam with the decay apart from the gradient: p *= 1 - lr lambda first (Loshchilov, Hutter, arXiv:1711.05101)."""
+
+    weight_decay: float = 0.01
+
+    decoupled: ClassVar[bool] = True
+
+
+def _average_square(square: "Array", g: "Array", spare: "Array", keep: float) -> None:
+    """Square = keep square + (1 - keep) g^2."""
+    import numpy as np
+
+    square *= keep
+    np.multiply(g, g, out=spare)
+    spare *= 1 - keep
+    square += spare
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "momentum": Momentum,
+    "nesterov": Nesterov,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+
+
+def norm(gradients: "Array") -> float:
+    """Return the Euclidean norm of a flat array, summed in float64 in a fixed order, whatever the number of threads.
+
+    Example:
+        >>> import numpy as np
+        >>> norm(np.array([3, 4], np.float32))
+        5.0
+    """
+    import numpy as np
+
+    total = 0.0
+    for start in range(0, gradients.size, _BLOCK):
+        block = gradients[start : start + _BLOCK].astype(np.float64)
+        block *= block
+        total += float(block.sum())
+    return float(np.sqrt(total))
+
+
+def clip_by_norm(gradients: "Array", max_norm: float) -> float:
+    """Shorten flat gradients, in place, where their norm exceeds a limit; return the norm as it was.
+
+    g *= max_norm / (norm + 1e-6) (Pascanu et al., arXiv:1211.5063; PyTorch's clip_grad_norm_). Gradients whose norm is
+    not finite are left as they are: the caller has to stop.
+
+    Example:
+        >>> import numpy as np
+        >>> g = np.array([3.0, 4.0])
+        >>> clip_by_norm(g, 1), g.round(3).tolist()
+        (5.0, [0.6, 0.8])
+    """
+    if not max_norm > 0:
+        raise ArgumentError(f"max_norm must be a number above 0, got {max_norm!r}")
+    length = norm(gradients)
+    factor = max_norm / (length + 1e-6)
+    if 0 < factor < 1:
+        gradients *= factor
+    return length
