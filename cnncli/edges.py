@@ -9,7 +9,6 @@ course's sign, the opposite of OpenCV's and SciPy's.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypedDict, Unpack
 
@@ -25,6 +24,7 @@ from cnncli.ops.borders import Rows, border_index, take_rows
 from cnncli.recipes import Recipe, recipe
 from cnncli.rendering import Renderer, Rendering, Statistics
 from cnncli.shapes import IntOrPair, Padding, Window
+from cnncli.values import Value
 
 Array = npt.NDArray[Any]
 
@@ -38,8 +38,7 @@ _FLOAT32_LARGE = 1e30
 _LARGEST_GRADIENT = 64
 
 
-@dataclass(frozen=True)
-class Filtering:
+class Filtering(Value):
     """How to filter, beside the filter.
 
     Attributes:
@@ -64,7 +63,8 @@ class Filtering:
     activation: str | None = None
     flip: bool = False
 
-    def __post_init__(self) -> None:
+    def validate(self) -> None:
+        """Refuse what can be used for no image at all."""
         _one_of("padding_mode", self.padding_mode, PADDING_MODES)
         _one_of("color", self.color, COLORS)
         _one_of("on", self.on, (None, *CHANNELS))
@@ -254,7 +254,7 @@ def pictures(
     """
     rendering = rendering or response.recipe.rendering
     if response.recipe.direction == "magnitude" and rendering.signed == "abs" and not response.filtering.bias:
-        rendering = replace(rendering, signed="clip")  # the same for what is never negative, and one pass less
+        rendering = rendering.replace(signed="clip")  # the same for what is never negative, and one pass less
     dtype = np.uint16 if response.image.dtype == np.uint16 else np.uint8
     if response.recipe.direction == "angle":
         white = float(np.iinfo(dtype).max)

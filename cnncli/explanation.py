@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,12 @@ from cnncli.edges import Response
 from cnncli.errors import ArgumentError
 from cnncli.ops.borders import OUTSIDE, border_index
 from cnncli.shapes import Window
+from cnncli.values import Value
 
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Term:
+class Term(Value):
     """One kernel over one window.
 
     Attributes:
@@ -44,8 +43,7 @@ class Term:
         return total
 
 
-@dataclass(frozen=True)
-class Explanation:
+class Explanation(Value):
     """How one number of a response comes about.
 
     Attributes:

@@ -1,7 +1,6 @@
 """Pooling an image band by band: the exact result, and its picture."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,14 @@ from cnncli.ops import avg_pool2d, max_pool2d, min_pool2d
 from cnncli.ops.borders import Rows
 from cnncli.rendering import Statistics
 from cnncli.shapes import IntOrPair, Padding, Window
+from cnncli.values import Value
 
 Array = npt.NDArray[Any]
 
 POOLS: dict[str, Callable[..., Array]] = {"max": max_pool2d, "avg": avg_pool2d, "min": min_pool2d}
 
 
-@dataclass(frozen=True)
-class Pooling:
+class Pooling(Value):
     """How to pool.
 
     Attributes:
@@ -37,7 +36,8 @@ class Pooling:
     mode: str = "max"
     ceil_mode: bool = False
 
-    def __post_init__(self) -> None:
+    def validate(self) -> None:
+        """Refuse what can be used for no image at all."""
         if self.mode not in POOLING_MODES:
             raise ArgumentError(f"mode must be one of {', '.join(POOLING_MODES)}, got {self.mode!r}")
         if self.kernel_size is not None:

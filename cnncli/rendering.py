@@ -1,6 +1,5 @@
 """From signed numbers to a picture: rules that are never silent."""
 
-from dataclasses import dataclass
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import numpy.typing as npt
 from cnncli.choices import SCALES, SIGNED
 from cnncli.errors import ArgumentError
 from cnncli.filters import get_filter, unit_scale
+from cnncli.values import Value
 
 Array = npt.NDArray[Any]
 
@@ -56,8 +56,7 @@ class Threshold(NamedTuple):
         return self.level * white if self.relative else self.level
 
 
-@dataclass(frozen=True)
-class Rendering:
+class Rendering(Value):
     """How a response becomes a picture.
 
     Attributes:
@@ -72,7 +71,8 @@ class Rendering:
     signed: str = "abs"
     threshold: Threshold | None = None
 
-    def __post_init__(self) -> None:
+    def validate(self) -> None:
+        """Refuse a scale or a way with signs that there is not."""
         if self.scale not in SCALES and (isinstance(self.scale, str) or not np.isfinite(self.scale)):
             raise ArgumentError(f"scale must be {', '.join(SCALES)} or a number, got {self.scale!r}")
         if self.signed not in SIGNED:

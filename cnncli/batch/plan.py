@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from string import Formatter
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 from cnncli.batch.inputs import STANDARD, Input
 from cnncli.batch.temporary import is_special
 from cnncli.errors import ArgumentError, NoInputError
+from cnncli.values import Value
 
 TEMPLATE_FIELDS = ("stem", "name", "ext", "parent", "filter")
 
@@ -21,8 +21,7 @@ class Job(NamedTuple):
     outputs: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class OutputRule:
+class OutputRule(Value):
     """How outputs are named.
 
     Attributes:
@@ -36,7 +35,8 @@ class OutputRule:
     labels: tuple[str, ...]
     suffix: str = ".png"
 
-    def __post_init__(self) -> None:
+    def validate(self) -> None:
+        """Refuse a template with fields that nothing fills."""
         if self.is_template:
             fields = {name for _, name, _, _ in _parsed(self.target or "") if name is not None}
             if any(spec or conversion for _, _, spec, conversion in _parsed(self.target or "")):
@@ -76,6 +76,7 @@ class OutputRule:
 
 
 def _parsed(template: str) -> list[tuple[Any, ...]]:
+
     try:
         return list(Formatter().parse(template))
     except ValueError as error:

@@ -5,7 +5,6 @@ A band is a few rows of an image, channels last. Working in bands keeps a huge i
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.images.metadata import Metadata
+from cnncli.values import Value
 
 Array = NDArray[Any]
 
@@ -82,8 +82,7 @@ class ArrayFrame(Frame):
         return self._alpha
 
 
-@dataclass
-class Picture:
+class Picture(Value):
     """One frame to be written.
 
     Attributes:
@@ -97,7 +96,7 @@ class Picture:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     bands: Iterable[Array]
-    metadata: Metadata = field(default_factory=Metadata)
+    metadata: Metadata = Metadata()
     name: str = ""
 
     @property

@@ -3,12 +3,10 @@
 import io
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 
-@dataclass(frozen=True)
-class GifFacts:
+class GifFacts(NamedTuple):
     """What holds for every frame as a viewer shows it, so that all frames can be read alike.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
@@ -108,4 +107,4 @@ def _opaque(picture: Picture, form: Format) -> Picture:
             yield band[..., 0] if picture.channels == 2 else band[..., :-1]
 
     shape = picture.shape[:2] if picture.channels == 2 else (*picture.shape[:2], picture.channels - 1)
-    return replace(picture, shape=shape, bands=bands())
+    return picture.replace(shape=shape, bands=bands())

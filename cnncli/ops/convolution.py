@@ -230,7 +230,7 @@ def _banded_able(work: Work) -> bool:
 
 def _banded_cost(work: Work) -> float:
     reached = 2 * banded.BAND + sum(work.window.kernel_size)
-    return float(0.0115 * work.dtype.itemsize * work.weight.shape[3] * reached)
+    return float(0.014 * work.dtype.itemsize * work.weight.shape[3] * reached)
 
 
 def _run_banded(work: Work, image: Array, out: Array) -> None:

@@ -1,7 +1,6 @@
 """Filtering one file: read its frames, filter each, write pictures or numbers."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from cnncli.pipelines.common import (
 from cnncli.recipes import Recipe
 from cnncli.rendering import Rendering, Statistics
 from cnncli.transparency import alpha_at_outputs
+from cnncli.values import Value
 
 _STACKS = ("npy", "npz", "tiff")
 """Formats whose one file holds the responses to several filters."""
@@ -34,8 +34,7 @@ Part = tuple[Recipe, str]
 """A filter, and which of its pictures: `-positive` or `-negative` for `split`, else the empty text."""
 
 
-@dataclass(frozen=True)
-class EdgePipeline:
+class EdgePipeline(Value):
     """Filters one file into one or more outputs.
 
     Attributes:
@@ -50,7 +49,7 @@ class EdgePipeline:
     """
 
     recipes: tuple[Recipe, ...]
-    filtering: Filtering = field(default_factory=Filtering)
+    filtering: Filtering = Filtering()
     scale: str | float | None = None
     signed: str | None = None
     threshold: str | float | None = None
@@ -58,7 +57,8 @@ class EdgePipeline:
     max_pixels: int | None = MAX_PIXELS
     statistics: bool = False
 
-    def __post_init__(self) -> None:
+    def validate(self) -> None:
+        """Refuse renderings that there are not."""
         for recipe in self.recipes:
             self.rendering(recipe)
 

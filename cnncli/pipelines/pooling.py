@@ -1,7 +1,6 @@
 """Pooling one file: read its frames, pool each, write pictures or numbers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from cnncli.bands import ArrayRows, whole
 from cnncli.batch import Job
@@ -19,10 +18,10 @@ from cnncli.pipelines.common import (
     visible_picture,
 )
 from cnncli.pools import Pooled, PooledPicture, Pooling
+from cnncli.values import Value
 
 
-@dataclass(frozen=True)
-class PoolPipeline:
+class PoolPipeline(Value):
     """Pools one file.
 
     Attributes:
