@@ -31,3 +31,11 @@ class ImageError(CnncliError):
 
 class NoInputError(CnncliError):
     """A glob, a folder or a list that holds no input at all."""
+
+
+class ModelError(CnncliError):
+    """A model file that cannot be read."""
+
+
+class DataError(CnncliError):
+    """A data set that cannot be read, or cannot be trained on."""

@@ -1,0 +1,323 @@
+"""Keras models (`.keras`): the configuration inside the archive, read as data. Nothing in it is run, no weight is read.
+
+The archive holds `config.json`, what `get_config` of each layer gave (keras/src/saving/saving_lib.py); a functional
+model's layers say by `inbound_nodes` where their inputs come from, in one way since Keras 3 and in another before.
+"""
+
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from graphlib import CycleError, TopologicalSorter
+from io import FileIO
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cnncli.errors import ArgumentError, ModelError
+from cnncli.formats.files import MAX_JSON, MAX_ROWS, dimension, dimensions, named, parse_json, said_of
+from cnncli.formats.flow import Step, summarize
+from cnncli.formats.keras_layers import CLASSES, Applied, Settings
+from cnncli.formats.tensors import written
+from cnncli.networks.summary import Shape, Summary
+
+MAX_DIRECTORY = 2**20
+"""Bytes of an archive's directory: a model has a handful of files."""
+
+MODELS = ("Functional", "Model", "Sequential")
+
+
+class Tensor(NamedTuple):
+    """An activation on its way: its name, and its shape where it is known."""
+
+    name: str
+    shape: Shape | None
+
+
+Reference = tuple[str, int, int]  # a layer, which of its calls, and which of that call's outputs
+
+
+def read_keras(path: Path, name: str, input_shape: Shape | None = None) -> Summary:
+    """Return the summary of a Keras model.
+
+    Args:
+        path: the `.keras` file.
+        name: its name without its ending.
+        input_shape: `(H, W, C)`, for a model that leaves it open, or to count it at another size.
+
+    Raises:
+        ModelError: no Keras model, a model that is not sound, or shapes that do not fit each other.
+    """
+    config = parse_json(read_member(path, "config.json"), "config.json")
+    if config.get("class_name") not in MODELS:
+        raise ModelError(
+            f"a model of the class {named(config.get('class_name'))}: what it does is in its code, which is not run; "
+            "export it to ONNX (model.export with format='onnx')"
+        )
+    reader = KerasReader(input_shape, _channels_first(config))
+    outputs = reader.model(config, (), "")
+    start = reader.inputs[0] if reader.inputs else Tensor("", None)
+    title = named(_inner(config).get("name") or name)
+    return summarize(name, title, start, reader.steps, [each.name for each in outputs], reader.notes())
+
+
+def read_member(path: Path, member: str) -> bytes:
+    """Return a small file out of a zip archive.
+
+    Raises:
+        ModelError: no archive, no such file in it, or one that is larger than it may be.
+    """
+    try:
+        with _Frugal(path) as file, zipfile.ZipFile(file) as archive:
+            info = archive.getinfo(member)
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
+                raise ModelError(f"its {member} is encrypted, or compressed in a way that Keras does not use")
+            with archive.open(info) as opened:
+                return opened.read(MAX_JSON + 1)
+    except KeyError as error:
+        raise ModelError(f"an archive without {member}: no Keras model") from error
+    except OSError as error:
+        raise ModelError(error.strerror or str(error)) from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
+        raise ModelError(f"a damaged archive, or none: {error}") from error
+
+
+class _Frugal(FileIO):
+    """A file that never gives more than a directory may have; the standard reader takes a directory of any size."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = self.seek(0, 2) - here if (here := self.tell()) >= 0 else 0
+        self.seek(here)
+        wanted = left if size is None or size < 0 else min(size, left)
+        if wanted > MAX_DIRECTORY:
+            raise ModelError(f"its directory claims {wanted} bytes: no Keras model")
+        return super().read(wanted)
+
+
+class KerasReader:
+    """Follows shapes through the layers of a model, and of the models in it."""
+
+    def __init__(self, input_shape: Shape | None, channels_first: bool) -> None:
+        self.steps: list[Step] = []
+        self.inputs: list[Tensor] = []
+        self._given = input_shape
+        self._channels_first = channels_first
+        self._counted: set[str] = set()
+        self._unknown: Counter[str] = Counter()
+        self._remarks: list[str] = []
+        self._calls = 0
+
+    def model(self, layer: dict[str, Any], incoming: Sequence[Tensor], prefix: str) -> list[Tensor]:
+        """Go through a model's layers; return what it puts out."""
+        config = _inner(layer)
+        layers = config.get("layers")
+        if not isinstance(layers, list) or not all(isinstance(each, dict) for each in layers):
+            raise ModelError(f"the model {named(_name(layer))} has no list of layers")
+        if layer.get("class_name") == "Sequential" or not any("inbound_nodes" in each for each in layers):
+            return self._sequence(layer, layers, incoming, prefix)
+        return self._graph(config, layers, incoming, prefix)
+
+    def notes(self) -> Iterator[str]:
+        """What a reader must know about where the numbers come from."""
+        yield "a Keras model: its configuration alone is read; weights are not looked at, and no code is run"
+        yield from self._remarks
+        for name, count in self._unknown.most_common(8):
+            yield f"the layer {name} is not known ({count} times): its shape, and what follows, is not shown"
+
+    def _sequence(
+        self, model: dict[str, Any], layers: list[dict[str, Any]], incoming: Sequence[Tensor], prefix: str
+    ) -> list[Tensor]:
+        current = list(incoming)
+        for layer in layers:
+            if layer.get("class_name") == "InputLayer":
+                current = current or [self._input(layer, _said_shape(layer))]
+                continue
+            if not current:
+                current = [self._input(layer, _said_shape(layer) or _said_shape(model))]
+            current = self._call(layer, current, prefix, 0)
+        return current
+
+    def _graph(
+        self, config: dict[str, Any], layers: list[dict[str, Any]], incoming: Sequence[Tensor], prefix: str
+    ) -> list[Tensor]:
+        by_name = {_name(layer): layer for layer in layers}
+        if len(by_name) < len(layers):
+            raise ModelError("two layers have one name")
+        given = dict(zip([each[0] for each in _references(config.get("input_layers"))], incoming, strict=False))
+        nodes = {(name, call): found for name in by_name for call, found in enumerate(_inbound(by_name[name]))}
+        results: dict[tuple[str, int], list[Tensor]] = {}
+        for name, call in _ordered(nodes, by_name):
+            layer, references = by_name[name], nodes[name, call]
+            if layer.get("class_name") == "InputLayer":
+                results[name, call] = [given[name] if name in given else self._input(layer, _said_shape(layer))]
+                continue
+            if not references:
+                raise ModelError(f"the layer {named(name)} has no input")
+            inputs = [_output(results, _settled(each, nodes, by_name), each) for each in references]
+            results[name, call] = self._call(layer, inputs, prefix, call)
+        ends = _references(config.get("output_layers"))
+        return [_output(results, _settled(each, nodes, by_name), each) for each in ends]
+
+    def _input(self, layer: dict[str, Any], said: list[Any] | None) -> Tensor:
+        name = f"input {len(self.inputs)}"
+        tensor = Tensor(name, self._example(_name(layer), said, first=not self.inputs))
+        self.inputs.append(tensor)
+        return tensor
+
+    def _example(self, name: str, said: list[Any] | None, first: bool) -> Shape | None:
+        """Return the shape of one example: (H, W, C) in any data format."""
+        sizes = list(said or ())
+        if self._channels_first and len(sizes) == 3:
+            sizes = [*sizes[1:], sizes[0]]
+        if first and self._given is not None:
+            if said is not None and len(sizes) != len(self._given):
+                raise ModelError(
+                    f"--input gives {written(self._given)}, but the input {named(name)} is {_shown(sizes)}"
+                )
+            if any(isinstance(old, int) and old != new for old, new in zip(sizes, self._given, strict=False)):
+                self._remarks.append(f"the file's own input is {_shown(sizes)}; shown for another")
+            return dimensions(tuple(self._given), "--input", 1)
+        if said is None or None in sizes:
+            if not first:
+                return None
+            wanted = "HxWxC" if len(sizes) != 3 else f"HxWx{sizes[2] if isinstance(sizes[2], int) else 'C'}"
+            what = _shown(sizes) if said is not None else "of no shape"
+            raise ModelError(f"the input {named(name)} is {what}: settle it with --input {wanted}")
+        return dimensions(sizes, f"the input {named(name)}", 1)
+
+    def _call(self, layer: dict[str, Any], inputs: Sequence[Tensor], prefix: str, call: int) -> list[Tensor]:
+        self._calls += 1
+        if self._calls > MAX_ROWS or len(prefix) > 4096:
+            raise ModelError(f"more than {MAX_ROWS} layers, those of inner models counted: too many for a summary")
+        name, kind = prefix + _name(layer), named(layer.get("class_name"))
+        if "layers" in _inner(layer):
+            return self.model(layer, inputs, f"{name}/")
+        with said_of(f"layer {named(name)} ({kind})"):
+            applied = self._applied(kind, layer, inputs)
+        new = name not in self._counted
+        self._counted.add(name)
+        output = Tensor(f"{name} {self._calls}", None if applied is None else applied.output_shape)
+        self.steps.append(
+            Step(
+                named(name) if not call else f"{named(name)} (call {call + 1})",
+                applied.layer.op if applied is not None and applied.layer is not None else kind,
+                tuple(each.name for each in inputs),
+                (output.name,),
+                inputs[0].shape,
+                (output.shape,),
+                None if applied is None else applied.layer,
+                applied.params if applied is not None and new else 0,
+                applied.buffers if applied is not None and new else 0,
+                0 if applied is None else applied.macs,
+                applied is not None and applied.in_place,
+            )
+        )
+        return [output]
+
+    def _applied(self, kind: str, layer: dict[str, Any], inputs: Sequence[Tensor]) -> Applied | None:
+        maker = CLASSES.get(kind)
+        shapes = [each.shape for each in inputs if each.shape is not None]
+        if maker is None:
+            self._unknown[kind] += 1
+        if maker is None or len(shapes) < len(inputs):
+            return None
+        try:
+            applied = maker(Settings(_inner(layer), self._channels_first), shapes)
+        except ArgumentError as error:
+            raise ModelError(str(error)) from error
+        for size in (*applied.output_shape, prod(applied.output_shape) >> 22):
+            dimension(size, "its output")
+        return applied
+
+
+def _inner(layer: dict[str, Any]) -> dict[str, Any]:
+    config = layer.get("config")
+    return config if isinstance(config, dict) else {}
+
+
+def _name(layer: dict[str, Any]) -> str:
+    return str(layer.get("name") or _inner(layer).get("name") or layer.get("class_name") or "layer")[:256]
+
+
+def _shown(sizes: Sequence[Any]) -> str:
+    return "x".join("?" if size is None else named(size) for size in sizes) or "a single number"
+
+
+def _said_shape(layer: dict[str, Any]) -> list[Any] | None:
+    """Return the shape of an example that a layer's or a model's configuration says, with None where it is open."""
+    config, build = _inner(layer), layer.get("build_config")
+    for value in (
+        *(config.get("batch_shape"), config.get("batch_input_shape"), config.get("build_input_shape")),
+        *((build.get("input_shape"),) if isinstance(build, dict) else ()),
+    ):
+        if isinstance(value, list) and value and not isinstance(value[0], list | str):
+            return [None if size is None else dimension(size, "the input", 1) for size in value[1:33]]
+    return None
+
+
+def _channels_first(config: dict[str, Any]) -> bool:
+    """Whether any layer of a model says that its channels come first."""
+    waiting = [config]
+    while waiting:
+        inner = _inner(waiting.pop())
+        if inner.get("data_format") == "channels_first":
+            return True
+        layers = inner.get("layers")
+        waiting += [layer for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []
+    return False
+
+
+def _inbound(layer: dict[str, Any]) -> list[list[Reference]]:
+    """Return where the inputs of each of a layer's calls come from; an input has one call, without any."""
+    nodes = layer.get("inbound_nodes")
+    calls = [_references(node) for node in nodes] if isinstance(nodes, list) else []
+    return calls or [[]]
+
+
+def _references(value: Any) -> list[Reference]:
+    """Return the tensors that a structure names: `keras_history` since Keras 3, `[layer, call, output, ...]` before."""
+    if isinstance(value, dict):
+        inner = _inner(value).get("keras_history", value.get("keras_history"))
+        parts = [inner] if inner is not None else list(value.values())
+    elif isinstance(value, list):
+        match value:
+            case [str(name), int(call), int(output), *rest]:
+                return [(name[:256], call, output), *(found for part in rest for found in _references(part))]
+        parts = value
+    else:
+        return []
+    return [found for part in parts for found in _references(part)]
+
+
+def _settled(reference: Reference, nodes: dict[tuple[str, int], Any], layers: dict[str, Any]) -> tuple[str, int]:
+    """Return the call that a reference means: calls of an inner functional model are counted from 1."""
+    name, call, _ = reference
+    if name not in layers:
+        raise ModelError(f"an input comes from the layer {named(name)}, which is not there")
+    if layers[name].get("class_name") in ("Functional", "Model") and call > 0:
+        call -= 1
+    if (name, call) not in nodes and (name, call - 1) in nodes and "layers" in _inner(layers[name]):
+        call -= 1
+    if (name, call) not in nodes:
+        raise ModelError(f"an input comes from call {call} of the layer {named(name)}, which is not there")
+    return name, call
+
+
+def _ordered(nodes: dict[tuple[str, int], list[Reference]], layers: dict[str, Any]) -> list[tuple[str, int]]:
+    """Return the calls so that each comes after those that it needs: in the file's order where that is one."""
+    needs = {node: [_settled(each, nodes, layers) for each in found] for node, found in nodes.items()}
+    place = {node: index for index, node in enumerate(nodes)}
+    if all(place[before] < place[node] for node, found in needs.items() for before in found):
+        return list(nodes)
+    try:
+        return list(TopologicalSorter(needs).static_order())
+    except CycleError as error:
+        names = [named(node[0]) for node in error.args[1]][:5]
+        raise ModelError(f"the graph is cyclic: {' <- '.join(names)}") from error
+
+
+def _output(results: dict[tuple[str, int], list[Tensor]], node: tuple[str, int], reference: Reference) -> Tensor:
+    found = results.get(node, [])
+    if not 0 <= reference[2] < len(found):
+        raise ModelError(f"the layer {named(node[0])} has no output {reference[2]}")
+    return found[reference[2]]

@@ -1,0 +1,409 @@
+"""What each Keras layer makes of a shape, out of its configuration: the registry `CLASSES`.
+
+Shapes are (H, W, C) whatever the model's data format. Where a layer of ours does the same, it says shape, parameters
+and multiply-adds (the configurations are those that keras/src/layers write and read).
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import repeat
+from math import prod
+from typing import Any, NamedTuple
+
+from cnncli.errors import ModelError
+from cnncli.formats.files import dimension, dimensions, named
+from cnncli.formats.tensors import broadcast, concatenated, reshaped, written
+from cnncli.networks.layers import (
+    ACTIVATIONS,
+    AvgPool,
+    BatchNorm,
+    Chain,
+    Conv,
+    Depthwise,
+    Dropout,
+    Flatten,
+    FullyConnected,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    Layer,
+    MaxPool,
+    TransposedConv,
+)
+from cnncli.networks.layers.pointwise import GELU, LeakyReLU, ReLU, ReLU6, SiLU, Softmax
+from cnncli.networks.summary import Shape
+from cnncli.shapes import Pair
+
+
+class Applied(NamedTuple):
+    """What a layer makes of its input."""
+
+    output_shape: Shape
+    layer: Layer | None = None
+    params: int = 0
+    buffers: int = 0
+    macs: int = 0
+    in_place: bool = False
+
+
+class Settings:
+    """The configuration of a layer, checked as it is asked for."""
+
+    def __init__(self, values: dict[str, Any], channels_first: bool = False) -> None:
+        self.values = values
+        self.channels_first = channels_first
+
+    def count(self, name: str, default: int | None = None) -> int:
+        """Return a whole number from 1."""
+        value = self.values.get(name)
+        return dimension(default if value is None else value, f"its {name}", 1)
+
+    def pair(self, name: str, default: int | None = None) -> Pair:
+        """Return (vertical, horizontal), which may be given as one number."""
+        value = self.values.get(name)
+        value = default if value is None else value
+        found = dimensions(value if isinstance(value, list) else [value, value], f"its {name}", 1)
+        if len(found) != 2:
+            raise ModelError(f"its {name} must be one number or two, got {named(value)}")
+        return found[0], found[1]
+
+    def margins(self, name: str) -> tuple[Pair, Pair]:
+        """Return ((top, bottom), (left, right)) in any of Keras's forms."""
+        match self.values.get(name, 1):
+            case [[top, bottom], [left, right]]:
+                pass
+            case [vertical, horizontal]:
+                top = bottom = vertical
+                left = right = horizontal
+            case both:
+                top = bottom = left = right = both
+        four = dimensions([top, bottom, left, right], f"its {name}")
+        return (four[0], four[1]), (four[2], four[3])
+
+    def flag(self, name: str, default: bool) -> bool:
+        """Return yes or no."""
+        value = self.values.get(name)
+        return bool(default if value is None else value)
+
+    def number(self, name: str, default: float) -> float:
+        """Return a number."""
+        value = self.values.get(name)
+        if isinstance(value, dict):  # Keras 3 writes some numbers as NumPy objects
+            value = (value.get("config") or {}).get("value") if isinstance(value.get("config"), dict) else None
+        return float(value) if isinstance(value, int | float) and abs(value) < 1e9 else default
+
+    def padding(self) -> str:
+        """Return "valid" or "same"."""
+        padding = self.values.get("padding", "valid")
+        if padding not in ("valid", "same"):
+            raise ModelError(f"its padding must be valid or same, got {named(padding)}")
+        return str(padding)
+
+    def axis(self, shape: Shape) -> int:
+        """Return the axis of our shape that the layer's `axis`, which counts the batch, means."""
+        axis = self.values.get("axis", -1)
+        axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
+        if not isinstance(axis, int) or isinstance(axis, bool) or not -len(shape) <= axis <= len(shape) or axis == 0:
+            raise ModelError(f"its axis {named(axis)} does not exist in an input of {written(shape)}")
+        place = axis - 1 if axis > 0 else axis + len(shape)
+        return (place - 1) % 3 if self.channels_first and len(shape) == 3 else place
+
+    def activation(self) -> tuple[Layer, ...]:
+        """Return the nonlinearity that the layer ends with, if it is one of ours."""
+        value = self.values.get("activation")
+        if isinstance(value, dict):
+            inner = value.get("config")
+            value = inner if isinstance(inner, str) else value.get("class_name")
+        kind = _ACTIVATIONS.get(value) if isinstance(value, str) else None
+        return (kind,) if kind is not None else ()
+
+
+_ACTIVATIONS: dict[str, Layer] = {
+    **{kind.op: kind() for kind in ACTIVATIONS if kind.op not in ("linear", "leaky")},
+    "swish": SiLU(),
+    "leaky_relu": LeakyReLU(0.2),
+    "ReLU": ReLU(),
+    "Softmax": Softmax(),
+    "GELU": GELU(),
+}
+
+Maker = Callable[[Settings, Sequence[Shape]], Applied]
+
+CLASSES: dict[str, Maker] = {}
+"""The layers by Keras's names for them."""
+
+
+def _keras(*names: str) -> Callable[[Maker], Maker]:
+    def register(function: Maker) -> Maker:
+        CLASSES.update(zip(names, repeat(function)))
+        return function
+
+    return register
+
+
+def _apply(settings: Settings, shape: Shape, layer: Layer) -> Applied:
+    """Apply a layer of ours, with the activation that the configuration adds to it."""
+    following = settings.activation()
+    return Applied(
+        layer.output_shape(shape),
+        Chain((layer, *following)) if following else layer,
+        sum(map(prod, layer.param_shapes(shape).values())),
+        sum(map(prod, layer.buffer_shapes(shape).values())),
+        layer.macs(shape),
+        layer.follows or isinstance(layer, Flatten),
+    )
+
+
+@_keras("Conv2D", "Convolution2D")
+def _conv(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    layer = Conv(
+        settings.pair("kernel_size"),
+        settings.count("filters"),
+        settings.pair("strides", 1),
+        settings.padding(),
+        settings.pair("dilation_rate", 1),
+        settings.count("groups", 1),
+        settings.flag("use_bias", True),
+    )
+    return _apply(settings, shapes[0], layer)
+
+
+def _depthwise(settings: Settings, shape: Shape, bias: bool) -> Depthwise:
+    times = settings.count("depth_multiplier", 1)
+    return Depthwise(
+        settings.pair("kernel_size"),
+        shape[-1] * times if times > 1 else None,
+        settings.pair("strides", 1),
+        settings.padding(),
+        settings.pair("dilation_rate", 1),
+        bias,
+    )
+
+
+@_keras("DepthwiseConv2D")
+def _depthwise_conv(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    return _apply(settings, shapes[0], _depthwise(settings, shapes[0], settings.flag("use_bias", True)))
+
+
+@_keras("SeparableConv2D", "SeparableConvolution2D")
+def _separable(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    """A depthwise convolution without bias, and a 1x1 convolution."""
+    first = _depthwise(settings, shapes[0], bias=False)
+    between = first.output_shape(shapes[0])
+    second = Conv((1, 1), settings.count("filters"), bias=settings.flag("use_bias", True))
+    parts = [_apply(Settings({}), shapes[0], first), _apply(Settings({}), between, second)]
+    return Applied(
+        parts[1].output_shape, params=sum(part.params for part in parts), macs=sum(part.macs for part in parts)
+    )
+
+
+@_keras("Conv2DTranspose", "Convolution2DTranspose")
+def _transposed(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    kernel, stride, dilation = (
+        settings.pair("kernel_size"),
+        settings.pair("strides", 1),
+        settings.pair("dilation_rate", 1),
+    )
+    padding: str | tuple[int, int, int, int] = settings.padding()
+    spans = [d * (f - 1) + 1 for f, d in zip(kernel, dilation, strict=True)]
+    extra: Pair = (0, 0)
+    if settings.values.get("output_padding") is not None:
+        extra = _output_padding(settings.values["output_padding"])
+        rows, columns = (span // 2 if padding == "same" else 0 for span in spans)
+        padding = (rows, rows, columns, columns)
+    elif padding == "valid":
+        extra = max(0, stride[0] - spans[0]), max(0, stride[1] - spans[1])
+    filters, bias = settings.count("filters"), settings.flag("use_bias", True)
+    return _apply(settings, shapes[0], TransposedConv(kernel, filters, stride, padding, extra, dilation, 1, bias))
+
+
+def _output_padding(value: object) -> Pair:
+    found = dimensions(value if isinstance(value, list) else [value, value], "its output_padding")
+    return found[0], found[-1]
+
+
+@_keras("MaxPooling2D", "MaxPool2D")
+def _max_pool(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    size = settings.pair("pool_size", 2)
+    stride = size if settings.values.get("strides") is None else settings.pair("strides")
+    return _apply(settings, shapes[0], MaxPool(size, stride, settings.padding()))
+
+
+@_keras("AveragePooling2D", "AvgPool2D")
+def _average_pool(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    size = settings.pair("pool_size", 2)
+    stride = size if settings.values.get("strides") is None else settings.pair("strides")
+    return _apply(settings, shapes[0], AvgPool(size, stride, settings.padding()))
+
+
+@_keras("GlobalAveragePooling2D", "GlobalAvgPool2D")
+def _global_average(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    return _global(settings, shapes[0], GlobalAvgPool())
+
+
+@_keras("GlobalMaxPooling2D", "GlobalMaxPool2D")
+def _global_maximum(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    return _global(settings, shapes[0], GlobalMaxPool())
+
+
+def _global(settings: Settings, shape: Shape, layer: Layer) -> Applied:
+    applied = _apply(settings, shape, layer)
+    return applied if settings.flag("keepdims", False) else applied._replace(output_shape=applied.output_shape[-1:])
+
+
+@_keras("Dense")
+def _dense(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    """Connect along the last axis alone: on a picture that is a 1x1 convolution."""
+    shape, units, bias = shapes[0], settings.count("units"), settings.flag("use_bias", True)
+    if len(shape) == 1:
+        return _apply(settings, shape, FullyConnected(units, bias))
+    if len(shape) == 3 and not settings.channels_first:
+        return _apply(settings, shape, Conv((1, 1), units, bias=bias))
+    return Applied((*shape[:-1], units), params=(shape[-1] + bias) * units, macs=prod(shape) * units)
+
+
+@_keras("BatchNormalization")
+def _batch_norm(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    shape, axis = shapes[0], settings.axis(shapes[0])
+    trained = settings.flag("scale", True) + settings.flag("center", True)
+    layer = BatchNorm() if trained == 2 and axis == len(shape) - 1 else None
+    return Applied(shape, layer, trained * shape[axis], 2 * shape[axis], in_place=True)
+
+
+@_keras("LayerNormalization", "GroupNormalization")
+def _layer_norm(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    axis = settings.values.get("axis", -1)
+    axes = axis if isinstance(axis, list) else [axis]
+    places = {Settings({"axis": each}, settings.channels_first).axis(shapes[0]) for each in axes}
+    size = prod(shapes[0][place] for place in places)
+    trained = settings.flag("scale", True) + settings.flag("center", True)
+    return Applied(shapes[0], params=trained * size, in_place=True)
+
+
+@_keras("Normalization")
+def _normalization(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    """Mean, variance and a count, taken from data and not trained."""
+    given = settings.values.get("mean") is not None or settings.values.get("axis", -1) is None
+    return Applied(shapes[0], buffers=0 if given else 2 * shapes[0][settings.axis(shapes[0])] + 1, in_place=True)
+
+
+@_keras("Flatten")
+def _flatten(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    return _apply(settings, shapes[0], Flatten())
+
+
+@_keras("Reshape")
+def _reshape(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    target = settings.values.get("target_shape")
+    if not isinstance(target, list) or not all(isinstance(size, int) for size in target) or len(target) > 8:
+        raise ModelError(f"its target_shape must be a list of whole numbers, got {named(target)}")
+    target = [-1 if size is None else size for size in target]
+    if settings.channels_first and len(target) == 3:
+        target = [*target[1:], target[0]]
+    return Applied(reshaped(shapes[0], target, keep_zeros=True), in_place=True)
+
+
+@_keras("Permute")
+def _permute(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    order = dimensions(settings.values.get("dims"), "its dims", 1)
+    if sorted(order) != list(range(1, len(shapes[0]) + 1)):
+        raise ModelError(f"its dims {list(order)} do not reorder {written(shapes[0])}")
+    return Applied(tuple(shapes[0][place - 1] for place in order))
+
+
+@_keras(
+    *("ActivityRegularization", "GaussianNoise", "Rescaling", "AlphaDropout", "GaussianDropout", "SpatialDropout2D"),
+    *("RandomFlip", "RandomRotation", "RandomZoom", "RandomContrast", "RandomBrightness", "RandomTranslation"),
+    *("RandomShear", "RandomHue", "RandomSaturation", "RandomErasing", "Identity", "Masking", "UnitNormalization"),
+    *("ThresholdedReLU",),
+)
+def _unchanged(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    return Applied(shapes[0], in_place=True)
+
+
+@_keras("Dropout")
+def _dropout(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    return _apply(settings, shapes[0], Dropout(settings.number("rate", 0.5)))
+
+
+@_keras("Activation")
+def _activation(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    return Applied(shapes[0], next(iter(settings.activation()), None), in_place=True)
+
+
+@_keras("ReLU")
+def _relu(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    top, slope = settings.number("max_value", 0.0), settings.number("negative_slope", 0.0)
+    layer = {0.0: ReLU(), 6.0: ReLU6()}.get(top) if slope == 0 else None
+    return Applied(shapes[0], layer, in_place=True)
+
+
+@_keras("LeakyReLU")
+def _leaky(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    slope = settings.number("negative_slope", settings.number("alpha", 0.3))
+    return Applied(shapes[0], LeakyReLU(float(f"{slope:.6g}")) if slope >= 0 else None, in_place=True)
+
+
+@_keras("ELU")
+def _elu(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    return Applied(shapes[0], _ACTIVATIONS["elu"] if settings.number("alpha", 1.0) == 1 else None, in_place=True)
+
+
+@_keras("Softmax")
+def _softmax(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    return Applied(shapes[0], Softmax(), in_place=True)
+
+
+@_keras("PReLU")
+def _prelu(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    """A slope for each number, except along the axes that share it."""
+    shared = settings.values.get("shared_axes") or []
+    places = {Settings({"axis": axis}, settings.channels_first).axis(shapes[0]) for axis in list(shared)[:8]}
+    slopes = prod(size for place, size in enumerate(shapes[0]) if place not in places)
+    return Applied(shapes[0], params=slopes, in_place=True)
+
+
+@_keras("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
+def _merge(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    return Applied(broadcast(shapes))
+
+
+@_keras("Concatenate")
+def _concatenate(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    return Applied(concatenated(shapes, settings.axis(shapes[0])))
+
+
+@_keras("ZeroPadding2D")
+def _zero_padding(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    rows, columns = settings.margins("padding")
+    height, width, channels = _picture(shapes[0])
+    return Applied((height + sum(rows), width + sum(columns), channels))
+
+
+@_keras("Cropping2D")
+def _cropping(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    rows, columns = settings.margins("cropping")
+    height, width, channels = _picture(shapes[0])
+    return Applied(dimensions((height - sum(rows), width - sum(columns), channels), "what is left", 1))
+
+
+@_keras("UpSampling2D")
+def _up_sampling(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    times = settings.pair("size", 2)
+    height, width, channels = _picture(shapes[0])
+    return Applied((height * times[0], width * times[1], channels))
+
+
+@_keras("Resizing", "CenterCrop", "RandomCrop")
+def _resizing(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    return Applied((settings.count("height"), settings.count("width"), _picture(shapes[0])[2]))
+
+
+@_keras("Embedding")
+def _embedding(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    rows, width = settings.count("input_dim"), settings.count("output_dim")
+    return Applied((*shapes[0], width), params=rows * width)
+
+
+def _picture(shape: Shape) -> tuple[int, int, int]:
+    if len(shape) != 3:
+        raise ModelError(f"needs height x width x channels, got {written(shape)}")
+    return shape[0], shape[1], shape[2]

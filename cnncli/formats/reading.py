@@ -1,0 +1,92 @@
+"""One door to all model files: what a file is, is told by its content where that can be, else by its name's ending."""
+
+import mmap
+from pathlib import Path
+
+from cnncli.errors import ModelError
+from cnncli.formats.files import mapped, said_of
+from cnncli.networks.summary import Shape, Summary
+
+MODEL_SUFFIXES = (".onnx", ".safetensors", ".keras")
+"""Endings of the files that are read."""
+
+_EXPORT_TORCH = (
+    "a PyTorch file is a pickle, which runs code when it is read, and does not say how its weights are joined: export "
+    "the model with torch.onnx.export, or its weights with safetensors.torch.save_file"
+)
+_EXPORT_KERAS = "an HDF5 file is not read: load the model in Keras and save it as .keras (model.save('model.keras'))"
+_EXPORT_TENSORFLOW = "a TensorFlow model is not read: convert it to ONNX (python -m tf2onnx.convert)"
+
+OTHER_SUFFIXES = {
+    **dict.fromkeys((".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".pt2"), _EXPORT_TORCH),
+    **dict.fromkeys((".h5", ".hdf5"), _EXPORT_KERAS),
+    **dict.fromkeys((".pb", ".tflite"), _EXPORT_TENSORFLOW),
+}
+"""Endings of model files that are not read, and what to do instead."""
+
+
+def is_model_file(name: str) -> bool:
+    """Whether a word is meant as a model file, by its ending: of a kind that is read, or that is told how to export.
+
+    Example:
+        >>> is_model_file("resnet.onnx"), is_model_file("vgg16"), is_model_file("weights.pt")
+        (True, False, True)
+    """
+    return name.lower().endswith((*MODEL_SUFFIXES, *OTHER_SUFFIXES))
+
+
+def read_model(path: str | Path, input_shape: Shape | None = None) -> Summary:
+    """Read what a model file says of its network: ONNX, safetensors or Keras. No code in it is run, no weight is read.
+
+    Args:
+        path: the file.
+        input_shape: `(H, W, C)`, where the file leaves it open; or to count the network at another size.
+
+    Returns:
+        One row for each of the file's own operations or layers; what the file does not tell is None, and said in the
+        notes.
+
+    Raises:
+        ModelError: the file cannot be read, is not sound, leaves its input open, or has shapes that do not fit.
+    """
+    path = Path(path)
+    with said_of(path):
+        try:
+            with mapped(path) as buffer:
+                return _read(path, buffer, input_shape)
+        except RecursionError as error:
+            raise ModelError("nested too deeply") from error
+
+
+def _read(path: Path, buffer: mmap.mmap, input_shape: Shape | None) -> Summary:
+    kind = _kind(buffer, path.suffix.lower())
+    if kind == "safetensors":
+        from cnncli.formats.safetensors import read_safetensors
+
+        return read_safetensors(buffer, path.stem, input_shape)
+    if kind == "keras":
+        from cnncli.formats.keras import read_keras
+
+        return read_keras(path, path.stem, input_shape)
+    from cnncli.formats.onnx import read_onnx
+
+    return read_onnx(buffer, path.stem, input_shape)
+
+
+def _kind(buffer: mmap.mmap, suffix: str) -> str:
+    head = bytes(buffer[:16])
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        raise ModelError(_EXPORT_KERAS)
+    if head.startswith(b"PK\x03\x04") and suffix not in OTHER_SUFFIXES:
+        return "keras"
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= len(buffer) - 8:
+        return "safetensors"
+    if suffix in OTHER_SUFFIXES:
+        raise ModelError(OTHER_SUFFIXES[suffix])
+    if head.startswith(b"\x80") and head[1:2] in b"\x02\x03\x04\x05" and suffix not in MODEL_SUFFIXES:
+        raise ModelError(_EXPORT_TORCH)
+    if suffix in MODEL_SUFFIXES:
+        return suffix[1:]
+    if head[:1] == b"\x08":  # the version, the first field of every ONNX file
+        return "onnx"
+    raise ModelError(f"not a model file that can be read: {', '.join(MODEL_SUFFIXES)}")

@@ -1,0 +1,171 @@
+"""Safetensors files: their header alone, which names every array with its shape and type.
+
+The format (https://github.com/huggingface/safetensors): eight bytes that give the header's length, little-endian; the
+header, a JSON object from names to `{"dtype", "shape", "data_offsets"}`, with texts under `__metadata__`; the arrays.
+"""
+
+import mmap
+from math import prod
+from typing import Any, NamedTuple
+
+from cnncli.errors import CnncliError, ModelError
+from cnncli.formats.files import MAX_DIMENSION, MAX_JSON, dimensions, named, parse_json, said_of
+from cnncli.networks.network import Network, parse_network
+from cnncli.networks.summary import Row, Shape, Summary, totals
+
+BITS = {
+    "BOOL": 8,
+    "U8": 8,
+    "I8": 8,
+    "F8_E5M2": 8,
+    "F8_E4M3": 8,
+    "F8_E8M0": 8,
+    "F8_E4M3FNUZ": 8,
+    "F8_E5M2FNUZ": 8,
+    "I16": 16,
+    "U16": 16,
+    "F16": 16,
+    "BF16": 16,
+    "I32": 32,
+    "U32": 32,
+    "F32": 32,
+    "I64": 64,
+    "U64": 64,
+    "F64": 64,
+    "C64": 64,
+    "F4": 4,
+    "F6_E2M3": 6,
+    "F6_E3M2": 6,
+}
+"""Bits of a number of each type."""
+
+NETWORK, INPUT = "cnncli.network", "cnncli.input"
+"""What cnncli writes into the metadata of the networks that it trains: the network's text, and its input."""
+
+UNTRAINED = ("running_mean", "running_var", "moving_mean", "moving_variance", "num_batches_tracked", "position_ids")
+"""Ends of the names of arrays that are kept but not trained."""
+
+
+class Array(NamedTuple):
+    """An array of a file: its name, type and shape."""
+
+    name: str
+    dtype: str
+    shape: Shape
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return prod(self.shape)
+
+    @property
+    def trained(self) -> bool:
+        """Whether it can have been trained: its name and its type do not speak against it."""
+        return not self.name.endswith(UNTRAINED) and self.dtype not in ("BOOL", "I32", "I64", "U32", "U64")
+
+
+class Header(NamedTuple):
+    """The header of a file."""
+
+    arrays: tuple[Array, ...]
+    metadata: dict[str, str]
+
+
+def read_header(buffer: bytes | mmap.mmap) -> Header:
+    """Read the header of a safetensors file, and check it against the file's length.
+
+    Raises:
+        ModelError: it claims what the file does not hold.
+    """
+    if len(buffer) < 8:
+        raise ModelError(f"cut short: {len(buffer)} bytes are no safetensors file")
+    length = int.from_bytes(buffer[:8], "little")
+    if length > len(buffer) - 8:
+        raise ModelError(f"its header claims {length} bytes, the file has {len(buffer)}: damaged or not safetensors")
+    if length > MAX_JSON:
+        raise ModelError(f"its header claims {length} bytes, more than {MAX_JSON}: too large to be summed up")
+    entries = parse_json(buffer[8 : 8 + length], "the header")
+    metadata = entries.pop("__metadata__", None)
+    if not isinstance(metadata, dict | None):
+        raise ModelError("its __metadata__ is no JSON object")
+    arrays = tuple(_array(name, entry, len(buffer) - 8 - length) for name, entry in entries.items())
+    return Header(arrays, {str(key): str(value) for key, value in (metadata or {}).items()})
+
+
+def _array(name: str, entry: Any, room: int) -> Array:
+    what = f"the array {named(name)}"
+    if not isinstance(entry, dict):
+        raise ModelError(f"{what} has no description")
+    shape = dimensions(entry.get("shape"), what)
+    dtype = entry.get("dtype")
+    bits = BITS.get(dtype) if isinstance(dtype, str) else None
+    if bits is None:
+        raise ModelError(f"{what} has the unknown type {named(dtype)}")
+    match entry.get("data_offsets"):
+        case [int(start), int(stop)] if 0 <= start <= stop <= MAX_DIMENSION:
+            pass
+        case _:
+            raise ModelError(f"{what} has no data_offsets that can be")
+    if stop - start != -(-prod(shape) * bits // 8):
+        raise ModelError(f"{what} is said to be {'x'.join(map(str, shape))} {dtype} in {stop - start} bytes")
+    if stop > room:
+        raise ModelError(f"cut short: {what} ends at byte {stop} of the arrays, the file holds {room}")
+    return Array(name, str(dtype), shape)
+
+
+def read_safetensors(buffer: bytes | mmap.mmap, name: str, input_shape: Shape | None = None) -> Summary:
+    """Return the summary of a safetensors file: its arrays; or a whole network, where its metadata holds one.
+
+    Args:
+        buffer: the file's bytes, or its map: the header alone is looked at.
+        name: the file's name without its ending.
+        input_shape: `(H, W, C)`, for a network that is to be shown at another size.
+
+    Raises:
+        ModelError: the header is damaged, or the arrays are not those of the network.
+    """
+    header = read_header(buffer)
+    if NETWORK in header.metadata:
+        with said_of("the network in its metadata"):
+            network = _network(header, input_shape)
+            return network.summary()._replace(name=name, notes=_agreement(header, network, input_shape))
+    rows = tuple(_row(array) for array in header.arrays)
+    kinds = ", ".join(sorted({array.dtype for array in header.arrays})) or "none"
+    note = (
+        f"weights alone ({kinds}): a safetensors file names its arrays but not how they are joined, so the shapes of "
+        "activations, macs and receptive fields need the architecture"
+    )
+    return Summary(name, name, None, rows, totals(rows), notes=(note,))
+
+
+def _row(array: Array) -> Row:
+    shape = "x".join(map(str, array.shape)) or "1"
+    trained = array.trained
+    return Row(
+        named(array.name),
+        f"{shape} {array.dtype}",
+        "array",
+        params=array.size if trained else 0,
+        buffers=0 if trained else array.size,
+    )
+
+
+def _network(header: Header, input_shape: Shape | None) -> Network:
+    text = header.metadata[NETWORK]
+    said = header.metadata.get(INPUT)
+    try:
+        shape = input_shape or (tuple(map(int, said.split("x"))) if said else None)
+        return parse_network(text, input_shape=shape)
+    except (CnncliError, ValueError) as error:
+        raise ModelError(str(error)) from error
+
+
+def _agreement(header: Header, network: Network, input_shape: Shape | None) -> tuple[str, ...]:
+    """Check that the arrays are the network's; say it."""
+    wanted = {**network.param_shapes(), **network.buffer_shapes()}
+    found = {array.name: array.shape for array in header.arrays}
+    for name, shape in wanted.items():
+        if input_shape is None and found.get(name) != shape:
+            there = "is missing" if name not in found else f"is {'x'.join(map(str, found[name]))}"
+            raise ModelError(f"needs the array {name} of {'x'.join(map(str, shape))}, which {there}")
+    return ("a network that cnncli has trained: its arrays are those that its text asks for",)
