@@ -1,8 +1,8 @@
 """Records that never change: classes whose annotations are their fields.
 
-A frozen dataclass says the same in the same words, but Python compiles its methods anew in every process: 0.8 ms a class,
-measured, and a network needs some thirty of them, in a program whose whole start is to take fifty. `Value` has its
-methods once, for all classes.
+A frozen dataclass says the same in the same words, but Python compiles its methods anew in every process: 0.8 ms a
+class, measured, and a network needs some thirty of them, in a program whose whole start is to take fifty. `Value` has
+its methods once, for all classes.
 """
 
 from typing import Any, ClassVar, Self, dataclass_transform, get_origin
@@ -31,7 +31,7 @@ class Value:
     defaults: ClassVar[dict[str, Any]] = {}
 
     def __init_subclass__(cls) -> None:
-        own = [name for name, kind in cls.__annotations__.items() if get_origin(kind) is not ClassVar]
+        own = [name for name, kind in cls.__annotations__.items() if str(get_origin(kind)) != "typing.ClassVar"]
         cls.fields = (*cls.fields, *(name for name in own if name not in cls.fields))
         cls.defaults = {**cls.defaults, **{name: vars(cls)[name] for name in own if name in vars(cls)}}
 

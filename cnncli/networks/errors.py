@@ -1,0 +1,123 @@
+"""What is wrong with the text of a network, and where in it."""
+
+from typing import Protocol
+
+from cnncli.errors import ArgumentError
+from cnncli.networks.summary import Shape
+
+SHOWN = 100
+"""Characters of a text around the place of an error that are shown."""
+
+
+def show_shape(shape: Shape) -> str:
+    """Return a shape as the notation writes it.
+
+    Example:
+        >>> show_shape((28, 28, 6))
+        '28x28x6'
+    """
+    return "x".join(map(str, shape))
+
+
+class Labelled(Protocol):
+    """A layer, as an error knows it."""
+
+    @property
+    def label(self) -> str:
+        """Its word; of a block its name alone."""
+
+
+class TextError(ArgumentError):
+    """An error with a place in the text of a network.
+
+    Attributes:
+        text: the text, or None where the network was not made from one.
+        start: where the place begins in it.
+        end: where the place ends.
+        file: the file that holds the text, or empty.
+    """
+
+    def __init__(self, message: str, text: str | None = None, start: int = 0, end: int = 0) -> None:
+        super().__init__(message)
+        self.text, self.start, self.end = text, start, end
+        self.file = ""
+
+    @property
+    def pointed(self) -> str:
+        """The line of the text with the place, and below it a line of carets; empty without a text.
+
+        Example:
+            >>> print(TextError("...", "6x6x3 conf3-10", 6, 14).pointed)
+            6x6x3 conf3-10
+                  ^^^^^^^^
+        """
+        if self.text is None:
+            return ""
+        first = self.text.rfind("\n", 0, self.start) + 1
+        last = self.text.find("\n", self.start)
+        line_end = len(self.text) if last < 0 else last
+        left = max(first, self.start - SHOWN // 2)
+        right = min(line_end, left + SHOWN)
+        line = "".join(letter if letter.isprintable() else " " for letter in self.text[left:right])
+        carets = max(1, min(self.end, right) - self.start)
+        return f"{line}\n{' ' * (self.start - left)}{'^' * carets}"
+
+
+class NotationError(TextError):
+    """A text that is not of the notation.
+
+    Example:
+        >>> from cnncli.networks import parse_network
+        >>> parse_network("6x6x3 conf3-10")
+        Traceback (most recent call last):
+        ...
+        cnncli.networks.errors.NotationError: unknown layer 'conf3-10': did you mean conv?
+    """
+
+
+class ShapeError(TextError):
+    """A layer that cannot take what comes in.
+
+    Attributes:
+        layer: the layer.
+        needs: what it needs.
+        got: what comes in.
+        fits: what would fit, or empty.
+        input_shape: the shape that comes in, once the layer's place is known.
+        after: the word of the layer before it, or `the input`.
+        path: its place, from the outermost: `layer 5`, `main`, `layer 1`.
+
+    Example:
+        >>> from cnncli.networks import parse_network
+        >>> parse_network("10x10x3 max2 conv7-8")
+        Traceback (most recent call last):
+        ...
+        cnncli.networks.errors.ShapeError: layer 2 (conv7-8 after 5x5x3): conv7-8 needs at least 7x7, got 5x5 after \
+max2; padding p1 would fit
+    """
+
+    def __init__(self, layer: Labelled, needs: str, got: str, fits: str = "") -> None:
+        super().__init__(f"{layer.label} needs {needs}, got {got}")
+        self.layer, self.needs, self.got, self.fits = layer, needs, got, fits
+        self.item = layer
+        self.input_shape: Shape | None = None
+        self.after = ""
+        self.path: tuple[str, ...] = ()
+
+    def place(self, item: Labelled, number: int, input_shape: Shape, after: str) -> None:
+        """Add the place in a sequence of layers, from the innermost sequence outwards."""
+        if not self.path:
+            self.item, self.input_shape, self.after = item, input_shape, after
+        self.path = (f"layer {number}", *self.path)
+
+    def enter(self, branch: str) -> None:
+        """Add the branch of a block."""
+        self.path = (branch, *self.path)
+
+    def __str__(self) -> str:
+        place = ""
+        if self.path and self.input_shape is not None:
+            place = f"{', '.join(self.path)} ({self.item.label} after {show_shape(self.input_shape)}): "
+        after = f" after {self.after}" if self.after else ""
+        fits = f"; {self.fits}" if self.fits else ""
+        return f"{place}{self.layer.label} needs {self.needs}, got {self.got}{after}{fits}"

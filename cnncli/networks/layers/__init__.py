@@ -1,0 +1,67 @@
+"""The layers: one small class for each kind; `LAYERS` is the registry that the notation reads."""
+
+from cnncli.networks.layers.base import Layer
+from cnncli.networks.layers.blocks import Add, Block, Chain, Compound, Concat, Repeat, Residual, Sequential
+from cnncli.networks.layers.connected import FullyConnected, RadialBasis
+from cnncli.networks.layers.convolution import Conv, Depthwise, TransposedConv
+from cnncli.networks.layers.normalization import BatchNorm, LocalResponseNorm
+from cnncli.networks.layers.pointwise import ACTIVATIONS, Activation, Dropout, Flatten, ReLU
+from cnncli.networks.layers.pooling import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool, Subsampling
+from cnncli.networks.layers.widening import ZeroPad
+
+_KINDS: tuple[type[Layer], ...] = (
+    Conv,
+    Depthwise,
+    TransposedConv,
+    MaxPool,
+    AvgPool,
+    Subsampling,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    FullyConnected,
+    RadialBasis,
+    BatchNorm,
+    LocalResponseNorm,
+    Dropout,
+    Flatten,
+    ZeroPad,
+    *ACTIVATIONS,
+)
+
+LAYERS: dict[str, type[Layer]] = {kind.op: kind for kind in _KINDS}
+"""The layers of the notation, by their words."""
+
+BLOCKS: dict[str, type[Block]] = {"res": Residual, "add": Add, "cat": Concat}
+"""The blocks of the notation, by their words."""
+
+__all__ = [
+    "ACTIVATIONS",
+    "BLOCKS",
+    "LAYERS",
+    "Activation",
+    "Add",
+    "AvgPool",
+    "BatchNorm",
+    "Block",
+    "Chain",
+    "Compound",
+    "Concat",
+    "Conv",
+    "Depthwise",
+    "Dropout",
+    "Flatten",
+    "FullyConnected",
+    "GlobalAvgPool",
+    "GlobalMaxPool",
+    "Layer",
+    "LocalResponseNorm",
+    "MaxPool",
+    "RadialBasis",
+    "ReLU",
+    "Repeat",
+    "Residual",
+    "Sequential",
+    "Subsampling",
+    "TransposedConv",
+    "ZeroPad",
+]

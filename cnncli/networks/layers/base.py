@@ -1,0 +1,149 @@
+"""The contract of a layer."""
+
+from math import prod
+from typing import Any, ClassVar
+
+from cnncli.errors import ArgumentError
+from cnncli.networks.errors import ShapeError, show_shape
+from cnncli.networks.layers.fields import FLAGS, KINDS, LETTERS, write_option
+from cnncli.networks.summary import FilterShape, Shape
+from cnncli.shapes import Window
+from cnncli.values import Value
+
+OPTIONS = (*LETTERS, *dict.fromkeys(field for field, _ in FLAGS.values() if field not in LETTERS))
+"""The fields that options set, in the order in which they are printed."""
+
+
+class Layer(Value):
+    """A layer: what it makes of a shape, and what numbers it is trained with. Parameters are never kept in it.
+
+    A subclass annotates its fields (those of `fields.KINDS` can be written in the notation), and says in class
+    variables what its word is.
+
+    Attributes:
+        op: the word of the notation.
+        size_field: the field that the number after the word sets, as the 3 of `conv3-64`; empty where there is none.
+        filters_field: the field that the number after the dash sets.
+        follows: whether it may be an option of another layer's word, as `bn` in `conv3-64,bn`.
+    """
+
+    op: ClassVar[str] = ""
+    size_field: ClassVar[str] = ""
+    filters_field: ClassVar[str] = ""
+    follows: ClassVar[bool] = False
+
+    def validate(self) -> None:
+        """Check every field, and settle it."""
+        for name in self.fields:
+            if name in KINDS and (self.__dict__[name] is not None or self.defaults.get(name, 0) is not None):
+                self.settle(**{name: KINDS[name].settle(self.__dict__[name], name)})
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of what goes out, `(H, W, C)` or `(N,)`.
+
+        Raises:
+            ShapeError: this layer cannot take that; it says what would fit.
+        """
+        return input_shape
+
+    def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """Return the trainable arrays by name; of filters `(f_h, f_w, C_in / groups, C_out)`."""
+        return {}
+
+    def buffer_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """Return the arrays that are kept but not trained."""
+        return {}
+
+    def macs(self, input_shape: Shape) -> int:
+        """Return the multiply-adds: of convolutions and fully connected layers alone."""
+        return 0
+
+    def connections(self, input_shape: Shape) -> int:
+        """Return the inputs and biases that each output sees, summed: as LeCun et al. 1998 count; 0 for pointwise."""
+        return 0
+
+    def window(self, input_shape: Shape) -> Window | None:
+        """Return the window that slides over the input, or None for a layer that has none."""
+        return None
+
+    def filter_shape(self, input_shape: Shape) -> FilterShape | None:
+        """Return f, p, s and n_c of a layer with a window or filters."""
+        window = self.window(input_shape)
+        if window is None:
+            return None
+        shapes = self.param_shapes(input_shape)
+        return FilterShape(
+            window.kernel_size,
+            window.padding,
+            window.stride,
+            window.dilation,
+            getattr(self, "groups", 1),
+            self.output_shape(input_shape)[-1],
+            shapes.get("weight"),
+            prod(shapes.get("bias", (0,))),
+        )
+
+    def default(self, name: str) -> Any:
+        """Return what a field is where the word does not say; None where it must."""
+        return self.defaults.get(name)
+
+    @property
+    def label(self) -> str:
+        """The word; of a block its name alone."""
+        return str(self)
+
+    @property
+    def layer_count(self) -> int:
+        """How many words it stands for, blocks' inner ones and repeats counted."""
+        return 1
+
+    def __str__(self) -> str:
+        size, filters = (
+            KINDS[name].write(value) if name and (value := getattr(self, name)) != self.default(name) else ""
+            for name in (self.size_field, self.filters_field)
+        )
+        named = (self.size_field, self.filters_field)
+        options = [
+            write_option(name, getattr(self, name))
+            for name in OPTIONS
+            if name in self.fields and name not in named and getattr(self, name) != self.default(name)
+        ]
+        return ",".join([f"{self.op}{size}{'-' if filters else ''}{filters}", *options])
+
+
+def picture(layer: Layer, input_shape: Shape) -> tuple[int, int, int]:
+    """Return (height, width, channels) of what comes in.
+
+    Raises:
+        ShapeError: what comes in has no height and width.
+    """
+    if len(input_shape) == 3:
+        return input_shape[0], input_shape[1], input_shape[2]
+    fits = f"put {layer.label} before what flattens the picture"
+    raise ShapeError(layer, "height x width x channels", f"{show_shape(input_shape)} numbers", fits)
+
+
+def slide(
+    layer: Layer,
+    input_shape: Shape,
+    kernel_size: tuple[int, int],
+    stride: tuple[int, int],
+    padding: str | tuple[int, int, int, int],
+    dilation: tuple[int, int] = (1, 1),
+    ceil_mode: bool = False,
+) -> Window:
+    """Return the window of a layer that slides over a picture.
+
+    Raises:
+        ShapeError: the window does not fit; the message says which padding would make it.
+    """
+    height, width, _ = picture(layer, input_shape)
+    try:
+        return Window.over(
+            (height, width), kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode
+        )
+    except ArgumentError:
+        pass
+    spans = [d * (f - 1) + 1 for f, d in zip(kernel_size, dilation, strict=True)]
+    short = max((span - n + 1) // 2 for span, n in zip(spans, (height, width), strict=True))
+    raise ShapeError(layer, f"at least {show_shape(tuple(spans))}", f"{height}x{width}", f"padding p{short} would fit")

@@ -1,0 +1,372 @@
+"""Layers that hold layers: a word and its options, sequences, repeats, residual blocks and concatenations."""
+
+from collections.abc import Callable, Iterator
+from math import prod
+from typing import Any, ClassVar, NamedTuple
+
+from cnncli.errors import ArgumentError
+from cnncli.networks.errors import ShapeError, show_shape
+from cnncli.networks.layers.base import Layer
+from cnncli.networks.summary import FilterShape, Shape
+from cnncli.shapes import Window
+
+MAX_LAYERS = 10_000
+"""The layers of a network, repeats counted."""
+
+MAX_NUMBERS = 2**62
+"""The numbers of one layer's output."""
+
+
+class Step(NamedTuple):
+    """One layer of a sequence, and the shapes before and after it."""
+
+    position: int
+    layer: Layer
+    input_shape: Shape
+    output_shape: Shape
+
+
+class Compound(Layer):
+    """A layer that is made of layers: its numbers are sums over them, its arrays are named after them."""
+
+    def parts(self, input_shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
+        """Yield each inner layer: the beginning of its arrays' names, the layer, and the shape that comes to it."""
+        raise NotImplementedError
+
+    def _named(self, input_shape: Shape, shapes: Callable[[Layer, Shape], dict[str, Shape]]) -> dict[str, Shape]:
+        return {
+            f"{prefix}{name}": shape
+            for prefix, layer, before in self.parts(input_shape)
+            for name, shape in shapes(layer, before).items()
+        }
+
+    def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """Return the trainable arrays by name, such as `main.0.conv.weight`."""
+        return self._named(input_shape, lambda layer, before: layer.param_shapes(before))
+
+    def buffer_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """Return the arrays that are kept but not trained, by name."""
+        return self._named(input_shape, lambda layer, before: layer.buffer_shapes(before))
+
+    def macs(self, input_shape: Shape) -> int:
+        """Return the sum over the inner layers."""
+        return sum(layer.macs(before) for _, layer, before in self.parts(input_shape))
+
+    def connections(self, input_shape: Shape) -> int:
+        """Return the sum over the inner layers."""
+        return sum(layer.connections(before) for _, layer, before in self.parts(input_shape))
+
+
+class Chain(Compound):
+    """One word: a layer, and what its options do after it, as in `conv3-64,bn,relu`.
+
+    Example:
+        >>> from cnncli.networks.layers import BatchNorm, Conv, ReLU
+        >>> str(Chain((Conv((3, 3), 64, bias=False), BatchNorm(), ReLU())))
+        'conv3-64,bn,relu'
+    """
+
+    layers: tuple[Layer, ...]
+
+    def validate(self) -> None:
+        """Check that it can be written as one word."""
+        ops = [layer.op for layer in self.layers]
+        for layer in self.layers[1:]:
+            if not layer.follows or "," in str(layer):
+                raise ArgumentError(f"{layer.label} cannot be an option: make it a word of its own")
+        if len(self.layers) < 2 or isinstance(self.layers[0], Compound):
+            raise ArgumentError("a chain is a layer and one or more that follow it in its word")
+        if len(set(ops)) < len(ops):
+            again = next(op for op in ops if ops.count(op) > 1)
+            raise ArgumentError(f"{again} is there twice in one word: make the second a word of its own")
+
+    @property
+    def op(self) -> str:  # type: ignore[override]
+        """The first layer's."""
+        return self.layers[0].op
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the first layer's: what follows keeps it."""
+        return self.layers[0].output_shape(input_shape)
+
+    def parts(self, input_shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
+        """Yield the layers, named after their ops."""
+        shape = input_shape
+        for layer in self.layers:
+            yield f"{layer.op}.", layer, shape
+            shape = layer.output_shape(shape)
+
+    def window(self, input_shape: Shape) -> Window | None:
+        """Return the first layer's."""
+        return self.layers[0].window(input_shape)
+
+    def filter_shape(self, input_shape: Shape) -> FilterShape | None:
+        """Return the first layer's."""
+        return self.layers[0].filter_shape(input_shape)
+
+    def __str__(self) -> str:
+        head = str(self.layers[0])
+        has_norm = any(layer.op == "bn" for layer in self.layers[1:])
+        bias = getattr(self.layers[0], "bias", None)
+        if has_norm and bias is not None:  # bn takes the bias away, unless it is written
+            head = f"{head},bias" if bias else head.removesuffix(",nobias")
+        return ",".join([head, *map(str, self.layers[1:])])
+
+
+class Repeat(Layer):
+    """Layers that come several times: `2xconv3-64`, or `3x[ conv3-64 max2 ]`. A sequence unrolls it."""
+
+    op: ClassVar[str] = "repeat"
+
+    count: int
+    layers: tuple[Layer, ...]
+
+    def validate(self) -> None:
+        """Check the count."""
+        if not isinstance(self.count, int) or self.count < 1:
+            raise ArgumentError(f"layers are repeated a whole number of times from 1, got {self.count!r}")
+        self.settle(layers=_flat(self.layers), _count=_limited(self.count * _count(self.layers)))
+
+    @property
+    def layer_count(self) -> int:
+        """The count times what is repeated."""
+        return int(self.__dict__["_count"])
+
+    def sequence(self) -> "Sequential":
+        """Return the layers, unrolled."""
+        return Sequential(self.layers * self.count)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the last one's."""
+        return self.sequence().output_shape(input_shape)
+
+    def __str__(self) -> str:
+        if len(self.layers) == 1 and not isinstance(self.layers[0], Repeat):
+            return f"{self.count}x{self.layers[0]}"
+        return f"{self.count}x[ {' '.join(map(str, self.layers))} ]"
+
+
+class Sequential(Compound):
+    """Layers one after the other.
+
+    Attributes:
+        layers: as they were written, with repeats.
+        unrolled: the same, with repeats unrolled: their places in it are the numbers in the names of arrays.
+    """
+
+    layers: tuple[Layer, ...] = ()
+
+    def validate(self) -> None:
+        """Unroll the repeats."""
+        layers = _flat(self.layers)
+        self.settle(layers=layers, _count=_limited(_count(layers)))
+        self.settle(unrolled=tuple(_unroll(layers)))
+
+    unrolled: ClassVar[tuple[Layer, ...]]
+
+    @property
+    def layer_count(self) -> int:
+        """The sum over the layers."""
+        return int(self.__dict__["_count"])
+
+    def steps(self, input_shape: Shape) -> Iterator[Step]:
+        """Yield the layers with the shapes before and after each.
+
+        Raises:
+            ShapeError: a layer cannot take what comes in; the error knows its place.
+        """
+        shape, after = input_shape, ""
+        for position, layer in enumerate(self.unrolled):
+            try:
+                output_shape = layer.output_shape(shape)
+                if prod(output_shape) >= MAX_NUMBERS:
+                    raise ShapeError(layer, f"an output below {MAX_NUMBERS} numbers", show_shape(output_shape))
+            except ShapeError as error:
+                error.place(layer, position + 1, shape, after)
+                raise
+            yield Step(position, layer, shape, output_shape)
+            shape, after = output_shape, layer.label
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the last layer's."""
+        shape = input_shape
+        for step in self.steps(input_shape):
+            shape = step.output_shape
+        return shape
+
+    def parts(self, input_shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
+        """Yield the layers, named after their places and ops."""
+        for step in self.steps(input_shape):
+            yield f"{step.position}.{_prefix(step.layer)}", step.layer, step.input_shape
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.layers))
+
+
+class Block(Compound):
+    """A layer with branches, whose results become one."""
+
+    @property
+    def branches(self) -> tuple[tuple[str, str, Sequential], ...]:
+        """Each branch: its name as arrays have it, its name for readers, and its layers."""
+        raise NotImplementedError
+
+    @property
+    def label(self) -> str:
+        """The op, without the layers."""
+        return self.op
+
+    @property
+    def layer_count(self) -> int:
+        """One, and the sum over the branches."""
+        return int(self.__dict__["_count"])
+
+    def parts(self, input_shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
+        """Yield the branches."""
+        for name, _, branch in self.branches:
+            yield f"{name}.", branch, input_shape
+
+    def _branch_shapes(self, input_shape: Shape) -> list[Shape]:
+        shapes = []
+        for _, title, branch in self.branches:
+            try:
+                shapes.append(branch.output_shape(input_shape))
+            except ShapeError as error:
+                error.enter(title)
+                raise
+        return shapes
+
+
+def _prefix(layer: Layer) -> str:
+    return "" if isinstance(layer, Chain) else f"{layer.op}."
+
+
+def _flat(layers: Any) -> tuple[Layer, ...]:
+    inner: list[Layer] = []
+    for layer in layers:
+        if not isinstance(layer, Layer):
+            raise ArgumentError(f"a sequence holds layers, got {layer!r}")
+        inner.extend(layer.layers if isinstance(layer, Sequential) else (layer,))
+    return tuple(inner)
+
+
+def _unroll(layers: tuple[Layer, ...]) -> Iterator[Layer]:
+    for layer in layers:
+        if isinstance(layer, Repeat):
+            inner = tuple(_unroll(layer.layers))
+            for _ in range(layer.count):
+                yield from inner
+        else:
+            yield layer
+
+
+def _count(layers: tuple[Layer, ...]) -> int:
+    return sum(layer.layer_count for layer in layers)
+
+
+def _limited(count: int) -> int:
+    if count > MAX_LAYERS:
+        raise ArgumentError(f"a network has at most {MAX_LAYERS:,} layers, repeats counted, got {count:,}")
+    return count
+
+
+class Add(Block):
+    """A shortcut: `add[ main | shortcut ]`, main + shortcut. The shortcut is the identity unless given.
+
+    Example:
+        >>> from cnncli.networks.layers import Conv
+        >>> str(Add(Sequential((Conv((3, 3), 8, padding="same"),))))
+        'add[ conv3-8,same ]'
+    """
+
+    op: ClassVar[str] = "add"
+
+    main: Sequential
+    shortcut: Sequential = Sequential()
+
+    def validate(self) -> None:
+        """Count the layers."""
+        self.settle(_count=_limited(1 + self.main.layer_count + self.shortcut.layer_count))
+
+    @property
+    def branches(self) -> tuple[tuple[str, str, Sequential], ...]:
+        """Main and shortcut."""
+        return ("main", "main", self.main), ("shortcut", "shortcut", self.shortcut)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the main branch's; the shortcut's must be the same."""
+        main, shortcut = self._branch_shapes(input_shape)
+        if main == shortcut:
+            return main
+        needs = "a main branch and a shortcut of one shape"
+        got = f"{show_shape(main)} and {show_shape(shortcut)}"
+        raise ShapeError(self, needs, got, self._fitting(input_shape, main))
+
+    def _fitting(self, input_shape: Shape, main: Shape) -> str:
+        if self.shortcut.layers or len(main) != 3 or len(input_shape) != 3:
+            return ""
+        if main[:2] == input_shape[:2]:
+            return f"the shortcut '| conv1-{main[2]}' would fit"
+        strides = [-(-before // after) for before, after in zip(input_shape[:2], main[:2], strict=True)]
+        step = strides[0]
+        if step > 1 and all(-(-n // step) == after for n, after in zip(input_shape[:2], main[:2], strict=True)):
+            return f"the shortcut '| conv1-{main[2]},s{step}' would fit"
+        return "padding 'same' in the main branch keeps the size"
+
+    def __str__(self) -> str:
+        shortcut = f"| {self.shortcut} " if self.shortcut.layers else ""
+        return f"{self.op}[ {self.main} {shortcut}]" if self.main.layers else f"{self.op}[ {shortcut}]"
+
+
+class Residual(Add):
+    """A residual block: `res[ main | shortcut ]`, relu(main + shortcut) (He et al. 2015, arXiv:1512.03385).
+
+    The shortcut is the identity unless given.
+
+    Example:
+        >>> from cnncli.networks.layers import Conv
+        >>> str(Residual(Sequential((Conv((1, 1), 8),)), Sequential((Conv((1, 1), 8, bias=False),))))
+        'res[ conv1-8 | conv1-8,nobias ]'
+    """
+
+    op: ClassVar[str] = "res"
+
+
+class Concat(Block):
+    """Branches side by side, joined on channels: `cat[ conv1-64 | conv3-64,same ]`; an empty branch is the identity.
+
+    Example:
+        >>> from cnncli.networks.layers import Conv
+        >>> Concat((Sequential(), Sequential((Conv((1, 1), 8),)))).output_shape((4, 4, 3))
+        (4, 4, 11)
+    """
+
+    op: ClassVar[str] = "cat"
+
+    paths: tuple[Sequential, ...]
+
+    def validate(self) -> None:
+        """Count the layers."""
+        self.settle(_count=_limited(1 + len(self.paths) + sum(path.layer_count for path in self.paths)))
+        if not self.paths:
+            raise ArgumentError("cat[ ] needs a branch")
+
+    @property
+    def branches(self) -> tuple[tuple[str, str, Sequential], ...]:
+        """The paths, numbered from 1."""
+        return tuple((str(number), f"branch {number}", path) for number, path in enumerate(self.paths, 1))
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the branches' height and width, and the sum of their channels."""
+        shapes = self._branch_shapes(input_shape)
+        sizes = list(dict.fromkeys(shape[:-1] for shape in shapes))
+        if len(sizes) == 1:
+            return *sizes[0], sum(shape[-1] for shape in shapes)
+        kept = any(shape[:-1] == input_shape[:-1] for shape in shapes)
+        got = f"branches of {', '.join(map(show_shape, shapes))}"
+        fits = "'same' with s1 in every branch keeps the size" if kept else "give every branch the same strides"
+        raise ShapeError(self, "branches of one height and width", got, fits)
+
+    def __str__(self) -> str:
+        inner = "|".join(f" {path} " if path.layers else " " for path in self.paths)
+        return f"{self.op}[{inner}]"

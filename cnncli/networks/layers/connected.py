@@ -1,0 +1,91 @@
+"""Fully connected layers."""
+
+from math import prod
+from typing import ClassVar
+
+from cnncli.networks.layers.base import Layer
+from cnncli.networks.summary import FilterShape, Shape
+from cnncli.shapes import Window
+
+
+def whole(input_shape: Shape) -> Window | None:
+    """Return the one window that sees a whole picture; None where the input is no picture."""
+    if len(input_shape) != 3:
+        return None
+    return Window.over((input_shape[0], input_shape[1]), (input_shape[0], input_shape[1]))
+
+
+class FullyConnected(Layer):
+    """A fully connected layer: `fc-10`. It flattens by itself; weights are `(inputs, outputs)`.
+
+    Example:
+        >>> FullyConnected(120).param_shapes((5, 5, 16))
+        {'weight': (400, 120), 'bias': (120,)}
+    """
+
+    op: ClassVar[str] = "fc"
+    filters_field: ClassVar[str] = "out_features"
+
+    out_features: int
+    bias: bool = True
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return `(outputs,)`."""
+        return (self.out_features,)
+
+    def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """Return the shapes of weight and bias."""
+        shapes: dict[str, Shape] = {"weight": (prod(input_shape), self.out_features)}
+        return {**shapes, "bias": (self.out_features,)} if self.bias else shapes
+
+    def macs(self, input_shape: Shape) -> int:
+        """Return inputs times outputs."""
+        return prod(input_shape) * self.out_features
+
+    def connections(self, input_shape: Shape) -> int:
+        """Return inputs times outputs, and the biases."""
+        return sum(map(prod, self.param_shapes(input_shape).values()))
+
+    def window(self, input_shape: Shape) -> Window | None:
+        """Return the window that sees the whole picture."""
+        return whole(input_shape)
+
+    def filter_shape(self, input_shape: Shape) -> FilterShape | None:
+        """Return None: what is fully connected has no filters."""
+        return None
+
+
+class RadialBasis(Layer):
+    """LeNet-5's output: `rbf-10`, the squared distance of the input to a fixed code for each class.
+
+    y_i = sum over j of (x_j - w_ij)^2 (LeCun et al. 1998, section II.B). The codes are drawn by hand: not trained.
+
+    Example:
+        >>> RadialBasis(10).connections((84,))
+        840
+    """
+
+    op: ClassVar[str] = "rbf"
+    filters_field: ClassVar[str] = "out_features"
+
+    out_features: int
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return `(outputs,)`."""
+        return (self.out_features,)
+
+    def buffer_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """Return the codes, `(inputs, outputs)`."""
+        return {"weight": (prod(input_shape), self.out_features)}
+
+    def connections(self, input_shape: Shape) -> int:
+        """Return inputs times outputs."""
+        return prod(input_shape) * self.out_features
+
+    def window(self, input_shape: Shape) -> Window | None:
+        """Return the window that sees the whole picture."""
+        return whole(input_shape)
+
+    def filter_shape(self, input_shape: Shape) -> FilterShape | None:
+        """Return None: it has no filters."""
+        return None

@@ -1,0 +1,32 @@
+"""More channels without parameters."""
+
+from typing import ClassVar
+
+from cnncli.networks.errors import ShapeError
+from cnncli.networks.layers.base import Layer, picture
+from cnncli.networks.summary import Shape
+
+
+class ZeroPad(Layer):
+    """Channels of zeros after those that come in, up to a number: `zeropad-64`.
+
+    With a stride before it (`avg1,s2 zeropad-64`) it is the shortcut without parameters of He et al. 2015
+    (arXiv:1512.03385, section 3.3, option A).
+
+    Example:
+        >>> ZeroPad(32).output_shape((16, 16, 16))
+        (16, 16, 32)
+    """
+
+    op: ClassVar[str] = "zeropad"
+    filters_field: ClassVar[str] = "out_channels"
+
+    out_channels: int
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return `(H, W, C_out)`."""
+        height, width, channels = picture(self, input_shape)
+        if channels > self.out_channels:
+            fits = f"zeropad-{channels} would fit, and add none"
+            raise ShapeError(self, f"at most {self.out_channels} channels", f"{channels}", fits)
+        return height, width, self.out_channels

@@ -1,0 +1,117 @@
+"""Networks by name, from a file, or from a text."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cnncli.errors import ArgumentError
+from cnncli.networks.errors import TextError
+from cnncli.networks.network import Network, parse_network
+from cnncli.networks.notation import quote, read_input, split_words
+from cnncli.networks.summary import Shape
+
+ZOO = Path(__file__).parent / "zoo"
+"""The folder of the classic networks, one TOML file each."""
+
+MAX_FILE = 1_000_000
+"""Bytes of a network's file."""
+
+_KEYS = {"title": str, "source": str, "year": int, "input": str, "define": dict, "published": dict}
+
+
+def zoo_names() -> list[str]:
+    """Return the names of the classic networks.
+
+    Example:
+        >>> "vgg16" in zoo_names()
+        True
+    """
+    return sorted(name.removesuffix(".toml") for name in os.listdir(ZOO) if name.endswith(".toml"))
+
+
+def load_network(network: str | Sequence[str] | Path, *, input_shape: Shape | None = None) -> Network:
+    """Return a network by its name in the zoo, from its TOML file, or from its text.
+
+    Args:
+        network: `vgg16`, a path that ends in `.toml`, a text such as `6x6x3 conv3-10`, or a text's words.
+        input_shape: another input than the network's own.
+
+    Raises:
+        ArgumentError: there is no such network, or what it says is wrong (a NotationError or ShapeError).
+
+    Example:
+        >>> load_network("lenet5").output_shape
+        (10,)
+    """
+    if isinstance(network, Path):
+        return read_network_file(network, input_shape=input_shape)
+    text = (network if isinstance(network, str) else " ".join(network)).strip()
+    if text.endswith(".toml") and not text.count("\n"):
+        return read_network_file(Path(text), input_shape=input_shape)
+    words = split_words(text[: 2 * MAX_FILE])
+    if len(words) != 1 or read_input(words[0].text):
+        return parse_network(text, input_shape=input_shape)
+    if text in (names := zoo_names()):
+        return read_network_file(ZOO / f"{text}.toml", input_shape=input_shape)
+    if input_shape is not None:
+        return parse_network(text, input_shape=input_shape)
+    raise ArgumentError(_unknown(text, names))
+
+
+def _unknown(name: str, names: list[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name[:40].lower(), names, n=1)
+    hint = f"did you mean {near[0]}?" if near else "give one of the zoo, a .toml file, or a text such as 6x6x3 conv3-10"
+    return f"no network is called {quote(name)}: {hint}"
+
+
+def read_network_file(path: Path, *, input_shape: Shape | None = None) -> Network:
+    """Return the network of a TOML file: title, source, year, input, layers, [define] and [published].
+
+    Raises:
+        ArgumentError: a file that cannot be read, or that does not hold a network.
+    """
+    table = _read_toml(path)
+    _check_keys(table, path)
+    layers = table["layers"]
+    text = "\n".join(layers) if isinstance(layers, list) else layers
+    about = {key: table[key] for key in ("title", "source", "year", "published") if key in table}
+    if "input" in table:
+        own = read_input(table["input"].strip())
+        if own is None:
+            raise ArgumentError(f"{path}: input must be such as '32x32x3', got {quote(table['input'])}")
+        input_shape = input_shape or own
+    try:
+        return parse_network(
+            text, input_shape=input_shape, define=table.get("define"), name=path.name.removesuffix(".toml"), **about
+        )
+    except TextError as error:
+        error.file = str(path)
+        raise
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE + 1)
+        if len(content) > MAX_FILE:
+            raise ArgumentError(f"{path}: a network's file has at most {MAX_FILE:,} bytes")
+        return tomllib.loads(content.decode())
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, ArgumentError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ArgumentError(f"{path}: cannot be read as TOML: {reason}") from error
+
+
+def _check_keys(table: dict[str, Any], path: Path) -> None:
+    layers = table.get("layers")
+    if not isinstance(layers, str) and not (isinstance(layers, list) and all(isinstance(x, str) for x in layers)):
+        raise ArgumentError(f'{path}: needs layers = "...", a text or a list of texts')
+    for key, value in table.items():
+        if key != "layers" and (key not in _KEYS or not isinstance(value, _KEYS[key])):
+            raise ArgumentError(f"{path}: {quote(key)} is no text, number or table that a network's file has")

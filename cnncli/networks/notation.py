@@ -1,0 +1,406 @@
+"""The notation of networks: text to layers.
+
+A network is an input and words: `32x32x3 conv5-6,relu max2 fc-10`. Each word is a layer and its options; `2x` repeats
+what follows; `res[ ... | ... ]`, `add[ ... ]` and `cat[ ... | ... ]` are blocks; words of a `define` table are macros.
+The layers write themselves: `str` of a layer, or of a network, is its canonical text.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, NoReturn
+
+from cnncli.errors import ArgumentError
+from cnncli.networks.errors import NotationError, ShapeError
+from cnncli.networks.layers import BLOCKS, LAYERS, Chain, Concat, Layer, Repeat, Sequential
+from cnncli.networks.layers.base import OPTIONS
+from cnncli.networks.layers.fields import DIGITS, FLAGS, KINDS, LETTERS, read_whole, read_wholes
+from cnncli.networks.summary import Shape
+
+MAX_TEXT = 1_000_000
+"""Characters of a text."""
+
+MAX_DEPTH = 24
+"""Blocks and macros inside one another."""
+
+MAX_WORDS = 20_000
+"""Words of a text, with those of its macros."""
+
+BRACKETS = "[]|"
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+Place = tuple[int, int]
+
+
+class Word(NamedTuple):
+    """A word or a bracket of a text, and its place."""
+
+    text: str
+    start: int
+    end: int
+
+
+class Notation(NamedTuple):
+    """What a text says.
+
+    Attributes:
+        input_shape: the input, or None where the text leaves it out.
+        layers: the layers.
+        places: where each layer is in the text, by its id.
+    """
+
+    input_shape: Shape | None
+    layers: Sequential
+    places: dict[int, Place]
+
+
+def read_notation(text: str, define: Mapping[str, str] | None = None) -> Notation:
+    """Read a text, whether or not its shapes chain.
+
+    Args:
+        text: the words.
+        define: macros: what each name stands for, with `$1`, `$2` for what follows its colon.
+
+    Raises:
+        NotationError: the text is not of the notation; the error knows the place.
+    """
+    if len(text) > MAX_TEXT:
+        raise NotationError(f"the text of a network has at most {MAX_TEXT:,} characters, got {len(text):,}")
+    macros = {name: check_macro(name, body) for name, body in (define or {}).items()}
+    words = split_words(text)
+    first = words[0] if words else Word("", 0, 0)
+    input_shape = read_input(first.text)
+    if input_shape is not None:
+        words.pop(0)
+    reader = _Reader(text, words, macros, [len(words)], ())
+    layers = reader.read_all()
+    if not layers:
+        raise NotationError("a network is an input and layers, such as '6x6x3 conv3-10': got no layer", text)
+    return Notation(input_shape, reader.build(Word(text, 0, len(text)), Sequential, layers), reader.places)
+
+
+def attach(error: ShapeError, text: str, places: Mapping[int, Place]) -> None:
+    """Give the error the place of its layer in the text."""
+    error.text = text
+    error.start, error.end = places.get(id(error.item), (0, len(text)))
+
+
+def read_input(word: str) -> Shape | None:
+    """Return the shape of `HxWxC`, `HxW` or `C@HxW`, or of `N` for numbers without a picture; None for other words.
+
+    Example:
+        >>> read_input("28x28"), read_input("3@28x28"), read_input("conv3-10")
+        ((28, 28, 1), (28, 28, 3), None)
+    """
+    word = _plain(word)
+    channels, at, size = word.rpartition("@")
+    sizes = read_wholes(size)
+    if sizes is None or 0 in sizes or len(sizes) > 3:
+        return None
+    if at:
+        count = read_whole(channels)
+        return (*sizes, count) if len(sizes) == 2 and count else None
+    return (*sizes, 1) if len(sizes) == 2 else sizes
+
+
+def split_words(text: str) -> list[Word]:
+    """Return the words and brackets of a text.
+
+    Example:
+        >>> [word.text for word in split_words("6x6 res[conv3-1,same]")]
+        ['6x6', 'res', '[', 'conv3-1,same', ']']
+    """
+    words: list[Word] = []
+    start = 0
+    for index, letter in enumerate(text):
+        if letter.isspace() or letter in BRACKETS:
+            if index > start:
+                words.append(Word(text[start:index], start, index))
+            if letter in BRACKETS:
+                words.append(Word(letter, index, index + 1))
+            start = index + 1
+    if start < len(text):
+        words.append(Word(text[start:], start, len(text)))
+    return words
+
+
+def check_macro(name: str, body: object) -> str:
+    """Return a macro's text.
+
+    Raises:
+        NotationError: its name or its text cannot be used.
+    """
+    if not isinstance(name, str) or not name or not all(letter.isalnum() or letter in "_-." for letter in name):
+        raise NotationError(f"a macro's name is letters, digits, '_', '-' and '.', got {quote(name)}")
+    if name in LAYERS or name in BLOCKS or name[0].isdigit():
+        raise NotationError(
+            f"a macro cannot be called {quote(name)}: choose a name of its own, not a layer's or number"
+        )
+    if not isinstance(body, str) or len(body) > MAX_TEXT:
+        raise NotationError(f"macro {quote(name)} must be a text of layers, got {quote(body)}")
+    return body
+
+
+def quote(value: object) -> str:
+    """Return a text in quotes, at most 60 characters of it."""
+    shown = value if isinstance(value, str) else type(value).__name__
+    return repr(shown if len(shown) <= 60 else f"{shown[:57]}...")
+
+
+def nearest(word: str, choices: Any) -> str:
+    """Return `did you mean conv?` for the nearest of the choices, or all of them where none is near."""
+    from difflib import get_close_matches
+
+    choices = sorted(choices)
+    near = get_close_matches(word[:40].lower(), choices, n=1, cutoff=0.6)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(choices)}"
+
+
+class _Reader:
+    """Reads one text: the network's, or a macro's with its arguments in place."""
+
+    def __init__(
+        self, text: str, words: list[Word], macros: Mapping[str, str], budget: list[int], trail: tuple[str, ...]
+    ) -> None:
+        self.text, self.words, self.macros, self.budget, self.trail = text, words, macros, budget, trail
+        self.position = 0
+        self.places: dict[int, Place] = {}
+        if budget[0] > MAX_WORDS:
+            self.fail(words[0], f"a network has at most {MAX_WORDS:,} words, those of macros counted")
+
+    def fail(self, word: Word, message: str) -> NoReturn:
+        where = f"in {' in '.join(reversed(self.trail))}: " if self.trail else ""
+        raise NotationError(f"{where}{message}", self.text, word.start, word.end)
+
+    def build(self, word: Word, kind: Any, *args: Any, **kwargs: Any) -> Any:
+        """Make a layer, and note its place; what it refuses is an error at that place."""
+        try:
+            layer = kind(*args, **kwargs)
+        except ArgumentError as error:
+            self.fail(word, f"{quote(word.text)}: {error}" if word.end - word.start < 60 else str(error))
+        self.places[id(layer)] = (word.start, word.end)
+        return layer
+
+    def peek(self) -> str:
+        return self.words[self.position].text if self.position < len(self.words) else ""
+
+    def read_all(self) -> tuple[Layer, ...]:
+        layers = self.read_items(0)
+        if self.position < len(self.words):
+            word = self.words[self.position]
+            self.fail(word, f"{quote(word.text)} without a block before it, such as res[ conv3-64,same ]")
+        return layers
+
+    def read_items(self, depth: int) -> tuple[Layer, ...]:
+        layers: list[Layer] = []
+        while self.position < len(self.words) and self.peek() not in ("]", "|"):
+            layers.extend(self.read_item(depth))
+        return tuple(layers)
+
+    def read_item(self, depth: int) -> tuple[Layer, ...]:
+        word = self.words[self.position]
+        self.position += 1
+        count, rest = self.split_repeat(word)
+        if self.peek() == "[" or word.text == "[":
+            layers = self.read_block(word, rest, depth)
+        elif rest.text.partition(":")[0] in self.macros:
+            layers = self.expand(rest)
+        else:
+            layers = (self.read_layer(rest),)
+        if count is None or not layers:
+            return layers
+        return (self.build(Word(word.text, word.start, self.words[self.position - 1].end), Repeat, count, layers),)
+
+    def split_repeat(self, word: Word) -> tuple[int | None, Word]:
+        """Split `2xconv3-64` into 2 and the rest."""
+        digits, x, rest = _plain(word.text).partition("x")
+        if not x or not digits.isascii() or not digits.isdigit():
+            return None, word
+        count = read_whole(digits)
+        if not count:
+            self.fail(word, f"{quote(word.text)}: repeats are a whole number from 1 of at most {DIGITS} digits")
+        if read_input(word.text):
+            self.fail(word, f"{quote(word.text)} is an input, which comes first, and once")
+        if not rest and self.peek() != "[":
+            self.fail(word, f"{quote(word.text)} repeats nothing: write 2xconv3-64, or 2x[ conv3-64 max2 ]")
+        return count, Word(word.text[len(word.text) - len(rest) :], word.end - len(rest), word.end)
+
+    def read_block(self, word: Word, rest: Word, depth: int) -> tuple[Layer, ...]:
+        name = _plain(rest.text)
+        if word.text == "[" or (name and name not in BLOCKS):
+            self.fail(rest, f"{quote(rest.text)} begins no block: write {', '.join(BLOCKS)} or 2x before the bracket")
+        if depth + len(self.trail) >= MAX_DEPTH:
+            self.fail(rest, f"blocks are at most {MAX_DEPTH} deep")
+        branches = self.read_branches(rest, depth)
+        place = Word(f"{name}[ ]", word.start, self.words[self.position - 1].end)
+        if not name:
+            return self.repeated(place, branches)
+        paths = [self.build(place, Sequential, branch) for branch in branches]
+        if name == Concat.op:
+            return (self.build(place, Concat, tuple(paths)),)
+        if len(paths) > 2 or not any(branches):
+            self.fail(place, f"{name}[ main | shortcut ] has a main branch and at most one shortcut")
+        return (self.build(place, BLOCKS[name], *paths),)
+
+    def repeated(self, place: Word, branches: list[tuple[Layer, ...]]) -> tuple[Layer, ...]:
+        if len(branches) > 1 or not branches[0]:
+            self.fail(place, "repeated layers are one sequence: write 2x[ conv3-64 max2 ]")
+        return branches[0]
+
+    def read_branches(self, opening: Word, depth: int) -> list[tuple[Layer, ...]]:
+        branches = []
+        while self.peek() in ("[", "|") and self.peek():
+            self.position += 1
+            branches.append(self.read_items(depth + 1))
+        if self.peek() != "]":
+            self.fail(opening, f"{quote(opening.text + '[')} has no closing ]")
+        self.position += 1
+        return branches
+
+    def expand(self, word: Word) -> tuple[Layer, ...]:
+        """Read what a macro stands for, with its arguments in place."""
+        name, colon, given = word.text.partition(":")
+        if name in self.trail:
+            self.fail(word, f"macro {quote(name)} uses itself")
+        if len(self.trail) >= MAX_DEPTH:
+            self.fail(word, f"macros are at most {MAX_DEPTH} deep")
+        body = self.fill(word, self.macros[name], given.split(",") if colon else [])
+        words = split_words(body)
+        self.budget[0] += len(words) + 1
+        inner = _Reader(body, words, self.macros, self.budget, (*self.trail, name))
+        layers = inner.read_all()
+        self.places.update(dict.fromkeys(inner.places, (word.start, word.end)))
+        return layers
+
+    def fill(self, word: Word, body: str, arguments: list[str]) -> str:
+        """Put arguments in place of `$1`, `$2`."""
+        pieces = body.split("$")
+        numbers = [read_whole(piece[:1]) for piece in pieces[1:]]
+        if not all(numbers):
+            self.fail(word, f"macro {quote(word.text)}: arguments are $1 to $9")
+        wanted = max((number or 0 for number in numbers), default=0)
+        if wanted != len(arguments) or not all(arguments):
+            example = word.text.partition(":")[0] + ":" * bool(wanted) + ",".join(["64"] * wanted)
+            self.fail(word, f"{quote(word.text)}: takes {wanted} arguments, such as {example}")
+        filled = (arguments[(number or 1) - 1] + piece[1:] for number, piece in zip(numbers, pieces[1:], strict=True))
+        body = pieces[0] + "".join(filled)
+        if len(body) > MAX_TEXT:
+            self.fail(word, f"macro {quote(word.text)} becomes longer than {MAX_TEXT:,} characters")
+        return body
+
+    def read_layer(self, word: Word) -> Layer:
+        """Read one word: a layer, its options, and the layers that follow it."""
+        head, *options = _places(word)
+        kind, fields = self.read_head(head)
+        rest = [option for option in options if not self.set_option(option, kind, fields)]
+        followers = [self.read_follower(option) for option in rest]
+        if any(layer.op == "bn" for layer in followers) and "bias" in kind.fields:
+            fields.setdefault("bias", False)
+        layer: Layer = self.build(word, kind, **fields)
+        return self.build(word, Chain, (layer, *followers)) if followers else layer
+
+    def read_head(self, word: Word) -> tuple[type[Layer], dict[str, Any]]:
+        """Read the word before the options: `conv3-64` is conv, a size and filters."""
+        text = _plain(word.text)
+        op = text if text in LAYERS else text[: len(text) - len(text.lstrip("abcdefghijklmnopqrstuvwxyz"))]
+        kind = LAYERS.get(op)
+        if kind is None:
+            self.fail(word, self.unknown(word, op))
+        size, _, filters = text[len(op) :].partition("-")
+        if not kind.filters_field:
+            size, filters = text[len(op) :].removeprefix("-"), ""
+        fields: dict[str, Any] = {}
+        self.read_number(word, kind, kind.size_field, size, fields)
+        self.read_number(word, kind, kind.filters_field, filters, fields)
+        return kind, fields
+
+    def unknown(self, word: Word, op: str) -> str:
+        if word.text in BLOCKS:
+            return f"{quote(word.text)} is a block: write {word.text}[ conv3-64,same ]"
+        if word.text == "...":
+            return "'...' stands for layers that are left out: write them all"
+        names = {*LAYERS, *BLOCKS, *self.macros}
+        return f"unknown layer {quote(word.text)}: {nearest(op or word.text, names)}"
+
+    def read_number(self, word: Word, kind: type[Layer], field: str, text: str, fields: dict[str, Any]) -> None:
+        """Read the number after the word or after the dash."""
+        if not text and (not field or field in kind.defaults):
+            return
+        value = KINDS[field].read(text) if field else None
+        if value is None:
+            self.fail(word, f"{quote(word.text)}: {_form(kind)}")
+        fields[field] = value
+
+    def set_option(self, word: Word, kind: type[Layer], fields: dict[str, Any]) -> bool:
+        """Read an option that sets a field; False where it is none."""
+        text = _plain(word.text)
+        field, value = FLAGS.get(text, ("", None))
+        if not field and text not in LAYERS:
+            letters = text[: len(text) - len(text.lstrip("abcdefghijklmnopqrstuvwxyz"))]
+            field = next((name for name, letter in LETTERS.items() if letter == letters), "")
+            value = KINDS[field].read(text[len(letters) :]) if field else None
+        if not field:
+            return False
+        if field not in kind.fields or field in (kind.size_field, kind.filters_field):
+            self.fail(word, f"{kind.op} takes no option {quote(word.text)}: {_options(kind)}")
+        if value is None:
+            self.fail(word, f"option {quote(word.text)}: {LETTERS[field]} takes {KINDS[field].form}")
+        if field in fields:
+            self.fail(word, f"option {quote(word.text)}: {field.replace('_', ' ')} is set twice in this word")
+        fields[field] = value
+        return True
+
+    def read_follower(self, word: Word) -> Layer:
+        """Read an option that is a layer itself, such as relu."""
+        if not word.text:
+            self.fail(word, "an option is missing beside the comma")
+        text = _plain(word.text)
+        op = text if text in LAYERS else text.rstrip("0123456789.e-")
+        if op not in LAYERS or not LAYERS[op].follows:
+            known = {name for name, layer in LAYERS.items() if layer.follows} | set(FLAGS)
+            reason = "is a layer: put a space before it" if op in LAYERS else f"is no option: {nearest(op, known)}"
+            self.fail(word, f"{quote(word.text)} {reason}")
+        follower, fields = self.read_head(word)
+        layer: Layer = self.build(word, follower, **fields)
+        return layer
+
+
+def _places(word: Word) -> list[Word]:
+    """Split a word at its commas."""
+    parts, start = [], word.start
+    for part in word.text.split(","):
+        parts.append(Word(part, start, start + len(part)))
+        start += len(part) + 1
+    return parts
+
+
+def _plain(text: str) -> str:
+    """Return a word in small letters with a plain x, letter for letter."""
+    return text.lower() if text.isascii() else text.replace(TIMES, "x")
+
+
+def _form(kind: type[Layer]) -> str:
+    """Say how a layer's word is written."""
+    size = {"kernel_size": "3", "size": "5", "rate": "0.5", "negative_slope": "0.1"}.get(kind.size_field, "")
+    filters = {"out_channels": "-64", "out_features": "-10"}.get(kind.filters_field, "")
+    optional = " (the number may be left out)" if kind.size_field in kind.defaults else ""
+    return f"{kind.op} is written {kind.op}{size}{filters}{optional}"
+
+
+def _options(kind: type[Layer]) -> str:
+    named = (kind.size_field, kind.filters_field)
+    fields = [name for name in OPTIONS if name in kind.fields and name not in named]
+    shown = [LETTERS[name] + KINDS[name].write(_EXAMPLES[name]) for name in fields if name in LETTERS]
+    shown += [word for word, (name, _) in FLAGS.items() if name in fields]
+    return f"it takes {', '.join(shown)} and activations" if shown else "it takes activations alone"
+
+
+_EXAMPLES: dict[str, Any] = {
+    "stride": (2, 2),
+    "padding": (1, 1, 1, 1),
+    "output_padding": (1, 1),
+    "dilation": (2, 2),
+    "groups": 2,
+    "k": 2.0,
+    "alpha": 5e-4,
+    "beta": 0.75,
+}
