@@ -11,7 +11,6 @@ from cnncli.images.formats import Format
 from cnncli.images.frames import Array, Picture
 from cnncli.images.metadata import Metadata
 
-_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _OPTIONS: dict[str, dict[str, Any]] = {
     "jpeg": {"quality": 90},
     "webp": {"lossless": True, "exact": True, "method": 1, "quality": 0},  # the least effort: 4 % larger, twice as fast
@@ -45,10 +44,15 @@ def write(file: BinaryIO, frames: Iterator[Picture], form: Format) -> None:
 
 def _image(picture: Picture) -> Image.Image:
     """The picture as one Pillow image, filled band by band."""
-    image = Image.new(_MODES[picture.channels], (picture.shape[1], picture.shape[0]))
+    image = None
     for start, band in picture.placed():
         pixels = band[..., 0] if band.ndim == 3 and band.shape[2] == 1 else band
-        image.paste(Image.fromarray(np.ascontiguousarray(pixels)), (0, start))
+        piece = Image.fromarray(np.ascontiguousarray(pixels))
+        if len(band) == picture.shape[0]:
+            return piece
+        image = image or Image.new(piece.mode, (picture.shape[1], picture.shape[0]))
+        image.paste(piece, (0, start))
+    assert image is not None, "a picture has rows"
     return image
 
 
