@@ -1,0 +1,184 @@
+"""Recognising a data set by looking, and opening it.
+
+To add a kind, write its module and enter it in `SOURCES`.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from cnncli.errors import DataError
+from cnncli.training.datasets import cifar, folder, idx, npz
+from cnncli.training.datasets.base import Dataset, Finding, Parts, Reading
+from cnncli.training.datasets.duplicates import find_conflicts, find_duplicates
+from cnncli.training.datasets.folder import Progress
+from cnncli.training.datasets.streams import reading as errors_in_a_line
+
+_TRAIN = "train"
+_HELD_OUT = {"validation": ("val", "valid", "validation"), "test": ("test",)}
+
+
+class Source(NamedTuple):
+    """A kind of data set.
+
+    Attributes:
+        about: what has to be there, for people.
+        matches: whether a path is one.
+        open: open it whole.
+    """
+
+    about: str
+    matches: Callable[[str], bool]
+    open: Callable[[str, Reading, Sequence[str] | None, Progress | None], Parts]
+
+
+def recognise(path: str | os.PathLike[str]) -> str:
+    """Return the kind of data set that is at a path: a name in `SOURCES`.
+
+    Raises:
+        DataError: there is nothing, or nothing that is known; the message says what was looked for.
+
+    Example:
+        >>> recognise("samples/digits")  # doctest: +SKIP
+        'folder'
+    """
+    place = os.fspath(path)
+    with errors_in_a_line(place):
+        if not os.path.exists(place):
+            raise DataError(f"{place}: no such file or folder")
+        for name, source in SOURCES.items():
+            if source.matches(place):
+                return name
+        if os.path.isdir(place):
+            raise _unknown_folder(place)
+    raise DataError(f"{place}: is no data set: a file should be an .npz; everything else is a folder")
+
+
+def open_dataset(
+    path: str | os.PathLike[str],
+    reading: Reading = Reading(),  # noqa: B008 -- a value that never changes
+    *,
+    class_names: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> Parts:
+    """Open a data set of any kind.
+
+    Args:
+        path: a folder, or an `.npz` file.
+        reading: the size and channels that pictures get, and limits.
+        class_names: classes to label by, such as those of a network; None for those of the data.
+        progress: called with the files done and all files while a folder is checked.
+
+    Returns:
+        Its parts, and findings: corrupt pictures that were left out, the same picture in two parts or under two labels,
+        a single class.
+
+    Raises:
+        DataError: it cannot be read, or its classes are not among `class_names`.
+        NoInputError: it holds no pictures.
+        ImageError: a picture cannot be read, and `reading.strict` refuses that.
+
+    Example:
+        >>> parts = open_dataset("samples/digits")  # doctest: +SKIP
+        >>> parts.train.shape, parts.train.class_names  # doctest: +SKIP
+        ((16, 16, 1), ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9'))
+    """
+    place = os.fspath(path)
+    kind = recognise(place)
+    with errors_in_a_line(place):
+        parts = SOURCES[kind].open(place, reading, class_names, progress)
+        return parts._replace(findings=(*parts.findings, *_findings_of(place, parts)))
+
+
+def _findings_of(path: str, parts: Parts) -> list[Finding]:
+    others = [part for part in (parts.validation, parts.test) if part is not None]
+    found = [find_conflicts(parts.train), *(find_duplicates(parts.train, other) for other in others)]
+    return [*_single_class(path, parts.train), *filter(None, found)]
+
+
+def _single_class(path: str, dataset: Dataset) -> list[Finding]:
+    present = np.flatnonzero(dataset.counts()).tolist()
+    if len(present) > 1:
+        return []
+    name = dataset.class_names[present[0]]
+    message = f"{path}: all {len(dataset)} pictures are of one class, {name!r}: there is nothing to tell apart"
+    return [Finding("single class", message, (name,))]
+
+
+def _open_folder(path: str, reading: Reading, class_names: Sequence[str] | None, progress: Progress | None) -> Parts:
+    dataset, findings = folder.open_folder(path, reading, class_names, progress)
+    return Parts("folder", dataset, None, None, tuple(findings))
+
+
+def _open_pair(path: str, reading: Reading, class_names: Sequence[str] | None, progress: Progress | None) -> Parts:
+    """Open a folder that holds train/ and val/ or test/: the others get the training part's size, channels, classes."""
+    train = _whole(os.path.join(path, _TRAIN), reading, class_names, progress)
+    height, width, channels = train.train.shape
+    settled = reading._replace(size=(height, width), channels=channels)
+    parts, findings = {}, [*train.findings]
+    for part, name in _held_out_folders(path).items():
+        opened = _whole(os.path.join(path, name), settled, train.train.class_names, progress)
+        parts[part], findings = opened.train, [*findings, *opened.findings]
+    return Parts("pair", train.train, parts.get("validation"), parts.get("test"), tuple(findings))
+
+
+def _whole(path: str, reading: Reading, class_names: Sequence[str] | None, progress: Progress | None) -> Parts:
+    kind = recognise(path)
+    if kind == "pair":
+        raise DataError(f"{path}: holds train and test folders of its own: give the folder above or this one")
+    return SOURCES[kind].open(path, reading, class_names, progress)
+
+
+def _held_out_folders(path: str) -> dict[str, str]:
+    found = {
+        part: next((name for name in names if os.path.isdir(os.path.join(path, name))), "")
+        for part, names in _HELD_OUT.items()
+    }
+    return {part: name for part, name in found.items() if name}
+
+
+def _is_pair(path: str) -> bool:
+    return os.path.isdir(os.path.join(path, _TRAIN)) and bool(_held_out_folders(path))
+
+
+def _labelled_by(open_it: Callable[[str, Reading], Parts]) -> Callable[..., Parts]:
+    """Open data that names its classes itself, then label it by the names that are asked for."""
+
+    def open_labelled(
+        path: str, reading: Reading, class_names: Sequence[str] | None, progress: Progress | None
+    ) -> Parts:
+        parts = open_it(path, reading)
+        if class_names is None:
+            return parts
+        try:
+            train, validation, test = (
+                part and part.with_classes(class_names) for part in (parts.train, parts.validation, parts.test)
+            )
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
+        return Parts(parts.kind, train or parts.train, validation, test, parts.findings)
+
+    return open_labelled
+
+
+def _unknown_folder(path: str) -> DataError:
+    names = os.listdir(path)
+    if not names:
+        return DataError(f"{path}: is empty")
+    if "batches.meta" in names or "data_batch_1" in names:
+        return DataError(f"{path}: is CIFAR-10's Python version, which is read by running code; get the binary version")
+    wanted = "; ".join(source.about for source in SOURCES.values())
+    return DataError(f"{path}: is no data set that is known. Looked for: {wanted}")
+
+
+SOURCES: dict[str, Source] = {
+    "npz": Source("an .npz file with x and y", npz.matches, _labelled_by(npz.open_npz)),
+    "idx": Source(
+        "MNIST's train-images-idx3-ubyte and train-labels-idx1-ubyte", idx.matches, _labelled_by(idx.open_idx)
+    ),
+    "cifar": Source("CIFAR-10's data_batch_*.bin", cifar.matches, _labelled_by(cifar.open_cifar)),
+    "pair": Source("folders train and val or test", _is_pair, _open_pair),
+    "folder": Source("a folder of pictures for each class", folder.holds_folders, _open_folder),
+}

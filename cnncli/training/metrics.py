@@ -1,0 +1,121 @@
+"""Measures of how good predictions are."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.errors import ArgumentError
+
+Labels = NDArray[np.integer[Any]]
+
+
+class ClassScores(NamedTuple):
+    """How well one class is told from the others.
+
+    Attributes:
+        name: of the class.
+        precision: what part of those predicted as it are it; 0 where none was.
+        recall: what part of it is predicted as it; 0 where there is none.
+        f1: harmonic mean of both.
+        support: number of its items.
+    """
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+class Scores(NamedTuple):
+    """How good predictions are.
+
+    Attributes:
+        accuracy: the part that is right.
+        accuracy_interval: 95 % confidence interval of it (Wilson).
+        macro_f1: mean of the classes' F1, over classes that occur among labels or predictions.
+        per_class: the scores of each class, in order.
+        confusion: (classes, classes) counts; the row is the label, the column the prediction.
+    """
+
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    macro_f1: float
+    per_class: tuple[ClassScores, ...]
+    confusion: NDArray[np.int64]
+
+
+def score(labels: Labels, predictions: Labels, class_names: Sequence[str]) -> Scores:
+    """Return how good predictions are.
+
+    Args:
+        labels: (N,) what is true.
+        predictions: (N,) what was said.
+        class_names: the classes in order.
+
+    Raises:
+        ArgumentError: nothing to judge, or a label outside the classes.
+
+    Example:
+        >>> scores = score(np.array([0, 0, 1]), np.array([0, 1, 1]), ("cat", "dog"))
+        >>> round(scores.accuracy, 3), scores.confusion.tolist()
+        (0.667, [[1, 1], [0, 1]])
+        >>> scores.per_class[1]
+        ClassScores(name='dog', precision=0.5, recall=1.0, f1=0.6666666666666666, support=1)
+    """
+    confusion = confusion_matrix(labels, predictions, len(class_names))
+    hits, total = np.diagonal(confusion), int(confusion.sum())
+    truth, said = confusion.sum(axis=1), confusion.sum(axis=0)
+    precision, recall, f1 = _ratio(hits, said), _ratio(hits, truth), _ratio(2 * hits, truth + said)
+    rows = zip(class_names, precision.tolist(), recall.tolist(), f1.tolist(), truth.tolist(), strict=True)
+    return Scores(
+        accuracy=int(hits.sum()) / total,
+        accuracy_interval=wilson_interval(int(hits.sum()), total),
+        macro_f1=float(f1[truth + said > 0].mean()),
+        per_class=tuple(ClassScores(*row) for row in rows),
+        confusion=confusion,
+    )
+
+
+def confusion_matrix(labels: Labels, predictions: Labels, classes: int) -> NDArray[np.int64]:
+    """Return how often each class (row) was predicted as each (column).
+
+    Raises:
+        ArgumentError: nothing to judge, or a label outside the classes.
+
+    Example:
+        >>> confusion_matrix(np.array([0, 1]), np.array([1, 1]), 2).tolist()
+        [[0, 1], [0, 1]]
+    """
+    if len(labels) != len(predictions) or not len(labels):
+        raise ArgumentError(f"{len(labels)} labels and {len(predictions)} predictions: nothing to compare")
+    for name, values in (("label", labels), ("prediction", predictions)):
+        if values.min() < 0 or values.max() >= classes:
+            raise ArgumentError(f"a {name} outside 0 to {classes - 1}: {values.min()} to {values.max()}")
+    pairs = labels.astype(np.int64) * classes + predictions
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes).astype(np.int64)
+
+
+def wilson_interval(hits: int, total: int, z: float = 1.959963984540054) -> tuple[float, float]:
+    """Return the confidence interval of a part, 95 % unless z says otherwise.
+
+    (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4 n^2)) / (1 + z^2 / n) (Wilson 1927). It stays within 0 and 1 and is
+    of use for few items and for parts near 1, where the usual p +- 1.96 s is not.
+
+    Example:
+        >>> [round(end, 3) for end in wilson_interval(98, 100)]
+        [0.93, 0.994]
+    """
+    if not 0 <= hits <= total or not total:
+        raise ArgumentError(f"{hits} of {total} is no part")
+    part, square = hits / total, z * z / total
+    middle = part + square / 2
+    reach = z * ((part * (1 - part) + square / 4) / total) ** 0.5
+    return max(0.0, (middle - reach) / (1 + square)), min(1.0, (middle + reach) / (1 + square))
+
+
+def _ratio(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Parts of wholes; 0 where the whole is 0."""
+    return parts / np.maximum(wholes, 1)

@@ -1,0 +1,75 @@
+"""Random numbers that belong to an item, whatever the order in which items are worked on.
+
+A number is a hash of what it is for: the seed, the epoch, the item, and which of the item's numbers it is. So
+shuffling, threads and resuming change nothing.
+"""
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+_GOLDEN = 0x9E3779B97F4A7C15
+_MASK = (1 << 64) - 1
+
+
+class ItemRandom:
+    """The random numbers of some items.
+
+    Args:
+        seed: of the whole training.
+        epoch: number of the epoch.
+        items: (n,) numbers of the items.
+        purpose: what they are for; other purposes get other numbers.
+
+    Example:
+        >>> import numpy as np
+        >>> first = ItemRandom(1, 0, np.array([4, 7]), "flip").uniform(0)
+        >>> again = ItemRandom(1, 0, np.array([7, 4]), "flip").uniform(0)
+        >>> first[::-1].tolist() == again.tolist()
+        True
+    """
+
+    def __init__(self, seed: int, epoch: int, items: "Array", purpose: str) -> None:
+        import numpy as np
+
+        key = 0
+        for part in (seed, epoch, zlib.crc32(purpose.encode())):
+            key = _mixed_integer(key ^ (part & _MASK))
+        self._keys = _mixed(np.asarray(items).astype(np.uint64) ^ np.uint64(key))
+
+    def uniform(self, draw: int) -> "Array":
+        """Return a number from 0 to below 1 for each item, float64; `draw` tells an item's numbers apart."""
+        import numpy as np
+
+        bits: Array = _mixed(self._keys + np.uint64((draw + 1) * _GOLDEN & _MASK))
+        return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+    def integers(self, draw: int, low: int, high: int) -> "Array":
+        """Return an integer from `low` to `high`, both included, for each item."""
+        import numpy as np
+
+        steps: Array = np.floor(self.uniform(draw) * (high - low + 1)).astype(np.int64)
+        return low + steps
+
+
+def _mixed(keys: "Array") -> "Array":
+    """The finalizer of SplitMix64 (Steele, Lea and Flood 2014): every bit in changes half of the bits out."""
+    import numpy as np
+
+    keys = keys + np.uint64(_GOLDEN)
+    keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: Array = keys ^ (keys >> np.uint64(31))
+    return mixed
+
+
+def _mixed_integer(key: int) -> int:
+    """The same for one Python integer, which does not overflow."""
+    key = (key + _GOLDEN) & _MASK
+    key = ((key ^ (key >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    key = ((key ^ (key >> 27)) * 0x94D049BB133111EB) & _MASK
+    return key ^ (key >> 31)
