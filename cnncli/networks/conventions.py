@@ -1,0 +1,165 @@
+"""The same network, counted as other tools count it.
+
+Tools agree on a network's weights and differ on what else they count, so that one ResNet-18 has 1.81 billion
+multiply-adds in one table and 1.82 in another, and 11,689,512 or 11,699,112 parameters:
+
+- torchvision publishes `num_params` and `_ops`, which its documentation shows as GFLOPS although each is a multiply-add
+  (pytorch/vision, pull request 6936: "Note only multiplication is counted. Computation for addition and bias is
+  ignored").
+- torchinfo multiplies all parameters of a convolution, biases too, by its output positions, and counts every other
+  parameter once (`LayerInfo.calculate_macs` of torchinfo 1.8).
+- Keras's `model.summary()` shows trainable and other weights, among these batch norm's moving statistics, and their sum
+  as the total (`print_summary` of Keras 3); it counts no operations.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from cnncli.errors import ArgumentError
+from cnncli.networks.summary import Row, Summary, Totals
+
+
+class Tally(NamedTuple):
+    """What a tool shows for a layer, a block or a whole network.
+
+    Attributes:
+        params: what the tool calls parameters, or total parameters.
+        non_trainable: those of `params` that training does not change.
+        macs: what the tool counts as multiply-adds; None where it counts none, or a shape is not known.
+    """
+
+    params: int
+    non_trainable: int
+    macs: int | None
+
+
+class Count(NamedTuple):
+    """A network as a tool counts it.
+
+    Attributes:
+        convention: the tool's name.
+        rows: one tally for each row of the summary, in its order.
+        totals: the sums over the rows of depth 0.
+        reasons: a line each on what the tool counts in its own way, with the difference that it makes here.
+    """
+
+    convention: str
+    rows: tuple[Tally, ...]
+    totals: Tally
+    reasons: tuple[str, ...]
+
+
+class Convention(NamedTuple):
+    """How a tool counts one layer, and how it says that.
+
+    Attributes:
+        tally: a layer's row to what the tool shows for it.
+        reasons: our totals and the tool's to the lines that explain the difference.
+    """
+
+    tally: Callable[[Row], Tally]
+    reasons: Callable[[Totals, Tally], tuple[str, ...]]
+
+
+def count(summary: Summary, convention: str) -> Count:
+    """Count a network as a tool does: one of `CONVENTIONS`.
+
+    Raises:
+        ArgumentError: a convention that is not known.
+
+    Example:
+        >>> from cnncli.networks import load_network
+        >>> count(load_network("resnet18").summary(), "keras").totals
+        Tally(params=11699112, non_trainable=9600, macs=None)
+    """
+    if convention not in CONVENTIONS:
+        raise ArgumentError(f"unknown convention {convention!r}: use {', '.join(CONVENTIONS)}")
+    tally, reasons = CONVENTIONS[convention]
+    rows = tuple(_sum(tally(leaf) for leaf in leaves(block)) for block in _each_with_inner_rows(summary.rows))
+    total = _sum(row for row, ours in zip(rows, summary.rows, strict=True) if ours.depth == 0)
+    return Count(convention, rows, total, reasons(summary.totals, total))
+
+
+def leaves(rows: tuple[Row, ...]) -> Iterator[Row]:
+    """Yield the rows of layers and leave out those of blocks, whose numbers are only sums.
+
+    Example:
+        >>> rows = Row("0.res", "res", "res"), Row("0.res.main.0.bn", "bn", "bn", depth=1), Row("1.fc", "fc-2", "fc")
+        >>> [row.name for row in leaves(rows)]
+        ['0.res.main.0.bn', '1.fc']
+    """
+    following = (*rows[1:], None)
+    return (row for row, after in zip(rows, following, strict=True) if after is None or after.depth <= row.depth)
+
+
+def _each_with_inner_rows(rows: tuple[Row, ...]) -> Iterator[tuple[Row, ...]]:
+    """Yield, for every row, the row and those inside it."""
+    for start, row in enumerate(rows):
+        stop = start + 1
+        while stop < len(rows) and rows[stop].depth > row.depth:
+            stop += 1
+        yield rows[start:stop]
+
+
+def _sum(tallies: Iterable[Tally]) -> Tally:
+    params, non_trainable, macs = zip(Tally(0, 0, 0), *tallies, strict=True)
+    known = [number for number in macs if number is not None]
+    return Tally(sum(params), sum(non_trainable), sum(known) if len(known) == len(macs) else None)
+
+
+def _torchvision(row: Row) -> Tally:
+    unknown = row.output_shape is None and row.params > 0
+    return Tally(row.params, 0, None if unknown else row.macs)
+
+
+def _torchvision_reasons(ours: Totals, theirs: Tally) -> tuple[str, ...]:
+    return (
+        "params: the trainable numbers, as here",
+        "macs: the weights of convolutions and fully connected layers, without biases, as here; torchvision divides "
+        "them by 10^9 and calls them GFLOPS, though each is a multiplication and an addition",
+    )
+
+
+def _torchinfo(row: Row) -> Tally:
+    if row.output_shape is None and row.params > 0:
+        return Tally(row.params, 0, None)
+    shared = _filter_numbers(row)
+    positions = math.prod((row.output_shape or ())[:-1])
+    return Tally(row.params, 0, shared * positions + row.params - shared)
+
+
+def _filter_numbers(row: Row) -> int:
+    """Return the weights and biases that a convolution uses again at every output position."""
+    if row.filter is None or row.filter.weight is None or len(row.output_shape or ()) != 3:
+        return 0
+    # A sparse table holds fewer weights than its shape says.
+    return min(math.prod(row.filter.weight) + row.filter.bias, row.params)
+
+
+def _torchinfo_reasons(ours: Totals, theirs: Tally) -> tuple[str, ...]:
+    more = "" if theirs.macs is None else f": {theirs.macs - ours.macs:,} more than here"
+    return (
+        "params: the trainable numbers, as here; batch norm's running statistics are not shown",
+        "mult-adds: a convolution's biases too, once for each output position, and every other parameter once, those "
+        f"of batch norm among them{more}",
+    )
+
+
+def _keras(row: Row) -> Tally:
+    return Tally(row.params + row.buffers, row.buffers, None)
+
+
+def _keras_reasons(ours: Totals, theirs: Tally) -> tuple[str, ...]:
+    return (
+        f"total params: the {ours.params:,} trainable numbers counted here and the {ours.buffers:,} that are kept but "
+        "not trained (batch norm's moving mean and variance), which Keras shows again as non-trainable",
+        "macs: Keras's summary counts no operations",
+    )
+
+
+CONVENTIONS = {
+    "torchvision": Convention(_torchvision, _torchvision_reasons),
+    "torchinfo": Convention(_torchinfo, _torchinfo_reasons),
+    "keras": Convention(_keras, _keras_reasons),
+}

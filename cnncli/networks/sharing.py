@@ -1,0 +1,120 @@
+"""What convolutions save: parameter sharing and sparse connections.
+
+A convolution uses one filter everywhere. Without sharing, each output position has a filter of its own (a locally
+connected layer); without sparsity, each output also sees every input (a fully connected layer). Goodfellow, Bengio and
+Courville, Deep Learning (2016), section 9.2, calls these sparse interactions and parameter sharing.
+"""
+
+import math
+from typing import NamedTuple
+
+from cnncli.networks.conventions import leaves
+from cnncli.networks.summary import FilterShape, Row, Shape, Summary
+
+CONVOLUTIONS = ("conv", "dw")
+"""The layers whose filters see a window of the input and its like at every position."""
+
+
+class Weights(NamedTuple):
+    """The trainable numbers of a layer."""
+
+    weights: int
+    biases: int
+
+    @property
+    def params(self) -> int:
+        """Weights and biases together."""
+        return self.weights + self.biases
+
+
+class Sharing(NamedTuple):
+    """A convolution beside layers that give the same map without sharing, and without sparsity.
+
+    Attributes:
+        name: the layer's place in the network.
+        spec: its word.
+        input_shape: (H, W, C).
+        output_shape: (H, W, C).
+        convolution: the layer itself; a batch norm that belongs to it is not counted.
+        locally_connected: a filter, and a bias, for each output position.
+        fully_connected: a weight for each input and each output.
+        inputs: numbers that come in.
+        seen: numbers that one output sees where its window lies inside the input; with a sparse table, at most.
+        connections: pairs of an input and an output that depends on it; padding is no input.
+        share: `connections` as a part of all pairs, 0 to 1.
+    """
+
+    name: str
+    spec: str
+    input_shape: Shape
+    output_shape: Shape
+    convolution: Weights
+    locally_connected: Weights
+    fully_connected: Weights
+    inputs: int
+    seen: int
+    connections: int
+    share: float
+
+
+def sharing(summary: Summary) -> tuple[Sharing, ...]:
+    """Return what each convolution of a network saves; transposed convolutions and unknown shapes are left out.
+
+    Example:
+        >>> from cnncli.networks import parse_network
+        >>> (layer,) = sharing(parse_network("32x32x3 conv5-6").summary())
+        >>> layer.convolution.params, layer.locally_connected.weights, layer.fully_connected.weights
+        (456, 352800, 14450688)
+        >>> layer.seen, layer.inputs, round(layer.share, 4)
+        (75, 3072, 0.0244)
+    """
+    return tuple(found for row in leaves(summary.rows) if (found := _row_sharing(row)) is not None)
+
+
+def _row_sharing(row: Row) -> Sharing | None:
+    match row.input_shape, row.output_shape, row.filter:
+        case (_, _, channels), (height, width, maps), FilterShape(weight=(_, _, *_) as weight) as filters:
+            if row.op in CONVOLUTIONS:
+                return _sharing(row, filters, weight, channels, height * width, maps)
+    return None
+
+
+def _sharing(row: Row, filters: FilterShape, weight: Shape, channels: int, positions: int, maps: int) -> Sharing:
+    input_shape, output_shape = row.input_shape or (), row.output_shape or ()
+    inputs, outputs = math.prod(input_shape), math.prod(output_shape)
+    biases = outputs if filters.bias else 0
+    # A sparse table lists its pairs of an input map and an output map; its fullest output sees all maps.
+    depth = weight[2] if len(weight) == 4 else channels
+    connections = _taps_inside(filters, input_shape, output_shape) * math.prod(weight[2:])
+    return Sharing(
+        row.name,
+        row.spec,
+        input_shape,
+        output_shape,
+        Weights(math.prod(weight), filters.bias),
+        Weights(positions * math.prod(weight), biases),
+        Weights(inputs * outputs, biases),
+        inputs,
+        math.prod(filters.kernel_size) * depth,
+        connections,
+        connections / (inputs * outputs),
+    )
+
+
+def _taps_inside(filters: FilterShape, input_shape: Shape, output_shape: Shape) -> int:
+    """Return the kernel taps that fall on pixels and not on padding, summed over all positions."""
+    before = filters.padding[0], filters.padding[2]
+    axes = zip(
+        input_shape[:2], output_shape[:2], filters.kernel_size, before, filters.stride, filters.dilation, strict=True
+    )
+    return math.prod(_axis_taps_inside(*axis) for axis in axes)
+
+
+def _axis_taps_inside(n: int, positions: int, kernel_size: int, before: int, stride: int, dilation: int) -> int:
+    inside = 0
+    for tap in range(kernel_size):
+        # Position i puts this tap on pixel i * stride + start.
+        start = tap * dilation - before
+        first = max(0, -(start // stride))
+        inside += max(0, min(positions, -((start - n) // stride)) - first)
+    return inside

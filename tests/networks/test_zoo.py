@@ -1,0 +1,198 @@
+import tomllib
+from math import prod
+
+import pytest
+
+from cnncli.networks import ZOO, load_network, parse_network, zoo_names
+
+NAMES = zoo_names()
+
+PUBLISHED = {
+    # torchvision's published parameters and operations.
+    "alexnet-torchvision": (61_100_840, 714_188_480),
+    "vgg11": (132_863_336, 7_609_090_048),
+    "vgg13": (133_047_848, 11_308_466_176),
+    "vgg16": (138_357_544, 15_470_264_320),
+    "vgg19": (143_667_240, 19_632_062_464),
+    "resnet18": (11_689_512, 1_814_073_344),
+    "resnet34": (21_797_672, 3_663_761_408),
+    "resnet50": (25_557_032, 4_089_184_256),
+    "resnet101": (44_549_160, 7_801_405_440),
+    "resnet152": (60_192_808, 11_513_626_624),
+    "googlenet-torchvision": (6_624_904, 1_498_376_192),
+    "squeezenet1.1": (1_235_496, 349_151_936),
+    "mobilenet-v2": (3_504_872, 300_774_272),
+    # Recounted by hand and by other programs.
+    "plain18": (11_515_688, 1_794_805_760),
+    "plain34": (21_623_848, 3_644_493_824),
+    "alexnet-2012": (60_965_224, 724_406_816),
+    "alexnet": (62_378_344, 1_135_256_096),
+    "googlenet": (6_998_552, 1_582_671_872),
+    "nin": (7_595_176, None),
+    "lenet5-1998": (60_000, None),
+    "lenet5": (61_706, 416_520),
+    "lenet-course": (62_006, None),
+    "bottleneck": (None, 12_443_648),
+    "bottleneck-direct": (None, 120_422_400),
+    "resnet20": (269_722, 40_551_040),
+    "resnet56": (853_018, None),
+}
+
+
+def totals(name):
+    return load_network(name).summary().totals
+
+
+def test_the_course_has_its_networks():
+    wanted = """lenet5-1998 lenet5 lenet-course course-39 alexnet-2012 alexnet alexnet-torchvision vgg11 vgg13 vgg16
+    vgg19 resnet18 resnet34 resnet50 resnet101 resnet152 plain18 plain34 resnet20 resnet56 plain20 plain56 nin googlenet
+    googlenet-torchvision squeezenet1.1 mobilenet-v2 bottleneck bottleneck-direct"""
+    assert set(wanted.split()) <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_numbers_come_out(name):
+    params, macs = PUBLISHED[name]
+    found = totals(name)
+    assert (found.params, found.macs) == (params or found.params, macs or found.macs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_file_says_is_what_is_counted(name):
+    network = load_network(name)
+    found = network.summary().totals
+    assert {"params", "macs"} <= set(network.published)
+    assert {key: getattr(found, key) for key in network.published} == dict(network.published)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_says_where_its_network_comes_from(name):
+    network = load_network(name)
+    assert network.name == name
+    assert network.title
+    assert len(network.source) > 20
+    assert 1980 < network.year < 2030
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_has_no_key_of_its_own(name):
+    table = tomllib.loads((ZOO / f"{name}.toml").read_text(encoding="utf-8"))
+    assert set(table) <= {"title", "source", "year", "input", "layers", "define", "published"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_network_printed_and_read_again_is_the_same(name):
+    network = load_network(name)
+    assert parse_network(str(network)) == network
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_macro_is_used(name):
+    table = tomllib.loads((ZOO / f"{name}.toml").read_text(encoding="utf-8"))
+    for macro in table.get("define", {}):
+        assert f"{macro}:" in table["layers"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_columns_add_up(name):
+    network = load_network(name)
+    summary = network.summary()
+    params = sum(prod(shape) for shape in network.param_shapes().values())
+    buffers = sum(prod(shape) for shape in network.buffer_shapes().values())
+    assert (params, buffers) == (summary.totals.params, summary.totals.buffers)
+    for key in ("params", "macs", "activations", "connections", "buffers"):
+        assert sum(getattr(row, key) for row in summary.rows if row.depth == 0) == getattr(summary.totals, key)
+
+
+def test_lenet5_of_1998_layer_by_layer():
+    rows = load_network("lenet5-1998").summary().rows
+    assert [row.params for row in rows] == [156, 12, 1_516, 32, 48_120, 10_164, 0]
+    assert [row.connections for row in rows] == [122_304, 5_880, 151_600, 2_000, 48_120, 10_164, 840]
+    assert [row.output_shape for row in rows] == [
+        (28, 28, 6), (14, 14, 6), (10, 10, 16), (5, 5, 16), (1, 1, 120), (84,), (10,)
+    ]  # fmt: skip
+    assert sum(row.connections for row in rows) == 340_908
+
+
+def test_the_courses_lenet_table():
+    summary = load_network("lenet-course").summary()
+    assert prod(summary.input_shape) == 3_072
+    assert [row.activations for row in summary.rows] == [4_704, 1_176, 1_600, 400, 120, 84, 10]
+    assert [row.params for row in summary.rows] == [456, 0, 2_416, 0, 48_120, 10_164, 850]
+
+
+def test_the_courses_39_pixels_network():
+    rows = load_network("course-39").summary().rows
+    assert [row.output_shape for row in rows[:3]] == [(37, 37, 10), (17, 17, 20), (7, 7, 40)]
+    assert rows[2].activations == 1_960
+    assert [row.params for row in rows[:3]] == [280, 5_020, 20_040]
+
+
+def test_a_bottleneck_saves_nine_tenths_of_the_multiplications():
+    direct, bottleneck = totals("bottleneck-direct"), totals("bottleneck")
+    assert round(direct.macs / 1e6) == 120
+    assert round(bottleneck.macs / 1e6, 1) == 12.4
+    assert load_network("bottleneck").output_shape == load_network("bottleneck-direct").output_shape == (28, 28, 32)
+
+
+@pytest.mark.parametrize(
+    ("residual", "plain"), [("resnet20", "plain20"), ("resnet56", "plain56"), ("resnet18", "plain18")]
+)
+def test_plain_networks_lack_the_shortcuts_alone(residual, plain):
+    summary = load_network(residual).summary()
+    shortcuts = [row for row in summary.rows if ".shortcut." in row.name]
+    assert shortcuts
+    assert totals(residual).params - sum(row.params for row in shortcuts) == totals(plain).params
+    assert totals(residual).macs - sum(row.macs for row in shortcuts) == totals(plain).macs
+
+
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [
+        ("alexnet", 8),
+        ("alexnet-2012", 8),
+        *((f"vgg{layers}", layers) for layers in (11, 13, 16, 19)),
+        *((f"plain{layers}", layers) for layers in (18, 20, 34, 56)),
+        *((f"resnet{layers}", layers) for layers in (18, 20, 34, 50, 56, 101, 152)),
+    ],
+)
+def test_a_name_counts_the_layers(name, layers):
+    rows = load_network(name).summary().rows
+    assert len([row for row in rows if row.op in ("conv", "fc") and ".shortcut." not in row.name]) == layers
+
+
+def test_the_stages_of_the_inception_blocks():
+    summary = load_network("googlenet").summary()
+    blocks = [row.output_shape for row in summary.rows if row.op == "cat"]
+    # Table 1 of the paper.
+    assert [shape[2] for shape in blocks] == [256, 480, 512, 512, 512, 528, 832, 832, 1024]
+    assert [shape[0] for shape in blocks] == [28] * 2 + [14] * 5 + [7] * 2
+
+
+def receptive_field(summary, last):
+    row = [row for row in summary.rows if row.depth == 0 and row.op == last][-1]
+    assert row.receptive_field is not None
+    return row.receptive_field.size, row.receptive_field.stride
+
+
+def test_the_receptive_field_of_vgg16():
+    assert receptive_field(load_network("vgg16").summary(), "max") == ((212, 212), (32, 32))
+
+
+@pytest.mark.parametrize(("blocks", "field"), [((3, 4, 6), 483), ((3, 4, 23), 1027), ((3, 8, 36), 1507)])
+def test_the_receptive_fields_of_residual_networks_with_the_stride_on_the_first_1x1(blocks, field):
+    def stage(filters, stride, more):
+        first = f"conv1-{filters},s{stride},bn,relu"
+        rest = f"conv3-{filters},p1,bn,relu conv1-{4 * filters},bn"
+        shortcut = f"conv1-{4 * filters},s{stride},bn"
+        return f"res[ {first} {rest} | {shortcut} ] {more}xres[ {first.replace(f's{stride},', '')} {rest} ]"
+
+    sizes = zip((64, 128, 256, 512), (1, 2, 2, 2), (*blocks, 3), strict=True)
+    stages = " ".join(stage(filters, stride, count - 1) for filters, stride, count in sizes)
+    network = parse_network(f"224x224x3 conv7-64,s2,p3,bn,relu max3,s2,p1 {stages}")
+    assert receptive_field(network.summary(), "res") == ((field, field), (32, 32))
+
+
+def test_the_stride_on_the_3x3_sees_less():
+    # torchvision's ResNet-50; what is counted is the same.
+    assert receptive_field(load_network("resnet50").summary(), "res") == ((427, 427), (32, 32))
