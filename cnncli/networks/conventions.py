@@ -126,15 +126,15 @@ def _torchinfo(row: Row) -> Tally:
         return Tally(row.params, 0, None)
     shared = _filter_numbers(row)
     positions = math.prod((row.output_shape or ())[:-1])
-    return Tally(row.params, 0, shared * positions + row.params - shared)
+    # A layer that is called again has its parameters in an earlier row.
+    return Tally(row.params, 0, shared * positions + max(0, row.params - shared))
 
 
 def _filter_numbers(row: Row) -> int:
     """Return the weights and biases that a convolution uses again at every output position."""
     if row.filter is None or row.filter.weight is None or len(row.output_shape or ()) != 3:
         return 0
-    # A sparse table holds fewer weights than its shape says.
-    return min(math.prod(row.filter.weight) + row.filter.bias, row.params)
+    return math.prod(row.filter.weight) + row.filter.bias
 
 
 def _torchinfo_reasons(ours: Totals, theirs: Tally) -> tuple[str, ...]:

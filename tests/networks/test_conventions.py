@@ -3,6 +3,7 @@ import pytest
 from cnncli.errors import ArgumentError
 from cnncli.networks import load_network, parse_network
 from cnncli.networks.conventions import CONVENTIONS, Tally, count
+from cnncli.networks.summary import Row, Summary, Totals
 
 NETWORKS = ["lenet5-1998", "vgg11", "resnet18", "resnet20", "googlenet", "mobilenet-v2", "bottleneck"]
 GROUPED = "64x64x3 conv3x1-8 conv3-12,p2,d2,g4 dw3,p1,bn,bias tconv2-6,s2"
@@ -69,6 +70,26 @@ def test_torchinfo_counts_biases_and_batch_norms_too():
 def test_the_difference_is_said_in_numbers():
     counted = count(parse_network("6x6x3 conv3-10").summary(), "torchinfo")
     assert "160 more than here" in counted.reasons[1]
+
+
+def test_subsampling_and_fixed_codes_are_no_convolutions():
+    tally = count(load_network("lenet5-1998").summary(), "torchinfo").totals
+    assert tally == Tally(60_000, 0, 156 * 784 + 12 + 1_516 * 100 + 32 + 48_120 + 10_164)
+    assert count(load_network("lenet5-1998").summary(), "keras").totals == Tally(60_840, 840, None)
+
+
+@pytest.mark.parametrize("convention", ["torchvision", "torchinfo"])
+def test_multiply_adds_are_unknown_where_shapes_are(convention):
+    rows = (Row("a", "3x3x3x8 F32", "array", params=216),)
+    counted = count(Summary("file", "", None, rows, Totals(params=216)), convention)
+    assert counted.totals == Tally(216, 0, None)
+
+
+def test_a_layer_called_again_works_again_without_new_parameters():
+    summary = parse_network("6x6x3 conv3-3,same").summary()
+    again = summary.rows[0]._replace(name="again", params=0)
+    twice = summary._replace(rows=(*summary.rows, again))
+    assert count(twice, "torchinfo").totals == Tally(84, 0, 2 * 84 * 36)
 
 
 def test_an_unknown_convention_names_those_there_are():
