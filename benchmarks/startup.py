@@ -1,6 +1,7 @@
 """Start-up: `cnncli edge` on a small image beside a bare Python that imports typer, numpy and PIL.Image.
 
-Run in turn, medians. Python's byte code is compiled before, as an installation does it.
+Run in turn; medians of the times, and of the ratios to the bare run of the same round, since a machine's pace changes
+while this runs. Python's byte code is compiled before, as an installation does it.
 """
 
 import argparse
@@ -44,10 +45,11 @@ def main() -> None:
         for _ in range(rounds + 2):
             for name, arguments in COMMANDS.items():
                 times[name].append(seconds(arguments, folder))
-    medians = {name: statistics.median(values[2:]) for name, values in times.items()}
-    bare = next(iter(medians.values()))
-    for name, median in medians.items():
-        print(f"{name:40} {median * 1000:7.1f} ms   {median / bare:5.2f} x bare   (target for edge: {TARGET})")
+    bare = next(iter(times.values()))[2:]
+    for name, values in times.items():
+        ratio = statistics.median(value / beside for value, beside in zip(values[2:], bare, strict=True))
+        median = statistics.median(values[2:])
+        print(f"{name:40} {median * 1000:7.1f} ms   {ratio:5.2f} x bare   (target for edge: {TARGET})")
 
 
 if __name__ == "__main__":
