@@ -132,9 +132,10 @@ def _torchinfo(row: Row) -> Tally:
 
 def _filter_numbers(row: Row) -> int:
     """Return the weights and biases that a convolution uses again at every output position."""
-    if row.filter is None or row.filter.weight is None or len(row.output_shape or ()) != 3:
+    weight = row.filter.weight if row.filter is not None else None
+    if row.filter is None or weight is None or len(weight) < 3:  # no filters: LeNet-5's subsampling has one number a map
         return 0
-    return math.prod(row.filter.weight) + row.filter.bias
+    return math.prod(weight) + row.filter.bias
 
 
 def _torchinfo_reasons(ours: Totals, theirs: Tally) -> tuple[str, ...]:
