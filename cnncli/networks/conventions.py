@@ -133,7 +133,7 @@ def _torchinfo(row: Row) -> Tally:
 def _filter_numbers(row: Row) -> int:
     """Return the weights and biases that a convolution uses again at every output position."""
     weight = row.filter.weight if row.filter is not None else None
-    if row.filter is None or weight is None or len(weight) < 3:  # no filters: LeNet-5's subsampling has one number a map
+    if row.filter is None or weight is None or len(weight) < 3:  # subsampling has one number a map
         return 0
     return math.prod(weight) + row.filter.bias
 
