@@ -4,6 +4,7 @@ import pkgutil
 
 import pytest
 
+import cnncli.networks.layers
 import cnncli.ops
 
 MODULES = [
@@ -13,6 +14,9 @@ MODULES = [
     "cnncli.filters",
     "cnncli.edges",
     "cnncli.rendering",
+    "cnncli.values",
+    *(f"cnncli.networks.{name}" for name in ("errors", "loading", "network", "notation", "rows", "summary")),
+    *(f"cnncli.networks.layers.{module.name}" for module in pkgutil.iter_modules(cnncli.networks.layers.__path__)),
     *(f"cnncli.ops.{module.name}" for module in pkgutil.iter_modules(cnncli.ops.__path__)),
 ]
 

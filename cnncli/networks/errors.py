@@ -43,6 +43,14 @@ class TextError(ArgumentError):
         self.file = ""
 
     @property
+    def message(self) -> str:
+        """What is wrong, without the file."""
+        return str(self.args[0])
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.message}" if self.file else self.message
+
+    @property
     def pointed(self) -> str:
         """The line of the text with the place, and below it a line of carets; empty without a text.
 
@@ -51,7 +59,7 @@ class TextError(ArgumentError):
             6x6x3 conf3-10
                   ^^^^^^^^
         """
-        if self.text is None:
+        if not self.text:
             return ""
         first = self.text.rfind("\n", 0, self.start) + 1
         last = self.text.find("\n", self.start)
@@ -114,7 +122,9 @@ max2; padding p1 would fit
         """Add the branch of a block."""
         self.path = (branch, *self.path)
 
-    def __str__(self) -> str:
+    @property
+    def message(self) -> str:
+        """The place, what is needed, what comes in, and what would fit."""
         place = ""
         if self.path and self.input_shape is not None:
             place = f"{', '.join(self.path)} ({self.item.label} after {show_shape(self.input_shape)}): "

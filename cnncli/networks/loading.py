@@ -52,8 +52,8 @@ def load_network(network: str | Sequence[str] | Path, *, input_shape: Shape | No
     words = split_words(text[: 2 * MAX_FILE])
     if len(words) != 1 or read_input(words[0].text):
         return parse_network(text, input_shape=input_shape)
-    if text in (names := zoo_names()):
-        return read_network_file(ZOO / f"{text}.toml", input_shape=input_shape)
+    if text.lower() in (names := zoo_names()):
+        return read_network_file(ZOO / f"{text.lower()}.toml", input_shape=input_shape)
     if input_shape is not None:
         return parse_network(text, input_shape=input_shape)
     raise ArgumentError(_unknown(text, names))

@@ -12,7 +12,7 @@ from cnncli.errors import ArgumentError
 from cnncli.networks.errors import NotationError, ShapeError
 from cnncli.networks.layers import BLOCKS, LAYERS, Chain, Concat, Layer, Repeat, Sequential
 from cnncli.networks.layers.base import OPTIONS
-from cnncli.networks.layers.fields import DIGITS, FLAGS, KINDS, LETTERS, read_whole, read_wholes
+from cnncli.networks.layers.fields import DIGITS, FLAGS, KINDS, LARGEST, LETTERS, read_whole, read_wholes
 from cnncli.networks.summary import Shape
 
 MAX_TEXT = 1_000_000
@@ -71,11 +71,20 @@ def read_notation(text: str, define: Mapping[str, str] | None = None) -> Notatio
     input_shape = read_input(first.text)
     if input_shape is not None:
         words.pop(0)
-    reader = _Reader(text, words, macros, [len(words)], ())
-    layers = reader.read_all()
+    elif _plain(first.text).strip("0123456789x@") == "" and first.text[-1:] != "x":
+        raise NotationError(_bad_input(first), text, first.start, first.end)
+    reader = _Reader(text, words, macros, Spent())
+    layers = reader.read_all(0)
     if not layers:
         raise NotationError("a network is an input and layers, such as '6x6x3 conv3-10': got no layer", text)
     return Notation(input_shape, reader.build(Word(text, 0, len(text)), Sequential, layers), reader.places)
+
+
+def _bad_input(word: Word) -> str:
+    if not word.text:
+        return "a network is an input and layers, such as '6x6x3 conv3-10': got no word"
+    form = f"HxWxC, HxW or C@HxW in whole numbers from 1 to {LARGEST:,}"
+    return f"{quote(word.text)} is no input: write it as {form}"
 
 
 def attach(error: ShapeError, text: str, places: Mapping[int, Place]) -> None:
@@ -155,17 +164,27 @@ def nearest(word: str, choices: Any) -> str:
     return f"did you mean {near[0]}?" if near else f"there are {', '.join(choices)}"
 
 
+class Spent:
+    """What has been read so far: a macro of macros may make much of little."""
+
+    words = 0
+    characters = 0
+
+
 class _Reader:
     """Reads one text: the network's, or a macro's with its arguments in place."""
 
     def __init__(
-        self, text: str, words: list[Word], macros: Mapping[str, str], budget: list[int], trail: tuple[str, ...]
+        self, text: str, words: list[Word], macros: Mapping[str, str], spent: "Spent", trail: tuple[str, ...] = ()
     ) -> None:
-        self.text, self.words, self.macros, self.budget, self.trail = text, words, macros, budget, trail
+        self.text, self.words, self.macros, self.spent, self.trail = text, words, macros, spent, trail
         self.position = 0
         self.places: dict[int, Place] = {}
-        if budget[0] > MAX_WORDS:
-            self.fail(words[0], f"a network has at most {MAX_WORDS:,} words, those of macros counted")
+        spent.words += len(words) + 1
+        spent.characters += len(text)
+        if spent.words > MAX_WORDS or spent.characters > MAX_TEXT:
+            limits = f"{MAX_WORDS:,} words and {MAX_TEXT:,} characters, those of macros counted"
+            self.fail(words[0] if words else Word("", 0, 0), f"the text of a network has at most {limits}")
 
     def fail(self, word: Word, message: str) -> NoReturn:
         where = f"in {' in '.join(reversed(self.trail))}: " if self.trail else ""
@@ -183,8 +202,8 @@ class _Reader:
     def peek(self) -> str:
         return self.words[self.position].text if self.position < len(self.words) else ""
 
-    def read_all(self) -> tuple[Layer, ...]:
-        layers = self.read_items(0)
+    def read_all(self, depth: int) -> tuple[Layer, ...]:
+        layers = self.read_items(depth)
         if self.position < len(self.words):
             word = self.words[self.position]
             self.fail(word, f"{quote(word.text)} without a block before it, such as res[ conv3-64,same ]")
@@ -203,7 +222,7 @@ class _Reader:
         if self.peek() == "[" or word.text == "[":
             layers = self.read_block(word, rest, depth)
         elif rest.text.partition(":")[0] in self.macros:
-            layers = self.expand(rest)
+            layers = self.expand(rest, depth)
         else:
             layers = (self.read_layer(rest),)
         if count is None or not layers:
@@ -228,8 +247,8 @@ class _Reader:
         name = _plain(rest.text)
         if word.text == "[" or (name and name not in BLOCKS):
             self.fail(rest, f"{quote(rest.text)} begins no block: write {', '.join(BLOCKS)} or 2x before the bracket")
-        if depth + len(self.trail) >= MAX_DEPTH:
-            self.fail(rest, f"blocks are at most {MAX_DEPTH} deep")
+        if depth >= MAX_DEPTH:
+            self.fail(rest, f"blocks are at most {MAX_DEPTH} inside one another")
         branches = self.read_branches(rest, depth)
         place = Word(f"{name}[ ]", word.start, self.words[self.position - 1].end)
         if not name:
@@ -256,18 +275,17 @@ class _Reader:
         self.position += 1
         return branches
 
-    def expand(self, word: Word) -> tuple[Layer, ...]:
+    def expand(self, word: Word, depth: int) -> tuple[Layer, ...]:
         """Read what a macro stands for, with its arguments in place."""
         name, colon, given = word.text.partition(":")
         if name in self.trail:
             self.fail(word, f"macro {quote(name)} uses itself")
-        if len(self.trail) >= MAX_DEPTH:
-            self.fail(word, f"macros are at most {MAX_DEPTH} deep")
+        if depth >= MAX_DEPTH:
+            self.fail(word, f"macros are at most {MAX_DEPTH} inside one another")
         body = self.fill(word, self.macros[name], given.split(",") if colon else [])
         words = split_words(body)
-        self.budget[0] += len(words) + 1
-        inner = _Reader(body, words, self.macros, self.budget, (*self.trail, name))
-        layers = inner.read_all()
+        inner = _Reader(body, words, self.macros, self.spent, (*self.trail, name))
+        layers = inner.read_all(depth + 1)
         self.places.update(dict.fromkeys(inner.places, (word.start, word.end)))
         return layers
 
@@ -280,19 +298,16 @@ class _Reader:
         wanted = max((number or 0 for number in numbers), default=0)
         if wanted != len(arguments) or not all(arguments):
             example = word.text.partition(":")[0] + ":" * bool(wanted) + ",".join(["64"] * wanted)
-            self.fail(word, f"{quote(word.text)}: takes {wanted} arguments, such as {example}")
+            self.fail(word, f"{quote(word.text)}: takes {wanted} argument{'s' * (wanted != 1)}, such as {example}")
         filled = (arguments[(number or 1) - 1] + piece[1:] for number, piece in zip(numbers, pieces[1:], strict=True))
-        body = pieces[0] + "".join(filled)
-        if len(body) > MAX_TEXT:
-            self.fail(word, f"macro {quote(word.text)} becomes longer than {MAX_TEXT:,} characters")
-        return body
+        return pieces[0] + "".join(filled)
 
     def read_layer(self, word: Word) -> Layer:
         """Read one word: a layer, its options, and the layers that follow it."""
         head, *options = _places(word)
         kind, fields = self.read_head(head)
         rest = [option for option in options if not self.set_option(option, kind, fields)]
-        followers = [self.read_follower(option) for option in rest]
+        followers = [self.read_follower(option, kind) for option in rest]
         if any(layer.op == "bn" for layer in followers) and "bias" in kind.fields:
             fields.setdefault("bias", False)
         layer: Layer = self.build(word, kind, **fields)
@@ -349,19 +364,25 @@ class _Reader:
         fields[field] = value
         return True
 
-    def read_follower(self, word: Word) -> Layer:
+    def read_follower(self, word: Word, kind: type[Layer]) -> Layer:
         """Read an option that is a layer itself, such as relu."""
         if not word.text:
             self.fail(word, "an option is missing beside the comma")
         text = _plain(word.text)
         op = text if text in LAYERS else text.rstrip("0123456789.e-")
         if op not in LAYERS or not LAYERS[op].follows:
-            known = {name for name, layer in LAYERS.items() if layer.follows} | set(FLAGS)
-            reason = "is a layer: put a space before it" if op in LAYERS else f"is no option: {nearest(op, known)}"
-            self.fail(word, f"{quote(word.text)} {reason}")
+            self.fail(word, f"{quote(word.text)} {_no_option(op, kind)}")
         follower, fields = self.read_head(word)
         layer: Layer = self.build(word, follower, **fields)
         return layer
+
+
+def _no_option(op: str, kind: type[Layer]) -> str:
+    if op in LAYERS:
+        return "is a layer: put a space before it, not a comma"
+    known = {name for name, layer in LAYERS.items() if layer.follows} | set(FLAGS)
+    near = nearest(op, known)
+    return f"is no option of {kind.op}: {near if near.endswith('?') else _options(kind)}"
 
 
 def _places(word: Word) -> list[Word]:
@@ -391,7 +412,7 @@ def _options(kind: type[Layer]) -> str:
     fields = [name for name in OPTIONS if name in kind.fields and name not in named]
     shown = [LETTERS[name] + KINDS[name].write(_EXAMPLES[name]) for name in fields if name in LETTERS]
     shown += [word for word, (name, _) in FLAGS.items() if name in fields]
-    return f"it takes {', '.join(shown)} and activations" if shown else "it takes activations alone"
+    return f"it takes {', '.join(shown)}, and what follows it, such as bn and relu" if shown else "only what follows it, such as relu"
 
 
 _EXAMPLES: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """The table of a network: its rows, and the memory that its activations take."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ def sequence_rows(
             rows.extend(inner)
         else:
             field = field_after(step.layer, step.input_shape, field)
-            rows.append(layer_row(step.layer, step.input_shape, step.output_shape, field, name, depth))
+            rows.append(layer_row(step.layer, step.input_shape, field, name, depth))
     return rows, field
 
 
@@ -74,26 +75,27 @@ def block_rows(
 _SUMS = ("activations", "params", "buffers", "macs", "connections")
 
 
-def layer_row(
-    layer: Layer, input_shape: Shape, output_shape: Shape, field: ReceptiveField | None, name: str, depth: int
-) -> Row:
+def layer_row(layer: Layer, input_shape: Shape, field: ReceptiveField | None, name: str, depth: int) -> Row:
     """Return the row of one word."""
+    return _facts(layer, input_shape)._replace(name=name, depth=depth, receptive_field=field)
+
+
+@lru_cache(maxsize=1024)  # a network repeats itself
+def _facts(layer: Layer, input_shape: Shape) -> Row:
+    output_shape = layer.output_shape(input_shape)
     return Row(
-        name,
+        layer.op,
         str(layer),
         layer.op,
-        depth,
-        "",
-        input_shape,
-        output_shape,
-        prod(output_shape),
-        sum(map(prod, layer.param_shapes(input_shape).values())),
-        sum(map(prod, layer.buffer_shapes(input_shape).values())),
-        layer.macs(input_shape),
-        layer.connections(input_shape),
-        field,
-        layer.filter_shape(input_shape),
-        tuple(window_warnings(layer.window(input_shape))),
+        input_shape=input_shape,
+        output_shape=output_shape,
+        activations=prod(output_shape),
+        params=sum(map(prod, layer.param_shapes(input_shape).values())),
+        buffers=sum(map(prod, layer.buffer_shapes(input_shape).values())),
+        macs=layer.macs(input_shape),
+        connections=layer.connections(input_shape),
+        filter=layer.filter_shape(input_shape),
+        warnings=tuple(window_warnings(layer.window(input_shape))),
     )
 
 

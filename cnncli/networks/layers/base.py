@@ -1,14 +1,18 @@
 """The contract of a layer."""
 
+from functools import lru_cache
 from math import prod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError, show_shape
 from cnncli.networks.layers.fields import FLAGS, KINDS, LETTERS, write_option
 from cnncli.networks.summary import FilterShape, Shape
-from cnncli.shapes import Window
+from cnncli.shapes import Four, Pair, Window
 from cnncli.values import Value
+
+if TYPE_CHECKING:  # what only computes shapes loads no NumPy
+    from cnncli.networks.layers.context import Array, Context, Params
 
 OPTIONS = (*LETTERS, *dict.fromkeys(field for field, _ in FLAGS.values() if field not in LETTERS))
 """The fields that options set, in the order in which they are printed."""
@@ -25,12 +29,18 @@ class Layer(Value):
         size_field: the field that the number after the word sets, as the 3 of `conv3-64`; empty where there is none.
         filters_field: the field that the number after the dash sets.
         follows: whether it may be an option of another layer's word, as `bn` in `conv3-64,bn`.
+        keeps: what `backward` reads again: "input", "output", both or nothing.
+        in_place: whether the output may be written over the input.
+        monotone: whether it keeps the order of numbers, so that the maximum can be taken before or after.
     """
 
     op: ClassVar[str] = ""
     size_field: ClassVar[str] = ""
     filters_field: ClassVar[str] = ""
     follows: ClassVar[bool] = False
+    keeps: ClassVar[tuple[str, ...]] = ("input",)
+    in_place: ClassVar[bool] = False
+    monotone: ClassVar[bool] = False
 
     def validate(self) -> None:
         """Check every field, and settle it."""
@@ -110,6 +120,34 @@ class Layer(Value):
         ]
         return ",".join([f"{self.op}{size}{'-' if filters else ''}{filters}", *options])
 
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return what the layer makes of a batch, and what `backward` needs of it.
+
+        Args:
+            x: (N, H, W, C) or (N, features), float32 or float64, contiguous; left as it is, unless the context gives
+                the same memory for the output.
+            params: the arrays of `param_shapes`, in the type of `x`.
+            context: what else there is to know, and where arrays come from.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot be computed")
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradient of the input, or None where the context says that nobody needs it, and of the parameters.
+
+        Args:
+            grad: the gradient of the output; left as it is.
+            cache: what `forward` returned beside the output.
+            params: as in `forward`.
+            context: as in `forward`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot be computed")
+
+    def scratch_numbers(self, input_shape: Shape) -> int:
+        """Return how many numbers of scratch memory one image takes, where they are many; 0 elsewhere."""
+        return 0
+
 
 def picture(layer: Layer, input_shape: Shape) -> tuple[int, int, int]:
     """Return (height, width, channels) of what comes in.
@@ -126,10 +164,10 @@ def picture(layer: Layer, input_shape: Shape) -> tuple[int, int, int]:
 def slide(
     layer: Layer,
     input_shape: Shape,
-    kernel_size: tuple[int, int],
-    stride: tuple[int, int],
-    padding: str | tuple[int, int, int, int],
-    dilation: tuple[int, int] = (1, 1),
+    kernel_size: Pair,
+    stride: Pair,
+    padding: str | Four,
+    dilation: Pair = (1, 1),
     ceil_mode: bool = False,
 ) -> Window:
     """Return the window of a layer that slides over a picture.
@@ -138,12 +176,19 @@ def slide(
         ShapeError: the window does not fit; the message says which padding would make it.
     """
     height, width, _ = picture(layer, input_shape)
-    try:
-        return Window.over(
-            (height, width), kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode
-        )
-    except ArgumentError:
-        pass
+    window = _window((height, width), kernel_size, stride, padding, dilation, ceil_mode)
+    if window is not None:
+        return window
     spans = [d * (f - 1) + 1 for f, d in zip(kernel_size, dilation, strict=True)]
     short = max((span - n + 1) // 2 for span, n in zip(spans, (height, width), strict=True))
     raise ShapeError(layer, f"at least {show_shape(tuple(spans))}", f"{height}x{width}", f"padding p{short} would fit")
+
+
+@lru_cache(maxsize=1024)
+def _window(
+    size: Pair, kernel_size: Pair, stride: Pair, padding: str | Four, dilation: Pair, ceil_mode: bool
+) -> Window | None:
+    try:
+        return Window.over(size, kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode)
+    except ArgumentError:
+        return None

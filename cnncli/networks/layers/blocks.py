@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from math import prod
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError, show_shape
 from cnncli.networks.layers.base import Layer
 from cnncli.networks.summary import FilterShape, Shape
 from cnncli.shapes import Window
+
+if TYPE_CHECKING:  # what only computes shapes loads no NumPy
+    from cnncli.networks.layers.context import Array, Context, Params
 
 MAX_LAYERS = 10_000
 """The layers of a network, repeats counted."""
@@ -55,6 +58,32 @@ class Compound(Layer):
     def connections(self, input_shape: Shape) -> int:
         """Return the sum over the inner layers."""
         return sum(layer.connections(before) for _, layer, before in self.parts(input_shape))
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return what the inner layers make of it, one after the other."""
+        from cnncli.networks.layers.context import within
+
+        caches = []
+        for prefix, layer, _ in self.parts(x.shape[1:]):
+            x, cache = layer.forward(x, within(params, prefix), context.inside(prefix))
+            caches.append((prefix, layer, cache))
+        return x, caches
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradients, by the chain rule."""
+        from cnncli.networks.layers.context import within
+
+        grads: dict[str, Array] = {}
+        gradient: Array | None = grad
+        for number, (prefix, layer, kept) in reversed(list(enumerate(cache))):
+            inner = context.inside(prefix)
+            inner.input_gradient = number > 0 or context.input_gradient
+            assert gradient is not None
+            gradient, found = layer.backward(gradient, kept, within(params, prefix), inner)
+            grads.update((prefix + name, array) for name, array in found.items())
+        return gradient, grads
 
 
 class Chain(Compound):
@@ -145,6 +174,24 @@ class Repeat(Layer):
             return f"{self.count}x{self.layers[0]}"
         return f"{self.count}x[ {' '.join(map(str, self.layers))} ]"
 
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return what the layers make of it, unrolled."""
+        return self.sequence().forward(x, params, context)
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradients."""
+        return self.sequence().backward(grad, cache, params, context)
+
+    def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """Return the trainable arrays, those of the layers unrolled."""
+        return self.sequence().param_shapes(input_shape)
+
+    def buffer_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """Return the arrays that are kept but not trained."""
+        return self.sequence().buffer_shapes(input_shape)
+
 
 class Sequential(Compound):
     """Layers one after the other.
@@ -169,30 +216,35 @@ class Sequential(Compound):
         """The sum over the layers."""
         return int(self.__dict__["_count"])
 
-    def steps(self, input_shape: Shape) -> Iterator[Step]:
-        """Yield the layers with the shapes before and after each.
+    def steps(self, input_shape: Shape) -> tuple[Step, ...]:
+        """Return the layers with the shapes before and after each.
 
         Raises:
             ShapeError: a layer cannot take what comes in; the error knows its place.
         """
-        shape, after = input_shape, ""
+        known: tuple[Shape, tuple[Step, ...]] | None = self.__dict__.get("_known")
+        if known is None or known[0] != input_shape:  # every number of a network is found along the same steps
+            known = input_shape, tuple(self._walk(input_shape))
+            self.settle(_known=known)
+        return known[1]
+
+    def _walk(self, input_shape: Shape) -> Iterator[Step]:
+        shape, before = input_shape, None
         for position, layer in enumerate(self.unrolled):
             try:
                 output_shape = layer.output_shape(shape)
                 if prod(output_shape) >= MAX_NUMBERS:
                     raise ShapeError(layer, f"an output below {MAX_NUMBERS} numbers", show_shape(output_shape))
             except ShapeError as error:
-                error.place(layer, position + 1, shape, after)
+                error.place(layer, position + 1, shape, before.label if before else "")
                 raise
             yield Step(position, layer, shape, output_shape)
-            shape, after = output_shape, layer.label
+            shape, before = output_shape, layer
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the last layer's."""
-        shape = input_shape
-        for step in self.steps(input_shape):
-            shape = step.output_shape
-        return shape
+        steps = self.steps(input_shape)
+        return steps[-1].output_shape if steps else input_shape
 
     def parts(self, input_shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
         """Yield the layers, named after their places and ops."""
@@ -235,6 +287,53 @@ class Block(Compound):
                 error.enter(title)
                 raise
         return shapes
+
+    def join(self, results: "list[Array]", context: "Context") -> "tuple[Array, Any]":
+        """Return what becomes of the branches' results, and what `split` needs of it."""
+        raise NotImplementedError
+
+    def split(self, grad: "Array", cache: Any, context: "Context") -> "list[Array]":
+        """Return the gradients of the branches' results."""
+        raise NotImplementedError
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return the branches' results, joined."""
+        from cnncli.networks.layers.context import within
+
+        results, caches = [], []
+        for prefix, layer, _ in self.parts(x.shape[1:]):
+            result, cache = layer.forward(x, within(params, prefix), context.inside(prefix))
+            results.append(result)
+            caches.append((prefix, layer, cache))
+        out, joined = self.join(results, context)
+        return out, (joined, caches)
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradients: the input's is the sum of the branches'."""
+        from cnncli.networks.layers.context import within
+
+        joined, caches = cache
+        grads: dict[str, Array] = {}
+        gradients = []
+        for (prefix, layer, kept), share in zip(caches, self.split(grad, joined, context), strict=True):
+            inner = context.inside(prefix)
+            inner.input_gradient = context.input_gradient
+            gradient, found = layer.backward(share, kept, within(params, prefix), inner)
+            gradients.append(gradient)
+            grads.update((prefix + name, array) for name, array in found.items())
+        return (_sum(gradients, context) if context.input_gradient else None), grads
+
+
+def _sum(gradients: "list[Array]", context: "Context") -> "Array":
+    import numpy as np
+
+    total = context.gradient(gradients[0].shape, gradients[0].dtype)
+    np.copyto(total, gradients[0])
+    for gradient in gradients[1:]:
+        total += gradient
+    return total
 
 
 def _prefix(layer: Layer) -> str:
@@ -317,6 +416,17 @@ class Add(Block):
         shortcut = f"| {self.shortcut} " if self.shortcut.layers else ""
         return f"{self.op}[ {self.main} {shortcut}]" if self.main.layers else f"{self.op}[ {shortcut}]"
 
+    def join(self, results: "list[Array]", context: "Context") -> "tuple[Array, Any]":
+        """Return the sum."""
+        import numpy as np
+
+        main, shortcut = results
+        return np.add(main, shortcut, out=context.output(main.shape, main.dtype)), None
+
+    def split(self, grad: "Array", cache: Any, context: "Context") -> "list[Array]":
+        """Return the sum's gradient for both."""
+        return [grad, grad]
+
 
 class Residual(Add):
     """A residual block: `res[ main | shortcut ]`, relu(main + shortcut) (He et al. 2015, arXiv:1512.03385).
@@ -330,6 +440,21 @@ class Residual(Add):
     """
 
     op: ClassVar[str] = "res"
+
+    def join(self, results: "list[Array]", context: "Context") -> "tuple[Array, Any]":
+        """Return the positive part of the sum."""
+        from cnncli.ops.activation_gradients import relu_forward
+
+        out, _ = super().join(results, context)
+        relu_forward(out, out)
+        return out, out
+
+    def split(self, grad: "Array", cache: Any, context: "Context") -> "list[Array]":
+        """Return the sum's gradient for both."""
+        from cnncli.ops.activation_gradients import relu_backward
+
+        out = context.kept("sum gradient", grad.shape, grad.dtype)
+        return [relu_backward(grad, cache, out, context.memory)] * 2
 
 
 class Concat(Block):
@@ -363,10 +488,26 @@ class Concat(Block):
         if len(sizes) == 1:
             return *sizes[0], sum(shape[-1] for shape in shapes)
         kept = any(shape[:-1] == input_shape[:-1] for shape in shapes)
-        got = f"branches of {', '.join(map(show_shape, shapes))}"
+        some = list(map(show_shape, dict.fromkeys(shapes)))
+        got = f"branches of {', '.join(some[:4])}{' ...' * (len(some) > 4)}"
         fits = "'same' with s1 in every branch keeps the size" if kept else "give every branch the same strides"
         raise ShapeError(self, "branches of one height and width", got, fits)
 
     def __str__(self) -> str:
         inner = "|".join(f" {path} " if path.layers else " " for path in self.paths)
         return f"{self.op}[{inner}]"
+
+    def join(self, results: "list[Array]", context: "Context") -> "tuple[Array, Any]":
+        """Return the results side by side."""
+        import numpy as np
+
+        channels = [result.shape[-1] for result in results]
+        out = context.output((*results[0].shape[:-1], sum(channels)), results[0].dtype)
+        return np.concatenate(results, axis=-1, out=out), channels
+
+    def split(self, grad: "Array", cache: Any, context: "Context") -> "list[Array]":
+        """Return each branch's channels."""
+        import numpy as np
+
+        stops = [sum(cache[:number]) for number in range(1, len(cache))]
+        return [np.ascontiguousarray(part) for part in np.split(grad, stops, axis=-1)]

@@ -1,11 +1,14 @@
 """Fully connected layers."""
 
 from math import prod
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncli.networks.layers.base import Layer
 from cnncli.networks.summary import FilterShape, Shape
 from cnncli.shapes import Window
+
+if TYPE_CHECKING:  # what only computes shapes loads no NumPy
+    from cnncli.networks.layers.context import Array, Context, Params
 
 
 def whole(input_shape: Shape) -> Window | None:
@@ -54,6 +57,36 @@ class FullyConnected(Layer):
         """Return None: what is fully connected has no filters."""
         return None
 
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return x @ weight + bias."""
+        import numpy as np
+
+        flat = x.reshape(len(x), -1)
+        out = context.output((len(x), self.out_features), x.dtype)
+        np.matmul(flat, params["weight"], out=out)
+        if self.bias:
+            out += params["bias"]
+        return out, x
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradients of the input, the weights and the bias."""
+        import numpy as np
+
+        from cnncli.ops.rows import sum_over_positions
+
+        weight = params["weight"]
+        product = context.memory.take((context.path, "weight gradient"), weight.shape, weight.dtype)
+        grads = {"weight": np.matmul(cache.reshape(len(cache), -1).T, grad, out=product)}
+        if self.bias:
+            grads["bias"] = sum_over_positions(grad)
+        if not context.input_gradient:
+            return None, grads
+        out = context.gradient(cache.shape, grad.dtype)
+        np.matmul(grad, weight.T, out=out.reshape(len(out), -1))
+        return out, grads
+
 
 class RadialBasis(Layer):
     """LeNet-5's output: `rbf-10`, the squared distance of the input to a fixed code for each class.
@@ -89,3 +122,19 @@ class RadialBasis(Layer):
     def filter_shape(self, input_shape: Shape) -> FilterShape | None:
         """Return None: it has no filters."""
         return None
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return the squared distance to each code."""
+        distances = x.reshape(len(x), -1, 1) - context.buffer("weight").astype(x.dtype, copy=False)
+        out = context.output((len(x), self.out_features), x.dtype)
+        out[:] = (distances * distances).sum(axis=1)
+        return out, (distances, x.shape)
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradient of the input."""
+        distances, shape = cache
+        out = context.gradient(shape, grad.dtype)
+        out[:] = (2 * distances * grad[:, None]).sum(axis=2).reshape(shape)
+        return out, {}

@@ -1,13 +1,16 @@
 """Convolutions: filters that slide over a volume."""
 
-from math import prod
-from typing import ClassVar
+from math import gcd, prod
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer, picture, slide
 from cnncli.networks.summary import FilterShape, Shape
 from cnncli.shapes import Four, Pair, Window
+
+if TYPE_CHECKING:  # what only computes shapes loads no NumPy
+    from cnncli.networks.layers.context import Array, Context, Params
 
 TABLE = (
     *((i, (i + 1) % 6, (i + 2) % 6) for i in range(6)),
@@ -16,6 +19,15 @@ TABLE = (
     tuple(range(6)),
 )
 """The input maps that each of the 16 maps of LeNet-5's C3 sees (LeCun et al. 1998, table I)."""
+
+_TABLE_INPUTS = [channel for channels in TABLE for channel in channels]
+_TABLE_OUTPUTS = [number for number, channels in enumerate(TABLE) for _ in channels]
+
+
+def uneven_groups(layer: Layer, channels: int, groups: int) -> ShapeError:
+    """Return the error of groups that do not share the channels evenly."""
+    needs = f"channels that divide into {groups} groups"
+    return ShapeError(layer, needs, f"{channels} channels", f"g{gcd(channels, groups)} would fit")
 
 
 class Conv(Layer):
@@ -64,9 +76,7 @@ class Conv(Layer):
         if self.table and channels != 6:
             raise ShapeError(self, "6 channels (LeNet-5's S2)", f"{channels} channels")
         if channels % self.groups:
-            best = next(g for g in range(self.groups, 0, -1) if channels % g == 0 and self.out_channels % g == 0)
-            needs = f"channels that divide into {self.groups} groups"
-            raise ShapeError(self, needs, f"{channels} channels", f"g{best} would fit")
+            raise uneven_groups(self, channels, self.groups)
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """Return the shapes of weight and bias."""
@@ -84,6 +94,60 @@ class Conv(Layer):
         """Return the weights and biases, at each position."""
         numbers = sum(map(prod, self.param_shapes(input_shape).values()))
         return prod(self.window(input_shape).output_size) * numbers
+
+    def _plan(self, input_shape: Shape, context: "Context") -> Any:
+        from cnncli.ops.convolution_gradients import Convolution
+
+        window, channels = self.window(input_shape), input_shape[2]
+        return Convolution(window, channels, self.out_channels, self.groups, winograd=context.shard.winograd)
+
+    def _dense(self, weight: "Array") -> "Array":
+        """Return the weights (f_h, f_w, C_in / groups, C_out), with zeros where the table connects nothing."""
+        if not self.table:
+            return weight
+        import numpy as np
+
+        dense = np.zeros((*self.kernel_size, 6, len(TABLE)), weight.dtype)
+        dense[:, :, _TABLE_INPUTS, _TABLE_OUTPUTS] = weight
+        return dense
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return the convolution."""
+        from cnncli.ops.rows import add_to_channels
+
+        plan = context.plan(x.shape, lambda shape: self._plan(shape, context))
+        matrix = context.once("matrix", lambda: plan.kernel.prepare(self._dense(params["weight"])))
+        keeps = context.keeps_columns and context.training and plan.kernel.copies
+        name = (context.path, "columns") if keeps else "columns"
+        out = context.output((len(x), *plan.geometry.window.output_size, self.out_channels), x.dtype)
+        _, columns = plan.forward(x, matrix, out, context.memory, name)
+        if self.bias:
+            add_to_channels(out, params["bias"])
+        return out, (x, columns if keeps else None)
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradients of the input, the weights and the bias."""
+        from cnncli.ops.rows import sum_over_positions
+
+        x, columns = cache
+        plan = context.plan(x.shape, lambda shape: self._plan(shape, context))
+        weight_gradient = plan.weight_gradient(grad, x, columns, context.memory)
+        grads = {"weight": weight_gradient[:, :, _TABLE_INPUTS, _TABLE_OUTPUTS] if self.table else weight_gradient}
+        if self.bias:
+            grads["bias"] = sum_over_positions(grad)
+        if not context.input_gradient:
+            return None, grads
+        matrix = context.once("input matrix", lambda: plan.input_kernel.prepare(self._dense(params["weight"])))
+        return plan.input_gradient(grad, matrix, context.gradient(x.shape, x.dtype), context.memory), grads
+
+    def scratch_numbers(self, input_shape: Shape) -> int:
+        """Return the numbers of an image's columns."""
+        from cnncli.ops.convolution_gradients import Convolution
+
+        plan = Convolution(self.window(input_shape), input_shape[2], self.out_channels, self.groups)
+        return plan.numbers
 
 
 class Depthwise(Layer):
@@ -145,6 +209,20 @@ class Depthwise(Layer):
         """Return the filters, in as many groups as channels."""
         return self.convolution(input_shape).filter_shape(input_shape)
 
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return the convolution."""
+        return self.convolution(x.shape[1:]).forward(x, params, context)
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradients of the input, the weights and the bias."""
+        return self.convolution(cache[0].shape[1:]).backward(grad, cache, params, context)
+
+    def scratch_numbers(self, input_shape: Shape) -> int:
+        """Return the numbers of scratch memory that an image takes."""
+        return self.convolution(input_shape).scratch_numbers(input_shape)
+
 
 class TransposedConv(Layer):
     """A transposed convolution, which spreads each input over a window: `tconv2-64,s2` doubles height and width.
@@ -196,9 +274,7 @@ class TransposedConv(Layer):
         """Return `(H, W, C_out)`."""
         height, width, channels = picture(self, input_shape)
         if channels % self.groups:
-            best = next(g for g in range(self.groups, 0, -1) if channels % g == 0 and self.out_channels % g == 0)
-            needs = f"channels that divide into {self.groups} groups"
-            raise ShapeError(self, needs, f"{channels} channels", f"g{best} would fit")
+            raise uneven_groups(self, channels, self.groups)
         cut, extra = self.paddings()
         axes = zip((height, width), self.kernel_size, self.stride, self.dilation, strict=True)
         full = [s * (n - 1) + d * (f - 1) + 1 for n, f, s, d in axes]
@@ -237,3 +313,49 @@ class TransposedConv(Layer):
             shapes["weight"],
             self.out_channels if self.bias else 0,
         )
+
+    def _plan(self, input_shape: Shape, context: "Context") -> Any:
+        """Return the convolution from output to input, whose input gradient this is."""
+        from cnncli.ops.convolution_gradients import Convolution
+
+        (height, width, channels), out_shape = input_shape, self.output_shape(input_shape)
+        size, output = (out_shape[0], out_shape[1]), (height, width)
+        window = Window(size, self.kernel_size, self.stride, self.paddings()[0], self.dilation, output)
+        return Convolution(window, self.out_channels, channels, self.groups, winograd=context.shard.winograd)
+
+    def _swapped(self, weight: "Array") -> "Array":
+        """Return weights of (C_in / groups, C_out) as those of the convolution back, or those of that one as these."""
+        per_group, filters = weight.shape[2], weight.shape[3] // self.groups
+        grouped = weight.reshape(*self.kernel_size, per_group, self.groups, filters).transpose(0, 1, 4, 3, 2)
+        return grouped.reshape(*self.kernel_size, filters, -1)
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return each input number's share of the outputs in its window, added up."""
+        from cnncli.ops.rows import add_to_channels
+
+        plan = context.plan(x.shape, lambda shape: self._plan(shape, context))
+        matrix = context.once("matrix", lambda: plan.input_kernel.prepare(self._swapped(params["weight"])))
+        out = context.output((len(x), *plan.geometry.window.size, self.out_channels), x.dtype)
+        plan.input_gradient(x, matrix, out, context.memory)
+        if self.bias:
+            add_to_channels(out, params["bias"])
+        return out, x
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradients of the input, the weights and the bias."""
+        from cnncli.ops.rows import sum_over_positions
+
+        x, plan = cache, context.plan(cache.shape, lambda shape: self._plan(shape, context))
+        grads = {"weight": self._swapped(plan.weight_gradient(x, grad, None, context.memory))}
+        if self.bias:
+            grads["bias"] = sum_over_positions(grad)
+        if not context.input_gradient:
+            return None, grads
+        matrix = context.once("input matrix", lambda: plan.kernel.prepare(self._swapped(params["weight"])))
+        return plan.forward(grad, matrix, context.gradient(x.shape, x.dtype), context.memory)[0], grads
+
+    def scratch_numbers(self, input_shape: Shape) -> int:
+        """Return the numbers of columns that an image's outputs have."""
+        return prod(input_shape[:2]) * prod(self.kernel_size) * self.out_channels

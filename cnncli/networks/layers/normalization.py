@@ -1,9 +1,12 @@
 """Normalisation of activations."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncli.networks.layers.base import Layer
 from cnncli.networks.summary import Shape
+
+if TYPE_CHECKING:  # what only computes shapes loads no NumPy
+    from cnncli.networks.layers.context import Array, Context, Params
 
 
 class BatchNorm(Layer):
@@ -16,6 +19,8 @@ class BatchNorm(Layer):
 
     op: ClassVar[str] = "bn"
     follows: ClassVar[bool] = True
+    momentum: ClassVar[float] = 0.1
+    eps: ClassVar[float] = 1e-5
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """Return scale and shift."""
@@ -24,6 +29,50 @@ class BatchNorm(Layer):
     def buffer_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """Return the running statistics."""
         return {"running_mean": (input_shape[-1],), "running_var": (input_shape[-1],)}
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return the input, normalised, scaled and shifted.
+
+        In training by the statistics of the whole batch; the running ones move towards them by `momentum`, the variance
+        towards its unbiased estimate, which is PyTorch's convention. Else by the running ones.
+        """
+        import numpy as np
+
+        from cnncli.ops.normalization import Moments, scale_channels
+
+        if context.training:
+            moments = Moments.union(context.gather(Moments.of(x, context.memory)))
+            self._remember(moments, context)
+        else:
+            running_mean, running_var = context.buffer("running_mean"), context.buffer("running_var")
+            moments = Moments(1, running_mean.astype(np.float64), running_var.astype(np.float64))
+        inverse = 1 / np.sqrt(moments.variance + self.eps)
+        scale = params["weight"] * inverse
+        out = context.output(x.shape, x.dtype)
+        scale_channels(x, scale, params["bias"] - moments.mean * scale, out)
+        return out, (x, moments, inverse)
+
+    def _remember(self, moments: Any, context: "Context") -> None:
+        for name, value in (("running_mean", moments.mean), ("running_var", moments.unbiased_variance)):
+            old = context.buffer(name)
+            context.set_buffer(name, ((1 - self.momentum) * old + self.momentum * value).astype(old.dtype))
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradients of the input, the scale and the shift."""
+        import numpy as np
+
+        from cnncli.ops.normalization import batch_norm_input_gradient, batch_norm_sums
+
+        x, moments, inverse = cache
+        sums = batch_norm_sums(grad, x, moments.mean, context.memory)
+        grads = {"weight": (sums[1] * inverse).astype(x.dtype), "bias": sums[0].astype(x.dtype)}
+        # Running statistics do not depend on the input.
+        totals = context.reduce(sums) if context.training else np.zeros_like(sums)
+        out = context.gradient(x.shape, x.dtype)
+        batch_norm_input_gradient(grad, x, moments, params["weight"], inverse, totals, out, context.memory)
+        return out, grads
 
 
 class LocalResponseNorm(Layer):
@@ -45,3 +94,19 @@ class LocalResponseNorm(Layer):
     k: float = 2.0
     alpha: float = 5e-4
     beta: float = 0.75
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return the input, divided by what its neighbours make of it."""
+        from cnncli.ops.normalization import local_response_norm
+
+        y, divisor = local_response_norm(x, self.size, self.alpha, self.beta, self.k)
+        return y, (x, divisor)
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradient of the input."""
+        from cnncli.ops.normalization import local_response_norm_backward
+
+        x, divisor = cache
+        return local_response_norm_backward(grad, x, divisor, self.size, self.alpha, self.beta), {}

@@ -1,7 +1,7 @@
 """What is done to each number by itself, and what only changes the shape."""
 
 from math import prod
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.layers.base import Layer
@@ -9,11 +9,38 @@ from cnncli.networks.layers.connected import whole
 from cnncli.networks.summary import FilterShape, Shape
 from cnncli.shapes import Window
 
+if TYPE_CHECKING:  # what only computes shapes loads no NumPy
+    from cnncli.networks.layers.context import Array, Context, Params
+
 
 class Activation(Layer):
     """A nonlinearity."""
 
     follows: ClassVar[bool] = True
+    keeps: ClassVar[tuple[str, ...]] = ("output",)
+    in_place: ClassVar[bool] = True
+    monotone: ClassVar[bool] = True
+
+    def nonlinearity(self) -> Any:
+        """Return the function and its derivative."""
+        from cnncli.ops.activation_gradients import NONLINEARITIES
+
+        return NONLINEARITIES[self.op]
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return the function of each number."""
+        function = context.plan((), lambda _: self.nonlinearity())
+        out = context.output(x.shape, x.dtype)
+        function.forward(x, out)
+        return out, out if function.keeps == "output" else x
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradient of the input."""
+        function = context.plan((), lambda _: self.nonlinearity())
+        out = context.gradient(grad.shape, grad.dtype)
+        return function.backward(grad, cache, out, context.memory), {}
 
 
 class ReLU(Activation):
@@ -32,9 +59,18 @@ class LeakyReLU(Activation):
     """x where it is positive, else negative_slope * x: `leaky`, or `leaky0.1`."""
 
     op: ClassVar[str] = "leaky"
+    keeps: ClassVar[tuple[str, ...]] = ("input",)
+    in_place: ClassVar[bool] = False
+    monotone: ClassVar[bool] = False
     size_field: ClassVar[str] = "negative_slope"
 
     negative_slope: float = 0.01
+
+    def nonlinearity(self) -> Any:
+        """Return the function and its derivative."""
+        from cnncli.ops.activation_gradients import leaky_relu
+
+        return leaky_relu(self.negative_slope)
 
 
 class ELU(Activation):
@@ -47,12 +83,18 @@ class SiLU(Activation):
     """x * sigmoid(x), also called swish."""
 
     op: ClassVar[str] = "silu"
+    keeps: ClassVar[tuple[str, ...]] = ("input",)
+    in_place: ClassVar[bool] = False
+    monotone: ClassVar[bool] = False
 
 
 class GELU(Activation):
     """x * Phi(x), with the normal distribution's Phi."""
 
     op: ClassVar[str] = "gelu"
+    keeps: ClassVar[tuple[str, ...]] = ("input",)
+    in_place: ClassVar[bool] = False
+    monotone: ClassVar[bool] = False
 
 
 class Tanh(Activation):
@@ -71,6 +113,7 @@ class Softmax(Activation):
     """exp(x) over its sum along the channels."""
 
     op: ClassVar[str] = "softmax"
+    monotone: ClassVar[bool] = False
 
 
 class Linear(Activation):
@@ -83,6 +126,7 @@ class Dropout(Layer):
     """Dropout: `drop0.3` puts each number to 0 with probability 0.3 in training; `drop` with 0.5."""
 
     op: ClassVar[str] = "drop"
+    keeps: ClassVar[tuple[str, ...]] = ()
     size_field: ClassVar[str] = "rate"
     follows: ClassVar[bool] = True
 
@@ -93,6 +137,27 @@ class Dropout(Layer):
         super().validate()
         if self.rate >= 1:
             raise ArgumentError(f"dropout drops a share below 1, such as drop0.5, got {self.rate!r}")
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return the input with some numbers put to 0, the others scaled up, in training; else itself."""
+        import numpy as np
+
+        if not context.training or not self.rate:
+            return x, None
+        share = context.kept("share", x.shape, x.dtype)
+        np.copyto(share, context.uniform(x.shape) >= self.rate)
+        share *= x.dtype.type(1 / (1 - self.rate))
+        return np.multiply(x, share, out=context.output(x.shape, x.dtype)), share
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradient of the input."""
+        import numpy as np
+
+        if cache is None:
+            return grad, {}
+        return np.multiply(grad, cache, out=context.gradient(grad.shape, grad.dtype)), {}
 
 
 class Flatten(Layer):
@@ -111,6 +176,16 @@ class Flatten(Layer):
     def filter_shape(self, input_shape: Shape) -> FilterShape | None:
         """Return None: it has no filters."""
         return None
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return the same numbers, a row an image."""
+        return x.reshape(len(x), -1), x.shape
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the same numbers in the input's shape."""
+        return grad.reshape(cache), {}
 
 
 ACTIVATIONS: tuple[type[Activation], ...] = (

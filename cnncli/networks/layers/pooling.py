@@ -1,12 +1,15 @@
 """Pooling: windows that slide over each channel by itself."""
 
 from math import prod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer, picture, slide
 from cnncli.networks.summary import Shape
 from cnncli.shapes import Four, Pair, Window
+
+if TYPE_CHECKING:  # what only computes shapes loads no NumPy
+    from cnncli.networks.layers.context import Array, Context, Params
 
 WINDOW: Pair = (0, 0)
 """The stride that stands for the window's own size."""
@@ -71,10 +74,32 @@ class MaxPool(Pool):
     """
 
     op: ClassVar[str] = "max"
+    keeps: ClassVar[tuple[str, ...]] = ()
 
     padding: str | Four = "valid"
     dilation: Pair = (1, 1)
     ceil_mode: bool = False
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return the maxima."""
+        from cnncli.ops.pooling_gradients import max_pool_forward, winner_type
+
+        window = context.plan(x.shape, self.window)
+        out = context.output((len(x), *window.output_size, x.shape[3]), x.dtype)
+        winners = context.kept("winners", out.shape, winner_type(window))
+        max_pool_forward(x, window, out, winners, context.memory)
+        return out, (winners, x.shape)
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradient of the input: what a window's gradient is, goes to its winner."""
+        from cnncli.ops.pooling_gradients import max_pool_backward
+
+        winners, shape = cache
+        out = context.gradient(shape, grad.dtype)
+        max_pool_backward(grad, context.plan(shape, self.window), winners, out, context.memory)
+        return out, {}
 
 
 class AvgPool(Pool):
@@ -86,10 +111,31 @@ class AvgPool(Pool):
     """
 
     op: ClassVar[str] = "avg"
+    keeps: ClassVar[tuple[str, ...]] = ()
 
     padding: str | Four = "valid"
     ceil_mode: bool = False
     count_include_pad: bool = False
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return the means."""
+        from cnncli.ops.pooling_gradients import avg_pool_forward
+
+        window = context.plan(x.shape, self.window)
+        out = context.output((len(x), *window.output_size, x.shape[3]), x.dtype)
+        avg_pool_forward(x, window, out, include_padding=self.count_include_pad, memory=context.memory)
+        return out, x.shape
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradient of the input: an equal share to each pixel of a window."""
+        from cnncli.ops.pooling_gradients import avg_pool_backward
+
+        window = context.plan(cache, self.window)
+        out = context.gradient(cache, grad.dtype)
+        avg_pool_backward(grad, window, out, include_padding=self.count_include_pad, memory=context.memory)
+        return out, {}
 
 
 class Subsampling(Pool):
@@ -103,6 +149,7 @@ class Subsampling(Pool):
     """
 
     op: ClassVar[str] = "sub"
+    keeps: ClassVar[tuple[str, ...]] = ()
 
     kernel_size: Pair = (2, 2)
 
@@ -113,6 +160,31 @@ class Subsampling(Pool):
     def connections(self, input_shape: Shape) -> int:
         """Return the window's size and a bias, for each output."""
         return prod(self.output_shape(input_shape)) * (prod(self.kernel_size) + 1)
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return the means, times the coefficients, plus the biases."""
+        from cnncli.ops.normalization import scale_channels
+        from cnncli.ops.pooling_gradients import avg_pool_forward
+
+        window = context.plan(x.shape, self.window)
+        means = context.kept("means", (len(x), *window.output_size, x.shape[3]), x.dtype)
+        avg_pool_forward(x, window, means, include_padding=False, memory=context.memory)
+        out = context.output(means.shape, x.dtype)
+        scale_channels(means, params["weight"], params["bias"], out)
+        return out, (means, x.shape)
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradients of the input, the coefficients and the biases."""
+        from cnncli.ops.pooling_gradients import avg_pool_backward
+        from cnncli.ops.rows import sum_over_positions
+
+        means, shape = cache
+        grads = {"weight": sum_over_positions(grad * means), "bias": sum_over_positions(grad)}
+        window, out = context.plan(shape, self.window), context.gradient(shape, grad.dtype)
+        avg_pool_backward(grad * params["weight"], window, out, include_padding=False, memory=context.memory)
+        return out, grads
 
 
 class GlobalPool(Layer):
@@ -136,9 +208,48 @@ class GlobalAvgPool(GlobalPool):
     """The mean of each channel: `gap`."""
 
     op: ClassVar[str] = "gap"
+    keeps: ClassVar[tuple[str, ...]] = ()
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return the means."""
+        from cnncli.ops.rows import image_sums
+
+        out = context.output((len(x), 1, 1, x.shape[3]), x.dtype)
+        out[:] = image_sums(x)
+        out *= x.dtype.type(1 / prod(x.shape[1:3]))
+        return out, x.shape
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradient of the input: an equal share to each pixel."""
+        out = context.gradient(cache, grad.dtype)
+        out[:] = grad * grad.dtype.type(1 / prod(cache[1:3]))
+        return out, {}
 
 
 class GlobalMaxPool(GlobalPool):
     """The maximum of each channel: `gmp`."""
 
     op: ClassVar[str] = "gmp"
+    keeps: ClassVar[tuple[str, ...]] = ()
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return the maxima."""
+        pixels = x.reshape(len(x), -1, x.shape[3])
+        winners = pixels.argmax(axis=1)
+        out = context.output((len(x), 1, 1, x.shape[3]), x.dtype)
+        out[:, 0, 0] = pixels.max(axis=1)
+        return out, (winners, x.shape)
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradient of the input: all to the first of the largest."""
+        import numpy as np
+
+        winners, shape = cache
+        out = context.gradient(shape, grad.dtype)
+        out[:] = 0
+        np.put_along_axis(out.reshape(len(out), -1, shape[3]), winners[:, None], grad.reshape(len(out), 1, -1), axis=1)
+        return out, {}
