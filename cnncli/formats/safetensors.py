@@ -47,11 +47,12 @@ UNTRAINED = ("running_mean", "running_var", "moving_mean", "moving_variance", "n
 
 
 class Array(NamedTuple):
-    """An array of a file: its name, type and shape."""
+    """An array of a file: its name, type and shape, and the byte after the header at which its numbers start."""
 
     name: str
     dtype: str
     shape: Shape
+    start: int = 0
 
     @property
     def size(self) -> int:
@@ -110,7 +111,7 @@ def _array(name: str, entry: Any, room: int) -> Array:
         raise ModelError(f"{what} is said to be {'x'.join(map(str, shape))} {dtype} in {stop - start} bytes")
     if stop > room:
         raise ModelError(f"cut short: {what} ends at byte {stop} of the arrays, the file holds {room}")
-    return Array(name, str(dtype), shape)
+    return Array(name, str(dtype), shape, start)
 
 
 def read_safetensors(buffer: bytes | mmap.mmap, name: str, input_shape: Shape | None = None) -> Summary:

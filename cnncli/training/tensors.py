@@ -1,0 +1,110 @@
+"""Named arrays and texts in a safetensors file, written whole or not at all.
+
+The files are those of https://github.com/huggingface/safetensors, and its library reads them. It does not write them
+here, because it puts the texts in a random order, and the same training shall give the same bytes.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from mmap import mmap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.batch import whole_file
+from cnncli.errors import ModelError
+from cnncli.formats.files import mapped, named, said_of
+from cnncli.formats.safetensors import Array as Entry
+from cnncli.formats.safetensors import Header, read_header
+
+Array = NDArray[Any]
+
+DTYPES = {"F64": "<f8", "I64": "<i8", "F32": "<f4", "U8": "|u1"}
+"""The types of numbers that are written and read."""
+
+_WORDS = {np.dtype(dtype): word for word, dtype in DTYPES.items()}
+_METADATA = "__metadata__"
+
+
+def write_tensors(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
+    """Write arrays and texts; the file is on the disk, complete, before it gets its name.
+
+    The same arrays and texts give the same bytes.
+
+    Raises:
+        ModelError: the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_tensors(f"{folder}/a.safetensors", {"x": np.ones(2, np.float32)}, {"title": "two ones"})
+        ...     read_tensors(f"{folder}/a.safetensors")
+        ({'x': array([1., 1.], dtype=float32)}, {'title': 'two ones'})
+    """
+    # The widest numbers come first, so that all of them are aligned.
+    ordered = {name: _plain(arrays[name]) for name in sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))}
+    try:
+        with whole_file(os.fspath(path)) as temporary, open(temporary, "wb") as file:
+            file.write(_header(ordered, metadata))
+            for array in ordered.values():
+                file.write(array.data.cast("B") if array.size else b"")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _plain(array: Array) -> Array:
+    """The array as its bytes stand in the file."""
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(array.shape)
+
+
+def _header(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
+    entries: dict[str, Any] = {_METADATA: dict(sorted(metadata.items()))}
+    start = 0
+    for name, array in arrays.items():
+        stop = start + array.nbytes
+        entries[name] = {"dtype": _WORDS[array.dtype], "shape": array.shape, "data_offsets": (start, stop)}
+        start = stop
+    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, str]]:
+    """Read the arrays and texts of a file; nothing in it is run, and nothing is taken that it does not hold.
+
+    Raises:
+        ModelError: it is missing, damaged, cut short, or holds arrays of other types.
+    """
+    with mapped(Path(path)) as buffer, said_of(path):
+        header = read_header(buffer)
+        offset = 8 + int.from_bytes(buffer[:8], "little")
+        _check_cover(header, len(buffer) - offset)
+        try:
+            return {array.name: _copy(buffer, offset, array) for array in header.arrays}, header.metadata
+        except MemoryError as error:
+            raise ModelError("does not fit into memory") from error
+
+
+def _copy(buffer: mmap, offset: int, array: Entry) -> Array:
+    dtype = np.dtype(DTYPES[array.dtype])
+    start = offset + array.start
+    numbers = np.frombuffer(buffer[start : start + array.size * dtype.itemsize], dtype)
+    return numbers.astype(dtype.newbyteorder("=")).reshape(array.shape)
+
+
+def _check_cover(header: Header, room: int) -> None:
+    """Check that the arrays fill the file without gaps and without sharing bytes, as the format asks."""
+    place = 0
+    for array in sorted(header.arrays, key=lambda array: (array.start, array.size)):
+        if array.dtype not in DTYPES:
+            raise ModelError(f"the array {named(array.name)} is of type {array.dtype}, which cnncli does not write")
+        if array.start != place:
+            raise ModelError(f"the array {named(array.name)} starts at byte {array.start} where {place} is expected")
+        place += array.size * np.dtype(DTYPES[array.dtype]).itemsize
+    if place != room:
+        raise ModelError(f"holds {room} bytes of numbers where its header speaks of {place}: damaged")
