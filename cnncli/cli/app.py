@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from cnncli.errors import ArgumentError, CnncliError, NoInputError, one_line
 
-COMMANDS = ("edge", "pool")
+COMMANDS = ("edge", "pool", "shape", "params")
 """The commands: each is the function of that name in the module of that name beside this one."""
 
 EXIT_CODES: dict[type[CnncliError], int] = {ArgumentError: 2, NoInputError: 3, CnncliError: 1}
@@ -28,6 +28,8 @@ def one_line_errors() -> Iterator[None]:
         raise typer.Exit(2) from error
     except CnncliError as error:
         _print_error(str(error))
+        if place := getattr(error, "pointed", ""):  # the text of a network, and carets below what is wrong in it
+            print(place, file=sys.stderr)
         raise typer.Exit(next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))) from error
     except BrokenPipeError:  # the reader has left: Typer ends quietly
         raise
@@ -89,7 +91,7 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
     ] = False,
 ) -> None:
-    """Convolution from the shell: filter and pool images, exactly."""
+    """Convolution from the shell: filter and pool images, compute output sizes and count parameters, exactly."""
     if context.invoked_subcommand is None:
         print(context.get_help())
         raise typer.Exit(2)

@@ -1,0 +1,58 @@
+"""Networks as JSON."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from cnncli.cli.counted import Counted, Line
+
+
+def facts(counted: Counted, batch_size: int = 1) -> dict[str, Any]:
+    """Return a network as JSON holds it: the layers of a block are in its own `layers`, so that each list adds up."""
+    summary = counted.summary
+    totals = summary.totals
+    memory = summary.memory(batch_size)
+    found: dict[str, Any] = {
+        "name": summary.name,
+        "title": summary.title,
+        "input": summary.input_shape,
+        "layers": _nested(counted.lines),
+        "totals": {
+            "params": counted.params,
+            "macs": counted.macs,
+            "activations": totals.activations,
+            "buffers": totals.buffers,
+            "connections": totals.connections,
+        },
+        "memory": {"batch_size": batch_size} | memory._asdict(),
+        "notes": [*summary.notes, *counted.reasons],
+    }
+    return found | ({"convention": counted.convention} if counted.convention else {})
+
+
+def _nested(lines: Iterable[Line]) -> list[dict[str, Any]]:
+    levels: list[list[dict[str, Any]]] = [[]]
+    for line in lines:
+        entry = _entry(line)
+        del levels[line.row.depth + 1 :]
+        levels[line.row.depth].append(entry)
+        if not line.leaf:
+            entry["layers"] = []
+            levels.append(entry["layers"])
+    return levels[0]
+
+
+def _entry(line: Line) -> dict[str, Any]:
+    row, field = line.row, line.row.receptive_field
+    entry: dict[str, Any] = {
+        "name": row.name,
+        "spec": row.spec,
+        "input_shape": row.input_shape,
+        "output_shape": row.output_shape,
+        "activations": row.activations,
+        "params": line.params,
+        "buffers": row.buffers,
+        "macs": line.macs,
+        "connections": row.connections,
+        "receptive_field": None if field is None else field._asdict(),
+    }
+    return entry | ({"branch": row.branch} if row.branch else {}) | ({"warnings": row.warnings} if row.warnings else {})

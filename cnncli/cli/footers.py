@@ -1,0 +1,57 @@
+"""The lines below a table of layers."""
+
+from cnncli.cli.counted import Counted
+from cnncli.networks.errors import show_shape
+from cnncli.networks.summary import Shape, Summary
+
+FOOTER = (
+    "params counts trainable numbers{buffers}; "
+    "macs counts multiply-adds of convolutions and fully connected layers only"
+)
+
+
+def footer(counted: Counted, batch_size: int = 1) -> list[str]:
+    """Return the lines below a table: memory, warnings, notes, and what was counted."""
+    summary = counted.summary
+    buffers = summary.totals.buffers
+    if counted.convention:
+        counting = [f"counted as {counted.convention} does: {reason}" for reason in counted.reasons]
+    else:
+        apart = f" ({buffers:,} buffers of batch norm apart)" if buffers else ""
+        counting = [FOOTER.format(buffers=apart)]
+    return [memory_line(summary, batch_size), *warnings(summary), *summary.notes, *counting]
+
+
+def memory_line(summary: Summary, batch_size: int) -> str:
+    """Return the memory of a network in words."""
+    memory = summary.memory(batch_size)
+    parts = [f"weights {size(memory.weights)}"]
+    parts += [f"inference {size(memory.inference)}"] if memory.inference is not None else []
+    parts += [f"training {size(memory.training)}"] if memory.training is not None else []
+    return f"memory in float32, batch size {batch_size}: {', '.join(parts)}"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as people write it.
+
+    Example:
+        >>> size(900), size(46_796_448)
+        ('900 B', '46.8 MB')
+    """
+    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
+        if count >= 1000**power:
+            return f"{count / 1000**power:.1f} {unit}"
+    return f"{count} B"
+
+
+def warnings(summary: Summary) -> list[str]:
+    """Return what may surprise in a network, a line for each layer."""
+    return [
+        f"note: {row.spec} ({row.name}, on {_known(row.input_shape)}) {warning}"
+        for row in summary.rows
+        for warning in row.warnings
+    ]
+
+
+def _known(shape: Shape | None) -> str:
+    return "?" if shape is None else show_shape(shape)

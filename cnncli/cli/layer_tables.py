@@ -1,0 +1,186 @@
+"""Tables of a network's layers."""
+
+from collections.abc import Sequence
+
+from cnncli.cli.counted import Counted, Line
+from cnncli.cli.tables import Cell, Column, Table
+from cnncli.cli.trees import indented, trees
+from cnncli.networks.errors import show_shape
+from cnncli.networks.summary import ReceptiveField
+
+BAR = 8
+"""Characters of a bar that stands for everything."""
+
+
+def layer_table(counted: Counted, columns: Sequence[str], drawn: bool, notes: Sequence[str] = ()) -> Table:
+    """Return the table of a network's layers.
+
+    Args:
+        counted: the network.
+        columns: names of `COLUMNS`.
+        drawn: draw blocks as trees and shares as bars; else indent them, and write percents.
+        notes: lines below the table.
+    """
+    labels = trees([line.row for line in counted.lines]) if drawn else [indented(line.row) for line in counted.lines]
+    shown = [name for name in columns if name not in _HIDDEN or any(map(_HIDDEN[name], counted.lines))]
+    rows = [
+        [_cell(name, counted, line, label, drawn) for name in shown]
+        for line, label in zip(counted.lines, labels, strict=True)
+    ]
+    sums: dict[str, Cell] = {
+        "layer": "total",
+        "activations": counted.summary.totals.activations,
+        "params": counted.params,
+        "macs": counted.macs,
+    }
+    return Table(
+        [COLUMNS[name] for name in shown], rows, [sums.get(name, "") for name in shown], _caption(counted), notes
+    )
+
+
+COLUMNS = {
+    "layer": Column("layer", right=False),
+    "name": Column("name", right=False, dispensable=5),
+    "output": Column("output"),
+    "activations": Column("activations", dispensable=3),
+    "field": Column("field", dispensable=4),
+    "stride": Column("stride", dispensable=5),
+    "offset": Column("offset", dispensable=6),
+    "params": Column("params"),
+    "params share": Column("share", right=False, dispensable=2),
+    "macs": Column("macs", dispensable=1),
+    "macs share": Column("share", right=False, dispensable=2),
+    "field/stride": Column("field/stride", dispensable=4),
+}
+SHAPE_COLUMNS = ("layer", "name", "output", "activations", "field", "stride", "offset", "params", "macs")
+PARAMS_COLUMNS = (
+    "layer",
+    "name",
+    "output",
+    "activations",
+    "params",
+    "params share",
+    "macs",
+    "macs share",
+    "field/stride",
+)
+
+
+def _named(line: Line) -> bool:
+    """Whether a file gave the layer its name; those made from a text are numbered."""
+    return not line.row.name.partition(".")[0].isdecimal()
+
+
+_HIDDEN = {
+    "name": _named,
+    "macs": lambda line: line.macs is not None,
+    "macs share": lambda line: bool(line.macs),
+    "params share": lambda line: line.params > 0,
+    "field/stride": lambda line: line.row.receptive_field is not None,
+    "field": lambda line: line.row.receptive_field is not None,
+    "stride": lambda line: line.row.receptive_field is not None,
+    "offset": lambda line: line.row.receptive_field is not None,
+}
+"""Columns that are shown only where a line has something in them."""
+
+
+def _caption(counted: Counted) -> str:
+    summary = counted.summary
+    title = summary.title or summary.name
+    name = f" ({summary.name})" if summary.title and summary.name and summary.title != summary.name else ""
+    size = "" if summary.input_shape is None else f", input {show_shape(summary.input_shape)}"
+    return f"{title}{name}{size}" if summary.title else title
+
+
+def _cell(name: str, counted: Counted, line: Line, label: str, drawn: bool) -> Cell:
+    row, field = line.row, line.row.receptive_field
+    match name:
+        case "layer":
+            return label
+        case "name":
+            return row.name
+        case "output":
+            return "?" if row.output_shape is None else show_shape(row.output_shape)
+        case "field" | "stride" | "offset" | "field/stride":
+            return _field_cell(name, field)
+        case _ if not line.leaf:
+            return ""
+        case "activations":
+            return row.activations
+    amount, whole = (line.params, counted.params) if name.startswith("params") else (line.macs, counted.macs)
+    return amount if name in ("params", "macs") else _share(amount or 0, whole or 0, drawn)
+
+
+def _field_cell(name: str, field: ReceptiveField | None) -> Cell:
+    if field is None:
+        return ""
+    size, stride, offset = map(_one_or_both, field)
+    texts = {"field": size, "stride": stride, "offset": offset, "field/stride": f"{size}/{stride}"}
+    return texts[name]
+
+
+def _one_or_both(values: tuple[float, float]) -> str:
+    first, second = (f"{value:g}" if isinstance(value, float) else str(value) for value in values)
+    return first if first == second else f"{first}x{second}"
+
+
+def _share(amount: int, whole: int, drawn: bool) -> str:
+    if not amount or not whole:
+        return ""
+    percent = f"{100 * amount / whole:.1f}%"
+    return f"{percent:>6} {bar(amount / whole)}" if drawn else percent
+
+
+def bar(share: float) -> str:
+    """Return a bar of eighths of a character.
+
+    Example:
+        >>> bar(0.5), bar(0.07)
+        ('████', '▌')
+    """
+    eighths = round(share * BAR * 8)
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+
+
+CSV_COLUMNS = (
+    "network",
+    "name",
+    "spec",
+    "output_shape",
+    "activations",
+    "params",
+    "buffers",
+    "macs",
+    "receptive_field",
+    "receptive_field_stride",
+    "receptive_field_offset",
+)
+
+
+def csv_table(counted: Counted) -> Table:
+    """Return the table of a network's layers for programs; blocks have no numbers there, their inner rows have."""
+    summary = counted.summary
+    rows = [[summary.name, *_csv_cells(line)] for line in counted.lines]
+    totals = summary.totals
+    total: list[Cell] = [
+        summary.name,
+        "total",
+        "",
+        "",
+        totals.activations,
+        counted.params,
+        totals.buffers,
+        counted.macs,
+        "",
+        "",
+        "",
+    ]
+    return Table([Column(name) for name in CSV_COLUMNS], rows, total)
+
+
+def _csv_cells(line: Line) -> list[Cell]:
+    row = line.row
+    shape = "" if row.output_shape is None else show_shape(row.output_shape)
+    numbers: list[Cell] = [row.activations, line.params, row.buffers, line.macs] if line.leaf else [None] * 4
+    fields = [_field_cell(name, row.receptive_field) for name in ("field", "stride", "offset")]
+    return [row.name, row.spec, shape, *numbers, *fields]

@@ -1,0 +1,98 @@
+"""What is said about networks, in every format: `shape` and `params` ask here."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from cnncli.cli.counted import Counted
+from cnncli.cli.tables import FORMATS, Table, encodable, render
+from cnncli.errors import ArgumentError
+
+
+class Look(NamedTuple):
+    """How to look at networks.
+
+    Attributes:
+        columns: the columns of the table of layers.
+        working: lines that show a network's arithmetic, where it is asked for.
+        notation: add the course's table.
+        sharing: add what convolutions save.
+        batch_size: examples at a time, for the memory.
+    """
+
+    columns: Sequence[str]
+    working: Callable[[Any], list[str]] | None = None
+    notation: bool = False
+    sharing: bool = False
+    batch_size: int = 1
+
+
+def check_format(name: str, as_json: bool = False) -> str:
+    """Return the name of a format.
+
+    Raises:
+        ArgumentError: it is not one of `FORMATS`.
+    """
+    if as_json and name not in ("table", "json"):
+        raise ArgumentError(f"--json and --format {name} ask for two formats: give one")
+    if name not in FORMATS:
+        raise ArgumentError(f"--format must be one of {', '.join(FORMATS)}, got {name!r}")
+    return "json" if as_json else name
+
+
+def show(counted: Sequence[Counted], look: Look, format_name: str) -> None:
+    """Print networks."""
+    if format_name == "json":
+        documents = [_document(one, look) for one in counted]
+        print(json.dumps(documents[0] if len(documents) == 1 else documents))
+    else:
+        show_tables([table for one in counted for table in _tables(one, look, format_name)], format_name)
+
+
+def show_tables(tables: Sequence[Table], format_name: str) -> None:
+    """Print tables as wide as they are, or on a terminal as wide as it is."""
+    width = None
+    if sys.stdout.isatty():
+        import shutil
+
+        width = shutil.get_terminal_size().columns
+    print(encodable(render(tables, format_name, width), sys.stdout.encoding))
+
+
+def _document(counted: Counted, look: Look) -> dict[str, Any]:
+    from cnncli.cli.facts import facts
+
+    document = facts(counted, look.batch_size)
+    if look.sharing:
+        from cnncli.cli.sharing_table import sharing_facts
+
+        document["sharing"] = sharing_facts(counted.summary)
+    if look.working:
+        document["working"] = look.working(counted.summary)
+    return document
+
+
+def _tables(counted: Counted, look: Look, format_name: str) -> list[Table]:
+    from cnncli.cli.footers import footer
+    from cnncli.cli.layer_tables import csv_table, layer_table
+
+    drawn = format_name == "table"
+    more = _more_tables(counted, look, drawn)
+    if format_name == "csv":
+        return more[:1] or [csv_table(counted)]
+    notes = [*(look.working(counted.summary) if look.working else []), *footer(counted, look.batch_size)]
+    return [layer_table(counted, look.columns, drawn, notes), *more]
+
+
+def _more_tables(counted: Counted, look: Look, drawn: bool) -> list[Table]:
+    tables = []
+    if look.notation:
+        from cnncli.cli.notation_table import notation_table
+
+        tables.append(notation_table(counted, drawn))
+    if look.sharing:
+        from cnncli.cli.sharing_table import sharing_table
+
+        tables.append(sharing_table(counted.summary))
+    return tables

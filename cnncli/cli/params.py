@@ -1,0 +1,93 @@
+"""`cnncli params`: parameters, multiply-adds and memory of networks."""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cnncli.cli import network_options as options
+from cnncli.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from cnncli.networks.summary import Summary
+
+EXAMPLES = """Examples:
+
+cnncli params vgg16
+
+cnncli params 6x6x3 conv3-10 --total
+
+cnncli params resnet18 plain18 --compare
+
+cnncli params model.onnx --json
+
+cnncli params --list
+"""
+
+
+def params(
+    words: options.Words = None,
+    listed: Annotated[bool, typer.Option("--list", help="List the networks of the zoo.")] = False,
+    total: Annotated[bool, typer.Option("--total", help="Print the number of parameters alone.")] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="Put networks side by side, stage by stage.")] = False,
+    sharing: Annotated[bool, typer.Option("--sharing", help="Add what each convolution saves by sharing.")] = False,
+    notation: options.Notation = False,
+    convention: options.Convention = None,
+    batch_size: options.BatchSize = 1,
+    input_shape: options.InputShape = None,
+    explain: options.Explain = False,
+    format_name: options.FormatOption = "table",
+    as_json: options.Json = False,
+) -> None:
+    """Count the parameters and multiply-adds of networks, layer by layer, and the memory that they take."""
+    from cnncli.cli.networks import Look, check_format, show
+
+    format_name = check_format(format_name, as_json)
+    if listed:
+        _list(words or [], format_name)
+        return
+    from cnncli.cli.counted import Counted
+    from cnncli.cli.layer_tables import PARAMS_COLUMNS
+    from cnncli.cli.network_words import read_networks
+
+    summaries = read_networks(words or [], input_shape)
+    if compare:
+        _compare(summaries, format_name)
+        return
+    counted = [Counted.of(summary, convention) for summary in summaries]
+    if total:
+        print(*(one.params for one in counted), sep="\n")
+        return
+    working: Callable[[Summary], list[str]] | None = None
+    if explain:
+        from cnncli.cli.layer_working import params_working
+
+        working = params_working
+    show(counted, Look(PARAMS_COLUMNS, working, notation, sharing, batch_size), format_name)
+
+
+def _list(words: list[str], format_name: str) -> None:
+    """Print the zoo."""
+    from cnncli.cli.networks import show_tables
+    from cnncli.cli.zoo_table import zoo_facts, zoo_table
+
+    if words:
+        raise ArgumentError(f"--list lists the zoo: leave out {words[0]!r}, or --list")
+    if format_name == "json":
+        print(json.dumps(zoo_facts()))
+    else:
+        show_tables([zoo_table()], format_name)
+
+
+def _compare(summaries: "list[Summary]", format_name: str) -> None:
+    """Print networks side by side."""
+    from cnncli.cli.comparison_table import comparison_facts, comparison_table
+    from cnncli.cli.networks import show_tables
+
+    if len(summaries) < 2:
+        raise ArgumentError("--compare needs two networks or more")
+    if format_name == "json":
+        print(json.dumps(comparison_facts(summaries)))
+    else:
+        show_tables([comparison_table(summaries, stacked=format_name == "table")], format_name)

@@ -1,0 +1,130 @@
+"""`cnncli shape`: output sizes, of one layer and of whole networks."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cnncli.cli import network_options as options
+from cnncli.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from cnncli.networks.summary import Summary
+
+EXAMPLES = """Examples:
+
+cnncli shape -n 39 -f 3 --explain
+
+cnncli shape -n 224 -f 7 --want 112
+
+cnncli shape --inputs-for 7 -f 3 -s 2
+
+cnncli shape 39x39x3 conv3-10 conv5-20,s2 conv5-40,s2 fc-1
+
+cnncli shape resnet50
+"""
+
+_LAYER = "One layer"
+
+
+def shape(
+    words: options.Words = None,
+    n: Annotated[
+        str | None,
+        typer.Option("-n", metavar="N", help="Input size: 39, or 640x480 (height x width).", rich_help_panel=_LAYER),
+    ] = None,
+    kernel_size: Annotated[
+        str | None,
+        typer.Option("--kernel-size", "-f", metavar="F", help="Filter size: 3, or 3x5.", rich_help_panel=_LAYER),
+    ] = None,
+    padding: Annotated[
+        str | None,
+        typer.Option(
+            "--padding",
+            "-p",
+            metavar="P",
+            help="same, valid, pixels (1), 1x2 (vertical x horizontal) or top,bottom,left,right. Default: 0.",
+            rich_help_panel=_LAYER,
+        ),
+    ] = None,
+    stride: Annotated[
+        str | None,
+        typer.Option(
+            "--stride", "-s", metavar="S", help="Pixels between positions. Default: 1.", rich_help_panel=_LAYER
+        ),
+    ] = None,
+    dilation: Annotated[
+        str | None,
+        typer.Option(
+            "--dilation",
+            "-d",
+            metavar="D",
+            help="Pixels between the filter's taps. Default: 1.",
+            rich_help_panel=_LAYER,
+        ),
+    ] = None,
+    ceil: Annotated[bool, typer.Option("--ceil", help="Keep a last, partial window.", rich_help_panel=_LAYER)] = False,
+    transposed: Annotated[
+        bool, typer.Option("--transposed", help="A transposed convolution, which enlarges.", rich_help_panel=_LAYER)
+    ] = False,
+    output_padding: Annotated[
+        str | None,
+        typer.Option(metavar="P", help="Pixels added after a transposed layer's output.", rich_help_panel=_LAYER),
+    ] = None,
+    want: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Which paddings and strides give this output?", rich_help_panel=_LAYER),
+    ] = None,
+    inputs_for: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Which inputs give this output?", rich_help_panel=_LAYER)
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Which padding keeps the size?", rich_help_panel=_LAYER)] = False,
+    explain: options.Explain = False,
+    input_shape: options.InputShape = None,
+    format_name: options.FormatOption = "table",
+    as_json: options.Json = False,
+    total: Annotated[bool, typer.Option("--total", help="Print the last output's shape alone.")] = False,
+    notation: options.Notation = False,
+    batch_size: options.BatchSize = 1,
+) -> None:
+    """Compute the output size of one layer (-n, -f, ...), or the shapes of every layer of a network.
+
+    A network is a name of the zoo, a file (.toml, .onnx, .safetensors, .keras), or an input and layers:
+    39x39x3 conv3-10 conv5-20,s2.
+    """
+    from cnncli.cli.arithmetic import OneLayer, answer
+
+    layer = OneLayer(
+        n, kernel_size, padding, stride, dilation, ceil, transposed, output_padding, want, inputs_for, keep
+    )
+    if layer.asked and words:
+        raise ArgumentError("-n, -f and the options beside them ask about one layer: give them or a network, not both")
+    if layer.asked:
+        print(answer(layer, explain=explain, as_json=as_json))
+        return
+    from cnncli.cli.counted import Counted
+    from cnncli.cli.layer_tables import SHAPE_COLUMNS
+    from cnncli.cli.network_words import read_networks
+    from cnncli.cli.networks import Look, check_format, show
+
+    format_name = check_format(format_name, as_json)
+    summaries = read_networks(words or [], input_shape)
+    if total:
+        _print_outputs(summaries)
+        return
+    working: Callable[[Summary], list[str]] | None = None
+    if explain:
+        from cnncli.cli.layer_working import size_working
+
+        working = size_working
+    look = Look(SHAPE_COLUMNS, working, notation, batch_size=batch_size)
+    show([Counted.of(summary) for summary in summaries], look, format_name)
+
+
+def _print_outputs(summaries: "list[Summary]") -> None:
+    """Print the shape of each network's output alone."""
+    from cnncli.networks.errors import show_shape
+
+    for summary in summaries:
+        shape = summary.rows[-1].output_shape if summary.rows else summary.input_shape
+        print("?" if shape is None else show_shape(shape))

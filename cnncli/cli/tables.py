@@ -1,0 +1,286 @@
+"""Tables as text: for a terminal, Markdown, LaTeX and CSV.
+
+Of our own, and small: the libraries that draw tables take 40 to 70 ms to load, several times the rest of a command.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
+from typing import NamedTuple
+
+Cell = str | int | None
+
+GAP = "  "
+
+
+class Column(NamedTuple):
+    """A column of a table.
+
+    Attributes:
+        title: its heading.
+        right: whether its cells stand at its right edge, as numbers do.
+        dispensable: on a terminal that is too narrow the columns with the largest number go first; 0 stays.
+    """
+
+    title: str
+    right: bool = True
+    dispensable: int = 0
+
+
+class Table(NamedTuple):
+    """Rows of cells; integers are written with separators of thousands, except in CSV.
+
+    A cell that begins with tabs is indented by as many steps.
+
+    Attributes:
+        columns: what the cells are.
+        rows: one cell for each column.
+        totals: a last row, set apart; empty for none.
+        caption: a line above.
+        notes: lines below.
+    """
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    totals: Sequence[Cell] = ()
+    caption: str = ""
+    notes: Sequence[str] = ()
+
+    def without(self, place: int) -> "Table":
+        """Return the table without one of its columns."""
+        return self._replace(
+            columns=[*self.columns[:place], *self.columns[place + 1 :]],
+            rows=[[*cells[:place], *cells[place + 1 :]] for cells in self.rows],
+            totals=[*self.totals[:place], *self.totals[place + 1 :]],
+        )
+
+
+def plain(table: Table, width: int | None = None) -> str:
+    """Draw a table for a terminal.
+
+    Args:
+        table: the table.
+        width: characters of a line, which dispensable columns make room for; None for any.
+
+    Example:
+        >>> print(plain(Table([Column("layer", right=False), Column("params")], [["conv3-64", 1792]], ["total", 1792])))
+        layer     params
+        ────────────────
+        conv3-64   1,792
+        ────────────────
+        total      1,792
+    """
+    if width is not None:
+        table = _fitted(table, width)
+    widths = _widths(table)
+    if width is not None:  # what is still too long is cut in the first column
+        widths[0] = max(min(widths[0], 8), widths[0] - max(0, _line_width(widths) - width))
+    rule = "─" * _line_width(widths)
+    lines = [_line([column.title for column in table.columns], table.columns, widths), rule]
+    lines += [_line(cells, table.columns, widths) for cells in table.rows]
+    if table.totals:
+        lines += [rule, _line(table.totals, table.columns, widths)]
+    return "\n".join([*([visible(table.caption)] if table.caption else []), *lines, *map(visible, table.notes)])
+
+
+def _fitted(table: Table, width: int) -> Table:
+    """Leave out dispensable columns until a table fits."""
+    while _line_width(_widths(table)) > width:
+        most = max(column.dispensable for column in table.columns)
+        if not most:
+            break
+        table = table.without([column.dispensable for column in table.columns].index(most))
+    return table
+
+
+def _widths(table: Table) -> list[int]:
+    rows = [[column.title for column in table.columns], *table.rows, *([table.totals] if table.totals else [])]
+    return [max(map(len, map(_text, cells))) for cells in zip(*rows, strict=True)]
+
+
+def _line_width(widths: list[int]) -> int:
+    return sum(widths) + len(GAP) * (len(widths) - 1)
+
+
+def _line(cells: Sequence[Cell], columns: Sequence[Column], widths: list[int]) -> str:
+    words = []
+    for cell, column, width in zip(cells, columns, widths, strict=True):
+        text = _text(cell)
+        if len(text) > width:
+            text = text[: width - 1] + "…"
+        words.append(text.rjust(width) if column.right else text.ljust(width))
+    return GAP.join(words).rstrip()
+
+
+def _text(cell: Cell) -> str:
+    if isinstance(cell, str):
+        steps, text = _indent(cell)
+        return "  " * steps + visible(text)
+    return "" if cell is None else f"{cell:,}"
+
+
+def _indent(cell: str) -> tuple[int, str]:
+    text = cell.lstrip("\t")
+    return len(cell) - len(text), text
+
+
+def visible(text: str) -> str:
+    r"""Return a text on one line, with characters that a terminal would obey written out.
+
+    Example:
+        >>> visible("conv\x1b[2J")
+        'conv\\x1b[2J'
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def markdown(table: Table) -> str:
+    """Write a table as GitHub's Markdown.
+
+    Example:
+        >>> print(markdown(Table([Column("layer", right=False), Column("params")], [["conv3-64", 1792]])))
+        | layer | params |
+        | :--- | ---: |
+        | conv3-64 | 1,792 |
+    """
+    rows: list[Sequence[Cell]] = [*table.rows, *([table.totals] if table.totals else [])]
+    lines = [_markdown_line([column.title for column in table.columns])]
+    lines.append(f"| {' | '.join('---:' if column.right else ':---' for column in table.columns)} |")
+    lines += map(_markdown_line, rows)
+    caption = [f"**{_markdown_text(table.caption)}**", ""] if table.caption else []
+    notes = [line for note in table.notes for line in ("", _markdown_text(note))]
+    return "\n".join([*caption, *lines, *notes])
+
+
+def _markdown_line(cells: Sequence[Cell]) -> str:
+    return f"| {' | '.join(map(_markdown_text, cells))} |"
+
+
+def _markdown_text(cell: Cell) -> str:
+    steps, text = _indent(cell) if isinstance(cell, str) else (0, _text(cell))
+    escaped = "".join("\\" + letter if letter in r"\|*_`<[]#" else letter for letter in visible(text))
+    return "&emsp;" * steps + escaped
+
+
+_LATEX = {
+    **{letter: "\\" + letter for letter in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "[": "{[}",  # after the end of a row, [ would begin an option
+    "]": "{]}",
+    "*": "{*}",
+}
+
+LATEX_DOCUMENT = r"""\documentclass[a4paper,landscape]{article}
+\usepackage[T1]{fontenc}
+\usepackage[margin=15mm]{geometry}
+\usepackage{longtable}
+\setlength{\parindent}{0pt}
+\begin{document}
+\footnotesize
+%s
+\end{document}"""
+
+
+def latex(table: Table) -> str:
+    r"""Write a table as LaTeX's longtable, which goes on over several pages.
+
+    Example:
+        >>> print(latex(Table([Column("layer", right=False), Column("params")], [["conv3-64", 1792]])))
+        \begin{longtable}{lr}
+        \hline
+        layer & params \\
+        \hline
+        \endhead
+        conv3-64 & 1,792 \\
+        \hline
+        \end{longtable}
+    """
+    kinds = "".join("r" if column.right else "l" for column in table.columns)
+    lines = [rf"\begin{{longtable}}{{{kinds}}}", r"\hline", _latex_line([column.title for column in table.columns])]
+    lines += [r"\hline", r"\endhead", *map(_latex_line, table.rows), r"\hline"]
+    if table.totals:
+        lines += [_latex_line(table.totals), r"\hline"]
+    caption = [rf"\textbf{{{_latex_text(table.caption)}}}", ""] if table.caption else []
+    notes = [line for note in table.notes for line in (_latex_text(note), "")]
+    return "\n".join([*caption, *lines, r"\end{longtable}", *notes])
+
+
+def _latex_line(cells: Sequence[Cell]) -> str:
+    return " & ".join(map(_latex_text, cells)) + r" \\"
+
+
+def _latex_text(cell: Cell) -> str:
+    steps, text = _indent(cell) if isinstance(cell, str) else (0, _text(cell))
+    plain_letters = visible(text).encode("ascii", "backslashreplace").decode()
+    return r"\quad " * steps + "".join(_LATEX.get(letter, letter) for letter in plain_letters)
+
+
+def comma_separated(tables: Sequence[Table]) -> str:
+    r"""Write the rows and totals of tables with the same columns as one CSV, integers without separators.
+
+    Example:
+        >>> comma_separated([Table([Column("layer"), Column("params")], [["conv3-64,same", 1792]])])
+        'layer,params\n"conv3-64,same",1792'
+    """
+    import csv
+    import io
+
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(column.title for column in tables[0].columns)
+    for table in tables:
+        for cells in (*table.rows, *([table.totals] if table.totals else [])):
+            writer.writerow(visible(cell.lstrip("\t")) if isinstance(cell, str) else cell for cell in cells)
+    return file.getvalue().rstrip("\n")
+
+
+def render(tables: Sequence[Table], format_name: str, width: int | None = None) -> str:
+    """Write tables in one of `FORMATS`.
+
+    Args:
+        tables: the tables, one below the other.
+        format_name: the format.
+        width: characters of a terminal's line; None for any.
+    """
+    if format_name == "csv":
+        return comma_separated(tables)
+    if format_name == "latex":
+        return LATEX_DOCUMENT % "\n\\bigskip\n".join(map(latex, tables))
+    draw: Callable[[Table], str] = markdown if format_name == "markdown" else lambda table: plain(table, width)
+    return "\n\n".join(map(draw, tables))
+
+
+FORMATS = ("table", "json", "csv", "markdown", "latex")
+"""The formats of the commands that print tables; JSON is written from the facts, not from a table."""
+
+
+def side_by_side(columns: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
+    """Turn columns of different lengths into rows.
+
+    Example:
+        >>> side_by_side([["a", "b"], [1]])
+        [['a', 1], ['b', None]]
+    """
+    return [list(row) for row in zip_longest(*columns)]
+
+
+def encodable(text: str, encoding: str | None) -> str:
+    """Return a text with letters that an encoding has, lines and bars drawn in ASCII where it has no others.
+
+    Example:
+        >>> encodable("├─ 1", "ascii")
+        '+- 1'
+    """
+    try:
+        text.encode(encoding or "utf-8")
+    except UnicodeEncodeError:
+        ascii_letters = str.maketrans("─│├└█▉▊▋▌▍▎▏…", "-|++########.")
+        return text.translate(ascii_letters).encode(encoding or "utf-8", "backslashreplace").decode(encoding or "utf-8")
+    return text
