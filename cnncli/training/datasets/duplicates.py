@@ -1,5 +1,7 @@
 """The same picture twice: in two parts of the data, or under two labels."""
 
+from collections import Counter
+
 from cnncli.training.datasets.base import Dataset, Finding
 
 
@@ -17,15 +19,16 @@ def find_duplicates(seen: Dataset, held_out: Dataset) -> Finding | None:
         >>> find_duplicates(data, other).message
         '1 picture of the held-out part is in the training part too: y[0] = x[2]'
     """
-    same_kind = seen.fingerprint_kind == held_out.fingerprint_kind
-    if not same_kind and seen.shape != held_out.shape:
+    if seen.fingerprint_kind == held_out.fingerprint_kind:
+        known, asked = seen.fingerprints, held_out.fingerprints
+        shared = set(known) & set(asked)
+        known, asked = _certain(seen, known, shared), _certain(held_out, asked, shared)
+    elif seen.shape == held_out.shape:
+        known, asked = seen.pixel_fingerprints(), held_out.pixel_fingerprints()
+    else:
         return None
-    known = seen.fingerprints if same_kind else seen.pixel_fingerprints()
-    asked = held_out.fingerprints if same_kind else held_out.pixel_fingerprints()
     places = {mark: place for place, mark in reversed(list(enumerate(known)))}
     pairs = [(place, places[mark]) for place, mark in enumerate(asked) if mark in places]
-    if same_kind:
-        pairs = [pair for pair in pairs if held_out.full_fingerprint(pair[0]) == seen.full_fingerprint(pair[1])]
     if not pairs:
         return None
     shown = [f"{held_out.names[place]} = {seen.names[other]}" for place, other in pairs]
@@ -37,11 +40,13 @@ def find_duplicates(seen: Dataset, held_out: Dataset) -> Finding | None:
 
 def find_conflicts(dataset: Dataset) -> Finding | None:
     """Return what is to be said of pictures that have two labels: one of them is wrong."""
+    marks = dataset.fingerprints
+    often = {mark for mark, count in Counter(marks).items() if count > 1}
     first: dict[bytes, int] = {}
     pairs = []
-    for place, mark in enumerate(dataset.fingerprints):
+    for place, mark in enumerate(_certain(dataset, marks, often)):
         other = first.setdefault(mark, place)
-        if dataset.labels[other] != dataset.labels[place] and _same(dataset, other, place):
+        if dataset.labels[other] != dataset.labels[place]:
             pairs.append((other, place))
     if not pairs:
         return None
@@ -50,8 +55,9 @@ def find_conflicts(dataset: Dataset) -> Finding | None:
     return Finding("conflict", message, tuple(shown))
 
 
-def _same(dataset: Dataset, first: int, second: int) -> bool:
-    return dataset.full_fingerprint(first) == dataset.full_fingerprint(second)
+def _certain(dataset: Dataset, marks: list[bytes], doubtful: set[bytes]) -> list[bytes]:
+    """Fingerprints, those that occur elsewhere too made certain."""
+    return [dataset.full_fingerprint(place) if mark in doubtful else mark for place, mark in enumerate(marks)]
 
 
 def _labelled(dataset: Dataset, place: int) -> str:

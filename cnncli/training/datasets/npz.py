@@ -88,6 +88,8 @@ def _read_header(stream: Any, name: str) -> tuple[tuple[int, ...], bool, np.dtyp
     buffer = io.BytesIO(count + stream.read(length))
     read = np.lib.format.read_array_header_1_0 if width == 2 else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read(buffer)
+    if min(shape, default=0) < 0:
+        raise DataError(f"{name}: is damaged: a shape of {shape}")
     if dtype.hasobject:
         raise DataError(f"{name}: holds Python objects, which are never loaded; save numbers")
     return shape, fortran, dtype
