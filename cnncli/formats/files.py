@@ -17,7 +17,7 @@ MAX_DIMENSION = 2**40
 
 MAX_RANK = 32
 
-MAX_ROWS = 20_000
+MAX_ROWS = 10_000
 """Rows that a summary has at most."""
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
 from io import FileIO
+from itertools import repeat, takewhile
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,8 @@ from cnncli.networks.summary import Shape, Summary
 
 MAX_DIRECTORY = 2**20
 """Bytes of an archive's directory: a model has a handful of files."""
+
+_BLOCK = 2**16
 
 MODELS = ("Functional", "Model", "Sequential")
 
@@ -73,7 +76,9 @@ def read_member(path: Path, member: str) -> bytes:
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
                 raise ModelError(f"its {member} is encrypted, or compressed in a way that Keras does not use")
             with archive.open(info) as opened:
-                return opened.read(MAX_JSON + 1)
+                # Block by block: one large read would take as many compressed bytes at once.
+                blocks = takewhile(len, map(opened.read, repeat(_BLOCK, MAX_JSON // _BLOCK + 1)))
+                return b"".join(blocks)
     except KeyError as error:
         raise ModelError(f"an archive without {member}: no Keras model") from error
     except OSError as error:

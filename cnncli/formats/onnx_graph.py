@@ -115,6 +115,8 @@ def _graph(reader: Reader, message: Field, producer: str, opset: int) -> Graph:
             parts[field.number].append(field)
             if len(parts[1]) > MAX_ROWS:
                 raise ModelError(f"more than {MAX_ROWS} nodes: too many for a summary")
+            if len(parts[field.number]) > 5 * MAX_ROWS:
+                raise ModelError(f"more than {5 * MAX_ROWS} constants, inputs or outputs: too many for a summary")
     constants = [_tensor(reader, part) for part in parts[5]]
     constants += [_sparse_tensor(reader, part) for part in parts[15]]
     return Graph(

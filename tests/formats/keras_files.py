@@ -29,6 +29,12 @@ def tensor(source):
     }
 
 
+def conv(name, filters, *sources, **more):
+    config = {"kernel_size": [3, 3], "strides": [1, 1], "padding": "same", "dilation_rate": [1, 1], "groups": 1}
+    config |= {"filters": filters, "data_format": "channels_last", "use_bias": True, **more}
+    return layer("Conv2D", name, *sources, **config)
+
+
 def start(*shape, name="input_layer"):
     return layer("InputLayer", name, batch_shape=[None, *shape], sparse=False, ragged=False)
 
