@@ -242,9 +242,14 @@ def sample(images: "Array", rows: "Array", columns: "Array") -> "Array":
     left, right = _whole_and_rest(columns, width)
     below, beside = np.minimum(above + 1, height - 1), np.minimum(left + 1, width - 1)
     item = np.arange(count)[:, np.newaxis, np.newaxis]
-    upper = images[item, above, left] * (1 - right) + images[item, above, beside] * right
-    lower = images[item, below, left] * (1 - right) + images[item, below, beside] * right
-    return _as_stored(upper * (1 - down) + lower * down, images)
+
+    def between(row: "Array") -> "Array":
+        first, second = (images[item, row, column].astype(np.float32, copy=False) for column in (left, beside))
+        mixed: Array = first + (second - first) * right  # in this form an even picture stays even to the last bit
+        return mixed
+
+    upper, lower = between(above), between(below)
+    return _as_stored(upper + (lower - upper) * down, images)
 
 
 def _whole_and_rest(places: "Array", size: int) -> "tuple[Array, Array]":

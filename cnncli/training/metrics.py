@@ -113,7 +113,8 @@ def wilson_interval(hits: int, total: int, z: float = 1.959963984540054) -> tupl
     part, square = hits / total, z * z / total
     middle = part + square / 2
     reach = z * ((part * (1 - part) + square / 4) / total) ** 0.5
-    return max(0.0, (middle - reach) / (1 + square)), min(1.0, (middle + reach) / (1 + square))
+    low, high = (middle - reach) / (1 + square), (middle + reach) / (1 + square)
+    return (low if hits else 0.0), (high if hits < total else 1.0)  # exactly, where rounding would pass them by
 
 
 def _ratio(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> NDArray[np.float64]:
