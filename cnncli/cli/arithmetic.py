@@ -1,6 +1,5 @@
 """One layer's arithmetic on the command line: its words, its answers and their working."""
 
-import json
 from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Any, NamedTuple
@@ -140,6 +139,8 @@ def answer(layer: OneLayer, *, explain: bool, as_json: bool) -> str:
     question = Want if layer.want else InputsFor if layer.inputs_for else Keep if layer.keep else Size
     reply: Question = question(layer)
     if as_json:
+        import json
+
         return json.dumps(layer.facts() | reply.facts())
     return "\n".join(_stacked(layer, reply.working()) if explain else reply.lines())
 

@@ -66,5 +66,5 @@ def _row_params(row: Row, input_shape: Shape, output_shape: Shape) -> str:
     terms += [f"{biases} biases"] if biases else []
     terms += [f"{rest - biases} of batch norm"] if rest > biases else []
     positions = input_shape[:2] if row.op == "tconv" else output_shape[:-1]
-    macs = f"{show_shape(positions)} positions * {weights:,}" if positions else f"{weights:,}"
+    macs = f"{show_shape(positions)} positions * {weights:,}" if positions else terms[0]
     return f"{row.name} {row.spec}: params {' + '.join(terms)} = {row.params:,}; macs {macs} = {row.macs:,}"

@@ -1,6 +1,5 @@
 """What is said about networks, in every format: `shape` and `params` ask here."""
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -44,6 +43,8 @@ def check_format(name: str, as_json: bool = False) -> str:
 def show(counted: Sequence[Counted], look: Look, format_name: str) -> None:
     """Print networks."""
     if format_name == "json":
+        import json
+
         documents = [_document(one, look) for one in counted]
         print(json.dumps(documents[0] if len(documents) == 1 else documents))
     else:

@@ -1,6 +1,5 @@
 """`cnncli params`: parameters, multiply-adds and memory of networks."""
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
@@ -75,6 +74,8 @@ def _list(words: list[str], format_name: str) -> None:
     if words:
         raise ArgumentError(f"--list lists the zoo: leave out {words[0]!r}, or --list")
     if format_name == "json":
+        import json
+
         print(json.dumps(zoo_facts()))
     else:
         show_tables([zoo_table()], format_name)
@@ -88,6 +89,8 @@ def _compare(summaries: "list[Summary]", format_name: str) -> None:
     if len(summaries) < 2:
         raise ArgumentError("--compare needs two networks or more")
     if format_name == "json":
+        import json
+
         print(json.dumps(comparison_facts(summaries)))
     else:
         show_tables([comparison_table(summaries, stacked=format_name == "table")], format_name)

@@ -102,13 +102,15 @@ def shape(
     if layer.asked:
         print(answer(layer, explain=explain, as_json=as_json))
         return
+    if not words:
+        raise ArgumentError("the shape of what? Give -n and -f, as in `cnncli shape -n 39 -f 3`, or a network")
     from cnncli.cli.counted import Counted
     from cnncli.cli.layer_tables import SHAPE_COLUMNS
     from cnncli.cli.network_words import read_networks
     from cnncli.cli.networks import Look, check_format, show
 
     format_name = check_format(format_name, as_json)
-    summaries = read_networks(words or [], input_shape)
+    summaries = read_networks(words, input_shape)
     if total:
         _print_outputs(summaries)
         return

@@ -45,14 +45,6 @@ class Table(NamedTuple):
     caption: str = ""
     notes: Sequence[str] = ()
 
-    def without(self, place: int) -> "Table":
-        """Return the table without one of its columns."""
-        return self._replace(
-            columns=[*self.columns[:place], *self.columns[place + 1 :]],
-            rows=[[*cells[:place], *cells[place + 1 :]] for cells in self.rows],
-            totals=[*self.totals[:place], *self.totals[place + 1 :]],
-        )
-
 
 def plain(table: Table, width: int | None = None) -> str:
     """Draw a table for a terminal.
@@ -69,53 +61,56 @@ def plain(table: Table, width: int | None = None) -> str:
         ────────────────
         total      1,792
     """
+    shown = list(table.columns)
+    head = [column.title for column in shown]
+    rows = [list(map(_text, cells)) for cells in (head, *table.rows, *([table.totals] if table.totals else []))]
     if width is not None:
-        table = _fitted(table, width)
-    widths = _widths(table)
+        shown, rows = _fitted(shown, rows, width)
+    widths = _widths(rows)
     if width is not None:  # what is still too long is cut in the first column
         widths[0] = max(min(widths[0], 8), widths[0] - max(0, _line_width(widths) - width))
     rule = "─" * _line_width(widths)
-    lines = [_line([column.title for column in table.columns], table.columns, widths), rule]
-    lines += [_line(cells, table.columns, widths) for cells in table.rows]
+    lines = [_line(cells, shown, widths) for cells in rows]
+    lines.insert(1, rule)
     if table.totals:
-        lines += [rule, _line(table.totals, table.columns, widths)]
+        lines.insert(-1, rule)
     return "\n".join([*([visible(table.caption)] if table.caption else []), *lines, *map(visible, table.notes)])
 
 
-def _fitted(table: Table, width: int) -> Table:
+def _fitted(columns: list[Column], rows: list[list[str]], width: int) -> tuple[list[Column], list[list[str]]]:
     """Leave out dispensable columns until a table fits."""
-    while _line_width(_widths(table)) > width:
-        most = max(column.dispensable for column in table.columns)
-        if not most:
-            break
-        table = table.without([column.dispensable for column in table.columns].index(most))
-    return table
+    while _line_width(_widths(rows)) > width and (most := max(column.dispensable for column in columns)):
+        place = [column.dispensable for column in columns].index(most)
+        columns = [*columns[:place], *columns[place + 1 :]]
+        rows = [[*cells[:place], *cells[place + 1 :]] for cells in rows]
+    return columns, rows
 
 
-def _widths(table: Table) -> list[int]:
-    rows = [[column.title for column in table.columns], *table.rows, *([table.totals] if table.totals else [])]
-    return [max(map(len, map(_text, cells))) for cells in zip(*rows, strict=True)]
+def _widths(rows: list[list[str]]) -> list[int]:
+    return [max(map(len, cells)) for cells in zip(*rows, strict=True)]
 
 
 def _line_width(widths: list[int]) -> int:
     return sum(widths) + len(GAP) * (len(widths) - 1)
 
 
-def _line(cells: Sequence[Cell], columns: Sequence[Column], widths: list[int]) -> str:
+def _line(cells: list[str], columns: list[Column], widths: list[int]) -> str:
     words = []
-    for cell, column, width in zip(cells, columns, widths, strict=True):
-        text = _text(cell)
-        if len(text) > width:
-            text = text[: width - 1] + "…"
-        words.append(text.rjust(width) if column.right else text.ljust(width))
+    for text, column, width in zip(cells, columns, widths, strict=True):
+        shown = text if len(text) <= width else text[: width - 1] + "…"
+        words.append(shown.rjust(width) if column.right else shown.ljust(width))
     return GAP.join(words).rstrip()
 
 
 def _text(cell: Cell) -> str:
     if isinstance(cell, str):
-        steps, text = _indent(cell)
-        return "  " * steps + visible(text)
+        return cell if cell.isprintable() else _unprintable(cell)
     return "" if cell is None else f"{cell:,}"
+
+
+def _unprintable(cell: str) -> str:
+    steps, text = _indent(cell)
+    return "  " * steps + visible(text)
 
 
 def _indent(cell: str) -> tuple[int, str]:
