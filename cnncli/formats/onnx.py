@@ -171,7 +171,7 @@ class Propagation:
     def _outgoing(self, call: Call, result: Result, constant: bool) -> Iterator[Tensor]:
         first = call.inputs[0] if call.inputs else None
         last = first is not None and first.channels_last if result.keeps_layout else result.channels_last
-        sources = self._sources(call) if constant else ()
+        sources = self._sources(call, result) if constant else ()
         for index, _ in enumerate(call.node.outputs):
             shape = result.shapes[index] if index < len(result.shapes) else None
             yield Tensor(
@@ -182,15 +182,14 @@ class Propagation:
                 last,
             )
 
-    def _sources(self, call: Call) -> tuple[str, ...]:
+    def _sources(self, call: Call, result: Result) -> tuple[str, ...]:
         """Return the constants behind a constant, and take note of those that become weights on the way."""
-        value = call.node.attributes.get("value")
-        if call.node.op == "Constant" and isinstance(value, Constant) and call.node.outputs:
-            name = call.node.outputs[0]
-            self.graph.constants[name] = value
-            if value.floating and value.shape:
-                self._weights.add(name)
-            return (name,)
+        made = _made(call, result)
+        if made is not None:
+            self.graph.constants[made.name] = made
+            if made.floating and made.shape:
+                self._weights.add(made.name)
+            return (made.name,)
         if call.node.op == "DequantizeLinear" and call.inputs and call.inputs[0] is not None:
             self._weights.update(call.inputs[0].sources)
             return call.inputs[0].sources
@@ -249,6 +248,18 @@ class Propagation:
         if len(rest) in (3, 4) and not tensor.channels_last:
             rest = (*rest[1:], rest[0])
         return rest or (1,)
+
+
+def _made(call: Call, result: Result) -> Constant | None:
+    """Return the constant that a node holds, or fills a shape of the file with."""
+    value = call.node.attributes.get("value")
+    name = call.node.outputs[0] if call.node.outputs else ""
+    shape = result.shapes[0] if result.shapes else None
+    if call.node.op == "Constant" and isinstance(value, Constant):
+        return value._replace(name=name)
+    if call.node.op == "ConstantOfShape" and shape is not None and call.tensor(0).sources:
+        return Constant(name, shape, not isinstance(value, Constant) or value.floating, None)
+    return None
 
 
 def _tensor(constant: Constant) -> Tensor:

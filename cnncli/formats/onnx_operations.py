@@ -4,7 +4,7 @@ The rules are those of ONNX's operator reference (https://onnx.ai/onnx/operators
 no error: the shape of what it puts out is not known.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import repeat
 from math import ceil, floor, isfinite, prod
 from typing import NamedTuple
@@ -353,13 +353,26 @@ def _layer_normalization(call: Call) -> Result:
 
 @_operation(
     *("BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "And", "Or", "Xor", "Pow", "Mod", "Max", "Min", "Mean"),
-    *("Sum", "PRelu", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"),
+    *("Sum", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"),
 )
 def _broadcast(call: Call) -> Result:
     shapes = [call.shape(index) for index in range(len(call.inputs)) if call.has(index)]
     if not shapes:
         raise ModelError("has no inputs")
-    return Result((broadcast(shapes),))
+    return Result((_together(call, shapes),))
+
+
+def _together(call: Call, shapes: Sequence[Dimensions]) -> Dimensions:
+    """Return the shape that inputs have together; the oldest files (before opset 7) ask for it, at an axis."""
+    return shapes[0] if call.node.attributes.get("broadcast") == 1 else broadcast(shapes)
+
+
+@_operation("PRelu")
+def _prelu(call: Call) -> Result:
+    shape, slope = call.shape(0), call.shape(1)
+    if slope not in (shape[1:2], (1,)) and broadcast([shape, slope]) != shape:
+        raise ModelError(f"its slope {written(slope)} does not fit {written(shape)}")
+    return Result((shape,), in_place=True)
 
 
 _ARITHMETIC: dict[str, Callable[[Number, Number], Number]] = {
@@ -373,7 +386,7 @@ _ARITHMETIC: dict[str, Callable[[Number, Number], Number]] = {
 
 @_operation(*_ARITHMETIC)
 def _arithmetic(call: Call) -> Result:
-    shape = broadcast([call.shape(0), call.shape(1)])
+    shape = _together(call, [call.shape(0), call.shape(1)])
     columns = [_spread(call.tensor(index), shape) for index in (0, 1)]
     if columns[0] is None or columns[1] is None:
         return Result((shape,))

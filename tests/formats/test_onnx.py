@@ -1,6 +1,8 @@
 import io
 import warnings
+from importlib.util import find_spec
 from math import prod
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -344,3 +346,27 @@ def test_weights_in_other_files_need_not_be_there():
     entry.key, entry.value = "location", "weights.bin"
     [row] = ours(model([node("Conv", "xw")], {"x": (1, 3, 8, 8)}, constants=[outside])).rows
     assert row.params == 108
+
+
+# Published numbers (torchvision; the GoogLeNet of the paper), in graphs that onnx's package holds without weights.
+PUBLISHED = {
+    "light_resnet50": (25_557_032, 4_089_184_256),
+    "light_vgg19": (143_667_240, 19_632_062_464),
+    "light_squeezenet": (1_235_496, 349_151_936),
+    "light_inception_v1": (6_998_552, None),
+    "light_bvlc_alexnet": (60_965_224, None),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_networks_in_onnx_files_have_their_published_numbers(name):
+    spec = find_spec("onnx")
+    path = Path(spec.submodule_search_locations[0]) / "backend/test/data/light" / f"{name}.onnx"
+    if not path.exists():
+        pytest.skip("this release of onnx holds no such graph")
+    summary = read_model(path)
+    params, macs = PUBLISHED[name]
+    assert summary.totals.params == params
+    assert summary.totals.macs == (macs or summary.totals.macs)
+    assert summary.rows[-1].output_shape in ((1000,), (1, 1, 1000))
+    assert not any(row.output_shape is None for row in summary.rows)
