@@ -1,12 +1,12 @@
 """A network's layers with their numbers, as one convention or another counts them."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from cnncli.networks.summary import Row, Summary
+from cnncli.values import Value
 
 
-class Line(NamedTuple):
+class Line:
     """A layer as it is shown.
 
     Attributes:
@@ -16,13 +16,13 @@ class Line(NamedTuple):
         macs: multiply-adds, as they are counted; None where they are not.
     """
 
-    row: Row
-    leaf: bool
-    params: int
-    macs: int | None
+    __slots__ = ("leaf", "macs", "params", "row")
+
+    def __init__(self, row: Row, leaf: bool, params: int, macs: int | None) -> None:
+        self.row, self.leaf, self.params, self.macs = row, leaf, params, macs
 
 
-class Counted(NamedTuple):
+class Counted(Value):
     """A network's lines, totals and what its reader must know, in one convention of counting.
 
     Attributes:

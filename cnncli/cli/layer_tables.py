@@ -6,7 +6,6 @@ from cnncli.cli.counted import Counted, Line
 from cnncli.cli.tables import Cell, Column, Table
 from cnncli.cli.trees import indented, trees
 from cnncli.networks.errors import show_shape
-from cnncli.networks.summary import ReceptiveField
 
 BAR = 8
 """Characters of a bar that stands for everything."""
@@ -23,10 +22,8 @@ def layer_table(counted: Counted, columns: Sequence[str], drawn: bool, notes: Se
     """
     labels = trees([line.row for line in counted.lines]) if drawn else [indented(line.row) for line in counted.lines]
     shown = [name for name in columns if name not in _HIDDEN or any(map(_HIDDEN[name], counted.lines))]
-    rows = [
-        [_cell(name, counted, line, label, drawn) for name in shown]
-        for line, label in zip(counted.lines, labels, strict=True)
-    ]
+    cells = [_cells(counted, line, label, drawn) for line, label in zip(counted.lines, labels, strict=True)]
+    rows = [[found.get(name, "") for name in shown] for found in cells]
     sums: dict[str, Cell] = {
         "layer": "total",
         "activations": counted.summary.totals.activations,
@@ -92,36 +89,31 @@ def _caption(counted: Counted) -> str:
     return f"{title}{name}{size}" if summary.title else title
 
 
-def _cell(name: str, counted: Counted, line: Line, label: str, drawn: bool) -> Cell:
-    row, field = line.row, line.row.receptive_field
-    match name:
-        case "layer":
-            return label
-        case "name":
-            return row.name
-        case "output":
-            return "?" if row.output_shape is None else show_shape(row.output_shape)
-        case "field" | "stride" | "offset" | "field/stride":
-            return _field_cell(name, field)
-        case _ if not line.leaf:
-            return ""
-        case "activations":
-            return row.activations
-    amount, whole = (line.params, counted.params) if name.startswith("params") else (line.macs, counted.macs)
-    return amount if name in ("params", "macs") else _share(amount or 0, whole or 0, drawn)
-
-
-def _field_cell(name: str, field: ReceptiveField | None) -> Cell:
-    if field is None:
-        return ""
-    size, stride, offset = map(_one_or_both, field)
-    texts = {"field": size, "stride": stride, "offset": offset, "field/stride": f"{size}/{stride}"}
-    return texts[name]
+def _cells(counted: Counted, line: Line, label: str, drawn: bool) -> dict[str, Cell]:
+    """Return the cells of a line for every column; a block has no numbers, its inner rows have."""
+    row = line.row
+    cells: dict[str, Cell] = {
+        "layer": label,
+        "name": row.name,
+        "output": "?" if row.output_shape is None else show_shape(row.output_shape),
+    }
+    if row.receptive_field is not None:
+        size, stride, offset = map(_one_or_both, row.receptive_field)
+        cells |= {"field": size, "stride": stride, "offset": offset, "field/stride": f"{size}/{stride}"}
+    if line.leaf:
+        cells |= {
+            "activations": row.activations,
+            "params": line.params,
+            "params share": _share(line.params, counted.params, drawn),
+            "macs": line.macs,
+            "macs share": _share(line.macs or 0, counted.macs or 0, drawn),
+        }
+    return cells
 
 
 def _one_or_both(values: tuple[float, float]) -> str:
-    first, second = (f"{value:g}" if isinstance(value, float) else str(value) for value in values)
-    return first if first == second else f"{first}x{second}"
+    first, second = values
+    return f"{first:.15g}" if first == second else f"{first:.15g}x{second:.15g}"
 
 
 def _share(amount: int, whole: int, drawn: bool) -> str:
@@ -182,5 +174,5 @@ def _csv_cells(line: Line) -> list[Cell]:
     row = line.row
     shape = "" if row.output_shape is None else show_shape(row.output_shape)
     numbers: list[Cell] = [row.activations, line.params, row.buffers, line.macs] if line.leaf else [None] * 4
-    fields = [_field_cell(name, row.receptive_field) for name in ("field", "stride", "offset")]
+    fields = ["", "", ""] if row.receptive_field is None else [*map(_one_or_both, row.receptive_field)]
     return [row.name, row.spec, shape, *numbers, *fields]

@@ -2,14 +2,16 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from cnncli.cli.counted import Counted
 from cnncli.cli.tables import FORMATS, Table, encodable, render
 from cnncli.errors import ArgumentError
+from cnncli.networks.summary import Summary
+from cnncli.values import Value
 
 
-class Look(NamedTuple):
+class Look(Value):
     """How to look at networks.
 
     Attributes:
@@ -21,7 +23,7 @@ class Look(NamedTuple):
     """
 
     columns: Sequence[str]
-    working: Callable[[Any], list[str]] | None = None
+    working: Callable[[Summary], list[str]] | None = None
     notation: bool = False
     sharing: bool = False
     batch_size: int = 1

@@ -5,14 +5,15 @@ Of our own, and small: the libraries that draw tables take 40 to 70 ms to load, 
 
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
-from typing import NamedTuple
+
+from cnncli.values import Value
 
 Cell = str | int | None
 
 GAP = "  "
 
 
-class Column(NamedTuple):
+class Column(Value):
     """A column of a table.
 
     Attributes:
@@ -26,7 +27,7 @@ class Column(NamedTuple):
     dispensable: int = 0
 
 
-class Table(NamedTuple):
+class Table(Value):
     """Rows of cells; integers are written with separators of thousands, except in CSV.
 
     A cell that begins with tabs is indented by as many steps.
