@@ -114,7 +114,7 @@ def avg_pool2d(
     if result.kind != "f":
         result = np.dtype(np.float64)
     means = _reduce(images, window, np.add, 0, _sum_type(images.dtype, window)).astype(result)
-    rows, columns = _window_counts(window, include_padding=count_include_pad)
+    rows, columns = window_counts(window, include_padding=count_include_pad)
     means /= rows[0] * columns[0] if _uniform(rows, columns) else np.outer(rows, columns)[:, :, None]
     return _restore(means, x)
 
@@ -136,7 +136,7 @@ def _prepare(
         dilation=dilation,
         ceil_mode=ceil_mode,
     )
-    if any(window.padding) and not all(counts.all() for counts in _window_counts(window, include_padding=False)):
+    if any(window.padding) and not all(counts.all() for counts in window_counts(window, include_padding=False)):
         raise ArgumentError(
             f"padding {window.padding} leaves windows of {window.kernel_size} that see no pixel of the "
             f"{window.size[0]}x{window.size[1]} image: use less padding"
@@ -224,7 +224,7 @@ def _uniform(*lines: Array) -> bool:
     return all(line.min() == line.max() for line in lines)
 
 
-def _window_counts(window: Window, *, include_padding: bool) -> list[Array]:
+def window_counts(window: Window, *, include_padding: bool) -> list[Array]:
     """Return how many rows of each window count, (H_out,), and how many columns, (W_out,)."""
     border = Border.around(window)
     lines = []

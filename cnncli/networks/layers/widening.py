@@ -1,10 +1,13 @@
 """More channels without parameters."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer, picture
 from cnncli.networks.summary import Shape
+
+if TYPE_CHECKING:  # what only computes shapes loads no NumPy
+    from cnncli.networks.layers.context import Array, Context, Params
 
 
 class ZeroPad(Layer):
@@ -19,6 +22,7 @@ class ZeroPad(Layer):
     """
 
     op: ClassVar[str] = "zeropad"
+    keeps: ClassVar[tuple[str, ...]] = ()
     filters_field: ClassVar[str] = "out_channels"
 
     out_channels: int
@@ -30,3 +34,17 @@ class ZeroPad(Layer):
             fits = f"zeropad-{channels} would fit, and add none"
             raise ShapeError(self, f"at most {self.out_channels} channels", f"{channels}", fits)
         return height, width, self.out_channels
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return the input, and zeros."""
+        out = context.output((*x.shape[:3], self.out_channels), x.dtype)
+        out[..., : x.shape[3]], out[..., x.shape[3] :] = x, 0
+        return out, x.shape
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradient of the input."""
+        out = context.gradient(cache, grad.dtype)
+        out[:] = grad[..., : cache[3]]
+        return out, {}

@@ -1,0 +1,202 @@
+"""What a layer is told besides its input and its parameters."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.ops.workspaces import FRESH, Memory
+
+Array = npt.NDArray[Any]
+Shape = tuple[int, ...]
+Params = Mapping[str, Array]
+
+
+def _alone(value: Any) -> list[Any]:
+    return [value]
+
+
+class Shard:
+    """What all layers share while some images of a batch pass through a network, forward and backward.
+
+    Attributes:
+        training: whether dropout drops, and batch norm takes the batch's statistics.
+        buffers: running statistics and other arrays that are not trained, by their full names.
+        new_buffers: what layers found them to be after this batch.
+        seed: of random numbers.
+        step: the number of the batch, which random numbers depend on.
+        first_image: the place in the batch of this shard's first image.
+        gather: returns what each shard gave it, in their order; every shard calls it equally often.
+        memory: where arrays come from.
+        reuses: whether the layers and their places stay, so that what is derived from them may be kept.
+        winograd: whether convolutions may use Winograd's filtering.
+        block: (start, stop, total) of the images that are worked on, of all images of the shard.
+    """
+
+    def __init__(
+        self,
+        *,
+        training: bool = False,
+        buffers: Mapping[str, Array] | None = None,
+        seed: int = 0,
+        step: int = 0,
+        first_image: int = 0,
+        gather: Callable[[Any], list[Any]] = _alone,
+        memory: Memory = FRESH,
+        reuses: bool = False,
+        winograd: bool = True,
+    ) -> None:
+        self.training = training
+        self.buffers: Mapping[str, Array] = buffers or {}
+        self.new_buffers: dict[str, Array] = {}
+        self.seed, self.step, self.first_image = seed, step, first_image
+        self.gather = gather
+        self.memory = memory
+        self.reuses = reuses
+        self.winograd = winograd
+        self.block: tuple[int, int, int] | None = None
+        self._once: dict[tuple[str, str], Any] = {}
+
+    def begin(self, step: int, first_image: int) -> None:
+        """Forget what was true of the last batch alone."""
+        self.step, self.first_image = step, first_image
+        self._once.clear()
+        self.new_buffers.clear()
+
+    def once(self, key: tuple[str, str], make: Callable[[], Any]) -> Any:
+        """Return what `make` gives: made once a batch where the layers stay."""
+        if not self.reuses:
+            return make()
+        if key not in self._once:
+            self._once[key] = make()
+        return self._once[key]
+
+
+class Context:
+    """One layer's view of a shard.
+
+    Arrays that a layer needs come from here, so that a training loop can reuse them: `output` and `gradient` for what
+    it returns, `kept` for what its backward reads again, `memory` for what it forgets. In backward they are written
+    before they are read; without a workspace they are fresh, and nothing can go wrong.
+
+    Attributes:
+        shard: what all layers share.
+        path: the beginning of the layer's names, such as `4.res.main.0.conv.`.
+        input_gradient: whether anybody needs the gradient of the input.
+        keeps_columns: whether memory allows to keep what forward derived from the input.
+
+    Example:
+        >>> from cnncli.networks.layers import FullyConnected
+        >>> params = {"weight": np.ones((3, 2)), "bias": np.ones(2)}
+        >>> y, cache = FullyConnected(2).forward(np.ones((1, 3)), params, Context())
+        >>> y.tolist()
+        [[4.0, 4.0]]
+    """
+
+    def __init__(self, shard: Shard | None = None, path: str = "") -> None:
+        self.shard = shard or Shard()
+        self.path = path
+        self.input_gradient = True
+        self.keeps_columns = True
+        self.output_slot: tuple[str, str] | None = None
+        self.gradient_slot: tuple[str, str] | None = None
+        self._inner: dict[str, Context] = {}
+        self._plans: dict[Any, Any] = {}
+
+    @property
+    def training(self) -> bool:
+        """Whether this is training."""
+        return self.shard.training
+
+    @property
+    def memory(self) -> Memory:
+        """Where arrays come from that are forgotten before the layer returns."""
+        return self.shard.memory
+
+    def inside(self, prefix: str) -> "Context":
+        """Return the context of an inner layer, whose names begin so."""
+        if not self.shard.reuses:
+            return Context(self.shard, self.path + prefix)
+        if prefix not in self._inner:
+            self._inner[prefix] = Context(self.shard, self.path + prefix)
+        return self._inner[prefix]
+
+    def plan(self, shape: Shape, make: Callable[[Shape], Any]) -> Any:
+        """Return what a layer derives from the shape of its input alone, without the number of images."""
+        key = shape[1:]
+        if not self.shard.reuses:
+            return make(key)
+        if key not in self._plans:
+            self._plans[key] = make(key)
+        return self._plans[key]
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """Return what a layer derives from its parameters."""
+        return self.shard.once((self.path, name), make)
+
+    def kept(self, name: str, shape: Shape, dtype: npt.DTypeLike) -> Array:
+        """Return an array, an image a row, that stays until the batch's end."""
+        return self._array((self.path, name), shape, np.dtype(dtype))
+
+    def output(self, shape: Shape, dtype: npt.DTypeLike) -> Array:
+        """Return the array for the layer's output: it may be the input's, where no one needs that again."""
+        slot = self.output_slot
+        if slot is not None and not slot[0]:
+            return self.memory.take(slot, shape, np.dtype(dtype))
+        return self._array(slot or (self.path, "output"), shape, np.dtype(dtype))
+
+    def gradient(self, shape: Shape, dtype: npt.DTypeLike) -> Array:
+        """Return the array for the gradient of the layer's input."""
+        if self.gradient_slot is not None:
+            return self.memory.take(self.gradient_slot, shape, np.dtype(dtype))
+        return self._array((self.path, "gradient"), shape, np.dtype(dtype))
+
+    def _array(self, slot: tuple[str, str], shape: Shape, dtype: np.dtype[Any]) -> Array:
+        block = self.shard.block
+        if block is None:
+            return self.memory.take(slot, shape, dtype)
+        start, stop, total = block
+        return self.memory.take(slot, (total, *shape[1:]), dtype)[start:stop]
+
+    def buffer(self, name: str) -> Array:
+        """Return an array of the layer's that is not trained."""
+        return self.shard.buffers[self.path + name]
+
+    def set_buffer(self, name: str, value: Array) -> None:
+        """Say what such an array is after this batch."""
+        self.shard.new_buffers[self.path + name] = value
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return what this layer of each shard of the batch gave, in the order of the shards."""
+        return self.shard.gather(value)
+
+    def reduce(self, array: Array) -> Array:
+        """Return the sum over the shards of the batch, added in their order."""
+        parts = self.gather(array)
+        total: Array = sum(parts[1:], parts[0])
+        return total
+
+    def uniform(self, shape: Shape) -> Array:
+        """Return random numbers from 0 to below 1, float32, an image a row.
+
+        They depend on the seed, the step, the layer and the image's place in the batch alone: not on who computes it.
+        """
+        # Philox makes 8 of them of each number of its counter (Salmon et al. 2011): an image begins at one of its own.
+        counts = -(-int(np.prod(shape[1:])) // 8)
+        first = self.shard.first_image + (self.shard.block[0] if self.shard.block else 0)
+        key = (self.shard.seed, crc32(self.path.encode()))
+        random = np.random.Generator(np.random.Philox(key=key, counter=(first * counts, self.shard.step, 0, 0)))
+        numbers = random.random((shape[0], counts * 8), np.float32)
+        return numbers[:, : int(np.prod(shape[1:]))].reshape(shape)
+
+
+def within(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    """Return the arrays whose names begin so, under the rest of their names.
+
+    Example:
+        >>> within({"0.conv.weight": np.zeros(1), "1.fc.weight": np.zeros(2)}, "1.")
+        {'fc.weight': array([0., 0.])}
+    """
+    return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}

@@ -1,0 +1,212 @@
+"""A convolution of a training network: batches forward, and the gradients of its input and its weights.
+
+Three kernels share the work behind one interface (`Kernel`); `choose` is the table. Floating point, zeros outside:
+what `cnncli.ops.conv2d` is for pictures, with its exact integers and borders, this is for batches of small volumes.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.ops.depthwise import Depthwise
+from cnncli.ops.tiled import Geometry, Tiled
+from cnncli.ops.winograd import Winograd
+from cnncli.ops.workspaces import FRESH, Memory, is_whole, padded, padded_shape
+from cnncli.shapes import Pair, Window
+
+Array = npt.NDArray[Any]
+
+# Measured: wider products are no faster; those that are scattered gain up to three times that.
+_WIDEST, _WIDEST_SCATTERED = 32, 96
+
+
+class Kernel(Protocol):
+    """A way to compute a convolution and the gradient of its weights.
+
+    Attributes:
+        copies: whether columns are a copy, which stays true when other images are padded.
+    """
+
+    copies: bool
+
+    @property
+    def corner(self) -> Pair:
+        """Where the image's first pixel stands in the padded one."""
+
+    @property
+    def extent(self) -> Pair:
+        """The (height, width) that the padded image must have."""
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers of scratch memory one image takes."""
+
+    def prepare(self, weight: Array) -> Array:
+        """Return weights (f_h, f_w, C_in / groups, C_out) as the other methods take them."""
+
+    def columns(self, pixels: Array, memory: Memory, name: object = "columns") -> Array:
+        """Return padded images as the other methods take them."""
+
+    def apply(self, columns: Array, matrix: Array, out: Array, memory: Memory) -> None:
+        """Write the convolution (N, H_out, W_out, C_out)."""
+
+    def weight_gradient(self, columns: Array, grad: Array, memory: Memory) -> Array:
+        """Return the gradient of the weights."""
+
+
+def choose(geometry: Geometry, *, winograd: bool = True) -> Kernel:
+    """Return the fastest kernel for a convolution."""
+    if Depthwise.suits(geometry):
+        return Depthwise(geometry)
+    if winograd and Winograd.suits(geometry):
+        return Winograd(geometry)
+    return Tiled(geometry, _WIDEST)
+
+
+class InputGradient(NamedTuple):
+    """A way to compute the gradient of a convolution's input.
+
+    Attributes:
+        prepare: makes of weights what `run` takes.
+        run: writes the gradient; takes the output's gradient, prepared weights, the array to write and memory.
+        numbers: how many numbers of scratch memory one image takes.
+    """
+
+    prepare: Callable[[Array], Array]
+    run: Callable[[Array, Array, Array, Memory], None]
+    numbers: int
+
+
+def choose_input_gradient(geometry: Geometry, *, winograd: bool = True) -> InputGradient:
+    """Return the fastest way: a convolution with the turned kernel where Winograd suits it, else scattering."""
+    turned = _turned(geometry)
+    if winograd and turned and Winograd.suits(turned) and not Depthwise.suits(geometry):
+        kernel = Winograd(turned)
+        return InputGradient(lambda weight: kernel.prepare(_turn(weight)), _correlating(kernel), kernel.numbers)
+    scattering = Depthwise(geometry) if Depthwise.suits(geometry) else Tiled(geometry, _WIDEST_SCATTERED)
+    return InputGradient(scattering.prepare, _scattering(scattering), scattering.numbers)
+
+
+def _turn(weight: Array) -> Array:
+    return np.ascontiguousarray(weight[::-1, ::-1].swapaxes(2, 3))
+
+
+def _turned(geometry: Geometry) -> Geometry | None:
+    """Return the convolution, from output to input, that is the gradient of one of stride 1, or None.
+
+    Goodfellow, Bengio and Courville, Deep Learning, section 9.5: a full correlation with the kernel turned around.
+    """
+    window = geometry.window
+    top, bottom, left, right = window.padding
+    down, across = (span - 1 for span in window.span)
+    padding = (down - top, down - bottom, across - left, across - right)
+    if window.stride != (1, 1) or min(padding) < 0:
+        return None
+    turned = Window(window.output_size, window.kernel_size, (1, 1), padding, window.dilation, window.size)
+    return Geometry(turned, geometry.out_channels, geometry.in_channels, geometry.groups)
+
+
+def _correlating(kernel: Kernel) -> Callable[[Array, Array, Array, Memory], None]:
+    def run(grad: Array, matrix: Array, out: Array, memory: Memory) -> None:
+        columns = kernel.columns(padded(grad, kernel.corner, kernel.extent, memory), memory)
+        kernel.apply(columns, matrix, out, memory)
+
+    return run
+
+
+def _scattering(kernel: Tiled | Depthwise) -> Callable[[Array, Array, Array, Memory], None]:
+    def run(grad: Array, matrix: Array, out: Array, memory: Memory) -> None:
+        corner, extent = kernel.corner, kernel.extent
+        if is_whole(out.shape, corner, extent):
+            kernel.scatter(grad, matrix, out, memory)
+            return
+        pixels = memory.take("scattered", padded_shape(out.shape, corner, extent), out.dtype)
+        kernel.scatter(grad, matrix, pixels, memory)
+        out[:] = pixels[:, corner[0] : corner[0] + out.shape[1], corner[1] : corner[1] + out.shape[2]]
+
+    return run
+
+
+class Convolution:
+    """A convolution of one geometry, forward and backward: a plan, without weights.
+
+    Args:
+        window: the geometry; what stands outside the image is zero.
+        in_channels: channels of the input.
+        out_channels: filters.
+        groups: groups of channels that do not see each other.
+        winograd: whether Winograd's filtering may be used. It rounds differently: a layer is within 3e-6 of the exact
+            result, but a tie that it breaks in a max pool moves a gradient.
+
+    Example:
+        >>> window = Window.over((4, 4), 3, padding="same")
+        >>> plan = Convolution(window, 1, 1)
+        >>> x, weight = np.ones((1, 4, 4, 1)), np.ones((3, 3, 1, 1))
+        >>> y, _ = plan.forward(x, plan.kernel.prepare(weight))
+        >>> y[0, 0, :, 0].tolist()
+        [4.0, 6.0, 6.0, 4.0]
+    """
+
+    def __init__(
+        self, window: Window, in_channels: int, out_channels: int, groups: int = 1, *, winograd: bool = True
+    ) -> None:
+        geometry = Geometry(window, in_channels, out_channels, groups)
+        self.geometry = geometry
+        self.kernel = choose(geometry, winograd=winograd)
+        self.input_kernel = choose_input_gradient(geometry, winograd=winograd)
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers of scratch memory one image takes."""
+        return max(self.kernel.numbers, self.input_kernel.numbers)
+
+    def columns(self, x: Array, memory: Memory = FRESH, name: object = "columns") -> Array:
+        """Return what `forward` makes of images first."""
+        return self.kernel.columns(padded(x, self.kernel.corner, self.kernel.extent, memory), memory, name)
+
+    def forward(
+        self, x: Array, matrix: Array, out: Array | None = None, memory: Memory = FRESH, name: object = "columns"
+    ) -> tuple[Array, Array]:
+        """Return the convolution of images (N, H, W, C_in), and their columns.
+
+        Args:
+            x: the images.
+            matrix: `kernel.prepare(weight)`.
+            out: (N, H_out, W_out, C_out) to write, contiguous.
+            memory: where scratch arrays come from.
+            name: under which the columns are taken from it.
+        """
+        if out is None:
+            shape = (len(x), *self.geometry.window.output_size, self.geometry.out_channels)
+            out = memory.take("output", shape, x.dtype)
+        columns = self.columns(x, memory, name)
+        self.kernel.apply(columns, matrix, out, memory)
+        return out, columns
+
+    def weight_gradient(self, grad: Array, x: Array, columns: Array | None = None, memory: Memory = FRESH) -> Array:
+        """Return the gradient (f_h, f_w, C_in / groups, C_out) of the weights.
+
+        Args:
+            grad: the output's gradient, contiguous.
+            x: the images.
+            columns: what `forward` returned with them, if it was kept.
+            memory: where scratch arrays come from.
+        """
+        return self.kernel.weight_gradient(self.columns(x, memory) if columns is None else columns, grad, memory)
+
+    def input_gradient(self, grad: Array, matrix: Array, out: Array | None = None, memory: Memory = FRESH) -> Array:
+        """Return the gradient of the images.
+
+        Args:
+            grad: the output's gradient, contiguous.
+            matrix: `input_kernel.prepare(weight)`.
+            out: (N, H, W, C_in) to write, contiguous.
+            memory: where scratch arrays come from.
+        """
+        if out is None:
+            shape = (len(grad), *self.geometry.window.size, self.geometry.in_channels)
+            out = memory.take("input gradient", shape, grad.dtype)
+        self.input_kernel.run(grad, matrix, out, memory)
+        return out

@@ -1,0 +1,93 @@
+"""Depthwise convolutions: one filter, or a few, for each channel.
+
+There is nothing to sum over the channels, so a matrix product has no work: each tap is one multiplication of shifted
+images by a vector of weights.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.ops.tiled import Geometry
+from cnncli.ops.workspaces import Memory
+from cnncli.shapes import Pair
+
+Array = npt.NDArray[Any]
+
+
+class Depthwise:
+    """A convolution of as many groups as channels, tap by tap."""
+
+    copies = False
+
+    def __init__(self, geometry: Geometry) -> None:
+        self.window, self.channels = geometry.window, geometry.in_channels
+        self.filters = geometry.out_channels // geometry.in_channels
+
+    @staticmethod
+    def suits(geometry: Geometry) -> bool:
+        """Return whether it can do the work, and pays."""
+        return geometry.groups == geometry.in_channels > 1
+
+    @property
+    def corner(self) -> Pair:
+        """Where the image's first pixel stands in the padded one."""
+        return self.window.padding[0], self.window.padding[2]
+
+    @property
+    def extent(self) -> Pair:
+        """The (height, width) that the padded image must have."""
+        return self.window.reach
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers of scratch memory one image takes: the products of one tap."""
+        return self.window.output_size[0] * self.window.output_size[1] * self.channels * self.filters
+
+    def prepare(self, weight: Array) -> Array:
+        """Return the weights (f_h, f_w, C_in, filters a channel)."""
+        return weight.reshape(*weight.shape[:2], self.channels, self.filters)
+
+    def columns(self, pixels: Array, memory: Memory, name: object = "columns") -> Array:
+        """Return the padded images: each tap sees them shifted, without a copy."""
+        return pixels
+
+    def apply(self, columns: Array, matrix: Array, out: Array, memory: Memory) -> None:
+        """Write the convolution (N, H_out, W_out, C_out) of padded images."""
+        total = self._by_channel(out)
+        product = memory.take("columns", total.shape, out.dtype)
+        total[:] = 0
+        for pixels, weights in self._taps(columns, matrix):
+            total += np.multiply(pixels, weights, out=product)
+
+    def weight_gradient(self, columns: Array, grad: Array, memory: Memory) -> Array:
+        """Return the gradient (f_h, f_w, 1, C_out) of the weights."""
+        by_channel = self._by_channel(grad)
+        result = np.empty((*self.window.kernel_size, self.channels, self.filters), grad.dtype)
+        product = memory.take("columns", by_channel.shape, grad.dtype)
+        ones = np.ones(product.size // (self.channels * self.filters), grad.dtype)
+        for pixels, weights in self._taps(columns, result):
+            np.multiply(pixels, by_channel, out=product)
+            # As a product 6 times as fast as a sum along the first axis.
+            weights[:] = (ones @ product.reshape(len(ones), -1)).reshape(weights.shape)
+        return result.reshape(*self.window.kernel_size, 1, -1)
+
+    def scatter(self, grad: Array, matrix: Array, out: Array, memory: Memory) -> None:
+        """Write the gradient of padded images."""
+        out[:] = 0
+        by_channel = self._by_channel(grad)
+        for pixels, weights in self._taps(out, matrix):
+            pixels += (by_channel * weights).sum(axis=4, keepdims=True) if self.filters > 1 else by_channel * weights
+
+    def _by_channel(self, y: Array) -> Array:
+        return y.reshape(*y.shape[:3], self.channels, self.filters)
+
+    def _taps(self, pixels: Array, weights: Array) -> Iterator[tuple[Array, Array]]:
+        """Yield, for each tap, what it sees (N, H_out, W_out, C, 1), and its weights (C, filters)."""
+        (rows, columns), (stride_y, stride_x) = self.window.output_size, self.window.stride
+        for a, b in np.ndindex(self.window.kernel_size):
+            top, left = a * self.window.dilation[0], b * self.window.dilation[1]
+            seen = pixels[:, top : top + (rows - 1) * stride_y + 1 : stride_y]
+            yield seen[:, :, left : left + (columns - 1) * stride_x + 1 : stride_x, :, None], weights[a, b]

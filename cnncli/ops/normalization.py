@@ -1,0 +1,155 @@
+"""Batch normalisation and local response normalisation, forward and backward, in PyTorch's convention."""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.ops.rows import as_rows, channel_sums, chunks, row_repeats, tiled
+from cnncli.ops.workspaces import FRESH, Memory
+
+Array = npt.NDArray[Any]
+
+
+class Moments(NamedTuple):
+    """What is known of the numbers of each channel.
+
+    Attributes:
+        number: how many they are.
+        mean: (C,) float64.
+        squares: (C,) float64, the sum of the squared distances from the mean.
+    """
+
+    number: int
+    mean: Array
+    squares: Array
+
+    @classmethod
+    def of(cls, x: Array, memory: Memory = FRESH) -> "Moments":
+        """Measure (..., C), contiguous."""
+        repeats, channels = row_repeats(x.shape), x.shape[-1]
+        rows = as_rows(x, repeats)
+        count = x.size // channels
+        mean = sum(channel_sums(part, channels).astype(np.float64) for (part,) in chunks(rows)) / count
+        row, squares = tiled(mean, repeats, x.dtype), np.zeros(channels)
+        for (part,) in chunks(rows):
+            distance = np.subtract(part, row, out=memory.take("distance", part.shape, x.dtype))
+            squares += channel_sums(np.multiply(distance, distance, out=distance), channels)
+        # The mean was rounded to be subtracted.
+        shift = mean - row[:channels]
+        return cls(count, mean, squares - count * shift**2)
+
+    @classmethod
+    def union(cls, parts: "list[Moments]") -> "Moments":
+        """Return the moments of several sets of numbers together.
+
+        Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances" (1979):
+        no large sums are subtracted from each other.
+        """
+        count = sum(part.number for part in parts)
+        mean = sum(part.number * part.mean for part in parts) / count
+        squares = sum(part.squares + part.number * (part.mean - mean) ** 2 for part in parts)
+        return cls(count, np.asarray(mean), np.asarray(squares))
+
+    @property
+    def variance(self) -> Array:
+        """The population variance, which normalises."""
+        return self.squares / self.number
+
+    @property
+    def unbiased_variance(self) -> Array:
+        """The estimate of the variance that the running statistics keep."""
+        return self.squares / max(1, self.number - 1)
+
+
+def scale_channels(x: Array, scale: Array, shift: Array, out: Array) -> None:
+    """Write x * scale + shift, one scale and shift a channel, of a contiguous (..., C)."""
+    repeats = row_repeats(x.shape)
+    scales, shifts = tiled(scale, repeats, x.dtype), tiled(shift, repeats, x.dtype)
+    for part, result in chunks(as_rows(x, repeats), as_rows(out, repeats)):
+        np.multiply(part, scales, out=result)
+        result += shifts
+
+
+def batch_norm_sums(grad: Array, x: Array, mean: Array, memory: Memory = FRESH) -> Array:
+    """Return, (2, C) float64, the sums over all positions of the gradient, and of it times x - mean."""
+    repeats, channels = row_repeats(x.shape), x.shape[-1]
+    row, sums = tiled(mean, repeats, x.dtype), np.zeros((2, channels))
+    for part, gradient in chunks(as_rows(x, repeats), as_rows(grad, repeats)):
+        distance = np.subtract(part, row, out=memory.take("distance", part.shape, x.dtype))
+        sums[0] += channel_sums(gradient, channels)
+        sums[1] += channel_sums(np.multiply(distance, gradient, out=distance), channels)
+    return sums
+
+
+def batch_norm_input_gradient(
+    grad: Array,
+    x: Array,
+    moments: Moments,
+    scale: Array,
+    inverse: Array,
+    sums: Array,
+    out: Array,
+    memory: Memory = FRESH,
+) -> None:
+    """Write the gradient of a batch-normalised input.
+
+    dx = scale / sigma (dy - mean(dy) - x_hat mean(dy x_hat)) with x_hat = (x - mu) / sigma (Ioffe and Szegedy,
+    arXiv:1502.03167, section 3, put together): a linear function of dy and x for each channel.
+
+    Args:
+        grad: the output's gradient.
+        x: the input.
+        moments: of the whole batch.
+        scale: (C,), the trained scale.
+        inverse: (C,), 1 / sigma.
+        sums: `batch_norm_sums` of the whole batch.
+        out: the like of `x`, to write.
+        memory: where scratch arrays come from.
+    """
+    slope = scale * inverse
+    by_x = -slope * inverse**2 * sums[1] / moments.number
+    constant = -slope * sums[0] / moments.number - by_x * moments.mean
+    repeats = row_repeats(x.shape)
+    rows = [tiled(vector, repeats, x.dtype) for vector in (slope, by_x, constant)]
+    for part, gradient, result in chunks(*(as_rows(array, repeats) for array in (x, grad, out))):
+        share = np.multiply(part, rows[1], out=memory.take("distance", part.shape, x.dtype))
+        share += rows[2]
+        np.multiply(gradient, rows[0], out=result)
+        result += share
+
+
+@lru_cache
+def _neighbours(channels: int, size: int, dtype: np.dtype[Any]) -> Array:
+    """Return the (C, C) matrix that sums each channel's neighbours: `size` of them, an even one more before."""
+    distance = np.arange(channels)[:, None] - np.arange(channels)
+    return ((distance >= -(size // 2)) & (distance <= (size - 1) // 2)).astype(dtype)
+
+
+def local_response_norm(x: Array, size: int, alpha: float, beta: float, k: float) -> tuple[Array, Array]:
+    """Return x / d^beta, and d = k + alpha / size * the sum of x^2 over `size` neighbouring channels.
+
+    Krizhevsky et al. 2012, section 3.3; alpha is divided by the size, as in PyTorch and ONNX. The sums are a product
+    with a banded matrix: channels come last, so it is one product for all positions.
+
+    Example:
+        >>> y, _ = local_response_norm(np.ones((1, 1, 1, 3)), size=3, alpha=3.0, beta=1.0, k=1.0)
+        >>> (1 / y).ravel().tolist()
+        [3.0, 4.0, 3.0]
+    """
+    sums = (x * x) @ _neighbours(x.shape[-1], size, x.dtype)
+    divisor = np.multiply(sums, x.dtype.type(alpha / size), out=sums)
+    divisor += x.dtype.type(k)
+    return x * divisor ** x.dtype.type(-beta), divisor
+
+
+def local_response_norm_backward(grad: Array, x: Array, divisor: Array, size: int, alpha: float, beta: float) -> Array:
+    """Return the gradient of `local_response_norm`'s input.
+
+    dx_j = dy_j d_j^-beta - 2 alpha beta / size x_j * the sum over the i that see j of dy_i x_i d_i^(-beta - 1).
+    """
+    power = divisor ** x.dtype.type(-beta)
+    seen = (grad * x * power / divisor) @ _neighbours(x.shape[-1], size, x.dtype).T
+    result: Array = grad * power - x.dtype.type(2 * alpha * beta / size) * x * seen
+    return result

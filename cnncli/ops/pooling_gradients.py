@@ -1,0 +1,117 @@
+"""Pooling in a training network: batches forward, and the gradient of their input.
+
+Of a window's maximum exactly one position is the winner, which alone receives the gradient: the first in row-major
+order, as in PyTorch.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.ops.pooling import window_counts
+from cnncli.ops.workspaces import FRESH, Memory, is_whole, padded, padded_shape
+from cnncli.shapes import Window
+
+Array = npt.NDArray[Any]
+Tap = tuple[slice, slice, slice]
+
+
+def taps(window: Window) -> Iterator[Tap]:
+    """Yield, for each position of a window in row-major order, the pixels that it sees in padded images."""
+    (rows, columns), (stride_y, stride_x) = window.output_size, window.stride
+    for a, b in np.ndindex(window.kernel_size):
+        top, left = a * window.dilation[0], b * window.dilation[1]
+        down = slice(top, top + (rows - 1) * stride_y + 1, stride_y)
+        yield slice(None), down, slice(left, left + (columns - 1) * stride_x + 1, stride_x)
+
+
+def _corner(window: Window) -> tuple[int, int]:
+    return window.padding[0], window.padding[2]
+
+
+def max_pool_forward(x: Array, window: Window, out: Array, winners: Array, memory: Memory = FRESH) -> None:
+    """Write the maximum of each window, and where it was.
+
+    Args:
+        x: (N, H, W, C).
+        window: the geometry.
+        out: (N, H_out, W_out, C) to write.
+        winners: the like of it, uint8 (or more for windows of over 256), for the number of the winning tap.
+        memory: where scratch arrays come from.
+    """
+    pixels = padded(x, _corner(window), window.reach, memory, -np.inf)
+    better = memory.take("better", out.shape, np.dtype(bool))
+    for number, tap in enumerate(taps(window)):
+        if number == 0:
+            out[:], winners[:] = pixels[tap], 0
+            continue
+        np.greater(pixels[tap], out, out=better)
+        np.maximum(pixels[tap], out, out=out)
+        np.copyto(winners, number, where=better)
+
+
+def max_pool_backward(grad: Array, window: Window, winners: Array, out: Array, memory: Memory = FRESH) -> None:
+    """Write the gradient of `max_pool_forward`'s input (N, H, W, C) to `out`."""
+    pixels = _target(out, window, memory)
+    won, share = memory.take("better", grad.shape, np.dtype(bool)), memory.take("share", grad.shape, grad.dtype)
+    for number, tap in enumerate(taps(window)):
+        np.equal(winners, number, out=won)
+        # A product with numbers is faster than one with truth values, which NumPy widens in small pieces.
+        np.copyto(share, won)
+        np.multiply(share, grad, out=share)
+        pixels[tap] += share
+    _crop(pixels, window, out)
+
+
+def winner_type(window: Window) -> np.dtype[Any]:
+    """Return the smallest type that numbers the taps of a window."""
+    return np.min_scalar_type(window.kernel_size[0] * window.kernel_size[1] - 1)
+
+
+def avg_pool_forward(x: Array, window: Window, out: Array, *, include_padding: bool, memory: Memory = FRESH) -> None:
+    """Write the mean of each window of (N, H, W, C) to `out`; padding counts only if included."""
+    pixels = padded(x, _corner(window), window.reach, memory)
+    for number, tap in enumerate(taps(window)):
+        if number == 0:
+            out[:] = pixels[tap]
+        else:
+            out += pixels[tap]
+    out *= _shares(window, include_padding, out.dtype)
+
+
+def avg_pool_backward(
+    grad: Array, window: Window, out: Array, *, include_padding: bool, memory: Memory = FRESH
+) -> None:
+    """Write the gradient of `avg_pool_forward`'s input (N, H, W, C) to `out`."""
+    pixels = _target(out, window, memory)
+    share = np.multiply(
+        grad, _shares(window, include_padding, grad.dtype), out=memory.take("share", grad.shape, grad.dtype)
+    )
+    for tap in taps(window):
+        pixels[tap] += share
+    _crop(pixels, window, out)
+
+
+def _shares(window: Window, include_padding: bool, dtype: np.dtype[Any]) -> Array:
+    """Return one over the pixels that count in each window, (H_out, W_out, 1)."""
+    rows, columns = window_counts(window, include_padding=include_padding)
+    return (1 / np.outer(rows, columns)).astype(dtype)[:, :, None]
+
+
+def _target(out: Array, window: Window, memory: Memory) -> Array:
+    """Return zeros to add the gradient of padded images to."""
+    corner = _corner(window)
+    if is_whole(out.shape, corner, window.reach):
+        target = out
+    else:
+        target = memory.take("scattered", padded_shape(out.shape, corner, window.reach), out.dtype)
+    target[:] = 0
+    return target
+
+
+def _crop(pixels: Array, window: Window, out: Array) -> None:
+    if pixels is not out:
+        top, left = _corner(window)
+        out[:] = pixels[:, top : top + out.shape[1], left : left + out.shape[2]]

@@ -1,0 +1,83 @@
+"""Batches seen as few long rows.
+
+NumPy repeats its innermost loop for each run of memory that an operand lays out alike. A vector of one number a channel
+breaks an array into runs of C numbers, 16 in a thin layer; tiled along the width it breaks it into runs of W * C.
+"""
+
+from collections.abc import Iterator
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+# A run this long costs no more for being one of many.
+_LONG = 512
+
+# Numbers that go through several operations while they are in the cache.
+CHUNK = 65_536
+
+
+def row_repeats(shape: tuple[int, ...]) -> int:
+    """Return how many channel vectors of (..., C) make a row."""
+    channels, repeats = shape[-1], 1
+    for axis in range(len(shape) - 2, -1, -1):
+        if channels * repeats >= _LONG:
+            break
+        repeats *= shape[axis]
+    if channels * repeats > 8 * _LONG:
+        whole = repeats
+        repeats = next(r for r in range(max(1, _LONG // channels), whole + 1) if whole % r == 0)
+    return repeats
+
+
+def as_rows(x: Array, repeats: int) -> Array:
+    """Return a contiguous (..., C) as rows of that many channel vectors."""
+    return x.reshape(-1, repeats * x.shape[-1])
+
+
+def tiled(vector: Array, repeats: int, dtype: np.dtype[Any]) -> Array:
+    """Return a vector of one number a channel, as a row."""
+    return np.tile(vector.astype(dtype, copy=False), repeats)
+
+
+def channel_sums(rows: Array, channels: int) -> Array:
+    """Return the sums over all rows of each channel.
+
+    As a product with ones 6 times as fast as a sum along the first axis.
+    """
+    sums: Array = np.ones(len(rows), rows.dtype) @ rows
+    by_channel: Array = sums.reshape(-1, channels).sum(axis=0)
+    return by_channel
+
+
+def sum_over_positions(x: Array) -> Array:
+    """Return the sums of (..., C) over everything but the channels.
+
+    Example:
+        >>> sum_over_positions(np.ones((2, 4, 4, 3))).tolist()
+        [32.0, 32.0, 32.0]
+    """
+    return channel_sums(as_rows(x, row_repeats(x.shape)), x.shape[-1])
+
+
+def image_sums(x: Array) -> Array:
+    """Return the sums of (N, H, W, C) over each image's positions, (N, 1, 1, C)."""
+    rows = x.reshape(len(x), -1, x.shape[3])
+    return (np.ones(rows.shape[1], x.dtype) @ rows)[:, None, None]
+
+
+def chunks(*arrays: Array) -> Iterator[tuple[Array, ...]]:
+    """Yield arrays of rows (a number of them of the same shape) in pieces that stay in the cache."""
+    step = max(1, CHUNK // prod(arrays[0].shape[1:]))
+    for start in range(0, len(arrays[0]), step):
+        yield tuple(array[start : start + step] for array in arrays)
+
+
+def add_to_channels(x: Array, vector: Array) -> None:
+    """Add one number a channel to a contiguous (..., C), in place."""
+    repeats = row_repeats(x.shape)
+    rows = as_rows(x, repeats)
+    rows += tiled(vector, repeats, x.dtype)

@@ -1,0 +1,134 @@
+"""Networks of the notation as PyTorch's modules, with given parameters; imported only where there is PyTorch."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from cnncli.networks.layers import Compound
+from cnncli.networks.layers.context import within
+
+
+class HeightWidthChannels(nn.Module):
+    def forward(self, x):
+        return x.permute(0, 2, 3, 1).flatten(1) if x.dim() == 4 else x
+
+
+class Joined(nn.Module):
+    def __init__(self, op, paths):
+        super().__init__()
+        self.op, self.paths = op, nn.ModuleList(paths)
+
+    def forward(self, x):
+        results = [path(x) for path in self.paths]
+        if self.op == "cat":
+            return torch.cat(results, dim=1)
+        return torch.relu(results[0] + results[1]) if self.op == "res" else results[0] + results[1]
+
+
+class MoreChannels(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, x):
+        return nn.functional.pad(x, (0, 0, 0, 0, 0, self.channels - x.shape[1]))
+
+
+def with_parameters(module, params, axes=None):
+    """Give a module copies of arrays: the weight with its axes in that order."""
+    weight = params["weight"].transpose(axes) if axes else params["weight"]
+    module.weight = nn.Parameter(torch.tensor(np.ascontiguousarray(weight)))
+    if module.bias is not None:
+        module.bias = nn.Parameter(torch.tensor(params["bias"]))
+    return module
+
+
+def convolution(layer, input_shape, params, buffers):
+    channels, filters = input_shape[2], layer.output_shape(input_shape)[2]
+    top, bottom, left, right = layer.window(input_shape).padding
+    groups = channels if layer.op == "dw" else layer.groups
+    options = {"stride": layer.stride, "dilation": layer.dilation, "groups": groups, "bias": layer.bias}
+    even = top == bottom and left == right
+    module = nn.Conv2d(channels, filters, layer.kernel_size, padding=(top, left) if even else 0, **options)
+    module = with_parameters(module, params, (3, 2, 0, 1))
+    return module if even else nn.Sequential(nn.ZeroPad2d((left, right, top, bottom)), module)
+
+
+def transposed(layer, input_shape, params, buffers):
+    (top, _, left, _), output_padding = layer.paddings()
+    options = {"stride": layer.stride, "padding": (top, left), "output_padding": output_padding}
+    options |= {"dilation": layer.dilation, "bias": layer.bias}
+    module = nn.ConvTranspose2d(input_shape[2], layer.out_channels, layer.kernel_size, **options)
+    return with_parameters(module, params, (2, 3, 0, 1))
+
+
+def pool(layer, input_shape, params, buffers):
+    top, _, left, _ = layer.window(input_shape).padding
+    options = {"stride": layer.stride, "padding": (top, left), "ceil_mode": layer.ceil_mode}
+    if layer.op == "max":
+        return nn.MaxPool2d(layer.kernel_size, **options, dilation=layer.dilation)
+    return nn.AvgPool2d(layer.kernel_size, **options, count_include_pad=layer.count_include_pad)
+
+
+def fully_connected(layer, input_shape, params, buffers):
+    linear = nn.Linear(int(np.prod(input_shape)), layer.out_features, bias=layer.bias)
+    return nn.Sequential(HeightWidthChannels(), with_parameters(linear, params, (1, 0)))
+
+
+def batch_norm(layer, input_shape, params, buffers):
+    module = with_parameters(nn.BatchNorm2d(input_shape[-1]), params)
+    for name, array in buffers.items():
+        setattr(module, name, torch.tensor(array))
+    return module
+
+
+def block(layer, input_shape, params, buffers):
+    paths = [
+        torch_module(branch, input_shape, within(params, f"{name}."), within(buffers, f"{name}."))
+        for name, _, branch in layer.branches
+    ]
+    return Joined(layer.op, paths)
+
+
+SIMPLE = {
+    "relu": lambda layer: nn.ReLU(),
+    "relu6": lambda layer: nn.ReLU6(),
+    "leaky": lambda layer: nn.LeakyReLU(layer.negative_slope),
+    "elu": lambda layer: nn.ELU(),
+    "silu": lambda layer: nn.SiLU(),
+    "gelu": lambda layer: nn.GELU(),
+    "tanh": lambda layer: nn.Tanh(),
+    "sigmoid": lambda layer: nn.Sigmoid(),
+    "softmax": lambda layer: nn.Softmax(dim=1),
+    "linear": lambda layer: nn.Identity(),
+    "gap": lambda layer: nn.AdaptiveAvgPool2d(1),
+    "gmp": lambda layer: nn.AdaptiveMaxPool2d(1),
+    "lrn": lambda layer: nn.LocalResponseNorm(layer.size, layer.alpha, layer.beta, layer.k),
+    "zeropad": lambda layer: MoreChannels(layer.out_channels),
+}
+BUILT = {
+    "conv": convolution,
+    "dw": convolution,
+    "tconv": transposed,
+    "max": pool,
+    "avg": pool,
+    "fc": fully_connected,
+    "bn": batch_norm,
+    "res": block,
+    "add": block,
+    "cat": block,
+}
+
+
+def torch_module(layer, input_shape, params, buffers):
+    """Return what PyTorch computes for a layer, with the same parameters."""
+    if isinstance(layer, Compound) and not hasattr(layer, "branches"):
+        return nn.Sequential(
+            *(
+                torch_module(part, before, within(params, prefix), within(buffers, prefix))
+                for prefix, part, before in layer.parts(input_shape)
+            )
+        )
+    if layer.op in BUILT:
+        return BUILT[layer.op](layer, input_shape, params, buffers)
+    return SIMPLE[layer.op](layer)
