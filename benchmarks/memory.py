@@ -1,4 +1,4 @@
-"""Memory: the peak of `edge` and `pool` on a 144-Mpixel 8-bit PNG, beside an OpenCV script on the same file."""
+"""Memory: the peak of `edge` and `pool` on 144 Mpixels of grey, PNG and JPEG, beside an OpenCV script."""
 
 import argparse
 import os
@@ -46,21 +46,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--side", type=int, default=SIDE)
     side = parser.parse_args().side
+    cnncli = [sys.executable, "-m", "cnncli"]
+    decoded = side * side / 1e6
+    limit = 1.5 * decoded + 80
+    print(f"decoded image {decoded:.0f} MB; target for edge: {limit:.0f} MB, 1.5 times that and 80")
     with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder, "large.png"), Path(folder, "out.png")
-        write_frames(source, [Picture((side, side), np.dtype(np.uint8), bands(side))])
-        cnncli = [sys.executable, "-m", "cnncli"]
-        options = [str(source), "-o", str(target), "--force", "--max-pixels", "0"]
-        decoded = side * side / 1e6
-        print(f"decoded image {decoded:.0f} MB, file {source.stat().st_size / 1e6:.0f} MB")
-        for name, command in {
-            "cnncli edge": [*cnncli, "edge", *options],
-            "cnncli pool": [*cnncli, "pool", *options],
-            "OpenCV script": [sys.executable, "-c", OPENCV, str(source), str(target)],
-        }.items():
-            megabytes, seconds = peak(command)
-            target = "   (target 400 MB)" if name == "cnncli edge" else ""
-            print(f"{name:14} {megabytes:7.0f} MB {seconds:6.2f} s{target}")
+        png, jpeg = Path(folder, "large.png"), Path(folder, "large.jpg")
+        for source in (png, jpeg):
+            write_frames(source, [Picture((side, side), np.dtype(np.uint8), bands(side))])
+            print(f"{source.name} {source.stat().st_size / 1e6:.0f} MB")
+        rows = [("edge", png, ".png"), ("edge", png, ".jpg"), ("edge", jpeg, ".jpg"), ("pool", png, ".png")]
+        commands = {
+            f"cnncli {name} {source.suffix} to {suffix}": [*cnncli, name, str(source), "-o", f"{folder}/out{suffix}"]
+            for name, source, suffix in rows
+        }
+        for name, command in commands.items():
+            megabytes, seconds = peak([*command, "--force", "--max-pixels", "0"])
+            print(f"{name:26} {megabytes:7.0f} MB {seconds:6.2f} s{'   OVER' if megabytes > limit else ''}")
+        for suffix in (".png", ".jpg"):
+            megabytes, seconds = peak([sys.executable, "-c", OPENCV, str(png), f"{folder}/out{suffix}"])
+            print(f"{f'OpenCV script .png to {suffix}':26} {megabytes:7.0f} MB {seconds:6.2f} s")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writing JPEG, BMP, GIF and WebP through Pillow."""
+"""Writing BMP, GIF and WebP through Pillow."""
 
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -12,13 +12,11 @@ from cnncli.images.frames import Array, Picture
 from cnncli.images.metadata import Metadata
 
 _OPTIONS: dict[str, dict[str, Any]] = {
-    "jpeg": {"quality": 90},
     "webp": {"lossless": True, "exact": True, "method": 1, "quality": 0},  # the least effort: 4 % larger, twice as fast
     "gif": {"optimize": False},
     "bmp": {},
 }
 _KEPT = {
-    "jpeg": ("icc_profile", "exif", "dpi"),
     "webp": ("icc_profile", "exif"),
     "gif": (),
     "bmp": ("dpi",),
