@@ -1,0 +1,90 @@
+"""The batches of an epoch: in an order of its own, augmented, normalised, made ready while another is learnt from."""
+
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.training.augmentation import augment
+from cnncli.training.preparation import Preparation, batch_starts
+from cnncli.training.randomness import ItemRandom
+
+Array = NDArray[Any]
+Indices = NDArray[np.int64]
+
+READY = 2
+"""Batches that are made ready before they are asked for."""
+
+
+class Batch(NamedTuple):
+    """Some pictures to learn from.
+
+    Attributes:
+        items: (n,) their places in the training part.
+        images: (n, H, W, C) float32, augmented and normalised.
+        labels: (n,).
+    """
+
+    items: Indices
+    images: Array
+    labels: Indices
+
+
+def epoch_order(items: int, seed: int, epoch: int) -> Indices:
+    """Return all items in the order of an epoch: random, and the same on every machine.
+
+    Example:
+        >>> sorted(epoch_order(5, seed=1, epoch=0).tolist())
+        [0, 1, 2, 3, 4]
+    """
+    random = ItemRandom(seed, epoch, np.arange(items), "order").uniform(0)
+    return np.argsort(random, kind="stable").astype(np.int64)
+
+
+def make_batches(preparation: Preparation, epoch: int, first: int = 0) -> Iterator[Batch]:
+    """Yield the batches of an epoch from a given one on.
+
+    What a batch is depends on the seed, the epoch and its place alone.
+    """
+    options, dataset = preparation.configuration, preparation.train
+    order = epoch_order(len(dataset), options.seed, epoch)
+    starts = batch_starts(len(dataset), options.batch_size)
+    for items in np.split(order, starts[1:])[first:]:
+        images = dataset.images(items)
+        images = augment(images, preparation.augmentations, seed=options.seed, epoch=epoch, items=items)
+        yield Batch(items, preparation.normalization.apply(images), dataset.labels[items])
+
+
+def made_ready(batches: Iterator[Batch], ahead: int = READY) -> Iterator[Batch]:
+    """Yield what another iterator yields, made in a thread that is a little ahead; close it to end the thread."""
+    waiting: queue.Queue[Batch | BaseException | None] = queue.Queue(ahead)
+    done = threading.Event()
+
+    def make() -> None:
+        last: BaseException | None = None
+        try:
+            for batch in batches:
+                waiting.put(batch)
+                if done.is_set():
+                    return
+        except BaseException as error:  # raised where the batch would have been
+            last = error
+        waiting.put(last)
+
+    thread = threading.Thread(target=make, name="batches", daemon=True)
+    thread.start()
+    try:
+        while isinstance(batch := waiting.get(), Batch):
+            yield batch
+        if batch is not None:
+            raise batch
+    finally:
+        done.set()
+        while thread.is_alive():  # it may be waiting for room
+            with suppress(queue.Empty):
+                waiting.get_nowait()
+            thread.join(0.01)

@@ -1,0 +1,195 @@
+"""Checkpoints: all that a training needs to go on as if it had never stopped.
+
+Every random number belongs to the seed, the epoch, the step and the item, so the state of chance is the seed and the
+counts of what is done.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from cnncli.errors import ArgumentError, ModelError
+from cnncli.formats.files import named, parse_json
+from cnncli.formats.safetensors import NETWORK
+from cnncli.networks.errors import show_shape
+from cnncli.training.configuration import Configuration
+from cnncli.training.model import CLASSES, VERSION
+from cnncli.training.tensors import read_tensors, write_tensors
+
+Array = NDArray[Any]
+
+PROGRESS, OPTIONS, DATA = "cnncli.progress", "cnncli.options", "cnncli.data"
+"""What the metadata holds beside that of the model."""
+
+PARAMETERS, BUFFERS, OPTIMIZER = "parameters.", "buffers.", "optimizer."
+"""What the names of the arrays begin with."""
+
+MAY_CHANGE = ("epochs", "strict")
+"""The options that may be others when a training goes on."""
+
+
+class Progress(NamedTuple):
+    """How far a training is.
+
+    Attributes:
+        epoch: epochs that are done.
+        batch: batches of the one under way.
+        loss_sum: what their losses add up to.
+        weight: what that is to be divided by.
+        correct: pictures of theirs that were named rightly, while they were learnt from.
+        seen: their pictures.
+        best_epoch: the epoch with the best validation, from 1; 0 for none.
+        best_accuracy: its accuracy on the validation part.
+        best_loss: its loss there.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    loss_sum: float = 0.0
+    weight: float = 0.0
+    correct: int = 0
+    seen: int = 0
+    best_epoch: int = 0
+    best_accuracy: float = 0.0
+    best_loss: float = 0.0
+
+    def next_epoch(self) -> "Progress":
+        """Return the progress at the beginning of the next epoch."""
+        return Progress(epoch=self.epoch + 1)._replace(
+            best_epoch=self.best_epoch, best_accuracy=self.best_accuracy, best_loss=self.best_loss
+        )
+
+
+class Checkpoint(NamedTuple):
+    """A training that stopped.
+
+    Attributes:
+        parameters: the last weights, by name.
+        buffers: the last running statistics, by name.
+        optimizer_state: its flat arrays, by name.
+        progress: how far it is.
+        configuration: what it was told.
+        network: the text of its network.
+        classes: the names of its classes, as JSON.
+        data_digest: which data it learns from.
+    """
+
+    parameters: Mapping[str, Array]
+    buffers: Mapping[str, Array]
+    optimizer_state: Mapping[str, Array]
+    progress: Progress
+    configuration: Configuration
+    network: str
+    classes: str
+    data_digest: str
+
+    def check(self, other: "Checkpoint", place: object) -> None:
+        """Check that a training that begins as `other` may go on from here.
+
+        Raises:
+            ArgumentError: the data, the network or an option is another; the message says which.
+            ModelError: the arrays are not those that it needs.
+        """
+        changed = [name for name in self.configuration.differences(other.configuration) if name not in MAY_CHANGE]
+        for name in changed:
+            was, now = (_shown(getattr(each.configuration, name)) for each in (self, other))
+            raise ArgumentError(
+                f"{place}: the run has {name} {was}, now it is {now}: only the number of epochs may grow"
+            )
+        for what, was, now in (
+            ("network", self.network, other.network),
+            ("classes", self.classes, other.classes),
+        ):
+            if was != now:
+                raise ArgumentError(f"{place}: the run has the {what} {was}, now it is {now}: start another run")
+        if self.data_digest != other.data_digest:
+            raise ArgumentError(
+                f"{place}: the data has changed since the run began (pictures, labels or what is held out): "
+                "start another run"
+            )
+        if other.configuration.epochs < self.progress.epoch:
+            done, asked = self.progress.epoch, other.configuration.epochs
+            raise ArgumentError(f"{place}: {done} epochs are done, {asked} are asked for: their number can only grow")
+        _check_arrays(_arrays(self), _arrays(other))
+
+
+def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
+    """Write a checkpoint, whole or not at all.
+
+    Raises:
+        ModelError: it cannot be written.
+    """
+    from cnncli.training.versions import cnncli_version
+
+    metadata = {
+        NETWORK: checkpoint.network,
+        CLASSES: checkpoint.classes,
+        PROGRESS: json.dumps(checkpoint.progress._asdict()),
+        OPTIONS: json.dumps(checkpoint.configuration.options, ensure_ascii=False),
+        DATA: checkpoint.data_digest,
+        VERSION: cnncli_version(),
+    }
+    write_tensors(path, _arrays(checkpoint), metadata)
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        ModelError: it is missing, damaged, or no checkpoint.
+    """
+    arrays, metadata = read_tensors(path)
+    missing = [key for key in (NETWORK, CLASSES, PROGRESS, OPTIONS, DATA) if key not in metadata]
+    if missing:
+        raise ModelError(f"{path}: no checkpoint of `cnncli train`: its metadata has no {', '.join(missing)}")
+    try:
+        progress = _progress(parse_json(metadata[PROGRESS].encode(errors="replace"), PROGRESS))
+        options = parse_json(metadata[OPTIONS].encode(errors="replace"), OPTIONS)
+        configuration = Configuration(**options)
+    except (ModelError, ArgumentError, TypeError) as error:
+        raise ModelError(f"{path}: {error}") from error
+    parameters, buffers, state = (
+        {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        for prefix in _PARTS
+    )
+    texts = metadata[NETWORK], metadata[CLASSES], metadata[DATA]
+    return Checkpoint(parameters, buffers, state, progress, configuration, *texts)
+
+
+_PARTS = (PARAMETERS, BUFFERS, OPTIMIZER)
+
+
+def _arrays(checkpoint: Checkpoint) -> dict[str, Array]:
+    parts = (checkpoint.parameters, checkpoint.buffers, checkpoint.optimizer_state)
+    return {
+        f"{prefix}{name}": array for prefix, part in zip(_PARTS, parts, strict=True) for name, array in part.items()
+    }
+
+
+def _check_arrays(found: Mapping[str, Array], needed: Mapping[str, Array]) -> None:
+    for name in {**needed, **found}:
+        if name not in found or name not in needed:
+            what = "lacks the array" if name not in found else "holds an array that is not the network's,"
+            raise ModelError(f"the checkpoint {what} {named(name)}")
+        if found[name].shape != needed[name].shape or found[name].dtype != needed[name].dtype:
+            shapes = show_shape(found[name].shape), show_shape(needed[name].shape)
+            raise ModelError(f"the checkpoint's {named(name)} is {shapes[0]} {found[name].dtype}, not {shapes[1]}")
+
+
+def _progress(table: Mapping[str, Any]) -> Progress:
+    """Return the progress that JSON tells, if it can be."""
+    defaults = Progress()
+    if set(table) != set(Progress._fields):
+        raise ModelError(f"{PROGRESS} in its metadata has not the fields {', '.join(Progress._fields)}")
+    for name, default in defaults._asdict().items():
+        value = table[name]
+        if type(value) not in ((int,) if isinstance(default, int) else (int, float)) or value < 0:
+            raise ModelError(f"{PROGRESS} in its metadata has the {name} {named(value)}")
+    return Progress(**table)
+
+
+def _shown(value: object) -> str:
+    return "unset" if value is None or value == "" else named(value)

@@ -1,0 +1,296 @@
+"""What a training is told: every option, its default, and the TOML file that records them.
+
+Nothing here loads NumPy: a command shows the defaults in its help.
+"""
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cnncli.choices import RESIZES
+from cnncli.errors import ArgumentError
+from cnncli.training.augmentation import parse_augmentations
+from cnncli.training.losses import LOSSES
+from cnncli.training.optimizers import OPTIMIZERS, Optimizer
+from cnncli.training.schedules import SCHEDULES
+from cnncli.values import Value
+
+CLASS_WEIGHTS = ("none", "balanced")
+"""How much an item of each class counts: all the same, or so that every class does."""
+
+MAX_FILE = 1_000_000
+"""Bytes of a configuration's file."""
+
+VERSIONS = "versions"
+"""The table of a configuration's file that says what it ran with."""
+
+
+class Configuration(Value):
+    """The options of a training. Two runs with the same options and the same data give the same bits.
+
+    Attributes:
+        network: a name of the zoo, a TOML file or a text; empty for one that fits the data.
+        epochs: how often every picture is seen.
+        batch_size: pictures of a step.
+        optimizer: a name in `OPTIMIZERS`.
+        lr: learning rate; None for the optimizer's own.
+        momentum: of the optimizers momentum and nesterov; None for 0.9.
+        weight_decay: None for the optimizer's own.
+        schedule: a name in `SCHEDULES`.
+        warmup: epochs in which the learning rate rises.
+        augment: augmentations, as `shift:2,flip`.
+        val: what to validate by: a part of the training data, such as 0.1; a data set; 0 for nothing. None for the
+            data's own validation part, and a tenth where it has none.
+        class_weight: a word of `CLASS_WEIGHTS`.
+        loss: a name in `LOSSES`.
+        label_smoothing: from 0 to below 1.
+        clip_norm: the largest norm of the gradient; None for any.
+        early_stop: stop after so many epochs without a better validation; None for never.
+        seed: of all that is random.
+        size: (height, width) that pictures are brought to; None where all have one size.
+        resize: how they are: a name in `RESIZES`.
+        channels: 1 for grey, 3 for colour, None for what the pictures are.
+        strict: refuse a picture that cannot be read instead of leaving it out.
+
+    Raises:
+        ArgumentError: a word or a number that cannot be.
+
+    Example:
+        >>> Configuration(optimizer="momentum").lr
+        0.02
+    """
+
+    network: str = ""
+    epochs: int = 20
+    batch_size: int = 32
+    optimizer: str = "adam"
+    lr: float | None = None
+    momentum: float | None = None
+    weight_decay: float | None = None
+    schedule: str = "constant"
+    warmup: float = 0.0
+    augment: str = ""
+    val: str | None = None
+    class_weight: str = "none"
+    loss: str = "cross_entropy"
+    label_smoothing: float = 0.0
+    clip_norm: float | None = None
+    early_stop: int | None = None
+    seed: int = 0
+    size: tuple[int, int] | None = None
+    resize: str = "stretch"
+    channels: int | None = None
+    strict: bool = False
+
+    def validate(self) -> None:
+        """Check every option, and settle those that can be given in several forms."""
+        for name, check in _CHECKS.items():
+            value = getattr(self, name)
+            if value is not None or self.defaults[name] is not None:
+                self.settle(**{name: check(name, value)})
+        for name, words in _WORDS.items():
+            _check_word(name, getattr(self, name), words)
+        if self.warmup and self.warmup >= self.epochs:
+            raise ArgumentError(
+                f"warmup of {self.warmup:g} epochs leaves nothing of {self.epochs}: choose a shorter one"
+            )
+        self.settle(augment=",".join(map(str, parse_augmentations(self.augment))))
+        optimizer = self.make_optimizer()
+        self.settle(
+            lr=optimizer.default_lr if self.lr is None else self.lr,
+            momentum=getattr(optimizer, "momentum", None),
+            weight_decay=optimizer.weight_decay,
+        )
+
+    def make_optimizer(self) -> Optimizer:
+        """Return the optimizer.
+
+        Raises:
+            ArgumentError: it takes no momentum, or a number is out of range.
+        """
+        kind = OPTIMIZERS[self.optimizer]
+        given = {name: getattr(self, name) for name in ("momentum", "weight_decay")}
+        chosen = {name: value for name, value in given.items() if value is not None}
+        if "momentum" in chosen and "momentum" not in kind.fields:
+            having = " and ".join(name for name, other in OPTIMIZERS.items() if "momentum" in other.fields)
+            raise ArgumentError(f"the optimizer {self.optimizer} takes no momentum: {having} do")
+        return kind(**chosen)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that are set, by name."""
+        return {name: value for name in self.fields if (value := getattr(self, name)) is not None}
+
+    def differences(self, other: "Configuration") -> list[str]:
+        """Return the names of the options that are not the same."""
+        return [name for name in self.fields if getattr(self, name) != getattr(other, name)]
+
+
+def write_configuration(configuration: Configuration, data: str, versions: Mapping[str, str]) -> str:
+    """Return the text of the TOML file that records a training.
+
+    Example:
+        >>> print(write_configuration(Configuration(epochs=3), "digits", {"cnncli": "1.0"})[:39])
+        data = "digits"
+        network = ""
+        epochs = 3
+    """
+    lines = [f"{name} = {_toml(value)}" for name, value in {"data": data, **configuration.options}.items()]
+    return "\n".join([*lines, "", f"[{VERSIONS}]", *(f"{name} = {_toml(text)}" for name, text in versions.items()), ""])
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML writes it; its texts have the escapes of JSON."""
+    if isinstance(value, tuple):
+        return f'"{"x".join(map(str, value))}"'
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return f"{value:.1f}"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def read_configuration(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the options that a TOML file sets, `data` among them; what it says of versions is left out.
+
+    Raises:
+        ArgumentError: it cannot be read, or sets an option that there is not.
+    """
+    table = _read_toml(path)
+    table.pop(VERSIONS, None)
+    for name in table:
+        if name not in ("data", *Configuration.fields):
+            import difflib
+
+            near = difflib.get_close_matches(name, Configuration.fields, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"the options are {', '.join(Configuration.fields)}"
+            raise ArgumentError(f"{path}: training has no option {name!r}: {hint}")
+    if not isinstance(table.get("data", ""), str):
+        raise ArgumentError(f"{path}: data must be a path, got {table['data']!r}")
+    return table
+
+
+def _read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        with open(path, "rb") as file:
+            content = file.read(MAX_FILE + 1)
+        if len(content) > MAX_FILE:
+            raise ArgumentError(f"{path}: a configuration has at most {MAX_FILE:,} bytes")
+        return tomllib.loads(content.decode())
+    except OSError as error:
+        raise ArgumentError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, ArgumentError):
+            raise
+        raise ArgumentError(f"{path}: cannot be read as TOML: {error}") from error
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return (height, width) of `28x28`, or of `28` for a square.
+
+    Raises:
+        ArgumentError: anything else.
+
+    Example:
+        >>> parse_size("32"), parse_size("24x32")
+        ((32, 32), (24, 32))
+    """
+    words = text.split("x")
+    if len(words) > 2 or not all(word.isascii() and word.isdigit() and 0 < int(word[:6]) < 65536 for word in words):
+        raise ArgumentError(f"size must be a number of pixels or height x width, such as 28 or 24x32, got {text!r}")
+    return int(words[0]), int(words[-1])
+
+
+Check = Callable[[str, Any], Any]
+
+
+def _whole(least: int, most: int) -> Check:
+    def check(name: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ArgumentError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
+        return value
+
+    return check
+
+
+def _number(room: str, fits: Callable[[float], bool]) -> Check:
+    def check(name: str, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not fits(value):
+            raise ArgumentError(f"{name} must be {room}, got {value!r}")
+        return float(value)
+
+    return check
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, float | int) and not isinstance(value, bool) and name == "val":
+        return f"{value:g}"
+    if isinstance(value, tuple | list) and all(isinstance(word, str) for word in value):
+        value = (" " if name == "network" else ",").join(value)
+    if not isinstance(value, str | os.PathLike):
+        raise ArgumentError(f"{name} must be a text, got {value!r}")
+    return os.fspath(value)
+
+
+def _size(name: str, value: Any) -> tuple[int, int]:
+    if isinstance(value, str):
+        return parse_size(value)
+    pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    if len(pair) != 2 or not all(type(number) is int and 0 < number < 65536 for number in pair):
+        raise ArgumentError(f"{name} must be a number of pixels or (height, width), got {value!r}")
+    return pair[0], pair[1]
+
+
+def _channels(name: str, value: Any) -> int:
+    if type(value) is not int or value not in (1, 3):
+        raise ArgumentError(f"{name} must be 1 (grey) or 3 (colour), got {value!r}")
+    return value
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ArgumentError(f"{name} must be true or false, got {value!r}")
+    return value
+
+
+_POSITIVE = _number("a finite number above 0", lambda value: 0 < value < math.inf)
+_FROM_0 = _number("a finite number from 0", lambda value: 0 <= value < math.inf)
+_FRACTION = _number("a number from 0 to below 1", lambda value: 0 <= value < 1)
+
+_CHECKS: dict[str, Check] = {
+    "network": _text,
+    "epochs": _whole(1, 1_000_000),
+    "batch_size": _whole(1, 1_000_000),
+    "lr": _POSITIVE,
+    "momentum": _FRACTION,
+    "weight_decay": _FROM_0,
+    "warmup": _FROM_0,
+    "augment": _text,
+    "val": _text,
+    "label_smoothing": _FRACTION,
+    "clip_norm": _POSITIVE,
+    "early_stop": _whole(1, 1_000_000),
+    "seed": _whole(0, 2**63 - 1),
+    "size": _size,
+    "channels": _channels,
+    "strict": _flag,
+}
+
+_WORDS: dict[str, tuple[str, ...]] = {
+    "optimizer": tuple(OPTIMIZERS),
+    "schedule": tuple(SCHEDULES),
+    "class_weight": CLASS_WEIGHTS,
+    "loss": tuple(LOSSES),
+    "resize": RESIZES,
+}
+
+
+def _check_word(name: str, word: Any, words: tuple[str, ...]) -> None:
+    if not isinstance(word, str) or word not in words:
+        import difflib
+
+        near = difflib.get_close_matches(str(word), words, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise ArgumentError(f"unknown {name} {str(word)[:40]!r}: {hint}there are {', '.join(words)}")

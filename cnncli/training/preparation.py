@@ -1,0 +1,261 @@
+"""From a configuration and data to all that a training needs: what to train, on what, and to judge it by what."""
+
+import math
+import os
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+from cnncli.errors import ArgumentError, DataError
+from cnncli.networks import Network, load_network
+from cnncli.networks.errors import show_shape
+from cnncli.networks.notation import read_input, split_words
+from cnncli.training.augmentation import Augmentation, parse_augmentations
+from cnncli.training.configuration import Configuration
+from cnncli.training.datasets import Dataset, Finding, Reading, Subset, find_duplicates, open_dataset
+from cnncli.training.datasets.folder import Progress
+from cnncli.training.losses import LOSSES, Loss, balanced_weights
+from cnncli.training.normalization import Normalization, measure
+from cnncli.training.optimizers import Optimizer
+from cnncli.training.outputs import check_outputs
+from cnncli.training.schedules import Schedule
+from cnncli.training.splits import split
+
+FRACTION = 0.1
+"""The part of the training data that is held out for validation unless something else is said."""
+
+CACHE_BYTES = 256 << 20
+"""Decoded pictures of a folder that are kept in memory."""
+
+
+class Preparation(NamedTuple):
+    """All that a training needs.
+
+    Attributes:
+        configuration: what was asked for.
+        train: what is learnt from.
+        validation: what is judged by; None where nothing is held out.
+        test: what stays untouched until the end; None where the data has no such part.
+        findings: what the data's owner should know.
+        network: with its input.
+        normalization: measured on `train`.
+        loss: of the logits.
+        optimizer: how parameters follow their gradients.
+        augmentations: of the pictures that are learnt from.
+        data_digest: tells whether the data is the same when a training goes on.
+    """
+
+    configuration: Configuration
+    train: Dataset
+    validation: Dataset | None
+    test: Dataset | None
+    findings: tuple[Finding, ...]
+    network: Network
+    normalization: Normalization
+    loss: Loss
+    optimizer: Optimizer
+    augmentations: tuple[Augmentation, ...]
+    data_digest: str
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in order."""
+        return self.train.class_names
+
+    @property
+    def schedule(self) -> Schedule:
+        """The learning rate of every step."""
+        options, steps = self.configuration, self.steps_per_epoch
+        assert options.lr is not None
+        return Schedule(options.lr, options.epochs, steps, options.schedule, options.warmup)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch."""
+        return len(batch_starts(len(self.train), self.configuration.batch_size))
+
+
+def batch_starts(items: int, batch_size: int) -> list[int]:
+    """Return where each batch of an epoch begins; a last picture alone joins the batch before it.
+
+    The statistics of batch norm need more than one picture.
+
+    Example:
+        >>> batch_starts(7, 3), batch_starts(8, 3), batch_starts(1, 3)
+        ([0, 3], [0, 3, 6], [0])
+    """
+    starts = list(range(0, items, batch_size))
+    if len(starts) > 1 and batch_size > 1 and items - starts[-1] == 1:
+        starts.pop()
+    return starts
+
+
+def prepare(
+    configuration: Configuration,
+    data: str | os.PathLike[str] | Dataset,
+    *,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> Preparation:
+    """Open the data, split it, measure it, and see that the network and the loss fit it.
+
+    Args:
+        configuration: what is asked for.
+        data: a path of any kind that `open_dataset` takes, or a data set.
+        jobs: threads that decode pictures.
+        progress: called with the files done and all files while a folder is checked.
+
+    Raises:
+        ArgumentError: a network, a loss or a split that does not fit.
+        DataError: data that cannot be read, or trained on.
+        NoInputError: no pictures at all.
+    """
+    reading = Reading(
+        configuration.size,
+        configuration.resize,
+        configuration.channels,
+        configuration.strict,
+        jobs=jobs,
+        cache_bytes=CACHE_BYTES,
+    )
+    train, validation, test, findings = _parts(configuration, data, reading, progress)
+    classes = len(train.class_names)
+    if classes < 2 or (train.counts() > 0).sum() < 2:
+        raise DataError(f"{_named(data)}: all pictures are of one class: there is nothing to tell apart")
+    loss = _loss(configuration, train)
+    words = configuration.network or default_layers(train.shape, loss.outputs(classes))
+    network = choose_network(words, train.shape, sized=configuration.size is not None)
+    check_outputs(network, classes, loss)
+    return Preparation(
+        configuration,
+        train,
+        validation,
+        test,
+        tuple(findings),
+        network,
+        measure(train),
+        loss,
+        configuration.make_optimizer(),
+        parse_augmentations(configuration.augment),
+        _digest(train, validation),
+    )
+
+
+def _parts(
+    configuration: Configuration,
+    data: str | os.PathLike[str] | Dataset,
+    reading: Reading,
+    progress: Progress | None,
+) -> tuple[Dataset, Dataset | None, Dataset | None, list[Finding]]:
+    """Return the parts to train on, to validate by, and to test by, and what was found."""
+    if isinstance(data, Dataset):
+        train, own, test, findings = data, None, None, []
+    else:
+        parts = open_dataset(data, reading, progress=progress)
+        train, own, test, findings = parts.train, parts.validation, parts.test, list(parts.findings)
+    fraction = _fraction(configuration.val)
+    if fraction is None and configuration.val is not None:
+        validation, found = _given(configuration.val, train, reading, progress)
+        return train, validation, test, [*findings, *found]
+    if configuration.val is None and own is not None:
+        return train, own, test, findings
+    fraction = FRACTION if fraction is None else fraction
+    if not fraction:
+        return train, None, test, findings
+    inner, held_out = split(train, fraction)
+    return Subset(train, inner), Subset(train, held_out), test, findings
+
+
+def _fraction(val: str | None) -> float | None:
+    """Return the part that a text asks for; None where it is a path."""
+    try:
+        number = float(val or "x")
+    except ValueError:
+        return None
+    if val is not None and os.path.exists(val):
+        return None
+    if not 0 <= number < 1:
+        raise ArgumentError(f"val must be a part from 0 to below 1, or a data set, got {val!r}")
+    return number
+
+
+def _given(path: str, train: Dataset, reading: Reading, progress: Progress | None) -> tuple[Dataset, list[Finding]]:
+    height, width, channels = train.shape
+    settled = reading._replace(size=(height, width), channels=channels)
+    parts = open_dataset(path, settled, class_names=train.class_names, progress=progress)
+    validation = parts.held_out
+    if validation.shape != train.shape:
+        shapes = show_shape(validation.shape), show_shape(train.shape)
+        raise DataError(f"{path}: its pictures are {shapes[0]}, those to train on {shapes[1]}")
+    return validation, [*parts.findings, *filter(None, [find_duplicates(train, validation)])]
+
+
+def _named(data: object) -> str:
+    return str(data) if isinstance(data, str | os.PathLike) else "the data"
+
+
+def choose_network(text: str, shape: Sequence[int], *, sized: bool = False) -> Network:
+    """Return the network to train on pictures of a shape.
+
+    Args:
+        text: a name of the zoo, a `.toml` file or a text, with or without its input.
+        shape: (H, W, C) of the pictures.
+        sized: whether the pictures have been brought to a size already.
+
+    Raises:
+        ArgumentError: there is no such network, or it does not fit the pictures.
+    """
+    shape = tuple(shape)
+    first = split_words(text[:100])[:1]
+    written = read_input(first[0].text) if first else None
+    if written is not None and written != shape and not text.endswith(".toml"):
+        hint = "" if sized or len(written) != 3 else f"add --size {written[0]}x{written[1]}, or "
+        raise ArgumentError(
+            f"the network takes {show_shape(written)}, the pictures are {show_shape(shape)}: "
+            f"{hint}leave the input out of its text"
+        )
+    return load_network(text, input_shape=shape)
+
+
+def default_layers(shape: Sequence[int], outputs: int) -> str:
+    """Return the layers of a network that fits pictures and outputs: 3x3 convolutions and pools, then two fc.
+
+    There are two convolutions, with 16 and 32 filters, and more, with up to 128, until no side is above 8.
+
+    Example:
+        >>> default_layers((28, 28, 1), 10)
+        'conv3-16,same,relu max2 conv3-32,same,relu max2 fc-64,relu fc-10,softmax'
+    """
+    height, width = shape[:2]
+    stages = max(2, math.ceil(math.log2(max(height, width) / 8)))
+    stages = min(stages, int(math.log2(min(height, width))))
+    convolutions = [f"conv3-{min(16 << stage, 128)},same,relu max2" for stage in range(stages)]
+    return " ".join([*convolutions, "fc-64,relu", f"fc-{outputs},{'softmax' if outputs > 1 else 'sigmoid'}"])
+
+
+def _loss(configuration: Configuration, train: Dataset) -> Loss:
+    balanced = configuration.class_weight == "balanced"
+    weights = balanced_weights(train.labels, len(train.class_names)) if balanced else None
+    return LOSSES[configuration.loss](configuration.label_smoothing, weights)
+
+
+def _digest(train: Dataset, validation: Dataset | None) -> str:
+    """Return what changes with the data: pictures, their order, labels, classes and what is held out."""
+    digest = blake2b(digest_size=16)
+    for dataset in (train, validation):
+        digest.update(b"|" if dataset is None else repr((dataset.shape, dataset.class_names)).encode(errors="replace"))
+        if dataset is not None:
+            digest.update(b"".join(dataset.fingerprints))
+            digest.update(dataset.labels.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def default_output(data: str | os.PathLike[str]) -> Path:
+    """Return the folder of a run for which none is given: `runs/` and the name of the data.
+
+    Example:
+        >>> default_output("samples/digits/").as_posix()
+        'runs/digits'
+    """
+    return Path("runs") / (Path(os.path.abspath(data)).stem or "run")

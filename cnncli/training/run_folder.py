@@ -1,0 +1,124 @@
+"""The folder of a run: its files, and when they may be written."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cnncli.batch import remove_leftovers, whole_file
+from cnncli.errors import ArgumentError, ModelError
+
+Metrics = dict[str, Any]
+
+
+class RunFolder:
+    """The folder of a run.
+
+    Attributes:
+        path: the folder.
+        model: the file of the best weights and all that is needed to use them.
+        checkpoint: the file of the last weights and all that is needed to go on.
+        metrics: a line of JSON for each epoch.
+        config: the options and versions.
+        post_mortem: what is known of a training whose loss was no longer finite.
+
+    Example:
+        >>> RunFolder("runs/digits").model.name
+        'model.safetensors'
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.model = self.path / "model.safetensors"
+        self.checkpoint = self.path / "checkpoint.safetensors"
+        self.metrics = self.path / "metrics.jsonl"
+        self.config = self.path / "config.toml"
+        self.post_mortem = self.path / "post_mortem.json"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Everything that a training writes here, pictures aside."""
+        return self.model, self.checkpoint, self.metrics, self.config, self.post_mortem
+
+    def check(self, *, force: bool, resume: bool) -> None:
+        """Check that the run may be written here, before any work.
+
+        Raises:
+            ArgumentError: another run is here, or none that could be gone on with.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise ArgumentError(f"{self.path}: is a file: give a folder for the run")
+        if resume:
+            if not self.checkpoint.exists():
+                raise ArgumentError(f"{self.path}: holds no {self.checkpoint.name}, so there is nothing to resume")
+            return
+        found = [file.name for file in self.files if file.exists()]
+        if found and not force:
+            raise ArgumentError(
+                f"{self.path}: holds a run ({', '.join(found)}): --resume goes on with it, --force starts anew, "
+                "-o names another folder"
+            )
+
+    def start(self) -> None:
+        """Make the folder, and clear it of another run's files.
+
+        Raises:
+            ModelError: it cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            remove_leftovers([str(self.path)])
+            for file in self.files:
+                file.unlink(missing_ok=True)
+        except OSError as error:
+            raise ModelError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+
+    def write_text(self, file: Path, text: str) -> None:
+        """Write a text, whole or not at all.
+
+        Raises:
+            ModelError: it cannot be written.
+        """
+        try:
+            with whole_file(str(file)) as temporary:
+                Path(temporary).write_bytes(text.encode(errors="replace"))
+        except OSError as error:
+            raise ModelError(f"{file}: cannot be written: {error.strerror or error}") from error
+
+    def add_metrics(self, line: Mapping[str, Any]) -> None:
+        """Add an epoch's line, in one write: who follows the file sees whole lines.
+
+        Raises:
+            ModelError: it cannot be written.
+        """
+        try:
+            with self.metrics.open("ab", buffering=0) as file:
+                file.write(json.dumps(line).encode() + b"\n")
+        except OSError as error:
+            raise ModelError(f"{self.metrics}: cannot be written: {error.strerror or error}") from error
+
+    def read_metrics(self) -> list[Metrics]:
+        """Return the lines of the epochs; one that was cut short by a crash is left out."""
+        try:
+            lines = self.metrics.read_bytes().splitlines()
+        except OSError:
+            return []
+        found = []
+        for line in lines:
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(entry, dict) and isinstance(entry.get("epoch"), int):
+                found.append(entry)
+        return found
+
+    def keep_metrics(self, epochs: int) -> None:
+        """Leave out the lines of later epochs: they will be run again.
+
+        Raises:
+            ModelError: they cannot be written.
+        """
+        lines = [line for line in self.read_metrics() if line["epoch"] <= epochs]
+        self.write_text(self.metrics, "".join(json.dumps(line) + "\n" for line in lines))
