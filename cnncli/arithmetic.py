@@ -181,7 +181,7 @@ def settings_for(size: int, n: int, axis: Axis, *, any_padding: bool = True, any
         any_stride: try every stride, not only the layer's own.
 
     Raises:
-        ArgumentError: a filter that spans more than `SEARCHED` pixels.
+        ArgumentError: a filter that spans more than `SEARCHED` pixels, or values that cannot be used.
 
     Example:
         >>> [(setting.padding, list(setting.strides)) for setting in settings_for(112, 224, Axis(7))]
@@ -190,6 +190,8 @@ def settings_for(size: int, n: int, axis: Axis, *, any_padding: bool = True, any
     _check_size(size)
     if any_padding and axis.span > SEARCHED:
         raise ArgumentError(f"paddings are searched for filters of up to {SEARCHED} pixels, got one of {axis.span}")
+    if axis.transposed:
+        axis._replace(stride=axis.output_padding + 1 if any_stride else axis.stride)._check_transposed()
     paddings = _paddings(axis.span) if any_padding else iter((axis.padding,))
     tried = (_setting(size, n, axis._replace(padding=padding), any_stride=any_stride) for padding in paddings)
     return sorted(filter(None, tried), key=lambda setting: (setting.strides[0], setting.uneven, setting.padding))
