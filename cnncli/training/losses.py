@@ -74,7 +74,13 @@ class Loss(Value):
         return float(len(labels) if self.class_weights is None else np.asarray(self.class_weights)[labels].sum())
 
     def outputs(self, classes: int) -> int:
-        """Return how many logits a network has to give for so many classes."""
+        """Return how many logits a network has to give for so many classes.
+
+        Raises:
+            ArgumentError: the loss is not for so many classes.
+        """
+        if self.class_weights is not None and len(self.class_weights) != classes:
+            raise ArgumentError(f"{len(self.class_weights)} class weights do not fit {classes} classes")
         return classes
 
     def probabilities(self, logits: "Array") -> "Array":
@@ -134,6 +140,7 @@ class Logistic(Loss):
         """
         if classes != 2:
             raise ArgumentError(f"the logistic loss tells two classes apart, there are {classes}: use cross_entropy")
+        super().outputs(classes)
         return 1
 
     def probabilities(self, logits: "Array") -> "Array":
@@ -161,6 +168,14 @@ class SquaredError(Loss):
     """
 
     about: ClassVar[str] = "squared error against 1 for the label and 0 elsewhere"
+
+    def probabilities(self, logits: "Array") -> "Array":
+        """Return the outputs, which are estimates of probabilities, cut at 0 and made to add up to 1."""
+        import numpy as np
+
+        positive: Array = np.maximum(logits, 0)
+        sums = positive.sum(axis=1, keepdims=True)
+        return np.where(sums > 0, positive / np.where(sums > 0, sums, 1), softmax(logits))
 
     def _sum_and_gradient(self, logits: "Array", labels: "Array") -> "tuple[float, Array]":
         import numpy as np

@@ -148,6 +148,20 @@ def test_what_makes_no_loss_is_refused(name, options, message):
         LOSSES[name](**options)
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_there_is_a_weight_for_each_class(name):
+    with pytest.raises(ArgumentError, match="3 class weights do not fit 2 classes"):
+        LOSSES[name](class_weights=(1, 2, 3)).outputs(2)
+
+
+def test_outputs_trained_by_squared_error_are_probabilities_already():
+    outputs = np.array([[0.9, 0.1, -0.05], [0.0, 0.0, 0.0], [-1.0, -2.0, -3.0]])
+    found = SquaredError().probabilities(outputs)
+    assert found[0].tolist() == pytest.approx([0.9, 0.1, 0])
+    assert found[1].tolist() == pytest.approx([1 / 3] * 3)
+    assert found[2].argmax() == 0
+
+
 def test_logistic_is_for_two_classes():
     assert Logistic().outputs(2) == 1
     with pytest.raises(ArgumentError, match="there are 3: use cross_entropy"):

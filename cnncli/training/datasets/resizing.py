@@ -59,7 +59,7 @@ def pad(picture: Array, size: Size) -> Array:
     height, width, channels = picture.shape
     scale = min(1, size[0] / height, size[1] / width)
     inner = max(1, round(height * scale)), max(1, round(width * scale))
-    top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    top, left = _margins(inner, size)
     whole = np.zeros((*size, channels), picture.dtype)
     whole[top : top + inner[0], left : left + inner[1]] = stretch(picture, inner)
     return whole
@@ -72,10 +72,19 @@ def resized_all(pictures: Array, size: Size, how: str = "stretch") -> Array:
     """Return pictures (N, H, W, C) in another size."""
     if pictures.shape[1:3] == size:
         return pictures
-    whole = np.empty((len(pictures), *size, pictures.shape[3]), pictures.dtype)
+    whole = np.zeros((len(pictures), *size, pictures.shape[3]), pictures.dtype)
+    (height, width), (top, left) = pictures.shape[1:3], _margins(pictures.shape[1:3], size)
+    if how == "pad" and min(top, left) >= 0:  # all of MNIST in a tenth of a second
+        whole[:, top : top + height, left : left + width] = pictures
+        return whole
     for target, picture in zip(whole, pictures, strict=True):
         target[:] = resized(picture, size, how)
     return whole
+
+
+def _margins(inner: tuple[int, ...], size: Size) -> tuple[int, int]:
+    """How far the top and left of a picture in the middle of another size are from the border."""
+    return (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
 
 
 def _scaled(picture: Array, size: Size, box: Box) -> Array:
