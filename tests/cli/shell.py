@@ -13,6 +13,9 @@ from typer.testing import CliRunner
 
 from cnncli.cli import app
 
+PICTURE_COMMANDS = ("edge", "pool")
+"""The commands whose inputs are pictures."""
+
 
 def cnncli(*words, stdin=None):
     """Run a command in this process; stdout and stderr come apart."""

@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from oracles import photograph
-from shell import cnncli, listing, process, save
+from shell import PICTURE_COMMANDS, cnncli, listing, process, save
 
-from cnncli.cli.app import COMMANDS
 from cnncli.filters import FILTERS
 
 FAILED, USAGE, NOTHING = 1, 2, 3
@@ -200,7 +199,7 @@ def test_a_real_process_says_and_returns_the_same(files, line):
     assert result.stderr.decode() == expected.stderr
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", PICTURE_COMMANDS)
 def test_the_good_inputs_are_done_all_the_same(files, command):
     result = cnncli(command, "nowhere.png", "photo.png", "text.png", "gray.png", "-o", "done/")
     assert result.exit_code == 1
@@ -211,7 +210,7 @@ def test_the_good_inputs_are_done_all_the_same(files, command):
     assert "text.png: holds text" in result.stderr
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", PICTURE_COMMANDS)
 def test_a_failed_input_is_a_json_line_too(files, command):
     result = cnncli(command, "nowhere.png", "--json")
     assert (result.exit_code, result.stderr) == (1, "")

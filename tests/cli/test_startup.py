@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from oracles import gray_photograph
-from shell import cnncli, process, save
+from shell import PICTURE_COMMANDS, cnncli, process, save
 
 from cnncli.cli.app import COMMANDS
 
@@ -47,11 +47,30 @@ def test_the_package_itself_is_light(program):
     assert loaded(program) == set()
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", PICTURE_COMMANDS)
 def test_a_small_picture_needs_no_scipy(tmp_path, command):
     save(tmp_path, gray_photograph("camera")[:32, :32])
     assert loaded(RUN, command, "image.png", cwd=tmp_path) == {"numpy", "PIL"}
     assert len(os.listdir(tmp_path)) == 2
+
+
+ABOUT_NETWORKS = [
+    ["shape", "-n", "39", "-f", "3"],
+    ["shape", "-n", "39", "-f", "3", "--want", "19", "--explain"],
+    ["shape", "39x39x3", "conv3-10", "conv5-20,s2"],
+    ["shape", "resnet50", "--json"],
+    ["params", "vgg16"],
+    ["params", "resnet152"],
+    ["params", "vgg16", "alexnet", "--compare"],
+    ["params", "lenet5", "--sharing", "--notation", "--explain", "--convention", "torchinfo"],
+    ["params", "--list"],
+    ["params", "6x6x3", "conf3-10"],
+]
+
+
+@pytest.mark.parametrize("words", ABOUT_NETWORKS, ids=" ".join)
+def test_networks_are_counted_without_numpy(words):
+    assert loaded(RUN, *words) == set()
 
 
 def test_numbers_need_no_pillow(tmp_path):
@@ -86,7 +105,7 @@ def test_every_help_has_examples_and_every_option(command, width):
     from cnncli.cli import app
 
     text = process(command, "--help", environment={"COLUMNS": width, "TERMINAL_WIDTH": width}).stdout.decode()
-    assert f"cnncli {command} photo.jpg" in " ".join(text.split())
+    assert f"Examples: cnncli {command} " in " ".join(text.split())
     parameters = typer.main.get_command(app).get_command(None, command).params
     options = [parameter for parameter in parameters if isinstance(parameter, TyperOption) and not parameter.hidden]
     assert len(options) > 10
@@ -124,4 +143,4 @@ def test_a_shell_completes_options(command):
     asked = {"_CNNCLI_COMPLETE": "complete_bash", "COMP_WORDS": f"cnncli {command} --", "COMP_CWORD": "2"}
     program = f"import sys; sys.argv[0] = 'cnncli'; {RUN}"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, env=os.environ | asked, check=True)
-    assert "--output" in result.stdout.decode().split()
+    assert {"--output", "--format"} & set(result.stdout.decode().split())
