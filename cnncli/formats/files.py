@@ -1,11 +1,11 @@
-"""Model files as bytes that are looked at with care: mapped, never read whole; JSON of bounded size."""
+"""Model files as bytes that are looked at with care: never read whole; JSON of bounded size."""
 
 import json
-import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import SEEK_END
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from cnncli.errors import ModelError
 
@@ -16,20 +16,27 @@ MAX_DIMENSION = 2**40
 """No dimension is larger: it bounds the arithmetic on what hostile files claim."""
 
 MAX_RANK = 32
+"""No tensor has more dimensions."""
+
+BLOCK = 2**16
+"""Bytes that are read at once."""
+
+MAX_NAME = 200
+"""Letters of a name that a row shows."""
 
 MAX_ROWS = 10_000
 """Rows that a summary has at most."""
 
 
-def named(part: object) -> str:
+def named(part: object, most: int = 64) -> str:
     """Return a name out of a file as it can be printed in a line: no control characters, not endless.
 
     Example:
-        >>> named("conv" * 40)
-        'convconvconvconvconvconvconvconvconvconvconvconvconvconvconv...'
+        >>> named("conv" * 40, most=12)
+        'convconvc...'
     """
-    text = "".join(letter if letter.isprintable() else "?" for letter in str(part)[:64])
-    return text if len(text) < 64 else text[:60] + "..."
+    text = "".join(letter if letter.isprintable() else "?" for letter in str(part)[: most + 1])
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def dimension(value: object, what: str, least: int = 0) -> int:
@@ -77,28 +84,50 @@ def parse_json(text: bytes, what: str) -> dict[str, Any]:
     return found
 
 
+class FileBytes:
+    """The bytes of a file, of which only those are read that are looked at, a block at a time.
+
+    A memory map would do the same, but ends the process where the file becomes shorter meanwhile.
+    """
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file, self._size = file, size
+        self._start, self._block = 0, b""
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, place: slice) -> bytes:
+        start, stop, _ = place.indices(self._size)
+        offset = start - self._start
+        if offset < 0 or stop - self._start > len(self._block):
+            self._file.seek(start)
+            self._start, self._block, offset = start, self._file.read(max(BLOCK, stop - start)), 0
+            if len(self._block) < stop - start:
+                raise ModelError("became shorter while it was read")
+        return self._block[offset : offset + max(0, stop - start)]
+
+
+Buffer = bytes | FileBytes
+
+
 @contextmanager
-def mapped(path: Path) -> Iterator[mmap.mmap]:
-    """Map a file into memory: only what is looked at is read, however large its weights are.
+def opened(path: Path) -> Iterator[FileBytes]:
+    """Open a model file for looking into: however large its weights are, they are not read.
 
     Raises:
         ModelError: it is missing, not readable, not a regular file, or empty.
     """
-    if path.exists() and not path.is_file():
-        raise ModelError(f"{path} is a {'folder' if path.is_dir() else 'device or pipe'}, not a model file")
     try:
-        file = path.open("rb")
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror or error}") from error
-    with file:
-        if not path.stat().st_size:
-            raise ModelError(f"{path} is empty")
-        try:
-            mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except OSError as error:
-            raise ModelError(f"{path}: {error.strerror or error}") from error
-        with mapping:
-            yield mapping
+        if path.exists() and not path.is_file():
+            raise ModelError(f"a {'folder' if path.is_dir() else 'device or pipe'}, not a model file")
+        with path.open("rb", buffering=0) as file:
+            size = file.seek(0, SEEK_END)
+            if not size:
+                raise ModelError("an empty file")
+            yield FileBytes(file, size)
+    except (OSError, ValueError) as error:  # a ValueError: a name with a null character
+        raise ModelError(getattr(error, "strerror", None) or str(error)) from error
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnncli.errors import ArgumentError, ModelError
-from cnncli.formats.files import MAX_JSON, MAX_ROWS, dimension, dimensions, named, parse_json, said_of
+from cnncli.formats.files import MAX_JSON, MAX_NAME, MAX_ROWS, dimension, dimensions, named, parse_json, said_of
 from cnncli.formats.flow import Step, summarize
 from cnncli.formats.keras_layers import CLASSES, Applied, Settings
 from cnncli.formats.tensors import written
@@ -204,7 +204,7 @@ class KerasReader:
         output = Tensor(f"{name} {self._calls}", None if applied is None else applied.output_shape)
         self.steps.append(
             Step(
-                named(name) if not call else f"{named(name)} (call {call + 1})",
+                named(name, MAX_NAME) if not call else f"{named(name, MAX_NAME)} (call {call + 1})",
                 applied.layer.op if applied is not None and applied.layer is not None else kind,
                 tuple(each.name for each in inputs),
                 (output.name,),
@@ -230,7 +230,7 @@ class KerasReader:
             applied = maker(Settings(_inner(layer), self._channels_first), shapes)
         except ArgumentError as error:
             raise ModelError(str(error)) from error
-        for size in (*applied.output_shape, prod(applied.output_shape) >> 22):
+        for size in (*applied.output_shape, prod(applied.output_shape)):
             dimension(size, "its output")
         return applied
 

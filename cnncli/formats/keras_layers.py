@@ -217,7 +217,9 @@ def _transposed(settings: Settings, shapes: Sequence[Shape]) -> Applied:
 
 def _output_padding(value: object) -> Pair:
     found = dimensions(value if isinstance(value, list) else [value, value], "its output_padding")
-    return found[0], found[-1]
+    if len(found) != 2:
+        raise ModelError(f"its output_padding must be one number or two, got {named(value)}")
+    return found[0], found[1]
 
 
 @_keras("MaxPooling2D", "MaxPool2D")
@@ -355,8 +357,8 @@ def _softmax(settings: Settings, shapes: Sequence[Shape]) -> Applied:
 @_keras("PReLU")
 def _prelu(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     """A slope for each number, except along the axes that share it."""
-    shared = settings.values.get("shared_axes") or []
-    places = {Settings({"axis": axis}, settings.channels_first).axis(shapes[0]) for axis in list(shared)[:8]}
+    shared = dimensions(settings.values.get("shared_axes") or [], "its shared_axes", 1)
+    places = {Settings({"axis": axis}, settings.channels_first).axis(shapes[0]) for axis in shared}
     slopes = prod(size for place, size in enumerate(shapes[0]) if place not in places)
     return Applied(shapes[0], params=slopes, in_place=True)
 

@@ -6,12 +6,12 @@ from math import prod
 from typing import NamedTuple
 
 from cnncli.errors import ArgumentError, ModelError
-from cnncli.formats.files import dimensions, named, said_of
+from cnncli.formats.files import MAX_NAME, Buffer, dimensions, named, said_of
 from cnncli.formats.flow import Step, summarize
 from cnncli.formats.onnx_graph import Constant, Graph, Input, Node, read_graph
 from cnncli.formats.onnx_layers import layer_of
 from cnncli.formats.onnx_operations import OPERATIONS, Call, Result, Unsettled
-from cnncli.formats.protobuf import Buffer, Reader
+from cnncli.formats.protobuf import Reader
 from cnncli.formats.tensors import MAX_VALUES, Dimensions, Tensor, written
 from cnncli.networks.summary import Shape, Summary
 
@@ -47,7 +47,7 @@ def read_onnx(buffer: Buffer, name: str, input_shape: Shape | None = None) -> Su
     """Return the summary of an ONNX model; only the graph is looked at, the weights stay where they are.
 
     Args:
-        buffer: the file's bytes, or its map.
+        buffer: the file's bytes.
         name: the file's name without its ending.
         input_shape: `(H, W, C)`, for a model that leaves it open, or to count it at another size.
 
@@ -208,7 +208,7 @@ class Propagation:
         buffers = BUFFERS.get(call.node.op, ())
         self.steps.append(
             Step(
-                named(call.node.name),
+                named(call.node.name, MAX_NAME),
                 layer.op if layer is not None else named(call.node.op),
                 tuple(name for name, _ in data),
                 outputs[:1] if call.node.op in ("MaxPool", "Dropout", "BatchNormalization") else outputs,

@@ -202,7 +202,7 @@ def _values(reader: Reader, data: Sequence[Field], kind: int, count: int) -> tup
             found += reader.floats(field)
         elif letter := "d" if field.number == 10 else _RAW.get(kind):
             size = struct.calcsize(letter) * count
-            raw = bytes(reader.buffer[field.start : min(field.stop, field.start + size)])
+            raw = reader.buffer[field.start : min(field.stop, field.start + size)]
             found += struct.unpack(f"<{count}{letter}", raw) if len(raw) == size else ()
     return tuple(found) if len(found) == count else None
 

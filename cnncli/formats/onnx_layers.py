@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from cnncli.errors import ArgumentError
-from cnncli.formats.onnx_operations import Call, Result, Sliding
+from cnncli.formats.onnx_operations import Call, Result, Sliding, Unsettled
 from cnncli.networks.layers import (
     AvgPool,
     BatchNorm,
@@ -28,11 +28,11 @@ Maker = Callable[[Call, Result], Layer | None]
 def layer_of(call: Call, result: Result) -> Layer | None:
     """Return the layer that does what a node does; None where the notation has no word for it."""
     maker = _MAKERS.get(call.node.op)
-    if maker is None or any(shape is None for shape in result.shapes[:1]):
+    if maker is None or not result.shapes or result.shapes[0] is None:
         return None
     try:
         return maker(call, result)
-    except ArgumentError:
+    except (ArgumentError, Unsettled):
         return None
 
 

@@ -6,15 +6,12 @@ message is given by its place, so a file with gigabytes of weights is walked thr
 bytes of it. A library that parses whole messages reads the weights twice over, and a hostile file takes all memory.
 """
 
-import mmap
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from cnncli.errors import ModelError
-from cnncli.formats.files import named
-
-Buffer = bytes | mmap.mmap
+from cnncli.formats.files import Buffer, named
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
@@ -90,8 +87,7 @@ class Reader:
             ModelError: it does not end.
         """
         result = shift = 0
-        while at < stop and shift < 70:
-            byte = self.buffer[at]
+        for byte in self.buffer[at : min(at + 10, stop)]:
             at += 1
             result |= (byte & 127) << shift
             if byte < 128:
@@ -109,7 +105,7 @@ class Reader:
         if length > MAX_TEXT:
             raise ModelError(f"damaged: a name of {length} bytes")
         self._spend(length // 64)
-        return bytes(self.buffer[field.start : field.stop]).decode("utf-8", "replace")
+        return self.buffer[field.start : field.stop].decode("utf-8", "replace")
 
     def integers(self, field: Field) -> list[int]:
         """Return the signed integers of a field: one, or several packed together.
@@ -135,7 +131,7 @@ class Reader:
         """
         count = (field.stop - field.start) // 4
         self._spend(count)
-        return list(struct.unpack(f"<{count}f", bytes(self.buffer[field.start : field.start + 4 * count])))
+        return list(struct.unpack(f"<{count}f", self.buffer[field.start : field.start + 4 * count]))
 
     def _spend(self, count: int) -> None:
         self._left -= count

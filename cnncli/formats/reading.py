@@ -1,10 +1,9 @@
 """One door to all model files: what a file is, is told by its content where that can be, else by its name's ending."""
 
-import mmap
 from pathlib import Path
 
 from cnncli.errors import ModelError
-from cnncli.formats.files import mapped, said_of
+from cnncli.formats.files import FileBytes, opened, said_of
 from cnncli.networks.summary import Shape, Summary
 
 MODEL_SUFFIXES = (".onnx", ".safetensors", ".keras")
@@ -52,13 +51,13 @@ def read_model(path: str | Path, input_shape: Shape | None = None) -> Summary:
     path = Path(path)
     with said_of(path):
         try:
-            with mapped(path) as buffer:
+            with opened(path) as buffer:
                 return _read(path, buffer, input_shape)
         except RecursionError as error:
             raise ModelError("nested too deeply") from error
 
 
-def _read(path: Path, buffer: mmap.mmap, input_shape: Shape | None) -> Summary:
+def _read(path: Path, buffer: FileBytes, input_shape: Shape | None) -> Summary:
     kind = _kind(buffer, path.suffix.lower())
     if kind == "safetensors":
         from cnncli.formats.safetensors import read_safetensors
@@ -73,8 +72,8 @@ def _read(path: Path, buffer: mmap.mmap, input_shape: Shape | None) -> Summary:
     return read_onnx(buffer, path.stem, input_shape)
 
 
-def _kind(buffer: mmap.mmap, suffix: str) -> str:
-    head = bytes(buffer[:16])
+def _kind(buffer: FileBytes, suffix: str) -> str:
+    head = buffer[:16]
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
         raise ModelError(_EXPORT_KERAS)
     if head.startswith(b"PK\x03\x04") and suffix not in OTHER_SUFFIXES:

@@ -4,12 +4,11 @@ The format (https://github.com/huggingface/safetensors): eight bytes that give t
 header, a JSON object from names to `{"dtype", "shape", "data_offsets"}`, with texts under `__metadata__`; the arrays.
 """
 
-import mmap
 from math import prod
 from typing import Any, NamedTuple
 
 from cnncli.errors import CnncliError, ModelError
-from cnncli.formats.files import MAX_DIMENSION, MAX_JSON, dimensions, named, parse_json, said_of
+from cnncli.formats.files import MAX_DIMENSION, MAX_JSON, MAX_NAME, Buffer, dimensions, named, parse_json, said_of
 from cnncli.networks.network import Network, parse_network
 from cnncli.networks.summary import Row, Shape, Summary, totals
 
@@ -72,7 +71,7 @@ class Header(NamedTuple):
     metadata: dict[str, str]
 
 
-def read_header(buffer: bytes | mmap.mmap) -> Header:
+def read_header(buffer: Buffer) -> Header:
     """Read the header of a safetensors file, and check it against the file's length.
 
     Raises:
@@ -114,11 +113,11 @@ def _array(name: str, entry: Any, room: int) -> Array:
     return Array(name, str(dtype), shape, start)
 
 
-def read_safetensors(buffer: bytes | mmap.mmap, name: str, input_shape: Shape | None = None) -> Summary:
+def read_safetensors(buffer: Buffer, name: str, input_shape: Shape | None = None) -> Summary:
     """Return the summary of a safetensors file: its arrays; or a whole network, where its metadata holds one.
 
     Args:
-        buffer: the file's bytes, or its map: the header alone is looked at.
+        buffer: the file's bytes, of which the header alone is looked at.
         name: the file's name without its ending.
         input_shape: `(H, W, C)`, for a network that is to be shown at another size.
 
@@ -143,7 +142,7 @@ def _row(array: Array) -> Row:
     shape = "x".join(map(str, array.shape)) or "1"
     trained = array.trained
     return Row(
-        named(array.name),
+        named(array.name, MAX_NAME),
         f"{shape} {array.dtype}",
         "array",
         params=array.size if trained else 0,

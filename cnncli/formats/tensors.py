@@ -90,7 +90,7 @@ def concatenated(shapes: Sequence[Dimensions], axis: int) -> Dimensions:
         (1, 11, 4, 4)
     """
     at = axis_index(axis, len(shapes[0]))
-    if len({(*shape[:at], 0, *shape[at + 1 :]) for shape in shapes}) > 1:
+    if len({(len(shape), *shape[:at], *shape[at + 1 :]) for shape in shapes}) > 1:
         kinds = list(dict.fromkeys(map(written, shapes)))[:4]
         raise ModelError(f"the shapes {' and '.join(kinds)} cannot be joined along axis {at}: they differ in another")
     return (*shapes[0][:at], sum(shape[at] for shape in shapes), *shapes[0][at + 1 :])

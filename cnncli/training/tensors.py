@@ -7,7 +7,6 @@ here, because it puts the texts in a random order, and the same training shall g
 import json
 import os
 from collections.abc import Mapping
-from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from cnncli.batch import whole_file
 from cnncli.errors import ModelError
-from cnncli.formats.files import mapped, named, said_of
+from cnncli.formats.files import Buffer, named, opened, said_of
 from cnncli.formats.safetensors import Array as Entry
 from cnncli.formats.safetensors import Header, read_header
 
@@ -80,7 +79,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[s
     Raises:
         ModelError: it is missing, damaged, cut short, or holds arrays of other types.
     """
-    with mapped(Path(path)) as buffer, said_of(path):
+    with said_of(path), opened(Path(path)) as buffer:
         header = read_header(buffer)
         offset = 8 + int.from_bytes(buffer[:8], "little")
         _check_cover(header, len(buffer) - offset)
@@ -90,7 +89,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[s
             raise ModelError("does not fit into memory") from error
 
 
-def _copy(buffer: mmap, offset: int, array: Entry) -> Array:
+def _copy(buffer: Buffer, offset: int, array: Entry) -> Array:
     dtype = np.dtype(DTYPES[array.dtype])
     start = offset + array.start
     numbers = np.frombuffer(buffer[start : start + array.size * dtype.itemsize], dtype)

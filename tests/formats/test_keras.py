@@ -1,4 +1,8 @@
+import copy
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from keras_files import archive, conv, functional, layer, sequential, start
 
 from cnncli.errors import ModelError
@@ -187,3 +191,63 @@ def test_transposed_convolutions_have_keras_sizes(tmp_path, output_padding, padd
 def test_what_does_not_fit_is_said(tmp_path, layers, message):
     with pytest.raises(ModelError, match=message):
         read(tmp_path, functional(layers, "a"))
+
+
+BRANCHED = functional(
+    [
+        start(8, 8, 4),
+        conv("a", 4, "input_layer", activation="relu"),
+        layer("BatchNormalization", "n", "a", axis=-1),
+        layer("Conv2DTranspose", "t", "n", filters=4, kernel_size=[2, 2], strides=[2, 2], output_padding=None),
+        layer("ZeroPadding2D", "z", "t", padding=[[0, 1], [2, 3]]),
+        layer("MaxPooling2D", "m", "a", pool_size=[1, 1], strides=None),
+        layer("Concatenate", "c", "a", "m", axis=-1),
+        layer("Reshape", "r", "c", target_shape=[-1, 8]),
+        layer("PReLU", "p", "c", shared_axes=[1, 2]),
+        layer("Dense", "d", "r", units=3, activation={"class_name": "function", "config": "relu"}),
+    ],
+    "d",
+)
+
+
+def places(value, path=()):
+    yield path
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in parts:
+        yield from places(part, (*path, key))
+
+
+ANYTHING = [
+    None,
+    -1,
+    0,
+    3,
+    2**70,
+    1.5,
+    float("nan"),
+    True,
+    "x",
+    "",
+    [],
+    {},
+    [1, 2, 3],
+    ["a", 0, 0],
+    [[]],
+    {"config": 3},
+]
+
+
+@given(path=st.sampled_from(list(places(BRANCHED))[1:]), value=st.sampled_from(ANYTHING))
+@settings(max_examples=400, deadline=None)
+def test_any_change_of_a_configuration_gives_a_summary_or_one_clear_error(tmp_path_factory, path, value):
+    config = copy.deepcopy(BRANCHED)
+    part = config
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = value
+    said = ""
+    try:
+        read(tmp_path_factory.getbasetemp(), config)
+    except ModelError as error:
+        said = str(error)
+    assert "\n" not in said

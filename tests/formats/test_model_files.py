@@ -211,7 +211,7 @@ def test_what_a_file_is_is_told_by_its_content(tmp_path):
 def test_a_file_that_is_not_there_is_said(tmp_path):
     with pytest.raises(ModelError, match=r"none.onnx: No such file"):
         read_model(tmp_path / "none.onnx")
-    with pytest.raises(ModelError, match="is a folder"):
+    with pytest.raises(ModelError, match="a folder, not a model file"):
         read_model(tmp_path)
 
 
@@ -254,3 +254,21 @@ def test_reading_loads_neither_numpy_nor_onnx(tmp_path):
     )
     run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     assert run.stdout == "set()\n"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="measures memory with /proc")
+def test_weights_stay_in_the_file(tmp_path):
+    """A gibibyte of weights: the file is sparse, so that it takes no room."""
+    path, size = tmp_path / "large.onnx", 2**30
+    head = b"\x08\x01\x08\x01\x08" + varint(2**14) + b"\x08" + varint(2**14) + b"\x10\x01" + field(8, b"w")
+    data = varint(9 << 3 | 2) + varint(size)
+    nodes = field(1, field(1, b"x"), field(1, b"w"), field(2, b"y"), field(4, b"Mul")) + onnx_input(1, 3, 2**14, 2**14)
+    tensor = varint(5 << 3 | 2) + varint(len(head) + len(data) + size) + head + data
+    with path.open("wb") as file:
+        file.write(b"\x08\x08" + varint(7 << 3 | 2) + varint(len(nodes) + len(tensor) + size) + nodes + tensor)
+        file.truncate(file.tell() + size)
+    run = subprocess.run([sys.executable, "-c", MEASURE, str(path)], capture_output=True, text=True, check=True)
+    seconds, peak, said = run.stdout.split("\n")
+    assert said == "read"
+    assert float(seconds) < SECONDS
+    assert float(peak) < 60

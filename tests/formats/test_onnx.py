@@ -370,3 +370,38 @@ def test_networks_in_onnx_files_have_their_published_numbers(name):
     assert summary.totals.macs == (macs or summary.totals.macs)
     assert summary.rows[-1].output_shape in ((1000,), (1, 1, 1000))
     assert not any(row.output_shape is None for row in summary.rows)
+
+
+VARIED = model(
+    [
+        node("Conv", "xw", "a", strides=[2, 2], pads=[1, 1, 1, 1], group=1),
+        node("MaxPool", "a", "b", kernel_shape=[2, 2], ceil_mode=1),
+        node("Shape", "b", "s"),
+        node("Slice", "suv", "t"),
+        node("Concat", "tm", "r", axis=0),
+        node("Reshape", "br", "c"),
+        node("Gather", "cu", "d", axis=1),
+        node("Pad", "ap", "e"),
+        node("Resize", ["e", "", "f"], "g"),
+        node("Transpose", "g", "h", perm=[0, 2, 3, 1]),
+        node("ReduceMean", "h", "i", keepdims=0),
+        node("Split", "a", ["j", "k"], axis=1, num_outputs=2),
+        node("ConvTranspose", "aq", "y", output_padding=[0, 1], strides=[2, 2]),
+    ],
+    {"x": ("n", 3, 9, 8)},
+    constants=[
+        *(weight("w", 4, 3, 3, 3), weight("q", 4, 2, 3, 3), ints("u", 0), ints("v", 1), ints("m", -1)),
+        *(ints("p", 0, 0, 1, 1, 0, 0, 1, 1), tensor("f", np.array([1, 1, 2, 2], np.float32))),
+    ],
+).SerializeToString()
+
+
+@given(at=st.integers(0, len(VARIED) - 1), more=st.binary(max_size=6), cut=st.integers(0, 6))
+@settings(max_examples=500, deadline=None)
+def test_any_damage_gives_a_summary_or_one_clear_error(at, more, cut):
+    said = ""
+    try:
+        read_onnx(VARIED[:at] + more + VARIED[at + cut :], "sample", (9, 8, 3))
+    except ModelError as error:
+        said = str(error)
+    assert "\n" not in said
