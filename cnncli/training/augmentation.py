@@ -28,6 +28,7 @@ class Augmentation(Value):
         word: its name on the command line.
         about: one line for people.
         limits: the amounts that it takes.
+        in_pixels: whether these are whole pixels.
     """
 
     amount: float = 0.0
@@ -35,6 +36,7 @@ class Augmentation(Value):
     word: ClassVar[str]
     about: ClassVar[str]
     limits: ClassVar[tuple[float, float]] = (0, 0)
+    in_pixels: ClassVar[bool] = False
 
     def validate(self) -> None:
         """Refuse an amount out of range."""
@@ -42,6 +44,8 @@ class Augmentation(Value):
         if not low <= self.amount <= high:
             room = f"takes a number from {low:g} to {high:g}" if high else "takes no number"
             raise ArgumentError(f"augmentation {self.word} {room}, got {self.amount:g}")
+        if self.in_pixels and self.amount != int(self.amount):
+            raise ArgumentError(f"augmentation {self.word} takes whole pixels, got {self.amount:g}")
 
     def change(self, images: "Array", random: ItemRandom) -> "Array":
         """Return changed pictures (N, H, W, C), of the same shape and dtype; the given ones may be written over."""
@@ -59,25 +63,18 @@ class Shift(Augmentation):
     word: ClassVar[str] = "shift"
     about: ClassVar[str] = "moved by up to N pixels each way (shift:2)"
     limits: ClassVar[tuple[float, float]] = (1, 1000)
-
-    def validate(self) -> None:
-        """Refuse fractions of pixels too."""
-        super().validate()
-        if self.amount != int(self.amount):
-            raise ArgumentError(f"augmentation shift takes whole pixels, got {self.amount:g}")
+    in_pixels: ClassVar[bool] = True
 
     def change(self, images: "Array", random: ItemRandom) -> "Array":
         """Return moved pictures."""
         import numpy as np
 
-        reach, (count, height, width) = int(self.amount), images.shape[:3]
-        rows = np.arange(height) + random.integers(0, -reach, reach)[:, np.newaxis]
-        columns = np.arange(width) + random.integers(1, -reach, reach)[:, np.newaxis]
-        rows, columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
-        moved: Array = images[
-            np.arange(count)[:, np.newaxis, np.newaxis], rows[:, :, np.newaxis], columns[:, np.newaxis]
-        ]
-        return moved
+        reach, (height, width) = int(self.amount), images.shape[1:3]
+        wide = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="edge")
+        down, right = random.integers(0, 0, 2 * reach), random.integers(1, 0, 2 * reach)
+        for target, source, top, left in zip(images, wide, down.tolist(), right.tolist(), strict=True):
+            target[:] = source[top : top + height, left : left + width]
+        return images
 
 
 class Flip(Augmentation):
@@ -143,23 +140,25 @@ class Cutout(Augmentation):
     word: ClassVar[str] = "cutout"
     about: ClassVar[str] = "a square of N pixels hidden (cutout:8)"
     limits: ClassVar[tuple[float, float]] = (1, 1000)
+    in_pixels: ClassVar[bool] = True
 
     def change(self, images: "Array", random: ItemRandom) -> "Array":
         """Return pictures with a hole."""
         import numpy as np
 
-        covered = []
-        for axis, size in enumerate(images.shape[1:3]):  # its middle is in the picture, a part of it may be outside
-            start = np.floor(random.uniform(axis) * size - self.amount / 2 + 0.5)[:, np.newaxis]
-            covered.append((np.arange(size) >= start) & (np.arange(size) < start + self.amount))
-        hole = (covered[0][:, :, np.newaxis] & covered[1][:, np.newaxis])[..., np.newaxis]
-        means = images.mean(axis=(1, 2), keepdims=True, dtype=np.float32)
-        hidden: Array = np.where(hole, _as_stored(means, images), images)
-        return hidden
+        size, (count, height, width, channels) = int(self.amount), images.shape
+        flat = images.reshape(count, height * width, channels).astype(np.float32)
+        colours = _as_stored(np.full(height * width, 1 / (height * width), np.float32) @ flat, images)
+        # Its middle is in the picture, a part of it may be outside.
+        tops, lefts = (random.integers(axis, 0, images.shape[axis + 1] - 1) - size // 2 for axis in (0, 1))
+        for image, top, left, colour in zip(images, tops.tolist(), lefts.tolist(), colours, strict=True):
+            image[max(0, top) : top + size, max(0, left) : left + size] = colour
+        return images
 
 
 AUGMENTATIONS: dict[str, type[Augmentation]] = {kind.word: kind for kind in (Shift, Flip, Rotate, Crop, Cutout)}
 
+_BLOCK = 1 << 14  # pixels interpolated at a time, which stay in the cache: three times as fast as all at once
 _WORD = re.compile(r"([a-z]+)(?::?(\d+\.?\d*|\.\d+))?")
 
 
@@ -237,27 +236,43 @@ def sample(images: "Array", rows: "Array", columns: "Array") -> "Array":
     """
     import numpy as np
 
-    count, height, width, _ = images.shape
-    above, down = _whole_and_rest(rows, height)
-    left, right = _whole_and_rest(columns, width)
-    below, beside = np.minimum(above + 1, height - 1), np.minimum(left + 1, width - 1)
-    item = np.arange(count)[:, np.newaxis, np.newaxis]
-
-    def between(row: "Array") -> "Array":
-        first, second = (images[item, row, column].astype(np.float32, copy=False) for column in (left, beside))
-        mixed: Array = first + (second - first) * right  # in this form an even picture stays even to the last bit
-        return mixed
-
-    upper, lower = between(above), between(below)
-    return _as_stored(upper + (lower - upper) * down, images)
+    block = max(1, _BLOCK // (images.shape[1] * images.shape[2]))
+    parts = [slice(start, start + block) for start in range(0, len(images), block)]
+    sampled = [_sample_block(images[part], rows[part], columns[part]) for part in parts]
+    return np.concatenate([_as_stored(numbers, images) for numbers in sampled])
 
 
-def _whole_and_rest(places: "Array", size: int) -> "tuple[Array, Array]":
+def _sample_block(images: "Array", rows: "Array", columns: "Array") -> "Array":
+    """The same for a few pictures, in float32."""
     import numpy as np
 
-    inside = places.clip(0, size - 1)
-    whole = np.floor(inside)
-    return whole.astype(np.intp), (inside - whole).astype(np.float32)[..., np.newaxis]
+    count, height, width, channels = images.shape
+    pixels = images.reshape(-1, channels).astype(np.float32)
+    (above, down, row), (left, right, column) = _split_places(rows, height), _split_places(columns, width)
+    at = (np.arange(count)[:, np.newaxis, np.newaxis] * height + above) * width + left
+
+    def between(places: "Array") -> "Array":
+        first, second = pixels.take(places, axis=0), pixels.take(places + column, axis=0)
+        return _mix(first, second, right)
+
+    return _mix(between(at), between(at + row * width), down)
+
+
+def _split_places(places: "Array", size: int) -> "tuple[Array, Array, int]":
+    """Places along an axis as the pixel before, the part of the way to the next, and the step to that."""
+    import numpy as np
+
+    inside = places.astype(np.float32).clip(0, size - 1)
+    before = np.minimum(inside.astype(np.intp), max(0, size - 2))
+    return before, (inside - before).astype(np.float32)[..., np.newaxis], min(1, size - 1)
+
+
+def _mix(first: "Array", second: "Array", part: "Array") -> "Array":
+    """Go a part of the way from first to second, in place; in this form an even picture stays even to the last bit."""
+    second -= first
+    second *= part
+    first += second
+    return first
 
 
 def _as_stored(numbers: "Array", like: "Array") -> "Array":

@@ -24,6 +24,16 @@ def changed(images, text, *, seed=3, epoch=1, items=ITEMS):
 EVERYTHING = ",".join(AUGMENTATIONS)
 
 
+@pytest.mark.parametrize("text", AUGMENTATIONS)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 6), (5, 1), (2, 2), (90, 110)])
+def test_pictures_of_any_size(text, shape):
+    images = RNG.integers(0, 256, (7, *shape, 3)).astype(np.uint8)
+    found = changed(images, text, items=np.arange(7))
+    assert found.shape == images.shape
+    assert images.min() <= found.min()
+    assert found.max() <= images.max()
+
+
 @pytest.mark.parametrize("text", [*AUGMENTATIONS, EVERYTHING])
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 @pytest.mark.parametrize("channels", [1, 3])
@@ -177,6 +187,7 @@ def test_an_amount_with_and_without_a_colon(text):
         ("blur", "there are shift, flip, rotate, crop, cutout"),
         ("shift:0", "augmentation shift takes a number from 1 to 1000, got 0"),
         ("shift:1.5", "augmentation shift takes whole pixels, got 1.5"),
+        ("cutout:2.5", "augmentation cutout takes whole pixels, got 2.5"),
         ("crop:2", "augmentation crop takes a number from 0.05 to 1, got 2"),
         ("rotate:181", "augmentation rotate takes a number from 0.1 to 180"),
         ("flip:1", "augmentation flip takes no number, got 1"),
