@@ -52,6 +52,7 @@ def params(
 
     summaries = read_networks(words or [], input_shape)
     if compare:
+        _check_compare({"--total": total, "--sharing": sharing, "--notation": notation, "--convention": convention})
         _compare(summaries, format_name)
         return
     counted = [Counted.of(summary, convention) for summary in summaries]
@@ -79,6 +80,11 @@ def _list(words: list[str], format_name: str) -> None:
         print(json.dumps(zoo_facts()))
     else:
         show_tables([zoo_table()], format_name)
+
+
+def _check_compare(others: dict[str, object]) -> None:
+    if given := [name for name, value in others.items() if value]:
+        raise ArgumentError(f"--compare takes no {given[0]}: ask for one of them at a time")
 
 
 def _compare(summaries: "list[Summary]", format_name: str) -> None:
