@@ -221,7 +221,7 @@ def _list(path: str) -> tuple[dict[str, list[str]], list[Finding]]:
     if empty:
         message = f"{path}: no pictures of class {', '.join(empty)}: left out"
         findings.append(Finding("empty class", message, empty))
-    loose = tuple(sorted(name for name in os.listdir(path) if _is_picture(name)))
+    loose = tuple(sorted(name for name in os.listdir(path) if is_picture(name)))
     if loose:
         message = f"{path}: {loose[0]} and all pictures beside the class folders belong to no class: left out"
         findings.append(Finding("ignored", message, loose))
@@ -231,10 +231,11 @@ def _list(path: str) -> tuple[dict[str, list[str]], list[Finding]]:
 def _pictures_below(folder: str) -> Iterator[str]:
     for root, folders, files in os.walk(folder):
         folders[:] = sorted((name for name in folders if not name.startswith(".")), key=natural_key)
-        yield from (os.path.join(root, name) for name in sorted(files, key=natural_key) if _is_picture(name))
+        yield from (os.path.join(root, name) for name in sorted(files, key=natural_key) if is_picture(name))
 
 
-def _is_picture(name: str) -> bool:
+def is_picture(name: str) -> bool:
+    """Whether a file is named as a picture, and not hidden."""
     return name.lower().endswith(_SUFFIXES) and not name.startswith(".")
 
 

@@ -169,6 +169,11 @@ def _unknown_folder(path: str) -> DataError:
         return DataError(f"{path}: is empty")
     if "batches.meta" in names or "data_batch_1" in names:
         return DataError(f"{path}: is CIFAR-10's Python version, which is read by running code; get the binary version")
+    pictures = [name for name in names if folder.is_picture(name)]
+    if pictures:
+        return DataError(
+            f"{path}: holds pictures ({pictures[0]}), but no class folders: put those of each class into a folder"
+        )
     wanted = "; ".join(source.about for source in SOURCES.values())
     return DataError(f"{path}: is no data set that is known. Looked for: {wanted}")
 

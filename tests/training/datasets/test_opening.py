@@ -116,6 +116,7 @@ class TestUnknown:
             (lambda path: None, "no such file or folder"),
             (lambda path: path.mkdir(), "is empty"),
             (lambda path: path.write_bytes(b"x"), "a file should be an .npz; everything else is a folder"),
+            (lambda path: save(path / "x.png", 0), "holds pictures .x.png., but no class folders: put those of each"),
             (lambda path: [path.mkdir(), (path / "notes.txt").write_text("x")], "is no data set that is known"),
         ],
     )
