@@ -76,7 +76,8 @@ def read_notation(text: str, define: Mapping[str, str] | None = None) -> Notatio
     reader = _Reader(text, words, macros, Spent())
     layers = reader.read_all(0)
     if not layers:
-        raise NotationError("a network is an input and layers, such as '6x6x3 conv3-10': got no layer", text)
+        message = "a network is an input and layers, such as '6x6x3 conv3-10': got no layer"
+        raise NotationError(message, text, first.start, first.end)
     return Notation(input_shape, reader.build(Word(text, 0, len(text)), Sequential, layers), reader.places)
 
 
@@ -412,7 +413,11 @@ def _options(kind: type[Layer]) -> str:
     fields = [name for name in OPTIONS if name in kind.fields and name not in named]
     shown = [LETTERS[name] + KINDS[name].write(_EXAMPLES[name]) for name in fields if name in LETTERS]
     shown += [word for word, (name, _) in FLAGS.items() if name in fields]
-    return f"it takes {', '.join(shown)}, and what follows it, such as bn and relu" if shown else "only what follows it, such as relu"
+    return (
+        f"it takes {', '.join(shown)}, and what follows it, such as bn and relu"
+        if shown
+        else "only what follows it, such as relu"
+    )
 
 
 _EXAMPLES: dict[str, Any] = {
