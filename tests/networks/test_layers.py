@@ -1,0 +1,218 @@
+"""Layers' arithmetic; that all of it agrees with PyTorch is in test_against_torch.py."""
+
+from math import prod
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from network_strategies import followers, plain_layers
+
+from cnncli.errors import ArgumentError
+from cnncli.networks import LAYERS, ShapeError, load_network, parse_network
+from cnncli.networks.layers import (
+    AvgPool,
+    BatchNorm,
+    Chain,
+    Concat,
+    Conv,
+    Depthwise,
+    Dropout,
+    FullyConnected,
+    MaxPool,
+    ReLU,
+    Repeat,
+    Residual,
+    Sequential,
+    Subsampling,
+    TransposedConv,
+)
+from cnncli.networks.layers.convolution import TABLE
+
+SIZES = {"kernel_size": "3", "out_channels": "12", "out_features": "12"}
+
+
+@pytest.mark.parametrize("op", LAYERS)
+def test_every_layer_of_the_registry_is_read_by_its_word_and_keeps_the_contract(op):
+    kind = LAYERS[op]
+    size = SIZES.get(kind.size_field, "") if kind.size_field not in kind.defaults else ""
+    filters = "-" + SIZES[kind.filters_field] if kind.filters_field else ""
+    (layer,) = parse_network(f"9x9x6 {op}{size}{filters}").layers.layers
+    assert type(layer) is kind
+    assert str(layer) == f"{op}{size}{filters}"
+    assert kind.__doc__
+    output_shape = layer.output_shape((9, 9, 6))
+    assert all(n > 0 for n in output_shape)
+    assert layer.macs((9, 9, 6)) >= 0
+    assert layer.connections((9, 9, 6)) >= layer.macs((9, 9, 6))
+    for name, shape in {**layer.param_shapes((9, 9, 6)), **layer.buffer_shapes((9, 9, 6))}.items():
+        assert name in ("weight", "bias", "running_mean", "running_var")
+        assert all(n > 0 for n in shape)
+
+
+@given(plain_layers(6), st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(6)))
+def test_a_layer_either_takes_a_shape_or_says_what_it_needs(layer, shape):
+    try:
+        output_shape = layer.output_shape(shape)
+    except ShapeError as error:
+        message = str(error)
+        assert f"{layer} needs" in message
+    else:
+        window = layer.window(shape)
+        assert window is None or window.output_size == output_shape[:2]
+
+
+@given(plain_layers(6), st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(6)))
+def test_the_padding_that_is_named_makes_a_window_fit(layer, shape):
+    if not hasattr(layer, "padding"):
+        return
+    try:
+        layer.output_shape(shape)
+    except ShapeError as error:
+        if error.fits.startswith("padding p"):
+            amount = int(error.fits.removeprefix("padding p").split()[0])
+            assert layer.replace(padding=(amount,) * 4).output_shape(shape)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("10x10x3 max2 conv7-8", "layer 2 (conv7-8 after 5x5x3): conv7-8 needs at least 7x7, got 5x5 after max2; "
+         "padding p1 would fit"),
+        ("3x3x3 conv7-8,p1", "needs at least 5x5, got 3x3; padding p2 would fit"),
+        ("8x8x3 fc-10 conv3-8", "layer 2 (conv3-8 after 10): conv3-8 needs height x width x channels, got 10 numbers"),
+        ("8x8x5 conv3-64,g2", "channels that divide into 2 groups, got 5 channels; g1 would fit"),
+        ("8x8x3 conv5-16,table", "6 channels"),
+        ("8x8x3 dw3-4", "channels that divide 4 filters"),
+        ("8x8x3 max2,p2", "padding p1 at most"),
+        ("1x1x3 tconv2-8,p1", "less padding would fit"),
+        ("8x8x3 res[ conv3-3 ]", "got 6x6x3 and 8x8x3; padding 'same' in the main branch keeps the size"),
+        ("8x8x3 res[ conv3-8,same ]", "the shortcut '| conv1-8' would fit"),
+        ("8x8x3 res[ conv3-8,p1,s2 ]", "the shortcut '| conv1-8,s2' would fit"),
+        ("8x8x3 cat[ | max2 ]", "got branches of 8x8x3, 4x4x3; 'same' with s1"),
+        ("8x8x3 relu cat[ | relu res[ relu | conv1-4 ] ]", "layer 2, branch 2, layer 2 (res after 8x8x3)"),
+        ("8x8x8 zeropad-4", "at most 4 channels"),
+    ],
+)  # fmt: skip
+def test_shapes_that_do_not_chain_say_where_what_and_what_would_fit(text, message):
+    with pytest.raises(ShapeError) as caught:
+        parse_network(text)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("10x10x3 max2 conv7-8", "conv7-8"),
+        ("10x10x3 2x[ max2 conv3-8 ]", "conv3-8"),
+        ("8x8x3 relu cat[ | relu res[ relu | conv1-4 ] ]", "res[ relu | conv1-4 ]"),
+        ("8x8x3 relu 2xdown:9", "down:9"),
+    ],
+)
+def test_a_shape_error_has_its_place_in_the_text(text, place):
+    with pytest.raises(ShapeError) as caught:
+        parse_network(text, define={"down": "conv3-$1,relu max2"})
+    error = caught.value
+    assert error.text[error.start : error.end] == place
+
+
+def test_pooling_strides_are_the_window_unless_given():
+    assert MaxPool((2, 2)) == MaxPool((2, 2), (2, 2))
+    assert str(MaxPool((3, 3), (2, 2))) == "max3,s2"
+    assert AvgPool((2, 3)).stride == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Conv((3, 3), 0),
+        lambda: Conv((3, 0), 4),
+        lambda: Conv((3, 3), 4, stride=(0, 1)),
+        lambda: Conv((3, 3), 4, padding="full"),
+        lambda: Conv((3, 3), 4, padding=(1, 2, 3)),
+        lambda: Conv((3, 3), 4, padding=(-1, 0, 0, 0)),
+        lambda: Conv((3, 3), 4, bias=1),
+        lambda: Conv((3, 3), 10**9),
+        lambda: Conv((3, 3), 3, groups=2),
+        lambda: Conv((3, 3), None),
+        lambda: TransposedConv((3, 3), 3, output_padding=(1, 0)),
+        lambda: TransposedConv((3, 3), 4, groups=3),
+        lambda: Dropout(1.0),
+        lambda: Dropout(float("nan")),
+        lambda: Repeat(0, (ReLU(),)),
+        lambda: Repeat(100_000, (ReLU(),)),
+        lambda: Sequential((3,)),
+        lambda: Chain((ReLU(), MaxPool((2, 2)))),
+        lambda: Chain((ReLU(), ReLU())),
+        lambda: Chain((ReLU(),)),
+        lambda: Concat(()),
+    ],
+)
+def test_layers_that_cannot_be_are_argument_errors(make):
+    with pytest.raises(ArgumentError):
+        make()
+
+
+def test_arguments_take_the_forms_of_the_core():
+    assert Conv(3, 8, stride=2, padding=1) == Conv((3, 3), 8, (2, 2), (1, 1, 1, 1))
+    assert Conv((3, 3), 8, padding=(0, 1)).padding == (0, 0, 1, 1)
+    assert Conv((3, 3), 8, padding=0).padding == "valid"
+
+
+@given(followers)
+def test_an_option_that_is_a_layer_is_one(layers):
+    chain = Chain((FullyConnected(8, bias=False), *layers))
+    (again,) = parse_network(f"8 {chain}").layers.layers
+    assert again == chain
+    assert sum(map(prod, chain.param_shapes((8,)).values())) == 64 + 16 * any(layer.op == "bn" for layer in layers)
+
+
+def test_the_sparse_table_of_lenet():
+    assert [len(maps) for maps in TABLE] == 6 * [3] + 9 * [4] + [6]
+    assert len({frozenset(maps) for maps in TABLE}) == 16
+    uses = [sum(channel in maps for maps in TABLE) for channel in range(6)]
+    assert uses == [10] * 6  # each input map goes to ten outputs
+    layer = Conv((5, 5), 16, table=True)
+    assert layer.param_shapes((14, 14, 6)) == {"weight": (5, 5, 60), "bias": (16,)}
+    assert layer.connections((14, 14, 6)) == 151_600
+
+
+def test_the_rows_of_lenet_5():
+    rows = load_network("lenet5-1998").summary().rows
+    assert [row.params for row in rows] == [156, 12, 1516, 32, 48120, 10164, 0]
+    assert [row.connections for row in rows] == [122304, 5880, 151600, 2000, 48120, 10164, 840]
+
+
+def test_names_of_parameters():
+    text = "8x8x4 conv3-4,same,bn res[ 2xconv3-4,same | conv1-4,nobias ] cat[ | conv1-2 ] sub fc-3"
+    network = parse_network(text)
+    assert list(network.param_shapes()) == [
+        "0.conv.weight",
+        "0.bn.weight",
+        "0.bn.bias",
+        "1.res.main.0.conv.weight",
+        "1.res.main.0.conv.bias",
+        "1.res.main.1.conv.weight",
+        "1.res.main.1.conv.bias",
+        "1.res.shortcut.0.conv.weight",
+        "2.cat.2.0.conv.weight",
+        "2.cat.2.0.conv.bias",
+        "3.sub.weight",
+        "3.sub.bias",
+        "4.fc.weight",
+        "4.fc.bias",
+    ]
+    assert list(network.buffer_shapes()) == ["0.bn.running_mean", "0.bn.running_var"]
+    assert sum(map(prod, network.param_shapes().values())) == network.totals.params
+
+
+def test_depthwise_is_a_convolution_in_as_many_groups_as_channels():
+    assert Depthwise((3, 3)).param_shapes((9, 9, 4)) == Conv((3, 3), 4, groups=4).param_shapes((9, 9, 4))
+    assert Depthwise((3, 3), 8).output_shape((9, 9, 4)) == (7, 7, 8)
+
+
+def test_blocks_hold_what_they_are_given():
+    block = Residual(Sequential((BatchNorm(),)))
+    assert block.output_shape((4, 4, 2)) == (4, 4, 2)
+    assert Repeat(3, (block,)).layer_count == 6
+    assert Sequential((Sequential((ReLU(),)), ReLU())) == Sequential((ReLU(), ReLU()))
+    assert Subsampling().param_shapes((4, 4, 2)) == {"weight": (2,), "bias": (2,)}
