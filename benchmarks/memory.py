@@ -1,15 +1,14 @@
 """Memory: the peak of `edge` and `pool` on 144 Mpixels of grey, PNG and JPEG, beside an OpenCV script."""
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from timing import spent
 
 from cnncli.images import Picture, write_frames
 
@@ -33,13 +32,8 @@ def bands(side: int) -> Iterator[np.ndarray]:
         yield waves.clip(0, 255).astype(np.uint8)
 
 
-def peak(command: list[str]) -> tuple[float, float]:
-    """Return (MB, seconds) of a process."""
-    begin = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    assert status == 0, command
-    return usage.ru_maxrss / 1024, time.perf_counter() - begin
+def make(path: str, side: int) -> None:
+    write_frames(path, [Picture((side, side), np.dtype(np.uint8), bands(side))])
 
 
 def main() -> None:
@@ -53,7 +47,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         png, jpeg = Path(folder, "large.png"), Path(folder, "large.jpg")
         for source in (png, jpeg):
-            write_frames(source, [Picture((side, side), np.dtype(np.uint8), bands(side))])
+            maker = get_context("spawn").Process(target=make, args=(str(source), side))
+            maker.start()
+            maker.join()
             print(f"{source.name} {source.stat().st_size / 1e6:.0f} MB")
         rows = [("edge", png, ".png"), ("edge", png, ".jpg"), ("edge", jpeg, ".jpg"), ("pool", png, ".png")]
         commands = {
@@ -61,10 +57,10 @@ def main() -> None:
             for name, source, suffix in rows
         }
         for name, command in commands.items():
-            megabytes, seconds = peak([*command, "--force", "--max-pixels", "0"])
+            seconds, _, megabytes = spent([*command, "--force", "--max-pixels", "0"])
             print(f"{name:26} {megabytes:7.0f} MB {seconds:6.2f} s{'   OVER' if megabytes > limit else ''}")
         for suffix in (".png", ".jpg"):
-            megabytes, seconds = peak([sys.executable, "-c", OPENCV, str(png), f"{folder}/out{suffix}"])
+            seconds, _, megabytes = spent([sys.executable, "-c", OPENCV, str(png), f"{folder}/out{suffix}"])
             print(f"{f'OpenCV script .png to {suffix}':26} {megabytes:7.0f} MB {seconds:6.2f} s")
 
 

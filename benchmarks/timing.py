@@ -1,8 +1,11 @@
-"""Timing two or more calls side by side, so that a busy moment of the machine meets all of them."""
+"""Timing two or more calls side by side, so that a busy moment of the machine meets all of them; and what one took."""
 
+import os
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,3 +28,23 @@ def copy_speed(rounds: int = 9, size: int = 1 << 26) -> float:
     source, target = np.ones(size, np.uint8), np.empty(size, np.uint8)
     (seconds,) = alternating([lambda: np.copyto(target, source)], rounds)
     return 2 * size / seconds
+
+
+class Spent(NamedTuple):
+    """What a process took: seconds, processor seconds, and megabytes at its peak."""
+
+    seconds: float
+    processor: float
+    megabytes: float
+
+
+def spent(command: Sequence[str]) -> Spent:
+    """Run a command, and return what it took.
+
+    Linux counts what this process held when it began the other; so whatever needs memory belongs into one of its own.
+    """
+    begin = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0, command
+    return Spent(time.perf_counter() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)

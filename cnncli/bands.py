@@ -19,6 +19,9 @@ BAND_PIXELS = 4_000_000
 # From here on an image is worth threads of its own; several images at a time keep the cores busy without.
 MANY_BANDS = 4
 
+# Bands that are computed at a time: each takes memory, and more would wait for the one thread that encodes them.
+MOST_THREADS = 3
+
 
 class ArrayRows:
     """An array as a source of rows."""
@@ -49,7 +52,7 @@ def band_edges(shape: Sequence[int]) -> list[tuple[int, int]]:
 def bands(source: Rows) -> Iterator[tuple[int, Array]]:
     """Yield all rows in order as (first row, band); those of a large image are computed ahead, on threads."""
     spans = band_edges(source.shape)
-    threads = os.cpu_count() or 1
+    threads = min(os.cpu_count() or 1, MOST_THREADS)
     if threads == 1 or len(spans) < MANY_BANDS:
         yield from ((start, source.rows(start, stop)) for start, stop in spans)
         return
