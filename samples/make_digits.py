@@ -44,7 +44,7 @@ def moved(image, rng):
     """The picture turned, sheared and shifted a little about its middle."""
     turn, shear = np.deg2rad(rng.uniform(-12, 12)), rng.uniform(-0.2, 0.2)
     matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ [[1, shear], [0, 1]]
-    shift = LARGE / 2 - matrix @ (LARGE / 2 + rng.uniform(-0.1, 0.1, 2) * LARGE)
+    shift = LARGE / 2 - matrix @ (LARGE / 2 + rng.uniform(-0.06, 0.06, 2) * LARGE)
     coefficients = (*matrix[0], shift[0], *matrix[1], shift[1])
     return image.transform(image.size, Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR)
 
@@ -53,7 +53,7 @@ def picture(digit, rng):
     """A digit of SIZE x SIZE pixels, not quite white on not quite black, with noise."""
     drawn = moved(outline(digit, rng) if rng.random() < 0.7 else bitmap(digit, rng), rng)
     levels = np.asarray(drawn.resize((SIZE, SIZE), Image.Resampling.BOX)) / 255
-    dark, bright = rng.uniform(0, 40), rng.uniform(170, 255)
+    dark, bright = rng.uniform(0, 25), rng.uniform(200, 255)
     noisy = dark + (bright - dark) * levels + rng.normal(0, rng.uniform(2, 14), levels.shape)
     return Image.fromarray(np.rint(noisy.clip(0, 255)).astype(np.uint8))
 

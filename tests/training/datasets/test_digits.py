@@ -33,7 +33,7 @@ def test_a_tenth_is_four_of_each_class_and_there_is_something_to_learn(digits):
     train, held_out = (Subset(digits.train, part) for part in split(digits.train, 0.1))
     assert held_out.counts().tolist() == [4] * 10
     assert majority_class(train.labels, held_out.labels) == 0.1
-    assert 0.5 < NearestCentroid.fit(train).accuracy(held_out) < 1
+    assert 0.3 < NearestCentroid.fit(train).accuracy(held_out) < 1
 
 
 def test_they_are_small():
