@@ -39,3 +39,7 @@ class ModelError(CnncliError):
 
 class DataError(CnncliError):
     """A data set that cannot be read, or cannot be trained on."""
+
+
+class TrainingError(CnncliError):
+    """A training that cannot go on."""

@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from cnncli.errors import ArgumentError, CnncliError, NoInputError, one_line
 
-COMMANDS = ("edge", "pool", "shape", "params")
+COMMANDS = ("edge", "pool", "shape", "params", "train", "predict", "evaluate", "export", "learn")
 """The commands: each is the function of that name in the module of that name beside this one."""
 
 EXIT_CODES: dict[type[CnncliError], int] = {ArgumentError: 2, NoInputError: 3, CnncliError: 1}

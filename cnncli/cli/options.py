@@ -16,18 +16,19 @@ class _Word(StrEnum):
     __repr__ = str.__repr__
 
 
-def _choice(name: str, words: tuple[str, ...]) -> Any:
+def choice(name: str, words: tuple[str, ...]) -> Any:
+    """Return a type of option that takes one of some words."""
     make: Any = _Word
     return make(name, {word: word for word in words})
 
 
-Direction = _choice("Direction", DIRECTIONS)
-PaddingMode = _choice("PaddingMode", PADDING_MODES)
-Color = _choice("Color", COLORS)
-Channel = _choice("Channel", CHANNELS)
-Activation = _choice("Activation", ACTIVATIONS)
-Signed = _choice("Signed", SIGNED)
-PoolingMode = _choice("PoolingMode", POOLING_MODES)
+Direction = choice("Direction", DIRECTIONS)
+PaddingMode = choice("PaddingMode", PADDING_MODES)
+Color = choice("Color", COLORS)
+Channel = choice("Channel", CHANNELS)
+Activation = choice("Activation", ACTIVATIONS)
+Signed = choice("Signed", SIGNED)
+PoolingMode = choice("PoolingMode", POOLING_MODES)
 
 _FILES, _BATCH = "Files", "Batches"
 

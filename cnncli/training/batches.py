@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -34,6 +34,9 @@ class Batch(NamedTuple):
     labels: Indices
 
 
+Batches = Generator[Batch, None, None]
+
+
 def epoch_order(items: int, seed: int, epoch: int) -> Indices:
     """Return all items in the order of an epoch: random, and the same on every machine.
 
@@ -45,7 +48,7 @@ def epoch_order(items: int, seed: int, epoch: int) -> Indices:
     return np.argsort(random, kind="stable").astype(np.int64)
 
 
-def make_batches(preparation: Preparation, epoch: int, first: int = 0) -> Iterator[Batch]:
+def make_batches(preparation: Preparation, epoch: int, first: int = 0) -> Batches:
     """Yield the batches of an epoch from a given one on.
 
     What a batch is depends on the seed, the epoch and its place alone.
@@ -59,7 +62,7 @@ def make_batches(preparation: Preparation, epoch: int, first: int = 0) -> Iterat
         yield Batch(items, preparation.normalization.apply(images), dataset.labels[items])
 
 
-def made_ready(batches: Iterator[Batch], ahead: int = READY) -> Iterator[Batch]:
+def made_ready(batches: Batches, ahead: int = READY) -> Batches:
     """Yield what another iterator yields, made in a thread that is a little ahead; close it to end the thread."""
     waiting: queue.Queue[Batch | BaseException | None] = queue.Queue(ahead)
     done = threading.Event()

@@ -101,7 +101,7 @@ class Model(Value):
         if images.shape[1:] != self.input_shape:
             shapes = show_shape(self.input_shape), show_shape(images.shape[1:])
             raise ArgumentError(f"the model takes pictures of {shapes[0]}, got {shapes[1]}")
-        return self.outputs(self.engine(jobs).predict(self.normalization.apply(images)))
+        return self.outputs(self.engine(jobs).predict(images, prepare=self.normalization.apply))
 
     def outputs(self, outputs: Array) -> Array:
         """Return the probabilities that the whole network's outputs (N, outputs) stand for."""

@@ -50,9 +50,42 @@ def _without_last(layer: Layer) -> tuple[Layer, ...]:
     return (Chain(layer.layers[:-1]),) if len(layer.layers) > 2 else layer.layers[:1]
 
 
-def signed(logits: Array, network: Network) -> Array:
-    """Return outputs of which the largest is the best: distances change their sign, in place."""
-    return np.negative(logits, out=logits) if last_op(network) == DISTANCES else logits
+class DistanceLoss:
+    """A loss of distances: the smaller the better, so it is the loss of minus them.
+
+    Args:
+        loss: of logits.
+    """
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+
+    def __call__(self, distances: Array, labels: Array) -> tuple[float, Array]:
+        """Return the sum of the losses, and its gradient by the distances."""
+        total, gradient = self.loss(-distances, labels)
+        return total, np.negative(gradient, out=gradient)
+
+    def total_weight(self, labels: Array) -> float:
+        """Return what sum and gradient are to be divided by for the mean."""
+        return self.loss.total_weight(labels)
+
+
+def logits_loss(loss: Loss, network: Network) -> Loss | DistanceLoss:
+    """Return the loss of what `logits_network` puts out."""
+    return DistanceLoss(loss) if last_op(network) == DISTANCES else loss
+
+
+def predictions(logits: Array, network: Network) -> Array:
+    """Return the class that each row of outputs (N, outputs) speaks for.
+
+    Args:
+        logits: what the loss works on.
+        network: what put them out.
+    """
+    if logits.shape[1] == 1:
+        return (logits[:, 0] > 0).astype(np.int64)
+    best: Array = logits.argmin(axis=1) if last_op(network) == DISTANCES else logits.argmax(axis=1)
+    return best
 
 
 def probabilities(outputs: Array, network: Network) -> Array:

@@ -1,0 +1,234 @@
+"""What a training shows: a live bar on a terminal, a line an epoch elsewhere, JSON lines for programs."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from cnncli.cli.training_summary import epoch_line, estimate_line, result_lines, summary_lines
+from cnncli.training.preparation import Preparation
+from cnncli.training.run_folder import Metrics
+from cnncli.training.runs import Run
+from cnncli.training.watching import BatchReport, Estimate, Watcher
+
+REFRESH = 0.1
+"""Seconds between two looks of the bar."""
+
+
+class Display(Watcher):
+    """Prints warnings alone: what `--quiet` shows.
+
+    Args:
+        data: the data's path.
+        folder: of the run.
+    """
+
+    def __init__(self, data: str, folder: Path) -> None:
+        self.data, self.folder = data, folder
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take back what is live."""
+
+    def prepared(self, preparation: Preparation) -> None:
+        """Print what was found."""
+        for finding in preparation.findings:
+            self.note(f"cnncli: {finding.message}")
+
+    def note(self, message: str) -> None:
+        """Print a message."""
+        print(message, file=sys.stderr)
+
+    def finish(self, run: Run) -> None:
+        """Print what came of it."""
+
+
+class Lines(Display):
+    """A summary, a line an epoch, and what came of it."""
+
+    epochs = 0
+
+    def prepared(self, preparation: Preparation) -> None:
+        """Print what is trained, and on what."""
+        self.epochs = preparation.configuration.epochs
+        for line in summary_lines(self.data, preparation):
+            self.note(line)
+        super().prepared(preparation)
+
+    def begins(self, estimate: Estimate, epochs_done: int) -> None:
+        """Print how long it will take."""
+        self.note(estimate_line(estimate, epochs_done, self.epochs))
+
+    def epoch(self, metrics: Metrics, *, best: bool) -> None:
+        """Print an epoch's line."""
+        self.note(epoch_line(metrics, self.epochs, best=best))
+
+    def finish(self, run: Run) -> None:
+        """Print what came of it on standard output."""
+        if run.done:
+            print("\n".join(result_lines(run, self.folder)), flush=True)
+
+
+class Live(Lines):
+    """The same, and a bar for the epoch under way."""
+
+    def __init__(self, data: str, folder: Path) -> None:
+        super().__init__(data, folder)
+        self.bar = _make_bar()
+        self.task: Any = None
+        self.shown, self.begin, self.begun_at = 0.0, 0.0, 0
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bar away."""
+        self.bar.stop()
+
+    def note(self, message: str) -> None:
+        """Print a message above the bar."""
+        self.bar.console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+    def checking(self, done: int, total: int) -> None:
+        """Show how many files have been checked."""
+        if time.monotonic() - self.shown > REFRESH or done == total:
+            self._show("checking pictures", done, total, "", "")
+
+    def prepared(self, preparation: Preparation) -> None:
+        """Print what is trained, and on what."""
+        self._take_away()
+        super().prepared(preparation)
+
+    def batch(self, report: BatchReport) -> None:
+        """Show how the epoch goes."""
+        batches_done = (report.epoch - 1) * report.batches + report.batch
+        now = time.monotonic()
+        if not self.begun_at:
+            self.begin, self.begun_at = now, batches_done
+        if now - self.shown < REFRESH and report.batch < report.batches:
+            return
+        each = (now - self.begin) / max(1, batches_done - self.begun_at)
+        left = each * (self.epochs * report.batches - batches_done)
+        measures = f"loss {report.loss:.4f}  accuracy {report.accuracy:.1%}  {report.images_per_second:,.0f} images/s"
+        self._show(
+            f"epoch {report.epoch}/{self.epochs}", report.batch, report.batches, measures, _clock(left) + " left"
+        )
+
+    def judging(self) -> None:
+        """Show that only the end is missing."""
+        self._take_away()
+
+    def finish(self, run: Run) -> None:
+        """Print what came of it on standard output."""
+        self._take_away()
+        self.bar.stop()
+        super().finish(run)
+
+    def _show(self, what: str, done: int, total: int, measures: str, left: str) -> None:
+        if self.task is None:
+            self.task = self.bar.add_task(what, total=total, measures=measures, left=left)
+        self.bar.update(self.task, description=what, completed=done, total=total, measures=measures, left=left)
+        self.shown = time.monotonic()
+
+    def _take_away(self) -> None:
+        if self.task is not None:
+            self.bar.remove_task(self.task)
+            self.task = None
+
+
+class JsonLines(Display):
+    """A JSON object a line on standard output: the start, each epoch, the end."""
+
+    def prepared(self, preparation: Preparation) -> None:
+        """Print what is trained, and on what."""
+        super().prepared(preparation)
+        validation, test = preparation.validation, preparation.test
+        _print_json(
+            event="start",
+            data=self.data,
+            output=str(self.folder),
+            network=str(preparation.network),
+            params=preparation.network.totals.params,
+            input=list(preparation.train.shape),
+            classes=dict(zip(preparation.class_names, preparation.train.counts().tolist(), strict=True)),
+            train=len(preparation.train),
+            validation=0 if validation is None else len(validation),
+            test=0 if test is None else len(test),
+            findings=[finding.message for finding in preparation.findings],
+            options=preparation.configuration.options,
+        )
+
+    def begins(self, estimate: Estimate, epochs_done: int) -> None:
+        """Print how long an epoch will take."""
+        _print_json(event="estimate", epochs_done=epochs_done, **estimate._asdict())
+
+    def epoch(self, metrics: Metrics, *, best: bool) -> None:
+        """Print an epoch's line."""
+        _print_json(event="epoch", **metrics, best=best)
+
+    def finish(self, run: Run) -> None:
+        """Print what came of it."""
+        scores, test = run.scores, run.test_scores
+        _print_json(
+            event="end",
+            done=run.done,
+            epochs=len(run.metrics),
+            best_epoch=run.best_epoch,
+            judged_by=run.judged_by,
+            accuracy=scores and scores.accuracy,
+            accuracy_interval=scores and scores.accuracy_interval,
+            macro_f1=scores and scores.macro_f1,
+            test_accuracy=test and test.accuracy,
+            baselines=run.baselines and run.baselines._asdict(),
+            model=str(self.folder / "model.safetensors"),
+            pictures=[str(picture) for picture in run.pictures],
+        )
+
+
+def choose_display(data: str, folder: Path, *, as_json: bool, quiet: bool) -> Display:
+    """Return what fits the options and the terminal."""
+    if as_json:
+        return JsonLines(data, folder)
+    if quiet:
+        return Display(data, folder)
+    return Live(data, folder) if sys.stderr.isatty() else Lines(data, folder)
+
+
+def _print_json(**fields: Any) -> None:
+    print(json.dumps(fields, ensure_ascii=False), flush=True)
+
+
+def _clock(seconds: float) -> str:
+    """Return a time as people read it.
+
+    Example:
+        >>> _clock(75), _clock(3723)
+        ('1:15', '1:02:03')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _make_bar() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[measures]}"),
+        TextColumn("{task.fields[left]}"),
+        console=Console(stderr=True),
+        transient=True,
+    )

@@ -1,0 +1,81 @@
+"""Why a loss is no longer finite: where the numbers grew too large, on which pictures, and what to try."""
+
+import json
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.training.engine import Engine
+from cnncli.training.run_folder import RunFolder
+
+Array = NDArray[Any]
+
+SHOWN = 3
+"""Files of the batch that the message names; the others are in a file."""
+
+
+class PostMortem(NamedTuple):
+    """What is known of a training whose loss was no longer finite.
+
+    Attributes:
+        epoch: its number, from 1.
+        batch: its number in the epoch, from 1.
+        loss: the sum that was not finite.
+        finding: where the numbers went wrong.
+        files: the pictures of the batch.
+        lr: the learning rate of the step.
+        clipped: whether gradients were clipped.
+    """
+
+    epoch: int
+    batch: int
+    loss: float
+    finding: str
+    files: tuple[str, ...]
+    lr: float
+    clipped: bool
+
+    @property
+    def suggested_lr(self) -> float:
+        """A tenth of the learning rate, with one digit or two."""
+        return float(f"{self.lr / 10:.2g}")
+
+    def message(self, folder: RunFolder | None) -> str:
+        """Return one line that says it all."""
+        shown = ", ".join(self.files[:SHOWN])
+        more = len(self.files) - SHOWN
+        rest = f" and {more} more" if more > 0 else ""
+        listed = f" (listed in {folder.post_mortem})" if folder is not None and more > 0 else ""
+        clip = "" if self.clipped else " or --clip-norm 1"
+        return (
+            f"epoch {self.epoch}, batch {self.batch}: the loss is no longer finite: {self.finding}; "
+            f"the batch: {shown}{rest}{listed}; try --lr {self.suggested_lr:g} (it was {self.lr:g}){clip}"
+        )
+
+    def json(self) -> str:
+        """Return everything as JSON."""
+        table = {**self._asdict(), "loss": str(self.loss), "suggested_lr": self.suggested_lr}
+        return json.dumps(table, indent=2) + "\n"
+
+
+def examine(engine: Engine, images: Array) -> str:
+    """Return where numbers are first not finite: in the pictures, the weights, or what a layer puts out.
+
+    Args:
+        engine: after the step whose loss was not finite.
+        images: (N, H, W, C), the batch as the network got it.
+    """
+    if not np.isfinite(images).all():
+        return "the pictures themselves hold numbers that are not finite"
+    layer = engine.diagnose(images)
+    if layer is None:
+        return "the outputs are finite, but too large for the loss"
+    broken = [
+        name
+        for name, array in engine.named_parameters.items()
+        if name.startswith(f"{layer}.") and not np.isfinite(array).all()
+    ]
+    if broken:
+        return f"the weights {broken[0]} are no longer finite"
+    return f"layer {layer} puts out numbers that are not finite"

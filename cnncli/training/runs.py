@@ -1,0 +1,194 @@
+"""Training from beginning to end: data in, a model and what it is worth out."""
+
+import os
+import threading
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cnncli.errors import ArgumentError
+from cnncli.training.baselines import NearestCentroid, majority_class
+from cnncli.training.checkpoints import Checkpoint, load_checkpoint
+from cnncli.training.configuration import Configuration, write_configuration
+from cnncli.training.datasets import Dataset
+from cnncli.training.metrics import Scores, score
+from cnncli.training.model import Model
+from cnncli.training.preparation import Preparation, prepare
+from cnncli.training.run_folder import Metrics, RunFolder
+from cnncli.training.trainer import Trainer
+from cnncli.training.versions import versions
+from cnncli.training.watching import Watcher
+
+
+class Baselines(NamedTuple):
+    """What a network has to beat, on the same pictures.
+
+    Attributes:
+        majority_class: accuracy of always naming the most frequent class.
+        nearest_centroid: accuracy of naming the class whose mean picture is the nearest.
+    """
+
+    majority_class: float
+    nearest_centroid: float
+
+
+class Run(NamedTuple):
+    """What came of a training.
+
+    Attributes:
+        model: of the best epoch; of the last weights where none was done.
+        metrics: an entry for each epoch.
+        done: whether it went to its end; otherwise it was told to stop, and can be resumed.
+        best_epoch: the model's, from 1; 0 where none was done.
+        judged_by: `validation`, or `train` where nothing was held out.
+        scores: of the model on that part; None where the training was stopped.
+        test_scores: of the model on the data's test part, if there is one.
+        baselines: on the part that it is judged by; None where the training was stopped.
+        pictures: files that were drawn.
+    """
+
+    model: Model
+    metrics: tuple[Metrics, ...]
+    done: bool
+    best_epoch: int
+    judged_by: str = "validation"
+    scores: Scores | None = None
+    test_scores: Scores | None = None
+    baselines: Baselines | None = None
+    pictures: tuple[Path, ...] = ()
+
+
+def train(
+    data: str | os.PathLike[str] | Dataset,
+    *,
+    output: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    force: bool = False,
+    jobs: int | None = None,
+    watcher: Watcher | None = None,
+    stop: threading.Event | None = None,
+    **options: Any,
+) -> Run:
+    """Train a network on labelled pictures.
+
+    The same options, seed and data give the same bits, whatever the number of jobs, and whether or not the training
+    was stopped and resumed on the way.
+
+    Args:
+        data: a folder with a folder of pictures for each class, MNIST's or CIFAR-10's files, an `.npz`, or a data set.
+        output: the folder of the run: model, checkpoint, metrics, configuration and pictures; None to keep no files.
+        resume: go on with the run in `output`. Options that are not given are those that it began with; of the
+            others, only `epochs` may differ, and grow.
+        force: overwrite the run in `output`.
+        jobs: threads; None for the machine's cores.
+        watcher: is told what happens.
+        stop: once set, the batch under way is finished, everything is saved, and the training returns.
+        options: `network`, `epochs`, `batch_size`, `optimizer`, `lr` and all others of `Configuration`.
+
+    Raises:
+        ArgumentError: an option that cannot be, a network that does not fit the data, a run that is not to be
+            overwritten, or another training than the one to resume.
+        DataError: data that cannot be read, or trained on.
+        NoInputError: no pictures at all.
+        ModelError: a file of the run that is damaged, or cannot be written.
+        TrainingError: the loss is no longer finite.
+
+    Example:
+        >>> from cnncli.training.runs import train
+        >>> run = train("samples/digits", epochs=1, network="conv3-4,relu max2 fc-10")  # doctest: +SKIP
+        >>> run.scores.accuracy > run.baselines.majority_class  # doctest: +SKIP
+        True
+    """
+    folder = None if output is None else RunFolder(output)
+    checkpoint, configuration = _begin(folder, options, resume=resume, force=force)
+    watcher, stop = watcher or Watcher(), stop or threading.Event()
+    jobs = jobs or cores()
+    preparation = prepare(configuration, data, jobs=jobs, progress=watcher.checking)
+    watcher.prepared(preparation)
+    trainer = Trainer(preparation, folder, jobs=jobs, watcher=watcher, stop=stop)
+    if checkpoint is not None and folder is not None:
+        trainer.restore(checkpoint, folder)
+    if folder is not None:
+        _record(folder, trainer, data, fresh=checkpoint is None)
+    if not trainer.is_done and not stop.is_set():
+        watcher.begins(trainer.estimate(), trainer.progress.epoch)
+    done = trainer.run()
+    run = Run(trainer.best or trainer.model(), tuple(trainer.metrics), done, trainer.progress.best_epoch)
+    return _judged(run, trainer, folder, jobs) if done else run
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _begin(
+    folder: RunFolder | None, options: dict[str, Any], *, resume: bool, force: bool
+) -> tuple[Checkpoint | None, Configuration]:
+    """Check what can be checked before any work; return where to go on, and the options."""
+    unknown = [name for name in options if name not in Configuration.fields]
+    if unknown:
+        raise ArgumentError(f"training has no option {unknown[0]!r}: there are {', '.join(Configuration.fields)}")
+    if folder is None:
+        if resume:
+            raise ArgumentError("resume needs output, the folder of the run to go on with")
+        return None, Configuration(**options)
+    folder.check(force=force, resume=resume)
+    if not resume:
+        return None, Configuration(**options)
+    checkpoint = load_checkpoint(folder.checkpoint)
+    return checkpoint, Configuration(**{**checkpoint.configuration.options, **options})
+
+
+def _record(folder: RunFolder, trainer: Trainer, data: Any, *, fresh: bool) -> None:
+    """Write what is known before the first batch, so that even a run that is killed in it can be resumed."""
+    if fresh:
+        folder.start()
+    place = os.path.abspath(data) if isinstance(data, str | os.PathLike) else ""
+    folder.write_text(folder.config, write_configuration(trainer.preparation.configuration, place, versions()))
+    trainer.save()
+
+
+def _judged(run: Run, trainer: Trainer, folder: RunFolder | None, jobs: int) -> Run:
+    """Return the run with what its model is worth, and draw it."""
+    trainer.watcher.judging()
+    preparation, model = trainer.preparation, run.model
+    dataset = preparation.validation or preparation.train
+    probabilities = model.classify(dataset, jobs)
+    scores = score(dataset.labels, probabilities.argmax(axis=1), preparation.class_names)
+    run = run._replace(
+        judged_by="train" if preparation.validation is None else "validation",
+        scores=scores,
+        test_scores=_test_scores(preparation, model, jobs),
+        baselines=Baselines(
+            majority_class(preparation.train.labels, dataset.labels),
+            NearestCentroid.fit(preparation.train).accuracy(dataset),
+        ),
+    )
+    if folder is None:
+        return run
+    drawn = _draw(
+        folder.path,
+        metrics=trainer.metrics,
+        scores=scores,
+        model=model,
+        dataset=dataset,
+        probabilities=probabilities,
+    )
+    return run._replace(pictures=tuple(drawn))
+
+
+def _test_scores(preparation: Preparation, model: Model, jobs: int) -> Scores | None:
+    test = preparation.test
+    if test is None:
+        return None
+    return score(test.labels, model.classify(test, jobs).argmax(axis=1), preparation.class_names)
+
+
+def _draw(folder: Path, **what: Any) -> list[Path]:
+    """Draw the pictures of a run."""
+    if find_spec("cnncli.training.pictures") is None:
+        return []
+    drawn: list[Path] = import_module("cnncli.training.pictures").write_all(folder, **what)
+    return drawn

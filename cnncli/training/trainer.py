@@ -1,0 +1,283 @@
+"""The training loop."""
+
+import json
+import math
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Any, NoReturn
+
+from numpy.typing import NDArray
+
+from cnncli.errors import ModelError, TrainingError
+from cnncli.training.batches import Batch, made_ready, make_batches
+from cnncli.training.checkpoints import Checkpoint, Progress, save_checkpoint
+from cnncli.training.datasets import Dataset
+from cnncli.training.engine import Engine
+from cnncli.training.initialization import initialize
+from cnncli.training.model import Model, load_model, save_model
+from cnncli.training.optimizers import clip_by_norm
+from cnncli.training.outputs import logits_loss, logits_network, predictions
+from cnncli.training.post_mortem import PostMortem, examine
+from cnncli.training.preparation import Preparation
+from cnncli.training.run_folder import Metrics, RunFolder
+from cnncli.training.watching import BatchReport, Estimate, Watcher
+
+Array = NDArray[Any]
+
+
+class Trainer:
+    """Trains a network: epochs of batches, each a step along the gradient.
+
+    Attributes:
+        preparation: data, network, loss and all that was asked for.
+        folder: where the run is kept; None for nowhere.
+        progress: how far it is.
+        metrics: of the epochs that are done.
+        best: the model of the best epoch; None before the first.
+    """
+
+    def __init__(
+        self,
+        preparation: Preparation,
+        folder: RunFolder | None = None,
+        *,
+        jobs: int = 1,
+        watcher: Watcher | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self.preparation, self.folder = preparation, folder
+        self.watcher, self.stop = watcher or Watcher(), stop or threading.Event()
+        self.schedule, self.steps = preparation.schedule, preparation.steps_per_epoch
+        self.progress = Progress()
+        self.metrics: list[Metrics] = []
+        self.best: Model | None = None
+        seed, network = preparation.configuration.seed, logits_network(preparation.network, preparation.loss)
+        self.loss = logits_loss(preparation.loss, network)
+        self.engine = Engine(network, *initialize(network, seed), jobs=jobs, seed=seed)
+        self.state = preparation.optimizer.initial_state(self.engine.parameters)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all epochs are done, or early stopping has its reason."""
+        options, progress = self.preparation.configuration, self.progress
+        stale = progress.epoch - progress.best_epoch
+        is_stale = options.early_stop is not None and progress.batch == 0 and stale >= options.early_stop
+        return progress.epoch >= options.epochs or is_stale
+
+    def run(self) -> bool:
+        """Train until it is done or told to stop; return whether it is done.
+
+        Raises:
+            TrainingError: the loss is no longer finite.
+        """
+        while not self.is_done and not self.stop.is_set():
+            self._run_epoch()
+        return self.is_done
+
+    def _run_epoch(self) -> None:
+        begin, before = time.perf_counter(), self.progress.seen
+        batches = made_ready(make_batches(self.preparation, self.progress.epoch, self.progress.batch))
+        with closing(batches):
+            for batch in batches:
+                self._learn(batch)
+                self._report(time.perf_counter() - begin, self.progress.seen - before)
+                if self.stop.is_set() and self.progress.batch < self.steps:
+                    self._save_interrupted()
+                    return
+        self._end_epoch(time.perf_counter() - begin, self.progress.seen - before)
+
+    def _learn(self, batch: Batch) -> None:
+        """Take one step."""
+        progress, options = self.progress, self.preparation.configuration
+        step = progress.epoch * self.steps + progress.batch
+        result = self.engine.step(batch.images, batch.labels, self.loss, step=step)
+        if not result.finite:
+            self._stop_not_finite(batch, result.loss)
+        if options.clip_norm is not None:
+            clip_by_norm(self.engine.gradients, options.clip_norm)
+        self._follow(step)
+        weight = self.loss.total_weight(batch.labels)
+        self.progress = progress._replace(
+            batch=progress.batch + 1,
+            loss_sum=progress.loss_sum + result.loss * weight,
+            weight=progress.weight + weight,
+            correct=progress.correct + int((predictions(result.logits, self.engine.network) == batch.labels).sum()),
+            seen=progress.seen + len(batch.labels),
+        )
+
+    def _follow(self, step: int) -> None:
+        """Let the optimizer change the parameters: elementwise, so that threads can share them."""
+        parameters, gradients = self.engine.parameters, self.engine.gradients
+        optimizer, lr = self.preparation.optimizer, self.schedule.at(step)
+
+        def update(part: slice) -> None:
+            state = {name: array[part] for name, array in self.state.items()}
+            optimizer.update(parameters[part], gradients[part], state, step + 1, lr)
+
+        self.engine.over_slices(update)
+
+    def _report(self, seconds: float, images: int) -> None:
+        progress = self.progress
+        loss, accuracy = progress.loss_sum / (progress.weight or 1), progress.correct / progress.seen
+        report = BatchReport(progress.epoch + 1, progress.batch, self.steps, loss, accuracy, images / seconds)
+        self.watcher.batch(report)
+
+    def _end_epoch(self, seconds: float, images: int) -> None:
+        """Judge the epoch, and save it: its metrics, the model where it is the best, and the checkpoint.
+
+        In this order, a process that is killed on the way leaves a checkpoint that runs the epoch again.
+        """
+        progress, validation = self.progress, self.preparation.validation
+        loss, accuracy = (None, None) if validation is None else self.evaluate(validation)
+        metrics = {
+            "epoch": progress.epoch + 1,
+            "train_loss": progress.loss_sum / (progress.weight or 1),
+            "train_accuracy": progress.correct / progress.seen,
+            "val_loss": loss,
+            "val_accuracy": accuracy,
+            "lr": self.schedule.at((progress.epoch + 1) * self.steps - 1),
+            "seconds": round(seconds, 6),
+            "images_per_second": round(images / seconds, 3),
+        }
+        is_best = self._is_best(loss, accuracy)
+        progress = progress.next_epoch()
+        if is_best:
+            progress = progress._replace(
+                best_epoch=progress.epoch, best_accuracy=accuracy or 0.0, best_loss=_finite(loss)
+            )
+            self.best = self.model()
+        self.progress = progress
+        self.metrics.append(metrics)
+        self._save_epoch(metrics, is_best=is_best)
+        self.watcher.epoch(metrics, best=is_best)
+
+    def _is_best(self, loss: float | None, accuracy: float | None) -> bool:
+        """Whether this epoch is better than all before: by accuracy, then by loss; without validation, the last is."""
+        progress = self.progress
+        if not progress.best_epoch or accuracy is None or loss is None:
+            return True
+        return (accuracy, -loss) > (progress.best_accuracy, -progress.best_loss)
+
+    def _save_epoch(self, metrics: Metrics, *, is_best: bool) -> None:
+        if self.folder is None:
+            return
+        self.folder.add_metrics(metrics)
+        if is_best and self.best is not None:
+            save_model(self.folder.model, self.best)
+        self.save()
+
+    def save(self) -> None:
+        """Write the checkpoint, where there is a folder."""
+        if self.folder is not None:
+            save_checkpoint(self.folder.checkpoint, self.checkpoint())
+
+    def _save_interrupted(self) -> None:
+        """Save in the middle of an epoch, with a model to look at where there is none yet."""
+        if self.folder is None:
+            return
+        if not self.progress.best_epoch:
+            save_model(self.folder.model, self.model())
+        self.save()
+
+    def evaluate(self, dataset: Dataset) -> tuple[float, float]:
+        """Return (mean loss, accuracy) of the weights as they are now."""
+        total, weight, correct = 0.0, 0.0, 0
+        for indices, images in dataset.chunks():
+            labels = dataset.labels[indices]
+            logits = self.engine.predict(images, prepare=self.preparation.normalization.apply)
+            total += self.loss(logits, labels)[0]
+            weight += self.loss.total_weight(labels)
+            correct += int((predictions(logits, self.engine.network) == labels).sum())
+        return total / (weight or 1), correct / len(dataset)
+
+    def model(self) -> Model:
+        """Return a model of the weights as they are now."""
+        preparation = self.preparation
+        return Model(
+            preparation.network,
+            _copies(self.engine.named_parameters),
+            _copies(self.engine.buffers),
+            preparation.class_names,
+            preparation.normalization,
+            preparation.configuration.resize,
+        )
+
+    def checkpoint(self) -> Checkpoint:
+        """Return all that is needed to go on from here; its arrays are the trainer's own."""
+        preparation = self.preparation
+        return Checkpoint(
+            self.engine.named_parameters,
+            self.engine.buffers,
+            self.state,
+            self.progress,
+            preparation.configuration,
+            str(preparation.network),
+            json.dumps(preparation.class_names, ensure_ascii=False),
+            preparation.data_digest,
+        )
+
+    def restore(self, checkpoint: Checkpoint, folder: RunFolder) -> None:
+        """Go on where a training stopped.
+
+        Raises:
+            ArgumentError: it was another training.
+            ModelError: its files are damaged.
+        """
+        checkpoint.check(self.checkpoint(), folder.checkpoint)
+        if checkpoint.progress.batch >= max(self.steps, 1):
+            raise ModelError(f"{folder.checkpoint}: tells of {checkpoint.progress.batch} of {self.steps} batches")
+        _copy_into(self.engine.named_parameters, checkpoint.parameters)
+        _copy_into(self.engine.buffers, checkpoint.buffers)
+        _copy_into(self.state, checkpoint.optimizer_state)
+        self.progress = checkpoint.progress
+        folder.keep_metrics(self.progress.epoch)
+        self.metrics = folder.read_metrics()
+        if self.progress.best_epoch:
+            self.best = load_model(folder.model)
+
+    def estimate(self) -> Estimate:
+        """Return how long an epoch will take, by learning from a batch that changes nothing."""
+        with closing(make_batches(self.preparation, self.progress.epoch, self.progress.batch)) as batches:
+            batch = next(batches)
+        buffers = _copies(self.engine.buffers)
+        seconds = []
+        for _ in range(2):  # the first takes longer: arrays are made
+            begin = time.perf_counter()
+            self.engine.step(batch.images, batch.labels, self.loss)
+            seconds.append(time.perf_counter() - begin)
+        _copy_into(self.engine.buffers, buffers)
+        rate = len(batch.labels) / min(seconds)
+        return Estimate(len(self.preparation.train) / rate, rate)
+
+    def _stop_not_finite(self, batch: Batch, loss: float) -> NoReturn:
+        preparation, progress = self.preparation, self.progress
+        step = progress.epoch * self.steps + progress.batch
+        finding = examine(self.engine, batch.images)
+        files = [preparation.train.names[item] for item in batch.items.tolist()]
+        report = PostMortem(
+            epoch=progress.epoch + 1,
+            batch=progress.batch + 1,
+            loss=loss,
+            finding=finding,
+            files=tuple(files),
+            lr=self.schedule.at(step),
+            clipped=preparation.configuration.clip_norm is not None,
+        )
+        if self.folder is not None:
+            self.folder.write_text(self.folder.post_mortem, report.json())
+        raise TrainingError(report.message(self.folder))
+
+
+def _copies(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: array.copy() for name, array in arrays.items()}
+
+
+def _copy_into(arrays: Mapping[str, Array], others: Mapping[str, Array]) -> None:
+    for name, array in arrays.items():
+        array[...] = others[name]
+
+
+def _finite(loss: float | None) -> float:
+    return loss if loss is not None and math.isfinite(loss) else 0.0
