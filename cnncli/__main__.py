@@ -22,6 +22,8 @@ def main() -> None:
         if not code and not isinstance(error, BrokenPipeError):
             sys.stderr.write(f"cnncli: standard output: {error.strerror or error}\n")
         code = code or 1
+    # Everything is closed and written. Python would look for cycles among all objects before it ends: 13 ms of 80.
+    gc.freeze()
     sys.exit(code)
 
 
