@@ -61,11 +61,10 @@ class Compound(Layer):
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         """Return what the inner layers make of it, one after the other."""
-        from cnncli.networks.layers.context import within
-
         caches = []
         for prefix, layer, _ in self.parts(x.shape[1:]):
-            x, cache = layer.forward(x, within(params, prefix), context.inside(prefix))
+            x, cache = layer.forward(x, context.within(params, prefix), context.inside(prefix))
+            context.saw(prefix, x)
             caches.append((prefix, layer, cache))
         return x, caches
 
@@ -73,15 +72,13 @@ class Compound(Layer):
         self, grad: "Array", cache: Any, params: "Params", context: "Context"
     ) -> "tuple[Array | None, dict[str, Array]]":
         """Return the gradients, by the chain rule."""
-        from cnncli.networks.layers.context import within
-
         grads: dict[str, Array] = {}
         gradient: Array | None = grad
         for number, (prefix, layer, kept) in reversed(list(enumerate(cache))):
             inner = context.inside(prefix)
             inner.input_gradient = number > 0 or context.input_gradient
             assert gradient is not None
-            gradient, found = layer.backward(gradient, kept, within(params, prefix), inner)
+            gradient, found = layer.backward(gradient, kept, context.within(params, prefix), inner)
             grads.update((prefix + name, array) for name, array in found.items())
         return gradient, grads
 
@@ -298,11 +295,9 @@ class Block(Compound):
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         """Return the branches' results, joined."""
-        from cnncli.networks.layers.context import within
-
         results, caches = [], []
         for prefix, layer, _ in self.parts(x.shape[1:]):
-            result, cache = layer.forward(x, within(params, prefix), context.inside(prefix))
+            result, cache = layer.forward(x, context.within(params, prefix), context.inside(prefix))
             results.append(result)
             caches.append((prefix, layer, cache))
         out, joined = self.join(results, context)
@@ -312,15 +307,13 @@ class Block(Compound):
         self, grad: "Array", cache: Any, params: "Params", context: "Context"
     ) -> "tuple[Array | None, dict[str, Array]]":
         """Return the gradients: the input's is the sum of the branches'."""
-        from cnncli.networks.layers.context import within
-
         joined, caches = cache
         grads: dict[str, Array] = {}
         gradients = []
         for (prefix, layer, kept), share in zip(caches, self.split(grad, joined, context), strict=True):
             inner = context.inside(prefix)
             inner.input_gradient = context.input_gradient
-            gradient, found = layer.backward(share, kept, within(params, prefix), inner)
+            gradient, found = layer.backward(share, kept, context.within(params, prefix), inner)
             gradients.append(gradient)
             grads.update((prefix + name, array) for name, array in found.items())
         return (_sum(gradients, context) if context.input_gradient else None), grads

@@ -14,6 +14,10 @@ Shape = tuple[int, ...]
 Params = Mapping[str, Array]
 
 
+PASSING = "passing"
+"""In place of a path: of arrays that pass from one layer to the next and are then forgotten: they are as large as a block."""
+
+
 def _alone(value: Any) -> list[Any]:
     return [value]
 
@@ -33,6 +37,7 @@ class Shard:
         reuses: whether the layers and their places stay, so that what is derived from them may be kept.
         winograd: whether convolutions may use Winograd's filtering.
         block: (start, stop, total) of the images that are worked on, of all images of the shard.
+        watch: called with each layer's name and output, where it is given: a network that is watched is not fused.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class Shard:
         self.reuses = reuses
         self.winograd = winograd
         self.block: tuple[int, int, int] | None = None
+        self.watch: Callable[[str, Array], None] | None = None
         self._once: dict[tuple[str, str], Any] = {}
 
     def begin(self, step: int, first_image: int) -> None:
@@ -103,6 +109,7 @@ class Context:
         self.output_slot: tuple[str, str] | None = None
         self.gradient_slot: tuple[str, str] | None = None
         self._inner: dict[str, Context] = {}
+        self._params: dict[str, Params] = {}
         self._plans: dict[Any, Any] = {}
 
     @property
@@ -123,6 +130,19 @@ class Context:
             self._inner[prefix] = Context(self.shard, self.path + prefix)
         return self._inner[prefix]
 
+    def within(self, params: Params, prefix: str) -> Params:
+        """Return an inner layer's arrays, under its own names."""
+        if not self.shard.reuses:
+            return within(params, prefix)
+        if prefix not in self._params:
+            self._params[prefix] = within(params, prefix)
+        return self._params[prefix]
+
+    def saw(self, prefix: str, output: Array) -> None:
+        """Tell who watches what an inner layer made."""
+        if self.shard.watch:
+            self.shard.watch((self.path + prefix).removesuffix("."), output)
+
     def plan(self, shape: Shape, make: Callable[[Shape], Any]) -> Any:
         """Return what a layer derives from the shape of its input alone, without the number of images."""
         key = shape[1:]
@@ -142,20 +162,15 @@ class Context:
 
     def output(self, shape: Shape, dtype: npt.DTypeLike) -> Array:
         """Return the array for the layer's output: it may be the input's, where no one needs that again."""
-        slot = self.output_slot
-        if slot is not None and not slot[0]:
-            return self.memory.take(slot, shape, np.dtype(dtype))
-        return self._array(slot or (self.path, "output"), shape, np.dtype(dtype))
+        return self._array(self.output_slot or (self.path, "output"), shape, np.dtype(dtype))
 
     def gradient(self, shape: Shape, dtype: npt.DTypeLike) -> Array:
         """Return the array for the gradient of the layer's input."""
-        if self.gradient_slot is not None:
-            return self.memory.take(self.gradient_slot, shape, np.dtype(dtype))
-        return self._array((self.path, "gradient"), shape, np.dtype(dtype))
+        return self._array(self.gradient_slot or (self.path, "gradient"), shape, np.dtype(dtype))
 
     def _array(self, slot: tuple[str, str], shape: Shape, dtype: np.dtype[Any]) -> Array:
         block = self.shard.block
-        if block is None:
+        if block is None or slot[0] == PASSING:
             return self.memory.take(slot, shape, dtype)
         start, stop, total = block
         return self.memory.take(slot, (total, *shape[1:]), dtype)[start:stop]

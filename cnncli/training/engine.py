@@ -1,0 +1,295 @@
+"""The engine: a network and its parameters; loss, gradients and predictions of batches.
+
+A batch is divided into shards, one thread's each. Their number does not depend on the machine, and what they find is
+added in their order, so that one job and two give the same bits.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.errors import ArgumentError
+from cnncli.networks.layers.context import Context, Shard
+from cnncli.networks.network import Network
+from cnncli.ops.workspaces import Workspace
+from cnncli.training.fusion import fuse
+from cnncli.training.teams import Team
+
+Array = npt.NDArray[Any]
+Loss = Callable[[Array, Array], tuple[float, Array]]
+
+SHARDS = 2
+"""Parts of a batch. More would let more cores work, and change the last bits of a training."""
+
+PREDICTED_AT_ONCE = 64
+"""Images of a shard whose activations are held at a time in prediction."""
+
+# Below it a thread's start costs more than it saves.
+_WORTH_A_THREAD = 200_000
+
+
+class StepResult(NamedTuple):
+    """What a batch gave.
+
+    Attributes:
+        loss: the mean, over the labels' total weight.
+        logits: (N, outputs), what the network gave.
+    """
+
+    loss: float
+    logits: Array
+
+    @property
+    def finite(self) -> bool:
+        """Whether the loss is a number; if not, the gradients are of no use: `Engine.diagnose` says where it began."""
+        return bool(np.isfinite(self.loss))
+
+
+class Engine:
+    """A network with parameters, gradients and running statistics.
+
+    Args:
+        network: what to compute.
+        parameters: by name, as `initialize` gives them; copied.
+        buffers: the arrays that are not trained, by name; copied.
+        jobs: threads that work at a time.
+        shards: parts of a batch; the results depend on it, in the last bits.
+        seed: of dropout.
+        winograd: whether convolutions may use Winograd's filtering, which rounds differently.
+        fused: whether the network is arranged for speed (`cnncli.training.fusion`).
+        dtype: float32 or float64.
+
+    Attributes:
+        parameters: all trainable numbers in one vector; change them in place.
+        gradients: the gradient of the last step's mean loss, likewise.
+        named_parameters: the same memory by name, in shape.
+        named_gradients: likewise.
+        buffers: the arrays that are not trained, by name; changed in place by `step`.
+
+    Example:
+        >>> from cnncli.networks import parse_network
+        >>> from cnncli.training.initialization import initialize
+        >>> from cnncli.training.losses import CrossEntropy
+        >>> network = parse_network("8x8x1 conv3-4,relu max2 fc-2")
+        >>> images, labels = np.zeros((4, 8, 8, 1), np.float32), np.array([0, 1, 0, 1])
+        >>> with Engine(network, *initialize(network, seed=0)) as engine:
+        ...     result = engine.step(images, labels, CrossEntropy(), step=1)
+        ...     engine.parameters -= 0.1 * engine.gradients
+        >>> round(result.loss, 4), result.logits.shape
+        (0.6931, (4, 2))
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        parameters: Mapping[str, Array],
+        buffers: Mapping[str, Array] | None = None,
+        *,
+        jobs: int = SHARDS,
+        shards: int = SHARDS,
+        seed: int = 0,
+        winograd: bool = True,
+        fused: bool = True,
+        dtype: npt.DTypeLike = np.float32,
+    ) -> None:
+        self.network, self.dtype, self.seed, self.winograd = network, np.dtype(dtype), seed, winograd
+        shapes = network.param_shapes()
+        self.parameters, self.named_parameters = _flat(shapes, self.dtype)
+        _fill(self.named_parameters, parameters, "parameter")
+        buffer_shapes = network.buffer_shapes()
+        self.buffers = {name: np.zeros(shape, self.dtype) for name, shape in buffer_shapes.items()}
+        _fill(self.buffers, buffers or {}, "buffer")
+        self._layers = fuse(network.layers, network.input_shape) if fused else network.layers
+        self._team = Team(shards, jobs)
+        self._workers = [_Worker(self, number, shapes) for number in range(shards)]
+        self.gradients, self.named_gradients = self._workers[0].gradients, self._workers[0].named_gradients
+        self._blas = _single_threaded_blas()
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._team.close()
+
+    def step(self, images: Array, labels: Array, loss: Any, *, step: int = 0) -> StepResult:
+        """Compute the loss of a batch, its gradients and the running statistics; parameters stay as they are.
+
+        Args:
+            images: (N, *input_shape), of the engine's type, normalised.
+            labels: (N,).
+            loss: as those of `cnncli.training.losses`: called with the logits and labels of a part of the batch, it
+                returns the sum and its gradient; its `total_weight` of all labels is what they are divided by.
+            step: the number of the step, which dropout depends on.
+        """
+        self._check(images)
+        bounds = self._bounds(len(images))
+        weight = loss.total_weight(labels)
+
+        def work(number: int) -> tuple[float, Array]:
+            part = slice(bounds[number], bounds[number + 1])
+            return self._workers[number].step(images[part], labels[part], loss, weight, step, bounds[number])
+
+        with self._blas():
+            parts = self._team.run(work, len(bounds) - 1)
+            self._add_gradients(len(bounds) - 1)
+        for name, array in self._workers[0].shard.new_buffers.items():
+            self.buffers[name][:] = array
+        return StepResult(sum(part[0] for part in parts) / weight, np.concatenate([part[1] for part in parts]))
+
+    def _add_gradients(self, count: int) -> None:
+        def add(part: slice) -> None:
+            for worker in self._workers[1:count]:
+                self.gradients[part] += worker.gradients[part]
+
+        self.over_slices(add)
+
+    def over_slices(self, function: Callable[[slice], object]) -> None:
+        """Call a function for slices that together are the flat vectors, on the threads: an optimizer's update."""
+        size = self.parameters.size
+        count = self._team.shards if size >= _WORTH_A_THREAD else 1
+        bounds = [size * number // count for number in range(count + 1)]
+        self._team.run(lambda number: function(slice(bounds[number], bounds[number + 1])), count)
+
+    def predict(self, images: Array, *, prepare: Callable[[Array], Array] | None = None) -> Array:
+        """Return the logits (N, outputs) of images, of which a few at a time are in memory with their activations.
+
+        Args:
+            images: (N, *input_shape), or what `prepare` makes into it.
+            prepare: called with some of the images; returns them normalised.
+        """
+        out = np.empty((len(images), *self.network.output_shape), self.dtype)
+        at_once = PREDICTED_AT_ONCE * self._team.shards
+        with self._blas():
+            for start in range(0, len(images), at_once):
+                part = images[start : start + at_once]
+                part = np.ascontiguousarray(prepare(part) if prepare else part, self.dtype)
+                self._check(part)
+                self._predict(part, out[start : start + at_once])
+        return out
+
+    def _predict(self, images: Array, out: Array) -> None:
+        bounds = self._bounds(len(images))
+
+        def work(number: int) -> None:
+            part = slice(bounds[number], bounds[number + 1])
+            out[part] = self._workers[number].predict(images[part])
+
+        self._team.run(work, len(bounds) - 1)
+
+    def activations(self, images: Array, *, training: bool = False) -> Iterator[tuple[str, Array]]:
+        """Return what each layer makes of some images: its name and its output, in the order of computation."""
+        seen: list[tuple[str, Array]] = []
+        shard = Shard(training=training, buffers=self.buffers, seed=self.seed, winograd=self.winograd)
+        shard.watch = lambda name, output: seen.append((name, output))
+        with np.errstate(all="ignore"):
+            self.network.layers.forward(images, self.named_parameters, Context(shard))
+        return iter(seen)
+
+    def diagnose(self, images: Array) -> str | None:
+        """Return the name of the first layer whose output for a batch is not finite; None where all are.
+
+        Call it after a step whose loss was not finite: parameters are still those that it was computed with.
+        """
+        layers = self.activations(images, training=True)
+        return next((name for name, output in layers if not np.isfinite(output).all()), None)
+
+    def _bounds(self, images: int) -> list[int]:
+        """Return where each shard of so many images begins, and where the last ends."""
+        count = max(1, min(self._team.shards, images))
+        return [images * number // count for number in range(count + 1)]
+
+    def _check(self, images: Array) -> None:
+        if images.shape[1:] != self.network.input_shape or images.dtype != self.dtype:
+            expected = f"(N, {', '.join(map(str, self.network.input_shape))}) {self.dtype}"
+            raise ArgumentError(f"the network takes images {expected}, got {images.shape} {images.dtype}")
+
+
+class _Worker:
+    """One shard's: arrays that are used again, gradients, and its way through the network."""
+
+    def __init__(self, engine: Engine, number: int, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        self.engine = engine
+        self.gradients, self.named_gradients = _flat(shapes, engine.dtype)
+        self.shard, self.context = self._start(number, training=True)
+        self.predicting = self._start(number, training=False)[1]
+
+    def _start(self, number: int, *, training: bool) -> tuple[Shard, Context]:
+        engine = self.engine
+        shard = Shard(
+            training=training,
+            buffers=engine.buffers,
+            seed=engine.seed,
+            gather=lambda value: engine._team.gather(number, value),
+            memory=Workspace(),
+            reuses=True,
+            winograd=engine.winograd,
+        )
+        context = Context(shard)
+        context.input_gradient = False
+        return shard, context
+
+    def step(
+        self, images: Array, labels: Array, loss: Loss, weight: float, step: int, first_image: int
+    ) -> tuple[float, Array]:
+        """Return the sum of the losses and the logits; write the gradients of the loss over the weight."""
+        layers, parameters = self.engine._layers, self.engine.named_parameters
+        self.shard.begin(step, first_image)
+        # An overflow shows in the loss.
+        with np.errstate(all="ignore"):
+            logits, cache = layers.forward(images, parameters, self.context)
+            total, grad = loss(logits.reshape(len(logits), -1), labels)
+            grad *= grad.dtype.type(1 / weight)
+            _, grads = layers.backward(grad.reshape(logits.shape), cache, parameters, self.context)
+        for name, gradient in self.named_gradients.items():
+            gradient[:] = grads[name]
+        return total, logits
+
+    def predict(self, images: Array) -> Array:
+        """Return the logits."""
+        self.predicting.shard.begin(0, 0)
+        with np.errstate(all="ignore"):
+            return self.engine._layers.forward(images, self.engine.named_parameters, self.predicting)[0]
+
+
+def _flat(shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> tuple[Array, dict[str, Array]]:
+    """Return a vector of zeros, and its parts by name, in shape."""
+    flat, named, start = np.zeros(sum(map(prod, shapes.values())), dtype), {}, 0
+    for name, shape in shapes.items():
+        named[name] = flat[start : start + prod(shape)].reshape(shape)
+        start += prod(shape)
+    return flat, named
+
+
+def _fill(arrays: Mapping[str, Array], values: Mapping[str, Array], what: str) -> None:
+    missing, unknown = sorted(arrays.keys() - values.keys()), sorted(values.keys() - arrays.keys())
+    if missing or unknown:
+        name, problem = (missing[0], "is missing") if missing else (unknown[0], "is none of the network's")
+        raise ArgumentError(f"the {what} {name} {problem}")
+    for name, array in arrays.items():
+        value = np.asarray(values[name])
+        if value.shape != array.shape:
+            raise ArgumentError(f"the {what} {name} has the shape {array.shape}, got {value.shape}")
+        array[...] = value
+
+
+def _single_threaded_blas() -> Callable[[], AbstractContextManager[object]]:
+    """Return what holds BLAS to one thread: its own would fight ours, at 1.7 times the time.
+
+    The command line says so to OpenBLAS before NumPy is loaded. In another program threadpoolctl can do it later.
+    """
+    try:
+        from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+    except ImportError:
+        return nullcontext
+    controller = ThreadpoolController().select(user_api="blas")
+    if all(library["num_threads"] == 1 for library in controller.info()):
+        return nullcontext
+    return lambda: controller.limit(limits=1)
