@@ -95,8 +95,8 @@ class Batch(NamedTuple):
                 jobs,
                 self.pipeline,
                 workers=min(self.workers or _cores(), len(jobs) or 1),
-                manifests=Manifests(self.pipeline.options) if listed else None,
-                skip=self.skip_existing and not self.force,
+                manifests=self._manifests() if listed else None,
+                skip=self._skips,
                 stop=stop,
             )
             for report in reports:
@@ -110,6 +110,14 @@ class Batch(NamedTuple):
             raise typer.Exit(130)
         if statuses["failed"]:
             raise typer.Exit(1)
+
+    @property
+    def _skips(self) -> bool:
+        """Whether what is done already is left out."""
+        return self.skip_existing and not self.force
+
+    def _manifests(self) -> Manifests:
+        return Manifests(self.pipeline.options)
 
     def _rule(self) -> OutputRule:
         return OutputRule(self.output, self.pipeline.labels, self._suffix())
@@ -158,10 +166,13 @@ class Batch(NamedTuple):
     def _print_plan(self, jobs: list[Job]) -> None:
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="surrogateescape")  # names that are no UTF-8 come out as they are
+        manifests = self._manifests() if self._skips else None
         for job in jobs:
+            skipped = manifests is not None and manifests.is_done(job)
             for output in job.outputs:
-                planned = {"input": job.input.path, "output": output, "status": "planned"}
-                print(_json(planned) if self.as_json else f"{job.input.path} -> {output}")
+                planned = {"input": job.input.path, "output": output, "status": "skipped" if skipped else "planned"}
+                line = f"{job.input.path} -> {output}{' (skipped)' if skipped else ''}"
+                print(_json(planned) if self.as_json else line)
 
     def _print_report(self, report: Report, progress: Progress) -> None:
         if self.as_json:

@@ -235,6 +235,41 @@ class TestInterrupts:
         assert temporaries(many) == []
         assert count_outputs(many / "out") == 0
 
+    def test_termination_stops_at_once_and_leaves_whole_files(self, many):
+        # The fourth picture would take a minute, and the fifth.
+        code = (
+            "import time, itertools, cnncli.pipelines.edging as edging\n"
+            "work, calls = edging.EdgePipeline.__call__, itertools.count()\n"
+            "def slow(self, job, targets):\n"
+            "    details = work(self, job, targets)\n"
+            "    time.sleep(60 if next(calls) >= 3 else 0)\n"
+            "    return details\n"
+            "edging.EdgePipeline.__call__ = slow\n" + START
+        )
+        process = start("edge", "in", "-r", "-o", "out/", "-j", "2", cwd=many, program=code)
+        wait_for(lambda: count_outputs(many / "out") == 3 and len(temporaries(many)) == 2)
+        begin = time.monotonic()
+        process.terminate()
+        assert end(process, 143) == ("", "")
+        assert time.monotonic() - begin < 5
+        assert temporaries(many) == []
+        assert count_outputs(many / "out") == 3
+
+    def test_termination_of_one_picture(self, here):
+        code = (
+            "import time, cnncli.pipelines.edging as edging\n"
+            "work = edging.EdgePipeline.__call__\n"
+            "edging.EdgePipeline.__call__ = lambda *words: (work(*words), open('begun', 'w').close(), time.sleep(60))\n"
+            + START
+        )
+        process = start("edge", "in/0000.jpg", cwd=here, program=code)
+        wait_for((here / "begun").exists)
+        assert temporaries(here)
+        process.terminate()
+        end(process, 143)
+        assert temporaries(here) == []
+        assert not (here / "in/0000-sobel.png").exists()
+
     def test_one_picture_stops_at_the_first(self, here):
         code = (
             "import time, cnncli.pipelines.edging as edging\n"
@@ -428,6 +463,23 @@ class TestRefusals:
         assert "out/0007-sobel.png exists, and is no result of this input" in err
         assert "--force" in err
         assert (here / "out/0007-sobel.png").read_text() == "mine"
+
+    def test_plan_says_what_would_be_skipped(self, here):
+        words = ["edge", "in", "-r", "-o", "out/", "--skip-existing"]
+        plan = [*words, "--dry-run"]
+        assert "skipped" not in cnncli(*plan, cwd=here)[0]
+        cnncli(*words, "-q", cwd=here)
+        (here / "in/0003.jpg").write_bytes((here / "in/0004.jpg").read_bytes())
+        (here / "out/0005-sobel.png").unlink()
+        again = {"in/0003.jpg", "in/0005.jpg"}
+        lines = [json.loads(line) for line in cnncli(*plan, "--json", cwd=here)[0].splitlines()]
+        assert {line["input"] for line in lines if line["status"] == "planned"} == again
+        assert [line["status"] for line in lines].count("skipped") == 58
+        text = cnncli(*plan, cwd=here)[0].splitlines()
+        assert text[3:5] == ["in/0003.jpg -> out/0003-sobel.png", "in/0004.jpg -> out/0004-sobel.png (skipped)"]
+        assert "skipped" not in cnncli(*plan, "--force", cwd=here)[0], "--force does everything again"
+        assert cnncli(*plan, "-f", "scharr", cwd=here)[0].count("(skipped)") == 0
+        assert not (here / "out/0005-sobel.png").exists()
 
     def test_single_runs_are_adopted(self, here, undisturbed):
         (here / "out").mkdir()
