@@ -7,6 +7,10 @@ from .errors import NoInputError as NoInputError
 from .filters import FILTERS as FILTERS
 from .images import read_image as read_image
 from .images import write_image as write_image
+from .networks import LAYERS as LAYERS
+from .networks import Network as Network
+from .networks import load_network as load_network
+from .networks import parse_network as parse_network
 from .ops import avg_pool2d as avg_pool2d
 from .ops import conv2d as conv2d
 from .ops import max_pool2d as max_pool2d
