@@ -19,6 +19,9 @@ from cnncli.cli.options import parse_integers, parse_padding, parse_pair
 from cnncli.errors import ArgumentError, CnncliError
 from cnncli.shapes import Pair, pair
 
+LARGEST = 10**9
+"""The largest number that a size, a stride or a padding may be."""
+
 NAMES = ("height", "width")
 SIDES = (("top", "bottom"), ("left", "right"))
 BOTH = (("top and left", "bottom and right"),) * 2
@@ -355,11 +358,20 @@ def _padding_word(padding: str | Sequence[int]) -> str:
 
 
 def _pair(text: str | None, name: str) -> Pair:
-    return pair(parse_pair(text or "", name), name)
+    return _bounded(pair(parse_pair(text or "", name), name), name)
+
+
+def _bounded(numbers: Pair, name: str) -> Pair:
+    """Return numbers that are small enough to be sizes of anything, and to be computed with at once."""
+    if max(numbers) > LARGEST:
+        raise ArgumentError(f"{name} must be at most {LARGEST:,}")
+    return numbers
 
 
 def _along(padding: int | tuple[int, ...]) -> tuple[Pair, Pair]:
     """Return one, two or four amounts as those along the height and along the width."""
+    if max([padding] if isinstance(padding, int) else padding) > LARGEST:
+        raise ArgumentError(f"padding must be at most {LARGEST:,}")
     match padding:
         case (top, bottom, left, right):
             return (top, bottom), (left, right)
@@ -375,4 +387,4 @@ def _amounts(text: str, name: str) -> Pair:
     amounts = parse_integers(text.replace("x", ","), name)
     if len(amounts) > 2 or min(amounts) < 0:
         raise ArgumentError(f"{name} must be an integer from 0, or two of them (vertical,horizontal), got {text!r}")
-    return amounts[0], amounts[-1]
+    return _bounded((amounts[0], amounts[-1]), name)

@@ -1,4 +1,19 @@
-"""Networks as JSON."""
+"""Networks as JSON, in a form that scripts may rely on.
+
+A network is an object with `name`, `title`, `input` (a shape, or null), `layers`, `totals`, `memory` (`batch_size`, and
+`weights`, `inference`, `training` in bytes of float32) and `notes` (lines of text); with `--convention` also
+`convention`, and with `--notation`, `--sharing` and `--explain` also `notation`, `sharing` and `working`.
+
+A layer has `name` (which its arrays of weights begin with), `spec` (its word in the notation), `input_shape`,
+`output_shape` (null where a file does not tell), `activations`, `params`, `buffers`, `macs`, `connections`, and
+`receptive_field` (null, or `size`, `stride` and `offset`, each vertical and horizontal, in pixels of the input).
+
+A block also has `layers`, those inside it, whose numbers its own are the sums of; the first layer of a branch has `branch`, its
+name. So the numbers of each list of layers add up to those of the block, or to the `totals`, above it. A layer that may
+surprise has `warnings`.
+
+Several networks are a list of such objects.
+"""
 
 from collections.abc import Iterable
 from typing import Any

@@ -67,6 +67,9 @@ def _document(counted: Counted, look: Look) -> dict[str, Any]:
     from cnncli.cli.facts import facts
 
     document = facts(counted, look.batch_size)
+    if look.notation:
+        rows = counted.summary.rows
+        document["notation"] = [{"name": row.name} | row.filter._asdict() for row in rows if row.filter]
     if look.sharing:
         from cnncli.cli.sharing_table import sharing_facts
 

@@ -174,6 +174,12 @@ def test_the_course_notation_cell_by_cell():
     ]
 
 
+def test_the_notation_in_json():
+    (conv, pool) = json.loads(done("params", "32x32x3 conv5-6 max2", "--notation", "--json").stdout)["notation"]
+    assert (conv["kernel_size"], conv["weight"], conv["bias"]) == ([5, 5], [5, 5, 3, 6], 6)
+    assert (pool["name"], pool["stride"], pool["weight"]) == ("1.max", [2, 2], None)
+
+
 def test_sharing_is_the_courses_456_against_14_million():
     (row,) = read_csv(done("params", "32x32x3", "conv5-6", "--sharing", "--format", "csv").stdout)
     assert (row["convolution"], row["sees"]) == ("456", "75 of 3,072")
@@ -275,6 +281,24 @@ def test_a_file_of_weights_is_counted(tmp_path):
     *rows, total = read_csv(done("params", path, "--format", "csv").stdout)
     assert sum(number(row["params"]) for row in rows) == number(total["params"]) == 216
     assert json.loads(done("params", path, "--json").stdout)["layers"][0]["output_shape"] is None
+
+
+def test_an_onnx_file_is_counted(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    numpy = pytest.importorskip("numpy")
+    weight = onnx.numpy_helper.from_array(numpy.zeros((10, 3, 3, 3), numpy.float32), "w")
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Conv", ["x", "w"], ["y"], name="first")],
+        "sample",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 3, "h", "w_"])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
+        [weight],
+    )
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "model.onnx")
+    assert "--input" in cnncli("params", tmp_path / "model.onnx").stderr
+    assert done("params", tmp_path / "model.onnx", "--input", "6x6x3", "--total").stdout == "270\n"
+    assert done("shape", tmp_path / "model.onnx", "--input", "6x6x3", "--total").stdout == "4x4x10\n"
+    assert " first " in done("shape", tmp_path / "model.onnx", "--input", "6x6x3").stdout
 
 
 def test_a_network_of_ones_own(tmp_path):

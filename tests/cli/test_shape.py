@@ -1,8 +1,13 @@
 """`cnncli shape`: one layer's arithmetic, and the shapes of networks."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from shell import cnncli, done, process
 
 FORMULA = """\
@@ -125,6 +130,10 @@ def test_json_of_settings():
         ("-n 0 -f 3", "positive integer"),
         ("-n x -f 3", "integers"),
         ("-n 3 -f 5", "does not fit"),
+        (f"-n {'9' * 4000} -f 3", "at most 1,000,000,000"),
+        (f"-n {'9' * 5000} -f 3", "integers"),
+        (f"-n 39 -f 3 -p {'9' * 40}", "padding must be at most"),
+        (f"-n 39 -f 3 --output-padding {'9' * 40} --transposed", "output padding must be at most"),
         ("-n 39 -f 3 -p huge", "padding must be same, valid"),
         ("-n 39 -f 3 -p 1,2,3", "padding must be same, valid"),
         ("--inputs-for 7 -f 3 -s 1000000", "1000000 input sizes"),
@@ -216,3 +225,66 @@ def test_any_standard_output_takes_trees(encoding):
     assert (result.returncode, result.stderr) == (0, b"")
     assert ("└─ shortcut: identity" in result.stdout.decode(encoding)) == (encoding == "utf-8")
     assert "shortcut: identity" in result.stdout.decode(encoding)
+
+
+WORDS = [
+    "-n",
+    "39",
+    "0",
+    "-1",
+    "-f",
+    "3",
+    "3x5",
+    "x",
+    "-p",
+    "same",
+    "1,2,3,4",
+    "-s",
+    "2",
+    "-d",
+    "--want",
+    "37",
+    "--keep",
+]
+WORDS += ["--inputs-for", "7", "--ceil", "--transposed", "--output-padding", "--explain", "--json", "vgg16", "conv3-10"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(WORDS) | st.text(max_size=6), max_size=9))
+def test_no_words_end_in_a_traceback(words):
+    result = cnncli("shape", *words)
+    assert result.exit_code in (0, 1, 2)
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    if result.exit_code:
+        assert 1 <= result.stderr.count("\n") <= 3
+    if result.exit_code == 0 and "--json" in words and "--total" not in words and "--help" not in words:
+        json.loads(result.stdout)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("width", [40, 70, 100, 200])
+def test_a_terminal_gets_lines_that_fit(width):
+    import pty
+
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"COLUMNS": str(width), "TERM": "xterm", "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "cnncli", "params", "resnet18"]
+    with subprocess.Popen(command, stdout=theirs, env=environment) as running:
+        os.close(theirs)
+        written = bytearray()
+        while chunk := _read(ours):
+            written += chunk
+    os.close(ours)
+    assert running.returncode == 0
+    lines = written.decode().split("\r\n")
+    table = lines[1 : next(number for number, line in enumerate(lines) if line.startswith("memory"))]
+    assert len(table) > 30
+    assert all(len(line) <= width for line in table)
+    assert "\x1b" not in written.decode()
+
+
+def _read(stream):
+    try:
+        return os.read(stream, 65536)
+    except OSError:  # the other end is closed
+        return b""
