@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.batch import whole_file
 from cnncli.choices import DIRECTIONS
 from cnncli.errors import ArgumentError
 from cnncli.filters import FILTERS, get_filter, unit_scale
-from cnncli.matrices import TEXT_SUFFIXES, Matrix, parse_matrix, read_matrix
+from cnncli.matrices import TEXT_SUFFIXES, Matrix, format_matrix, parse_matrix, read_matrix
 from cnncli.rendering import Rendering
 
 Array = npt.NDArray[Any]
@@ -103,6 +104,57 @@ def load_kernel(text: str) -> Recipe:
     if suffix.lower() in TEXT_SUFFIXES:
         return recipe(_as_array(read_matrix(text, what="kernel")), name=stem)
     return recipe(_as_array(parse_matrix(text, what="kernel")))
+
+
+def save_kernel(path: str, kernel: Array) -> None:
+    """Write a kernel as a file that `load_kernel` reads back exactly, whole or not at all.
+
+    Args:
+        path: its suffix, one of `KERNEL_SUFFIXES`, says how it is written.
+        kernel: (f_h, f_w), or (f_h, f_w, C) for `.npy`.
+
+    Raises:
+        ArgumentError: another suffix, or a file that cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_kernel(f"{folder}/third.txt", np.full((1, 2), 1 / 3))
+        ...     load_kernel(f"{folder}/third.txt").kernels[0].tolist()
+        [[0.3333333333333333, 0.3333333333333333]]
+    """
+    check_kernel_path(path, kernel.ndim)
+    try:
+        with whole_file(path) as temporary, open(temporary, "wb") as file:
+            if path.lower().endswith(".npy"):
+                np.save(file, kernel)
+            else:
+                file.write(f"{_as_text(path, kernel)}\n".encode())
+    except OSError as error:
+        raise ArgumentError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def check_kernel_path(path: str, dimensions: int = 2) -> None:
+    """Check that a kernel can be written to a file of that name.
+
+    Raises:
+        ArgumentError: its suffix says nothing, or a matrix where the kernel has channels.
+    """
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in KERNEL_SUFFIXES:
+        raise ArgumentError(f"{path}: a kernel is written as {', '.join(KERNEL_SUFFIXES)}")
+    if dimensions > 2 and suffix != ".npy":
+        raise ArgumentError(f"{path}: a kernel over several channels is written as .npy")
+
+
+def _as_text(path: str, kernel: Array) -> str:
+    if path.lower().endswith(".json"):
+        import json
+
+        return json.dumps(kernel.tolist())
+    if path.lower().endswith(".csv"):
+        return "\n".join(",".join(map(repr, row)) for row in kernel.tolist())
+    return format_matrix(kernel)
 
 
 def _as_array(matrix: Matrix) -> npt.NDArray[Any]:

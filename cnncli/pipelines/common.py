@@ -163,7 +163,7 @@ class Conversion(NamedTuple):
             output: the name by which the target will be known.
             make: gives the pictures of a frame.
         """
-        opened = open_image(_open_stream(source), gray=self.gray, max_pixels=self.max_pixels)
+        opened = open_image(open_stream(source), gray=self.gray, max_pixels=self.max_pixels)
         with opened as image, DECODED.take(image.decoded_bytes()):
             form = self.format or _format_of(output, image)
             pages = (picture for frame in image.frames() for picture in make(frame, form))
@@ -193,8 +193,8 @@ def read_source(path: str) -> str | bytes:
     return sys.stdin.buffer.read()
 
 
-def _open_stream(source: str | bytes) -> Path | BinaryIO:
-    """Return what `open_image` takes."""
+def open_stream(source: str | bytes) -> Path | BinaryIO:
+    """Return what `open_image` takes: what `read_source` gave, with a name."""
     if isinstance(source, str):
         return Path(source)
     stream = io.BytesIO(source)

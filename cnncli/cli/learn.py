@@ -1,0 +1,135 @@
+"""`cnncli learn`: learn a kernel from an image and its target response."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cnncli.cli import options
+from cnncli.cli.options import parse_number, parse_padding, parse_pair
+from cnncli.errors import ArgumentError
+from cnncli.training.optimizers import OPTIMIZERS
+
+if TYPE_CHECKING:
+    from cnncli.training.learning import Learned
+
+EXAMPLES = """Examples:
+
+cnncli edge photo.jpg -f sobel -d vertical -o target.npy
+
+cnncli learn photo.jpg target.npy -f 3 -o kernel.txt
+
+cnncli edge photo.jpg -k kernel.txt -o again.npy
+"""
+
+_DESCENT = "Gradient descent"
+
+
+def learn(
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="A picture, .npy or matrix as text.")],
+    target: Annotated[
+        str,
+        typer.Argument(metavar="TARGET", help="What the filter shall make of it: exact numbers (.npy), or a picture."),
+    ],
+    kernel_size: Annotated[
+        str, typer.Option("--kernel-size", "-f", metavar="F", help="Size of the filter: 3, or height,width.")
+    ] = "3",
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Save the kernel for `edge -k`: .txt .csv .json .npy."),
+    ] = None,
+    padding: options.PaddingOption = "same",
+    padding_mode: Annotated[options.PaddingMode, typer.Option(help="What stands outside the image.")] = "reflect",
+    stride: Annotated[
+        str, typer.Option("--stride", "-s", metavar="S", help="Pixels between positions: 2, or vertical,horizontal.")
+    ] = "1",
+    dilation: Annotated[str, typer.Option(metavar="D", help="Pixels between the kernel's taps.")] = "1",
+    flip: Annotated[
+        bool, typer.Option("--flip", help="The target is a mathematical convolution: `edge --flip`.")
+    ] = False,
+    color: Annotated[
+        options.Color, typer.Option(help="gray (luma), or volume: a kernel with weights for each channel.")
+    ] = "gray",
+    bias: Annotated[bool, typer.Option("--bias", help="Learn a number that is added to the response, too.")] = False,
+    optimizer: Annotated[
+        str, typer.Option(metavar="NAME", help=f"{', '.join(OPTIMIZERS)}.", rich_help_panel=_DESCENT)
+    ] = "momentum",
+    lr: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATE",
+            help="Learning rate. Default: the best for this image, where known.",
+            rich_help_panel=_DESCENT,
+        ),
+    ] = None,
+    steps: Annotated[
+        int, typer.Option(min=1, metavar="N", help="The most steps that are taken.", rich_help_panel=_DESCENT)
+    ] = 100_000,
+    max_pixels: options.MaxPixels = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the output if it exists.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Learn a filter from an image and what the filter shall make of it, by gradient descent.
+
+    The course's w1 ... w9: the answer is printed beside the exact one, least squares.
+    """
+    if color not in ("gray", "volume"):
+        raise ArgumentError(f"--color must be gray or volume, got {color}: one kernel is learnt")
+    if output is not None:
+        _check_output(output, force, (image, target))
+    from cnncli.cli.learning_output import facts, lines
+    from cnncli.recipes import save_kernel
+    from cnncli.training.learning import learn_kernel
+
+    limit = {} if max_pixels is None else {"max_pixels": max_pixels or None}
+    learned = learn_kernel(
+        _read(image, gray=color == "gray", **limit),
+        _read(target, gray=True, **limit),
+        parse_pair(kernel_size, "kernel size"),
+        padding=parse_padding(padding),
+        padding_mode=padding_mode,
+        stride=parse_pair(stride, "stride"),
+        dilation=parse_pair(dilation, "dilation"),
+        flip=flip,
+        bias=bias,
+        optimizer=optimizer,
+        lr=None if lr is None else parse_number(lr, "lr"),
+        steps=steps,
+    )
+    if output is not None:
+        save_kernel(output, learned.learned.kernel)
+    if as_json:
+        import json
+
+        print(json.dumps({"input": image, "target": target, "output": output} | facts(learned), allow_nan=False))
+    elif not quiet:
+        print(*lines(learned), *_saved(output, learned), sep="\n")
+
+
+def _check_output(output: str, force: bool, inputs: tuple[str, ...]) -> None:
+    import os
+
+    from cnncli.recipes import check_kernel_path
+
+    check_kernel_path(output)
+    if any(os.path.exists(output) and os.path.exists(path) and os.path.samefile(output, path) for path in inputs):
+        raise ArgumentError(f"{output} is an input: inputs are never overwritten, choose another output")
+    if os.path.lexists(output) and not force:
+        raise ArgumentError(f"{output} exists already: --force overwrites")
+
+
+def _read(path: str, *, gray: bool, **limit: Any) -> Any:
+    """Return the pixels of a file as `edge` would filter them."""
+    from cnncli.images import open_image
+    from cnncli.pipelines.common import open_stream, read_source, visible
+
+    with open_image(open_stream(read_source(path)), gray=gray, **limit) as opened:
+        rows = visible(next(opened.frames()))
+        return rows.rows(0, rows.shape[0])
+
+
+def _saved(output: str | None, learned: "Learned") -> list[str]:
+    if output is None:
+        return []
+    bias = f" --bias {learned.learned.bias!r}" if learned.learned.bias else ""
+    return ["", f"saved to {output}: cnncli edge IMAGE -k {output}{bias}"]
