@@ -86,22 +86,34 @@ class Checkpoint(NamedTuple):
     classes: str
     data_digest: str
 
+    def check_options(self, configuration: Configuration, place: object) -> None:
+        """Check that a training with these options may go on from here.
+
+        Raises:
+            ArgumentError: an option is another; the message says which.
+        """
+        changed = [name for name in self.configuration.differences(configuration) if name not in MAY_CHANGE]
+        for name in changed:
+            was, now = (_shown(getattr(options, name)) for options in (self.configuration, configuration))
+            raise ArgumentError(
+                f"{place}: the run has {name} {was}, now it is {now}: only the number of epochs may grow"
+            )
+        if configuration.epochs < self.progress.epoch + (self.progress.batch > 0):
+            begun = self.progress.epoch + (self.progress.batch > 0)
+            raise ArgumentError(
+                f"{place}: epoch {begun} is begun, {configuration.epochs} are asked for: their number can only grow"
+            )
+
     def check(self, other: "Checkpoint", place: object) -> None:
         """Check that a training that begins as `other` may go on from here.
 
         Raises:
-            ArgumentError: the data, the network or an option is another; the message says which.
+            ArgumentError: the data or the network is another; the message says which.
             ModelError: the arrays are not those that it needs.
         """
-        changed = [name for name in self.configuration.differences(other.configuration) if name not in MAY_CHANGE]
-        for name in changed:
-            was, now = (_shown(getattr(each.configuration, name)) for each in (self, other))
-            raise ArgumentError(
-                f"{place}: the run has {name} {was}, now it is {now}: only the number of epochs may grow"
-            )
         for what, was, now in (
-            ("network", self.network, other.network),
             ("classes", self.classes, other.classes),
+            ("network", self.network, other.network),
         ):
             if was != now:
                 raise ArgumentError(f"{place}: the run has the {what} {was}, now it is {now}: start another run")
@@ -110,10 +122,7 @@ class Checkpoint(NamedTuple):
                 f"{place}: the data has changed since the run began (pictures, labels or what is held out): "
                 "start another run"
             )
-        if other.configuration.epochs < self.progress.epoch:
-            done, asked = self.progress.epoch, other.configuration.epochs
-            raise ArgumentError(f"{place}: {done} epochs are done, {asked} are asked for: their number can only grow")
-        _check_arrays(_arrays(self), _arrays(other))
+        _check_arrays(_arrays(self), _arrays(other), place)
 
 
 def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
@@ -169,14 +178,14 @@ def _arrays(checkpoint: Checkpoint) -> dict[str, Array]:
     }
 
 
-def _check_arrays(found: Mapping[str, Array], needed: Mapping[str, Array]) -> None:
+def _check_arrays(found: Mapping[str, Array], needed: Mapping[str, Array], place: object) -> None:
     for name in {**needed, **found}:
         if name not in found or name not in needed:
             what = "lacks the array" if name not in found else "holds an array that is not the network's,"
-            raise ModelError(f"the checkpoint {what} {named(name)}")
+            raise ModelError(f"{place}: {what} {named(name)}")
         if found[name].shape != needed[name].shape or found[name].dtype != needed[name].dtype:
             shapes = show_shape(found[name].shape), show_shape(needed[name].shape)
-            raise ModelError(f"the checkpoint's {named(name)} is {shapes[0]} {found[name].dtype}, not {shapes[1]}")
+            raise ModelError(f"{place}: {named(name)} is {shapes[0]} {found[name].dtype}, not {shapes[1]}")
 
 
 def _progress(table: Mapping[str, Any]) -> Progress:

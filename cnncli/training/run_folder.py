@@ -60,8 +60,8 @@ class RunFolder:
                 "-o names another folder"
             )
 
-    def start(self) -> None:
-        """Make the folder, and clear it of another run's files.
+    def open(self, *, fresh: bool) -> None:
+        """Make the folder, and clear it of what a killed process left; of another run's files too where it is fresh.
 
         Raises:
             ModelError: it cannot be made.
@@ -69,7 +69,7 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             remove_leftovers([str(self.path)])
-            for file in self.files:
+            for file in self.files if fresh else ():
                 file.unlink(missing_ok=True)
         except OSError as error:
             raise ModelError(f"{self.path}: cannot be written: {error.strerror or error}") from error

@@ -106,16 +106,21 @@ def train(
     jobs = jobs or cores()
     preparation = prepare(configuration, data, jobs=jobs, progress=watcher.checking)
     watcher.prepared(preparation)
-    trainer = Trainer(preparation, folder, jobs=jobs, watcher=watcher, stop=stop)
+    with Trainer(preparation, folder, jobs=jobs, watcher=watcher, stop=stop) as trainer:
+        return _run(trainer, checkpoint, data, jobs)
+
+
+def _run(trainer: Trainer, checkpoint: Checkpoint | None, data: Any, jobs: int) -> Run:
+    folder = trainer.folder
     if checkpoint is not None and folder is not None:
         trainer.restore(checkpoint, folder)
     if folder is not None:
         _record(folder, trainer, data, fresh=checkpoint is None)
-    if not trainer.is_done and not stop.is_set():
-        watcher.begins(trainer.estimate(), trainer.progress.epoch)
+    if not trainer.is_done and not trainer.stop.is_set():
+        trainer.watcher.begins(trainer.estimate(), trainer.progress.epoch)
     done = trainer.run()
     run = Run(trainer.best or trainer.model(), tuple(trainer.metrics), done, trainer.progress.best_epoch)
-    return _judged(run, trainer, folder, jobs) if done else run
+    return _judged(run, trainer, jobs) if done else run
 
 
 def cores() -> int:
@@ -138,23 +143,24 @@ def _begin(
     if not resume:
         return None, Configuration(**options)
     checkpoint = load_checkpoint(folder.checkpoint)
-    return checkpoint, Configuration(**{**checkpoint.configuration.options, **options})
+    configuration = Configuration(**{**checkpoint.configuration.options, **options})
+    checkpoint.check_options(configuration, folder.checkpoint)
+    return checkpoint, configuration
 
 
 def _record(folder: RunFolder, trainer: Trainer, data: Any, *, fresh: bool) -> None:
     """Write what is known before the first batch, so that even a run that is killed in it can be resumed."""
-    if fresh:
-        folder.start()
+    folder.open(fresh=fresh)
     place = os.path.abspath(data) if isinstance(data, str | os.PathLike) else ""
     folder.write_text(folder.config, write_configuration(trainer.preparation.configuration, place, versions()))
     trainer.save()
 
 
-def _judged(run: Run, trainer: Trainer, folder: RunFolder | None, jobs: int) -> Run:
+def _judged(run: Run, trainer: Trainer, jobs: int) -> Run:
     """Return the run with what its model is worth, and draw it."""
     trainer.watcher.judging()
     preparation, model = trainer.preparation, run.model
-    dataset = preparation.validation or preparation.train
+    dataset = preparation.train if preparation.validation is None else preparation.validation
     probabilities = model.classify(dataset, jobs)
     scores = score(dataset.labels, probabilities.argmax(axis=1), preparation.class_names)
     run = run._replace(
@@ -166,10 +172,10 @@ def _judged(run: Run, trainer: Trainer, folder: RunFolder | None, jobs: int) -> 
             NearestCentroid.fit(preparation.train).accuracy(dataset),
         ),
     )
-    if folder is None:
+    if trainer.folder is None:
         return run
     drawn = _draw(
-        folder.path,
+        trainer.folder.path,
         metrics=trainer.metrics,
         scores=scores,
         model=model,

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from numpy.typing import NDArray
 
@@ -57,6 +57,13 @@ class Trainer:
         self.loss = logits_loss(preparation.loss, network)
         self.engine = Engine(network, *initialize(network, seed), jobs=jobs, seed=seed)
         self.state = preparation.optimizer.initial_state(self.engine.parameters)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Let the threads end."""
+        self.engine.close()
 
     @property
     def is_done(self) -> bool:
