@@ -92,11 +92,14 @@ def main() -> None:
 
 
 def report(results: dict[str, list[tuple[float, float]]]) -> None:
-    medians = {name: statistics.median(seconds for seconds, _ in found[2:]) for name, found in results.items()}
-    bare = next(iter(medians.values()))
-    for name, median in medians.items():
-        memory = max(mebibytes for _, mebibytes in results[name])
-        print(f"{name:44} {median * 1000:7.1f} ms   {median / bare:6.2f} x bare   {memory:6.1f} MiB")
+    """Print medians; a ratio is the median of those of each round, which a busy machine disturbs least."""
+    bare = [seconds for seconds, _ in next(iter(results.values()))]
+    for name, found in results.items():
+        times = [seconds for seconds, _ in found]
+        ratio = statistics.median([mine / others for mine, others in zip(times, bare, strict=False)][2:])
+        memory = max(mebibytes for _, mebibytes in found)
+        median = statistics.median(times[2:]) * 1000
+        print(f"{name:44} {median:7.1f} ms   {ratio:6.2f} x bare   {memory:6.1f} MiB")
     print(f"target for cnncli: {TARGET} x bare")
 
 

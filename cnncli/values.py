@@ -63,7 +63,7 @@ class Value:
         raise AttributeError(f"a {type(self).__name__} never changes: {name} stays")
 
     def _values(self) -> tuple[object, ...]:
-        return tuple(self.__dict__[name] for name in self.fields)
+        return tuple(map(self.__dict__.__getitem__, self.fields))
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):

@@ -8,9 +8,9 @@ A layer has `name` (which its arrays of weights begin with), `spec` (its word in
 `output_shape` (null where a file does not tell), `activations`, `params`, `buffers`, `macs`, `connections`, and
 `receptive_field` (null, or `size`, `stride` and `offset`, each vertical and horizontal, in pixels of the input).
 
-A block also has `layers`, those inside it, whose numbers its own are the sums of; the first layer of a branch has `branch`, its
-name. So the numbers of each list of layers add up to those of the block, or to the `totals`, above it. A layer that may
-surprise has `warnings`.
+A block also has `layers`, those inside it, whose numbers its own are the sums of; the first layer of a branch has
+`branch`, its name. So the numbers of each list of layers add up to those of the block, or to the `totals`, above it.
+A layer that may surprise has `warnings`.
 
 Several networks are a list of such objects.
 """

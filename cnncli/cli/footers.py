@@ -17,7 +17,8 @@ def footer(counted: Counted, batch_size: int = 1) -> list[str]:
     if counted.convention:
         counting = [f"counted as {counted.convention} does: {reason}" for reason in counted.reasons]
     else:
-        apart = f" ({buffers:,} buffers of batch norm apart)" if buffers else ""
+        normal = all("bn" in line.row.spec for line in counted.lines if line.leaf and line.row.buffers)
+        apart = f" ({buffers:,} {'buffers of batch norm' if normal else 'fixed numbers'} apart)" if buffers else ""
         counting = [FOOTER.format(buffers=apart)]
     return [memory_line(summary, batch_size), *warnings(summary), *summary.notes, *counting]
 

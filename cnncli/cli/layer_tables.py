@@ -143,6 +143,7 @@ CSV_COLUMNS = (
     "params",
     "buffers",
     "macs",
+    "connections",
     "receptive_field",
     "receptive_field_stride",
     "receptive_field_offset",
@@ -163,6 +164,7 @@ def csv_table(counted: Counted) -> Table:
         counted.params,
         totals.buffers,
         counted.macs,
+        totals.connections,
         "",
         "",
         "",
@@ -173,6 +175,8 @@ def csv_table(counted: Counted) -> Table:
 def _csv_cells(line: Line) -> list[Cell]:
     row = line.row
     shape = "" if row.output_shape is None else show_shape(row.output_shape)
-    numbers: list[Cell] = [row.activations, line.params, row.buffers, line.macs] if line.leaf else [None] * 4
+    numbers: list[Cell] = (
+        [row.activations, line.params, row.buffers, line.macs, row.connections] if line.leaf else [None] * 5
+    )
     fields = ["", "", ""] if row.receptive_field is None else [*map(_one_or_both, row.receptive_field)]
     return [row.name, row.spec, shape, *numbers, *fields]

@@ -68,10 +68,12 @@ def plain(table: Table, width: int | None = None) -> str:
     if width is not None:
         shown, rows = _fitted(shown, rows, width)
     widths = _widths(rows)
-    if width is not None:  # what is still too long is cut in the first column
-        widths[0] = max(min(widths[0], 8), widths[0] - max(0, _line_width(widths) - width))
+    if width is not None and _line_width(widths) > width:  # what is still too long is cut in the first column
+        widths[0] = max(min(widths[0], 8), widths[0] - (_line_width(widths) - width))
+        rows = [[_cut(cells[0], widths[0]), *cells[1:]] for cells in rows]
     rule = "─" * _line_width(widths)
-    lines = [_line(cells, shown, widths) for cells in rows]
+    pattern = GAP.join(f"%{'' if column.right else '-'}{cell}s" for column, cell in zip(shown, widths, strict=True))
+    lines = [(pattern % tuple(cells)).rstrip() for cells in rows]
     lines.insert(1, rule)
     if table.totals:
         lines.insert(-1, rule)
@@ -95,12 +97,8 @@ def _line_width(widths: list[int]) -> int:
     return sum(widths) + len(GAP) * (len(widths) - 1)
 
 
-def _line(cells: list[str], columns: list[Column], widths: list[int]) -> str:
-    words = []
-    for text, column, width in zip(cells, columns, widths, strict=True):
-        shown = text if len(text) <= width else text[: width - 1] + "…"
-        words.append(shown.rjust(width) if column.right else shown.ljust(width))
-    return GAP.join(words).rstrip()
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _text(cell: Cell) -> str:
