@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cnncli.cli import options
+from cnncli.cli.batch_options import BatchOptions, over_files
 from cnncli.cli.options import parse_integers, parse_number, parse_padding, parse_pair, parse_scale
 from cnncli.errors import ArgumentError
 from cnncli.filters import FILTERS
@@ -21,9 +22,9 @@ cnncli edge photo.jpg -k "1 0 -1; 2 0 -2; 1 0 -1" -o response.npy
 _PICTURE = "From numbers to a picture"
 
 
+@over_files
 def edge(
-    inputs: options.Inputs = None,
-    output: options.OutputOption = None,
+    batch: BatchOptions,
     filter_names: Annotated[
         list[str] | None,
         typer.Option(
@@ -92,18 +93,6 @@ def edge(
         str | None,
         typer.Option(metavar="X,Y", help="Print the arithmetic of one output position.", rich_help_panel="Learning"),
     ] = None,
-    show: options.Show = False,
-    format_name: options.FormatOption = None,
-    recursive: options.Recursive = False,
-    files_from: options.FilesFrom = None,
-    max_pixels: options.MaxPixels = None,
-    jobs: options.Jobs = None,
-    force: options.Force = False,
-    skip_existing: options.SkipExisting = False,
-    shard: options.ShardOption = None,
-    dry_run: options.DryRun = False,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Filter images: edges, blurs, or a kernel of your own.
 
@@ -112,7 +101,6 @@ def edge(
     """
     from cnncli.cli.running import Batch
     from cnncli.edges import Filtering
-    from cnncli.pipelines.common import check_format
     from cnncli.pipelines.edging import EdgePipeline
     from cnncli.recipes import load_recipes
 
@@ -132,31 +120,15 @@ def edge(
         scale=None if scale is None else parse_scale(scale),
         signed=signed,
         threshold=threshold,
-        format=None if format_name is None else check_format(format_name),
-        statistics=as_json,
-        **({} if max_pixels is None else {"max_pixels": max_pixels or None}),
+        **batch.pipeline_fields(),
     )
-    batch = Batch(
-        pipeline,
-        words=inputs or [],
-        output=output,
-        recursive=recursive,
-        files_from=files_from,
-        force=force,
-        skip_existing=skip_existing,
-        dry_run=dry_run,
-        workers=jobs,
-        as_json=as_json,
-        quiet=quiet,
-        show=show,
-        shard=shard,
-    )
+    work = Batch(pipeline, batch)
     if explain is None:
-        batch.run()
+        work.run()
         return
     position = parse_integers(explain, "explain")
     if len(position) != 2:
         raise ArgumentError(f"explain takes a position X,Y, got {explain!r}")
     from cnncli.cli.explaining import run_and_explain
 
-    run_and_explain(batch, pipeline, position)
+    run_and_explain(work, pipeline, position)

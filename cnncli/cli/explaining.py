@@ -33,9 +33,9 @@ def run_and_explain(batch: Batch, pipeline: EdgePipeline, position: tuple[int, .
         batch.run(jobs)
         output = job.outputs[0]
         lines = [*explanation.lines()]
-        if not batch.dry_run and output != STANDARD:
+        if not batch.options.dry_run and output != STANDARD:
             lines.append(_check(pipeline, edge, explanation, output))
-    data_on_stdout = output == STANDARD or batch.as_json
+    data_on_stdout = output == STANDARD or batch.options.as_json
     print("\n".join(lines), file=sys.stderr if data_on_stdout else sys.stdout)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cnncli.cli import options
+from cnncli.cli.batch_options import BatchOptions, over_files
 from cnncli.cli.options import parse_padding, parse_pair
 from cnncli.errors import ArgumentError
 
@@ -16,9 +17,9 @@ cnncli pool 'photos/*.jpg' -f 4 --mode avg -o small/
 """
 
 
+@over_files
 def pool(
-    inputs: options.Inputs = None,
-    output: options.OutputOption = None,
+    batch: BatchOptions,
     kernel_size: Annotated[
         str | None,
         typer.Option(
@@ -35,25 +36,12 @@ def pool(
     ceil: Annotated[
         bool, typer.Option("--ceil", help="Keep the last, partial windows instead of dropping them.")
     ] = False,
-    show: options.Show = False,
-    format_name: options.FormatOption = None,
-    recursive: options.Recursive = False,
-    files_from: options.FilesFrom = None,
-    max_pixels: options.MaxPixels = None,
-    jobs: options.Jobs = None,
-    force: options.Force = False,
-    skip_existing: options.SkipExisting = False,
-    shard: options.ShardOption = None,
-    dry_run: options.DryRun = False,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Pool images: the maximum, mean or minimum of each window, channel by channel.
 
     Padding never wins and never counts.
     """
     from cnncli.cli.running import Batch
-    from cnncli.pipelines.common import check_format
     from cnncli.pipelines.pooling import PoolPipeline
     from cnncli.pools import Pooling
 
@@ -67,22 +55,6 @@ def pool(
             mode=mode,
             ceil_mode=ceil,
         ),
-        format=None if format_name is None else check_format(format_name),
-        statistics=as_json,
-        **({} if max_pixels is None else {"max_pixels": max_pixels or None}),
+        **batch.pipeline_fields(),
     )
-    Batch(
-        pipeline,
-        words=inputs or [],
-        output=output,
-        recursive=recursive,
-        files_from=files_from,
-        force=force,
-        skip_existing=skip_existing,
-        dry_run=dry_run,
-        workers=jobs,
-        as_json=as_json,
-        quiet=quiet,
-        show=show,
-        shard=shard,
-    ).run()
+    Batch(pipeline, batch).run()

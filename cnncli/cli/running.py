@@ -24,6 +24,7 @@ from cnncli.batch import (
     run,
     summary,
 )
+from cnncli.cli.batch_options import BatchOptions
 from cnncli.cli.interrupts import interrupts
 from cnncli.cli.progress import Progress
 from cnncli.errors import ArgumentError, one_line
@@ -42,61 +43,52 @@ class Batch(NamedTuple):
     """A pipeline and what the user said of inputs and outputs."""
 
     pipeline: Pipeline
-    words: list[str]
-    output: str | None
-    recursive: bool
-    files_from: str | None
-    force: bool
-    skip_existing: bool
-    dry_run: bool
-    workers: int | None
-    as_json: bool
-    quiet: bool
-    show: bool
-    shard: str | None = None
+    options: BatchOptions
 
     def plan(self) -> list[Job]:
         """Return what is to be done, having checked all that can be checked before any work."""
-        if self.output == STANDARD and self.as_json:
+        if self.options.output == STANDARD and self.options.as_json:
             raise ArgumentError("--json and -o - would both write to standard output: choose a file for one of them")
-        if not self.words and self.files_from is None:
+        if not self.options.words and self.options.files_from is None:
             raise ArgumentError("no inputs: name files, quoted globs or folders (with -r), or - for standard input")
         rule = self._rule()
         if rule.names_one:
             self._check_single(rule)
-        if self.files_from == STANDARD and STANDARD in self.words:
+        if self.options.files_from == STANDARD and STANDARD in self.options.words:
             raise ArgumentError("--files-from - and an input - would both read standard input: list files in a file")
-        shard = None if self.shard is None else Shard.parse(self.shard)
-        inputs = find_inputs(self.words, self._listed(), recursive=self.recursive, suffixes=_FOLDER_SUFFIXES)
-        if any(source.path == STANDARD for source in inputs) and self.output is None:
+        shard = None if self.options.shard is None else Shard.parse(self.options.shard)
+        inputs = find_inputs(
+            self.options.words, self._listed(), recursive=self.options.recursive, suffixes=_FOLDER_SUFFIXES
+        )
+        if any(source.path == STANDARD for source in inputs) and self.options.output is None:
             raise ArgumentError("standard input has no name to derive the output's from: choose one with -o")
         # Every share plans the whole: collisions between shares, and outputs of other shares, are seen.
         jobs = [job for job in plan(inputs, rule) if shard is None or shard.holds(job.input)]
         self._check_outputs(jobs)
-        if not (self.force or self.skip_existing or self.dry_run):
+        if not (self.options.force or self.options.skip_existing or self.options.dry_run):
             refuse_existing(jobs)
         return jobs
 
     def run(self, jobs: list[Job] | None = None) -> None:
         """Do it, report it, and leave with exit code 1 if anything failed."""
         jobs = self.plan() if jobs is None else jobs
-        if self.dry_run:
+        if self.options.dry_run:
             self._print_plan(jobs)
             return
         make_folders(jobs, self._rule())
         remove_leftovers({os.path.dirname(output) for job in jobs for output in job.outputs if output != STANDARD})
         # One picture needs no list of what is done, and leaves none in its folder.
-        listed = len(jobs) > 1 or self.skip_existing
+        listed = len(jobs) > 1 or self.options.skip_existing
         statuses: Counter[str] = Counter()
         begin = time.perf_counter()
-        hidden = self.quiet or self.as_json or len(jobs) < 2
+        hidden = self.options.quiet or self.options.as_json or len(jobs) < 2
         with Progress(len(jobs), hidden=hidden) as progress, interrupts(at_once=len(jobs) == 1) as stop:
             reports = run(
                 jobs,
                 self.pipeline,
-                workers=min(self.workers or _cores(), len(jobs) or 1),
+                workers=min(self.options.jobs or _cores(), len(jobs) or 1),
                 manifests=self._manifests() if listed else None,
-                skip=self._skips,
+                skip=self.options.skips,
                 stop=stop,
             )
             for report in reports:
@@ -104,23 +96,18 @@ class Batch(NamedTuple):
                 progress.advance(failed=report.status == "failed")
                 self._print_report(report, progress)
         left = sum(len(job.outputs) for job in jobs) - statuses.total()
-        if (len(jobs) != 1 and not self.quiet) or left:
+        if (len(jobs) != 1 and not self.options.quiet) or left:
             print(summary(statuses, left, time.perf_counter() - begin), file=sys.stderr)
         if left or stop.is_set():
             raise typer.Exit(130)
         if statuses["failed"]:
             raise typer.Exit(1)
 
-    @property
-    def _skips(self) -> bool:
-        """Whether what is done already is left out."""
-        return self.skip_existing and not self.force
-
     def _manifests(self) -> Manifests:
         return Manifests(self.pipeline.options)
 
     def _rule(self) -> OutputRule:
-        return OutputRule(self.output, self.pipeline.labels, self._suffix())
+        return OutputRule(self.options.output, self.pipeline.labels, self._suffix())
 
     def _suffix(self) -> str:
         form = self.pipeline.format
@@ -130,12 +117,12 @@ class Batch(NamedTuple):
 
     def _check_single(self, rule: OutputRule) -> None:
         """Check an output that is one file, or standard output."""
-        if self.output == STANDARD and self.pipeline.format is None:
-            inputs = [*self.words]
+        if self.options.output == STANDARD and self.pipeline.format is None:
+            inputs = [*self.options.words]
             if not all(word == STANDARD or word.lower().endswith(TEXT_SUFFIXES) for word in inputs):
                 raise ArgumentError("standard output needs a format: add --format png, npy or another")
-        elif self.output is not None:
-            self.pipeline.check_single(self.output)
+        elif self.options.output is not None:
+            self.pipeline.check_single(self.options.output)
 
     def _check_outputs(self, jobs: list[Job]) -> None:
         names = {output for job in jobs for output in job.outputs if output != STANDARD}
@@ -153,35 +140,35 @@ class Batch(NamedTuple):
 
     def _listed(self) -> list[str]:
         """Return the paths of the list; names of files are bytes, whatever they mean."""
-        if self.files_from is None:
+        if self.options.files_from is None:
             return []
-        if self.files_from == STANDARD:
+        if self.options.files_from == STANDARD:
             return _lines(sys.stdin.buffer)
         try:
-            with open(self.files_from, "rb") as listing:
+            with open(self.options.files_from, "rb") as listing:
                 return _lines(listing)
         except OSError as error:
-            raise ArgumentError(f"--files-from {self.files_from}: {error.strerror}") from error
+            raise ArgumentError(f"--files-from {self.options.files_from}: {error.strerror}") from error
 
     def _print_plan(self, jobs: list[Job]) -> None:
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="surrogateescape")  # names that are no UTF-8 come out as they are
-        manifests = self._manifests() if self._skips else None
+        manifests = self._manifests() if self.options.skips else None
         for job in jobs:
             skipped = manifests is not None and manifests.is_done(job)
             for output in job.outputs:
                 planned = {"input": job.input.path, "output": output, "status": "skipped" if skipped else "planned"}
                 line = f"{job.input.path} -> {output}{' (skipped)' if skipped else ''}"
-                print(_json(planned) if self.as_json else line)
+                print(_json(planned) if self.options.as_json else line)
 
     def _print_report(self, report: Report, progress: Progress) -> None:
-        if self.as_json:
+        if self.options.as_json:
             print(_json(json_line(report)), flush=True)
         elif report.status == "failed":
             progress.print(f"cnncli: {report.error}")
-        elif not self.quiet and report.output != STANDARD and progress.total == 1:
+        elif not self.options.quiet and report.output != STANDARD and progress.total == 1:
             progress.print(one_line(f"{report.input} -> {report.output}"))
-        if self.show and report.status == "ok" and report.output != STANDARD:
+        if self.options.show and report.status == "ok" and report.output != STANDARD:
             from cnncli.cli.preview import preview
 
             progress.print(preview(report.output))
