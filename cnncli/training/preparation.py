@@ -7,6 +7,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from cnncli.errors import ArgumentError, DataError
 from cnncli.networks import Network, load_network
 from cnncli.networks.errors import show_shape
@@ -134,7 +136,7 @@ def prepare(
         test,
         tuple(findings),
         network,
-        measure(train),
+        _measured(train),
         loss,
         configuration.make_optimizer(),
         parse_augmentations(configuration.augment),
@@ -238,6 +240,18 @@ def _loss(configuration: Configuration, train: Dataset) -> Loss:
     balanced = configuration.class_weight == "balanced"
     weights = balanced_weights(train.labels, len(train.class_names)) if balanced else None
     return LOSSES[configuration.loss](configuration.label_smoothing, weights)
+
+
+def _measured(train: Dataset) -> Normalization:
+    try:
+        return measure(train)
+    except ArgumentError as error:
+        for indices, images in train.chunks():
+            finite = np.isfinite(images).all(axis=(1, 2, 3))
+            if not finite.all():
+                name = train.names[int(indices[finite.argmin()])]
+                raise DataError(f"{name}: holds numbers that are not finite: they cannot be trained on") from error
+        raise
 
 
 def _digest(train: Dataset, validation: Dataset | None) -> str:
