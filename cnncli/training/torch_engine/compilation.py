@@ -1,0 +1,130 @@
+"""From a network to a module of PyTorch that computes the same, with parameters of the same names.
+
+To add a layer, enter what makes its module in `BUILDERS`, by its word.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from math import prod
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from cnncli.errors import ArgumentError
+from cnncli.networks import Network
+from cnncli.networks.layers import Block, Compound, Layer
+from cnncli.networks.summary import Shape
+from cnncli.training.torch_engine import modules
+from cnncli.training.torch_engine.chance import Chance
+
+
+class Place(NamedTuple):
+    """Where a layer is.
+
+    Attributes:
+        input_shape: what comes to it, (H, W, C) or (N,).
+        path: the beginning of its names, such as `4.res.main.0.conv.`.
+        chance: what random numbers depend on.
+    """
+
+    input_shape: Shape
+    path: str
+    chance: Chance
+
+
+def compile_network(network: Network, chance: Chance | None = None) -> nn.Module:
+    """Return a module that computes what a network does.
+
+    It takes (N, C, H, W), in channels-last memory where it is to be fast, or (N, features). The names of its state are
+    the network's, the axes of its arrays PyTorch's. Its parameters are not set: `weights.load` does it.
+
+    Raises:
+        ArgumentError: a layer that has no counterpart in PyTorch.
+
+    Example:
+        >>> from cnncli.networks import parse_network
+        >>> module = compile_network(parse_network("28x28x1 conv5-6,relu max2 fc-10"))
+        >>> {name: tuple(array.shape) for name, array in module.state_dict().items()}["0.conv.weight"]
+        (6, 1, 5, 5)
+    """
+    return compile_layer(network.layers, Place(network.input_shape, "", chance or Chance()))
+
+
+def compile_layer(layer: Layer, place: Place) -> nn.Module:
+    """Return the module of a layer."""
+    if isinstance(layer, Block):
+        return _JOINED[layer.op](
+            {
+                name: compile_layer(branch, place._replace(path=f"{place.path}{name}."))
+                for name, _, branch in layer.branches
+            }
+        )
+    if isinstance(layer, Compound):
+        return _sequence(
+            (prefix, compile_layer(part, place._replace(input_shape=before, path=place.path + prefix)))
+            for prefix, part, before in layer.parts(place.input_shape)
+        )
+    if layer.op not in BUILDERS:
+        raise ArgumentError(f"the layer {layer.label} has no counterpart in PyTorch: leave --engine torch out")
+    return BUILDERS[layer.op](layer, place)
+
+
+def _sequence(parts: Iterable[tuple[str, nn.Module]]) -> nn.Sequential:
+    """Return modules one after the other; a name such as `0.conv.` is a module within a module."""
+    named: OrderedDict[str, nn.Module] = OrderedDict()
+    for prefix, module in parts:
+        first, _, rest = prefix.removesuffix(".").partition(".")
+        named[first] = nn.Sequential(OrderedDict([(rest, module)])) if rest else module
+    return nn.Sequential(named)
+
+
+def _convolution(layer: Any, place: Place) -> nn.Module:
+    shape = place.input_shape
+    if layer.op == "dw":
+        layer = layer.convolution(shape)
+    if layer.table:
+        return modules.TableConvolution(layer.window(shape), bias=layer.bias)
+    options = layer.window(shape), shape[2], layer.out_channels, layer.groups
+    return modules.Convolution(*options, bias=layer.bias)
+
+
+def _average(layer: Any, place: Place) -> nn.Module:
+    return modules.AvgPool(layer.window(place.input_shape), include_padding=layer.count_include_pad)
+
+
+Builder = Callable[[Any, Place], nn.Module]
+
+BUILDERS: dict[str, Builder] = {
+    "conv": _convolution,
+    "dw": _convolution,
+    "tconv": lambda layer, place: modules.TransposedConvolution(layer, place.input_shape[2]),
+    "max": lambda layer, place: modules.MaxPool(layer.window(place.input_shape)),
+    "avg": _average,
+    "sub": lambda layer, place: modules.Subsampling(layer.window(place.input_shape), place.input_shape[2]),
+    "gap": lambda layer, place: nn.AdaptiveAvgPool2d(1),
+    "gmp": lambda layer, place: nn.AdaptiveMaxPool2d(1),
+    "fc": lambda layer, place: modules.Connected(prod(place.input_shape), layer.out_features, bias=layer.bias),
+    "rbf": lambda layer, place: modules.Distances(prod(place.input_shape), layer.out_features),
+    "bn": lambda layer, place: modules.BatchNorm(place.input_shape[-1], layer.eps, layer.momentum),
+    "lrn": lambda layer, place: modules.LocalResponseNorm(layer.size, layer.alpha, layer.beta, layer.k),
+    "drop": lambda layer, place: modules.Dropout(layer.rate, place.path, place.chance),
+    "flatten": lambda layer, place: modules.Rows(),
+    "zeropad": lambda layer, place: modules.ZeroPad(layer.out_channels - place.input_shape[2]),
+    "relu": lambda layer, place: nn.ReLU(),
+    "relu6": lambda layer, place: nn.ReLU6(),
+    "leaky": lambda layer, place: nn.LeakyReLU(layer.negative_slope),
+    "elu": lambda layer, place: nn.ELU(),
+    "silu": lambda layer, place: nn.SiLU(),
+    "gelu": lambda layer, place: nn.GELU(),
+    "tanh": lambda layer, place: nn.Tanh(),
+    "sigmoid": lambda layer, place: nn.Sigmoid(),
+    "softmax": lambda layer, place: nn.Softmax(dim=1),
+    "linear": lambda layer, place: nn.Identity(),
+}
+"""What makes the module of each layer of `LAYERS`."""
+
+_JOINED: dict[str, type[modules.Joined]] = {
+    "res": modules.Residual,
+    "add": modules.Sum,
+    "cat": modules.Concatenation,
+}
