@@ -16,7 +16,7 @@ from cnncli.networks import Network, parse_network
 from cnncli.networks.errors import show_shape
 from cnncli.training.datasets import RESIZES, Dataset, Reading
 from cnncli.training.normalization import Normalization
-from cnncli.training.outputs import probabilities
+from cnncli.training.outputs import output_count, probabilities
 from cnncli.training.tensors import read_tensors, write_tensors
 from cnncli.values import Value
 
@@ -59,9 +59,10 @@ class Model(Value):
         self.settle(class_names=tuple(self.class_names))
         _check_arrays(self.parameters, self.network.param_shapes(), "parameter")
         _check_arrays(self.buffers, self.network.buffer_shapes(), "buffer")
-        outputs, classes = self.network.output_shape, len(self.class_names)
-        if outputs != (classes,) and not (outputs == (1,) and classes == 2):
-            raise ModelError(f"has {classes} classes, and a network that puts out {show_shape(outputs)}")
+        outputs, classes = output_count(self.network), len(self.class_names)
+        if outputs != classes and not (outputs == 1 and classes == 2):
+            puts_out = show_shape(self.network.output_shape)
+            raise ModelError(f"has {classes} classes, and a network that puts out {puts_out}")
         if len(self.network.input_shape) != 3 or len(self.normalization.mean) != self.network.input_shape[2]:
             channels, shape = len(self.normalization.mean), show_shape(self.network.input_shape)
             raise ModelError(f"is normalised for {channels} channels, and its network's input is {shape}")

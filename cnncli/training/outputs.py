@@ -27,6 +27,18 @@ def last_op(network: Network) -> str:
     return last.layers[-1].op if isinstance(last, Chain) else last.op
 
 
+def output_count(network: Network) -> int | None:
+    """Return how many numbers a network puts out for a picture; None where it puts out a picture.
+
+    Example:
+        >>> from cnncli.networks import parse_network
+        >>> output_count(parse_network("4x4x1 conv3-5 gap")), output_count(parse_network("4x4x1 conv3-5"))
+        (5, None)
+    """
+    *size, channels = network.output_shape
+    return channels if all(n == 1 for n in size) else None
+
+
 def logits_network(network: Network, loss: Loss) -> Network:
     """Return the network whose outputs the loss works on.
 
@@ -36,7 +48,7 @@ def logits_network(network: Network, loss: Loss) -> Network:
         >>> print(logits_network(parse_network("4x4x1 fc-10,softmax"), CrossEntropy()))
         4x4x1 fc-10
     """
-    single = network.output_shape == (1,)
+    single = output_count(network) == 1
     taken_off = "sigmoid" if single else "softmax"
     if isinstance(loss, SquaredError) or last_op(network) != taken_off:
         return network
@@ -79,9 +91,10 @@ def predictions(logits: Array, network: Network) -> Array:
     """Return the class that each row of outputs (N, outputs) speaks for.
 
     Args:
-        logits: what the loss works on.
+        logits: what the loss works on; (N, 1, 1, outputs) will do.
         network: what put them out.
     """
+    logits = logits.reshape(len(logits), -1)
     if logits.shape[1] == 1:
         return (logits[:, 0] > 0).astype(np.int64)
     best: Array = logits.argmin(axis=1) if last_op(network) == DISTANCES else logits.argmax(axis=1)
@@ -95,10 +108,10 @@ def probabilities(outputs: Array, network: Network) -> Array:
     network ends in one. Anything else goes through a softmax.
 
     Args:
-        outputs: (N, outputs), of the whole network.
+        outputs: (N, outputs) or (N, 1, 1, outputs), of the whole network.
         network: the network.
     """
-    last = last_op(network)
+    last, outputs = last_op(network), outputs.reshape(len(outputs), -1)
     if outputs.shape[1] > 1:
         return outputs if last == "softmax" else softmax(-outputs if last == DISTANCES else outputs)
     if last != "sigmoid":
@@ -113,7 +126,7 @@ def check_outputs(network: Network, classes: int, loss: Loss) -> None:
         ArgumentError: it cannot; the message says what would.
     """
     wanted = loss.outputs(classes)
-    if network.output_shape != (wanted,):
+    if output_count(network) != wanted:
         raise ArgumentError(
             f"the network puts out {show_shape(network.output_shape)}, the data has {classes} classes: "
             f"{_fitting(network, classes, wanted, loss)}"
@@ -128,7 +141,7 @@ def check_outputs(network: Network, classes: int, loss: Loss) -> None:
 
 def _fitting(network: Network, classes: int, wanted: int, loss: Loss) -> str:
     last = network.layers.unrolled[-1]
-    if classes == 2 and network.output_shape == (1,) and not isinstance(loss, Logistic):
+    if classes == 2 and output_count(network) == 1 and not isinstance(loss, Logistic):
         return "add --loss logistic, or let it end in fc-2"
     words = last.layers if isinstance(last, Chain) else (last,)
     if isinstance(words[0], FullyConnected):

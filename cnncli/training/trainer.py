@@ -194,7 +194,7 @@ class Trainer:
         for indices, images in dataset.chunks():
             labels = dataset.labels[indices]
             logits = self.engine.predict(images, prepare=self.preparation.normalization.apply)
-            total += self.loss(logits, labels)[0]
+            total += self.loss(logits.reshape(len(logits), -1), labels)[0]
             weight += self.loss.total_weight(labels)
             correct += int((predictions(logits, self.engine.network) == labels).sum())
         return total / (weight or 1), correct / len(dataset)

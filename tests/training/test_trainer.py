@@ -70,6 +70,7 @@ def test_every_optimizer_learns(optimizer):
         ("logistic", "fc-8,relu fc-1,sigmoid", 2),
         ("logistic", "", 2),
         ("cross_entropy", "", 3),
+        ("cross_entropy", "conv3-8,same,relu conv3-3 gap", 3),
     ],
 )
 def test_every_loss_learns_with_every_end_of_a_network(loss, network, classes):
