@@ -17,6 +17,7 @@ from cnncli.networks.layers.context import Context, Shard
 from cnncli.networks.network import Network
 from cnncli.ops.workspaces import Workspace
 from cnncli.training.fusion import fuse
+from cnncli.training.optimizers import Optimizer, clip_by_norm
 from cnncli.training.teams import Team
 
 Array = npt.NDArray[Any]
@@ -69,6 +70,7 @@ class Engine:
         named_parameters: the same memory by name, in shape.
         named_gradients: likewise.
         buffers: the arrays that are not trained, by name; changed in place by `step`.
+        state: what the optimizer keeps between steps, by name; change it in place.
 
     Example:
         >>> from cnncli.networks import parse_network
@@ -107,6 +109,8 @@ class Engine:
         self._team = Team(shards, jobs)
         self._workers = [_Worker(self, number, shapes) for number in range(shards)]
         self.gradients, self.named_gradients = self._workers[0].gradients, self._workers[0].named_gradients
+        self._optimizer: Optimizer | None = None
+        self.state: dict[str, Array] = {}
         self._blas = _single_threaded_blas()
 
     def __enter__(self) -> "Engine":
@@ -150,6 +154,30 @@ class Engine:
                 self.gradients[part] += worker.gradients[part]
 
         self.over_slices(add)
+
+    def use(self, optimizer: Optimizer) -> None:
+        """Let an optimizer change the parameters from now on, as one that has taken no step."""
+        self._optimizer, self.state = optimizer, optimizer.initial_state(self.parameters)
+
+    def update(self, step: int, lr: float, clip_norm: float | None = None) -> None:
+        """Change the parameters along the gradients.
+
+        Args:
+            step: number of the step, from 1.
+            lr: learning rate of this step.
+            clip_norm: the largest norm of the gradients; None for any.
+        """
+        optimizer = self._optimizer
+        if optimizer is None:
+            raise ArgumentError("the engine has no optimizer to update by: tell it with use(...)")
+        if clip_norm is not None:
+            clip_by_norm(self.gradients, clip_norm)
+
+        def follow(part: slice) -> None:
+            state = {name: array[part] for name, array in self.state.items()}
+            optimizer.update(self.parameters[part], self.gradients[part], state, step, lr)
+
+        self.over_slices(follow)
 
     def over_slices(self, function: Callable[[slice], object]) -> None:
         """Call a function for slices that together are the flat vectors, on the threads: an optimizer's update."""

@@ -1,10 +1,19 @@
 """The processes that train one network together: here one alone; `torch_engine.distributed` has several."""
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
+from cnncli.errors import CnncliError, TrainingError
 
-Array = NDArray[Any]
+if TYPE_CHECKING:  # the names of the engines are read for `--help`, which shall load no NumPy
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+
+class OtherProcessError(TrainingError):
+    """Another process of the training has failed, and says why itself."""
 
 
 class Processes:
@@ -34,9 +43,48 @@ class Processes:
         """
         return slice(items * self.rank // self.count, items * (self.rank + 1) // self.count)
 
-    def total(self, numbers: Array) -> Array:
-        """Return the sum of what every process gives; all call it equally often."""
+    def total(self, numbers: "Array") -> "Array":
+        """Return the sum of what every process gives, the same bits in each; all call it equally often.
+
+        Raises:
+            TrainingError: another process is gone, or silent.
+        """
         return numbers
+
+    def any(self, flag: bool) -> bool:
+        """Return whether any process says so; all ask equally often."""
+        if self.count == 1:
+            return flag
+        import numpy as np
+
+        return bool(self.total(np.array([float(flag)]))[0])
+
+    @contextmanager
+    def fail_together(self) -> Iterator[None]:
+        """Let all processes fail where one does, the first of them with its error, so that none waits for another.
+
+        Raises:
+            OtherProcessError: another process fails with its error.
+        """
+        if self.count == 1:
+            yield
+            return
+        try:
+            yield
+        except CnncliError:
+            if self._first_failed(True) == self.rank:
+                raise
+            raise OtherProcessError("another process has failed") from None
+        if self._first_failed(False) is not None:
+            raise OtherProcessError("another process has failed")
+
+    def _first_failed(self, failed: bool) -> int | None:
+        import numpy as np
+
+        mine = np.zeros(self.count)
+        mine[self.rank] = failed
+        ranks = np.flatnonzero(self.total(mine))
+        return int(ranks[0]) if ranks.size else None
 
     def close(self) -> None:
         """Part from the others."""

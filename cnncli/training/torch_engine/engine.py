@@ -191,7 +191,8 @@ class TorchEngine:
         idle = not len(images)
         if idle:  # others have the images, but their layers may wait for this process's
             images = np.zeros((1, *self.network.input_shape), self.dtype)
-        gradients = self._gradients.tensor.zero_()
+        self._bring_up_to_date()
+        self._gradients.tensor.zero_()
         self.module.train()
         with self._exactly():
             outputs = rows(self.module(self._tensor(images)))
@@ -200,10 +201,14 @@ class TorchEngine:
             slope *= slope.dtype.type(1 / weight if weight else 0)
             if outputs.requires_grad:
                 outputs.backward(torch.from_numpy(slope).to(self.device))
-        assert gradients is self._gradients.tensor
         self._gradients.changed()
         self._buffers.changed()
         return total, logits[:0] if idle else logits
+
+    def _bring_up_to_date(self) -> None:
+        """Let the device have what was changed on the host."""
+        for vector in (self._parameters, self._buffers):
+            _ = vector.tensor
 
     def _put_together(self, numbers: Array, share: float) -> Array:
         """Add up gradients over the processes, and statistics by their shares; return the sum of the numbers."""
@@ -256,7 +261,7 @@ class TorchEngine:
             prepare: called with some of the images; returns them normalised.
         """
         out = np.empty((len(images), *self.network.output_shape), self.dtype)
-        self._parameters.tensor, self._buffers.tensor  # noqa: B018 - brought up to date
+        self._bring_up_to_date()
         self.module.eval()
         for start in range(0, len(images), PREDICTED_AT_ONCE):
             part = images[start : start + PREDICTED_AT_ONCE]

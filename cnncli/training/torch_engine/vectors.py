@@ -9,6 +9,11 @@ from torch import Tensor
 Array = NDArray[Any]
 
 
+def shares_memory(device: torch.device) -> bool:
+    """Return whether NumPy can work on a device's memory."""
+    return device.type == "cpu"
+
+
 class Vector:
     """A vector that both can change. On a CPU they share its memory; of another device's it has a copy on the host.
 
@@ -19,6 +24,9 @@ class Vector:
         values: what it begins with; on a CPU this is the memory itself.
         device: where PyTorch computes.
 
+    Attributes:
+        is_shared: whether both work on the same memory.
+
     Example:
         >>> import numpy as np
         >>> vector = Vector(np.zeros(2, np.float32), torch.device("cpu"))
@@ -28,15 +36,10 @@ class Vector:
     """
 
     def __init__(self, values: Array, device: torch.device) -> None:
-        self._host, self._device = values, device
+        self._host, self.is_shared = values, shares_memory(device)
         self._shared = torch.from_numpy(values)
-        self._tensor = self._shared.to(device, copy=device.type != "cpu")
+        self._tensor = self._shared if self.is_shared else self._shared.to(device, copy=True)
         self._host_is_old = self._host_was_seen = False
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether both work on the same memory."""
-        return self._tensor.data_ptr() == self._shared.data_ptr()
 
     @property
     def host(self) -> Array:
