@@ -1,0 +1,284 @@
+"""`cnncli train`: what it prints, what it writes, and how it leaves."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from shell import cnncli, done, json_lines
+
+from cnncli.training.configuration import Configuration
+from cnncli.training.tensors import read_tensors
+
+ROOT = Path(__file__).parent.parent.parent
+SAMPLES = ROOT / "samples/digits"
+QUICK = ["--network", "fc-3", "--epochs", "2", "--jobs", "1"]
+FIELDS = ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "seconds", "images_per_second"]
+
+
+@pytest.fixture
+def bars(tmp_path):
+    """Data with three classes that are easily told apart."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    pixels = rng.integers(0, 120, (60, 8, 8, 1))
+    for picture, label in zip(pixels, labels, strict=True):
+        picture[label * 2 : label * 2 + 2] += 130
+    np.savez(tmp_path / "bars.npz", x=pixels.astype(np.uint8), y=labels)
+    return tmp_path / "bars.npz"
+
+
+def messages(result):
+    return result.stderr.splitlines()
+
+
+def test_a_summary_a_line_an_epoch_and_the_result(tmp_path, bars):
+    result = done("train", bars, "-o", tmp_path / "run", *QUICK)
+    lines = messages(result)
+    assert lines[0] == f"data      {bars}: pictures 8x8x1, 54 to train on, 6 to validate by"
+    assert lines[1] == "classes   3: 0 18, 1 18, 2 18"
+    assert lines[2] == "network   8x8x1 fc-3 (195 parameters)"
+    assert lines[3] == "training  adam, lr 0.001 constant, batches of 32, cross entropy, seed 0"
+    assert re.fullmatch(r"time      about \S+ m?s an epoch \([\d,]+ images/s\), 2 epochs about \S+ m?s", lines[4])
+    assert [line[:9] for line in lines[5:]] == ["epoch 1/2", "epoch 2/2"]
+    assert all("loss" in line and "accuracy" in line and "images/s" in line for line in lines[5:])
+    out = result.stdout.splitlines()
+    assert out[0] == "Accuracy on the 6 validation pictures:"
+    assert [line.split("  ")[1] for line in out[1:4]] == ["this network", "nearest centroid", "majority class"]
+    assert re.fullmatch(r"  majority class     33\.3%", out[3])
+    assert out[4].startswith(f"Written to {tmp_path / 'run'}: model.safetensors")
+
+
+def test_json_lines(tmp_path, bars):
+    result = done("train", bars, "-o", tmp_path / "run", *QUICK, "--json")
+    assert result.stderr == ""
+    start, estimate, *epochs, end = json_lines(result)
+    assert [event["event"] for event in (start, estimate, *epochs, end)] == [
+        "start",
+        "estimate",
+        "epoch",
+        "epoch",
+        "end",
+    ]
+    assert (start["classes"], start["params"], start["train"]) == ({"0": 18, "1": 18, "2": 18}, 195, 54)
+    assert start["network"] == "8x8x1 fc-3"
+    assert estimate["seconds"] > 0
+    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert [{name: event[name] for name in FIELDS} for event in epochs] == lines
+    assert (end["done"], end["epochs"], end["judged_by"]) == (True, 2, "validation")
+    assert end["baselines"]["majority_class"] == pytest.approx(1 / 3)
+
+
+def test_quiet_prints_nothing(tmp_path, bars):
+    result = done("train", bars, "-o", tmp_path / "run", *QUICK, "-q")
+    assert (result.stdout, result.stderr) == ("", "")
+
+
+def test_every_option_reaches_the_configuration(tmp_path, bars):
+    options = {
+        "--network": "fc-3",
+        "--epochs": "3",
+        "--batch-size": "8",
+        "--optimizer": "nesterov",
+        "--lr": "0.05",
+        "--momentum": "0.8",
+        "--weight-decay": "0.001",
+        "--schedule": "cosine",
+        "--warmup": "0.5",
+        "--augment": "shift:1,flip",
+        "--val": "0.2",
+        "--class-weight": "balanced",
+        "--loss": "squared_error",
+        "--label-smoothing": "0.1",
+        "--clip-norm": "2",
+        "--early-stop": "2",
+        "--seed": "7",
+        "--size": "9x10",
+        "--resize": "pad",
+        "--channels": "1",
+    }
+    words = [word for pair in options.items() for word in pair]
+    done("train", bars, "-o", tmp_path / "run", *words, "--strict", "-q")
+    recorded = tomllib.loads((tmp_path / "run/config.toml").read_text())
+    versions = recorded.pop("versions")
+    assert versions.keys() >= {"cnncli", "numpy", "python"}
+    assert recorded.pop("data") == str(bars)
+    assert recorded == {
+        "network": "fc-3",
+        "epochs": 3,
+        "batch_size": 8,
+        "optimizer": "nesterov",
+        "lr": 0.05,
+        "momentum": 0.8,
+        "weight_decay": 0.001,
+        "schedule": "cosine",
+        "warmup": 0.5,
+        "augment": "shift:1,flip",
+        "val": "0.2",
+        "class_weight": "balanced",
+        "loss": "squared_error",
+        "label_smoothing": 0.1,
+        "clip_norm": 2.0,
+        "early_stop": 2,
+        "seed": 7,
+        "size": "9x10",
+        "resize": "pad",
+        "channels": 1,
+        "strict": True,
+    }
+    assert set(Configuration.fields) == set(recorded)
+
+
+def test_a_recorded_configuration_gives_the_same_model(tmp_path, bars):
+    done("train", bars, "-o", tmp_path / "one", *QUICK, "--augment", "flip", "--seed", "5", "-q")
+    done("train", "--config", tmp_path / "one/config.toml", "-o", tmp_path / "two", "-q")
+    assert (tmp_path / "one/model.safetensors").read_bytes() == (tmp_path / "two/model.safetensors").read_bytes()
+    done("train", "--config", tmp_path / "one/config.toml", "-o", tmp_path / "three", "--seed", "6", "-q")
+    assert (tmp_path / "one/model.safetensors").read_bytes() != (tmp_path / "three/model.safetensors").read_bytes()
+
+
+def test_resuming_takes_data_and_options_from_the_run(tmp_path, bars):
+    done("train", bars, "-o", tmp_path / "run", *QUICK, "-q")
+    result = done("train", "-o", tmp_path / "run", "--resume", "--epochs", "3")
+    assert "goes on after epoch 2" in result.stderr
+    assert len((tmp_path / "run/metrics.jsonl").read_text().splitlines()) == 3
+    refused = cnncli("train", "-o", tmp_path / "run", "--resume", "--lr", "0.5")
+    assert (refused.exit_code, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+    assert "lr 0.001, now it is 0.5" in refused.stderr
+
+
+def test_without_an_output_the_run_is_named_after_the_data(tmp_path, bars, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done("train", bars.name, *QUICK, "-q")
+    assert (tmp_path / "runs/bars/model.safetensors").exists()
+    again = cnncli("train", bars.name, *QUICK, "-q")
+    assert (again.exit_code, again.stderr.count("\n")) == (2, 1)
+    assert "--force" in again.stderr
+    done("train", bars.name, *QUICK, "-q", "--force")
+
+
+def test_params_shows_the_model(tmp_path, bars):
+    done("train", bars, "-o", tmp_path / "run", *QUICK, "-q")
+    assert done("params", tmp_path / "run/model.safetensors", "--total").stdout.strip() == "195"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ([], 2, "no data"),
+        (["missing"], 1, "missing: no such file or folder"),
+        (["DATA", "--network", "fc-4"], 2, "let it end in fc-3"),
+        (["DATA", "--network", "conv9-4 fc-3"], 2, "needs at least 9x9"),
+        (["DATA", "--network", "nonsense"], 2, "nonsense"),
+        (["DATA", "--optimizer", "adamm"], 2, "adamm"),
+        (["DATA", "--optimizer", "adam", "--momentum", "0.9"], 2, "adam takes no momentum"),
+        (["DATA", "--lr", "-1"], 2, "lr must be a finite number above 0"),
+        (["DATA", "--lr", "nan"], 2, "lr must be"),
+        (["DATA", "--epochs", "0"], 2, "epochs must be a whole number from 1"),
+        (["DATA", "--batch-size", "0"], 2, "batch_size must be"),
+        (["DATA", "--augment", "shuft"], 2, "did you mean 'shift'"),
+        (["DATA", "--val", "2"], 2, "val must be"),
+        (["DATA", "--val", "nowhere"], 1, "nowhere"),
+        (["DATA", "--size", "big"], 2, "size must be"),
+        (["DATA", "--channels", "2"], 2, "channels must be"),
+        (["DATA", "--warmup", "50"], 2, "warmup"),
+        (["DATA", "--seed", "-1"], 2, "seed must be"),
+        (["DATA", "--resume"], 2, "nothing to resume"),
+        (["DATA", "--resume", "--force"], 2, "choose one"),
+        (["DATA", "--json", "--quiet"], 2, "choose one"),
+        (["DATA", "--config", "missing.toml"], 2, "missing.toml: cannot be read"),
+        (["DATA", "--loss", "logistic"], 2, "two classes"),
+    ],
+)
+def test_what_is_wrong_is_one_line(tmp_path, bars, words, code, message, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = cnncli("train", *(bars.name if word == "DATA" else word for word in words), "-o", "run")
+    last = result.stderr.splitlines()
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert isinstance(result.exception, SystemExit)
+    assert message in last[0]
+    assert len(last) == 1 or "^" in last[-1]  # a network's text, and carets below what is wrong in it
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_file_of_options_is_checked(tmp_path, bars):
+    (tmp_path / "config.toml").write_text("epoch = 3\n")
+    result = cnncli("train", bars, "--config", tmp_path / "config.toml", "-o", tmp_path / "run")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "no option 'epoch': did you mean epochs?" in result.stderr
+
+
+def test_findings_are_said(tmp_path, bars):
+    with np.load(bars) as arrays:
+        pixels, labels = arrays["x"], arrays["y"]
+    labels[0:6] = 0
+    np.savez(tmp_path / "doubled.npz", x=np.concatenate([pixels, pixels[:2]]), y=np.concatenate([labels, [1, 2]]))
+    result = done("train", tmp_path / "doubled.npz", "-o", tmp_path / "run", *QUICK, "-q")
+    assert result.stderr.startswith("cnncli: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_loss_that_is_not_finite(tmp_path, bars):
+    words = ["--network", "fc-9,relu fc-3", "--optimizer", "sgd", "--lr", "1e30", "-q"]
+    result = cnncli("train", bars, "-o", tmp_path / "run", *words)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+    assert "no longer finite" in result.stderr
+    assert "try --lr 1e+29" in result.stderr
+    assert (tmp_path / "run/post_mortem.json").exists()
+
+
+def test_the_samples_are_learnt(tmp_path):
+    result = done("train", SAMPLES, "-o", tmp_path / "run", "--epochs", "12", "--json")
+    end = json_lines(result)[-1]
+    assert end["accuracy"] > end["baselines"]["nearest_centroid"] > end["baselines"]["majority_class"]
+    assert end["accuracy"] > 0.7
+    metadata = read_tensors(tmp_path / "run/model.safetensors")[1]
+    assert json.loads(metadata["cnncli.classes"]) == [str(digit) for digit in range(10)]
+
+
+def on_a_terminal(*words, cwd, columns=120):
+    """Run a command whose stderr is a terminal; return its stdout and what the terminal got."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "CI")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cnncli", *map(str, words)],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env={**environment, "TERM": "xterm-256color"},
+    )
+    os.close(theirs)
+    got = b""
+    while select.select([ours], [], [], 60)[0]:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        got += piece
+    out = process.communicate(timeout=60)[0]
+    os.close(ours)
+    assert process.returncode == 0, got
+    return out.decode(), got.decode()
+
+
+def test_a_terminal_has_a_live_bar(tmp_path, bars):
+    words = ["train", bars, "-o", "run", "--network", "conv3-16,same,relu conv3-16,same,relu fc-3", "--batch-size", "4"]
+    out, shown = on_a_terminal(*words, "--epochs", "30", cwd=tmp_path)
+    assert out.startswith("Accuracy on the 6 validation pictures:")
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    assert re.search(r"epoch \d+/30 .* \d+/14 loss \d\.\d{4}  accuracy [\d.]+%  [\d,]+ images/s \d+:\d\d left", text)
+    assert text.count("validation loss") == 30  # a line an epoch stays
