@@ -27,17 +27,13 @@ class Kernel(Protocol):
 
     Attributes:
         copies: whether columns are a copy, which stays true when other images are padded.
+        corner: where the image's first pixel stands in the padded one.
+        extent: the (height, width) that the padded image must have.
     """
 
     copies: bool
-
-    @property
-    def corner(self) -> Pair:
-        """Where the image's first pixel stands in the padded one."""
-
-    @property
-    def extent(self) -> Pair:
-        """The (height, width) that the padded image must have."""
+    corner: Pair
+    extent: Pair
 
     @property
     def numbers(self) -> int:
@@ -52,8 +48,8 @@ class Kernel(Protocol):
     def apply(self, columns: Array, matrix: Array, out: Array, memory: Memory) -> None:
         """Write the convolution (N, H_out, W_out, C_out)."""
 
-    def weight_gradient(self, columns: Array, grad: Array, memory: Memory) -> Array:
-        """Return the gradient of the weights."""
+    def weight_gradient(self, columns: Array, grad: Array, out: Array, memory: Memory) -> None:
+        """Write the gradient of the weights."""
 
 
 def choose(geometry: Geometry, *, winograd: bool = True) -> Kernel:
@@ -185,7 +181,9 @@ class Convolution:
         self.kernel.apply(columns, matrix, out, memory)
         return out, columns
 
-    def weight_gradient(self, grad: Array, x: Array, columns: Array | None = None, memory: Memory = FRESH) -> Array:
+    def weight_gradient(
+        self, grad: Array, x: Array, columns: Array | None = None, memory: Memory = FRESH, name: object = "weights"
+    ) -> Array:
         """Return the gradient (f_h, f_w, C_in / groups, C_out) of the weights.
 
         Args:
@@ -193,8 +191,14 @@ class Convolution:
             x: the images.
             columns: what `forward` returned with them, if it was kept.
             memory: where scratch arrays come from.
+            name: under which the result is taken from it.
         """
-        return self.kernel.weight_gradient(self.columns(x, memory) if columns is None else columns, grad, memory)
+        columns = self.columns(x, memory) if columns is None else columns
+        inputs = self.geometry.in_channels // self.geometry.groups
+        shape = (*self.geometry.window.kernel_size, inputs, self.geometry.out_channels)
+        out = memory.take(name, shape, grad.dtype)
+        self.kernel.weight_gradient(columns, grad, out, memory)
+        return out
 
     def input_gradient(self, grad: Array, matrix: Array, out: Array | None = None, memory: Memory = FRESH) -> Array:
         """Return the gradient of the images.

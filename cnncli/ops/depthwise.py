@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from cnncli.ops.tiled import Geometry
 from cnncli.ops.workspaces import Memory
-from cnncli.shapes import Pair
 
 Array = npt.NDArray[Any]
 
@@ -24,22 +23,13 @@ class Depthwise:
 
     def __init__(self, geometry: Geometry) -> None:
         self.window, self.channels = geometry.window, geometry.in_channels
+        self.corner, self.extent = (self.window.padding[0], self.window.padding[2]), self.window.reach
         self.filters = geometry.out_channels // geometry.in_channels
 
     @staticmethod
     def suits(geometry: Geometry) -> bool:
         """Return whether it can do the work, and pays."""
         return geometry.groups == geometry.in_channels > 1
-
-    @property
-    def corner(self) -> Pair:
-        """Where the image's first pixel stands in the padded one."""
-        return self.window.padding[0], self.window.padding[2]
-
-    @property
-    def extent(self) -> Pair:
-        """The (height, width) that the padded image must have."""
-        return self.window.reach
 
     @property
     def numbers(self) -> int:
@@ -62,17 +52,16 @@ class Depthwise:
         for pixels, weights in self._taps(columns, matrix):
             total += np.multiply(pixels, weights, out=product)
 
-    def weight_gradient(self, columns: Array, grad: Array, memory: Memory) -> Array:
-        """Return the gradient (f_h, f_w, 1, C_out) of the weights."""
+    def weight_gradient(self, columns: Array, grad: Array, out: Array, memory: Memory) -> None:
+        """Write the gradient (f_h, f_w, 1, C_out) of the weights."""
         by_channel = self._by_channel(grad)
-        result = np.empty((*self.window.kernel_size, self.channels, self.filters), grad.dtype)
+        result = out.reshape(*self.window.kernel_size, self.channels, self.filters)
         product = memory.take("columns", by_channel.shape, grad.dtype)
         ones = np.ones(product.size // (self.channels * self.filters), grad.dtype)
         for pixels, weights in self._taps(columns, result):
             np.multiply(pixels, by_channel, out=product)
             # As a product 6 times as fast as a sum along the first axis.
             weights[:] = (ones @ product.reshape(len(ones), -1)).reshape(weights.shape)
-        return result.reshape(*self.window.kernel_size, 1, -1)
 
     def scatter(self, grad: Array, matrix: Array, out: Array, memory: Memory) -> None:
         """Write the gradient of padded images."""

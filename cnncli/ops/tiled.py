@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import as_strided
 
+from cnncli.ops.rows import copy_runs, strided
 from cnncli.ops.workspaces import Memory
-from cnncli.shapes import Pair, Window
+from cnncli.shapes import Window
 
 Array = npt.NDArray[Any]
 
@@ -42,22 +42,13 @@ class Tiled:
 
     def __init__(self, geometry: Geometry, widest: int) -> None:
         self.window, self.groups = geometry.window, geometry.groups
+        self.corner, self.extent = (self.window.padding[0], self.window.padding[2]), self.window.reach
         self.inputs, self.outputs = geometry.in_channels // self.groups, geometry.out_channels // self.groups
         self.tile = self._choose_tile(widest)
         self.patch = (self.tile - 1) * self.window.stride[1] + self.window.kernel_size[1]
         rows, columns = self.window.output_size
         self.grid = (rows, columns // self.tile, self.window.kernel_size[0], self.patch, self.inputs)
         self.depth = self.window.kernel_size[0] * self.patch * self.inputs
-
-    @property
-    def corner(self) -> Pair:
-        """Where the image's first pixel stands in the padded one."""
-        return self.window.padding[0], self.window.padding[2]
-
-    @property
-    def extent(self) -> Pair:
-        """The (height, width) that the padded image must have."""
-        return self.window.reach
 
     @property
     def numbers(self) -> int:
@@ -87,7 +78,6 @@ class Tiled:
 
     def columns(self, pixels: Array, memory: Memory, name: object = "columns") -> Array:
         """Return the patches (groups, positions, depth) of padded images."""
-        shape = (self.groups, len(pixels), *self.grid)
         if (
             self.window.kernel_size == self.window.stride == (1, 1)
             and self.groups == 1
@@ -96,10 +86,13 @@ class Tiled:
             return pixels.reshape(1, -1, self.depth)
         image, down, right, deep = pixels.strides
         (stride_y, stride_x), (dilation_y, dilation_x) = self.window.stride, self.window.dilation
+        shape = (self.groups, len(pixels), *self.grid)
         steps = (down * stride_y, right * stride_x * self.tile, down * dilation_y, right * dilation_x, deep)
-        patches = as_strided(pixels, shape, (deep * self.inputs, image, *steps), writeable=False)
+        if dilation_x == 1 and self.groups == 1:
+            # What a patch sees of a row of the image lies side by side there too.
+            shape, steps = (*shape[:-2], self.patch * self.inputs), (*steps[:-2], deep)
         result = memory.take(name, shape, pixels.dtype)
-        np.copyto(result, patches)
+        copy_runs(result, strided(pixels, shape, (deep * self.inputs, image, *steps)))
         return result.reshape(self.groups, -1, self.depth)
 
     def apply(self, columns: Array, matrix: Array, out: Array, memory: Memory) -> None:
@@ -110,12 +103,18 @@ class Tiled:
         """Return outputs (N, H_out, W_out, C_out) as (groups, positions, t * outputs)."""
         return y.reshape(-1, self.groups, self.tile * self.outputs).transpose(1, 0, 2)
 
-    def weight_gradient(self, columns: Array, grad: Array, memory: Memory) -> Array:
-        """Return the gradient (f_h, f_w, C_in / groups, C_out) of the weights."""
-        product = np.matmul(columns.transpose(0, 2, 1), self._rows(grad))
+    def weight_gradient(self, columns: Array, grad: Array, out: Array, memory: Memory) -> None:
+        """Write the gradient (f_h, f_w, C_in / groups, C_out) of the weights."""
+        shape = (self.groups, self.depth, self.tile * self.outputs)
+        product = np.matmul(
+            columns.transpose(0, 2, 1), self._rows(grad), out=memory.take("weight products", shape, grad.dtype)
+        )
         matrix = product.reshape(self.groups, *self.grid[2:], self.tile, self.outputs)
-        total: Array = sum(self._bands(matrix)[1:], self._bands(matrix)[0])
-        return total.transpose(1, 2, 3, 0, 4).reshape(*total.shape[1:4], -1)
+        first, *others = self._bands(matrix)
+        total = out.reshape(*out.shape[:3], self.groups, self.outputs).transpose(3, 0, 1, 2, 4)
+        total[:] = first
+        for band in others:
+            total += band
 
     def scatter(self, grad: Array, matrix: Array, out: Array, memory: Memory) -> None:
         """Write the gradient of padded images: each patch's, added where it was taken from ("col2im")."""

@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import as_strided
 
+from cnncli.ops.rows import copy_runs, strided
 from cnncli.ops.tiled import Geometry
 from cnncli.ops.workspaces import Memory
-from cnncli.shapes import Pair
 
 Array = npt.NDArray[Any]
 
@@ -78,6 +77,8 @@ class Winograd:
         self.tiles = -(-height // self.rows)
         self.inputs, self.outputs = geometry.in_channels, geometry.out_channels
         self.taps = self.window.kernel_size[1]
+        self.corner = self.window.padding[0], self.window.padding[2]
+        self.extent = self.tiles * self.rows + 2, self.window.reach[1]
 
     @staticmethod
     def suits(geometry: Geometry) -> bool:
@@ -85,16 +86,6 @@ class Winograd:
         window = geometry.window
         simple = window.kernel_size[0] == 3 and window.stride == window.dilation == (1, 1) and geometry.groups == 1
         return simple and geometry.in_channels >= _FEWEST_CHANNELS and window.output_size[0] > 1
-
-    @property
-    def corner(self) -> Pair:
-        """Where the image's first pixel stands in the padded one."""
-        return self.window.padding[0], self.window.padding[2]
-
-    @property
-    def extent(self) -> Pair:
-        """The (height, width) that the padded image must have."""
-        return self.tiles * self.rows + 2, self.window.reach[1]
 
     @property
     def numbers(self) -> int:
@@ -111,12 +102,12 @@ class Winograd:
         transform = matrices(self.rows, pixels.dtype)[0]
         number, (image, down, _, deep) = len(pixels), pixels.strides
         row_shape = (number, self.tiles, self.rows + 2, pixels.shape[2] * self.inputs)
-        tiles = as_strided(pixels, row_shape, (image, self.rows * down, down, deep), writeable=False)
+        tiles = strided(pixels, row_shape, (image, self.rows * down, down, deep))
         rows = np.matmul(transform, tiles, out=memory.take("winograd rows", row_shape, pixels.dtype))
         image, tile, row, deep = rows.strides
         shape = (self.rows + 2, number, self.tiles, self.width, self.taps * self.inputs)
         result = memory.take(name, shape, pixels.dtype)
-        np.copyto(result, as_strided(rows, shape, (row, image, tile, self.inputs * deep, deep), writeable=False))
+        copy_runs(result, strided(rows, shape, (row, image, tile, self.inputs * deep, deep)))
         return result.reshape(self.rows + 2, -1, self.taps * self.inputs)
 
     def apply(self, columns: Array, matrix: Array, out: Array, memory: Memory) -> None:
@@ -128,17 +119,18 @@ class Winograd:
         if whole is not out:
             out[:] = whole[:, : out.shape[1]]
 
-    def weight_gradient(self, columns: Array, grad: Array, memory: Memory) -> Array:
-        """Return the gradient (3, f_w, C_in, C_out) of the weights."""
+    def weight_gradient(self, columns: Array, grad: Array, out: Array, memory: Memory) -> None:
+        """Write the gradient (3, f_w, C_in, C_out) of the weights."""
         _, weights, outputs = matrices(self.rows, grad.dtype)
         whole = self._whole(grad, memory)
         if whole is not grad:
             whole[:, : grad.shape[1]], whole[:, grad.shape[1] :] = grad, 0
         products = memory.take("winograd products", (*columns.shape[:2], self.outputs), columns.dtype)
         np.matmul(outputs.T, self._tiles(whole), out=self._rows(products, len(grad)))
-        total = np.matmul(columns.transpose(0, 2, 1), products)
-        result: Array = weights.T @ total.reshape(self.rows + 2, -1)
-        return result.reshape(3, self.taps, self.inputs, self.outputs)
+        shape = (self.rows + 2, self.taps * self.inputs, self.outputs)
+        total = memory.take("weight products", shape, grad.dtype)
+        np.matmul(columns.transpose(0, 2, 1), products, out=total)
+        np.matmul(weights.T, total.reshape(self.rows + 2, -1), out=out.reshape(3, -1))
 
     def _whole(self, y: Array, memory: Memory) -> Array:
         """Return an array of outputs with all the rows of all tiles: `y` itself where it has them."""

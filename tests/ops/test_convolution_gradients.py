@@ -8,8 +8,8 @@ from cnncli.ops.convolution_gradients import Convolution
 from cnncli.ops.workspaces import Workspace
 from cnncli.shapes import Window
 
-KERNEL_SIZES = [1, 2, 3, (3, 5), 5]
-STRIDES = [1, 2, (2, 1)]
+KERNEL_SIZES = [1, 3, (2, 5)]
+STRIDES = [1, (2, 3)]
 PADDINGS = ["valid", "same", 1, (0, 1, 2, 1)]
 DILATIONS = [1, 2]
 CHANNELS = [(1, 4, 1), (4, 6, 2), (8, 8, 1), (8, 16, 8), (6, 6, 6), (10, 3, 1)]

@@ -133,7 +133,7 @@ class Conv(Layer):
 
         x, columns = cache
         plan = context.plan(x.shape, lambda shape: self._plan(shape, context))
-        weight_gradient = plan.weight_gradient(grad, x, columns, context.memory)
+        weight_gradient = plan.weight_gradient(grad, x, columns, context.memory, (context.path, "weights"))
         grads = {"weight": weight_gradient[:, :, _TABLE_INPUTS, _TABLE_OUTPUTS] if self.table else weight_gradient}
         if self.bias:
             grads["bias"] = sum_over_positions(grad)
@@ -348,7 +348,9 @@ class TransposedConv(Layer):
         from cnncli.ops.rows import sum_over_positions
 
         x, plan = cache, context.plan(cache.shape, lambda shape: self._plan(shape, context))
-        grads = {"weight": self._swapped(plan.weight_gradient(x, grad, None, context.memory))}
+        grads = {
+            "weight": self._swapped(plan.weight_gradient(x, grad, None, context.memory, (context.path, "weights")))
+        }
         if self.bias:
             grads["bias"] = sum_over_positions(grad)
         if not context.input_gradient:
