@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ class Batch(NamedTuple):
 
     Attributes:
         items: (n,) their places in the training part.
-        images: (n, H, W, C) float32, augmented and normalised.
+        images: (n, H, W, C) float32, augmented and normalised; of several processes, each has its part of them.
         labels: (n,).
     """
 
@@ -48,17 +48,26 @@ def epoch_order(items: int, seed: int, epoch: int) -> Indices:
     return np.argsort(random, kind="stable").astype(np.int64)
 
 
-def make_batches(preparation: Preparation, epoch: int, first: int = 0) -> Batches:
+def make_batches(
+    preparation: Preparation, epoch: int, first: int = 0, part: Callable[[int], slice] | None = None
+) -> Batches:
     """Yield the batches of an epoch from a given one on.
 
     What a batch is depends on the seed, the epoch and its place alone.
+
+    Args:
+        preparation: the data, and what is done to it.
+        epoch: from 0.
+        first: the number of the first batch, from 0.
+        part: which of a batch's images to make, where other processes make the others; None for all.
     """
     options, dataset = preparation.configuration, preparation.train
     order = epoch_order(len(dataset), options.seed, epoch)
     starts = batch_starts(len(dataset), options.batch_size)
     for items in np.split(order, starts[1:])[first:]:
-        images = dataset.images(items)
-        images = augment(images, preparation.augmentations, seed=options.seed, epoch=epoch, items=items)
+        mine = items if part is None else items[part(len(items))]
+        images = dataset.images(mine)
+        images = augment(images, preparation.augmentations, seed=options.seed, epoch=epoch, items=mine)
         yield Batch(items, preparation.normalization.apply(images), dataset.labels[items])
 
 

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +14,12 @@ from cnncli.formats.files import named, parse_json
 from cnncli.formats.safetensors import INPUT, NETWORK
 from cnncli.networks import Network, parse_network
 from cnncli.networks.errors import show_shape
+from cnncli.training.backends import Backend, Computing
 from cnncli.training.datasets import RESIZES, Dataset, Reading
 from cnncli.training.normalization import Normalization
 from cnncli.training.outputs import output_count, probabilities
 from cnncli.training.tensors import read_tensors, write_tensors
 from cnncli.values import Value
-
-if TYPE_CHECKING:
-    from cnncli.training.engine import Engine
 
 Array = NDArray[Any]
 
@@ -118,15 +116,20 @@ class Model(Value):
         parts = [self.probabilities(images, jobs) for _, images in dataset.chunks()]
         return np.concatenate(parts) if parts else np.empty((0, len(self.class_names)), np.float32)
 
-    def engine(self, jobs: int = 1) -> "Engine":
-        """Return what computes; it is kept for the next call."""
-        from cnncli.training.engine import Engine
+    def on(self, backend: Backend) -> "Model":
+        """Return the same model, computed by a backend: by NumPy unless it is told so."""
+        model = self.replace()
+        model.settle(_backend=backend)
+        return model
 
+    def engine(self, jobs: int = 1) -> Computing:
+        """Return what computes; it is kept for the next call."""
         kept = self.__dict__.get("_engine")
         if kept is None or kept[0] != jobs:
-            kept = jobs, Engine(self.network, self.parameters, self.buffers, jobs=jobs)
+            backend: Backend = self.__dict__.get("_backend") or Backend()
+            kept = jobs, backend.engine(self.network, self.parameters, self.buffers, jobs=jobs)
             self.settle(_engine=kept)
-        engine: Engine = kept[1]
+        engine: Computing = kept[1]
         return engine
 
     @property

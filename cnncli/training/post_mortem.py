@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.training.engine import Engine
+from cnncli.training.backends import Computing
 from cnncli.training.run_folder import RunFolder
 
 Array = NDArray[Any]
@@ -59,7 +59,7 @@ class PostMortem(NamedTuple):
         return json.dumps(table, indent=2) + "\n"
 
 
-def examine(engine: Engine, images: Array) -> str:
+def examine(engine: Computing, images: Array) -> str:
     """Return where numbers are first not finite: in the pictures, the weights, or what a layer puts out.
 
     Args:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnncli.errors import ArgumentError
+from cnncli.training.backends import Backend, open_backend
 from cnncli.training.baselines import NearestCentroid, majority_class
 from cnncli.training.checkpoints import Checkpoint, load_checkpoint
 from cnncli.training.configuration import Configuration, write_configuration
@@ -66,6 +67,8 @@ def train(
     resume: bool = False,
     force: bool = False,
     jobs: int | None = None,
+    engine: str | Backend = "numpy",
+    device: str = "auto",
     watcher: Watcher | None = None,
     stop: threading.Event | None = None,
     **options: Any,
@@ -82,6 +85,8 @@ def train(
             others, only `epochs` may differ, and grow.
         force: overwrite the run in `output`.
         jobs: threads; None for the machine's cores.
+        engine: what computes: a name in `ENGINES`, or a backend that is open.
+        device: where: a name in `DEVICES`.
         watcher: is told what happens.
         stop: once set, the batch under way is finished, everything is saved, and the training returns.
         options: `network`, `epochs`, `batch_size`, `optimizer`, `lr` and all others of `Configuration`.
@@ -100,27 +105,45 @@ def train(
         >>> run.scores.accuracy > run.baselines.majority_class  # doctest: +SKIP
         True
     """
+    if isinstance(engine, str):
+        with open_backend(engine, device) as backend:
+            return train(
+                data,
+                output=output,
+                resume=resume,
+                force=force,
+                jobs=jobs,
+                engine=backend,
+                watcher=watcher,
+                stop=stop,
+                **options,
+            )
     folder = None if output is None else RunFolder(output)
-    checkpoint, configuration = _begin(folder, options, resume=resume, force=force)
-    watcher, stop = watcher or Watcher(), stop or threading.Event()
-    jobs = jobs or cores()
-    preparation = prepare(configuration, data, jobs=jobs, progress=watcher.checking)
+    jobs, stop, processes = jobs or cores(), stop or threading.Event(), engine.processes
+    watcher = watcher if watcher is not None and processes.is_first else Watcher()
+    with processes.fail_together():
+        checkpoint, configuration = _begin(folder, options, resume=resume, force=force or not processes.is_first)
+        preparation = prepare(configuration, data, jobs=jobs, progress=watcher.checking)
     watcher.prepared(preparation)
-    with Trainer(preparation, folder, jobs=jobs, watcher=watcher, stop=stop) as trainer:
-        return _run(trainer, checkpoint, data, jobs)
+    own = folder if processes.is_first else None
+    with Trainer(preparation, own, jobs=jobs, watcher=watcher, stop=stop, backend=engine) as trainer:
+        with processes.fail_together():
+            if checkpoint is not None and folder is not None:
+                trainer.restore(checkpoint, folder)
+            if own is not None:
+                _record(own, trainer, data, fresh=checkpoint is None)
+        return _run(trainer, jobs)
 
 
-def _run(trainer: Trainer, checkpoint: Checkpoint | None, data: Any, jobs: int) -> Run:
-    folder = trainer.folder
-    if checkpoint is not None and folder is not None:
-        trainer.restore(checkpoint, folder)
-    if folder is not None:
-        _record(folder, trainer, data, fresh=checkpoint is None)
-    if not trainer.is_done and not trainer.stop.is_set():
+def _run(trainer: Trainer, jobs: int) -> Run:
+    if not trainer.is_done and not trainer.is_told_to_stop():
+        for note in (*trainer.backend.notes(trainer.engine.network), trainer.compare()):
+            if note is not None:
+                trainer.watcher.note(note)
         trainer.watcher.begins(trainer.estimate(), trainer.progress.epoch)
     done = trainer.run()
     run = Run(trainer.best or trainer.model(), tuple(trainer.metrics), done, trainer.progress.best_epoch)
-    return _judged(run, trainer, jobs) if done else run
+    return _judged(run, trainer, jobs) if done and trainer.processes.is_first else run
 
 
 def cores() -> int:
@@ -152,14 +175,18 @@ def _record(folder: RunFolder, trainer: Trainer, data: Any, *, fresh: bool) -> N
     """Write what is known before the first batch, so that even a run that is killed in it can be resumed."""
     folder.open(fresh=fresh)
     place = os.path.abspath(data) if isinstance(data, str | os.PathLike) else ""
-    folder.write_text(folder.config, write_configuration(trainer.preparation.configuration, place, versions()))
+    folder.write_text(folder.config, write_configuration(trainer.preparation.configuration, place, _versions(trainer)))
     trainer.save()
+
+
+def _versions(trainer: Trainer) -> dict[str, str]:
+    return {**versions(), **trainer.backend.versions()}
 
 
 def _judged(run: Run, trainer: Trainer, jobs: int) -> Run:
     """Return the run with what its model is worth, and draw it."""
     trainer.watcher.judging()
-    preparation, model = trainer.preparation, run.model
+    preparation, model = trainer.preparation, run.model.on(trainer.backend)
     dataset = preparation.train if preparation.validation is None else preparation.validation
     probabilities = model.classify(dataset, jobs)
     scores = score(dataset.labels, probabilities.argmax(axis=1), preparation.class_names)

@@ -4,20 +4,20 @@ import json
 import math
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any, NoReturn, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.errors import ModelError, TrainingError
-from cnncli.training.batches import Batch, made_ready, make_batches
+from cnncli.training.backends import Backend
+from cnncli.training.batches import Batch, Batches, made_ready, make_batches
 from cnncli.training.checkpoints import Checkpoint, Progress, save_checkpoint
-from cnncli.training.datasets import Dataset
-from cnncli.training.engine import Engine
+from cnncli.training.datasets import Dataset, Subset
 from cnncli.training.initialization import initialize
 from cnncli.training.model import Model, load_model, save_model
-from cnncli.training.optimizers import clip_by_norm
 from cnncli.training.outputs import logits_loss, logits_network, predictions
 from cnncli.training.post_mortem import PostMortem, examine
 from cnncli.training.preparation import Preparation
@@ -46,8 +46,11 @@ class Trainer:
         jobs: int = 1,
         watcher: Watcher | None = None,
         stop: threading.Event | None = None,
+        backend: Backend | None = None,
     ) -> None:
         self.preparation, self.folder = preparation, folder
+        self.backend = backend or Backend()
+        self.processes = self.backend.processes
         self.watcher, self.stop = watcher or Watcher(), stop or threading.Event()
         self.schedule, self.steps = preparation.schedule, preparation.steps_per_epoch
         self.progress = Progress()
@@ -55,8 +58,8 @@ class Trainer:
         self.best: Model | None = None
         seed, network = preparation.configuration.seed, logits_network(preparation.network, preparation.loss)
         self.loss = logits_loss(preparation.loss, network)
-        self.engine = Engine(network, *initialize(network, seed), jobs=jobs, seed=seed)
-        self.state = preparation.optimizer.initial_state(self.engine.parameters)
+        self.engine = self.backend.engine(network, *initialize(network, seed), jobs=jobs, seed=seed)
+        self.engine.use(preparation.optimizer)
 
     def __enter__(self) -> Self:
         return self
@@ -79,21 +82,29 @@ class Trainer:
         Raises:
             TrainingError: the loss is no longer finite.
         """
-        while not self.is_done and not self.stop.is_set():
+        while not self.is_done and not self.is_told_to_stop():
             self._run_epoch()
         return self.is_done
 
+    def is_told_to_stop(self) -> bool:
+        """Whether this process or another one is told to stop; all ask equally often."""
+        return self.processes.any(self.stop.is_set())
+
     def _run_epoch(self) -> None:
         begin, before = time.perf_counter(), self.progress.seen
-        batches = made_ready(make_batches(self.preparation, self.progress.epoch, self.progress.batch))
+        batches = made_ready(self._batches(self.processes.part))
         with closing(batches):
             for batch in batches:
                 self._learn(batch)
                 self._report(time.perf_counter() - begin, self.progress.seen - before)
-                if self.stop.is_set() and self.progress.batch < self.steps:
+                if self.is_told_to_stop() and self.progress.batch < self.steps:
                     self._save_interrupted()
                     return
         self._end_epoch(time.perf_counter() - begin, self.progress.seen - before)
+
+    def _batches(self, part: Callable[[int], slice] | None = None) -> Batches:
+        """Yield the batches from here to the epoch's end, of each the images that this process computes."""
+        return make_batches(self.preparation, self.progress.epoch, self.progress.batch, part)
 
     def _learn(self, batch: Batch) -> None:
         """Take one step."""
@@ -102,9 +113,7 @@ class Trainer:
         result = self.engine.step(batch.images, batch.labels, self.loss, step=step)
         if not result.finite:
             self._stop_not_finite(batch, result.loss)
-        if options.clip_norm is not None:
-            clip_by_norm(self.engine.gradients, options.clip_norm)
-        self._follow(step)
+        self.engine.update(step + 1, self.schedule.at(step), options.clip_norm)
         weight = self.loss.total_weight(batch.labels)
         self.progress = progress._replace(
             batch=progress.batch + 1,
@@ -113,17 +122,6 @@ class Trainer:
             correct=progress.correct + int((predictions(result.logits, self.engine.network) == batch.labels).sum()),
             seen=progress.seen + len(batch.labels),
         )
-
-    def _follow(self, step: int) -> None:
-        """Let the optimizer change the parameters: elementwise, so that threads can share them."""
-        parameters, gradients = self.engine.parameters, self.engine.gradients
-        optimizer, lr = self.preparation.optimizer, self.schedule.at(step)
-
-        def update(part: slice) -> None:
-            state = {name: array[part] for name, array in self.state.items()}
-            optimizer.update(parameters[part], gradients[part], state, step + 1, lr)
-
-        self.engine.over_slices(update)
 
     def _report(self, seconds: float, images: int) -> None:
         progress = self.progress
@@ -191,12 +189,16 @@ class Trainer:
     def evaluate(self, dataset: Dataset) -> tuple[float, float]:
         """Return (mean loss, accuracy) of the weights as they are now."""
         total, weight, correct = 0.0, 0.0, 0
-        for indices, images in dataset.chunks():
-            labels = dataset.labels[indices]
+        part = dataset
+        if self.processes.count > 1:
+            part = Subset(dataset, np.arange(len(dataset))[self.processes.part(len(dataset))])
+        for indices, images in part.chunks():
+            labels = part.labels[indices]
             logits = self.engine.predict(images, prepare=self.preparation.normalization.apply)
             total += self.loss(logits.reshape(len(logits), -1), labels)[0]
             weight += self.loss.total_weight(labels)
             correct += int((predictions(logits, self.engine.network) == labels).sum())
+        total, weight, correct = self.processes.total(np.array([total, weight, correct])).tolist()
         return total / (weight or 1), correct / len(dataset)
 
     def model(self) -> Model:
@@ -217,7 +219,7 @@ class Trainer:
         return Checkpoint(
             self.engine.named_parameters,
             self.engine.buffers,
-            self.state,
+            self.engine.state,
             self.progress,
             preparation.configuration,
             str(preparation.network),
@@ -237,16 +239,25 @@ class Trainer:
             raise ModelError(f"{folder.checkpoint}: tells of {checkpoint.progress.batch} of {self.steps} batches")
         _copy_into(self.engine.named_parameters, checkpoint.parameters)
         _copy_into(self.engine.buffers, checkpoint.buffers)
-        _copy_into(self.state, checkpoint.optimizer_state)
+        _copy_into(self.engine.state, checkpoint.optimizer_state)
         self.progress = checkpoint.progress
-        folder.keep_metrics(self.progress.epoch)
-        self.metrics = folder.read_metrics()
+        if self.folder is not None:
+            self.folder.keep_metrics(self.progress.epoch)
+        self.metrics = folder.read_metrics()[: self.progress.epoch]
         if self.progress.best_epoch:
             self.best = load_model(folder.model)
 
+    def compare(self) -> str | None:
+        """Return in words how far what computes is from NumPy, on some pictures; None where it is NumPy."""
+        if not self.processes.is_first:
+            return None
+        with closing(self._batches()) as batches:
+            batch = next(batches)
+        return self.backend.compare(self.engine, batch.images, batch.labels, self.loss)
+
     def estimate(self) -> Estimate:
         """Return how long an epoch will take, by learning from a batch that changes nothing."""
-        with closing(make_batches(self.preparation, self.progress.epoch, self.progress.batch)) as batches:
+        with closing(self._batches(self.processes.part)) as batches:
             batch = next(batches)
         buffers = _copies(self.engine.buffers)
         seconds = []
@@ -261,7 +272,8 @@ class Trainer:
     def _stop_not_finite(self, batch: Batch, loss: float) -> NoReturn:
         preparation, progress = self.preparation, self.progress
         step = progress.epoch * self.steps + progress.batch
-        finding = examine(self.engine, batch.images)
+        with closing(self._batches()) as batches:
+            finding = examine(self.engine, next(batches).images)
         files = [preparation.train.names[item] for item in batch.items.tolist()]
         report = PostMortem(
             epoch=progress.epoch + 1,
