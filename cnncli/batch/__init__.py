@@ -5,18 +5,21 @@ Nothing here knows what the function does.
 
 from cnncli.batch.inputs import STANDARD, Input, Shard, find_inputs
 from cnncli.batch.manifest import Manifests
-from cnncli.batch.plan import Job, OutputRule, make_folders, plan, refuse_existing
-from cnncli.batch.running import Report, Work, run, summary
+from cnncli.batch.plan import Job, OutputRule, make_folders, plan, refuse_existing, work_folders
+from cnncli.batch.running import Executor, run, summary
+from cnncli.batch.task import Report, Task, Work
 from cnncli.batch.temporary import remove_leftovers, whole_file
 
 __all__ = [
     "STANDARD",
+    "Executor",
     "Input",
     "Job",
     "Manifests",
     "OutputRule",
     "Report",
     "Shard",
+    "Task",
     "Work",
     "find_inputs",
     "make_folders",
@@ -26,4 +29,5 @@ __all__ = [
     "run",
     "summary",
     "whole_file",
+    "work_folders",
 ]

@@ -6,6 +6,9 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from cnncli.batch import objects
+from cnncli.batch.stamps import Seen
+from cnncli.batch.urls import is_url, without_file_scheme
 from cnncli.errors import ArgumentError, NoInputError
 
 STANDARD = "-"
@@ -19,11 +22,13 @@ class Input(NamedTuple):
         path: as it was given or found, or `-`.
         below: its path below the folder that it was found in, or its name.
         found: whether it was found in a folder or by a glob, and not named itself.
+        seen: what the listing of a store said of it, where it was found in one.
     """
 
     path: str
     below: str
     found: bool = False
+    seen: Seen | None = None
 
 
 def find_inputs(
@@ -35,7 +40,7 @@ def find_inputs(
     is worked on once.
 
     Args:
-        words: what the user wrote.
+        words: what the user wrote; URLs are files, globs and folders in the same ways, and `file://` is a path.
         listed: paths from a list, taken as they are: in a list of thousands, one that is a folder or has a `[` in its
             name must not stop the others.
         recursive: go through folders, taking files with one of `suffixes`.
@@ -47,12 +52,11 @@ def find_inputs(
     """
     inputs: dict[str, Input] = {}
     for word in words:
-        for found in _expand(word, recursive, tuple(suffixes)):
+        for found in _expand(without_file_scheme(word), recursive, tuple(suffixes)):
             inputs.setdefault(found.path, found)
     for path in listed:
-        path = os.path.join(os.curdir, path) if path == STANDARD else path
-        found_in_list = _walk(path, tuple(suffixes)) if recursive and os.path.isdir(path) else [_named(path)]
-        for found in found_in_list:
+        path = os.path.join(os.curdir, path) if path == STANDARD else without_file_scheme(path)
+        for found in _walk(path, tuple(suffixes)) if recursive and _is_listed_folder(path) else [_named(path)]:
             inputs.setdefault(found.path, found)
     if not inputs:
         raise NoInputError("the list of inputs is empty")
@@ -62,9 +66,11 @@ def find_inputs(
 def _expand(word: str, recursive: bool, suffixes: tuple[str, ...]) -> Iterator[Input]:
     if word == STANDARD:
         yield Input(word, "stdin")
+    elif is_url(word):
+        yield from _expand_url(word, recursive, suffixes)
     elif os.path.isdir(word):
         if not recursive:
-            raise ArgumentError(f"{word} is a folder: add -r to go through it, or quote a glob such as '{word}/*.jpg'")
+            raise _folder_without_r(word)
         yield from _walk(word, suffixes)
     elif glob.has_magic(word) and not os.path.lexists(word):
         matches = [path for path in sorted(glob.glob(word, recursive=True)) if not os.path.isdir(path)]
@@ -75,12 +81,36 @@ def _expand(word: str, recursive: bool, suffixes: tuple[str, ...]) -> Iterator[I
         yield _named(word)
 
 
+def _expand_url(word: str, recursive: bool, suffixes: tuple[str, ...]) -> Iterator[Input]:
+    objects.check(word)
+    if glob.has_magic(word) and objects.look(word) is None:
+        matches = objects.match(word)
+        if not matches:
+            raise NoInputError(f"{word}: the glob matches no file")
+        yield from (Input(url, os.path.basename(url), found=True, seen=seen) for url, seen in matches.items())
+    elif word.endswith("/") or objects.is_folder(word):
+        if not recursive:
+            raise _folder_without_r(word.rstrip("/"))
+        yield from _walk(word, suffixes)
+    else:
+        yield _named(word)
+
+
+def _folder_without_r(word: str) -> ArgumentError:
+    return ArgumentError(f"{word} is a folder: add -r to go through it, or quote a glob such as '{word}/*.jpg'")
+
+
+def _is_listed_folder(path: str) -> bool:
+    """Whether a listed path is a folder; of a URL its end says so, for asking would take thousands of questions."""
+    return path.endswith("/") if is_url(path) else os.path.isdir(path)
+
+
 def _named(path: str) -> Input:
     return Input(path, os.path.basename(path))
 
 
 def _walk(folder: str, suffixes: tuple[str, ...]) -> Iterator[Input]:
-    found = _files(folder, "", suffixes)
+    found = _objects(folder, suffixes) if is_url(folder) else _files(folder, "", suffixes)
     first = next(found, None)
     if first is None:
         raise NoInputError(f"{folder}: the folder holds no files that end in {' '.join(suffixes)}")
@@ -105,6 +135,14 @@ def _files(folder: str, below: str, suffixes: tuple[str, ...]) -> Iterator[Input
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             yield from _files(os.path.join(folder, entry.name), os.path.join(below, entry.name), suffixes)
+
+
+def _objects(folder: str, suffixes: tuple[str, ...]) -> Iterator[Input]:
+    """Yield the objects below a URL by name; whatever is hidden is left out."""
+    for url, seen in objects.find(folder).items():
+        below = objects.below(url, folder)
+        if below.lower().endswith(suffixes) and not any(part.startswith(".") for part in below.split("/")):
+            yield Input(url, below, found=True, seen=seen)
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

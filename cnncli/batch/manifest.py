@@ -1,58 +1,48 @@
-"""What is done already: a list in each output folder of the outputs that were finished, and from what.
+"""What is done already: lists beside the outputs of what was finished, and from what.
 
-A line names an output, its size and time, the content of the input and the options that it was made from. It is written
-when the output is complete and before it gets its name: an output without a line is somebody else's.
+A line names an output, what tells whether it is still the same, the same of the input, and the options that it was made
+with. An output without a line is somebody else's.
+
+In a folder the list is one file, which grows by a line when an output is complete and before it gets its name. Workers
+on several machines have a file each, in a folder beside it: appending is safe between processes of one machine, and not
+between machines that share a folder over a network.
+
+In object stores nothing can be appended. There the list is a folder of small objects, each written once with the lines
+of a second or two, after the outputs that they name: a killed process loses these few lines, and the next run makes
+those outputs again and finds them equal. An object a line, or a tag on each output, would lose none, and would cost a
+put or a question for every picture; these cost one for thirty, and are read a thousand names at a time.
 """
 
 import os
 import threading
-import zlib
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from cnncli.batch.inputs import STANDARD
+from cnncli.batch import objects
+from cnncli.batch.inputs import STANDARD, Input
 from cnncli.batch.plan import Job
+from cnncli.batch.stamps import Seen, Stamp
+from cnncli.batch.temporary import HOST
+from cnncli.batch.urls import is_url
+from cnncli.errors import ImageError
 
 NAME = ".cnncli-done.jsonl"
+PARTS = ".cnncli-done"
+"""A folder with the lists of machines and the objects of stores."""
 
-
-class Stamp(NamedTuple):
-    """What tells whether a file is still the same.
-
-    Attributes:
-        size: bytes.
-        time: modification time in nanoseconds.
-        checksum: CRC-32 of the content, which counts where the time differs. It guards against accidents, and a
-            cryptographic digest would take 3 to 5 % of a batch of photographs (blake2b) where this takes 1 %.
-    """
-
-    size: int
-    time: int
-    checksum: int
-
-    @classmethod
-    def of(cls, path: str) -> "Stamp":
-        """Return the stamp of a file."""
-        status = os.stat(path)
-        return cls(status.st_size, status.st_mtime_ns, _checksum(path))
-
-    def fits(self, path: str) -> bool:
-        """Whether a file is there and the same."""
-        try:
-            status = os.stat(path)
-            if status.st_size != self.size:
-                return False
-            return status.st_mtime_ns == self.time or _checksum(path) == self.checksum
-        except OSError:
-            return False
+_LONG_ENOUGH = 2.0
+"""Seconds after which lines for a store are written."""
 
 
 class Line(NamedTuple):
     """What was made of an input with some options."""
 
     options: str
-    output: Stamp
-    input: Stamp
+    output: Stamp | Seen
+    input: Stamp | Seen
 
 
 Entries = dict[str, list[Line]]
@@ -70,12 +60,45 @@ class Manifests:
         from hashlib import blake2b  # 3 ms, for batches alone
 
         self.options = blake2b(options.encode(), digest_size=16).hexdigest()
+        self.apart = False
         self._folders: dict[str, Entries] = {}
+        self._seen: dict[str, Seen | None] = {}
+        self._kept: dict[str, list[bytes]] = defaultdict(list)
+        self._since = 0.0
         self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
+    def share(self, jobs: Sequence[Job], *, skip: bool) -> "Manifests":
+        """Return what another machine needs to know for some jobs, so that none has to read the whole lists.
+
+        Args:
+            jobs: which.
+            skip: whether what is done shall be known.
+        """
+        other = self.__class__.__new__(self.__class__)
+        other.__setstate__({**self.__getstate__(), "apart": True, "_kept": defaultdict(list)})
+        other._folders, other._seen = {}, {}
+        for output in (output for job in jobs for output in job.outputs if skip):
+            folder, name = os.path.split(output)
+            other._folders.setdefault(folder, {})[name] = self._lines(output)
+        if skip:
+            other._seen = {name: self._seen[name] for job in jobs for name in _names(job) if name in self._seen}
+        return other
+
+    def look(self, jobs: Sequence[Job]) -> None:
+        """Ask stores for all that `is_done` will want to know of these jobs, in as few questions as it takes."""
+        self._seen |= objects.look_at_all(
+            name for job in jobs for name in _names(job) if is_url(name) and name != _seen_already(job.input)
+        )
 
     def is_done(self, job: Job) -> bool:
         """Whether every output of a job was finished with these options from this input, and is whole."""
-        return all(self._is_done(job.input.path, output) for output in job.outputs)
+        return all(self._is_done(job.input, output) for output in job.outputs)
 
     def may_replace(self, output: str, other: str) -> bool:
         """Whether an output that exists is our own work: as it was listed, or the beginning of a whole one.
@@ -83,22 +106,38 @@ class Manifests:
         A file that somebody changed since is theirs.
         """
         lines = self._lines(output)
-        return any(line.output.fits(output) for line in lines) or (bool(lines) and _begins(output, other))
+        if is_url(output):
+            seen = objects.look(output)
+            return any(_same(line.output, seen) for line in lines)
+        return any(_fits(line.output, output) for line in lines) or (bool(lines) and _begins(output, other))
 
-    def _is_done(self, source: str, output: str) -> bool:
-        if STANDARD in (source, output):
+    def _is_done(self, source: Input, output: str) -> bool:
+        if STANDARD in (source.path, output):
             return False
         made = [line for line in self._lines(output) if line.options == self.options]
-        return any(line.output.fits(output) and line.input.fits(source) for line in made)
+        return any(self._is_same(line.output, output) and self._is_source(line.input, source) for line in made)
 
-    def record(self, output: str, temporary: str, source: Stamp) -> None:
-        """Add a line for an output that is complete under a temporary name."""
+    def _is_source(self, stamp: Stamp | Seen, source: Input) -> bool:
+        return _same(stamp, source.seen) if source.seen else self._is_same(stamp, source.path)
+
+    def _is_same(self, stamp: Stamp | Seen, path: str) -> bool:
+        if not is_url(path):
+            return _fits(stamp, path)
+        if path not in self._seen:
+            self._seen[path] = objects.look(path)
+        return _same(stamp, self._seen[path])
+
+    def record(self, output: str, complete: str, source: Stamp | Seen) -> None:
+        """Add a line for an output that is complete: under a temporary name, or in its store."""
+        if is_url(output):
+            self._keep(output, source)
+            return
         folder, name = os.path.split(output)
-        entry = Line(self.options, Stamp.of(temporary), source)
-        import json  # 3 ms, for batches alone
-
-        line = (json.dumps({"name": name} | entry._asdict()) + "\n").encode()
+        line = self._line(name, Stamp.of(complete), source)
         path = os.path.join(folder, NAME)
+        if self.apart:
+            os.makedirs(os.path.join(folder, PARTS), exist_ok=True)
+            path = os.path.join(folder, PARTS, f".{HOST}.jsonl")
         with self._lock, open(path, "ab+", buffering=0) as listing:
             if listing.tell() and not _ends_line(listing):
                 line = b"\n" + line  # a line that a full disk cut short spoils no other
@@ -106,26 +145,101 @@ class Manifests:
             if listing.write(line) != len(line):
                 raise OSError(28, "No space left on device", path)
 
+    def flush(self) -> None:
+        """Write the lines that are still kept for stores."""
+        with self._lock:
+            kept, self._kept = self._kept, defaultdict(list)
+        for folder, lines in kept.items():
+            name = f".{time.time_ns():x}-{os.urandom(6).hex()}.jsonl"
+            objects.write(f"{folder}/{PARTS}/{name}", b"".join(lines))
+
+    def _keep(self, output: str, source: Stamp | Seen) -> None:
+        seen = objects.look(output)
+        if seen is None:
+            raise ImageError(f"{output}: was written, and is gone")
+        folder, name = os.path.split(output)
+        now = time.monotonic()
+        with self._lock:
+            self._since = self._since if self._kept else now
+            self._kept[folder].append(self._line(name, seen, source))
+        if now - self._since > _LONG_ENOUGH:
+            self.flush()
+
+    def _line(self, name: str, output: Stamp | Seen, source: Stamp | Seen) -> bytes:
+        import json  # 3 ms, for batches alone
+
+        return (json.dumps({"name": name} | Line(self.options, output, source)._asdict()) + "\n").encode()
+
     def _lines(self, output: str) -> list[Line]:
         folder, name = os.path.split(output)
         with self._lock:
             if folder not in self._folders:
-                self._folders[folder] = _read(os.path.join(folder, NAME))
+                self._folders[folder] = _entries(_read(folder))
         return self._folders[folder].get(name, [])
 
 
-def _read(path: str) -> Entries:
+def stamp_of(source: Input) -> Stamp | Seen:
+    """Return the stamp of an input.
+
+    Raises:
+        ImageError: an object that is not there.
+        OSError: a file that is not there.
+    """
+    if not is_url(source.path):
+        return Stamp.of(source.path)
+    seen = source.seen or objects.look(source.path)
+    if seen is None:
+        raise ImageError(f"{source.path}: no such file")
+    return seen
+
+
+def _names(job: Job) -> tuple[str, ...]:
+    return (job.input.path, *job.outputs)
+
+
+def _seen_already(source: Input) -> str | None:
+    return source.path if source.seen else None
+
+
+def _fits(stamp: Stamp | Seen, path: str) -> bool:
+    return isinstance(stamp, Stamp) and stamp.fits(path)
+
+
+def _same(stamp: Stamp | Seen, seen: Seen | None) -> bool:
+    """Whether an object is as it was; of one without a tag nobody can tell."""
+    return isinstance(stamp, Seen) and stamp == seen and bool(stamp.tag)
+
+
+def _read(folder: str) -> Iterator[bytes]:
+    """Yield the lines of all lists of a folder."""
+    if is_url(folder):
+        for content in objects.read_all(f"{folder}/{PARTS}", ".jsonl"):
+            yield from content.splitlines()
+        return
+    paths = [os.path.join(folder, NAME)]
+    with suppress(OSError):
+        parts = os.path.join(folder, PARTS)
+        paths += [os.path.join(parts, name) for name in sorted(os.listdir(parts)) if name.endswith(".jsonl")]
+    for path in paths:
+        with suppress(OSError), open(path, "rb") as listing:
+            yield from listing
+
+
+def _entries(lines: Iterable[bytes]) -> Entries:
     import json
 
     entries: Entries = {}
-    with suppress(OSError), open(path, encoding="utf-8", errors="surrogateescape") as listing:
-        for text in listing:
-            # A line that a killed process or a full disk cut short, or that somebody edited, tells nothing.
-            with suppress(ValueError, TypeError, KeyError, RecursionError):
-                entry = json.loads(text)
-                line = Line(entry["options"], Stamp(*entry["output"]), Stamp(*entry["input"]))
-                entries.setdefault(str(entry["name"]), []).append(line)
+    for text in lines:
+        # A line that a killed process or a full disk cut short, or that somebody edited, tells nothing.
+        with suppress(ValueError, TypeError, KeyError, RecursionError):
+            entry = json.loads(text.decode(errors="surrogateescape"))
+            line = Line(entry["options"], _stamp(entry["output"]), _stamp(entry["input"]))
+            entries.setdefault(str(entry["name"]), []).append(line)
     return entries
+
+
+def _stamp(values: list[Any]) -> Stamp | Seen:
+    return Seen(*values) if len(values) == len(Seen._fields) else Stamp(*values)
 
 
 def _begins(path: str, other: str) -> bool:
@@ -146,15 +260,9 @@ def _ends_line(listing: Any) -> bool:
 
 
 def same_content(path: str, other: str) -> bool:
-    """Whether two files hold the same."""
+    """Whether two files hold the same, the first of them an object or not."""
+    if is_url(path):
+        return objects.same_content(path, other)
     from filecmp import cmp
 
     return cmp(path, other, shallow=False)
-
-
-def _checksum(path: str) -> int:
-    total = 0
-    with open(path, "rb", buffering=0) as file:
-        while block := file.read(1 << 20):
-            total = zlib.crc32(block, total)
-    return total

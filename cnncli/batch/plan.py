@@ -6,8 +6,10 @@ from functools import cached_property
 from string import Formatter
 from typing import Any, NamedTuple
 
+from cnncli.batch import objects
 from cnncli.batch.inputs import STANDARD, Input
-from cnncli.batch.temporary import is_special
+from cnncli.batch.temporary import is_special, scratch
+from cnncli.batch.urls import is_url, without_file_scheme
 from cnncli.errors import ArgumentError, NoInputError
 from cnncli.values import Value
 
@@ -37,6 +39,7 @@ class OutputRule(Value):
 
     def validate(self) -> None:
         """Refuse a template with fields that nothing fills."""
+        self.settle(target=None if self.target is None else without_file_scheme(self.target))
         if self.is_template:
             fields = {name for _, name, _, _ in _parsed(self.target or "") if name is not None}
             if any(spec or conversion for _, _, spec, conversion in _parsed(self.target or "")):
@@ -55,7 +58,10 @@ class OutputRule(Value):
     def is_folder(self) -> bool:
         """Whether the target is a folder."""
         target = self.target
-        return target is not None and not self.is_template and (target.endswith(("/", os.sep)) or os.path.isdir(target))
+        if target is None or self.is_template:
+            return False
+        is_folder = objects.is_folder if is_url(target) else os.path.isdir
+        return target.endswith(("/", os.sep)) or is_folder(target)
 
     @property
     def names_one(self) -> bool:
@@ -121,6 +127,8 @@ class _Places:
         """
         if path == STANDARD:
             return path
+        if is_url(path):
+            return objects.place(path)
         if follow and os.path.islink(path):
             return os.path.realpath(path)
         folder, slash, name = path.rpartition("/")
@@ -151,12 +159,7 @@ def _refuse_inputs(jobs: Sequence[Job], places: _Places) -> None:
 
     A hard link to an input is none: an output replaces the name, and the input keeps its content.
     """
-    existing = [
-        output
-        for job in jobs
-        for output in job.outputs
-        if output != STANDARD and os.path.lexists(output) and not is_special(output)
-    ]
+    existing = [output for output in _outputs(jobs) if is_url(output) or _is_file(output)]
     if not existing:
         return
     inputs = {places.of(job.input.path, follow=True) for job in jobs if job.input.path != STANDARD}
@@ -165,15 +168,25 @@ def _refuse_inputs(jobs: Sequence[Job], places: _Places) -> None:
             raise ArgumentError(f"{output} is an input: inputs are never overwritten, choose another output")
 
 
+def _outputs(jobs: Sequence[Job]) -> list[str]:
+    return [output for job in jobs for output in job.outputs if output != STANDARD]
+
+
+def _is_file(output: str) -> bool:
+    return os.path.lexists(output) and not is_special(output)
+
+
 def _folders(jobs: Sequence[Job]) -> list[str]:
-    return sorted({os.path.dirname(output) for job in jobs for output in job.outputs if output != STANDARD} - {""})
+    return sorted({os.path.dirname(output) for output in _outputs(jobs)} - {""})
 
 
 def _refuse_missing_folders(jobs: Sequence[Job], rule: OutputRule) -> None:
     if rule.target is None or rule.is_folder:  # beside an input that is not there: it will fail by name
         return
     for folder in _folders(jobs):
-        if not os.path.isdir(folder):
+        if is_url(folder):
+            objects.refuse_missing(folder)
+        elif not os.path.isdir(folder):
             raise ArgumentError(f"{folder}: no such folder; make it, or end the output with / to have it made")
 
 
@@ -185,7 +198,10 @@ def make_folders(jobs: Sequence[Job], rule: OutputRule) -> None:
     """
     for folder in _folders(jobs) if rule.is_folder else ():
         try:
-            os.makedirs(folder, exist_ok=True)
+            if is_url(folder):
+                objects.make_folder(folder)
+            else:
+                os.makedirs(folder, exist_ok=True)
         except OSError as error:
             raise ArgumentError(f"{folder}: the folder cannot be made: {error.strerror}") from error
 
@@ -196,12 +212,17 @@ def refuse_existing(jobs: Sequence[Job]) -> None:
     Raises:
         ArgumentError: some do.
     """
-    existing = [
-        output
-        for job in jobs
-        for output in job.outputs
-        if output != STANDARD and os.path.lexists(output) and not is_special(output)
-    ]
+    outputs = _outputs(jobs)
+    there = objects.look_at_all(output for output in outputs if is_url(output))
+    existing = [output for output in outputs if (there[output] if is_url(output) else _is_file(output))]
     if existing:
         more = f" and {len(existing) - 1} more exist" if len(existing) > 1 else " exists"
         raise ArgumentError(f"{existing[0]}{more} already: --force overwrites, --skip-existing keeps what is done")
+
+
+def work_folders(jobs: Sequence[Job]) -> set[str]:
+    """Return the folders of this machine in which temporary files stand while jobs are done."""
+    outputs = _outputs(jobs)
+    remote = any(is_url(name) for name in outputs) or any(is_url(job.input.path) for job in jobs)
+    here = {os.path.dirname(output) for output in outputs if not is_url(output)}
+    return here | {scratch()} if remote else here

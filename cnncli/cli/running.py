@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections import Counter
-from io import TextIOWrapper
+from io import BytesIO, TextIOWrapper
 from typing import Any, BinaryIO, NamedTuple
 
 import typer
@@ -23,7 +23,10 @@ from cnncli.batch import (
     remove_leftovers,
     run,
     summary,
+    work_folders,
 )
+from cnncli.batch.objects import read as read_object
+from cnncli.batch.urls import is_url, without_file_scheme
 from cnncli.cli.batch_options import BatchOptions
 from cnncli.cli.interrupts import interrupts
 from cnncli.cli.progress import Progress
@@ -76,7 +79,7 @@ class Batch(NamedTuple):
             self._print_plan(jobs)
             return
         make_folders(jobs, self._rule())
-        remove_leftovers({os.path.dirname(output) for job in jobs for output in job.outputs if output != STANDARD})
+        remove_leftovers(work_folders(jobs))
         # One picture needs no list of what is done, and leaves none in its folder.
         listed = len(jobs) > 1 or self.options.skip_existing
         statuses: Counter[str] = Counter()
@@ -144,8 +147,11 @@ class Batch(NamedTuple):
             return []
         if self.options.files_from == STANDARD:
             return _lines(sys.stdin.buffer)
+        name = without_file_scheme(self.options.files_from)
+        if is_url(name):
+            return _lines(BytesIO(read_object(name)))
         try:
-            with open(self.options.files_from, "rb") as listing:
+            with open(name, "rb") as listing:
                 return _lines(listing)
         except OSError as error:
             raise ArgumentError(f"--files-from {self.options.files_from}: {error.strerror}") from error
@@ -154,6 +160,8 @@ class Batch(NamedTuple):
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="surrogateescape")  # names that are no UTF-8 come out as they are
         manifests = self._manifests() if self.options.skips else None
+        if manifests is not None:
+            manifests.look(jobs)
         for job in jobs:
             skipped = manifests is not None and manifests.is_done(job)
             for output in job.outputs:
@@ -168,7 +176,7 @@ class Batch(NamedTuple):
             progress.print(f"cnncli: {report.error}")
         elif not self.options.quiet and report.output != STANDARD and progress.total == 1:
             progress.print(one_line(f"{report.input} -> {report.output}"))
-        if self.options.show and report.status == "ok" and report.output != STANDARD:
+        if self.options.show and report.status == "ok" and report.output != STANDARD and not is_url(report.output):
             from cnncli.cli.preview import preview
 
             progress.print(preview(report.output))

@@ -1,0 +1,280 @@
+"""Objects in stores such as S3, by URL: the one room that knows fsspec, loaded when the first URL is met."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import Any
+
+from cnncli.batch.stamps import Seen
+from cnncli.batch.urls import folder_of, is_url, scheme_of
+from cnncli.errors import ArgumentError, CnncliError, ImageError, one_line
+
+EXTRA = "pip install 'cnncli[remote]'"
+"""What installs fsspec and the stores that most people have."""
+
+_WHOLE_AT_ONCE = frozenset(
+    ["s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "ocilake", "oss", "swift", "memory"]
+)
+"""Schemes of stores where an object appears when all of it has arrived. Elsewhere a name is exchanged at the end."""
+
+_IN_BUCKETS = frozenset(["s3", "s3a", "gs", "gcs"])
+"""Schemes whose names begin with a bucket, which is never made by the way: it has a place and a price."""
+
+_TAGS = ("ETag", "etag", "md5Hash", "content_md5", "crc32c", "mtime", "LastModified", "last_modified", "updated")
+"""What stores call that which changes when an object does; a digest is better than a time."""
+
+_FEW = 8
+"""As many objects of a folder are asked for one by one; for more, the folder is listed."""
+
+
+def check(url: str) -> None:
+    """Check that there is a way to a URL.
+
+    Raises:
+        ArgumentError: its scheme is unknown, or what it needs is not installed.
+    """
+    _class(scheme_of(url))
+
+
+def place(url: str) -> str:
+    """Return the one name of an object that has several, such as `gs://` and `gcs://`."""
+    found = _class(scheme_of(url))
+    protocol = found.protocol if isinstance(found.protocol, str) else found.protocol[0]
+    return f"{protocol}://{found._strip_protocol(url)}"
+
+
+def look(url: str) -> Seen | None:
+    """Return what a store says of an object; None where there is none.
+
+    Raises:
+        ImageError: the store does not answer, or refuses.
+    """
+    store, key = _open(url)
+    with _talking(url):
+        try:
+            # Anything but this very question may be answered from an older listing.
+            info = store.info(key, refresh=True) if scheme_of(url) in ("s3", "s3a") else store.info(key)
+        except FileNotFoundError:
+            return None
+    return None if info.get("type") == "directory" else _seen(info)
+
+
+def look_at_all(urls: Iterable[str]) -> dict[str, Seen | None]:
+    """Return what stores say of many objects, by listing their folders where that takes fewer questions.
+
+    Raises:
+        ImageError: a store does not answer, or refuses.
+    """
+    by_folder: dict[str, list[str]] = defaultdict(list)
+    for url in urls:
+        by_folder[folder_of(url)].append(url)
+    found: dict[str, Seen | None] = {}
+    for folder, wanted in by_folder.items():
+        if len(wanted) <= _FEW:
+            found |= {url: look(url) for url in wanted}
+        else:
+            listed = _listing(folder)
+            found |= {url: listed.get(place(url)) for url in wanted}
+    return found
+
+
+def is_folder(url: str) -> bool:
+    """Whether objects have names below a URL."""
+    store, key = _open(url)
+    with _talking(url):
+        return bool(store.isdir(key))
+
+
+def find(folder: str) -> dict[str, Seen]:
+    """Return all objects below a folder, by URL."""
+    store, key = _open(folder)
+    with _talking(folder):
+        found = store.find(key, detail=True)
+    return {_url(folder, name): _seen(info) for name, info in sorted(found.items())}
+
+
+def match(pattern: str) -> dict[str, Seen]:
+    """Return the objects that a glob matches, by URL."""
+    store, key = _open(pattern)
+    with _talking(pattern):
+        found = store.glob(key, detail=True)
+    files = ((name, info) for name, info in sorted(found.items()) if info.get("type") != "directory")
+    return {_url(pattern, name): _seen(info) for name, info in files}
+
+
+def below(url: str, folder: str) -> str:
+    """Return the path of an object below a folder."""
+    store, key = _open(folder)
+    return str(store._strip_protocol(url)).removeprefix(key.rstrip("/")).lstrip("/")
+
+
+def refuse_missing(folder: str) -> None:
+    """Refuse a folder that cannot be written to because it, or its bucket, is not there.
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    scheme = scheme_of(folder)
+    store, key = _open(folder)
+    if scheme in _IN_BUCKETS:
+        _refuse_missing_bucket(scheme, key.partition("/")[0])
+    elif scheme not in _WHOLE_AT_ONCE:
+        with _talking(folder):
+            if not store.isdir(key):
+                raise ArgumentError(f"{folder}: no such folder; make it, or end the output with / to have it made")
+
+
+@cache
+def _refuse_missing_bucket(scheme: str, bucket: str) -> None:
+    store, _ = _open(f"{scheme}://{bucket}")
+    with _talking(f"{scheme}://{bucket}"), suppress(PermissionError):  # who may not list may still be allowed to write
+        if not store.exists(bucket):
+            raise ArgumentError(f"{scheme}://{bucket}: no such bucket; make it first")
+
+
+def make_folder(folder: str) -> None:
+    """Make a folder, where a store has any: in object stores there are only names.
+
+    Raises:
+        ArgumentError: its bucket is not there.
+    """
+    if scheme_of(folder) in _WHOLE_AT_ONCE:
+        refuse_missing(folder)
+        return
+    store, key = _open(folder)
+    with _talking(folder):
+        store.makedirs(key, exist_ok=True)
+
+
+def read(url: str) -> bytes:
+    """Return the content of an object."""
+    store, key = _open(url)
+    with _talking(url):
+        content: bytes = store.cat_file(key)
+    return content
+
+
+def read_all(folder: str, suffix: str) -> list[bytes]:
+    """Return the contents of all objects of a folder whose names end so; a folder that is not there has none."""
+    store, key = _open(folder)
+    with _talking(folder):
+        try:
+            names = [name for name in store.ls(key, detail=False) if name.endswith(suffix)]
+        except FileNotFoundError:
+            return []
+        # One may vanish meanwhile: it tells nothing then.
+        contents = store.cat(names, on_error="omit") if names else {}
+    return [contents[name] for name in sorted(contents)]
+
+
+def write(url: str, content: bytes) -> None:
+    """Write a small object in one put."""
+    store, key = _open(url)
+    with _talking(url):
+        store.pipe_file(key, content)
+
+
+def fetch(url: str, path: str) -> None:
+    """Copy an object into a file."""
+    store, key = _open(url)
+    with _talking(url):
+        store.get_file(key, path)
+
+
+def put(path: str, url: str) -> None:
+    """Copy a file to an object, which appears whole or not at all."""
+    store, key = _open(url)
+    scheme = scheme_of(url)
+    with _talking(url):
+        if scheme == "memory":  # whose files grow as they are written
+            with open(path, "rb") as file:
+                store.pipe_file(key, file.read())
+        elif scheme in _WHOLE_AT_ONCE:
+            store.put_file(path, key)
+        else:
+            unfinished = f"{folder_of(key)}/.{os.urandom(8).hex()}.cnncli-part"
+            store.put_file(path, unfinished)
+            store.mv(unfinished, key)
+
+
+def same_content(url: str, path: str) -> bool:
+    """Whether an object holds what a file holds."""
+    store, key = _open(url)
+    with _talking(url), open(path, "rb") as file, store.open(key, "rb") as other:
+        while True:
+            block = file.read(1 << 20)
+            if block != other.read(len(block) or 1):
+                return False
+            if not block:
+                return True
+
+
+def _listing(folder: str) -> dict[str, Seen]:
+    store, key = _open(folder)
+    with _talking(folder):
+        try:
+            infos = store.ls(key, detail=True)
+        except FileNotFoundError:
+            return {}
+    return {place(_url(folder, info["name"])): _seen(info) for info in infos if info.get("type") != "directory"}
+
+
+def _seen(info: dict[str, Any]) -> Seen:
+    tag = next((str(info[name]) for name in (*_TAGS, "created") if info.get(name)), "")
+    return Seen(int(info.get("size") or 0), tag)
+
+
+def _url(like: str, name: str) -> str:
+    return name if is_url(name) else f"{scheme_of(like)}://{name}"
+
+
+def _open(url: str) -> tuple[Any, str]:
+    """Return the store of a URL, and the name that it has there."""
+    from fsspec import filesystem
+
+    found = _class(scheme_of(url))
+    with _talking(url):
+        # Listings that are remembered would hide what others do meanwhile.
+        return filesystem(scheme_of(url), use_listings_cache=False), str(found._strip_protocol(url))
+
+
+@cache
+def _class(scheme: str) -> Any:
+    try:
+        from fsspec import get_filesystem_class
+    except ImportError as error:
+        raise ArgumentError(f"{scheme}:// names are read and written with fsspec, which is missing: {EXTRA}") from error
+    try:
+        return get_filesystem_class(scheme)
+    except ImportError as error:
+        way = EXTRA if scheme in _IN_BUCKETS else one_line(str(error))
+        raise ArgumentError(f"{scheme}:// needs a package that is missing: {way}") from error
+    except ValueError as error:
+        raise ArgumentError(
+            f"{scheme}:// is no kind of URL that fsspec knows; such are s3://, gs://, file:// "
+            f"(and ./{scheme}:// is a path)"
+        ) from error
+
+
+@contextmanager
+def _talking(url: str) -> Iterator[None]:
+    """Turn whatever a store raises into one line: which errors its libraries have is no promise of theirs."""
+    try:
+        yield
+    except CnncliError:
+        raise
+    except FileNotFoundError as error:
+        raise ImageError(f"{url}: no such file") from error
+    except PermissionError as error:
+        raise ImageError(f"{url}: permission denied: {_reason(error)}") from error
+    except IsADirectoryError as error:
+        raise ImageError(f"{url}: is a folder, not a file") from error
+    except Exception as error:
+        raise ImageError(f"{url}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return one_line(os.fspath(text)) or type(error).__name__

@@ -1,0 +1,208 @@
+"""What is done with one job, wherever that is: fetch, work, write whole, list, report."""
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any, NamedTuple
+
+from cnncli.batch import objects
+from cnncli.batch.inputs import STANDARD
+from cnncli.batch.manifest import Manifests, same_content, stamp_of
+from cnncli.batch.plan import Job
+from cnncli.batch.temporary import scratch, temporary_file, whole_file
+from cnncli.batch.urls import is_url
+from cnncli.errors import CnncliError, ImageError, one_line
+
+
+class Report(NamedTuple):
+    """What became of one output.
+
+    Attributes:
+        input: path of the input.
+        output: path of the output.
+        status: `ok`, `skipped` or `failed`.
+        error: one line where it failed.
+        details: what the function says of its work.
+        seconds: time that the input took.
+    """
+
+    input: str
+    output: str
+    status: str
+    error: str | None
+    details: dict[str, Any]
+    seconds: float
+
+
+Work = Callable[[Job, Sequence[str]], list[dict[str, Any]]]
+"""What is done with a job: given paths to write its outputs to, it returns the details of each."""
+
+
+class Task(NamedTuple):
+    """What is done with every job of a batch: a value that can be sent to other machines.
+
+    Attributes:
+        work: the function; an error fails its input alone.
+        manifests: where finished outputs are listed, if they are.
+        skip: leave out what `manifests` lists as done.
+    """
+
+    work: Work
+    manifests: Manifests | None = None
+    skip: bool = False
+
+    def share(self, jobs: Sequence[Job]) -> "Task":
+        """Return what another machine needs for some jobs."""
+        manifests = None if self.manifests is None else self.manifests.share(jobs, skip=self.skip)
+        return self._replace(manifests=manifests)
+
+    def safely(self, job: Job) -> list[Report]:
+        """Do it as one of many: a mistake in this program over one file must not stop thousands of others."""
+        begin = time.perf_counter()
+        try:
+            return self(job)
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            message = f"{job.input.path}: unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+            return failed(job, begin, message)
+
+    def __call__(self, job: Job) -> list[Report]:
+        """Do it, and return a report an output."""
+        begin = time.perf_counter()
+        names: dict[str, str] = {}
+        try:
+            if self.skip and self.manifests is not None and self.manifests.is_done(job):
+                return [_report(job, output, begin, "skipped") for output in job.outputs]
+            finish = _Finish(job, self.manifests, self.skip)
+            with ExitStack() as stack:
+                here = stack.enter_context(_fetched(job))
+                names[here.input.path] = job.input.path
+                targets = [stack.enter_context(_whole(output, finish)) for output in job.outputs]
+                names |= dict(zip(targets, job.outputs, strict=True))
+                details = self.work(here, targets)
+        except BrokenPipeError:
+            raise
+        except (CnncliError, OSError, MemoryError) as error:
+            return failed(job, begin, _message(error, job, names))
+        return [
+            _report(job, output, begin, "skipped" if output in finish.kept else "ok", details=detail)
+            for output, detail in zip(job.outputs, details, strict=True)
+        ]
+
+
+def failed(job: Job, begin: float, message: str) -> list[Report]:
+    """Return the reports of a job that failed."""
+    return [_report(job, output, begin, "failed", message) for output in job.outputs]
+
+
+@contextmanager
+def _fetched(job: Job) -> Iterator[Job]:
+    """Give a job whose input is a file: an object is copied, with its ending, by which text is known."""
+    url = job.input.path
+    if not is_url(url):
+        yield job
+        return
+    ending = os.path.splitext(url)[1]
+    with temporary_file(url, scratch(), ending=ending if ending[1:].isalnum() else "") as path:
+        objects.fetch(url, path)
+        yield job._replace(input=job.input._replace(path=path))
+
+
+@contextmanager
+def _whole(output: str, finish: "_Finish") -> Iterator[str]:
+    """Give a name to write an output to; it appears whole at the end, or not at all."""
+    if not is_url(output):
+        with whole_file(output, partial(finish, output)) as temporary:
+            yield temporary
+        return
+    with temporary_file(output, scratch(), ending=os.path.splitext(output)[1]) as temporary:
+        yield temporary
+        finish.put(output, temporary)
+
+
+class _Finish:
+    """What happens when an output is complete under its temporary name: it is listed, if outputs are."""
+
+    def __init__(self, job: Job, manifests: Manifests | None, skip: bool) -> None:
+        self.kept: set[str] = set()
+        self._manifests = manifests
+        self._skip = skip
+        # Taken before the input is read, so that a change while it is read will be noticed.
+        self._source = stamp_of(job.input) if manifests and _can_be_read_twice(job.input.path) else None
+
+    def __call__(self, output: str, temporary: str) -> bool:
+        """List an output, and say whether it shall get its name: not where the same stands there already."""
+        if self._manifests is None or self._source is None:
+            return True
+        self._compare(output, temporary)
+        self._manifests.record(output, output if output in self.kept else temporary, self._source)
+        return output not in self.kept
+
+    def put(self, output: str, temporary: str) -> None:
+        """Put an output into its store, and list it then: what the store says of it is part of its line."""
+        if self._manifests is None or self._source is None:
+            objects.put(temporary, output)
+            return
+        self._compare(output, temporary)
+        if output not in self.kept:
+            objects.put(temporary, output)
+        self._manifests.record(output, output, self._source)
+
+    def _compare(self, output: str, temporary: str) -> None:
+        """Hold an output against what stands there, made by a run that kept no list, or by somebody else."""
+        assert self._manifests is not None
+        if self._skip and _exists(output) and not self._manifests.may_replace(output, temporary):
+            if not _is_plain(output) or not same_content(output, temporary):
+                raise ImageError(
+                    f"{output} exists, and is no result of this input and these options: --force overwrites it"
+                )
+            self.kept.add(output)
+
+
+def _exists(output: str) -> bool:
+    return objects.look(output) is not None if is_url(output) else os.path.lexists(output)
+
+
+def _is_plain(output: str) -> bool:
+    return is_url(output) or os.path.isfile(output)
+
+
+def _can_be_read_twice(path: str) -> bool:
+    """Whether an input is a file; standard input and pipes with a name are not."""
+    if path == STANDARD:
+        return False
+    if is_url(path):
+        return True
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        os.listdir(path)  # one that may not be listed says so here; any other is the reader's to refuse
+    return stat.S_ISREG(mode)
+
+
+def _report(
+    job: Job, output: str, begin: float, status: str, error: str | None = None, details: dict[str, Any] | None = None
+) -> Report:
+    seconds = round(time.perf_counter() - begin, 6)
+    return Report(job.input.path, output, status, error, details or {}, seconds)
+
+
+def _message(error: BaseException, job: Job, names: Mapping[str, str]) -> str:
+    """Return one line on an error, with the names that the user knows instead of temporary ones."""
+    source = one_line(job.input.path)
+    if isinstance(error, MemoryError):
+        return f"{source}: does not fit into memory"
+    if isinstance(error, OSError):
+        return _renamed(f"{error.filename or job.input.path}: {error.strerror or error}", names)
+    message = _renamed(str(error), names)
+    return message if message.startswith(source) else f"{source}: {message}"
+
+
+def _renamed(message: str, names: Mapping[str, str]) -> str:
+    message = one_line(message)
+    for temporary, name in names.items():
+        message = message.replace(one_line(temporary), one_line(name))
+    return message

@@ -1,0 +1,48 @@
+"""Names that are URLs: told from paths without loading anything."""
+
+import re
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_FILE = "file://"
+
+
+def is_url(name: str) -> bool:
+    """Whether a name is a URL; `./` in front of a path that looks like one says that it is a path.
+
+    Example:
+        >>> is_url("s3://photos/a.jpg"), is_url("photos/a.jpg"), is_url("./s3://photos/a.jpg")
+        (True, False, False)
+    """
+    return "://" in name and _URL.match(name) is not None
+
+
+def without_file_scheme(name: str) -> str:
+    """Return the path that a `file://` URL means, and any other name as it is.
+
+    What stands behind the two slashes is the path, as fsspec reads it: `%20` is no space.
+
+    Example:
+        >>> without_file_scheme("file:///photos/a.jpg"), without_file_scheme("s3://photos/a.jpg")
+        ('/photos/a.jpg', 's3://photos/a.jpg')
+    """
+    return name.removeprefix(_FILE)
+
+
+def folder_of(url: str) -> str:
+    """Return a URL without its last part.
+
+    Example:
+        >>> folder_of("s3://photos/2024/a.jpg")
+        's3://photos/2024'
+    """
+    return url.rpartition("/")[0]
+
+
+def scheme_of(url: str) -> str:
+    """Return what stands before `://`, in lower case.
+
+    Example:
+        >>> scheme_of("S3://photos/a.jpg")
+        's3'
+    """
+    return url.partition("://")[0].lower()
