@@ -43,6 +43,8 @@ def train(
     resume: options.Resume = False,
     force: options.Force = False,
     jobs: options.Jobs = None,
+    engine: options.EngineOption = "numpy",
+    device: options.DeviceOption = "auto",
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -80,4 +82,4 @@ def train(
     if as_json and quiet:
         raise ArgumentError("--json prints a line an epoch, --quiet none: choose one")
     chosen = {name: value for name, value in given.items() if value is not None}
-    TrainingRun(data, output, chosen, config, resume, force, jobs, as_json, quiet).run()
+    TrainingRun(data, output, chosen, config, resume, force, jobs, as_json, quiet, engine, device).run()

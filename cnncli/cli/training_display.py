@@ -61,6 +61,11 @@ class Lines(Display):
             self.note(line)
         super().prepared(preparation)
 
+    def computing(self, notes: list[str]) -> None:
+        """Print what computes."""
+        for note in notes:
+            self.note(note)
+
     def begins(self, estimate: Estimate, epochs_done: int) -> None:
         """Print how long it will take."""
         self.note(estimate_line(estimate, epochs_done, self.epochs))
@@ -166,6 +171,10 @@ class JsonLines(Display):
             findings=[finding.message for finding in preparation.findings],
             options=preparation.configuration.options,
         )
+
+    def computing(self, notes: list[str]) -> None:
+        """Print what computes."""
+        _print_json(event="engine", notes=notes)
 
     def begins(self, estimate: Estimate, epochs_done: int) -> None:
         """Print how long an epoch will take."""

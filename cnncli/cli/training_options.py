@@ -128,6 +128,14 @@ Jobs = Annotated[
         show_default=False,
     ),
 ]
+EngineOption = Annotated[
+    choices.Engine,
+    typer.Option("--engine", help="What computes: torch needs the extra cnncli\\[torch].", rich_help_panel=_RUN),
+]
+DeviceOption = Annotated[
+    choices.Device,
+    typer.Option("--device", help="Where: auto is a GPU where --engine torch finds one.", rich_help_panel=_RUN),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object a line: start, each epoch, end.", rich_help_panel=_RUN)
 ]

@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,10 +12,12 @@ import typer
 from cnncli.cli.interrupts import interrupts
 from cnncli.cli.training_display import choose_display
 from cnncli.errors import ArgumentError
+from cnncli.training.backends import Backend, open_backend
 from cnncli.training.configuration import read_configuration
 from cnncli.training.preparation import default_output
+from cnncli.training.processes import OtherProcessError
 from cnncli.training.run_folder import RunFolder
-from cnncli.training.runs import train
+from cnncli.training.runs import Run, train
 
 
 class TrainingRun(NamedTuple):
@@ -30,6 +33,8 @@ class TrainingRun(NamedTuple):
         jobs: threads; None for the cores.
         as_json: print JSON lines.
         quiet: print warnings and errors only.
+        engine: what computes.
+        device: where.
     """
 
     data: str | None
@@ -41,27 +46,43 @@ class TrainingRun(NamedTuple):
     jobs: int | None
     as_json: bool
     quiet: bool
+    engine: str = "numpy"
+    device: str = "auto"
 
     def run(self) -> None:
         """Train, and leave with exit code 130 if it was interrupted."""
         data, options = self._settled()
         folder = Path(self.output) if self.output is not None else default_output(data)
-        with interrupts() as stop, choose_display(data, folder, as_json=self.as_json, quiet=self.quiet) as display:
-            run = train(
-                data,
-                output=folder,
-                resume=self.resume,
-                force=self.force,
-                jobs=self.jobs,
-                watcher=display,
-                stop=stop,
-                **options,
-            )
-            display.finish(run)
+        with open_backend(self.engine, self.device) as backend:
+            run = self._train(data, folder, options, backend)
+            is_first = backend.processes.is_first
         if not run.done:
-            if not self.as_json:
+            if is_first and not self.as_json:
                 print(f"cnncli: saved; go on with: {self._command(data, folder)}", file=sys.stderr)
             raise typer.Exit(130)
+
+    def _train(self, data: str, folder: Path, options: dict[str, Any], backend: Backend) -> Run:
+        """Train, and show how it goes: the first of several processes does, the others are silent."""
+        shows = choose_display(data, folder, as_json=self.as_json, quiet=self.quiet)
+        silent = not backend.processes.is_first
+        with interrupts() as stop, nullcontext() if silent else shows:
+            try:
+                run = train(
+                    data,
+                    output=folder,
+                    resume=self.resume,
+                    force=self.force,
+                    jobs=self.jobs,
+                    engine=backend,
+                    watcher=shows,
+                    stop=stop,
+                    **options,
+                )
+            except OtherProcessError:  # it says why itself
+                raise typer.Exit(1) from None
+            if not silent:
+                shows.finish(run)
+        return run
 
     def _settled(self) -> tuple[str, dict[str, Any]]:
         """Return the data and the options: what was given goes before what a file says."""
@@ -84,4 +105,6 @@ class TrainingRun(NamedTuple):
 
     def _command(self, data: str, folder: Path) -> str:
         words = ["cnncli", "train", os.fspath(data), "-o", os.fspath(folder), "--resume"]
+        if self.engine != "numpy":
+            words += ["--engine", self.engine]
         return shlex.join(words)

@@ -137,9 +137,8 @@ def train(
 
 def _run(trainer: Trainer, jobs: int) -> Run:
     if not trainer.is_done and not trainer.is_told_to_stop():
-        for note in (*trainer.backend.notes(trainer.engine.network), trainer.compare()):
-            if note is not None:
-                trainer.watcher.note(note)
+        if notes := [*trainer.backend.notes(trainer.engine.network), *filter(None, [trainer.compare()])]:
+            trainer.watcher.computing(notes)
         trainer.watcher.begins(trainer.estimate(), trainer.progress.epoch)
     done = trainer.run()
     run = Run(trainer.best or trainer.model(), tuple(trainer.metrics), done, trainer.progress.best_epoch)

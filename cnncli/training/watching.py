@@ -48,6 +48,9 @@ class Watcher:
     def prepared(self, preparation: "Preparation") -> None:
         """The data has been read, and the network fits it."""
 
+    def computing(self, notes: list[str]) -> None:
+        """Something other than NumPy computes: what it is, and how far it is from NumPy."""
+
     def begins(self, estimate: Estimate, epochs_done: int) -> None:
         """Training begins, or goes on."""
 

@@ -235,14 +235,22 @@ class TorchEngine:
             lr: learning rate of this step.
             clip_norm: the largest norm of the gradients; None for any.
         """
-        parameters, gradients = self._parameters.tensor, self._gradients.tensor
-        if clip_norm is not None:
-            clip_tensor_by_norm(gradients, clip_norm)
-            self._gradients.changed()
-        state = {name: vector.tensor for name, vector in self._state.items()}
         if self._kind is None:
             raise ArgumentError("the engine has no optimizer to update by: tell it with use(...)")
+        if clip_norm is not None:
+            clip_tensor_by_norm(self._gradients.tensor, clip_norm)
+            self._gradients.changed()
+        if self._parameters.is_shared:
+            self._kind.update(self.parameters, self.gradients, self.state, step, lr)
+        else:
+            self._update_on_device(step, lr)
+
+    def _update_on_device(self, step: int, lr: float) -> None:
+        """Take PyTorch's step: the numbers need not leave the device."""
+        parameters, gradients = self._parameters.tensor, self._gradients.tensor
+        state = {name: vector.tensor for name, vector in self._state.items()}
         if self._optimizer is None:
+            assert self._kind is not None
             parameters.grad = gradients
             self._optimizer = torch_optimizer(self._kind, parameters, state)
         take_step(self._optimizer, step, lr)
