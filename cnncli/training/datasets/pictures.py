@@ -1,6 +1,6 @@
 """One picture file, as a network takes it."""
 
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,11 @@ from cnncli.training.datasets.resizing import resized
 Array = NDArray[Any]
 
 
-def read_picture(path: str, reading: Reading = Reading()) -> Array:  # noqa: B008 -- a value that never changes
-    """Read a picture file's first frame, upright, on the scale 0 to 255.
+def read_picture(
+    source: str | BinaryIO,
+    reading: Reading = Reading(),  # noqa: B008 -- a value that never changes
+) -> Array:
+    """Read a picture file's first frame, upright, on the scale 0 to 255; of a path or a stream.
 
     What is transparent is shown on white. 16-bit pixels are divided by 257 and keep their fine steps as float32; other
     numbers (of float TIFF and .npy files) are taken as they are.
@@ -25,7 +28,7 @@ def read_picture(path: str, reading: Reading = Reading()) -> Array:  # noqa: B00
     Raises:
         ImageError: it cannot be read, or has other channels than asked for.
     """
-    with open_image(path, gray=reading.channels == 1, max_pixels=reading.max_pixels) as image:
+    with open_image(source, gray=reading.channels == 1, max_pixels=reading.max_pixels) as image:
         frame = next(image.frames())
         pixels = _on_white(frame)
     pixels = _to_bytes(pixels if pixels.ndim == 3 else pixels[..., np.newaxis])
@@ -34,7 +37,8 @@ def read_picture(path: str, reading: Reading = Reading()) -> Array:  # noqa: B00
     if reading.channels in (None, pixels.shape[2]):
         return np.ascontiguousarray(pixels)
     if pixels.shape[2] != 1:
-        raise ImageError(f"{path}: has {pixels.shape[2]} channels where {reading.channels} are asked for")
+        name = getattr(source, "name", source)
+        raise ImageError(f"{name}: has {pixels.shape[2]} channels where {reading.channels} are asked for")
     return np.repeat(pixels, reading.channels or 1, axis=2)
 
 

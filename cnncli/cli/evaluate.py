@@ -1,0 +1,86 @@
+"""`cnncli evaluate`: judge a model by labelled pictures."""
+
+from typing import Annotated
+
+import typer
+
+from cnncli.cli import options
+from cnncli.errors import ArgumentError
+
+EXAMPLES = """Examples:
+
+cnncli evaluate runs/digits photos/
+
+cnncli evaluate runs/digits photos/ --min-accuracy 95% && cnncli export runs/digits digits.onnx
+
+cnncli evaluate runs/digits mnist/ --part test --json
+"""
+
+PARTS = ("train", "validation", "test")
+
+
+def evaluate(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model.safetensors, or the folder of a run.", show_default=False)
+    ],
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="A folder with a folder of pictures for each class, MNIST's or CIFAR-10's files, an .npz, or a folder "
+            "with train/ and val/ or test/.",
+            show_default=False,
+        ),
+    ],
+    part: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PART",
+            help=f"{', '.join(PARTS)}. Default: test, else validation, else all there is.",
+            show_default=False,
+        ),
+    ] = None,
+    min_accuracy: Annotated[
+        str | None,
+        typer.Option(metavar="X", help="Exit with 1 where the accuracy is below: 0.95, or 95%.", show_default=False),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse pictures that cannot be read instead of leaving them out.")
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Threads. Default: the cores.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Judge a model by labelled pictures: accuracy with its 95 % interval, precision and recall of each class.
+
+    The interval is Wilson's; the macro F1 is the mean of the classes' F1.
+    """
+    least = None if min_accuracy is None else _share(min_accuracy)
+    if part is not None and part not in PARTS:
+        raise ArgumentError(f"--part must be {', '.join(PARTS)}, got {part!r}")
+    from cnncli.cli.evaluation_output import show
+    from cnncli.training.evaluation import evaluate as judge
+    from cnncli.training.model import load_model
+    from cnncli.training.runs import cores
+
+    found = judge(load_model(model), data, part=part, strict=strict, jobs=jobs or cores())
+    show(found, as_json=as_json, quiet=quiet)
+    accuracy = found.scores.accuracy
+    if least is not None and accuracy < least:
+        import sys
+
+        print(f"cnncli: the accuracy {accuracy:.4f} is below --min-accuracy {min_accuracy}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _share(text: str) -> float:
+    """Return a share of 1 that is written as 0.95 or as 95%."""
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise ArgumentError(f"--min-accuracy must be from 0 to 1, or such as 95%, got {text!r}")
+    return share

@@ -1,0 +1,91 @@
+"""What `evaluate` prints."""
+
+import json
+import sys
+from typing import Any
+
+from cnncli.cli.networks import show_tables
+from cnncli.cli.tables import Cell, Column, Table, visible
+from cnncli.errors import one_line
+from cnncli.training.evaluation import Evaluation
+from cnncli.training.metrics import Scores
+
+MOST_CLASSES = 20
+"""Of more classes the confusion matrix is too wide to read; its largest mistakes are listed."""
+
+MOST_CONFUSIONS = 10
+
+
+def show(found: Evaluation, *, as_json: bool, quiet: bool) -> None:
+    """Print what a model is worth on standard output, and what is wrong with the data on standard error."""
+    for finding in () if quiet else found.findings:
+        print(f"cnncli: {one_line(finding.message)}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(facts(found), ensure_ascii=False))
+        return
+    scores = found.scores
+    if quiet:
+        print(f"{scores.accuracy:.4f}")
+        return
+    low, high = scores.accuracy_interval
+    hits, total = int(scores.confusion.trace()), len(found.dataset)
+    part = "" if found.part == "train" else f" {found.part}"  # data without parts has this one alone
+    print(f"accuracy   {scores.accuracy:.2%} ({hits:,} of {total:,}{part} pictures)")
+    print(f"           95% interval {low:.2%} to {high:.2%}")
+    print(f"macro F1   {scores.macro_f1:.4f}\n")
+    show_tables([_classes(scores), _confusion(scores)], "table")
+
+
+def facts(found: Evaluation) -> dict[str, Any]:
+    """Return all of it as JSON holds it."""
+    scores = found.scores
+    return {
+        "accuracy": scores.accuracy,
+        "accuracy_interval": list(scores.accuracy_interval),
+        "macro_f1": scores.macro_f1,
+        "per_class": [{"class": one.name} | _numbers(one) for one in scores.per_class],
+        "confusion": scores.confusion.tolist(),
+        "classes": [one.name for one in scores.per_class],
+        "items": len(found.dataset),
+        "part": found.part,
+        "findings": [finding.message for finding in found.findings],
+    }
+
+
+def _numbers(one: Any) -> dict[str, Any]:
+    numbers: dict[str, Any] = one._asdict()
+    del numbers["name"]
+    return numbers
+
+
+def _classes(scores: Scores) -> Table:
+    columns = [Column("class", right=False), *(Column(title) for title in ("precision", "recall", "F1", "pictures"))]
+    rows: list[list[Cell]] = [
+        [visible(one.name), f"{one.precision:.4f}", f"{one.recall:.4f}", f"{one.f1:.4f}", one.support]
+        for one in scores.per_class
+    ]
+    return Table(columns, rows)
+
+
+def _confusion(scores: Scores) -> Table:
+    names = [visible(one.name) for one in scores.per_class]
+    if len(names) > MOST_CLASSES:
+        return _most_confused(scores, names)
+    columns = [Column("true \\ predicted", right=False), *map(Column, names)]
+    rows: list[list[Cell]] = []
+    for name, counts in zip(names, scores.confusion.tolist(), strict=True):
+        rows.append([name, *(count or "·" for count in counts)])
+    return Table(columns, rows, caption="confusion matrix")
+
+
+def _most_confused(scores: Scores, names: list[str]) -> Table:
+    pairs = [
+        (count, names[truth], names[said])
+        for truth, row in enumerate(scores.confusion.tolist())
+        for said, count in enumerate(row)
+        if count and truth != said
+    ]
+    pairs.sort(key=lambda pair: -pair[0])
+    columns = [Column("true", right=False), Column("predicted", right=False), Column("pictures")]
+    rows = [[truth, said, count] for count, truth, said in pairs[:MOST_CONFUSIONS]]
+    return Table(columns, rows, caption="the most frequent mistakes")

@@ -1,0 +1,55 @@
+"""`cnncli export`: write a model for other programs."""
+
+from typing import Annotated
+
+import typer
+
+from cnncli.cli import options
+from cnncli.errors import ArgumentError
+
+EXAMPLES = """Examples:
+
+cnncli export runs/digits digits.onnx
+
+cnncli export runs/digits/model.safetensors digits.onnx --json
+"""
+
+
+def export(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model.safetensors, or the folder of a run.", show_default=False)
+    ],
+    file: Annotated[str, typer.Argument(metavar="FILE.onnx", help="The file to write.", show_default=False)],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write a model as ONNX, the normalisation inside, the class names in its metadata.
+
+    Its input `image` is float32 (batch, C, H, W) from 0 to 255, its output `probabilities` (batch, classes). What it
+    gives is compared with the model's own predictions before it is written. Needs cnncli[onnx].
+    """
+    import os
+
+    if not file.lower().endswith(".onnx"):
+        raise ArgumentError(f"{file}: models are exported as ONNX: let the name end in .onnx")
+    if os.path.lexists(file) and not force:
+        raise ArgumentError(f"{file} exists already: --force overwrites")
+    from cnncli.training.exporting import export_onnx
+    from cnncli.training.model import load_model
+
+    loaded = load_model(model)
+    exported = export_onnx(loaded, file)
+    if as_json:
+        import json
+
+        print(json.dumps({"model": model, "output": file} | exported._asdict() | {"classes": loaded.class_names}))
+    elif not quiet:
+        height, width, channels = loaded.input_shape
+        print(f"{file}: {exported.size:,} bytes")
+        print(f"input   image, float32 {'x'.join(map(str, ('batch', channels, height, width)))}, from 0 to 255")
+        print(f"output  probabilities, float32 batchx{len(loaded.class_names)}")
+        print(
+            f"checked with onnx's reference evaluator on {exported.pictures} random pictures: "
+            f"the largest difference is {exported.difference:.1e}"
+        )

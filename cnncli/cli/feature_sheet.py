@@ -1,0 +1,41 @@
+"""`predict --features`: the picture of what a layer makes of a picture."""
+
+import os
+import sys
+
+from cnncli.batch import STANDARD
+from cnncli.errors import ArgumentError, one_line
+from cnncli.training.datasets import Reading, read_picture
+from cnncli.training.features import features
+from cnncli.training.model import Model
+
+
+def draw_features(
+    model: Model, layer: str, paths: list[str], output: str | None, reading: Reading, *, force: bool, quiet: bool
+) -> None:
+    """Draw what a layer makes of one picture.
+
+    Raises:
+        ArgumentError: several pictures, an unknown layer, or an output that exists or is no PNG.
+        ImageError: the picture cannot be read, or the output not be written.
+    """
+    if len(paths) > 1 or paths[0] == STANDARD:
+        raise ArgumentError(f"--features draws one picture file at a time, got {len(paths)}: {one_line(paths[0])}, ...")
+    path = paths[0]
+    target = output or f"{os.path.splitext(path)[0]}-{layer}.png"
+    _check(target, path, force=force)
+    found = features(model, read_picture(path, reading), layer)
+    from cnncli.training.pictures import draw_features as draw
+
+    draw(found, f"{layer} of {os.path.basename(path)}").save(target)
+    if not quiet:
+        print(one_line(f"{path} -> {target}"), file=sys.stderr)
+
+
+def _check(target: str, path: str, *, force: bool) -> None:
+    if not target.lower().endswith(".png"):
+        raise ArgumentError(f"{target}: --features draws a PNG file: let its name end in .png")
+    if os.path.exists(target) and os.path.exists(path) and os.path.samefile(target, path):
+        raise ArgumentError(f"{target} is an input: inputs are never overwritten, choose another output")
+    if os.path.lexists(target) and not force:
+        raise ArgumentError(f"{target} exists already: --force overwrites")

@@ -1,0 +1,76 @@
+"""Predictions as they are printed, and the exit code."""
+
+import json
+import sys
+import time
+from collections import Counter
+from io import TextIOWrapper
+from typing import NamedTuple
+
+import typer
+
+from cnncli.batch import summary
+from cnncli.cli.interrupts import interrupts
+from cnncli.cli.progress import Progress
+from cnncli.cli.tables import visible
+from cnncli.training.datasets import Reading
+from cnncli.training.model import Model
+from cnncli.training.prediction import Prediction, predict_files
+from cnncli.training.runs import cores
+
+
+class Predicting(NamedTuple):
+    """A model, and how predictions are printed."""
+
+    model: Model
+    reading: Reading
+    jobs: int | None
+    top: int
+    as_json: bool
+    quiet: bool
+
+    def run(self, paths: list[str]) -> None:
+        """Predict and print; leave with exit code 1 if anything failed, 130 if interrupted."""
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="surrogateescape")  # names that are no UTF-8 come out as they are
+        statuses: Counter[str] = Counter()
+        begin = time.perf_counter()
+        # A bar would stand among the lines.
+        hidden = self.quiet or len(paths) < 2 or sys.stdout.isatty()
+        with Progress(len(paths), hidden=hidden) as progress, interrupts(at_once=len(paths) == 1) as stop:
+            for prediction in predict_files(
+                self.model, paths, jobs=self.jobs or cores(), reading=self.reading, stop=stop
+            ):
+                statuses["failed" if prediction.error else "ok"] += 1
+                progress.advance(failed=bool(prediction.error))
+                self._print(prediction, progress)
+        left = len(paths) - statuses.total()
+        if (len(paths) > 1 and not self.quiet) or left:
+            print(summary(statuses, left, time.perf_counter() - begin), file=sys.stderr)
+        if left or stop.is_set():
+            raise typer.Exit(130)
+        if statuses["failed"]:
+            raise typer.Exit(1)
+
+    def _print(self, prediction: Prediction, progress: Progress) -> None:
+        found = prediction.top(self.top, self.model.class_names)
+        if self.as_json:
+            print(json_line(prediction, found), flush=True)
+        elif prediction.error:
+            progress.print(f"cnncli: {prediction.error}")
+        else:
+            words = [word for name, share in found for word in (visible(name), f"{share:.4f}")]
+            print(visible(prediction.input), *words, sep="\t")
+
+
+def json_line(prediction: Prediction, found: list[tuple[str, float]]) -> str:
+    """Return a prediction as the documented JSON object."""
+    name, share = found[0] if found else (None, None)
+    line = {
+        "input": prediction.input,
+        "class": name,
+        "probability": share,
+        "top": [{"class": name, "probability": share} for name, share in found],
+        "error": prediction.error,
+    }
+    return json.dumps(line, allow_nan=False)

@@ -1,0 +1,365 @@
+"""Networks as ONNX graphs, layer by layer.
+
+ONNX puts channels first: pictures are (N, C, H, W) there and (N, H, W, C) here, and kernels are turned accordingly.
+What is flattened keeps our order, so that fully connected weights stay as they were trained. Rounding up (`ceil`) and
+unequal `same` paddings are written as explicit amounts, which every runtime reads the same way.
+"""
+
+from collections.abc import Callable, Mapping
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from cnncli.errors import ModelError
+from cnncli.networks.layers import (
+    Activation,
+    Add,
+    AvgPool,
+    BatchNorm,
+    Block,
+    Concat,
+    Conv,
+    Depthwise,
+    Dropout,
+    Flatten,
+    FullyConnected,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    Layer,
+    LocalResponseNorm,
+    MaxPool,
+    RadialBasis,
+    Residual,
+    Subsampling,
+    TransposedConv,
+    ZeroPad,
+)
+from cnncli.networks.layers.blocks import Compound
+from cnncli.networks.layers.convolution import TABLE
+from cnncli.networks.summary import Shape
+from cnncli.shapes import Window
+
+Array = NDArray[Any]
+
+OPSET = 17
+"""The version of ONNX's operations: of 2022, so that older runtimes read it, and without what later ones changed."""
+
+
+class OnnxGraph:
+    """Nodes and constants that are added one after the other.
+
+    Args:
+        arrays: the network's parameters and buffers by name.
+        taken: names that nothing in the graph may have: its inputs.
+    """
+
+    def __init__(self, arrays: Mapping[str, Array], *, taken: tuple[str, ...] = ()) -> None:
+        self._arrays = arrays
+        self.nodes: list[NodeProto] = []
+        self.constants: list[TensorProto] = []
+        self._names = set(taken)
+
+    def constant(self, name: str, array: ArrayLike) -> str:
+        """Add a constant, and return what nodes call it."""
+        name = self._unused(name)
+        self.constants.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
+        return name
+
+    def array(self, name: str) -> Array:
+        """Return a parameter or buffer of the network."""
+        return self._arrays[name]
+
+    def node(self, op: str, name: str, *inputs: str, **attributes: Any) -> str:
+        """Add a node, and return the name of its output."""
+        output = self._unused(name)
+        self.nodes.append(helper.make_node(op, list(inputs), [output], name=output, **attributes))
+        return output
+
+    def _unused(self, name: str) -> str:
+        found, number = name, 2
+        while found in self._names:
+            found, number = f"{name}_{number}", number + 1
+        self._names.add(found)
+        return found
+
+    def layer(self, layer: Layer, prefix: str, x: str, shape: Shape) -> str:
+        """Add a layer, and return the name of its output.
+
+        Args:
+            layer: the layer.
+            prefix: the beginning of its arrays' names, such as `0.conv.`.
+            x: what comes in.
+            shape: its shape, `(H, W, C)` or `(N,)`.
+
+        Raises:
+            ModelError: a layer that cannot be written.
+        """
+        for kind in type(layer).__mro__:
+            if kind in _WRITERS:
+                return _WRITERS[kind](self, layer, prefix, x, shape)
+        raise ModelError(f"{layer}: is a layer that cannot be written as ONNX")
+
+
+Writer = Callable[[OnnxGraph, Any, str, str, Shape], str]
+
+
+def _compound(graph: OnnxGraph, layer: Compound, prefix: str, x: str, shape: Shape) -> str:
+    for inner_prefix, inner, inner_shape in layer.parts(shape):
+        x = graph.layer(inner, prefix + inner_prefix, x, inner_shape)
+    return x
+
+
+def _branches(graph: OnnxGraph, layer: Block, prefix: str, x: str, shape: Shape) -> list[str]:
+    return [graph.layer(inner, prefix + name, x, before) for name, inner, before in layer.parts(shape)]
+
+
+def _add(graph: OnnxGraph, layer: Add, prefix: str, x: str, shape: Shape) -> str:
+    return graph.node("Add", f"{prefix}sum", *_branches(graph, layer, prefix, x, shape))
+
+
+def _residual(graph: OnnxGraph, layer: Residual, prefix: str, x: str, shape: Shape) -> str:
+    return graph.node("Relu", f"{prefix}relu", _add(graph, layer, prefix, x, shape))
+
+
+def _concat(graph: OnnxGraph, layer: Concat, prefix: str, x: str, shape: Shape) -> str:
+    return graph.node("Concat", f"{prefix}joined", *_branches(graph, layer, prefix, x, shape), axis=1)
+
+
+def _conv(graph: OnnxGraph, layer: Conv, prefix: str, x: str, shape: Shape) -> str:
+    weight = graph.array(f"{prefix}weight")
+    if layer.table:
+        dense = np.zeros((*layer.kernel_size, 6, len(TABLE)), weight.dtype)
+        pairs = [(channel, number) for number, channels in enumerate(TABLE) for channel in channels]
+        dense[:, :, [pair[0] for pair in pairs], [pair[1] for pair in pairs]] = weight
+        weight = dense
+    window = layer.window(shape)
+    inputs = [x, graph.constant(f"{prefix}weight", weight.transpose(3, 2, 0, 1)), *_bias(graph, layer, prefix)]
+    return graph.node("Conv", f"{prefix}output", *inputs, group=layer.groups, **_geometry(window, window.padding))
+
+
+def _bias(graph: OnnxGraph, layer: Any, prefix: str) -> list[str]:
+    return [graph.constant(f"{prefix}bias", graph.array(f"{prefix}bias"))] if layer.bias else []
+
+
+def _geometry(window: Window, padding: tuple[int, ...], *, dilated: bool = True) -> dict[str, Any]:
+    top, bottom, left, right = padding
+    found: dict[str, Any] = {
+        "kernel_shape": window.kernel_size,
+        "strides": window.stride,
+        "pads": (top, left, bottom, right),
+    }
+    return found | ({"dilations": window.dilation} if dilated else {})
+
+
+def _depthwise(graph: OnnxGraph, layer: Depthwise, prefix: str, x: str, shape: Shape) -> str:
+    return _conv(graph, layer.convolution(shape), prefix, x, shape)
+
+
+def _transposed(graph: OnnxGraph, layer: TransposedConv, prefix: str, x: str, shape: Shape) -> str:
+    weight = graph.array(f"{prefix}weight")
+    (top, bottom, left, right), extra = layer.paddings()
+    turned = _ungrouped(weight, layer.groups).transpose(2, 3, 0, 1)
+    inputs = [x, graph.constant(f"{prefix}weight", turned), *_bias(graph, layer, prefix)]
+    return graph.node(
+        "ConvTranspose",
+        f"{prefix}output",
+        *inputs,
+        kernel_shape=layer.kernel_size,
+        strides=layer.stride,
+        dilations=layer.dilation,
+        pads=(top, left, bottom, right),
+        output_padding=extra,
+    )
+
+
+def _ungrouped(weight: Array, groups: int) -> Array:
+    """Return weights (f_h, f_w, C_in / groups, C_out) as (f_h, f_w, C_in, C_out), zero between groups.
+
+    ONNX has groups too, but its reference evaluator (of 1.23) fails on them in transposed convolutions.
+    """
+    height, width, per_group, filters = weight.shape
+    dense = np.zeros((height, width, groups, per_group, groups, filters // groups), weight.dtype)
+    for group in range(groups):
+        dense[:, :, group, :, group] = weight.reshape(height, width, per_group, groups, -1)[:, :, :, group]
+    return dense.reshape(height, width, groups * per_group, filters)
+
+
+def _reaching(window: Window) -> tuple[int, int, int, int]:
+    """The paddings with which rounding down gives what rounding up gives without."""
+    top, bottom, left, right = window.padding
+    (height, width), (reach_down, reach_across) = window.size, window.reach
+    return top, max(bottom, reach_down - height - top), left, max(right, reach_across - width - left)
+
+
+def _max(graph: OnnxGraph, layer: MaxPool, prefix: str, x: str, shape: Shape) -> str:
+    window = layer.window(shape)
+    padding = _reaching(window)
+    even = padding[0] == padding[1] and padding[2] == padding[3]
+    if not even or padding[0] >= window.kernel_size[0] or padding[2] >= window.kernel_size[1]:
+        # Runtimes refuse paddings as large as a (dilated) kernel; onnx's evaluator (of 1.23) mixes uneven ones up.
+        x, padding = _padded(graph, prefix, x, padding, -np.inf), (0, 0, 0, 0)
+    return graph.node("MaxPool", f"{prefix}output", x, **_geometry(window, padding))
+
+
+def _padded(graph: OnnxGraph, prefix: str, x: str, padding: tuple[int, ...], value: float, channels: int = 0) -> str:
+    top, bottom, left, right = padding
+    pads = graph.constant(f"{prefix}pads", np.array([0, 0, top, left, 0, channels, bottom, right], np.int64))
+    return graph.node("Pad", f"{prefix}padded", x, pads, graph.constant(f"{prefix}fill", np.float32(value)))
+
+
+def _avg(graph: OnnxGraph, layer: AvgPool, prefix: str, x: str, shape: Shape) -> str:
+    window = layer.window(shape)
+    padding = _reaching(window)
+    if layer.count_include_pad and any(padding):
+        # Zeros that count; what a partial window sees beyond them does not.
+        x = _padded(graph, prefix, x, window.padding, 0)
+        top, bottom, left, right = (amount - own for amount, own in zip(padding, window.padding, strict=True))
+        padding = (top, bottom, left, right)
+    return graph.node(
+        "AveragePool", f"{prefix}means", x, count_include_pad=0, **_geometry(window, padding, dilated=False)
+    )
+
+
+def _sub(graph: OnnxGraph, layer: Subsampling, prefix: str, x: str, shape: Shape) -> str:
+    window = layer.window(shape)
+    means = graph.node("AveragePool", f"{prefix}means", x, **_geometry(window, (0, 0, 0, 0), dilated=False))
+    weight, bias = (
+        graph.constant(f"{prefix}{name}", graph.array(f"{prefix}{name}")[:, np.newaxis, np.newaxis])
+        for name in ("weight", "bias")
+    )
+    return graph.node("Add", f"{prefix}output", graph.node("Mul", f"{prefix}scaled", means, weight), bias)
+
+
+def _global(op: str) -> Writer:
+    return lambda graph, layer, prefix, x, shape: graph.node(op, f"{prefix}output", x)
+
+
+def _flatten(graph: OnnxGraph, layer: Layer | None, prefix: str, x: str, shape: Shape) -> str:
+    if len(shape) == 1:
+        return x
+    if shape[2] > 1 and prod(shape[:2]) > 1:  # else both orders are the same
+        x = graph.node("Transpose", f"{prefix}channels_last", x, perm=(0, 2, 3, 1))
+    return graph.node("Flatten", f"{prefix}flat", x, axis=1)
+
+
+def _connected(graph: OnnxGraph, layer: FullyConnected, prefix: str, x: str, shape: Shape) -> str:
+    flat = _flatten(graph, None, prefix, x, shape)
+    weight = graph.constant(f"{prefix}weight", graph.array(f"{prefix}weight"))
+    return graph.node("Gemm", f"{prefix}output", flat, weight, *_bias(graph, layer, prefix))
+
+
+def _radial(graph: OnnxGraph, layer: RadialBasis, prefix: str, x: str, shape: Shape) -> str:
+    flat = _flatten(graph, None, prefix, x, shape)
+    codes = graph.constant(f"{prefix}weight", graph.array(f"{prefix}weight")[np.newaxis])
+    last, inner = (graph.constant(f"{prefix}axis", np.array([axis], np.int64)) for axis in (2, 1))
+    apart = graph.node("Sub", f"{prefix}apart", graph.node("Unsqueeze", f"{prefix}column", flat, last), codes)
+    squares = graph.node("Mul", f"{prefix}squares", apart, apart)
+    return graph.node("ReduceSum", f"{prefix}output", squares, inner, keepdims=0)
+
+
+def _batch_norm(graph: OnnxGraph, layer: BatchNorm, prefix: str, x: str, shape: Shape) -> str:
+    names = ("weight", "bias", "running_mean", "running_var")
+    arrays = [graph.constant(f"{prefix}{name}", graph.array(f"{prefix}{name}")) for name in names]
+    return graph.node("BatchNormalization", f"{prefix}output", x, *arrays, epsilon=layer.eps)
+
+
+def _local_response(graph: OnnxGraph, layer: LocalResponseNorm, prefix: str, x: str, shape: Shape) -> str:
+    """Add x / (k + alpha / size * sums)^beta, the sums a 1x1 convolution of x^2 with a banded matrix of ones.
+
+    ONNX's own operation is for pictures alone, in some runtimes for odd sizes alone, and its reference evaluator (of
+    1.23) computes it for as many channels as there are pictures.
+    """
+    distance = np.arange(shape[-1])[:, np.newaxis] - np.arange(shape[-1])
+    # As in `cnncli.ops.normalization`: of an even size one more before than after.
+    band = ((distance <= layer.size // 2) & (-distance <= (layer.size - 1) // 2)).astype(np.float32)
+    squares = graph.node("Mul", f"{prefix}squares", x, x)
+    if len(shape) == 3:
+        banded = graph.constant(f"{prefix}band", band[:, :, np.newaxis, np.newaxis])
+        sums = graph.node("Conv", f"{prefix}sums", squares, banded, kernel_shape=(1, 1))
+    else:
+        sums = graph.node("MatMul", f"{prefix}sums", squares, graph.constant(f"{prefix}band", band.T))
+    share, k, beta = (
+        graph.constant(f"{prefix}{name}", np.float32(value))
+        for name, value in (("share", layer.alpha / layer.size), ("k", layer.k), ("beta", layer.beta))
+    )
+    divisor = graph.node("Add", f"{prefix}divisor", graph.node("Mul", f"{prefix}shares", sums, share), k)
+    return graph.node("Div", f"{prefix}output", x, graph.node("Pow", f"{prefix}power", divisor, beta))
+
+
+def _zero_pad(graph: OnnxGraph, layer: ZeroPad, prefix: str, x: str, shape: Shape) -> str:
+    return _padded(graph, prefix, x, (0, 0, 0, 0), 0, layer.out_channels - shape[2])
+
+
+def _same(graph: OnnxGraph, layer: Layer, prefix: str, x: str, shape: Shape) -> str:
+    return x
+
+
+def _activation(graph: OnnxGraph, layer: Activation, prefix: str, x: str, shape: Shape) -> str:
+    if layer.op not in _ACTIVATIONS:
+        raise ModelError(f"{layer}: is an activation that cannot be written as ONNX")
+    return _ACTIVATIONS[layer.op](graph, layer, f"{prefix}output", x)
+
+
+def _plain(op: str, **settings: Any) -> Callable[[OnnxGraph, Any, str, str], str]:
+    return lambda graph, layer, name, x: graph.node(op, name, x, **settings)
+
+
+def _relu6(graph: OnnxGraph, layer: Any, name: str, x: str) -> str:
+    low, high = (graph.constant(f"{name}_{number}", np.float32(number)) for number in (0, 6))
+    return graph.node("Clip", name, x, low, high)
+
+
+def _leaky(graph: OnnxGraph, layer: Any, name: str, x: str) -> str:
+    return graph.node("LeakyRelu", name, x, alpha=layer.negative_slope)
+
+
+def _silu(graph: OnnxGraph, layer: Any, name: str, x: str) -> str:
+    return graph.node("Mul", name, x, graph.node("Sigmoid", f"{name}_share", x))
+
+
+def _gelu(graph: OnnxGraph, layer: Any, name: str, x: str) -> str:
+    root, half, one = (graph.constant(f"{name}_constant", np.float32(value)) for value in (0.5**0.5, 0.5, 1))
+    error = graph.node("Erf", f"{name}_erf", graph.node("Mul", f"{name}_scaled", x, root))
+    share = graph.node("Mul", f"{name}_share", graph.node("Add", f"{name}_raised", error, one), half)
+    return graph.node("Mul", name, x, share)
+
+
+_ACTIVATIONS: dict[str, Callable[[OnnxGraph, Any, str, str], str]] = {
+    "relu": _plain("Relu"),
+    "relu6": _relu6,
+    "leaky": _leaky,
+    "elu": _plain("Elu"),
+    "silu": _silu,
+    "gelu": _gelu,
+    "tanh": _plain("Tanh"),
+    "sigmoid": _plain("Sigmoid"),
+    "softmax": _plain("Softmax", axis=1),
+    "linear": lambda graph, layer, name, x: x,
+}
+
+_WRITERS: dict[type[Layer], Writer] = {
+    Compound: _compound,
+    Add: _add,
+    Residual: _residual,
+    Concat: _concat,
+    Conv: _conv,
+    Depthwise: _depthwise,
+    TransposedConv: _transposed,
+    MaxPool: _max,
+    AvgPool: _avg,
+    Subsampling: _sub,
+    GlobalAvgPool: _global("GlobalAveragePool"),
+    GlobalMaxPool: _global("GlobalMaxPool"),
+    FullyConnected: _connected,
+    RadialBasis: _radial,
+    BatchNorm: _batch_norm,
+    LocalResponseNorm: _local_response,
+    Dropout: _same,
+    Flatten: _flatten,
+    ZeroPad: _zero_pad,
+    Activation: _activation,
+}
+"""What writes each kind of layer; a kind without an entry is written as the class that it derives from."""

@@ -1,0 +1,185 @@
+"""A sheet to draw on, with Pillow alone: text, lines, boxes, pictures, axes with numbers.
+
+Everything is drawn at twice its size and made smaller at the end, which smooths lines.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from cnncli.batch import whole_file
+from cnncli.errors import ImageError
+
+Array = NDArray[Any]
+Colour = tuple[int, int, int]
+
+INK, FAINT, GRID, PAPER = (31, 41, 51), (110, 120, 132), (228, 231, 235), (255, 255, 255)
+BLUE, ORANGE = (31, 99, 178), (217, 101, 13)
+
+_FINE = 2
+"""Pixels drawn for each pixel of the result, along each axis."""
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels of the result."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class Canvas:
+    """A white sheet.
+
+    Args:
+        width: pixels.
+        height: pixels.
+    """
+
+    def __init__(self, width: float, height: float) -> None:
+        self._image = Image.new("RGB", (round(width) * _FINE, round(height) * _FINE), PAPER)
+        self._draw = ImageDraw.Draw(self._image)
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        *,
+        size: float = 13,
+        anchor: str = "la",
+        fill: Colour = INK,
+        room: float = 0,
+    ) -> None:
+        """Write a line of text, cut off where it needs more than `room` pixels.
+
+        `anchor` is Pillow's: `la` has the left end of its upper edge at the point, `mm` its middle, `rs` the right end
+        of its base line.
+        """
+        words = fitting(text, size, room) if room else one_line(text)
+        self._draw.text((x * _FINE, y * _FINE), words, font=_font(size * _FINE), fill=fill, anchor=anchor)
+
+    def upright(self, x: float, y: float, text: str, *, size: float = 13, fill: Colour = INK, room: float = 0) -> None:
+        """Write a line of text that reads upwards, its end at the point (top, middle)."""
+        words = fitting(text, size, room) if room else one_line(text)
+        font = _font(size * _FINE)
+        width, height = math.ceil(font.getlength(words)) + 2, round(size * 1.4 * _FINE)
+        label = Image.new("L", (width, height), 0)
+        ImageDraw.Draw(label).text((0, height / 2), words, font=font, fill=255, anchor="lm")
+        turned = label.transpose(Image.Transpose.ROTATE_90)
+        self._image.paste(fill, (round(x * _FINE - turned.width / 2), round(y * _FINE)), turned)
+
+    def line(self, points: Sequence[tuple[float, float]], *, fill: Colour = INK, width: float = 1) -> None:
+        """Draw a line through points."""
+        scaled = [(x * _FINE, y * _FINE) for x, y in points]
+        self._draw.line(scaled, fill=fill, width=round(width * _FINE), joint="curve")
+
+    def dot(self, x: float, y: float, *, fill: Colour, radius: float = 3) -> None:
+        """Draw a point."""
+        box = [(x - radius) * _FINE, (y - radius) * _FINE, (x + radius) * _FINE, (y + radius) * _FINE]
+        self._draw.ellipse(box, fill=fill)
+
+    def box(self, box: Box, *, fill: Colour | None = None, outline: Colour | None = None) -> None:
+        """Draw a rectangle."""
+        left, top, right, bottom = (round(edge * _FINE) for edge in box)
+        self._draw.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), fill=fill, outline=outline)
+
+    def picture(self, box: Box, pixels: Array) -> None:
+        """Draw (H, W) or (H, W, 3) bytes: single pixels stay square and sharp where there is room."""
+        size = (round((box.right - box.left) * _FINE), round((box.bottom - box.top) * _FINE))
+        larger = size[0] >= pixels.shape[1] and size[1] >= pixels.shape[0]
+        method = Image.Resampling.NEAREST if larger else Image.Resampling.BOX
+        image = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB").resize(size, method)
+        self._image.paste(image, (round(box.left * _FINE), round(box.top * _FINE)))
+
+    def save(self, path: str | Path) -> None:
+        """Write the sheet as PNG, whole or not at all.
+
+        Raises:
+            ImageError: the file cannot be written.
+        """
+        try:
+            with whole_file(str(path)) as temporary:
+                self._image.reduce(_FINE).save(temporary, format="png", optimize=False)
+        except OSError as error:
+            raise ImageError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def one_line(text: str) -> str:
+    """Return a text with a space for each run of what cannot be drawn on one line."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def fitting(text: str, size: float, room: float) -> str:
+    """Return as much of a text as fits into a width.
+
+    Example:
+        >>> fitting("short", 13, 100), fitting("a name that is far too long", 13, 60)
+        ('short', 'a name t...')
+    """
+    words, font = one_line(text)[:500], _font(size)
+    if font.getlength(words) <= room:
+        return words
+    while words and font.getlength(words + "...") > room:
+        words = words[:-1]
+    return words + "..."
+
+
+def text_width(text: str, size: float) -> float:
+    """Return the width of a line of text in pixels."""
+    return float(_font(size).getlength(one_line(text)))
+
+
+def _font(size: float) -> Any:
+    return ImageFont.load_default(max(1, round(size)))
+
+
+class Axis(NamedTuple):
+    """An axis: the numbers at its ends, and those written beside it.
+
+    Attributes:
+        low: the number at its beginning.
+        high: the number at its end.
+        ticks: numbers to write.
+    """
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+
+    @classmethod
+    def over(cls, low: float, high: float, *, most: int = 6, whole: bool = False) -> "Axis":
+        """Return an axis from round number to round number, with steps of 1, 2 or 5 times a power of ten.
+
+        Example:
+            >>> Axis.over(0, 0.93).ticks
+            (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+        """
+        step = _step(max(high - low, 1e-12, abs(high) * 1e-6) / most)
+        step = max(1.0, step) if whole else step
+        first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+        ticks = tuple(round(step * number, 12) for number in range(first, max(last, first + 1) + 1))
+        return cls(ticks[0], ticks[-1], ticks)
+
+    def place(self, value: float, start: float, stop: float) -> float:
+        """Return where a number stands between two positions."""
+        return start + (value - self.low) / (self.high - self.low) * (stop - start)
+
+
+def _step(least: float) -> float:
+    power: float = 10.0 ** math.floor(math.log10(least))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
+
+
+def diverging(values: Array, largest: float) -> Array:
+    """Return signed numbers as colours: red above 0, blue below, white at 0; (..., 3) bytes."""
+    share = np.clip(values / (largest or 1), -1, 1)[..., np.newaxis]
+    ends = np.where(share >= 0, np.array([178, 24, 43]), np.array([33, 102, 172]))
+    mixed: Array = np.rint(255 + np.abs(share) * (ends - 255)).astype(np.uint8)
+    return mixed

@@ -1,0 +1,302 @@
+"""The pictures of a run: its curves, its confusion matrix, its first filters, and what it got most wrong."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.training.canvas import BLUE, FAINT, GRID, INK, ORANGE, PAPER, Axis, Box, Canvas, diverging, text_width
+from cnncli.training.datasets import Dataset
+from cnncli.training.metrics import Scores
+from cnncli.training.model import Model
+
+Array = NDArray[Any]
+
+CURVES, CONFUSION, FILTERS, MISTAKES = "curves.png", "confusion.png", "filters.png", "mistakes.png"
+"""The files."""
+
+MOST_MISTAKES = 24
+MOST_FILTERS = 96
+_MARGIN, _TITLE = 24, 46
+_SERIES = (("train", "training", BLUE), ("val", "validation", ORANGE))
+
+
+def write_all(
+    folder: Path,
+    *,
+    metrics: Sequence[dict[str, Any]],
+    scores: Scores,
+    model: Model,
+    dataset: Dataset,
+    probabilities: Array,
+) -> list[Path]:
+    """Write all pictures of a run, and return their paths.
+
+    Args:
+        folder: where.
+        metrics: a line for each epoch, as in `metrics.jsonl`.
+        scores: of the model on `dataset`.
+        model: the model.
+        dataset: the pictures that it is judged by.
+        probabilities: (N, classes) that it gives them.
+
+    Raises:
+        ImageError: a file cannot be written.
+    """
+    drawn = {
+        CURVES: draw_curves(metrics),
+        CONFUSION: draw_confusion(scores),
+        FILTERS: draw_filters(model),
+        MISTAKES: draw_mistakes(dataset, probabilities, model.class_names),
+    }
+    written = []
+    for name, canvas in drawn.items():
+        if canvas is not None:
+            canvas.save(folder / name)
+            written.append(folder / name)
+    return written
+
+
+def draw_curves(metrics: Sequence[dict[str, Any]]) -> Canvas:
+    """Draw loss and accuracy over the epochs."""
+    canvas = Canvas(1000, 420)
+    _draw_chart(canvas, Box(70, 60, 480, 360), "Loss", metrics, "loss")
+    _draw_chart(canvas, Box(570, 60, 980, 360), "Accuracy", metrics, "accuracy")
+    return canvas
+
+
+def _draw_chart(canvas: Canvas, box: Box, title: str, metrics: Sequence[dict[str, Any]], measure: str) -> None:
+    series = [(label, colour, _points(metrics, f"{part}_{measure}")) for part, label, colour in _SERIES]
+    series = [one for one in series if one[2]]
+    values = [value for _, _, points in series for _, value in points]
+    percent = measure == "accuracy"
+    last = max((line["epoch"] for line in metrics), default=1)
+    across = Axis.over(1, max(last, 2), most=8, whole=True)
+    across = Axis(1, max(last, 2), tuple(tick for tick in across.ticks if 1 <= tick <= max(last, 2)))
+    up = Axis.over(min(values, default=0), 1, most=6) if percent else Axis.over(0, max(values, default=1), most=6)
+    canvas.text(box.left, box.top - 36, title, size=17)
+    _draw_legend(canvas, box, [(label, colour) for label, colour, _ in series])
+    for tick in up.ticks:
+        y = up.place(tick, box.bottom, box.top)
+        canvas.line([(box.left, y), (box.right, y)], fill=GRID)
+        canvas.text(box.left - 8, y, f"{tick:.4g}" if not percent else f"{100 * tick:.4g}%", anchor="rm", fill=FAINT)
+    for tick in across.ticks:
+        x = across.place(tick, box.left, box.right)
+        canvas.line([(x, box.bottom), (x, box.bottom + 5)], fill=FAINT)
+        canvas.text(x, box.bottom + 9, f"{tick:g}", anchor="ma", fill=FAINT)
+    canvas.line([(box.left, box.bottom), (box.right, box.bottom)], fill=FAINT)
+    canvas.text((box.left + box.right) / 2, box.bottom + 32, "epoch", anchor="ma", fill=FAINT)
+    for _, colour, points in series:
+        places = [(across.place(x, box.left, box.right), up.place(y, box.bottom, box.top)) for x, y in points]
+        canvas.line(places, fill=colour, width=2)
+        for x, y in places if len(places) <= 40 else ():
+            canvas.dot(x, y, fill=colour)
+
+
+def _points(metrics: Sequence[dict[str, Any]], name: str) -> list[tuple[float, float]]:
+    found = [(line["epoch"], line.get(name)) for line in metrics]
+    return [(epoch, value) for epoch, value in found if value is not None and math.isfinite(value)]
+
+
+def _draw_legend(canvas: Canvas, box: Box, entries: Sequence[tuple[str, tuple[int, int, int]]]) -> None:
+    x = box.right
+    for label, colour in reversed(entries):
+        canvas.text(x, box.top - 24, label, anchor="rm", fill=INK)
+        x -= text_width(label, 13) + 8
+        canvas.line([(x - 22, box.top - 24), (x, box.top - 24)], fill=colour, width=2)
+        canvas.dot(x - 11, box.top - 24, fill=colour)
+        x -= 42
+
+
+def draw_confusion(scores: Scores) -> Canvas:
+    """Draw how often each class was taken for each."""
+    names, counts = [one.name for one in scores.per_class], scores.confusion
+    cell = max(6.0, min(52.0, 640 / len(names)))
+    # Of many classes every second, fifth, ... is named.
+    named = range(0, len(names), math.ceil(15 / cell))
+    label = min(150.0, max(text_width(names[place], 13) for place in named)) + 12
+    flat = label <= cell * named.step
+    left, top, side = _MARGIN + 26 + label, _TITLE + 44 + (18 if flat else label), cell * len(names)
+    canvas = Canvas(max(left + side + 110, 460), top + side + _MARGIN)
+    low, high = scores.accuracy_interval
+    canvas.text(_MARGIN, 18, "Confusion matrix", size=17)
+    words = f"{scores.accuracy:.1%} of {counts.sum():,} right (95% interval {low:.1%} to {high:.1%})"
+    canvas.text(_MARGIN, _TITLE, words, fill=FAINT)
+    canvas.text(left, _TITLE + 24, "predicted", fill=FAINT)
+    canvas.upright(_MARGIN + 8, top, "true", fill=FAINT)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    for row, column in np.ndindex(counts.shape):
+        share, x, y = float(shares[row, column]), left + column * cell, top + row * cell
+        canvas.box(Box(x, y, x + cell, y + cell), fill=_shade(share, right=row == column))
+        _draw_count(canvas, x, y, cell, int(counts[row, column]), share)
+    canvas.box(Box(left, top, left + side, top + side), outline=FAINT)
+    for place in named:
+        middle = (place + 0.5) * cell
+        canvas.text(left - 8, top + middle, names[place], anchor="rm", room=label)
+        if flat:
+            canvas.text(left + middle, top - 6, names[place], anchor="ms", room=label)
+        else:
+            width = min(label, text_width(names[place], 13) + 4)
+            canvas.upright(left + middle, top - width - 6, names[place], room=label)
+    _draw_scale(canvas, left + side + 24, top, min(side, 160.0))
+    return canvas
+
+
+def _draw_count(canvas: Canvas, x: float, y: float, cell: float, count: int, share: float) -> None:
+    size = next((size for size in (14, 12, 10, 8) if text_width(f"{count:,}", size) <= cell - 4), 0)
+    if count and size and cell >= 14:
+        dark = share > 0.55
+        canvas.text(x + cell / 2, y + cell / 2, f"{count:,}", size=size, anchor="mm", fill=PAPER if dark else INK)
+
+
+def _draw_scale(canvas: Canvas, x: float, y: float, height: float) -> None:
+    steps = 40
+    for step in range(steps):
+        box = Box(x, y + step * height / steps, x + 14, y + (step + 1) * height / steps)
+        canvas.box(box, fill=_shade(1 - step / (steps - 1), right=True))
+        canvas.box(box._replace(left=x + 16, right=x + 30), fill=_shade(1 - step / (steps - 1), right=False))
+    canvas.text(x + 36, y, "100%", fill=FAINT)
+    canvas.text(x + 36, y + height, "0%", anchor="ls", fill=FAINT)
+    canvas.text(x + 36, y + height / 2, "of row", anchor="lm", fill=FAINT)
+
+
+def _shade(share: float, *, right: bool) -> tuple[int, int, int]:
+    """Return a colour between white and blue (what is right) or orange (what is wrong); little is seen already."""
+    amount = share**0.6
+    red, green, blue = (round(255 + amount * (end - 255)) for end in (BLUE if right else ORANGE))
+    return red, green, blue
+
+
+def draw_filters(model: Model) -> Canvas | None:
+    """Draw the filters of the first layer that has some; None where there is no such layer."""
+    found = first_filters(model)
+    if found is None:
+        return None
+    name, filters = found
+    shown = filters[:MOST_FILTERS]
+    largest = float(np.abs(shown).max())
+    coloured = shown.shape[3] == 3
+    if coloured:
+        tiles = np.rint(127.5 + 127.5 * shown / (largest or 1)).astype(np.uint8)
+    else:
+        tiles = diverging(shown[..., 0], largest)
+    size = f"{filters.shape[1]}x{filters.shape[2]}x{shown.shape[3]}"
+    first = f"the first {MOST_FILTERS} of " if len(filters) > MOST_FILTERS else ""
+    meaning = "grey is 0, a colour is weighed by its part" if coloured else "white is 0, red above, blue below"
+    note = f"{meaning}; full colour is {largest:.3g}"
+    return draw_sheet(tiles, f"First-layer filters: {name}, {first}{len(filters)} of {size}", note)
+
+
+def first_filters(model: Model) -> tuple[str, Array] | None:
+    """Return the name of the first layer that looks at pixels, and its filters (number, f_h, f_w, C).
+
+    Of a fully connected layer each output's weights are one filter of the picture's size. Where the layer sees other
+    than one or three channels, each filter's channels stand beside each other.
+    """
+    height, width, channels = model.input_shape
+    for name, weight in model.parameters.items():
+        if not name.endswith(".weight"):
+            continue
+        if weight.ndim == 4:
+            filters = weight.transpose(3, 0, 1, 2)
+        elif weight.ndim == 2 and len(weight) == height * width * channels:
+            filters = weight.T.reshape(-1, height, width, channels)
+        else:
+            continue
+        if filters.shape[3] not in (1, 3):
+            filters = filters.transpose(0, 3, 1, 2).reshape(-1, *filters.shape[1:3], 1)
+        return name.removesuffix(".weight"), filters
+    return None
+
+
+def draw_features(maps: Array, title: str) -> Canvas:
+    """Draw what a layer makes of a picture as a contact sheet: a tile for each channel, on one scale.
+
+    Args:
+        maps: (H, W, C), or (N,) numbers, each of which is a tile.
+        title: a line above.
+    """
+    volume = maps if maps.ndim == 3 else maps[np.newaxis, np.newaxis]
+    low, high = float(volume.min()), float(volume.max())
+    shares = (volume - low) / ((high - low) or 1)
+    tiles = np.rint(255 * shares.transpose(2, 0, 1)).astype(np.uint8)
+    note = f"{len(tiles)} of {volume.shape[0]}x{volume.shape[1]}, all on one scale: black {low:.4g}, white {high:.4g}"
+    return draw_sheet(tiles, title, note, side=24 if maps.ndim == 1 else None)
+
+
+def draw_sheet(tiles: Array, title: str, note: str, *, side: float | None = None) -> Canvas:
+    """Draw tiles (number, h, w) or (number, h, w, 3) of bytes, numbered, in rows.
+
+    Args:
+        tiles: the tiles.
+        title: a line above.
+        note: a smaller one.
+        side: pixels of a tile's longer edge; None for whole multiples of its pixels near 64.
+    """
+    high, wide = tiles.shape[1:3]
+    scale = (side or _near(64, max(high, wide))) / max(high, wide)
+    width, height, gap = wide * scale, high * scale, 8
+    columns = min(
+        len(tiles), max(4, math.ceil(math.sqrt(len(tiles) * height / width))), int(1500 // (width + gap)) or 1
+    )
+    rows = math.ceil(len(tiles) / columns)
+    needed = max(columns * (width + gap), text_width(title, 17), text_width(note, 13)) + 2 * _MARGIN
+    canvas = Canvas(needed, _TITLE + 28 + rows * (height + gap + 13) + _MARGIN)
+    canvas.text(_MARGIN, 18, title, size=17)
+    canvas.text(_MARGIN, _TITLE, note, fill=FAINT)
+    for number, tile in enumerate(tiles):
+        x = _MARGIN + number % columns * (width + gap)
+        y = _TITLE + 28 + number // columns * (height + gap + 13)
+        box = Box(x, y, x + width, y + height)
+        canvas.picture(box, tile)
+        canvas.box(Box(x - 0.5, y - 0.5, x + width + 0.5, y + height + 0.5), outline=GRID)
+        canvas.text(x, y + height + 2, str(number), size=10, fill=FAINT)
+    return canvas
+
+
+def _near(wanted: int, pixels: int) -> int:
+    """Return a whole multiple of a number of pixels near a size; of more pixels, as many up to 224."""
+    return pixels * max(1, round(wanted / pixels)) if pixels <= 224 else 224
+
+
+def draw_mistakes(dataset: Dataset, probabilities: Array, class_names: Sequence[str]) -> Canvas:
+    """Draw the pictures whose own class got the least probability, of those that were classified wrongly."""
+    worst = list(_worst(dataset.labels, probabilities))[:MOST_MISTAKES]
+    wrong = int((probabilities.argmax(axis=1) != dataset.labels).sum())
+    tile, columns, line = 112, 6, 16
+    width = 2 * _MARGIN + columns * (tile + 24)
+    rows = math.ceil(len(worst) / columns)
+    canvas = Canvas(width, _TITLE + 34 + rows * (tile + 3 * line + 20) + _MARGIN)
+    canvas.text(_MARGIN, 18, "Most wrongly classified", size=17)
+    words = f"{wrong:,} of {len(dataset):,} pictures are wrong" if wrong else f"all {len(dataset):,} pictures are right"
+    canvas.text(_MARGIN, _TITLE, words, fill=FAINT)
+    for number, item in enumerate(worst):
+        x = _MARGIN + number % columns * (tile + 24)
+        y = _TITLE + 34 + number // columns * (tile + 3 * line + 20)
+        _draw_item(canvas, dataset, item, x, y, tile)
+        said = int(probabilities[item].argmax())
+        truth, name = class_names[int(dataset.labels[item])], "/".join(Path(dataset.names[item]).parts[-2:])
+        captions = [(f"is {truth}", INK), (f"{probabilities[item, said]:.0%} for {class_names[said]}", ORANGE)]
+        for place, (text, fill) in enumerate([*captions, (name, FAINT)]):
+            canvas.text(x, y + tile + 4 + place * line, text, size=12, fill=fill, room=tile + 16)
+    return canvas
+
+
+def _worst(labels: Array, probabilities: Array) -> Iterator[int]:
+    """Yield the wrong ones, the worst first."""
+    own = probabilities[np.arange(len(labels)), labels]
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    yield from wrong[np.argsort(own[wrong], kind="stable")].tolist()
+
+
+def _draw_item(canvas: Canvas, dataset: Dataset, item: int, x: float, y: float, tile: float) -> None:
+    pixels = np.clip(np.rint(dataset.images([item])[0]), 0, 255).astype(np.uint8)
+    pixels = pixels if pixels.shape[2] == 3 else pixels[:, :, 0]
+    high, wide = pixels.shape[:2]
+    scale = tile / max(high, wide)
+    left, top = x + (tile - wide * scale) / 2, y + (tile - high * scale) / 2
+    canvas.picture(Box(left, top, left + wide * scale, top + high * scale), pixels)
+    canvas.box(Box(x, y, x + tile, y + tile), outline=GRID)
