@@ -4,7 +4,7 @@ Of a window's maximum exactly one position is the winner, which alone receives t
 order, as in PyTorch.
 """
 
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,16 @@ Array = npt.NDArray[Any]
 Tap = tuple[slice, slice, slice]
 
 
-def taps(window: Window) -> Iterator[Tap]:
-    """Yield, for each position of a window in row-major order, the pixels that it sees in padded images."""
+@lru_cache
+def taps(window: Window) -> tuple[Tap, ...]:
+    """Return, for each position of a window in row-major order, the pixels that it sees in padded images."""
     (rows, columns), (stride_y, stride_x) = window.output_size, window.stride
+    result = []
     for a, b in np.ndindex(window.kernel_size):
         top, left = a * window.dilation[0], b * window.dilation[1]
         down = slice(top, top + (rows - 1) * stride_y + 1, stride_y)
-        yield slice(None), down, slice(left, left + (columns - 1) * stride_x + 1, stride_x)
+        result.append((slice(None), down, slice(left, left + (columns - 1) * stride_x + 1, stride_x)))
+    return tuple(result)
 
 
 def _apart(window: Window) -> bool:
@@ -69,14 +72,14 @@ def max_pool_forward(x: Array, window: Window, out: Array, winners: Array, memor
 
 def max_pool_backward(grad: Array, window: Window, winners: Array, out: Array, memory: Memory = FRESH) -> None:
     """Write the gradient of `max_pool_forward`'s input (N, H, W, C) to `out`."""
-    pixels = _target(out, window, memory)
+    pixels, apart = _target(out, window, memory), _apart(window)
     won, share = memory.take("better", grad.shape, np.dtype(bool)), memory.take("share", grad.shape, grad.dtype)
     for number, tap in enumerate(taps(window)):
         np.equal(winners, winners.dtype.type(number), out=won)
         # A product with numbers is faster than one with truth values, which NumPy widens in small pieces.
         np.copyto(share, won)
         np.multiply(share, grad, out=share)
-        if _apart(window):
+        if apart:
             copy_runs(pixels[tap], share)
         else:
             pixels[tap] += share
@@ -115,6 +118,7 @@ def avg_pool_backward(
     _crop(pixels, window, out)
 
 
+@lru_cache
 def _shares(window: Window, include_padding: bool, dtype: np.dtype[Any]) -> Array:
     """Return one over the pixels that count in each window, (H_out, W_out, 1)."""
     rows, columns = window_counts(window, include_padding=include_padding)

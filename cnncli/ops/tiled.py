@@ -86,8 +86,14 @@ class Tiled:
             return pixels.reshape(1, -1, self.depth)
         image, down, right, deep = pixels.strides
         (stride_y, stride_x), (dilation_y, dilation_x) = self.window.stride, self.window.dilation
-        shape = (self.groups, len(pixels), *self.grid)
-        steps = (down * stride_y, right * stride_x * self.tile, down * dilation_y, right * dilation_x, deep)
+        shape: tuple[int, ...] = (self.groups, len(pixels), *self.grid)
+        steps: tuple[int, ...] = (
+            down * stride_y,
+            right * stride_x * self.tile,
+            down * dilation_y,
+            right * dilation_x,
+            deep,
+        )
         if dilation_x == 1 and self.groups == 1:
             # What a patch sees of a row of the image lies side by side there too.
             shape, steps = (*shape[:-2], self.patch * self.inputs), (*steps[:-2], deep)

@@ -182,7 +182,10 @@ class Engine:
     def over_slices(self, function: Callable[[slice], object]) -> None:
         """Call a function for slices that together are the flat vectors, on the threads: an optimizer's update."""
         size = self.parameters.size
-        count = self._team.shards if size >= _WORTH_A_THREAD else 1
+        if size < _WORTH_A_THREAD:
+            function(slice(0, size))
+            return
+        count = self._team.shards
         bounds = [size * number // count for number in range(count + 1)]
         self._team.run(lambda number: function(slice(bounds[number], bounds[number + 1])), count)
 
