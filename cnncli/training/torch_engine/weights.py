@@ -95,12 +95,17 @@ def to_torch(network: Network, parameters: Mapping[str, Array], buffers: Mapping
         (5, 2)
     """
     module = compile_network(network).eval()
+    set_state(module, parameters, buffers)
+    return module
+
+
+def set_state(module: nn.Module, parameters: Mapping[str, Array], buffers: Mapping[str, Array]) -> None:
+    """Give a module's parameters and buffers the numbers of arrays of the same names, as cnncli keeps them."""
     given = {**parameters, **buffers}
     with torch.no_grad():
         for name, tensor in module.state_dict().items():
             ours = torch.from_numpy(np.array(given[name]))
             tensor.copy_(ours.permute(torch_axes(name, ours.ndim)))
-    return module
 
 
 def from_torch(network: Network, module: nn.Module) -> tuple[dict[str, Array], dict[str, Array]]:
