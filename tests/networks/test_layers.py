@@ -3,7 +3,7 @@
 from math import prod
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from network_strategies import followers, plain_layers
 
@@ -62,6 +62,7 @@ def test_a_layer_either_takes_a_shape_or_says_what_it_needs(layer, shape):
 
 
 @given(plain_layers(6), st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(6)))
+@example(MaxPool((1, 2)), (1, 1, 6))
 def test_the_padding_that_is_named_makes_a_window_fit(layer, shape):
     if not hasattr(layer, "padding"):
         return
@@ -69,8 +70,9 @@ def test_the_padding_that_is_named_makes_a_window_fit(layer, shape):
         layer.output_shape(shape)
     except ShapeError as error:
         if error.fits.startswith("padding p"):
-            amount = int(error.fits.removeprefix("padding p").split()[0])
-            assert layer.replace(padding=(amount,) * 4).output_shape(shape)
+            vertical, _, horizontal = error.fits.removeprefix("padding p").split()[0].partition("x")
+            amounts = int(vertical), int(horizontal or vertical)
+            assert layer.replace(padding=amounts).output_shape(shape)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +80,7 @@ def test_the_padding_that_is_named_makes_a_window_fit(layer, shape):
     [
         ("10x10x3 max2 conv7-8", "layer 2 (conv7-8 after 5x5x3): conv7-8 needs at least 7x7, got 5x5 after max2; "
          "padding p1 would fit"),
+        ("1x1x3 max1x2", "max1x2 needs at least 1x2, got 1x1; padding p0x1 would fit"),
         ("3x3x3 conv7-8,p1", "needs at least 5x5, got 3x3; padding p2 would fit"),
         ("8x8x3 fc-10 conv3-8", "layer 2 (conv3-8 after 10): conv3-8 needs height x width x channels, got 10 numbers"),
         ("8x8x5 conv3-64,g2", "channels that divide into 2 groups, got 5 channels; g1 would fit"),

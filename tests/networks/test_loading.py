@@ -63,13 +63,14 @@ def test_an_unknown_name_tells_the_nearest(name, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("layers = 3", "needs layers"),
-        ("layers = [3]", "needs layers"),
+        ("layers = 3", "layers must be a text or a list of texts, got 'int'"),
+        ("layers = [3]", "layers must be a text or a list of texts, got 'int'"),
         ("title = 'x'", "needs layers"),
-        ("layers = 'relu'\nlayer = 'relu'", "'layer'"),
-        ("layers = 'relu'\nyear = 'x'", "'year'"),
+        ("layers = 'relu'\nlayer = 'relu'", "'layer' is no key of a network's file: did you mean layers?"),
+        ("layers = 'relu'\nyear = 'x'", "year must be a whole number, got 'x'"),
+        (f"year = {'1' * 5000}", "TOML"),
         ("layers = 'relu'\ninput = 'x'", "input must be"),
-        ("layers = 'relu'\ninput = '6x6'\ndefine = 3", "'define'"),
+        ("layers = 'relu'\ninput = '6x6'\ndefine = 3", "define must be a table"),
         ("layers = 'relu'\ninput = '6x6'\n[define]\na = 3", "text of layers"),
         ("layers = ", "TOML"),
         (b"\xff\xfe", "TOML"),
@@ -87,11 +88,11 @@ def test_files_that_are_no_network_are_one_clear_error(file, content, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("path", ["missing.toml", Path("missing.toml"), "folder.toml"])
+@pytest.mark.parametrize("path", ["missing.toml", Path("missing.toml"), "folder.toml", "folder\0.toml"])
 def test_files_that_are_not_there(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.toml").mkdir()
-    with pytest.raises(ArgumentError, match=r"(missing|folder).toml: cannot be read"):
+    with pytest.raises(ArgumentError, match=r"(missing|folder\0?).toml: cannot be read: "):
         load_network(path)
 
 
