@@ -11,6 +11,9 @@ from cnncli.errors import ArgumentError, ModelError
 
 Metrics = dict[str, Any]
 
+PICTURES = ("curves.png", "confusion.png", "filters.png", "mistakes.png")
+"""What `cnncli.training.pictures` draws at the end."""
+
 
 class RunFolder:
     """The folder of a run.
@@ -69,7 +72,7 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             remove_leftovers([str(self.path)])
-            for file in self.files if fresh else ():
+            for file in (*self.files, *(self.path / name for name in PICTURES)) if fresh else ():
                 file.unlink(missing_ok=True)
         except OSError as error:
             raise ModelError(f"{self.path}: cannot be written: {error.strerror or error}") from error

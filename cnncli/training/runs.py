@@ -2,8 +2,6 @@
 
 import os
 import threading
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -200,7 +198,9 @@ def _judged(run: Run, trainer: Trainer, jobs: int) -> Run:
     )
     if trainer.folder is None:
         return run
-    drawn = _draw(
+    from cnncli.training.pictures import write_all
+
+    drawn = write_all(
         trainer.folder.path,
         metrics=trainer.metrics,
         scores=scores,
@@ -216,11 +216,3 @@ def _test_scores(preparation: Preparation, model: Model, jobs: int) -> Scores | 
     if test is None:
         return None
     return score(test.labels, model.classify(test, jobs).argmax(axis=1), preparation.class_names)
-
-
-def _draw(folder: Path, **what: Any) -> list[Path]:
-    """Draw the pictures of a run."""
-    if find_spec("cnncli.training.pictures") is None:
-        return []
-    drawn: list[Path] = import_module("cnncli.training.pictures").write_all(folder, **what)
-    return drawn

@@ -10,7 +10,7 @@ from small_data import NETWORK, bars_dataset, bars_npz
 from cnncli.errors import ArgumentError, CnncliError, ModelError
 from cnncli.training.checkpoints import load_checkpoint
 from cnncli.training.optimizers import OPTIMIZERS
-from cnncli.training.run_folder import RunFolder
+from cnncli.training.run_folder import PICTURES, RunFolder
 from cnncli.training.runs import train
 from cnncli.training.tensors import read_tensors, write_tensors
 from cnncli.training.watching import Watcher
@@ -155,9 +155,16 @@ def test_a_run_is_not_overwritten_by_the_way(tmp_path):
         run(tmp_path / "run", epochs=1, seed=5)
     assert (tmp_path / "run/model.safetensors").read_bytes() == before
     (tmp_path / "run/mine.txt").write_text("stays")
-    run(tmp_path / "run", epochs=1, seed=5, force=True)
+    interrupted(tmp_path / "run", 1, epochs=1, seed=5, force=True)
+    assert not list((tmp_path / "run").glob("*.png"))  # the other run's
     assert (tmp_path / "run/model.safetensors").read_bytes() != before
     assert (tmp_path / "run/mine.txt").read_text() == "stays"
+
+
+def test_the_folder_knows_the_pictures(tmp_path):
+    result = run(tmp_path / "run", epochs=1)
+    names = {path.name for path in (tmp_path / "run").glob("*.png")}
+    assert names == {path.name for path in result.pictures} <= set(PICTURES)
 
 
 def test_metrics_that_were_cut_short_are_mended(tmp_path):
