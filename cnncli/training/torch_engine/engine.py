@@ -135,10 +135,18 @@ class TorchEngine:
         """All trainable numbers in one vector; change them in place."""
         return self._parameters.host
 
+    @parameters.setter
+    def parameters(self, values: Array) -> None:
+        self._parameters.host[:] = values
+
     @property
     def gradients(self) -> Array:
         """The gradient of the last step's mean loss, likewise."""
         return self._gradients.host
+
+    @gradients.setter
+    def gradients(self, values: Array) -> None:
+        self._gradients.host[:] = values
 
     @property
     def named_parameters(self) -> dict[str, Array]:

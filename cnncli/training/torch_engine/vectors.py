@@ -30,7 +30,7 @@ class Vector:
     Example:
         >>> import numpy as np
         >>> vector = Vector(np.zeros(2, np.float32), torch.device("cpu"))
-        >>> vector.tensor += 1
+        >>> _ = vector.tensor.add_(1)
         >>> vector.host.tolist()
         [1.0, 1.0]
     """
