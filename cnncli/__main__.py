@@ -11,6 +11,8 @@ def main() -> None:
     gc.set_threshold(100_000)
     # Threads of ours work on several files at once; a BLAS with threads of its own would fight them, and starts slower.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if sys.stdout is None:  # closed by the caller (`>&-`): there is nobody to tell
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     from cnncli.cli import app
 
     code: str | int | None = 0
@@ -33,8 +35,7 @@ def _flush_error() -> OSError | None:
     What cannot be written is given up: Python would try again at its end, and complain in several lines.
     """
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return error

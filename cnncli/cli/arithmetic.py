@@ -15,9 +15,9 @@ from cnncli.arithmetic import (
     sum_in_a_line,
     working,
 )
-from cnncli.cli.options import parse_integers, parse_padding, parse_pair
+from cnncli.cli.options import parse_integers, parse_padding
 from cnncli.errors import ArgumentError, CnncliError
-from cnncli.shapes import Pair, pair
+from cnncli.shapes import Pair
 
 LARGEST = 10**9
 """The largest number that a size, a stride or a padding may be."""
@@ -101,10 +101,10 @@ class OneLayer(NamedTuple):
         padding = parse_padding((self.padding or "0").replace("x", ","))
         rows, columns = (padding, padding) if isinstance(padding, str) else _along(padding)
         heights, widths = zip(
-            _pair(self.kernel_size, "kernel_size"),
-            _pair(self.stride or "1", "stride"),
-            _pair(self.dilation or "1", "dilation"),
-            _amounts(self.output_padding or "0", "output padding"),
+            _pair(self.kernel_size, "the filter size"),
+            _pair(self.stride or "1", "the stride"),
+            _pair(self.dilation or "1", "the dilation"),
+            _amounts(self.output_padding or "0", "the output padding"),
             strict=True,
         )
         return self._axis(heights, rows), self._axis(widths, columns)
@@ -358,7 +358,7 @@ def _padding_word(padding: str | Sequence[int]) -> str:
 
 
 def _pair(text: str | None, name: str) -> Pair:
-    return _bounded(pair(parse_pair(text or "", name), name), name)
+    return _numbers(text or "", name, 1)
 
 
 def _bounded(numbers: Pair, name: str) -> Pair:
@@ -384,7 +384,16 @@ def _along(padding: int | tuple[int, ...]) -> tuple[Pair, Pair]:
 
 def _amounts(text: str, name: str) -> Pair:
     """Return one or two integers from 0 as a pair."""
-    amounts = parse_integers(text.replace("x", ","), name)
-    if len(amounts) > 2 or min(amounts) < 0:
-        raise ArgumentError(f"{name} must be an integer from 0, or two of them (vertical,horizontal), got {text!r}")
-    return _bounded((amounts[0], amounts[-1]), name)
+    return _numbers(text, name, 0)
+
+
+def _numbers(text: str, name: str, smallest: int) -> Pair:
+    """Return `3`, or `3x5` or `3,5` (vertical and horizontal), as a pair."""
+    try:
+        numbers = parse_integers(text.lower().replace("x", ","), name)
+    except ArgumentError:
+        numbers = ()
+    if len(numbers) not in (1, 2) or min(numbers) < smallest:
+        form = f"a whole number from {smallest}, or two such as 3x5 (vertical x horizontal)"
+        raise ArgumentError(f"{name} must be {form}, got {text[:60]!r}")
+    return _bounded((numbers[0], numbers[-1]), name)

@@ -3,39 +3,98 @@
 from collections.abc import Sequence
 from typing import Any
 
-from cnncli.cli.tables import Cell, Column, Table, side_by_side
+from cnncli.cli.tables import Cell, Column, Table, natural_width, side_by_side
 from cnncli.networks.comparison import Cell as StageCell
 from cnncli.networks.comparison import Comparison, Stage, compare
 from cnncli.networks.errors import show_shape
 from cnncli.networks.summary import Summary
 
+LATEX_WIDTH = 150
+"""Characters that a line of a LaTeX page about holds."""
 
-def comparison_table(summaries: Sequence[Summary], stacked: bool) -> Table:
+BOTH = ("params", "macs")
+LAYOUTS = [
+    (BOTH, None),
+    *((BOTH, most) for most in range(48, 23, -1)),
+    *((BOTH[:1], most) for most in range(48, 11, -1)),
+]
+"""What is tried for a narrow terminal, one after the other: the numbers that are shown, and how long a word may be."""
+
+
+def comparison_table(summaries: Sequence[Summary], *, stacked: bool, width: int | None = None) -> Table:
     """Return the table of networks side by side, a stage for each size of map.
 
     Args:
         summaries: the networks.
         stacked: write the layers of a stage one below the other.
+        width: characters of a line, for which stacked layers are folded, and at last a column of numbers left out.
     """
     found = compare(summaries)
+    for numbers, most in LAYOUTS:
+        table = _table(found, stacked, numbers, most)
+        if width is None or not stacked or natural_width(table) <= width:
+            break
+    return table
+
+
+def _table(found: Comparison, stacked: bool, numbers: Sequence[str], most: int | None) -> Table:
     columns = [Column("map")]
-    for name in found.names:
-        columns += [Column(name, right=False), Column("params"), Column("macs")]
-    rows = [row for stage in found.stages for row in _rows(stage, stacked)]
     totals: list[Cell] = ["total"]
-    for total in found.totals:
-        totals += ["", total.params, total.macs]
+    for name, total in zip(found.names, found.totals, strict=True):
+        columns += [Column(name, right=False), *map(Column, numbers)]
+        totals += ["", *(getattr(total, number) for number in numbers)]
+    rows = [row for stage in found.stages for row in _rows(stage, stacked, numbers, most)]
     return Table(columns, rows, totals)
 
 
-def _rows(stage: Stage, stacked: bool) -> list[list[Cell]]:
+def _rows(stage: Stage, stacked: bool, numbers: Sequence[str], most: int | None) -> list[list[Cell]]:
     columns: list[list[Cell]] = [["?" if stage.size is None else show_shape(stage.size)]]
     for cell in stage.cells:
         if cell is None:
-            columns += [["-"], [], []]
-        else:
-            columns += [list(cell.layers) if stacked else [" ".join(cell.layers)], [cell.params], [cell.macs]]
+            columns += [["-"], *([] for _ in numbers)]
+            continue
+        layers = [line for word in cell.layers for line in fold(word, most)] if stacked else [" ".join(cell.layers)]
+        columns += [list[Cell](layers), *([getattr(cell, number)] for number in numbers)]
     return side_by_side(columns)
+
+
+def fold(text: str, most: int | None = None) -> list[str]:
+    r"""Return a layer or a block on several lines where it is longer than `most` characters.
+
+    The lines of a block are indented by tabs, and each of its branches begins a line.
+
+    Example:
+        >>> fold("2xres[ conv3-64,p1,bn,relu conv3-64,p1,bn | conv1-64,bn ]", 30)
+        ['2xres[ conv3-64,p1,bn,relu', '\tconv3-64,p1,bn', '| conv1-64,bn ]']
+        >>> fold("conv3-128,s2,p1,bn,relu", 16)
+        ['conv3-128,s2,p1,', '\tbn,relu']
+    """
+    if most is None or len(text) <= most:
+        return [text]
+    lines = [""]
+    depth = 0
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        depth -= word in ("|", "]")  # stands below its block's name, and its layers a step to the right
+        if word == "|" or (_length(longer) > most and word != "]" and lines[-1].strip("\t|")):
+            longer = "\t" * depth + word
+            lines.append("")
+        lines[-1:] = [longer] if word == "]" else _fold_word(longer, most, depth + 1)
+        depth += word.endswith(("[", "|"))
+    return lines
+
+
+def _fold_word(line: str, most: int, depth: int) -> list[str]:
+    """Break a line at a comma where it is too long."""
+    indent = len(line) - len(line.lstrip("\t"))
+    comma = line.rfind(",", 0, max(0, most - indent)) + 1
+    if _length(line) <= most or comma <= indent:
+        return [line]
+    return [line[:comma], *_fold_word("\t" * depth + line[comma:], most, depth)]
+
+
+def _length(line: str) -> int:
+    return len(line) + line.count("\t")  # a tab is a step of two characters
 
 
 def comparison_facts(summaries: Sequence[Summary]) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """A network's layers with their numbers, as one convention or another counts them."""
 
-from collections.abc import Sequence
-
-from cnncli.networks.summary import Row, Summary
+from cnncli.networks.summary import Row, Summary, are_layers
 from cnncli.values import Value
 
 
@@ -48,7 +46,7 @@ class Counted(Value):
         Raises:
             ArgumentError: a convention that is not known.
         """
-        leaves = _leaves(summary.rows)
+        leaves = are_layers(summary.rows)
         if convention is None:
             own = tuple(Line(row, leaf, row.params, row.macs) for row, leaf in zip(summary.rows, leaves, strict=True))
             return cls(summary, own, summary.totals.params, summary.totals.macs)
@@ -60,8 +58,3 @@ class Counted(Value):
             for row, leaf, tally in zip(summary.rows, leaves, found.rows, strict=True)
         )
         return cls(summary, lines, found.totals.params, found.totals.macs, convention, found.reasons)
-
-
-def _leaves(rows: Sequence[Row]) -> list[bool]:
-    after = [*rows[1:], None]
-    return [next_row is None or next_row.depth <= row.depth for row, next_row in zip(rows, after, strict=True)]

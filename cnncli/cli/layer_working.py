@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 
 from cnncli.arithmetic import Axis, sum_in_a_line
+from cnncli.networks.conventions import leaves
 from cnncli.networks.errors import show_shape
 from cnncli.networks.summary import FilterShape, Row, Shape, Summary
 
@@ -12,7 +13,8 @@ NAMES = ("height", "width")
 
 def size_working(summary: Summary) -> list[str]:
     """Return the output size of each layer with a window, as a formula with its numbers."""
-    lines = ["output size: floor((n + 2p - d(f - 1) - 1)/s + 1)"]
+    dilated = any(row.filter and row.filter.dilation != (1, 1) for row in summary.rows)
+    lines = [f"output size: floor((n + 2p - {'d(f - 1) - 1' if dilated else 'f'})/s + 1)"]
     for row in summary.rows:
         if row.filter and len(row.input_shape or ()) == 3 and len(row.output_shape or ()) == 3:
             lines += _row_sizes(row, row.filter, row.input_shape or (), row.output_shape or ())
@@ -46,25 +48,42 @@ def _axis_sum(row: Row, filters: FilterShape, n: int, size: int, place: int) -> 
 def params_working(summary: Summary) -> list[str]:
     """Return the parameters and multiply-adds of each layer that has some, as sums with their numbers."""
     lines = ["params: weights + biases; macs: weights at each position of the output"]
-    for row, after in zip(summary.rows, (*summary.rows[1:], None), strict=True):
-        leaf = after is None or after.depth <= row.depth
-        if leaf and row.params and row.input_shape is not None and row.output_shape is not None:
-            lines.append(_row_params(row, row.input_shape, row.output_shape))
+    for row in leaves(summary.rows):
+        if row.params and row.input_shape is not None and row.output_shape is not None:
+            lines += [_row_params(row, row.input_shape, row.output_shape)]
     return lines
 
 
 def _row_params(row: Row, input_shape: Shape, output_shape: Shape) -> str:
-    weight = row.filter.weight if row.filter else None
-    if weight is None and row.op == "fc":
-        weight = (math.prod(input_shape), output_shape[-1])
+    weight, bias = weight_and_bias(row)
     if weight is None:
         return f"{row.name} {row.spec}: params {row.params:,}"
     weights = math.prod(weight)
     rest = row.params - weights
-    biases = min(rest, row.filter.bias if row.filter else output_shape[-1] if rest == output_shape[-1] else 0)
+    biases = min(rest, bias)
     terms = ["*".join(map(str, weight))]
     terms += [f"{biases} biases"] if biases else []
     terms += [f"{rest - biases} of batch norm"] if rest > biases else []
+    sums = f"{row.name} {row.spec}: params {' + '.join(terms)} = {row.params:,}"
+    if not row.macs:  # such as trainable subsampling, whose multiplications are not counted
+        return sums
     positions = input_shape[:2] if row.op == "tconv" else output_shape[:-1]
     macs = f"{show_shape(positions)} positions * {weights:,}" if positions else terms[0]
-    return f"{row.name} {row.spec}: params {' + '.join(terms)} = {row.params:,}; macs {macs} = {row.macs:,}"
+    return f"{sums}; macs {macs} = {row.macs:,}"
+
+
+def weight_and_bias(row: Row) -> tuple[Shape | None, int]:
+    """Return the shape of a layer's weights and how many biases it has; None and 0 where there are none.
+
+    Example:
+        >>> from cnncli.networks import parse_network
+        >>> [weight_and_bias(row) for row in parse_network("6x6x3 conv3-8,bn fc-10 relu").summary().rows]
+        [((3, 3, 3, 8), 0), ((128, 10), 10), (None, 0)]
+    """
+    if row.filter is not None:
+        return row.filter.weight, row.filter.bias
+    if row.op != "fc" or row.input_shape is None or row.output_shape is None:
+        return None, 0
+    weight = math.prod(row.input_shape), row.output_shape[-1]
+    # Each output is connected to its inputs and its bias, and to nothing of a batch norm that follows.
+    return weight, max(0, row.connections - math.prod(weight))

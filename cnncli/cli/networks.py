@@ -55,12 +55,16 @@ def show(counted: Sequence[Counted], look: Look, format_name: str) -> None:
 
 def show_tables(tables: Sequence[Table], format_name: str) -> None:
     """Print tables as wide as they are, or on a terminal as wide as it is."""
-    width = None
-    if sys.stdout.isatty():
-        import shutil
+    print(encodable(render(tables, format_name, terminal_width()), sys.stdout.encoding))
 
-        width = shutil.get_terminal_size().columns
-    print(encodable(render(tables, format_name, width), sys.stdout.encoding))
+
+def terminal_width() -> int | None:
+    """Return the characters of a terminal's line, or None where standard output is no terminal."""
+    if not sys.stdout.isatty():
+        return None
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 def _document(counted: Counted, look: Look) -> dict[str, Any]:

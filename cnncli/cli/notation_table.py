@@ -3,6 +3,7 @@
 import math
 
 from cnncli.cli.counted import Counted
+from cnncli.cli.layer_working import weight_and_bias
 from cnncli.cli.tables import Cell, Column, Table
 from cnncli.cli.trees import indented, trees
 from cnncli.networks.errors import show_shape
@@ -44,12 +45,10 @@ def _cells(row: Row, leaf: bool) -> list[Cell]:
     size: list[Cell] = [shape, row.activations] if leaf else [shape, ""]
     if row.filter is not None:
         return [*_letters(row.filter), *size, *_weights(row.filter)]
-    if row.op == "fc" and row.input_shape is not None and row.output_shape is not None:
-        weight = math.prod(row.input_shape), row.output_shape[-1]
-        # What the params hold beyond the weights and one number for each output belongs to a batch norm.
-        bias = row.output_shape[-1] if row.params - math.prod(weight) in (row.output_shape[-1],) else 0
-        return ["", "", "", weight[1], "", *size, show_shape(weight), bias or ""]
-    return [*[""] * 5, *size, "", ""]
+    weight, bias = weight_and_bias(row)
+    if weight is None:
+        return [*[""] * 5, *size, "", ""]
+    return ["", "", "", weight[-1], "", *size, show_shape(weight), bias or ""]
 
 
 def _letters(filters: FilterShape) -> list[Cell]:

@@ -89,8 +89,8 @@ def _check_compare(others: dict[str, object]) -> None:
 
 def _compare(summaries: "list[Summary]", format_name: str) -> None:
     """Print networks side by side."""
-    from cnncli.cli.comparison_table import comparison_facts, comparison_table
-    from cnncli.cli.networks import show_tables
+    from cnncli.cli.comparison_table import LATEX_WIDTH, comparison_facts, comparison_table
+    from cnncli.cli.networks import show_tables, terminal_width
 
     if len(summaries) < 2:
         raise ArgumentError("--compare needs two networks or more")
@@ -99,4 +99,6 @@ def _compare(summaries: "list[Summary]", format_name: str) -> None:
 
         print(json.dumps(comparison_facts(summaries)))
     else:
-        show_tables([comparison_table(summaries, stacked=format_name == "table")], format_name)
+        width = {"table": terminal_width(), "latex": LATEX_WIDTH}.get(format_name)
+        table = comparison_table(summaries, stacked=format_name in ("table", "latex"), width=width)
+        show_tables([table], format_name)

@@ -100,7 +100,8 @@ def shape(
     if layer.asked and words:
         raise ArgumentError("-n, -f and the options beside them ask about one layer: give them or a network, not both")
     if layer.asked:
-        print(answer(layer, explain=explain, as_json=as_json))
+        _check_one_layer({"--input": input_shape, "--notation": notation}, format_name)
+        print(answer(layer, explain=explain, as_json=as_json or format_name == "json"))
         return
     if not words:
         raise ArgumentError("the shape of what? Give -n and -f, as in `cnncli shape -n 39 -f 3`, or a network")
@@ -121,6 +122,13 @@ def shape(
         working = size_working
     look = Look(SHAPE_COLUMNS, working, notation, batch_size=batch_size)
     show([Counted.of(summary) for summary in summaries], look, format_name)
+
+
+def _check_one_layer(others: dict[str, object], format_name: str) -> None:
+    if given := [name for name, value in others.items() if value]:
+        raise ArgumentError(f"{given[0]} is about networks: leave it out beside -n and -f")
+    if format_name not in ("table", "json"):
+        raise ArgumentError(f"one layer's size is printed as text or as JSON: --format {format_name} is for networks")
 
 
 def _print_outputs(summaries: "list[Summary]") -> None:

@@ -62,9 +62,7 @@ def plain(table: Table, width: int | None = None) -> str:
         ────────────────
         total      1,792
     """
-    shown = list(table.columns)
-    head = [column.title for column in shown]
-    rows = [list(map(_text, cells)) for cells in (head, *table.rows, *([table.totals] if table.totals else []))]
+    shown, rows = list(table.columns), _text_rows(table)
     if width is not None:
         shown, rows = _fitted(shown, rows, width)
     widths = _widths(rows)
@@ -78,6 +76,22 @@ def plain(table: Table, width: int | None = None) -> str:
     if table.totals:
         lines.insert(-1, rule)
     return "\n".join([*([visible(table.caption)] if table.caption else []), *lines, *map(visible, table.notes)])
+
+
+def natural_width(table: Table) -> int:
+    """Return the characters of a line of a table that nothing is left out of.
+
+    Example:
+        >>> natural_width(Table([Column("layer"), Column("params")], [["conv3-64", 1792]]))
+        16
+    """
+    return _line_width(_widths(_text_rows(table)))
+
+
+def _text_rows(table: Table) -> list[list[str]]:
+    """Return the heading, the rows and the totals as texts."""
+    head = [column.title for column in table.columns]
+    return [list(map(_text, cells)) for cells in (head, *table.rows, *([table.totals] if table.totals else []))]
 
 
 def _fitted(columns: list[Column], rows: list[list[str]], width: int) -> tuple[list[Column], list[list[str]]]:

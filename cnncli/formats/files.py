@@ -39,6 +39,16 @@ def named(part: object, most: int = 64) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
+def times(count: int) -> str:
+    """Return how often in words.
+
+    Example:
+        >>> times(1), times(3)
+        ('once', '3 times')
+    """
+    return "once" if count == 1 else f"{count} times"
+
+
 def dimension(value: object, what: str, least: int = 0) -> int:
     """Return a dimension that a file gives, if it can be one.
 

@@ -6,7 +6,7 @@ from math import prod
 from typing import NamedTuple
 
 from cnncli.errors import ArgumentError, ModelError
-from cnncli.formats.files import MAX_NAME, Buffer, dimensions, named, said_of
+from cnncli.formats.files import MAX_NAME, Buffer, dimensions, named, said_of, times
 from cnncli.formats.flow import Step, summarize
 from cnncli.formats.onnx_graph import Constant, Graph, Input, Node, read_graph
 from cnncli.formats.onnx_layers import layer_of
@@ -137,7 +137,7 @@ class Propagation:
         if self._shared:
             yield f"constants that several nodes share are counted once, where they come first: {len(self._shared)} are"
         for op, count in self._unknown.most_common(8):
-            yield f"the operation {named(op)} is not known ({count} times): the shape of what it puts out is not shown"
+            yield f"the operation {named(op)} is not known ({times(count)}): the shape of what it puts out is not shown"
         if self._unsettled:
             yield (
                 f"{len(self._unsettled)} shapes depend on more than the file tells, the first at node "

@@ -8,7 +8,17 @@ from math import prod
 from typing import Any, NamedTuple
 
 from cnncli.errors import CnncliError, ModelError
-from cnncli.formats.files import MAX_DIMENSION, MAX_JSON, MAX_NAME, Buffer, dimensions, named, parse_json, said_of
+from cnncli.formats.files import (
+    MAX_DIMENSION,
+    MAX_JSON,
+    MAX_NAME,
+    MAX_ROWS,
+    Buffer,
+    dimensions,
+    named,
+    parse_json,
+    said_of,
+)
 from cnncli.networks.network import Network, parse_network
 from cnncli.networks.summary import Row, Shape, Summary, totals
 
@@ -88,6 +98,8 @@ def read_header(buffer: Buffer) -> Header:
     metadata = entries.pop("__metadata__", None)
     if not isinstance(metadata, dict | None):
         raise ModelError("its __metadata__ is no JSON object")
+    if len(entries) > MAX_ROWS:
+        raise ModelError(f"more than {MAX_ROWS} arrays: too many for a summary")
     arrays = tuple(_array(name, entry, len(buffer) - 8 - length) for name, entry in entries.items())
     return Header(arrays, {str(key): str(value) for key, value in (metadata or {}).items()})
 

@@ -12,12 +12,13 @@ multiply-adds in one table and 1.82 in another, and 11,689,512 or 11,699,112 par
   as the total (`print_summary` of Keras 3); it counts no operations.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from cnncli.errors import ArgumentError
-from cnncli.networks.summary import Row, Summary, Totals
+from cnncli.networks.summary import Row, Summary, Totals, are_layers
 
 
 class Tally(NamedTuple):
@@ -89,8 +90,7 @@ def leaves(rows: tuple[Row, ...]) -> Iterator[Row]:
         >>> [row.name for row in leaves(rows)]
         ['0.res.main.0.bn', '1.fc']
     """
-    following = (*rows[1:], None)
-    return (row for row, after in zip(rows, following, strict=True) if after is None or after.depth <= row.depth)
+    return itertools.compress(rows, are_layers(rows))
 
 
 def _each_with_inner_rows(rows: tuple[Row, ...]) -> Iterator[tuple[Row, ...]]:
@@ -154,7 +154,7 @@ def _keras(row: Row) -> Tally:
 def _keras_reasons(ours: Totals, theirs: Tally) -> tuple[str, ...]:
     return (
         f"total params: the {ours.params:,} trainable numbers counted here and the {ours.buffers:,} that are kept but "
-        "not trained (batch norm's moving mean and variance), which Keras shows again as non-trainable",
+        "not trained (such as batch norm's moving mean and variance), which Keras shows again as non-trainable",
         "macs: Keras's summary counts no operations",
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import TextError
 from cnncli.networks.network import Network, parse_network
-from cnncli.networks.notation import quote, read_input, split_words
+from cnncli.networks.notation import nearest, quote, read_input, split_words
 from cnncli.networks.summary import Shape
 
 ZOO = Path(__file__).parent / "zoo"
@@ -17,7 +17,17 @@ ZOO = Path(__file__).parent / "zoo"
 MAX_FILE = 1_000_000
 """Bytes of a network's file."""
 
-_KEYS = {"title": str, "source": str, "year": int, "input": str, "define": dict, "published": dict}
+_TEXT, _WHOLE, _TABLE, _TEXTS = "a text", "a whole number", "a table", "a text or a list of texts"
+_KINDS: dict[str, tuple[type, ...]] = {_TEXT: (str,), _WHOLE: (int,), _TABLE: (dict,), _TEXTS: (str, list)}
+_KEYS = {
+    "layers": _TEXTS,
+    "title": _TEXT,
+    "source": _TEXT,
+    "year": _WHOLE,
+    "input": _TEXT,
+    "define": _TABLE,
+    "published": _TABLE,
+}
 
 
 def zoo_names() -> list[str]:
@@ -98,20 +108,23 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE + 1)
-        if len(content) > MAX_FILE:
-            raise ArgumentError(f"{path}: a network's file has at most {MAX_FILE:,} bytes")
+    except (OSError, ValueError) as error:  # a ValueError: a path with a null byte
+        raise ArgumentError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
+    if len(content) > MAX_FILE:
+        raise ArgumentError(f"{path}: a network's file has at most {MAX_FILE:,} bytes")
+    try:
         return tomllib.loads(content.decode())
-    except (OSError, ValueError, RecursionError) as error:
-        if isinstance(error, ArgumentError):
-            raise
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ArgumentError(f"{path}: cannot be read as TOML: {reason}") from error
+    except (ValueError, RecursionError) as error:  # of a number with thousands of digits a plain ValueError
+        raise ArgumentError(f"{path}: cannot be read as TOML: {error}") from error
 
 
 def _check_keys(table: dict[str, Any], path: Path) -> None:
-    layers = table.get("layers")
-    if not isinstance(layers, str) and not (isinstance(layers, list) and all(isinstance(x, str) for x in layers)):
-        raise ArgumentError(f'{path}: needs layers = "...", a text or a list of texts')
     for key, value in table.items():
-        if key != "layers" and (key not in _KEYS or not isinstance(value, _KEYS[key])):
-            raise ArgumentError(f"{path}: {quote(key)} is no text, number or table that a network's file has")
+        if key not in _KEYS:
+            raise ArgumentError(f"{path}: {quote(key)} is no key of a network's file: {nearest(key, _KEYS)}")
+        wrong = [value] if not isinstance(value, _KINDS[_KEYS[key]]) else []
+        wrong += [text for text in value if not isinstance(text, str)] if isinstance(value, list) else []
+        if wrong:
+            raise ArgumentError(f"{path}: {key} must be {_KEYS[key]}, got {quote(wrong[0])}")
+    if "layers" not in table:
+        raise ArgumentError(f'{path}: a network\'s file needs layers = "...", {_TEXTS}')

@@ -343,7 +343,8 @@ class _Reader:
             return
         value = KINDS[field].read(text) if field else None
         if value is None:
-            self.fail(word, f"{quote(word.text)}: {_form(kind)}")
+            wrong = f"; {quote(text)} must be {KINDS[field].form}" if field and text else ""
+            self.fail(word, f"{quote(word.text)}: {_form(kind)}{wrong}")
         fields[field] = value
 
     def set_option(self, word: Word, kind: type[Layer], fields: dict[str, Any]) -> bool:

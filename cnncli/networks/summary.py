@@ -1,5 +1,7 @@
 """What is known of a network, row by row: the records that tables, JSON and model files share."""
 
+import itertools
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 from cnncli.shapes import Four, Pair, Window
@@ -168,6 +170,18 @@ class Summary(NamedTuple):
         trained = weights + 2 * self.totals.params
         training = None if self.kept is None else (trained + batch_size * self.kept) * BYTES
         return Memory(weights * BYTES, inference, training)
+
+
+def are_layers(rows: Sequence[Row]) -> list[bool]:
+    """Return for each row whether it is a layer; a block's row, whose numbers are only sums, has deeper rows after it.
+
+    Example:
+        >>> rows = Row("0.res", "res", "res"), Row("0.res.main.0.bn", "bn", "bn", depth=1), Row("1.fc", "fc-2", "fc")
+        >>> are_layers(rows)
+        [False, True, True]
+    """
+    depths = [*(row.depth for row in rows), 0]
+    return [after <= depth for depth, after in itertools.pairwise(depths)]
 
 
 def totals(rows: tuple[Row, ...]) -> Totals:

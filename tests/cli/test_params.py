@@ -241,6 +241,33 @@ def test_parameters_are_explained():
     assert "2.fc fc-10: params 1176*10 + 10 biases = 11,770; macs 1176*10 = 11,760" in lines
 
 
+def test_what_is_not_a_multiply_add_is_not_explained_as_one():
+    lines = done("params", "lenet5-1998", "--explain").stdout.splitlines()
+    assert "1.sub sub,tanh: params 6 + 6 biases = 12" in lines
+
+
+def test_biases_beside_a_batch_norm_are_told_apart():
+    text = done("params", "5x5x1", "fc-3,bn", "fc-3,bias,bn", "--notation", "--explain").stdout
+    assert "1.fc fc-3,bias,bn: params 3*3 + 3 biases + 6 of batch norm = 18; macs 3*3 = 9" in text
+    without, with_bias = read_csv(
+        done("params", "5x5x1", "fc-3,bn", "fc-3,bias,bn", "--notation", "--format", "csv").stdout
+    )[1:3]
+    assert (without["bias"], with_bias["bias"]) == ("", "3")
+
+
+@pytest.mark.parametrize("most", range(10, 60, 7))
+@pytest.mark.parametrize("name", ["resnet50", "googlenet", "mobilenet-v2"])
+def test_folded_layers_are_the_same_layers(name, most):
+    from cnncli.cli.comparison_table import fold
+    from cnncli.networks.comparison import describe
+
+    for word in describe(load_network(name).summary().rows):
+        lines = fold(word, most)
+        again = "".join(line.strip() if line.endswith(",") else f"{line.strip()} " for line in lines)
+        assert again.strip() == word
+        assert most < 20 or all(len(line.expandtabs(2)) <= most + len(" ] ]") for line in lines)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -281,6 +308,15 @@ def test_a_file_of_weights_is_counted(tmp_path):
     *rows, total = read_csv(done("params", path, "--format", "csv").stdout)
     assert sum(number(row["params"]) for row in rows) == number(total["params"]) == 216
     assert json.loads(done("params", path, "--json").stdout)["layers"][0]["output_shape"] is None
+
+
+@pytest.mark.parametrize("format_name", [*FORMATS, "json"])
+@pytest.mark.parametrize("options", [[], ["--explain", "--notation", "--sharing"], ["--convention", "keras"]])
+def test_a_file_without_arrays_is_an_empty_table(tmp_path, format_name, options):
+    path = tmp_path / "empty.safetensors"
+    path.write_bytes((2).to_bytes(8, "little") + b"{}")
+    assert done("params", path, "--format", format_name, *options).stdout
+    assert done("params", path, "--total").stdout == "0\n"
 
 
 def test_an_onnx_file_is_counted(tmp_path):

@@ -105,6 +105,13 @@ def test_json(words, expected):
     assert expected.items() <= found.items()
 
 
+def test_format_json_is_json():
+    assert (
+        done("shape", "-n", "39", "-f", "3", "--format", "json").stdout
+        == done("shape", "-n", "39", "-f", "3", "--json").stdout
+    )
+
+
 def test_json_of_settings():
     found = json.loads(done("shape", "-n", "224", "-f", "7", "--want", "112", "--json").stdout)
     assert {"padding": [3, 3], "min_stride": 2, "max_stride": 2} in found["settings"]["height"]
@@ -126,12 +133,14 @@ def test_json_of_settings():
         ("-n 39 -f 3 --inputs-for 7", "leave -n out"),
         ("-n 39 -f 3 -p 1 --keep", "leave -p out"),
         ("-n 39 -f 3 --output-padding 1", "add --transposed"),
-        ("-n 39x39x3 -f 3", "two of them"),
-        ("-n 0 -f 3", "positive integer"),
-        ("-n x -f 3", "integers"),
+        ("-n 39x39x3 -f 3", "the input size must be a whole number from 1, or two such as 3x5"),
+        ("-n 39x -f 3", "(vertical x horizontal), got '39x'"),
+        ("-n 39 -f 0", "the filter size must be a whole number from 1"),
+        ("-n 39 -f 3 --format csv", "as text or as JSON"),
+        ("-n 39 -f 3 --notation", "--notation is about networks"),
         ("-n 3 -f 5", "does not fit"),
         (f"-n {'9' * 4000} -f 3", "at most 1,000,000,000"),
-        (f"-n {'9' * 5000} -f 3", "integers"),
+        (f"-n {'9' * 5000} -f 3", "a whole number from 1"),
         (f"-n 39 -f 3 -p {'9' * 40}", "padding must be at most"),
         (f"-n 39 -f 3 --output-padding {'9' * 40} --transposed", "output padding must be at most"),
         ("-n 39 -f 3 -p huge", "padding must be same, valid"),
@@ -194,6 +203,8 @@ def test_the_sizes_of_a_network_are_explained():
     lines = done("shape", *COURSE, "--explain").stdout.splitlines()
     assert "1.conv conv5-20,s2: floor((37 + 2*0 - 5)/2 + 1) = 17" in lines
     text = done("shape", "8x7x3", "max2,ceil", "conv3-4,same", "tconv3-2,s2", "--explain").stdout
+    assert "output size: floor((n + 2p - f)/s + 1)" in lines
+    assert "output size: floor((n + 2p - d(f - 1) - 1)/s + 1)" in done("shape", "9x9", "conv3-1,d2", "--explain").stdout
     assert "height floor((8 + 2*0 - 2)/2 + 1) = 4; width ceil((7 + 2*0 - 2)/2 + 1) = 4" in text
 
 
@@ -264,11 +275,30 @@ def test_no_words_end_in_a_traceback(words):
 @pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize("width", [40, 70, 100, 200])
 def test_a_terminal_gets_lines_that_fit(width):
+    written = _on_a_terminal(width, "params", "resnet18")
+    lines = written.split("\r\n")
+    table = lines[1 : next(number for number, line in enumerate(lines) if line.startswith("memory"))]
+    assert len(table) > 30
+    assert all(len(line) <= width for line in table)
+    assert "\x1b" not in written
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize(("width", "numbers"), [(80, 2), (100, 2), (120, 4), (200, 4)])
+def test_networks_side_by_side_fit_a_terminal(width, numbers):
+    lines = _on_a_terminal(width, "params", "resnet18", "plain18", "--compare").split("\r\n")
+    assert all(len(line) <= width for line in lines)
+    assert sum(word in ("params", "macs") for word in lines[0].split()) == numbers
+    assert lines[-2].split()[1] == "11,689,512"
+
+
+def _on_a_terminal(width, *words):
+    """What a command writes to a terminal of so many columns."""
     import pty
 
     ours, theirs = pty.openpty()
     environment = os.environ | {"COLUMNS": str(width), "TERM": "xterm", "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "cnncli", "params", "resnet18"]
+    command = [sys.executable, "-m", "cnncli", *words]
     with subprocess.Popen(command, stdout=theirs, env=environment) as running:
         os.close(theirs)
         written = bytearray()
@@ -276,11 +306,7 @@ def test_a_terminal_gets_lines_that_fit(width):
             written += chunk
     os.close(ours)
     assert running.returncode == 0
-    lines = written.decode().split("\r\n")
-    table = lines[1 : next(number for number, line in enumerate(lines) if line.startswith("memory"))]
-    assert len(table) > 30
-    assert all(len(line) <= width for line in table)
-    assert "\x1b" not in written.decode()
+    return written.decode()
 
 
 def _read(stream):

@@ -105,3 +105,9 @@ def test_a_damaged_header_is_said_in_one_line(tmp_path, content, message):
 
 def test_bytes_do_as_well_as_a_map():
     assert read_header(header({})).arrays == ()
+
+
+def test_more_arrays_than_a_summary_shows_are_refused(tmp_path):
+    entries = {f"a{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(10_001)}
+    with pytest.raises(ModelError, match="more than 10000 arrays"):
+        read_model(save(tmp_path, header(entries)))

@@ -182,8 +182,10 @@ def slide(
     spans = [d * (f - 1) + 1 for f, d in zip(kernel_size, dilation, strict=True)]
     padded = (0, 0) if isinstance(padding, str) else (padding[0] + padding[1], padding[2] + padding[3])
     needed = tuple(max(1, span - both) for span, both in zip(spans, padded, strict=True))
-    short = max((span - n + 1) // 2 for span, n in zip(spans, (height, width), strict=True))
-    raise ShapeError(layer, f"at least {show_shape(needed)}", f"{height}x{width}", f"padding p{short} would fit")
+    short = [max(0, (span - n + 1) // 2) for span, n in zip(spans, (height, width), strict=True)]
+    # One amount is easier to read; but where it reaches the span, windows would see padding alone.
+    amount = str(max(short)) if max(short) < min(spans) else show_shape(tuple(short))
+    raise ShapeError(layer, f"at least {show_shape(needed)}", f"{height}x{width}", f"padding p{amount} would fit")
 
 
 @lru_cache(maxsize=1024)

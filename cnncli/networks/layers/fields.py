@@ -143,7 +143,7 @@ def _write_decimal(value: float) -> str:
     return str(int(value)) if value.is_integer() and value <= LARGEST else repr(value)
 
 
-COUNT = Kind("a whole number from 1", _read_count, str, _count)
+COUNT = Kind(f"a whole number from 1 to {LARGEST:,}", _read_count, str, _count)
 PAIR = Kind("a whole number from 1, or two such as 3x1", _read_pair, _write_pair, _pair)
 AMOUNTS = Kind("a whole number, or two such as 0x1", _read_amounts, _write_pair, _amounts)
 PADDING = Kind(
