@@ -44,21 +44,15 @@ class Ours:
 
     def __init__(self, network, images, labels, **options):
         self.engine = Engine(network, *initialize(network, seed=0), **options)
+        self.engine.use(Momentum(momentum=0.9))
         self.images, self.labels, self.number = images, labels, 0
-        self.optimizer = Momentum(momentum=0.9)
-        self.state = self.optimizer.initial_state(self.engine.parameters)
 
     def step(self):
         """Take one step, and return its loss."""
         self.number += 1
         result = self.engine.step(self.images, self.labels, CrossEntropy(), step=self.number)
-        self.engine.over_slices(self._update)
+        self.engine.update(self.number, lr=0.01)
         return result.loss
-
-    def _update(self, part):
-        state = {name: array[part] for name, array in self.state.items()}
-        parameters, gradients = self.engine.parameters[part], self.engine.gradients[part]
-        self.optimizer.update(parameters, gradients, state, self.number, 0.01)
 
 
 class PyTorch:
@@ -108,11 +102,16 @@ def compare(name, rounds, **options):
     for _ in range(rounds):
         for side, runner in sides.items():
             times[side] += seconds(runner.step)
-    milliseconds = {side: 1e3 * median(values) for side, values in times.items()}
-    ratio = milliseconds["cnncli"] / min(milliseconds["pytorch"], milliseconds["channels-last"])
-    columns = "  ".join(f"{side} {value:7.2f} ms" for side, value in milliseconds.items())
-    print(f"{name:10} batch {batch:4}  {columns}  ratio {ratio:.2f} (at most {most})", flush=True)
-    return ratio <= most
+    medians = {side: 1e3 * median(values) for side, values in times.items()}
+    columns = "  ".join(f"{side} {value:7.2f} ms" for side, value in medians.items())
+    # A busy machine disturbs the fastest step least.
+    fastest = ratio({side: min(values) for side, values in times.items()})
+    print(f"{name:10} batch {batch:4}  {columns}  ratio {ratio(medians):.2f} (at most {most})  fastest {fastest:.2f}")
+    return ratio(medians) <= most
+
+
+def ratio(times):
+    return times["cnncli"] / min(times["pytorch"], times["channels-last"])
 
 
 def main():

@@ -134,6 +134,7 @@ class Engine:
             step: the number of the step, which dropout depends on.
         """
         self._check(images)
+        images = np.ascontiguousarray(images)
         bounds = self._bounds(len(images))
         weight = loss.total_weight(labels)
 
