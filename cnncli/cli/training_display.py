@@ -121,12 +121,14 @@ class Live(Lines):
             self.begin, self.begun_at = now, batches_done
         if now - self.shown < REFRESH and report.batch < report.batches:
             return
-        each = (now - self.begin) / max(1, batches_done - self.begun_at)
-        left = each * (self.epochs * report.batches - batches_done)
         measures = f"loss {report.loss:.4f}  accuracy {report.accuracy:.1%}  {report.images_per_second:,.0f} images/s"
-        self._show(
-            f"epoch {report.epoch}/{self.epochs}", report.batch, report.batches, measures, _clock(left) + " left"
-        )
+        left = self._left(now, batches_done, self.epochs * report.batches)
+        self._show(f"epoch {report.epoch}/{self.epochs}", report.batch, report.batches, measures, left)
+
+    def _left(self, now: float, done: int, total: int) -> str:
+        """Return how long the rest will take, validation counted, as long as the last batches took."""
+        measured = done - self.begun_at
+        return f"{_clock((now - self.begin) / measured * (total - done))} left" if measured else ""
 
     def judging(self) -> None:
         """Show that only the end is missing."""
@@ -147,6 +149,7 @@ class Live(Lines):
     def _take_away(self) -> None:
         if self.task is not None:
             self.bar.remove_task(self.task)
+            self.bar.refresh()
             self.task = None
 
 
