@@ -47,7 +47,7 @@ def learn(
         bool, typer.Option("--flip", help="The target is a mathematical convolution: `edge --flip`.")
     ] = False,
     color: Annotated[
-        options.Color, typer.Option(help="gray (luma), or volume: a kernel with weights for each channel.")
+        str, typer.Option(metavar="gray|volume", help="gray (luma), or volume: a kernel with weights for each channel.")
     ] = "gray",
     bias: Annotated[bool, typer.Option("--bias", help="Learn a number that is added to the response, too.")] = False,
     optimizer: Annotated[

@@ -5,6 +5,7 @@ Everything is drawn at twice its size and made smaller at the end, which smooths
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -137,7 +138,12 @@ def text_width(text: str, size: float) -> float:
 
 
 def _font(size: float) -> Any:
-    return ImageFont.load_default(max(1, round(size)))
+    return _font_of(max(1, round(size)))
+
+
+@cache
+def _font_of(size: int) -> Any:
+    return ImageFont.load_default(size)
 
 
 class Axis(NamedTuple):
@@ -164,7 +170,7 @@ class Axis(NamedTuple):
         step = _step(max(high - low, 1e-12, abs(high) * 1e-6) / most)
         step = max(1.0, step) if whole else step
         first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-        ticks = tuple(round(step * number, 12) for number in range(first, max(last, first + 1) + 1))
+        ticks = tuple(float(f"{step * number:.12g}") for number in range(first, max(last, first + 1) + 1))
         return cls(ticks[0], ticks[-1], ticks)
 
     def place(self, value: float, start: float, stop: float) -> float:

@@ -114,12 +114,12 @@ def _draw_legend(canvas: Canvas, box: Box, entries: Sequence[tuple[str, tuple[in
 def draw_confusion(scores: Scores) -> Canvas:
     """Draw how often each class was taken for each."""
     names, counts = [one.name for one in scores.per_class], scores.confusion
-    cell = max(6.0, min(52.0, 640 / len(names)))
+    cell = max(1.0, min(52.0, 640 / len(names)))
     # Of many classes every second, fifth, ... is named.
     named = range(0, len(names), math.ceil(15 / cell))
     label = min(150.0, max(text_width(names[place], 13) for place in named)) + 12
     flat = label <= cell * named.step
-    left, top, side = _MARGIN + 26 + label, _TITLE + 44 + (18 if flat else label), cell * len(names)
+    left, top, side = _MARGIN + 26 + label, _TITLE + 48 + (18 if flat else label), cell * len(names)
     canvas = Canvas(max(left + side + 110, 460), top + side + _MARGIN)
     low, high = scores.accuracy_interval
     canvas.text(_MARGIN, 18, "Confusion matrix", size=17)
@@ -128,10 +128,12 @@ def draw_confusion(scores: Scores) -> Canvas:
     canvas.text(left, _TITLE + 24, "predicted", fill=FAINT)
     canvas.upright(_MARGIN + 8, top, "true", fill=FAINT)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    for row, column in np.ndindex(counts.shape):
-        share, x, y = float(shares[row, column]), left + column * cell, top + row * cell
-        canvas.box(Box(x, y, x + cell, y + cell), fill=_shade(share, right=row == column))
-        _draw_count(canvas, x, y, cell, int(counts[row, column]), share)
+    right = np.eye(len(names), dtype=bool)
+    canvas.picture(Box(left, top, left + side, top + side), _shades(shares, right))
+    if cell >= 14:
+        for row, column in np.argwhere(counts).tolist():
+            x, y = left + column * cell, top + row * cell
+            _draw_count(canvas, x, y, cell, int(counts[row, column]), float(shares[row, column]))
     canvas.box(Box(left, top, left + side, top + side), outline=FAINT)
     for place in named:
         middle = (place + 0.5) * cell
@@ -147,27 +149,26 @@ def draw_confusion(scores: Scores) -> Canvas:
 
 def _draw_count(canvas: Canvas, x: float, y: float, cell: float, count: int, share: float) -> None:
     size = next((size for size in (14, 12, 10, 8) if text_width(f"{count:,}", size) <= cell - 4), 0)
-    if count and size and cell >= 14:
-        dark = share > 0.55
-        canvas.text(x + cell / 2, y + cell / 2, f"{count:,}", size=size, anchor="mm", fill=PAPER if dark else INK)
+    if size:
+        fill = PAPER if share > 0.55 else INK
+        canvas.text(x + cell / 2, y + cell / 2, f"{count:,}", size=size, anchor="mm", fill=fill)
 
 
 def _draw_scale(canvas: Canvas, x: float, y: float, height: float) -> None:
-    steps = 40
-    for step in range(steps):
-        box = Box(x, y + step * height / steps, x + 14, y + (step + 1) * height / steps)
-        canvas.box(box, fill=_shade(1 - step / (steps - 1), right=True))
-        canvas.box(box._replace(left=x + 16, right=x + 30), fill=_shade(1 - step / (steps - 1), right=False))
+    shares = np.linspace(1, 0, 40)[:, np.newaxis]
+    for place, right in enumerate((True, False)):
+        left = x + 16 * place
+        canvas.picture(Box(left, y, left + 14, y + height), _shades(shares, np.array(right)))
     canvas.text(x + 36, y, "100%", fill=FAINT)
     canvas.text(x + 36, y + height, "0%", anchor="ls", fill=FAINT)
     canvas.text(x + 36, y + height / 2, "of row", anchor="lm", fill=FAINT)
 
 
-def _shade(share: float, *, right: bool) -> tuple[int, int, int]:
-    """Return a colour between white and blue (what is right) or orange (what is wrong); little is seen already."""
-    amount = share**0.6
-    red, green, blue = (round(255 + amount * (end - 255)) for end in (BLUE if right else ORANGE))
-    return red, green, blue
+def _shades(shares: Array, right: Array) -> Array:
+    """Return colours from white to blue (what is right) or orange (what is wrong); little is seen already."""
+    ends = np.where(right[..., np.newaxis], np.array(BLUE), np.array(ORANGE))
+    mixed: Array = np.rint(255 + shares[..., np.newaxis] ** 0.6 * (ends - 255)).astype(np.uint8)
+    return mixed
 
 
 def draw_filters(model: Model) -> Canvas | None:

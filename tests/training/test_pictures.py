@@ -1,0 +1,180 @@
+"""The pictures of a run: they are there, they are readable, and what is drawn is what is so."""
+
+import math
+
+import numpy as np
+import pytest
+from models import random_model
+from PIL import Image
+
+from cnncli.errors import ImageError
+from cnncli.training.canvas import BLUE, ORANGE, Axis, Box, Canvas, diverging, fitting, text_width
+from cnncli.training.datasets import ArrayDataset
+from cnncli.training.metrics import score
+from cnncli.training.pictures import (
+    draw_confusion,
+    draw_curves,
+    draw_features,
+    draw_filters,
+    draw_mistakes,
+    first_filters,
+    write_all,
+)
+
+TEXTS = {
+    "12x12x1 conv3-4,relu fc-3": (4, 3, 3, 1),
+    "12x12x3 conv5x3-130 fc-3": (130, 5, 3, 3),
+    "12x12x1 max2 dw3 fc-3": (1, 3, 3, 1),
+    "12x12x1 fc-7,relu fc-3": (7, 12, 12, 1),
+    "12x12x3 res[ conv3-3,same ] fc-3": (3, 3, 3, 3),
+    "12x12x1 bn conv1-2,relu conv3-2 fc-3": (2, 1, 1, 1),
+    "12x12x3 fc-3": (3, 12, 12, 3),
+}
+
+
+def lines(count, **more):
+    return [
+        {"epoch": e, "train_loss": 2 / e, "train_accuracy": 1 - 0.5 / e, "val_loss": 3 / e, "val_accuracy": 0.5} | more
+        for e in range(1, count + 1)
+    ]
+
+
+def drawn(canvas, folder):
+    canvas.save(folder / "drawn.png")
+    with Image.open(folder / "drawn.png") as image:
+        assert image.format == "PNG"
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+def near(pixels, colour, reach=40):
+    return (np.abs(pixels - np.array(colour)).max(axis=2) < reach).sum()
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_all_pictures_of_a_run(tmp_path, text):
+    model, rng = random_model(text), np.random.default_rng(0)
+    dataset = ArrayDataset(
+        rng.integers(0, 256, (40, *model.input_shape), dtype=np.uint8),
+        rng.integers(0, 3, 40),
+        model.class_names,
+        "x.npz",
+    )
+    probabilities = model.classify(dataset)
+    scores = score(dataset.labels, probabilities.argmax(axis=1), model.class_names)
+    written = write_all(
+        tmp_path, metrics=lines(3), scores=scores, model=model, dataset=dataset, probabilities=probabilities
+    )
+    assert [path.name for path in written] == ["curves.png", "confusion.png", "filters.png", "mistakes.png"]
+    for path in written:
+        with Image.open(path) as image:
+            assert 200 < image.width < 2000
+            assert 100 < image.height < 2000
+            assert np.asarray(image.convert("L")).std() > 1
+    assert first_filters(model)[1].shape == TEXTS[text]
+
+
+def test_a_network_without_filters_has_no_picture_of_them():
+    assert draw_filters(random_model("3x3x1 gap sigmoid", ("no", "yes"))) is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 41, 1000])
+def test_curves_of_any_length(tmp_path, count):
+    pixels = drawn(draw_curves(lines(count)), tmp_path)
+    assert near(pixels, BLUE) > 20
+    assert near(pixels, ORANGE) > 20
+
+
+def test_without_validation_there_is_one_curve(tmp_path):
+    pixels = drawn(draw_curves(lines(5, val_loss=None, val_accuracy=None)), tmp_path)
+    assert near(pixels, BLUE) > 100
+    assert near(pixels, ORANGE) == 0
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 0.0, 1e12, 1e-12])
+def test_curves_of_odd_numbers(tmp_path, value):
+    drawn(draw_curves(lines(4, train_loss=value, train_accuracy=0.0)), tmp_path)
+    drawn(draw_curves([]), tmp_path)
+
+
+def test_a_point_stands_at_its_number(tmp_path):
+    metrics = [{"epoch": e, "train_loss": 1.0, "train_accuracy": 0.5, "val_loss": None} for e in (1, 2, 3)]
+    pixels = drawn(draw_curves(metrics), tmp_path)
+    loss = pixels[60:360, 70:480]
+    rows = np.flatnonzero((np.abs(loss - np.array(BLUE)).max(axis=2) < 40).sum(axis=1) > 300)
+    assert abs(rows.mean() - 0) < 3  # the axis ends at 1, at the top
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10, 30, 1000])
+def test_the_confusion_matrix_of_any_number_of_classes(tmp_path, classes):
+    labels = np.arange(classes).repeat(3)
+    names = tuple(f"a class with the name {number}" for number in range(classes))
+    right = drawn(draw_confusion(score(labels, labels, names)), tmp_path)
+    wrong = drawn(draw_confusion(score(labels, (labels + 1) % classes, names)), tmp_path)
+    assert near(right, BLUE) > near(wrong, BLUE)
+    assert near(wrong, ORANGE) > near(right, ORANGE)
+
+
+def test_names_that_are_no_text_and_classes_without_pictures(tmp_path):
+    names = ("", "x" * 300, "two\nlines\t\x1b[2J", "größe 犬")
+    drawn(draw_confusion(score(np.array([1, 2]), np.array([1, 1]), names)), tmp_path)
+
+
+def test_the_worst_mistakes_come_first(tmp_path):
+    pixels = np.zeros((3, 4, 4, 3), np.uint8)
+    pixels[0, ..., 0] = pixels[1, ..., 1] = pixels[2, ..., 2] = 255
+    dataset = ArrayDataset(pixels, np.array([0, 0, 0]), ("a", "b"), "x")
+    probabilities = np.array([[0.4, 0.6], [0.01, 0.99], [0.9, 0.1]])
+    found = drawn(draw_mistakes(dataset, probabilities, ("a", "b")), tmp_path)
+    green, red = (np.argwhere((found == colour).all(axis=2)) for colour in ([0, 255, 0], [255, 0, 0]))
+    assert len(green) > 5000 < len(red)
+    assert green[:, 1].max() < red[:, 1].min()
+    assert not (found == [0, 0, 255]).all(axis=2).any()
+
+
+def test_no_mistakes_is_a_picture_too(tmp_path):
+    dataset = ArrayDataset(np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 1]), ("a", "b"), "x")
+    drawn(draw_mistakes(dataset, np.eye(2), ("a", "b")), tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(5, 7, 3), (1, 1, 9), (300, 200, 2), (8, 8, 256), (10,), (1000,)])
+def test_sheets_of_features(tmp_path, shape):
+    maps = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    assert drawn(draw_features(maps, "0.conv of a.png"), tmp_path).shape[1] < 1700
+    drawn(draw_features(np.zeros(shape, np.float32), "flat"), tmp_path)
+
+
+def test_features_share_one_scale(tmp_path):
+    maps = np.zeros((2, 2, 3), np.float32)
+    maps[..., 1], maps[..., 2] = 0.5, 1
+    found = drawn(draw_features(maps, "t"), tmp_path)
+    assert {0, 128, 255} <= set(found[100, :, 0].tolist())
+
+
+def test_axes_have_round_numbers():
+    assert Axis.over(0, 2.3).ticks == (0, 0.5, 1, 1.5, 2, 2.5)
+    assert Axis.over(1, 40, most=8, whole=True).ticks == (0, 5, 10, 15, 20, 25, 30, 35, 40)
+    for low, high in [(0, 0), (5, 5), (-3, 4), (0, 1e-9), (1e9, 1e9 + 1)]:
+        axis = Axis.over(low, high)
+        assert axis.low <= low <= high <= axis.high
+        assert axis.low < axis.high
+        assert len(axis.ticks) < 12
+
+
+def test_diverging_colours():
+    assert diverging(np.array([-1.0, 0, 1]), 1).tolist() == [[33, 102, 172], [255, 255, 255], [178, 24, 43]]
+    assert diverging(np.zeros(2), 0).tolist() == [[255] * 3] * 2
+
+
+def test_text_is_cut_to_its_room():
+    for room in (0, 5, 30, 100):
+        assert (
+            fitting("a rather long text", 13, room) == "..."
+            or text_width(fitting("a rather long text", 13, room), 13) <= room
+        )
+
+
+def test_a_picture_that_cannot_be_written_is_one_line(tmp_path):
+    canvas = Canvas(10, 10)
+    canvas.box(Box(0, 0, 5, 5), fill=BLUE)
+    with pytest.raises(ImageError, match="cannot be written"):
+        canvas.save(tmp_path / "none" / "x.png")
