@@ -16,3 +16,6 @@ from .ops import conv2d as conv2d
 from .ops import max_pool2d as max_pool2d
 from .ops import min_pool2d as min_pool2d
 from .rendering import render as render
+from .training import OPTIMIZERS as OPTIMIZERS
+from .training import load_model as load_model
+from .training import train as train

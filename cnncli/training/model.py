@@ -165,11 +165,17 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 
     Raises:
         ModelError: it is missing, damaged, or no model that cnncli trained.
+
+    Example:
+        >>> load_model("samples")
+        Traceback (most recent call last):
+        ...
+        cnncli.errors.ModelError: samples: is a folder without model.safetensors: give a model or the folder of a run
     """
     file = Path(path)
     if file.is_dir():
         if not (file / FILE_NAME).exists():
-            raise ModelError(f"{path}: is a folder without {FILE_NAME}: give a model file or the folder of a run")
+            raise ModelError(f"{path}: is a folder without {FILE_NAME}: give a model or the folder of a run")
         file /= FILE_NAME
     arrays, metadata = read_tensors(file)
     try:

@@ -98,10 +98,14 @@ def train(
         TrainingError: the loss is no longer finite.
 
     Example:
-        >>> from cnncli.training.runs import train
-        >>> run = train("samples/digits", epochs=1, network="conv3-4,relu max2 fc-10")  # doctest: +SKIP
-        >>> run.scores.accuracy > run.baselines.majority_class  # doctest: +SKIP
-        True
+        >>> import numpy as np
+        >>> from cnncli.training.datasets import ArrayDataset
+        >>> pixels = np.array([10, 200] * 20, np.uint8)[:, None, None, None] + np.zeros((40, 4, 4, 1), np.uint8)
+        >>> pixels[:, 0, 0, 0] = range(40)
+        >>> data = ArrayDataset(pixels, np.arange(40) % 2, ("dark", "bright"), "patches")
+        >>> run = train(data, network="fc-2,softmax", epochs=20, lr=0.05)
+        >>> run.scores.accuracy, run.baselines.majority_class
+        (1.0, 0.5)
     """
     if isinstance(engine, str):
         with open_backend(engine, device) as backend:

@@ -1,0 +1,12 @@
+from .augmentation import AUGMENTATIONS as AUGMENTATIONS
+from .datasets import Dataset as Dataset
+from .datasets import open_dataset as open_dataset
+from .losses import LOSSES as LOSSES
+from .model import Model as Model
+from .model import load_model as load_model
+from .model import save_model as save_model
+from .optimizers import OPTIMIZERS as OPTIMIZERS
+from .runs import Run as Run
+from .runs import train as train
+from .schedules import SCHEDULES as SCHEDULES
+from .watching import Watcher as Watcher
