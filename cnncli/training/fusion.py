@@ -293,6 +293,7 @@ class FusedBlock(Block):
     """A block whose branches are fused."""
 
     op: ClassVar[str] = "fused block"
+    keeps: ClassVar[tuple[str, ...]] = ("input", "output")
 
     block: Block
     paths: tuple[Member, ...]

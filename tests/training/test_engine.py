@@ -23,6 +23,8 @@ NETWORKS = [
     "8x8x2 conv3-4,same,tanh sub,tanh drop0.3 conv3-5,same,sigmoid avg2 fc-6,relu drop fc-4",
     "8x8x4 dw3,same,bn,relu6 conv1-6,leaky max2 lrn cat[ conv1-3 | conv3-4,same,elu | max3,s1,same ] gmp fc-4",
     "8x8x2 tconv2-3,s2,relu max3,s2,ceil add[ conv3-3,same,silu ] gelu flatten drop0.2 fc-4,softmax",
+    "8x8x2 res[ conv3-2,same ] max2 res[ conv3-2,same ] sigmoid res[ conv3-2,same | ] drop0.3 relu cat[ conv1-2 | ] "
+    "tanh add[ conv3-4,same | conv1-4 ] sigmoid fc-4",
     "8x8x3 conv3-4,linear max2 conv3-4,same,relu,drop0.2 max2 fc-4",
 ]
 
