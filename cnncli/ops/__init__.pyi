@@ -1,5 +1,5 @@
-from .activations import ACTIVATIONS as ACTIVATIONS
 from .activation_gradients import NONLINEARITIES as NONLINEARITIES
+from .activations import ACTIVATIONS as ACTIVATIONS
 from .borders import PADDING_MODES as PADDING_MODES
 from .convolution import conv2d as conv2d
 from .convolution_gradients import Convolution as Convolution
