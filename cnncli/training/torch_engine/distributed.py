@@ -36,8 +36,14 @@ def join_processes(device: torch.device, environment: Mapping[str, str] = os.env
     if count < 2 or not distributed.is_available():
         return ALONE
     backend = "nccl" if device.type == "cuda" else "gloo"
-    with _silence_is_an_error(int(environment.get("RANK", "0"))):
-        distributed.init_process_group(backend, timeout=timedelta(seconds=_seconds(environment)))
+    seconds = _seconds(environment)
+    try:
+        distributed.init_process_group(backend, timeout=timedelta(seconds=seconds))
+    except (RuntimeError, ValueError) as error:
+        raise TrainingError(
+            f"process {environment.get('RANK', '?')} of {count} does not find the others ({_first_line(error)}): "
+            f"start all of them with torchrun, within {seconds:g} s of each other"
+        ) from error
     return TorchProcesses(device, int(environment.get("LOCAL_WORLD_SIZE", "1")))
 
 
@@ -94,8 +100,12 @@ def _silence_is_an_error(rank: int) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError) as error:
-        first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise TrainingError(
-            f"process {rank}: another process of this training is gone, or silent for too long ({first}); "
+            f"process {rank}: another process of this training is gone, or silent for too long ({_first_line(error)}); "
             "start the job again with --resume: at most the epoch under way is lost"
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
