@@ -21,7 +21,7 @@ def features(model: Model, picture: Array, layer: str) -> Array:
     Args:
         model: the model.
         picture: (H, W, C) on the scale 0 to 255, as `read_picture` gives it.
-        layer: its name, one of `feature_names`.
+        layer: its name, one of `feature_names`, or the place of a word in the network's text, from 0.
 
     Returns:
         (H_out, W_out, C_out), or (N,) after a flatten or a fully connected layer.
@@ -36,7 +36,13 @@ def features(model: Model, picture: Array, layer: str) -> Array:
     """
     normalized = model.normalization.apply(picture[None])
     outputs = dict(model.engine().activations(normalized))
-    if layer not in outputs:
+    # What a whole word makes comes last of all that its layers make.
+    name = layer if layer in outputs else next((name for name in reversed(outputs) if _word(name) == layer), None)
+    if name is None:
         raise ArgumentError(f"the model has no layer {layer!r}: there are {', '.join(outputs)}")
-    found: Array = outputs[layer][0]
+    found: Array = outputs[name][0]
     return found
+
+
+def _word(name: str) -> str:
+    return name.partition(".")[0]

@@ -27,6 +27,8 @@ def test_layers_by_name(picture):
     np.testing.assert_allclose(features(model, picture, "1.max"), pooled, rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(features(model, picture, "3"), model.probabilities(picture[None])[0], rtol=1e-4)
     assert features(model, picture, "2.res.shortcut.0.conv").shape == (5, 4, 4)
+    np.testing.assert_array_equal(features(model, picture, "1"), features(model, picture, "1.max"))
+    np.testing.assert_array_equal(features(model, picture, "2"), features(model, picture, "2.res"))
 
 
 def test_every_name_has_features(picture):

@@ -1,0 +1,166 @@
+"""`cnncli predict`: lines, JSON, lists, failures, features."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from models import CLASSES, halves_model, write_halves
+from PIL import Image
+from shell import cnncli, done, json_lines, listing, process
+
+from cnncli.training.model import save_model
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_model("model.safetensors", halves_model())
+    write_halves("data", 3)
+    return tmp_path
+
+
+def test_a_line_each_in_their_order(folder):
+    result = done("predict", "model.safetensors", "data/top/1.png", "data/left/0.png", "data/right/2.png")
+    lines = [line.split("\t") for line in result.stdout.splitlines()]
+    assert [line[:2] for line in lines] == [
+        ["data/top/1.png", "top"],
+        ["data/left/0.png", "left"],
+        ["data/right/2.png", "right"],
+    ]
+    assert all(0.5 < float(line[2]) <= 1 for line in lines)
+    assert result.stderr.startswith("3 done in ")
+
+
+def test_the_likeliest_classes(folder):
+    words = done("predict", "model.safetensors", "data/top/1.png", "--top", "9").stdout.strip().split("\t")
+    assert sorted(words[1::2]) == sorted(CLASSES)
+    shares = list(map(float, words[2::2]))
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("inputs", [["-r", "data"], ["data/*/*.png"], ["data/**/*.png"]])
+def test_folders_and_globs(folder, inputs):
+    found = json_lines(done("predict", "model.safetensors", *inputs, "--json"))
+    assert len(found) == 9
+    for line in found:
+        assert line["class"] in line["input"]
+        assert line["top"][0] == {"class": line["class"], "probability": line["probability"]}
+        assert sorted(one["class"] for one in line["top"]) == sorted(CLASSES)
+        assert line["error"] is None
+
+
+def test_lists_and_standard_input(folder):
+    (folder / "list.txt").write_text("data/top/0.png\r\n\ndata/left/1.png\n")
+    assert len(done("predict", "model.safetensors", "--files-from", "list.txt").stdout.splitlines()) == 2
+    listed = done("predict", "model.safetensors", "--files-from", "-", stdin=b"data/top/0.png\ndata/left/1.png\n")
+    assert [line.split("\t")[1] for line in listed.stdout.splitlines()] == ["top", "left"]
+    picture = done("predict", "model.safetensors", "-", stdin=(folder / "data/left/1.png").read_bytes())
+    assert picture.stdout.startswith("-\tleft\t")
+
+
+def test_a_run_s_folder_is_a_model(folder):
+    (folder / "run").mkdir()
+    (folder / "model.safetensors").rename(folder / "run" / "model.safetensors")
+    assert done("predict", "run", "data/top/0.png").stdout.startswith("data/top/0.png\ttop\t")
+
+
+def test_bad_files_are_named_and_the_others_done(folder):
+    (folder / "junk.png").write_text("junk")
+    result = cnncli("predict", "model.safetensors", "junk.png", "data/top/0.png", "none.png")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("data/top/0.png\ttop")
+    junk, none, last = result.stderr.splitlines()
+    assert junk.startswith("cnncli: junk.png: ")
+    assert none == "cnncli: none.png: no such file"
+    assert last.startswith("1 done, 2 failed in ")
+
+
+def test_bad_files_in_json(folder):
+    (folder / "junk.png").write_text("junk")
+    result = cnncli("predict", "model.safetensors", "junk.png", "data/top/0.png", "--json", "-q")
+    assert (result.exit_code, result.stderr) == (1, "")
+    bad, good = json_lines(result)
+    assert (bad["input"], bad["class"], bad["probability"], bad["top"]) == ("junk.png", None, None, [])
+    assert bad["error"].startswith("junk.png: ")
+    assert good["class"] == "top"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["model.safetensors"], 2, "no inputs"),
+        (["none.safetensors", "data/top/0.png"], 1, "none.safetensors"),
+        (["data/top/0.png", "data/top/0.png"], 1, "data/top/0.png"),
+        (["model.safetensors", "nothing/*.png"], 3, "the glob matches no file"),
+        (["model.safetensors", "data"], 2, "add -r"),
+        (["model.safetensors", "data/top/0.png", "-o", "x.png"], 2, "--features"),
+        (["model.safetensors", "data/top/0.png", "--features", "9"], 2, "there are 0.fc"),
+        (["model.safetensors", "data/top/0.png", "data/top/1.png", "--features", "0.fc"], 2, "one picture"),
+        (["model.safetensors", "data/top/0.png", "--features", "0.fc", "--json"], 2, "leave out"),
+        (["model.safetensors", "data/top/0.png", "--features", "0.fc", "-o", "x.jpg"], 2, "end in .png"),
+        (["model.safetensors", "-", "--files-from", "-"], 2, "standard input"),
+        (["model.safetensors", "--files-from", "none.txt"], 2, "none.txt"),
+        (["model.safetensors", "data/top/0.png", "--top", "0"], 2, "--top"),
+    ],
+)
+def test_errors_are_one_line(folder, words, code, message):
+    before = listing(folder)
+    result = cnncli("predict", *words, stdin=b"")
+    assert result.exit_code == code
+    assert message in result.stderr
+    assert (result.stdout, result.stderr.count("\n")) == ("", 1)
+    assert listing(folder) == before
+
+
+def test_features_are_drawn_and_not_over_others(folder):
+    result = done("predict", "model.safetensors", "data/top/0.png", "--features", "0.fc", "-o", "sheet.png")
+    assert result.stderr == "data/top/0.png -> sheet.png\n"
+    with Image.open("sheet.png") as image:
+        assert image.format == "PNG"
+    assert cnncli("predict", "model.safetensors", "data/top/0.png", "--features", "0", "-o", "sheet.png").exit_code == 2
+    done("predict", "model.safetensors", "data/top/0.png", "--features", "0", "-o", "sheet.png", "--force")
+    done("predict", "model.safetensors", "data/top/0.png", "--features", "0")
+    assert "0-0.png" in os.listdir("data/top")
+    forced = cnncli(
+        "predict", "model.safetensors", "data/top/0.png", "--features", "0", "-o", "data/top/0.png", "--force"
+    )
+    assert (forced.exit_code, "is an input" in forced.stderr) == (2, True)
+
+
+def test_ten_thousand_files_come_out_in_their_order(folder):
+    for number in range(10_000):
+        os.link(f"data/{CLASSES[number % 3]}/0.png", f"{number:05}.png")
+    found = done("predict", "model.safetensors", "0*.png").stdout.splitlines()
+    assert [line.split("\t")[:2] for line in found] == [[f"{n:05}.png", CLASSES[n % 3]] for n in range(10_000)]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs signals")
+def test_ctrl_c_finishes_the_batch(folder):
+    Image.fromarray(np.zeros((500, 500), np.uint8)).save("large.png")
+    (folder / "list.txt").write_text("".join(f"./{'/' * n}large.png\n" for n in range(4000)))
+    command = [sys.executable, "-m", "cnncli", "predict", "model.safetensors", "--files-from", "list.txt", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        first = running.stdout.readline()
+        time.sleep(0.1)
+        running.send_signal(signal.SIGINT)
+        rest, error = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert first.startswith(b'{"input": ')
+    assert rest.endswith(b"}\n")
+    assert b"left in" in error
+    assert b"Traceback" not in error
+
+
+def test_names_that_are_no_text(folder):
+    name = os.fsdecode(b"a\xff\nb.png")
+    Path("data/top/0.png").rename(name)
+    result = process("predict", "model.safetensors", name)
+    assert result.returncode == 0
+    assert result.stdout.count(b"\n") == 1
+    assert process("predict", "model.safetensors", name, "--json").returncode == 0
