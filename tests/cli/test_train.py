@@ -246,6 +246,18 @@ def test_the_samples_are_learnt(tmp_path):
     assert json.loads(metadata["cnncli.classes"]) == [str(digit) for digit in range(10)]
 
 
+def test_a_small_training_loads_nothing_large(tmp_path, bars):
+    program = (
+        "import sys, atexit; sys.argv[0] = 'cnncli'\n"
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        "from cnncli.__main__ import main; main()"
+    )
+    words = [sys.executable, "-c", program, "train", str(bars), "-o", str(tmp_path / "run"), *QUICK, "-q"]
+    loaded = subprocess.run(words, capture_output=True, check=True, timeout=60).stderr.decode().split()
+    assert "numpy" in loaded
+    assert not {"scipy", "rich", "torch", "tifffile", "dask"} & set(loaded)
+
+
 def on_a_terminal(*words, cwd, columns=120):
     """Run a command whose stderr is a terminal; return its stdout and what the terminal got."""
     ours, theirs = pty.openpty()
