@@ -72,8 +72,9 @@ def _duration(seconds: float) -> str:
 def epoch_line(metrics: Metrics, epochs: int, *, best: bool) -> str:
     """Return an epoch's line."""
     validation = ""
-    if metrics["val_loss"] is not None:
-        validation = f"  validation loss {metrics['val_loss']:.4f} accuracy {_percent(metrics['val_accuracy'])}"
+    if metrics["val_accuracy"] is not None:
+        loss = "not finite" if metrics["val_loss"] is None else f"{metrics['val_loss']:.4f}"
+        validation = f"  validation loss {loss} accuracy {_percent(metrics['val_accuracy'])}"
     return (
         f"epoch {metrics['epoch']:{len(str(epochs))}}/{epochs}  loss {metrics['train_loss']:.4f} "
         f"accuracy {_percent(metrics['train_accuracy'])}{validation}  {metrics['seconds']:.2f} s "

@@ -140,7 +140,7 @@ class Trainer:
             "epoch": progress.epoch + 1,
             "train_loss": progress.loss_sum / (progress.weight or 1),
             "train_accuracy": progress.correct / progress.seen,
-            "val_loss": loss,
+            "val_loss": loss if loss is None or math.isfinite(loss) else None,  # JSON knows no infinity
             "val_accuracy": accuracy,
             "lr": self.schedule.at((progress.epoch + 1) * self.steps - 1),
             "seconds": round(seconds, 6),
