@@ -9,7 +9,7 @@ from cnncli.networks.summary import Summary
 
 COLUMNS = (
     Column("layer", right=False),
-    Column("map"),
+    Column("map", dispensable=2),
     Column("convolution"),
     Column("locally connected"),
     Column("fully connected"),

@@ -113,7 +113,7 @@ def read_input(word: str) -> Shape | None:
 
 
 def split_words(text: str) -> list[Word]:
-    """Return the words and brackets of a text.
+    """Return the words and brackets of a text; of a text with more than `MAX_WORDS` only so many that this shows.
 
     Example:
         >>> [word.text for word in split_words("6x6 res[conv3-1,same]")]
@@ -128,6 +128,8 @@ def split_words(text: str) -> list[Word]:
             if letter in BRACKETS:
                 words.append(Word(letter, index, index + 1))
             start = index + 1
+            if len(words) > MAX_WORDS:
+                return words
     if start < len(text):
         words.append(Word(text[start:], start, len(text)))
     return words

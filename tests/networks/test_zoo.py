@@ -196,3 +196,24 @@ def test_the_receptive_fields_of_residual_networks_with_the_stride_on_the_first_
 def test_the_stride_on_the_3x3_sees_less():
     # torchvision's ResNet-50; what is counted is the same.
     assert receptive_field(load_network("resnet50").summary(), "res") == ((427, 427), (32, 32))
+
+
+# Szegedy et al. 2015, arXiv:1512.00567, as torchvision builds it, without the auxiliary classifier.
+INCEPTION_V3 = {
+    "a": "cat[ conv1-64,bn | conv1-48,bn conv5-64,same,bn | conv1-64,bn 2xconv3-96,same,bn | avg3,s1,same conv1-$1,bn ]",
+    "b": "cat[ conv3-384,s2,bn | conv1-64,bn conv3-96,same,bn conv3-96,s2,bn | max3,s2 ]",
+    "cross": "conv1x7-$1,same,bn conv7x1-$2,same,bn",
+    "long": "conv7x1-$1,same,bn conv1x7-$1,same,bn conv7x1-$1,same,bn conv1x7-192,same,bn",
+    "c": "cat[ conv1-192,bn | conv1-$1,bn cross:$1,192 | conv1-$1,bn long:$1 | avg3,s1,same conv1-192,bn ]",
+    "d": "cat[ conv1-192,bn conv3-320,s2,bn | conv1-192,bn cross:192,192 conv3-192,s2,bn | max3,s2 ]",
+    "split": "cat[ conv1x3-384,same,bn | conv3x1-384,same,bn ]",
+    "e": "cat[ conv1-320,bn | conv1-384,bn split | conv1-448,bn conv3-384,same,bn split | avg3,s1,same conv1-192,bn ]",
+}
+
+
+def test_the_field_and_the_parameters_of_inception_v3():
+    stem = "299x299x3 conv3-32,s2,bn conv3-32,bn conv3-64,same,bn max3,s2 conv1-80,bn conv3-192,bn max3,s2"
+    text = f"{stem} a:32 a:64 a:64 b c:128 c:160 c:160 c:192 d e e gap fc-1000"
+    network = parse_network(text, define=INCEPTION_V3)
+    assert receptive_field(network.summary(), "cat") == ((1311, 1311), (32, 32))
+    assert network.totals.params == 23_834_568
