@@ -48,7 +48,8 @@ class Normalization(Value):
             raise ArgumentError(f"pictures of {images.shape[-1]} channels, normalised for {len(self.mean)}")
         result = np.empty(images.shape, np.float32) if out is None else out
         # A row of W C numbers at a time: over single channels the inner loop would be three numbers long.
-        rows, flat = images.reshape(*images.shape[:-2], -1), result.reshape(*images.shape[:-2], -1)
+        across = images.shape[-2] * images.shape[-1]
+        rows, flat = images.reshape(*images.shape[:-2], across), result.reshape(*images.shape[:-2], across)
         mean = np.tile(np.asarray(self.mean, np.float32), images.shape[-2])
         scale = np.tile(1 / np.asarray(self.std, np.float32), images.shape[-2])
         np.subtract(rows, mean, out=flat, dtype=np.float32, casting="same_kind")

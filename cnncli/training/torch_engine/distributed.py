@@ -1,6 +1,7 @@
 """Several processes that train one network together, started by `torchrun --nproc-per-node 2 -m cnncli train ...`."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -107,5 +108,6 @@ def _silence_is_an_error(rank: int) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+    """Return what an error says, without the place in PyTorch's source and what it advises."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return re.sub(r"^\[[^]]*\] *", "", lines[0]).partition(". ")[0][:200]
