@@ -52,9 +52,12 @@ def params(
 
     summaries = read_networks(words or [], input_shape)
     if compare:
-        _check_compare({"--total": total, "--sharing": sharing, "--notation": notation, "--convention": convention})
+        others = {"--total": total, "--sharing": sharing, "--notation": notation, "--explain": explain}
+        _check_compare({**others, "--convention": convention})
         _compare(summaries, format_name)
         return
+    if notation and sharing and format_name == "csv":
+        raise ArgumentError("CSV holds one table: ask for --notation and --sharing one at a time")
     counted = [Counted.of(summary, convention) for summary in summaries]
     if total:
         print(*(one.params for one in counted), sep="\n")

@@ -98,7 +98,7 @@ def read_network_file(path: Path, *, input_shape: Shape | None = None) -> Networ
             text, input_shape=input_shape, define=table.get("define"), name=path.name.removesuffix(".toml"), **about
         )
     except TextError as error:
-        error.file = str(path)
+        error.file = path.stem if path.parent == ZOO else str(path)
         raise
 
 

@@ -280,6 +280,9 @@ def test_folded_layers_are_the_same_layers(name, most):
         ("vgg16 --convention pytorch", "torchvision, torchinfo, keras"),
         ("vgg16 --format html", "table, json, csv, markdown, latex"),
         ("vgg16 lenet5 --compare --sharing", "--compare takes no --sharing"),
+        ("vgg16 lenet5 --compare --explain", "--compare takes no --explain"),
+        ("vgg16 --notation --sharing --format csv", "CSV holds one table"),
+        ("lenet5 --input 3x3x1", "cnncli: lenet5: layer 1 (conv5-6,relu after 3x3x1)"),
         ("nowhere.toml", "nowhere.toml"),
         ("vgg16 --batch-size 0", "batch-size"),
     ],
@@ -311,7 +314,7 @@ def test_a_file_of_weights_is_counted(tmp_path):
 
 
 @pytest.mark.parametrize("format_name", [*FORMATS, "json"])
-@pytest.mark.parametrize("options", [[], ["--explain", "--notation", "--sharing"], ["--convention", "keras"]])
+@pytest.mark.parametrize("options", [[], ["--explain", "--notation"], ["--sharing"], ["--convention", "keras"]])
 def test_a_file_without_arrays_is_an_empty_table(tmp_path, format_name, options):
     path = tmp_path / "empty.safetensors"
     path.write_bytes((2).to_bytes(8, "little") + b"{}")

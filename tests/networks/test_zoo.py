@@ -200,7 +200,8 @@ def test_the_stride_on_the_3x3_sees_less():
 
 # Szegedy et al. 2015, arXiv:1512.00567, as torchvision builds it, without the auxiliary classifier.
 INCEPTION_V3 = {
-    "a": "cat[ conv1-64,bn | conv1-48,bn conv5-64,same,bn | conv1-64,bn 2xconv3-96,same,bn | avg3,s1,same conv1-$1,bn ]",
+    "a": "cat[ conv1-64,bn | conv1-48,bn conv5-64,same,bn | conv1-64,bn 2xwide:96 | avg3,s1,same conv1-$1,bn ]",
+    "wide": "conv3-$1,same,bn",
     "b": "cat[ conv3-384,s2,bn | conv1-64,bn conv3-96,same,bn conv3-96,s2,bn | max3,s2 ]",
     "cross": "conv1x7-$1,same,bn conv7x1-$2,same,bn",
     "long": "conv7x1-$1,same,bn conv1x7-$1,same,bn conv7x1-$1,same,bn conv1x7-192,same,bn",
