@@ -39,14 +39,14 @@ def named(part: object, most: int = 64) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
-def times(count: int) -> str:
-    """Return how often in words.
+def counted(count: int, noun: str) -> str:
+    """Return a number of things.
 
     Example:
-        >>> times(1), times(3)
-        ('once', '3 times')
+        >>> counted(1, "node"), counted(3, "node")
+        ('1 node', '3 nodes')
     """
-    return "once" if count == 1 else f"{count} times"
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def dimension(value: object, what: str, least: int = 0) -> int:

@@ -16,7 +16,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnncli.errors import ArgumentError, ModelError
-from cnncli.formats.files import MAX_JSON, MAX_NAME, MAX_ROWS, dimension, dimensions, named, parse_json, said_of, times
+from cnncli.formats.files import (
+    MAX_JSON,
+    MAX_NAME,
+    MAX_ROWS,
+    counted,
+    dimension,
+    dimensions,
+    named,
+    parse_json,
+    said_of,
+)
 from cnncli.formats.flow import Step, summarize
 from cnncli.formats.keras_layers import CLASSES, Applied, Settings
 from cnncli.formats.tensors import written
@@ -127,7 +137,8 @@ class KerasReader:
         yield "a Keras model: its configuration alone is read; weights are not looked at, and no code is run"
         yield from self._remarks
         for name, count in self._unknown.most_common(8):
-            yield f"the layer {name} is not known ({times(count)}): its shape, and what follows, is not shown"
+            there = counted(count, "layer")
+            yield f"the class {name} is not known ({there}): its shape, and what follows, is not shown"
 
     def _sequence(
         self, model: dict[str, Any], layers: list[dict[str, Any]], incoming: Sequence[Tensor], prefix: str

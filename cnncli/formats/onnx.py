@@ -6,7 +6,7 @@ from math import prod
 from typing import NamedTuple
 
 from cnncli.errors import ArgumentError, ModelError
-from cnncli.formats.files import MAX_NAME, Buffer, dimensions, named, said_of, times
+from cnncli.formats.files import MAX_NAME, Buffer, counted, dimensions, named, said_of
 from cnncli.formats.flow import Step, summarize
 from cnncli.formats.onnx_graph import Constant, Graph, Input, Node, read_graph
 from cnncli.formats.onnx_layers import layer_of
@@ -128,16 +128,17 @@ class Propagation:
 
     def notes(self) -> Iterator[str]:
         """What a reader must know about where the numbers come from."""
-        made = f" by {named(self.graph.producer)}" if self.graph.producer else ""
+        made = f" written by {named(self.graph.producer)}" if self.graph.producer else ""
         yield (
-            f"an ONNX model (opset {self.graph.opset}) written{made}: params are the floating-point constants that "
+            f"an ONNX model (opset {self.graph.opset}){made}: params are the floating-point constants that "
             "nodes compute with; the format does not say which of them were trained"
         )
         yield from self._remarks
         if self._shared:
             yield f"constants that several nodes share are counted once, where they come first: {len(self._shared)} are"
         for op, count in self._unknown.most_common(8):
-            yield f"the operation {named(op)} is not known ({times(count)}): the shape of what it puts out is not shown"
+            there = counted(count, "node")
+            yield f"the operation {named(op)} is not known ({there}): the shape of what it puts out is not shown"
         if self._unsettled:
             yield (
                 f"{len(self._unsettled)} shapes depend on more than the file tells, the first at node "
