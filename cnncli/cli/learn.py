@@ -84,7 +84,7 @@ def learn(
     limit = {} if max_pixels is None else {"max_pixels": max_pixels or None}
     learned = learn_kernel(
         _read(image, gray=color == "gray", **limit),
-        _read(target, gray=True, **limit),
+        _read_target(target, **limit),
         parse_pair(kernel_size, "kernel size"),
         padding=parse_padding(padding),
         padding_mode=padding_mode,
@@ -126,6 +126,13 @@ def _read(path: str, *, gray: bool, **limit: Any) -> Any:
     with open_image(open_stream(read_source(path)), gray=gray, **limit) as opened:
         rows = visible(next(opened.frames()))
         return rows.rows(0, rows.shape[0])
+
+
+def _read_target(path: str, **limit: Any) -> Any:
+    """Return the numbers of a target: a picture in colour as luma, an array as it is."""
+    pixels = _read(path, gray=False, **limit)
+    is_picture = pixels.ndim == 3 and pixels.dtype.kind == "u"
+    return _read(path, gray=True, **limit) if is_picture else pixels
 
 
 def _saved(output: str | None, learned: "Learned") -> list[str]:

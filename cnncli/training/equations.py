@@ -12,8 +12,11 @@ from cnncli.shapes import Window
 
 Array = NDArray[Any]
 
-_BLOCK_NUMBERS = 1 << 21
-"""Coefficients that are held at a time, 16 MB; no more of them than these are handed to `lstsq`."""
+_BLOCK_NUMBERS = 1 << 18
+"""Coefficients that are worked on at a time: 2 MB, which stay in the cache."""
+
+_LSTSQ_NUMBERS = 1 << 21
+"""The most coefficients that are handed to `lstsq`, which holds them several times."""
 
 NEGLIGIBLE = 1e-6
 """The share of the largest singular value below which a direction counts as not seen: rounded pixels make some."""
@@ -113,7 +116,7 @@ class Equations:
         return int(np.prod(self.kernel_shape)) + self._bias
 
     def blocks(self) -> Iterator[tuple[Array, Array]]:
-        """Yield coefficients (n, unknowns) and targets (n,), in float64."""
+        """Yield coefficients (unknowns, n) and targets (n,), in float64."""
         height, width = self.window.output_size
         step = max(1, _BLOCK_NUMBERS // (width * self.unknowns))
         for start in range(0, height, step):
@@ -124,18 +127,18 @@ class Equations:
         band, width = self._padded(start, stop), self.window.output_size[1]
         (down, across), (s_h, s_w) = self.window.dilation, self.window.stride
         filters_high, filters_wide, channels = self.kernel_shape
-        found = np.ones((stop - start, width, self.unknowns))
+        found = np.ones((self.unknowns, stop - start, width))
         taps = [(i, j) for i in range(filters_high) for j in range(filters_wide)]
         for number, (i, j) in enumerate(reversed(taps) if self._flip else taps):
             seen = band[i * down :: s_h, j * across :: s_w][: stop - start, :width]
-            found[:, :, number * channels : (number + 1) * channels] = seen
-        return found.reshape(-1, self.unknowns)
+            found[number * channels : (number + 1) * channels] = seen.transpose(2, 0, 1)
+        return found.reshape(self.unknowns, -1)
 
     def _padded(self, start: int, stop: int) -> Array:
         """The padded rows that some rows of the output need."""
         step = self.window.stride[0]
         rows = self._rows[start * step : (stop - 1) * step + self.window.span[0]]
-        band = self._image[rows[:, np.newaxis], self._columns].astype(np.float64)
+        band = self._image.take(rows, axis=0, mode="wrap").take(self._columns, axis=1, mode="wrap").astype(np.float64)
         band[rows == OUTSIDE] = 0
         band[:, self._columns == OUTSIDE] = 0
         return band
@@ -145,8 +148,8 @@ class Equations:
         """The sums over all equations."""
         gram, moments, energy = np.zeros((self.unknowns, self.unknowns)), np.zeros(self.unknowns), 0.0
         for coefficients, targets in self.blocks():
-            gram += coefficients.T @ coefficients
-            moments += coefficients.T @ targets
+            gram += coefficients @ coefficients.T
+            moments += coefficients @ targets
             energy += float(targets @ targets)
         return Sums(gram, moments, energy)
 
@@ -154,7 +157,7 @@ class Equations:
         """Return what a kernel (and bias) leaves of the target, summed without the cancellation of `sums`."""
         total, largest = 0.0, 0.0
         for coefficients, targets in self.blocks():
-            left = coefficients @ weights - targets
+            left = weights @ coefficients - targets
             total += float(left @ left)
             largest = max(largest, float(np.abs(left).max()))
         return Residuals(total / self.positions, largest)
@@ -171,11 +174,11 @@ class Equations:
         Of few equations by their singular values (`numpy.linalg.lstsq`); of many by the normal equations G w = m, with
         one step of refinement on the residuals.
         """
-        if self.positions * self.unknowns <= _BLOCK_NUMBERS:
-            coefficients, targets = (np.concatenate(parts) for parts in zip(*self.blocks(), strict=True))
-            weights: Array = np.linalg.lstsq(coefficients, targets, rcond=NEGLIGIBLE)[0]
+        if self.positions * self.unknowns <= _LSTSQ_NUMBERS:
+            coefficients, targets = (np.concatenate(parts, axis=-1) for parts in zip(*self.blocks(), strict=True))
+            weights: Array = np.linalg.lstsq(coefficients.T, targets, rcond=NEGLIGIBLE)[0]
             return weights
         inverse = np.linalg.pinv(self.sums.gram, rcond=NEGLIGIBLE**2, hermitian=True)
         weights = inverse @ self.sums.moments
-        left = sum(coefficients.T @ (targets - coefficients @ weights) for coefficients, targets in self.blocks())
+        left = sum(coefficients @ (targets - weights @ coefficients) for coefficients, targets in self.blocks())
         return weights + inverse @ left

@@ -6,6 +6,7 @@ difference to the target. It is quadratic in the weights, so its gradient over t
 compared with the exact answer.
 """
 
+import math
 from collections.abc import Iterator
 from itertools import product
 from typing import Any, NamedTuple
@@ -172,7 +173,7 @@ def _checked(numbers: Array, what: str) -> Array:
     array = np.asarray(numbers)
     if array.dtype.kind not in "biuf" or array.ndim not in (2, 3) or not array.size:
         raise ArgumentError(f"the {what} is {array.dtype} {array.shape}, expected numbers (H, W) or (H, W, C)")
-    if not np.isfinite(array).all():
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ArgumentError(f"the {what} holds numbers that are not finite")
     return array
 
@@ -236,9 +237,8 @@ def _curvature(sums: Sums, count: int, negligible: float) -> Curvature:
 
 def _certain(weights: Array) -> Array:
     """Return weights without the digits that descent has not settled: 1 and not 0.99999999997."""
-    largest = float(np.abs(weights).max())
-    decimals = round(-np.log10(TOLERANCE * largest)) if largest else 0
-    return weights.round(decimals) if decimals < 300 else weights
+    length = float(np.linalg.norm(weights))
+    return weights.round(math.floor(-math.log10(TOLERANCE * length))) if length > 1e-200 else weights
 
 
 def _fit(equations: Equations, weights: Array, bias: bool, rank: int) -> Fit:

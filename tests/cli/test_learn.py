@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from oracles import gray_photograph, photograph
+from PIL import Image
 from shell import cnncli, done, listing, save
 
 SOBEL = [[1, 0, -1], [2, 0, -2], [1, 0, -1]]
@@ -107,6 +108,21 @@ def test_errors_are_one_line(folder, words, code, message):
 def test_a_target_that_is_no_response_is_said(folder):
     done("edge", "photo.png", "-o", "magnitude.npy")
     assert "explains" in done("learn", "photo.png", "magnitude.npy").stdout
+
+
+def test_responses_of_several_channels_are_no_target(folder):
+    save(folder, photograph("astronaut")[:32, :32], "colour.png")
+    done("edge", "colour.png", "-f", "vertical", "--color", "each", "-o", "each.npy")
+    result = cnncli("learn", "colour.png", "each.npy")
+    assert (result.exit_code, "one response" in result.stderr) == (2, True)
+
+
+def test_a_picture_of_the_target_will_do(folder):
+    done("edge", "photo.png", "-f", "box", "-o", "box.png")
+    save(folder, np.asarray(Image.open("box.png").convert("RGB")), "colour.png")
+    for name in ("box.png", "colour.png"):
+        found = json.loads(done("learn", "photo.png", name, "--json").stdout)
+        np.testing.assert_allclose(found["kernel"], np.full((3, 3), 1 / 9), atol=0.02)
 
 
 def test_an_image_that_leaves_it_open_is_said(folder):
