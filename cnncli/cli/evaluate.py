@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cnncli.cli import options
+from cnncli.cli.engine_options import DeviceOption, EngineOption
 from cnncli.errors import ArgumentError
 
 EXAMPLES = """Examples:
@@ -50,6 +51,8 @@ def evaluate(
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Threads. Default: the cores.")
     ] = None,
+    engine: EngineOption = "numpy",
+    device: DeviceOption = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -61,11 +64,13 @@ def evaluate(
     if part is not None and part not in PARTS:
         raise ArgumentError(f"--part must be {', '.join(PARTS)}, got {part!r}")
     from cnncli.cli.evaluation_output import show
+    from cnncli.training.backends import open_backend
     from cnncli.training.evaluation import evaluate as judge
     from cnncli.training.model import load_model
     from cnncli.training.runs import cores
 
-    found = judge(load_model(model), data, part=part, strict=strict, jobs=jobs or cores())
+    backend = open_backend(engine, device)
+    found = judge(load_model(model).on(backend), data, part=part, strict=strict, jobs=jobs or cores())
     show(found, as_json=as_json, quiet=quiet)
     accuracy = found.scores.accuracy
     if least is not None and accuracy < least:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cnncli.cli import options
+from cnncli.cli.engine_options import DeviceOption, EngineOption
 from cnncli.errors import ArgumentError
 
 EXAMPLES = """Examples:
@@ -51,6 +52,8 @@ def predict(
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Threads. Default: the cores.")
     ] = None,
+    engine: EngineOption = "numpy",
+    device: DeviceOption = "auto",
     force: Annotated[bool, typer.Option("--force", help="Overwrite the output of --features.")] = False,
     as_json: Annotated[
         bool,
@@ -67,10 +70,12 @@ def predict(
     if features is not None and (as_json or top is not None):
         raise ArgumentError("--features draws a picture instead of predicting: leave out --json and --top")
     from cnncli.cli.listing import find_pictures
+    from cnncli.training.backends import open_backend
     from cnncli.training.model import load_model
 
+    backend = open_backend(engine, device)
     paths = find_pictures(inputs or [], files_from, recursive=recursive)
-    loaded = load_model(model)
+    loaded = load_model(model).on(backend)
     reading = loaded.reading(**({} if max_pixels is None else {"max_pixels": max_pixels or None}))
     if features is not None:
         from cnncli.cli.feature_sheet import draw_features

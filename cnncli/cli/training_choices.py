@@ -2,7 +2,6 @@
 
 from cnncli.choices import RESIZES
 from cnncli.cli.options import choice
-from cnncli.training.backends import DEVICES, ENGINES
 from cnncli.training.configuration import CLASS_WEIGHTS
 from cnncli.training.losses import LOSSES
 from cnncli.training.optimizers import OPTIMIZERS
@@ -13,5 +12,3 @@ ScheduleName = choice("ScheduleName", tuple(SCHEDULES))
 LossName = choice("LossName", tuple(LOSSES))
 ClassWeight = choice("ClassWeight", CLASS_WEIGHTS)
 Resize = choice("Resize", RESIZES)
-Engine = choice("Engine", tuple(ENGINES))
-Device = choice("Device", DEVICES)

@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
+from cnncli.cli import engine_choices
+from cnncli.cli import engine_options as engines
 from cnncli.cli import training_choices as choices
 from cnncli.training.augmentation import AUGMENTATIONS
 from cnncli.training.configuration import Configuration
@@ -128,14 +130,8 @@ Jobs = Annotated[
         show_default=False,
     ),
 ]
-EngineOption = Annotated[
-    choices.Engine,
-    typer.Option("--engine", help="What computes: torch needs the extra cnncli\\[torch].", rich_help_panel=_RUN),
-]
-DeviceOption = Annotated[
-    choices.Device,
-    typer.Option("--device", help="Where: auto is a GPU where --engine torch finds one.", rich_help_panel=_RUN),
-]
+EngineOption = Annotated[engine_choices.Engine, engines.engine_option(rich_help_panel=_RUN)]
+DeviceOption = Annotated[engine_choices.Device, engines.device_option(rich_help_panel=_RUN)]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object a line: start, each epoch, end.", rich_help_panel=_RUN)
 ]

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from small_data import NETWORK, bars_npz
+from small_data import NETWORK, bars_folder, bars_npz
 
 from cnncli.errors import ArgumentError
 from cnncli.training import backends, processes
@@ -36,20 +36,28 @@ def run(folder, *words, without=()):
     return result.returncode, [line for line in lines if line], set(loaded.split())
 
 
-@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["train", "data.npz", "--epochs", "1", "-q"]])
-def test_nothing_imports_torch_unless_asked(tmp_path, words):
+def test_nothing_imports_torch_unless_asked(tmp_path):
     bars_npz(tmp_path / "data.npz")
-    code, _, loaded = run(tmp_path, *words)
-    assert code == 0
-    assert not BEYOND & loaded
+    bars_folder(tmp_path / "pictures", count=3)
+    for words in (
+        ["--help"],
+        ["train", "--help"],
+        ["train", "data.npz", "--epochs", "1", "-q", "-o", "run"],
+        ["predict", "run", "pictures", "-r", "-q"],
+        ["evaluate", "run", "data.npz", "-q"],
+    ):
+        code, lines, loaded = run(tmp_path, *words)
+        assert code == 0, lines
+        assert not BEYOND & loaded
 
 
 def test_a_missing_extra_is_one_line_that_says_how_to_get_it(tmp_path):
     bars_npz(tmp_path / "data.npz")
-    code, lines, _ = run(tmp_path, "train", "data.npz", "--engine", "torch", without=["torch"])
-    assert code == 2
-    assert lines == ["cnncli: the engine torch is not installed; install it with: pip install 'cnncli[torch]'"]
-    assert not (tmp_path / "runs").exists()
+    for words in (["train", "data.npz"], ["predict", "runs/data", "7.png"], ["evaluate", "runs/data", "data.npz"]):
+        code, lines, _ = run(tmp_path, *words, "--engine", "torch", without=["torch"])
+        assert code == 2
+        assert lines == ["cnncli: the engine torch is not installed; install it with: pip install 'cnncli[torch]'"]
+        assert not (tmp_path / "runs").exists()
 
 
 def test_what_there_is_not_is_told():

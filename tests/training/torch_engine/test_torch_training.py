@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from PIL import Image  # noqa: E402
 from torch_cases import batch  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
@@ -93,6 +94,28 @@ def test_the_command_tells_what_computes_and_how_far_it_is_from_numpy(data, tmp_
     lines = [json.loads(line) for line in as_json.stdout.splitlines()]
     assert [line["notes"] for line in lines if line["event"] == "engine"] == [told]
     assert not CliRunner().invoke(app, [*words, "--force", "--quiet"]).stderr
+
+
+def test_predict_and_evaluate_say_the_same_with_either_engine(data, tmp_path):
+    train(data, output=tmp_path / "run", engine="torch", **OPTIONS)
+    pictures = np.load(data)["x"][:5, :, :, 0]
+    for number, picture in enumerate(pictures):
+        Image.fromarray(picture).save(tmp_path / f"{number}.png")
+    commands = {
+        "predict": [tmp_path / "run", *sorted(tmp_path.glob("*.png")), "--top", 3],
+        "evaluate": [tmp_path / "run", data],
+    }
+    for command, words in commands.items():
+        found = []
+        for engine in ("numpy", "torch"):
+            all_words = [command, *map(str, words), "--json", "--engine", engine, "--jobs", "1", "-q"]
+            result = CliRunner().invoke(app, all_words)
+            assert (result.exit_code, result.stderr) == (0, "")
+            found.append([json.loads(line) for line in result.stdout.splitlines()])
+        for ours, theirs in zip(*found, strict=True):
+            assert ours.get("class") == theirs.get("class")
+            assert ours.get("accuracy") == theirs.get("accuracy")
+            assert ours.get("probability", 0) == pytest.approx(theirs.get("probability", 0), abs=1e-5)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
