@@ -152,6 +152,21 @@ def test_the_evaluator_computes_the_same(text):
     np.testing.assert_allclose(theirs, ours, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("text", CASES)
+def test_onnx_runtime_computes_the_same(text):
+    runtime = pytest.importorskip("onnxruntime")
+    network = parse_network(text)
+    parameters, buffers = random_arrays(network, 0)
+    images = np.random.default_rng(0).normal(size=(2, *network.input_shape)).astype(np.float32)
+    content = written(network, {**parameters, **buffers}).SerializeToString()
+    session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    (theirs,) = session.run(None, {"x": images.transpose(0, 3, 1, 2)})
+    with Engine(network, parameters, buffers, jobs=1) as engine:
+        ours = engine.predict(images)
+    theirs = theirs.transpose(0, 2, 3, 1) if theirs.ndim == 4 else theirs
+    np.testing.assert_allclose(theirs, ours, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["lenet5-1998", "lenet5", "lenet-course", "resnet20"])
 def test_networks_of_the_zoo(name):
     network = load_network(name)
