@@ -38,6 +38,8 @@ def join_processes(device: torch.device, environment: Mapping[str, str] = os.env
         return ALONE
     backend = "nccl" if device.type == "cuda" else "gloo"
     seconds = _seconds(environment)
+    if backend == "nccl":  # a silent process is to be an error here, not the end of this one without a word
+        os.environ.setdefault("TORCH_NCCL_BLOCKING_WAIT", "1")
     try:
         distributed.init_process_group(backend, timeout=timedelta(seconds=seconds))
     except (RuntimeError, ValueError) as error:

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
@@ -22,7 +22,7 @@ from cnncli.training.processes import ALONE, Processes
 from cnncli.training.torch_engine.chance import Chance
 from cnncli.training.torch_engine.compilation import compile_network
 from cnncli.training.torch_engine.distributed import TorchProcesses
-from cnncli.training.torch_engine.modules import rows
+from cnncli.training.torch_engine.modules import rows, synchronized
 from cnncli.training.torch_engine.optimization import clip_tensor_by_norm, take_step, torch_optimizer
 from cnncli.training.torch_engine.vectors import Vector
 from cnncli.training.torch_engine.weights import bind_buffers, bind_parameters, flattened
@@ -105,10 +105,7 @@ class TorchEngine:
     def _place(self) -> None:
         """Bring the module to the device, and let its arrays be parts of the flat vectors."""
         if self.device.type == "cuda" and self.processes.count > 1:
-            self.module = nn.SyncBatchNorm.convert_sync_batchnorm(self.module)
-            for inner in self.module.modules():
-                if isinstance(inner, nn.SyncBatchNorm):  # it counts its batches, come what may
-                    inner.register_buffer("num_batches_tracked", torch.tensor(0), persistent=False)
+            self.module = synchronized(self.module)
         self.module.to(self.device, torch.from_numpy(np.empty(0, self.dtype)).dtype)
         bind_parameters(self.module, self._parameters.tensor, self._gradients.tensor, self._shapes)
         bind_buffers(self.module, self._buffers.tensor, self._buffer_shapes)

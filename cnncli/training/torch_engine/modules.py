@@ -205,6 +205,15 @@ class BatchNorm(nn.BatchNorm2d):
         return super().forward(x)
 
 
+def synchronized(module: nn.Module) -> nn.Module:
+    """Return a module whose batch normalisation takes the statistics of all processes' images: for GPUs alone."""
+    module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
+    for inner in module.modules():
+        if isinstance(inner, nn.SyncBatchNorm):  # it counts its batches, come what may
+            inner.register_buffer("num_batches_tracked", torch.tensor(0), persistent=False)
+    return module
+
+
 class LocalResponseNorm(nn.LocalResponseNorm):
     """Local response normalisation of pictures and of rows."""
 

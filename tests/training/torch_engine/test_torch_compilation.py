@@ -12,6 +12,7 @@ from cnncli.networks import load_network, parse_network  # noqa: E402
 from cnncli.networks.layers import BLOCKS, LAYERS, Layer, Sequential  # noqa: E402
 from cnncli.training.torch_engine.chance import Chance  # noqa: E402
 from cnncli.training.torch_engine.compilation import BUILDERS, compile_network  # noqa: E402
+from cnncli.training.torch_engine.modules import synchronized  # noqa: E402
 from cnncli.training.torch_engine.weights import set_state, torch_axes  # noqa: E402
 
 
@@ -101,6 +102,16 @@ def test_memory_stays_channels_last(text):
     for layer in module:
         x = layer(x)
         assert x.is_contiguous(memory_format=torch.channels_last), layer
+
+
+def test_synchronized_batch_norm_has_the_same_names_and_computes_the_same_alone():
+    problem = Problem("6x6x3 conv3-4,bn,relu res[ conv3-4,same,bn ] bn", dtype=np.float32)
+    module = synchronized(compile_network(problem.network))
+    assert sum(isinstance(inner, torch.nn.SyncBatchNorm) for inner in module.modules()) == 3
+    assert module.state_dict().keys() == {**problem.parameters, **problem.buffers}.keys()
+    set_state(module, problem.parameters, problem.buffers)
+    found = ours(module.eval()(channels_first(problem.x)))
+    assert near(found, problem.numpy(training=False)[0], 1e-5)
 
 
 def test_a_layer_that_pytorch_does_not_have():
