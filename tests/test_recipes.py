@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cnncli.errors import ArgumentError
 from cnncli.filters import FILTERS
 from cnncli.matrices import format_matrix
-from cnncli.recipes import KERNEL_SUFFIXES, load_kernel, load_recipes
+from cnncli.recipes import KERNEL_SUFFIXES, check_kernel_path, load_kernel, load_recipes, save_kernel
 
 KERNEL = [[1, 0, -1], [2, 0, -2], [1, 0, -1]]
 
@@ -106,3 +106,30 @@ def test_recipes_in_the_order_asked_for():
 def test_what_does_not_go_together(filters, kernel, direction):
     with pytest.raises(ArgumentError):
         load_recipes(filters, kernel, direction)
+
+
+@pytest.mark.parametrize("suffix", [*KERNEL_SUFFIXES, ".TXT"])
+@given(
+    st.integers(1, 4).flatmap(
+        lambda width: st.lists(
+            st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=width, max_size=width),
+            min_size=1,
+            max_size=4,
+        )
+    )
+)
+def test_a_saved_kernel_is_read_back_exactly(tmp_path_factory, suffix, kernel):
+    path = str(tmp_path_factory.mktemp("kernels") / f"k{suffix}")
+    save_kernel(path, np.array(kernel))
+    np.testing.assert_array_equal(load_kernel(path).kernels[0], kernel)
+
+
+@pytest.mark.parametrize(("name", "dimensions"), [("k.png", 2), ("k", 2), ("k.txt", 3), ("k.json", 3)])
+def test_where_a_kernel_cannot_be_saved(name, dimensions):
+    with pytest.raises(ArgumentError, match=name):
+        check_kernel_path(name, dimensions)
+
+
+def test_a_folder_that_is_not_there_is_one_line(tmp_path):
+    with pytest.raises(ArgumentError, match="cannot be written: No such file"):
+        save_kernel(str(tmp_path / "none" / "k.npy"), np.eye(3))

@@ -116,6 +116,9 @@ def _check_output(output: str, force: bool, inputs: tuple[str, ...]) -> None:
         raise ArgumentError(f"{output} is an input: inputs are never overwritten, choose another output")
     if os.path.lexists(output) and not force:
         raise ArgumentError(f"{output} exists already: --force overwrites")
+    folder = os.path.dirname(output)
+    if folder and not os.path.isdir(folder):
+        raise ArgumentError(f"{folder}: no such folder")
 
 
 def _read(path: str, *, gray: bool, **limit: Any) -> Any:
