@@ -63,14 +63,16 @@ def evaluate(
     least = None if min_accuracy is None else _share(min_accuracy)
     if part is not None and part not in PARTS:
         raise ArgumentError(f"--part must be {', '.join(PARTS)}, got {part!r}")
-    from cnncli.cli.evaluation_output import show
+    from cnncli.cli.evaluation_output import checking, show
     from cnncli.training.backends import open_backend
     from cnncli.training.evaluation import evaluate as judge
     from cnncli.training.model import load_model
     from cnncli.training.runs import cores
 
     backend = open_backend(engine, device)
-    found = judge(load_model(model).on(backend), data, part=part, strict=strict, jobs=jobs or cores())
+    loaded = load_model(model).on(backend)
+    with checking(quiet=quiet or as_json) as progress:
+        found = judge(loaded, data, part=part, strict=strict, jobs=jobs or cores(), progress=progress)
     show(found, as_json=as_json, quiet=quiet)
     accuracy = found.scores.accuracy
     if least is not None and accuracy < least:

@@ -2,9 +2,12 @@
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from cnncli.cli.networks import show_tables
+from cnncli.cli.progress import Progress
 from cnncli.cli.tables import Cell, Column, Table, visible
 from cnncli.errors import one_line
 from cnncli.training.evaluation import Evaluation
@@ -14,6 +17,20 @@ MOST_CLASSES = 20
 """Of more classes the confusion matrix is too wide to read; its largest mistakes are listed."""
 
 MOST_CONFUSIONS = 10
+
+
+@contextmanager
+def checking(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Give what shows how many files of a folder have been checked, on a terminal."""
+    bars: list[Progress] = []
+    with ExitStack() as stack:
+
+        def show_checked(done: int, total: int) -> None:
+            if not bars:
+                bars.append(stack.enter_context(Progress(total, hidden=quiet)))
+            bars[0].advance(failed=False)
+
+        yield show_checked
 
 
 def show(found: Evaluation, *, as_json: bool, quiet: bool) -> None:

@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from math import prod
 from typing import BinaryIO, NamedTuple
@@ -77,19 +77,17 @@ def predict_files(
     batches = [paths[start : start + size] for start in range(0, len(paths), size)]
     with ThreadPoolExecutor(jobs) as pool:
         waiting = [pool.submit(_read, path, reading) for path in batches[0]] if batches else []
-        for number, batch in enumerate(batches):
-            if stop is not None and stop.is_set():
-                break
-            found = [future.result() for future in waiting]
-            following = batches[number + 1] if number + 1 < len(batches) else ()
-            waiting = [pool.submit(_read, path, reading) for path in following]
-            yield from _predict(model, batch, found, jobs)
-        _cancel(waiting)
-
-
-def _cancel(waiting: "list[Future[Array | str]]") -> None:
-    for future in waiting:
-        future.cancel()
+        try:
+            for number, batch in enumerate(batches):
+                if stop is not None and stop.is_set():
+                    break
+                found = [future.result() for future in waiting]
+                following = batches[number + 1] if number + 1 < len(batches) else ()
+                waiting = [pool.submit(_read, path, reading) for path in following]
+                yield from _predict(model, batch, found, jobs)
+        finally:  # also where nobody asks for more
+            for future in waiting:
+                future.cancel()
 
 
 def _read(path: str, reading: Reading) -> Array | str:
