@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.training.canvas import BLUE, FAINT, GRID, INK, ORANGE, PAPER, Axis, Box, Canvas, diverging, text_width
+from cnncli.training.canvas import BLUE, FAINT, GRID, INK, ORANGE, PAPER, Box, Canvas, diverging, text_width
+from cnncli.training.charts import Curve, draw_chart
 from cnncli.training.datasets import Dataset
 from cnncli.training.metrics import Scores
 from cnncli.training.model import Model
@@ -20,6 +21,7 @@ CURVES, CONFUSION, FILTERS, MISTAKES = "curves.png", "confusion.png", "filters.p
 
 MOST_MISTAKES = 24
 MOST_FILTERS = 96
+MOST_MAPS = 1024
 _MARGIN, _TITLE = 24, 46
 _SERIES = (("train", "training", BLUE), ("val", "validation", ORANGE))
 
@@ -63,52 +65,19 @@ def write_all(
 def draw_curves(metrics: Sequence[dict[str, Any]]) -> Canvas:
     """Draw loss and accuracy over the epochs."""
     canvas = Canvas(1000, 420)
-    _draw_chart(canvas, Box(70, 60, 480, 360), "Loss", metrics, "loss")
-    _draw_chart(canvas, Box(570, 60, 980, 360), "Accuracy", metrics, "accuracy")
+    draw_chart(canvas, Box(70, 60, 480, 360), "Loss", _curves(metrics, "loss"))
+    draw_chart(canvas, Box(570, 60, 980, 360), "Accuracy", _curves(metrics, "accuracy"), percent=True)
     return canvas
 
 
-def _draw_chart(canvas: Canvas, box: Box, title: str, metrics: Sequence[dict[str, Any]], measure: str) -> None:
-    series = [(label, colour, _points(metrics, f"{part}_{measure}")) for part, label, colour in _SERIES]
-    series = [one for one in series if one[2]]
-    values = [value for _, _, points in series for _, value in points]
-    percent = measure == "accuracy"
-    last = max((line["epoch"] for line in metrics), default=1)
-    across = Axis.over(1, max(last, 2), most=8, whole=True)
-    across = Axis(1, max(last, 2), tuple(tick for tick in across.ticks if 1 <= tick <= max(last, 2)))
-    up = Axis.over(min(values, default=0), 1, most=6) if percent else Axis.over(0, max(values, default=1), most=6)
-    canvas.text(box.left, box.top - 36, title, size=17)
-    _draw_legend(canvas, box, [(label, colour) for label, colour, _ in series])
-    for tick in up.ticks:
-        y = up.place(tick, box.bottom, box.top)
-        canvas.line([(box.left, y), (box.right, y)], fill=GRID)
-        canvas.text(box.left - 8, y, f"{tick:.4g}" if not percent else f"{100 * tick:.4g}%", anchor="rm", fill=FAINT)
-    for tick in across.ticks:
-        x = across.place(tick, box.left, box.right)
-        canvas.line([(x, box.bottom), (x, box.bottom + 5)], fill=FAINT)
-        canvas.text(x, box.bottom + 9, f"{tick:g}", anchor="ma", fill=FAINT)
-    canvas.line([(box.left, box.bottom), (box.right, box.bottom)], fill=FAINT)
-    canvas.text((box.left + box.right) / 2, box.bottom + 32, "epoch", anchor="ma", fill=FAINT)
-    for _, colour, points in series:
-        places = [(across.place(x, box.left, box.right), up.place(y, box.bottom, box.top)) for x, y in points]
-        canvas.line(places, fill=colour, width=2)
-        for x, y in places if len(places) <= 40 else ():
-            canvas.dot(x, y, fill=colour)
+def _curves(metrics: Sequence[dict[str, Any]], measure: str) -> list[Curve]:
+    curves = [Curve(label, colour, _points(metrics, f"{part}_{measure}")) for part, label, colour in _SERIES]
+    return [curve for curve in curves if curve.points]
 
 
 def _points(metrics: Sequence[dict[str, Any]], name: str) -> list[tuple[float, float]]:
     found = [(line["epoch"], line.get(name)) for line in metrics]
     return [(epoch, value) for epoch, value in found if value is not None and math.isfinite(value)]
-
-
-def _draw_legend(canvas: Canvas, box: Box, entries: Sequence[tuple[str, tuple[int, int, int]]]) -> None:
-    x = box.right
-    for label, colour in reversed(entries):
-        canvas.text(x, box.top - 24, label, anchor="rm", fill=INK)
-        x -= text_width(label, 13) + 8
-        canvas.line([(x - 22, box.top - 24), (x, box.top - 24)], fill=colour, width=2)
-        canvas.dot(x - 11, box.top - 24, fill=colour)
-        x -= 42
 
 
 def draw_confusion(scores: Scores) -> Canvas:
@@ -223,9 +192,11 @@ def draw_features(maps: Array, title: str) -> Canvas:
     volume = maps if maps.ndim == 3 else maps[np.newaxis, np.newaxis]
     low, high = float(volume.min()), float(volume.max())
     shares = (volume - low) / ((high - low) or 1)
-    tiles = np.rint(255 * shares.transpose(2, 0, 1)).astype(np.uint8)
-    note = f"{len(tiles)} of {volume.shape[0]}x{volume.shape[1]}, all on one scale: black {low:.4g}, white {high:.4g}"
-    return draw_sheet(tiles, title, note, side=24 if maps.ndim == 1 else None)
+    tiles = np.rint(255 * shares[..., :MOST_MAPS].transpose(2, 0, 1)).astype(np.uint8)
+    first = f"the first {MOST_MAPS} of " if volume.shape[2] > MOST_MAPS else ""
+    size = f"{first}{volume.shape[2]} of {volume.shape[0]}x{volume.shape[1]}"
+    note = f"{size}, all on one scale: black {low:.4g}, white {high:.4g}"
+    return draw_sheet(tiles, title, note, side=24 if max(tiles.shape[1:]) == 1 else None)
 
 
 def draw_sheet(tiles: Array, title: str, note: str, *, side: float | None = None) -> Canvas:
@@ -235,10 +206,10 @@ def draw_sheet(tiles: Array, title: str, note: str, *, side: float | None = None
         tiles: the tiles.
         title: a line above.
         note: a smaller one.
-        side: pixels of a tile's longer edge; None for whole multiples of its pixels near 64.
+        side: pixels of a tile's longer edge; None for whole multiples of its pixels near 64, of many tiles near 32.
     """
     high, wide = tiles.shape[1:3]
-    scale = (side or _near(64, max(high, wide))) / max(high, wide)
+    scale = (side or _near(64 if len(tiles) <= 256 else 32, max(high, wide))) / max(high, wide)
     width, height, gap = wide * scale, high * scale, 8
     columns = min(
         len(tiles), max(4, math.ceil(math.sqrt(len(tiles) * height / width))), int(1500 // (width + gap)) or 1
