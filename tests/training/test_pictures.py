@@ -136,10 +136,14 @@ def test_no_mistakes_is_a_picture_too(tmp_path):
     drawn(draw_mistakes(dataset, np.eye(2), ("a", "b")), tmp_path)
 
 
-@pytest.mark.parametrize("shape", [(5, 7, 3), (1, 1, 9), (300, 200, 2), (8, 8, 256), (10,), (1000,)])
+@pytest.mark.parametrize(
+    "shape", [(5, 7, 3), (1, 1, 9), (300, 200, 2), (8, 8, 256), (1, 1, 4096), (56, 56, 512), (10,), (1000,)]
+)
 def test_sheets_of_features(tmp_path, shape):
     maps = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    assert drawn(draw_features(maps, "0.conv of a.png"), tmp_path).shape[1] < 1700
+    pixels = drawn(draw_features(maps, "0.conv of a.png"), tmp_path)
+    assert pixels.shape[1] < 1700
+    assert pixels.shape[0] < 3000
     drawn(draw_features(np.zeros(shape, np.float32), "flat"), tmp_path)
 
 
