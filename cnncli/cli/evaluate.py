@@ -45,6 +45,15 @@ def evaluate(
         str | None,
         typer.Option(metavar="X", help="Exit with 1 where the accuracy is below: 0.95, or 95%.", show_default=False),
     ] = None,
+    pictures: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Draw confusion.png and mistakes.png, the most wrongly classified, there.",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite --pictures that exist.")] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse pictures that cannot be read instead of leaving them out.")
     ] = False,
@@ -63,17 +72,21 @@ def evaluate(
     least = None if min_accuracy is None else _share(min_accuracy)
     if part is not None and part not in PARTS:
         raise ArgumentError(f"--part must be {', '.join(PARTS)}, got {part!r}")
-    from cnncli.cli.evaluation_output import checking, show
+    from cnncli.cli.evaluation_output import check_pictures, checking, draw, show
     from cnncli.training.backends import open_backend
     from cnncli.training.evaluation import evaluate as judge
     from cnncli.training.model import load_model
     from cnncli.training.runs import cores
 
+    if pictures is not None:
+        check_pictures(pictures, force=force)
     backend = open_backend(engine, device)
     loaded = load_model(model).on(backend)
     with checking(quiet=quiet or as_json) as progress:
         found = judge(loaded, data, part=part, strict=strict, jobs=jobs or cores(), progress=progress)
     show(found, as_json=as_json, quiet=quiet)
+    if pictures is not None:
+        draw(pictures, found)
     accuracy = found.scores.accuracy
     if least is not None and accuracy < least:
         import sys

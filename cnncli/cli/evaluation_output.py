@@ -1,6 +1,7 @@
 """What `evaluate` prints."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,7 +10,7 @@ from typing import Any
 from cnncli.cli.networks import show_tables
 from cnncli.cli.progress import Progress
 from cnncli.cli.tables import Cell, Column, Table, visible
-from cnncli.errors import one_line
+from cnncli.errors import ArgumentError, ImageError, one_line
 from cnncli.training.evaluation import Evaluation
 from cnncli.training.metrics import Scores
 
@@ -51,6 +52,38 @@ def show(found: Evaluation, *, as_json: bool, quiet: bool) -> None:
     print(f"           95% interval {low:.2%} to {high:.2%}")
     print(f"macro F1   {scores.macro_f1:.4f}\n")
     show_tables([_classes(scores), _confusion(scores)], "table")
+
+
+def check_pictures(folder: str, *, force: bool) -> None:
+    """Check that the pictures of an evaluation can be drawn in a folder, before any work.
+
+    Raises:
+        ArgumentError: it is a file, or holds them already.
+    """
+    from cnncli.training.pictures import CONFUSION, MISTAKES
+
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise ArgumentError(f"{folder}: is a file: give a folder for the pictures")
+    there = [name for name in (CONFUSION, MISTAKES) if os.path.lexists(os.path.join(folder, name))]
+    if there and not force:
+        raise ArgumentError(f"{os.path.join(folder, there[0])} exists already: --force overwrites")
+
+
+def draw(folder: str, found: Evaluation) -> None:
+    """Draw the confusion matrix and the worst mistakes in a folder, which is made where it is not there.
+
+    Raises:
+        ImageError: they cannot be written.
+    """
+    from cnncli.training.pictures import CONFUSION, MISTAKES, draw_confusion, draw_mistakes
+
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise ImageError(f"{folder}: the folder cannot be made: {error.strerror}") from error
+    names = tuple(one.name for one in found.scores.per_class)
+    draw_confusion(found.scores).save(os.path.join(folder, CONFUSION))
+    draw_mistakes(found.dataset, found.probabilities, names).save(os.path.join(folder, MISTAKES))
 
 
 def facts(found: Evaluation) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from models import CLASSES, halves_model, random_model, write_halves
+from PIL import Image
 from shell import cnncli, done
 
 from cnncli.training.model import save_model
@@ -81,6 +82,18 @@ def test_findings_are_said_and_the_rest_judged(folder):
     assert "0.png" in result.stderr
     assert "of 11 pictures" in result.stdout
     assert cnncli("evaluate", "model.safetensors", "data", "--strict").exit_code == 1
+
+
+def test_pictures_are_drawn_and_not_over_others(folder):
+    done("evaluate", "model.safetensors", "data", "--pictures", "drawn")
+    for name in ("confusion.png", "mistakes.png"):
+        with Image.open(folder / "drawn" / name) as image:
+            assert image.format == "PNG"
+    again = cnncli("evaluate", "model.safetensors", "data", "--pictures", "drawn")
+    assert (again.exit_code, again.stdout) == (2, "")
+    assert again.stderr == "cnncli: drawn/confusion.png exists already: --force overwrites\n"
+    done("evaluate", "model.safetensors", "data", "--pictures", "drawn", "--force")
+    assert cnncli("evaluate", "model.safetensors", "data", "--pictures", "model.safetensors").exit_code == 2
 
 
 def test_many_classes_are_listed_by_their_mistakes(folder):
