@@ -43,3 +43,7 @@ class DataError(CnncliError):
 
 class TrainingError(CnncliError):
     """A training that cannot go on."""
+
+
+class SchedulerError(CnncliError):
+    """A cluster that cannot be reached, that was lost, or whose workers cannot do the work."""

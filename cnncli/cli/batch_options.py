@@ -29,6 +29,7 @@ class BatchOptions(Value):
     force: options.Force = False
     skip_existing: options.SkipExisting = False
     shard: options.ShardOption = None
+    scheduler: options.SchedulerOption = None
     dry_run: options.DryRun = False
     as_json: options.Json = False
     quiet: options.Quiet = False

@@ -94,6 +94,15 @@ ShardOption = Annotated[
         "--shard", metavar="I/N", help="Do the I-th of N shares, the same on every machine.", rich_help_panel=_BATCH
     ),
 ]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Run on a Dask cluster: its scheduler, such as tcp://head:8786, or local for processes of this machine.",
+        rich_help_panel=_BATCH,
+    ),
+]
 DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Print what would become of each input, and do nothing.", rich_help_panel=_BATCH),

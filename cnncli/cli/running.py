@@ -11,6 +11,7 @@ import typer
 
 from cnncli.batch import (
     STANDARD,
+    Executor,
     Job,
     Manifests,
     OutputRule,
@@ -30,7 +31,7 @@ from cnncli.batch.urls import is_url, without_file_scheme
 from cnncli.cli.batch_options import BatchOptions
 from cnncli.cli.interrupts import interrupts
 from cnncli.cli.progress import Progress
-from cnncli.errors import ArgumentError, one_line
+from cnncli.errors import ArgumentError, SchedulerError, one_line
 from cnncli.images import FORMATS, READABLE_SUFFIXES
 from cnncli.matrices import TEXT_SUFFIXES
 from cnncli.pipelines.common import Pipeline, check_format
@@ -68,6 +69,7 @@ class Batch(NamedTuple):
         # Every share plans the whole: collisions between shares, and outputs of other shares, are seen.
         jobs = [job for job in plan(inputs, rule) if shard is None or shard.holds(job.input)]
         self._check_outputs(jobs)
+        self._executor(jobs)
         if not (self.options.force or self.options.skip_existing or self.options.dry_run):
             refuse_existing(jobs)
         return jobs
@@ -89,22 +91,45 @@ class Batch(NamedTuple):
             reports = run(
                 jobs,
                 self.pipeline,
-                workers=min(self.options.jobs or _cores(), len(jobs) or 1),
+                workers=self._workers(jobs),
                 manifests=self._manifests() if listed else None,
                 skip=self.options.skips,
                 stop=stop,
+                executor=self._executor(jobs),
             )
-            for report in reports:
-                statuses[report.status] += 1
-                progress.advance(failed=report.status == "failed")
-                self._print_report(report, progress)
+            lost: SchedulerError | None = None
+            try:
+                for report in reports:
+                    statuses[report.status] += 1
+                    progress.advance(failed=report.status == "failed")
+                    self._print_report(report, progress)
+            except SchedulerError as error:  # what was done stays done, and is counted
+                lost = error
         left = sum(len(job.outputs) for job in jobs) - statuses.total()
-        if (len(jobs) != 1 and not self.options.quiet) or left:
+        if statuses if lost else left or (len(jobs) != 1 and not self.options.quiet):
             print(summary(statuses, left, time.perf_counter() - begin), file=sys.stderr)
+        if lost:
+            raise lost
         if left or stop.is_set():
             raise typer.Exit(130)
         if statuses["failed"]:
             raise typer.Exit(1)
+
+    def _workers(self, jobs: list[Job]) -> int:
+        return min(self.options.jobs or _cores(), len(jobs) or 1)
+
+    def _executor(self, jobs: list[Job]) -> Executor | None:
+        """Return where jobs are done, if not on threads of this process; refuse what cannot be done there."""
+        address = self.options.scheduler
+        if address is None:
+            return None
+        from cnncli.batch.cluster import LOCAL, Cluster
+
+        if self.options.jobs is not None and address != LOCAL:
+            raise ArgumentError(f"--jobs is for this machine: the workers of --scheduler {address} have their threads")
+        cluster = Cluster(address, self._workers(jobs))
+        cluster.check(jobs)
+        return cluster
 
     def _manifests(self) -> Manifests:
         return Manifests(self.pipeline.options)

@@ -1,0 +1,409 @@
+"""Running jobs on the workers of a Dask cluster: the one room that knows Dask, loaded when a scheduler is named."""
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import ExitStack, contextmanager, suppress
+from importlib.metadata import version
+from importlib.util import find_spec
+from itertools import islice
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
+
+from cnncli.batch import worker
+from cnncli.batch.groups import GroupSize
+from cnncli.batch.inputs import STANDARD
+from cnncli.batch.plan import Job
+from cnncli.batch.task import Report, Task, failed
+from cnncli.batch.temporary import temporary_file
+from cnncli.batch.urls import is_url, scheme_of
+from cnncli.batch.worker import Done, Needs
+from cnncli.errors import ArgumentError, SchedulerError, one_line
+
+LOCAL = "local"
+"""Stands for a cluster of processes of this machine, which lives as long as the batch."""
+
+EXTRA = "pip install 'cnncli[dask]'"
+
+_AHEAD = 2
+"""Groups a thread of a worker: one that it works on and one that waits, so that it is never idle."""
+
+_GIVEN_UP = 3
+"""Workers that a file of a local cluster kills before it is given up."""
+
+_PATIENCE = 60.0
+"""Seconds to wait for workers where there are none."""
+
+_CONNECTING = 5.0
+_LOOKING = 0.2
+"""Seconds between looks at what else there is to see, while groups are under way."""
+
+
+class Cluster(NamedTuple):
+    """An executor on a Dask cluster.
+
+    Attributes:
+        address: of its scheduler, such as `tcp://head:8786`, or `local`.
+        workers: the number of worker processes of a local cluster.
+    """
+
+    address: str
+    workers: int
+
+    def check(self, jobs: Sequence[Job]) -> None:
+        """Refuse what cannot be done on a cluster.
+
+        Raises:
+            ArgumentError: Dask is not installed, or a job's files exist in this process only.
+        """
+        if find_spec("distributed") is None:
+            raise ArgumentError(f"--scheduler runs batches with Dask, which is missing: {EXTRA}")
+        for name in (name for job in jobs for name in (job.input.path, *job.outputs)):
+            if name == STANDARD:
+                raise ArgumentError("--scheduler: other machines have no standard input and output of this: name files")
+            if name.startswith("memory://"):
+                raise ArgumentError(
+                    f"--scheduler: {name} exists in the memory of one process only: use files, or s3://"
+                )
+
+    def each(self, jobs: Sequence[Job], task: Task, stop: threading.Event) -> Iterator[list[Report]]:
+        """Do a task for each job on the workers, and yield its reports as groups are finished.
+
+        Raises:
+            SchedulerError: the scheduler is not reached or is lost, there are no workers, or they lack something.
+        """
+        self.check(jobs)
+        with ExitStack() as stack:
+            client = stack.enter_context(_connected(self))
+            needs = stack.enter_context(_needs(jobs))
+            dispatch = stack.enter_context(_Dispatch(client, self.address, needs, task, stop))
+            yield from dispatch.each(jobs)
+
+
+class _Dispatch:
+    """Sends groups of jobs to workers, and takes what comes back."""
+
+    def __init__(self, client: Any, address: str, needs: Needs, task: Task, stop: threading.Event) -> None:
+        self._client = client
+        self._address = address
+        self._needs = needs
+        self._task = task
+        self._stop = stop
+        self._size = GroupSize()
+        self._waiting: Iterator[Job] = iter(())
+        self._left = 0
+        self._suspects: deque[Job] = deque()
+        self._flying: dict[str, tuple[Any, list[Job]]] = {}
+        self._finished: SimpleQueue[Any] = SimpleQueue()
+        self._serial = 0
+        self._watch = _Watch(client)
+        self._is_told = False
+
+    def __enter__(self) -> "_Dispatch":
+        self._watch.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._watch.end.set()
+
+    def each(self, jobs: Sequence[Job]) -> Iterator[list[Report]]:
+        """Yield the reports of each job."""
+        self._waiting, self._left = iter(jobs), len(jobs)
+        self._wait_for_workers()
+        self._check_workers()
+        while self._send():
+            yield from self._take(self._next_finished())
+
+    def _wait_for_workers(self) -> None:
+        while not self._watch.threads and not self._stop.is_set():
+            self._look_around()
+            time.sleep(_LOOKING / 4)
+
+    def _check_workers(self) -> None:
+        """Refuse workers that cannot do it, before anything is done; those who come later are asked then."""
+        if self._stop.is_set():
+            return
+        answers = self._client.run(_remotely("lacking"), *self._needs, on_error="return")
+        for name, answer in answers.items():
+            if answer is not None:
+                raise self._unfit(name, answer)
+
+    def _unfit(self, name: str, answer: object) -> SchedulerError:
+        reason = f"cannot be asked: {answer or type(answer).__name__}" if isinstance(answer, Exception) else str(answer)
+        return SchedulerError(f"--scheduler {self._address}: the worker {name} {one_line(reason)}")
+
+    def _send(self) -> bool:
+        """Send as many groups as there shall be under way, and say whether there are any."""
+        while group := self._next_group():
+            here = [_absolute(job) for job in group]
+            packed = worker.pack(self._needs, here, self._task.share(here))
+            self._serial += 1
+            key = f"cnncli-{self._needs.batch}-{self._serial}"
+            future = self._client.submit(_remotely("do"), packed, key=key, pure=False)
+            self._flying[key] = (future, group)
+            future.add_done_callback(self._finished.put)
+        return bool(self._flying)
+
+    def _next_group(self) -> list[Job]:
+        if self._stop.is_set():
+            return []
+        if self._suspects:
+            # One by one and nothing beside it: then it is clear who killed the worker.
+            return [] if self._flying else [self._suspects.popleft()]
+        if len(self._flying) >= _AHEAD * max(self._watch.threads, 1):
+            return []
+        group = list(islice(self._waiting, self._size.next(self._left, self._watch.threads)))
+        self._left -= len(group)
+        return group
+
+    def _next_finished(self) -> Any:
+        while True:
+            try:
+                return self._finished.get(timeout=_LOOKING)
+            except Empty:
+                self._look_around()
+
+    def _look_around(self) -> None:
+        if self._client.status not in ("running", "connecting") or not self._client.scheduler_comm:
+            raise self._lost()
+        if self._watch.alone > _PATIENCE:
+            raise SchedulerError(
+                f"--scheduler {self._address}: there was no worker for {_PATIENCE:.0f} s; start some with: "
+                f"dask worker {self._address}"
+            )
+        if self._stop.is_set() and not self._is_told:
+            self._is_told = True
+            told = (_remotely("stop"), self._needs.batch)
+            threading.Thread(target=self._client.run, args=told, kwargs={"on_error": "ignore"}, daemon=True).start()
+
+    def _take(self, future: Any) -> Iterator[list[Report]]:
+        """Yield the reports of a group that came back."""
+        _, jobs = self._flying.pop(future.key)
+        outcome = self._outcome(future)
+        if isinstance(outcome, Done):
+            if outcome.reports:
+                self._size.learn(len(outcome.reports), outcome.seconds)
+            yield from (_as_named(job, made) for job, made in zip(jobs, outcome.reports, strict=False))
+        elif isinstance(outcome, str):
+            raise SchedulerError(f"--scheduler {self._address}: a worker {outcome}")
+        elif not _is_killed_worker(outcome):
+            reason = f"a worker failed: {type(outcome).__name__}: {outcome}"
+            yield from (failed(job, time.perf_counter(), one_line(f"{job.input.path}: {reason}")) for job in jobs)
+        elif len(jobs) > 1:
+            self._suspects.extend(jobs)
+        else:
+            yield failed(jobs[0], time.perf_counter(), _killing(jobs[0], outcome))
+
+    def _outcome(self, future: Any) -> Done | str | Exception:
+        while True:
+            try:
+                outcome: Done | str = future.result(timeout=_LOOKING)
+                return outcome
+            except (CancelledError, asyncio.CancelledError) as error:
+                raise self._lost() from error
+            except TimeoutError as error:
+                if future.status == "error":
+                    return error
+                self._look_around()
+            except Exception as error:
+                return error
+
+    def _lost(self) -> SchedulerError:
+        return SchedulerError(
+            f"--scheduler {self._address}: the scheduler was lost; start it again, and do the rest with the same "
+            "command and --skip-existing"
+        )
+
+
+class _Watch(threading.Thread):
+    """Asks the scheduler for its workers now and then, so that nobody else has to wait for an answer."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(daemon=True)
+        self.end = threading.Event()
+        self.threads = 0
+        self._client = client
+        self._seen = time.monotonic()
+
+    @property
+    def alone(self) -> float:
+        """Seconds without workers."""
+        return 0.0 if self.threads else time.monotonic() - self._seen
+
+    def run(self) -> None:
+        """Ask until the end."""
+        while not self.end.is_set():
+            with suppress(Exception):  # a scheduler that is lost is noticed elsewhere
+                self.threads = sum(self._client.nthreads().values())
+            if self.threads:
+                self._seen = time.monotonic()
+            self.end.wait(1.0 if self.threads else _LOOKING / 2)
+
+
+def _remotely(name: str) -> Callable[..., Any]:
+    """Return a call of a function of `worker`, which travels by value: a scheduler needs no cnncli.
+
+    Where a worker has none it says so, as it says whatever else it lacks.
+    """
+    here = version("cnncli")
+
+    def call(*words: Any) -> Any:
+        from importlib import import_module
+
+        try:
+            module = import_module("cnncli.batch.worker")
+        except ImportError as error:
+            return f"cannot load cnncli ({error}): pip install cnncli=={here} there"
+        return getattr(module, name)(*words)
+
+    return call
+
+
+@contextmanager
+def _needs(jobs: Sequence[Job]) -> Iterator[Needs]:
+    """Give what workers must see, and remove the file that says so at the end.
+
+    A file is made in an output folder for it: `/data` may be there on every machine, and not be the same.
+    """
+    batch = os.urandom(6).hex()
+    names = [name for job in jobs for name in (job.input.path, *job.outputs)]
+    urls = {scheme_of(name): name for name in names if is_url(name)}
+    with ExitStack() as stack:
+        files = _sample([job.input.path for job in jobs])
+        output = next((name for job in jobs for name in job.outputs if not is_url(name)), None)
+        if output is not None:
+            files.append(stack.enter_context(_mark(os.path.dirname(_absolute_path(output)), batch)))
+        yield Needs(batch, version("cnncli"), tuple(files), tuple(urls.values()))
+
+
+def _sample(paths: Sequence[str]) -> list[tuple[str, int]]:
+    """Return the first and the last of the files that are there, with their sizes."""
+    ends = (path for path in {*paths[:1], *paths[-1:]} if not is_url(path) and os.path.isfile(path))
+    return [(_absolute_path(path), os.path.getsize(path)) for path in ends]
+
+
+@contextmanager
+def _mark(folder: str, batch: str) -> Iterator[tuple[str, int]]:
+    with temporary_file(batch, folder) as path:
+        # A folder that cannot be written to is reported by the files that should stand there.
+        with suppress(OSError), open(path, "wb") as file:
+            file.write(batch.encode())
+        yield path, os.path.getsize(path) if os.path.exists(path) else -1
+
+
+def _absolute_path(path: str) -> str:
+    return path if is_url(path) else os.path.join(os.getcwd(), path)
+
+
+def _absolute(job: Job) -> Job:
+    """Return a job whose names mean the same in every folder."""
+    source = job.input._replace(path=_absolute_path(job.input.path))
+    return Job(source, tuple(_absolute_path(output) for output in job.outputs))
+
+
+def _as_named(job: Job, reports: Sequence[Report]) -> list[Report]:
+    """Return reports with the names that the user knows."""
+    there = _absolute(job)
+    names = {there.input.path: job.input.path} | dict(zip(there.outputs, job.outputs, strict=True))
+    return [
+        report._replace(input=job.input.path, output=output, error=_renamed(report.error, names))
+        for report, output in zip(reports, job.outputs, strict=True)
+    ]
+
+
+def _renamed(error: str | None, names: dict[str, str]) -> str | None:
+    for there, here in names.items() if error else ():
+        error = error.replace(one_line(there), one_line(here)) if error else None
+    return error
+
+
+def _is_killed_worker(error: Exception) -> bool:
+    from distributed import KilledWorker
+
+    return isinstance(error, KilledWorker)
+
+
+def _killing(job: Job, error: Any) -> str:
+    return one_line(
+        f"{job.input.path}: given up, for {error.allowed_failures + 1} workers were killed over it; it may need more "
+        "memory than they have, or break a decoder"
+    )
+
+
+@contextmanager
+def _connected(cluster: Cluster) -> Iterator[Any]:
+    """Give a client of a cluster, and close what was opened."""
+    import dask.config
+
+    if not dask.config.get("logging", None):  # what matters is reported here, in one line
+        dask.config.set({"logging": dict.fromkeys(("distributed", "distributed.client"), "critical")})
+    import distributed
+
+    connect: Any = distributed.Client
+    with ExitStack() as stack:
+        address = cluster.address
+        if address == LOCAL:
+            address = stack.enter_context(_local(cluster.workers)).scheduler_address
+        try:
+            client = connect(address, timeout=_CONNECTING, set_as_default=False, name="cnncli")
+        except (OSError, TimeoutError) as error:
+            raise SchedulerError(
+                f"--scheduler {address}: no scheduler answers there; start one with: dask scheduler"
+            ) from error
+        except (ValueError, TypeError) as error:
+            raise ArgumentError(
+                f"--scheduler {address}: not an address such as tcp://head:8786, nor {LOCAL}"
+            ) from error
+        stack.callback(client.close, timeout=2)
+        yield client
+
+
+@contextmanager
+def _local(workers: int) -> Iterator[Any]:
+    """Give a cluster of processes of this machine."""
+    import dask.config
+    import distributed
+
+    begin: Any = distributed.LocalCluster
+    settings = {"distributed.scheduler.allowed-failures": _GIVEN_UP - 1}
+    with dask.config.set(settings), _without_interrupts():
+        cluster = begin(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=None,  # the room for decoded pictures bounds it, as in one process
+            scheduler_kwargs={
+                "dashboard": False,
+                "dashboard_address": "127.0.0.1:0",
+            },  # no fixed port, nor a word on it
+            silence_logs=logging.CRITICAL,
+        )
+    try:
+        yield cluster
+    finally:
+        cluster.close(timeout=5)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Keep Ctrl-C from processes that are started meanwhile: a terminal sends it to all of a group.
+
+    What is blocked here stays blocked in threads and processes that begin here; in this one it is only late.
+    """
+    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # which unblocks it in the thread that starts it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
