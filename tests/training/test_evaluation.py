@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from models import CLASSES, halves_model, random_model, write_halves
 from PIL import Image
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
 from cnncli.errors import DataError, ImageError, NoInputError
 from cnncli.training.datasets import open_dataset
@@ -12,18 +11,19 @@ from cnncli.training.evaluation import evaluate
 
 
 def test_scores_are_scikit_learn_s(tmp_path):
+    metrics = pytest.importorskip("sklearn.metrics")
     model = random_model("12x12x1 conv3-4,relu max2 fc-3,softmax", seed=3)
     found = evaluate(model, write_halves(tmp_path / "data", 12))
     dataset = open_dataset(tmp_path / "data", model.reading()).train
     predicted = model.predict(dataset.images(range(len(dataset))))
     labels = dataset.labels
-    assert found.scores.accuracy == pytest.approx(accuracy_score(labels, predicted))
-    assert found.scores.macro_f1 == pytest.approx(f1_score(labels, predicted, average="macro", zero_division=0))
-    precision, recall, _, support = precision_recall_fscore_support(labels, predicted, zero_division=0)
+    assert found.scores.accuracy == pytest.approx(metrics.accuracy_score(labels, predicted))
+    assert found.scores.macro_f1 == pytest.approx(metrics.f1_score(labels, predicted, average="macro", zero_division=0))
+    precision, recall, _, support = metrics.precision_recall_fscore_support(labels, predicted, zero_division=0)
     assert [one.precision for one in found.scores.per_class] == pytest.approx(precision.tolist())
     assert [one.recall for one in found.scores.per_class] == pytest.approx(recall.tolist())
     assert [one.support for one in found.scores.per_class] == support.tolist()
-    np.testing.assert_array_equal(found.scores.confusion, confusion_matrix(labels, predicted))
+    np.testing.assert_array_equal(found.scores.confusion, metrics.confusion_matrix(labels, predicted))
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, rtol=1e-5)
 
 

@@ -4,7 +4,6 @@ from itertools import product
 
 import numpy as np
 import pytest
-import torch
 from oracles import gray_photograph, photograph, random_image
 from scipy.signal import correlate2d
 
@@ -57,6 +56,7 @@ def test_optimizers_come_to_one_answer(optimizer):
 
 
 def test_a_step_is_that_of_torch():
+    torch = pytest.importorskip("torch")
     image, target = random_image((9, 9), np.float64), random_image((7, 7), np.float64, seed=1)
     found = learn_kernel(image, target, 3, padding="valid", optimizer="sgd", lr=0.05, steps=7)
     weight = torch.zeros(1, 1, 3, 3, dtype=torch.float64, requires_grad=True)
