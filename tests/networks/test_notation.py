@@ -175,11 +175,11 @@ def test_the_place_is_shown_on_its_line_and_long_lines_are_cut():
     ],
 )
 def test_wrong_macros_are_one_clear_error(define, word, message):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(NotationError) as caught:
         parse_network(f"6x6x3 {word}", define=define)
     assert message in str(caught.value)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize(
@@ -206,11 +206,11 @@ def test_wrong_macros_are_one_clear_error(define, word, message):
     ids=lambda text: text[:24],
 )
 def test_texts_without_measure_are_one_error_soon(text):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(CnncliError) as caught:
         parse_network(text)
     assert len(str(caught.value)) < 400
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 pieces = st.sampled_from(

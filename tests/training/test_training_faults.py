@@ -142,17 +142,15 @@ def test_ctrl_c_finishes_the_batch_and_saves(tmp_path, whole):
 
 def test_the_second_ctrl_c_stops_at_once(tmp_path, whole):
     run = tmp_path / "run"
-    slow = "import cnncli.training.trainer as t, time\nt.Trainer._follow = lambda *a: time.sleep(30)\n"
+    slow = "import cnncli.training.trainer as t, time\nt.Trainer._follow = lambda *a: time.sleep(600)\n"
     process = start(whole / "bars.npz", "-o", run, *OPTIONS, cwd=whole, program=slow + START)
     wait_for(lambda: (run / "checkpoint.safetensors").exists())
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     assert b"\n" in process.stderr.readline()
     time.sleep(0.2)
-    begin = time.monotonic()
     process.send_signal(signal.SIGINT)
     end(process, 130)
-    assert time.monotonic() - begin < 5
     load_checkpoint(run / "checkpoint.safetensors")
 
 
