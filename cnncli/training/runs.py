@@ -120,6 +120,7 @@ def train(
                 stop=stop,
                 **options,
             )
+    _check_started(engine)
     folder = None if output is None else RunFolder(output)
     jobs, stop, processes = jobs or cores(), stop or threading.Event(), engine.processes
     watcher = watcher if watcher is not None and processes.is_first else Watcher()
@@ -145,6 +146,15 @@ def _run(trainer: Trainer, jobs: int) -> Run:
     done = trainer.run()
     run = Run(trainer.best or trainer.model(), tuple(trainer.metrics), done, trainer.progress.best_epoch)
     return _judged(run, trainer, jobs) if done and trainer.processes.is_first else run
+
+
+def _check_started(engine: Backend) -> None:
+    """Check that processes which torchrun has started train together, and do not overwrite each other's run."""
+    started = os.environ.get("WORLD_SIZE", "1")
+    if engine.processes.count == 1 and started != "1":
+        raise ArgumentError(
+            f"torchrun has started {started} processes, and the engine {engine.name} trains in one: add --engine torch"
+        )
 
 
 def cores() -> int:

@@ -87,6 +87,15 @@ def test_every_engine_trains_a_model_that_every_other_reads(name, tmp_path):
     assert model.on(backend) is not model
 
 
+def test_processes_that_do_not_know_each_other_are_refused(tmp_path, monkeypatch):
+    from cnncli.training.runs import train
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ArgumentError, match=r"torchrun has started 2 processes, .*: add --engine torch"):
+        train(bars_npz(tmp_path / "data.npz"), output=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 class Failing(Processes):
     """The second of two processes, of which others fail."""
 
