@@ -64,12 +64,12 @@ def nothing(job: Job, targets: object) -> list[dict[str, object]]:
 
 def groups_a_second(address: str, count: int) -> float:
     """Return how many groups of thirty jobs of no work a client, a scheduler and its workers pass on in a second."""
-    from distributed import Client, wait
+    from distributed import Client
 
     jobs = [Job(Input(f"/photographs/2024/{number:08d}.jpg", f"{number:08d}.jpg"), ()) for number in range(30)]
     packed = pack(Needs("benchmark", ""), jobs, Task(nothing))
     with Client(address, set_as_default=False) as client:
-        wait(client.map(len, [packed] * 10, pure=False))
+        client.gather(client.map(len, [packed] * 10, pure=False))
         begin = time.perf_counter()
         for _ in range(count // 100):
             client.gather([client.submit(len, packed, pure=False) for _ in range(100)])

@@ -222,8 +222,10 @@ def _listing(folder: str) -> dict[str, Seen]:
 
 
 def _seen(info: dict[str, Any]) -> Seen:
-    tag = next((str(info[name]) for name in (*_TAGS, "created") if info.get(name)), "")
-    return Seen(int(info.get("size") or 0), tag)
+    tag = next((info[name] for name in (*_TAGS, "created") if info.get(name)), "")
+    # Listings give the seconds where the answer to a question is a date, in some stores.
+    tag = tag.timestamp() if hasattr(tag, "timestamp") else tag
+    return Seen(int(info.get("size") or 0), str(tag))
 
 
 def _url(like: str, name: str) -> str:
