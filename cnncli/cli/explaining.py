@@ -5,6 +5,7 @@ import sys
 import numpy as np
 
 from cnncli.batch import STANDARD
+from cnncli.batch.urls import is_url
 from cnncli.cli.running import Batch
 from cnncli.edges import EdgePicture, Response, pictures
 from cnncli.errors import ArgumentError
@@ -24,6 +25,9 @@ def run_and_explain(batch: Batch, pipeline: EdgePipeline, position: tuple[int, .
     job = jobs[0]
     if job.input.path == STANDARD:
         raise ArgumentError("explain reads its input twice: name a file instead of standard input")
+    for name in (job.input.path, *job.outputs):
+        if is_url(name):
+            raise ArgumentError(f"explain reads files of this machine again: copy {name} here, or name a file")
     column, row = position
     gray = pipeline.filtering.color == "gray"
     with open_image(job.input.path, gray=gray, max_pixels=pipeline.max_pixels) as image:

@@ -157,6 +157,9 @@ class Batch(NamedTuple):
         if self.pipeline.format is None:
             for suffix in {os.path.splitext(name)[1].lower(): name for name in names}.values():
                 check_format(suffix)
+        away = next((name for name in names if is_url(name)), None) if self.options.show else None
+        if away is not None:
+            raise ArgumentError(f"--show shows files of this machine, and {away} is none: write files, or leave it out")
         form = self.pipeline.format or "txt"
         if (
             any(STANDARD in job.outputs for job in jobs)
@@ -201,7 +204,7 @@ class Batch(NamedTuple):
             progress.print(f"cnncli: {report.error}")
         elif not self.options.quiet and report.output != STANDARD and progress.total == 1:
             progress.print(one_line(f"{report.input} -> {report.output}"))
-        if self.options.show and report.status == "ok" and report.output != STANDARD and not is_url(report.output):
+        if self.options.show and report.status == "ok" and report.output != STANDARD:
             from cnncli.cli.preview import preview
 
             progress.print(preview(report.output))

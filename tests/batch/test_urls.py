@@ -346,6 +346,18 @@ def test_lists_in_s3(server, tmp_path):
     assert made == {name: expected[name] for name in ("0003-sobel.png", "0004-sobel.png")}
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["memory://a.png", "--explain", "1,1"], "explain reads files of this machine again: copy memory://a.png here"),
+        (["a.png", "-o", "memory://b/c.png", "--show"], "--show shows files of this machine"),
+    ],
+)
+def test_what_needs_files(tmp_path, words, message):
+    _, err = cnncli("edge", *words, cwd=tmp_path, code=2)
+    assert message in err
+
+
 @pytest.mark.slow
 def test_s3_on_a_cluster(server, tmp_path):
     pytest.importorskip("distributed", reason="the extra cnncli[dask] is not installed")
