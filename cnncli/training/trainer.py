@@ -21,6 +21,7 @@ from cnncli.training.model import Model, load_model, save_model
 from cnncli.training.outputs import logits_loss, logits_network, predictions
 from cnncli.training.post_mortem import PostMortem, examine
 from cnncli.training.preparation import Preparation
+from cnncli.training.processes import OtherProcessError
 from cnncli.training.run_folder import Metrics, RunFolder
 from cnncli.training.watching import BatchReport, Estimate, Watcher
 
@@ -270,6 +271,9 @@ class Trainer:
         return Estimate(len(self.preparation.train) / rate, rate)
 
     def _stop_not_finite(self, batch: Batch, loss: float) -> NoReturn:
+        if not self.processes.is_first:
+            self.processes.any(False)  # until the first has looked
+            raise OtherProcessError("the loss is no longer finite")
         preparation, progress = self.preparation, self.progress
         step = progress.epoch * self.steps + progress.batch
         with closing(self._batches()) as batches:
@@ -286,6 +290,7 @@ class Trainer:
         )
         if self.folder is not None:
             self.folder.write_text(self.folder.post_mortem, report.json())
+        self.processes.any(False)
         raise TrainingError(report.message(self.folder))
 
 

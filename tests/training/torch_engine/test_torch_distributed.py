@@ -191,6 +191,16 @@ def test_what_fails_in_one_process_alone_is_told_by_it_and_ends_the_other(data, 
     assert "nothing.npz" in lines[1][0]
 
 
+def test_a_loss_that_is_not_finite_is_told_once(data, tmp_path):
+    words = [data, "-o", tmp_path / "run", "--network", "fc-9 fc-4", "--lr", "1e30", "--optimizer", "sgd"]
+    with Pair(*words) as (first, second):
+        codes, lines = zip(*map(told, (first, second)), strict=True)
+    assert codes == (1, 1)
+    assert [len(found) for found in lines] == [1, 0]
+    assert "the loss is no longer finite" in lines[0][0]
+    assert (tmp_path / "run" / "post_mortem.json").exists()
+
+
 def test_without_torchrun_there_is_one_process():
     assert join_processes(torch.device("cpu"), {}) is ALONE
     assert join_processes(torch.device("cpu"), {"WORLD_SIZE": "1"}) is ALONE
