@@ -63,6 +63,7 @@ def test_a_layer_either_takes_a_shape_or_says_what_it_needs(layer, shape):
 
 @given(plain_layers(6), st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(6)))
 @example(MaxPool((1, 2)), (1, 1, 6))
+@example(MaxPool((1, 2), padding=1), (1, 1, 6))
 def test_the_padding_that_is_named_makes_a_window_fit(layer, shape):
     if not hasattr(layer, "padding"):
         return
@@ -87,6 +88,7 @@ def test_the_padding_that_is_named_makes_a_window_fit(layer, shape):
         ("8x8x3 conv5-16,table", "6 channels"),
         ("8x8x3 dw3-4", "channels that divide 4 filters"),
         ("8x8x3 max2,p2", "padding p1 at most"),
+        ("1x1x3 max1x2,p1", "padding p0x1 at most"),
         ("1x1x3 tconv2-8,p1", "less padding would fit"),
         ("8x8x3 res[ conv3-3 ]", "got 6x6x3 and 8x8x3; padding 'same' in the main branch keeps the size"),
         ("8x8x3 res[ conv3-8,same ]", "the shortcut '| conv1-8' would fit"),

@@ -40,7 +40,8 @@ class Pool(Layer):
         ceil_mode: bool = getattr(self, "ceil_mode", False)
         window = slide(self, input_shape, self.kernel_size, self.stride, padding, dilation, ceil_mode)
         if _sees_padding_alone(window):
-            fits = f"padding p{min(span // 2 for span in window.span)} at most"
+            down, across = (span // 2 for span in window.span)
+            fits = f"padding p{down if down == across else f'{down}x{across}'} at most"
             raise ShapeError(
                 self, "a pixel in every window", f"windows that see padding alone on {_size(window)}", fits
             )
