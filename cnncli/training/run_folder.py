@@ -38,6 +38,13 @@ class RunFolder:
         self.metrics = self.path / "metrics.jsonl"
         self.config = self.path / "config.toml"
         self.post_mortem = self.path / "post_mortem.json"
+        self._held: int | None = None
+
+    def close(self) -> None:
+        """Let other processes train here."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -66,11 +73,15 @@ class RunFolder:
     def open(self, *, fresh: bool) -> None:
         """Make the folder, and clear it of what a killed process left; of another run's files too where it is fresh.
 
+        Until `close`, no other process can open it.
+
         Raises:
+            ArgumentError: another process trains here.
             ModelError: it cannot be made.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            self._held = _hold(self.path)
             remove_leftovers([str(self.path)])
             for file in (*self.files, *(self.path / name for name in PICTURES)) if fresh else ():
                 file.unlink(missing_ok=True)
@@ -125,3 +136,25 @@ class RunFolder:
         """
         lines = [line for line in self.read_metrics() if line["epoch"] <= epochs]
         self.write_text(self.metrics, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _hold(folder: Path) -> int | None:
+    """Return a lock on a folder, which ends with the process, however that ends; None where there are no locks.
+
+    Raises:
+        ArgumentError: another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(held)
+        raise ArgumentError(f"{folder}: another process is training here: wait for it, or choose another -o") from error
+    except OSError:  # a file system without locks
+        os.close(held)
+        return None
+    return held

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -129,12 +130,17 @@ def train(
         preparation = prepare(configuration, data, jobs=jobs, progress=watcher.checking)
     watcher.prepared(preparation)
     own = folder if processes.is_first else None
-    with Trainer(preparation, own, jobs=jobs, watcher=watcher, stop=stop, backend=engine) as trainer:
+    with (
+        closing(own) if own is not None else nullcontext(),
+        Trainer(preparation, own, jobs=jobs, watcher=watcher, stop=stop, backend=engine) as trainer,
+    ):
         with processes.fail_together():
+            if own is not None:
+                own.open(fresh=checkpoint is None)
             if checkpoint is not None and folder is not None:
                 trainer.restore(checkpoint, folder)
             if own is not None:
-                _record(own, trainer, data, fresh=checkpoint is None)
+                _record(own, trainer, data)
         return _run(trainer, jobs)
 
 
@@ -182,9 +188,8 @@ def _begin(
     return checkpoint, configuration
 
 
-def _record(folder: RunFolder, trainer: Trainer, data: Any, *, fresh: bool) -> None:
+def _record(folder: RunFolder, trainer: Trainer, data: Any) -> None:
     """Write what is known before the first batch, so that even a run that is killed in it can be resumed."""
-    folder.open(fresh=fresh)
     place = os.path.abspath(data) if isinstance(data, str | os.PathLike) else ""
     folder.write_text(folder.config, write_configuration(trainer.preparation.configuration, place, _versions(trainer)))
     trainer.save()

@@ -142,16 +142,33 @@ def test_ctrl_c_finishes_the_batch_and_saves(tmp_path, whole):
 
 def test_the_second_ctrl_c_stops_at_once(tmp_path, whole):
     run = tmp_path / "run"
-    slow = "import cnncli.training.trainer as t, time\nt.Trainer._follow = lambda *a: time.sleep(600)\n"
+    slow = "import cnncli.training.trainer as t, time\nt.Trainer._learn = lambda *a: time.sleep(600)\n"
     process = start(whole / "bars.npz", "-o", run, *OPTIONS, cwd=whole, program=slow + START)
     wait_for(lambda: (run / "checkpoint.safetensors").exists())
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     assert b"\n" in process.stderr.readline()
     time.sleep(0.2)
+    assert process.poll() is None
     process.send_signal(signal.SIGINT)
     end(process, 130)
     load_checkpoint(run / "checkpoint.safetensors")
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path, whole):
+    run = tmp_path / "run"
+    slow = "import cnncli.training.trainer as t, time\nt.Trainer._learn = lambda *a: time.sleep(600)\n"
+    process = start(whole / "bars.npz", "-o", run, *OPTIONS, cwd=whole, program=slow + START)
+    wait_for(lambda: (run / "checkpoint.safetensors").exists())
+    before = {path: path.read_bytes() for path in run.iterdir()}
+    for words in ([whole / "bars.npz", "-o", run, *OPTIONS, "--force"], ["-o", run, "--resume"]):
+        _, err = end(start(*words, "-q", cwd=whole), 2)
+        assert err == f"cnncli: {run}: another process is training here: wait for it, or choose another -o\n"
+    assert {path: path.read_bytes() for path in run.iterdir()} == before
+    process.kill()
+    process.communicate()
+    resume(whole, run)
+    assert_as_whole(whole, run)
 
 
 def test_json_lines_and_their_end_when_interrupted(tmp_path, whole):
