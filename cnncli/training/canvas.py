@@ -5,9 +5,11 @@ Everything is drawn at twice its size and made smaller at the end, which smooths
 
 import math
 from collections.abc import Sequence
-from functools import cache
+from contextlib import suppress
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
+from unicodedata import combining, normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,20 @@ BLUE, ORANGE = (31, 99, 178), (217, 101, 13)
 
 _FINE = 2
 """Pixels drawn for each pixel of the result, along each axis."""
+
+_SYSTEM_FONTS = (
+    "DejaVuSans.ttf",
+    "NotoSans-Regular.ttf",
+    "LiberationSans-Regular.ttf",
+    "NotoSansCJK-Regular.ttc",
+    "Arial Unicode.ttf",
+    "arial.ttf",
+    "msyh.ttc",
+)
+"""Fonts of Linux, macOS and Windows, for the letters that Pillow's own does not know."""
+
+_NO_LETTER = "\U0010fffe"
+"""What no font knows: it is drawn as a box."""
 
 
 class Box(NamedTuple):
@@ -64,12 +80,13 @@ class Canvas:
         of its base line.
         """
         words = fitting(text, size, room) if room else one_line(text)
-        self._draw.text((x * _FINE, y * _FINE), words, font=_font(size * _FINE), fill=fill, anchor=anchor)
+        font = _font(words, size * _FINE)
+        self._draw.text((x * _FINE, y * _FINE), words, font=font, fill=fill, anchor=anchor)
 
     def upright(self, x: float, y: float, text: str, *, size: float = 13, fill: Colour = INK, room: float = 0) -> None:
         """Write a line of text that reads upwards, its end at the point (top, middle)."""
         words = fitting(text, size, room) if room else one_line(text)
-        font = _font(size * _FINE)
+        font = _font(words, size * _FINE)
         width, height = math.ceil(font.getlength(words)) + 2, round(size * 1.4 * _FINE)
         label = Image.new("L", (width, height), 0)
         ImageDraw.Draw(label).text((0, height / 2), words, font=font, fill=255, anchor="lm")
@@ -113,8 +130,14 @@ class Canvas:
 
 
 def one_line(text: str) -> str:
-    """Return a text with a space for each run of what cannot be drawn on one line."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    """Return a text with a space for each run of what cannot be drawn on one line.
+
+    Where there is no font but Pillow's own, letters lose their accents.
+    """
+    words = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    if words.isascii() or len(_fonts(13)) > 1:
+        return words
+    return "".join(letter for letter in normalize("NFKD", words) if not combining(letter))
 
 
 def fitting(text: str, size: float, room: float) -> str:
@@ -124,7 +147,8 @@ def fitting(text: str, size: float, room: float) -> str:
         >>> fitting("short", 13, 100), fitting("a name that is far too long", 13, 60)
         ('short', 'a name t...')
     """
-    words, font = one_line(text)[:500], _font(size)
+    words = one_line(text)[:500]
+    font = _font(words, size)
     if font.getlength(words) <= room:
         return words
     while words and font.getlength(words + "...") > room:
@@ -134,16 +158,33 @@ def fitting(text: str, size: float, room: float) -> str:
 
 def text_width(text: str, size: float) -> float:
     """Return the width of a line of text in pixels."""
-    return float(_font(size).getlength(one_line(text)))
+    return float(_font(text, size).getlength(one_line(text)))
 
 
-def _font(size: float) -> Any:
-    return _font_of(max(1, round(size)))
+def _font(text: str, size: float) -> Any:
+    """Return the font that knows the most letters of a text: Pillow's own, which knows no accents, wherever it does."""
+    pixels = max(1, round(size))
+    letters = frozenset(letter for letter in text if not letter.isascii())
+    return _best_font(letters, pixels) if letters else _fonts(pixels)[0]
+
+
+@lru_cache(1024)
+def _best_font(letters: frozenset[str], size: int) -> Any:
+    return max(_fonts(size), key=lambda font: sum(_knows(font, letter) for letter in letters))
+
+
+def _knows(font: Any, letter: str) -> bool:
+    return bytes(font.getmask(letter)) != bytes(font.getmask(_NO_LETTER))
 
 
 @cache
-def _font_of(size: int) -> Any:
-    return ImageFont.load_default(size)
+def _fonts(size: int) -> tuple[Any, ...]:
+    """Return Pillow's own font, and those of the system that are there."""
+    found = [ImageFont.load_default(size)]
+    for name in _SYSTEM_FONTS:
+        with suppress(OSError):
+            found.append(ImageFont.truetype(name, size))
+    return tuple(found)
 
 
 class Axis(NamedTuple):

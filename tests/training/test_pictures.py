@@ -8,6 +8,7 @@ from models import random_model
 from PIL import Image
 
 from cnncli.errors import ImageError
+from cnncli.training import canvas
 from cnncli.training.canvas import BLUE, ORANGE, Axis, Box, Canvas, diverging, fitting, text_width
 from cnncli.training.datasets import ArrayDataset
 from cnncli.training.metrics import score
@@ -117,6 +118,20 @@ def test_the_confusion_matrix_of_any_number_of_classes(tmp_path, classes):
 def test_names_that_are_no_text_and_classes_without_pictures(tmp_path):
     names = ("", "x" * 300, "two\nlines\t\x1b[2J", "größe 犬")
     drawn(draw_confusion(score(np.array([1, 2]), np.array([1, 1]), names)), tmp_path)
+
+
+def test_letters_with_accents_are_drawn_as_letters_with_or_without_fonts_of_the_system(monkeypatch):
+    monkeypatch.setattr(canvas, "_SYSTEM_FONTS", ())
+    canvas._fonts.cache_clear()
+    canvas._best_font.cache_clear()
+    assert canvas.one_line("größe\n1") == "große 1"
+    monkeypatch.undo()
+    canvas._fonts.cache_clear()
+    canvas._best_font.cache_clear()
+    if len(canvas._fonts(13)) > 1:
+        assert canvas.one_line("größe\n1") == "größe 1"
+        assert all(canvas._knows(canvas._font("größe", 13), letter) for letter in "größe")
+    assert canvas._font("plain", 13) is canvas._fonts(13)[0]
 
 
 def test_the_worst_mistakes_come_first(tmp_path):
