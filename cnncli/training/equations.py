@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli.errors import ArgumentError
 from cnncli.ops.borders import OUTSIDE, border_index
 from cnncli.shapes import Window
 
@@ -17,6 +18,9 @@ _BLOCK_NUMBERS = 1 << 18
 
 _LSTSQ_NUMBERS = 1 << 21
 """The most coefficients that are handed to `lstsq`, which holds them several times."""
+
+MOST_UNKNOWNS = 4096
+"""A kernel of 64x64: of each two unknowns a product is summed, 128 MB in all."""
 
 NEGLIGIBLE = 1e-6
 """The share of the largest singular value below which a direction counts as not seen: rounded pixels make some."""
@@ -75,6 +79,9 @@ class Equations:
         flip: turn the kernel by 180 degrees.
         bias: whether there is one more unknown, whose coefficient is always 1.
 
+    Raises:
+        ArgumentError: there are more than `MOST_UNKNOWNS`.
+
     Example:
         >>> image, target = np.arange(9.0).reshape(3, 3), np.ones((3, 2))
         >>> equations = Equations(image, target, Window.over((3, 3), (1, 2)))
@@ -96,6 +103,11 @@ class Equations:
         self._target = target
         self.window = window
         self._flip, self._bias = flip, bias
+        if self.unknowns > MOST_UNKNOWNS:
+            size = "x".join(map(str, self.kernel_shape if image.ndim == 3 else window.kernel_size))
+            raise ArgumentError(
+                f"a {size} filter has {self.unknowns:,} numbers: at most {MOST_UNKNOWNS:,} can be learnt"
+            )
         top, bottom, left, right = window.padding
         self._rows = border_index(window.size[0], top, bottom, padding_mode)
         self._columns = border_index(window.size[1], left, right, padding_mode)

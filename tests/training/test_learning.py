@@ -155,6 +155,11 @@ def test_sizes_that_do_not_fit_say_what_would(target, options, advice):
     assert "64x64" in str(error.value)
 
 
+def test_a_kernel_with_too_many_numbers_is_refused_before_memory_is_taken():
+    with pytest.raises(ArgumentError, match="a 65x65 filter has 4,225 numbers: at most 4,096 can be learnt"):
+        learn_kernel(np.eye(80), np.eye(80), 65)
+
+
 @pytest.mark.parametrize(
     ("image", "target", "options", "message"),
     [
