@@ -7,11 +7,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from cnncli.cli.tables import visible
 from cnncli.cli.training_summary import epoch_line, estimate_line, result_lines, summary_lines
 from cnncli.training.preparation import Preparation
 from cnncli.training.run_folder import Metrics
 from cnncli.training.runs import Run
 from cnncli.training.watching import BatchReport, Estimate, Watcher
+
+WIDE = 76
+"""Columns of a terminal in which a line of the bar has room for everything."""
 
 REFRESH = 0.1
 """Seconds between two looks of the bar."""
@@ -39,7 +43,7 @@ class Display(Watcher):
     def prepared(self, preparation: Preparation) -> None:
         """Print what was found."""
         for finding in preparation.findings:
-            self.note(f"cnncli: {finding.message}")
+            self.note(f"cnncli: {visible(finding.message)}")
 
     def note(self, message: str) -> None:
         """Print a message."""
@@ -235,12 +239,14 @@ def _make_bar() -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+    console = Console(stderr=True)
+    widest = (BarColumn(bar_width=20), TextColumn("{task.fields[measures]}")) if console.width >= WIDE else ()
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
+        *widest[:1],
         MofNCompleteColumn(),
-        TextColumn("{task.fields[measures]}"),
+        *widest[1:],
         TextColumn("{task.fields[left]}"),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
     )

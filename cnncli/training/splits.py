@@ -45,7 +45,9 @@ def split(dataset: Dataset, fraction: float) -> tuple[Indices, Indices]:
         members = np.flatnonzero(dataset.labels == label)
         held_out[members] = _lowest(marks[members], fraction)
     if not held_out.any():
-        raise ArgumentError("no class has two different pictures: nothing can be held out; give validation data apart")
+        raise ArgumentError(
+            "no class has two different pictures: nothing can be held out; give other data to --val, or 0 for none"
+        )
     return np.flatnonzero(~held_out).astype(np.int64), np.flatnonzero(held_out).astype(np.int64)
 
 

@@ -228,6 +228,13 @@ def test_findings_are_said(tmp_path, bars):
     assert result.stderr.count("\n") == 1
 
 
+def test_a_class_whose_name_has_line_ends_stays_on_its_line(tmp_path, bars):
+    with np.load(bars) as arrays:
+        np.savez(tmp_path / "named.npz", x=arrays["x"], y=np.array(["a", "b", "two\nlines"])[arrays["y"]])
+    result = done("train", tmp_path / "named.npz", "-o", tmp_path / "run", *QUICK)
+    assert "classes   3: a 18, b 18, two\\nlines 18\n" in result.stderr
+
+
 def test_a_loss_that_is_not_finite(tmp_path, bars):
     words = ["--network", "fc-9,relu fc-3", "--optimizer", "sgd", "--lr", "1e30", "-q"]
     result = cnncli("train", bars, "-o", tmp_path / "run", *words)
@@ -294,3 +301,11 @@ def test_a_terminal_has_a_live_bar(tmp_path, bars):
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
     assert re.search(r"epoch \d+/30 .* \d+/14 loss \d\.\d{4}  accuracy [\d.]+%  [\d,]+ images/s \d+:\d\d left", text)
     assert text.count("validation loss") == 30  # a line an epoch stays
+
+
+def test_a_narrow_terminal_has_what_fits(tmp_path, bars):
+    words = ["train", bars, "-o", "run", "--network", "conv3-16,same,relu fc-3", "--batch-size", "4"]
+    _, shown = on_a_terminal(*words, "--epochs", "30", cwd=tmp_path, columns=40)
+    bar = [line for line in re.split(r"\x1b\[2K|\r|\n", shown) if re.search(r"/14", line)]
+    assert any(re.search(r"epoch \d+/30 +\d+/14 \d+:\d\d left", re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in bar)
+    assert "…" not in shown

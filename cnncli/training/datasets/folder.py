@@ -266,7 +266,7 @@ def _check_same_size(first: _Facts, other: _Facts) -> None:
     if first.shape[:2] != other.shape[:2]:
         raise DataError(
             f"pictures differ in size: {first.path} is {_size(first.shape)}, {other.path} is {_size(other.shape)}; "
-            "say the size that all shall have"
+            "say the size that all shall have, as --size 64"
         )
 
 
