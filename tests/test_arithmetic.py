@@ -53,7 +53,7 @@ def test_sizes_that_people_know(axis, n, expected):
     assert axis.output_size(n) == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sizes, small, small, st.integers(0, 3), st.integers(1, 3), st.integers(0, 2), st.booleans())
 def test_sizes_are_pytorchs(n, f, s, p, d, extra, transposed):
     torch = pytest.importorskip("torch")
@@ -67,7 +67,7 @@ def test_sizes_are_pytorchs(n, f, s, p, d, extra, transposed):
     assert made(axis, n) == (expected or None)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sizes, small, small, st.booleans(), st.data())
 def test_ceil_mode_is_pytorchs(n, f, s, ceil, data):
     torch = pytest.importorskip("torch")

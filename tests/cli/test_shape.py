@@ -260,7 +260,7 @@ WORDS = [
 WORDS += ["--inputs-for", "7", "--ceil", "--transposed", "--output-padding", "--explain", "--json", "vgg16", "conv3-10"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(WORDS) | st.text(max_size=6), max_size=9))
 def test_no_words_end_in_a_traceback(words):
     result = cnncli("shape", *words)

@@ -157,6 +157,16 @@ def test_resuming_takes_data_and_options_from_the_run(tmp_path, bars):
     assert "lr 0.001, now it is 0.5" in refused.stderr
 
 
+def test_data_that_moved_is_to_be_named(tmp_path, bars):
+    run = tmp_path / "run"
+    done("train", bars, "-o", run, *QUICK)
+    moved = bars.rename(tmp_path / "moved.npz")
+    result = cnncli("train", "-o", run, "--resume", "--epochs", "3")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert f"{bars}: the data is no longer where the run found it: name its place, too" in result.stderr
+    done("train", moved, "-o", run, "--resume", "--epochs", "3")
+
+
 def test_without_an_output_the_run_is_named_after_the_data(tmp_path, bars, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done("train", bars.name, *QUICK, "-q")
@@ -240,7 +250,7 @@ def test_a_loss_that_is_not_finite(tmp_path, bars):
     result = cnncli("train", bars, "-o", tmp_path / "run", *words)
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
     assert "no longer finite" in result.stderr
-    assert "try --lr 1e+29" in result.stderr
+    assert "try --lr 0.05" in result.stderr
     assert (tmp_path / "run/post_mortem.json").exists()
 
 

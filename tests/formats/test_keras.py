@@ -238,7 +238,7 @@ ANYTHING = [
 
 
 @given(path=st.sampled_from(list(places(BRANCHED))[1:]), value=st.sampled_from(ANYTHING))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_change_of_a_configuration_gives_a_summary_or_one_clear_error(tmp_path_factory, path, value):
     config = copy.deepcopy(BRANCHED)
     part = config

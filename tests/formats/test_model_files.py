@@ -232,7 +232,7 @@ SOUND = {
     more=st.binary(max_size=12),
     cut=st.integers(0, 12),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_damage_gives_a_summary_or_one_clear_error(tmp_path_factory, kind, at, more, cut):
     sound = SOUND[kind]
     path = tmp_path_factory.getbasetemp() / f"damaged.{kind}"

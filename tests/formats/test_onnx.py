@@ -139,7 +139,7 @@ axes = st.tuples(st.integers(1, 4), st.integers(1, 4))
     ceil_mode=st.booleans(),
     group=st.sampled_from([1, 2, 4]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_windows_go_where_onnx_says(op, size, kernel, strides, dilations, pads, ceil_mode, group):
     attributes = {"strides": strides, "dilations": dilations}
     attributes |= {"auto_pad": pads} if isinstance(pads, str) else {"pads": pads}
@@ -397,7 +397,7 @@ VARIED = model(
 
 
 @given(at=st.integers(0, len(VARIED) - 1), more=st.binary(max_size=6), cut=st.integers(0, 6))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_any_damage_gives_a_summary_or_one_clear_error(at, more, cut):
     said = ""
     try:

@@ -1,7 +1,7 @@
 """Predicted shapes, parameters, multiply-adds and receptive fields are those of PyTorch, on random networks."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from network_strategies import convolutions, networks, pools
 
@@ -12,8 +12,6 @@ torch = pytest.importorskip("torch")
 
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 from torch_shapes import Checked  # noqa: E402
-
-patient = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 
 def check(network):
@@ -27,14 +25,14 @@ def check(network):
     assert counter.get_total_flops() == 2 * network.totals.macs, str(network)
 
 
-@settings(max_examples=60, suppress_health_check=patient)
+@settings(max_examples=60)
 @given(networks())
 def test_random_networks_are_what_pytorch_makes_of_them(network):
     check(parse_network(str(network)))
 
 
 @pytest.mark.slow
-@settings(max_examples=500, suppress_health_check=patient)
+@settings(max_examples=500)
 @given(networks())
 def test_five_hundred_random_networks_are_what_pytorch_makes_of_them(network):
     check(parse_network(str(network)))
@@ -67,7 +65,7 @@ windows = convolutions().map(
 ) | pools.map(lambda pool: AvgPool(pool.kernel_size, pool.stride))
 
 
-@settings(max_examples=60, suppress_health_check=patient)
+@settings(max_examples=60)
 @given(network=networks(kinds=lambda _: windows, with_heads=False), data=st.data())
 def test_a_receptive_field_is_where_the_gradient_is(network, data):
     rows = network.summary().rows

@@ -108,7 +108,10 @@ def test_errors_in_a_file_know_the_file_and_the_line(file):
     assert caught.value.pointed == "relu max7\n     ^^^^"
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100,
+    suppress_health_check=[*settings.default.suppress_health_check, HealthCheck.function_scoped_fixture],
+)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))
 def test_any_file_gives_a_network_or_one_error(file, content):
     try:

@@ -1,7 +1,7 @@
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from network_strategies import networks
 
@@ -9,10 +9,8 @@ from cnncli.errors import CnncliError
 from cnncli.networks import BLOCKS, LAYERS, NotationError, ShapeError, load_network, parse_network, zoo_names
 from cnncli.networks.layers import Add, Concat, Conv, FullyConnected, MaxPool, Repeat, Residual, Sequential
 
-patient = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
-
-@settings(max_examples=150, suppress_health_check=patient)
+@settings(max_examples=150)
 @given(networks())
 def test_parsing_what_is_printed_gives_the_network_back(network):
     text = str(network)

@@ -56,7 +56,7 @@ def test_groups_see_their_part_of_the_channels():
     assert layer.seen == 9
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     n=st.integers(1, 12),
     kernel_size=st.integers(1, 4),

@@ -1,12 +1,10 @@
 from math import prod
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from network_strategies import networks
 
 from cnncli.networks import ReceptiveField, parse_network
-
-patient = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 VGG = (
     "224x224x3 2xconv3-64,p1,relu max2 2xconv3-128,p1,relu max2 3xconv3-256,p1,relu max2 2x[ 3xconv3-512,p1,relu max2 ]"
@@ -65,7 +63,7 @@ def test_a_transposed_convolution_ends_what_is_known_of_receptive_fields():
 COLUMNS = ("params", "buffers", "macs", "activations", "connections")
 
 
-@settings(max_examples=60, suppress_health_check=patient)
+@settings(max_examples=60)
 @given(networks())
 def test_columns_add_up(network):
     summary = network.summary()
@@ -148,7 +146,7 @@ def test_memory_by_hand():
     assert summary.memory(10) == (4 * weights, 4 * (weights + 480), 4 * (weights + 2 * params + 10 * kept))
 
 
-@settings(max_examples=40, suppress_health_check=patient)
+@settings(max_examples=40)
 @given(networks())
 def test_memory_is_at_least_what_must_be_there(network):
     summary = network.summary()

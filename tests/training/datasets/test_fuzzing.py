@@ -13,7 +13,10 @@ from cnncli.errors import CnncliError
 from cnncli.training.datasets import Reading, open_dataset
 from cnncli.training.datasets.idx import read_idx
 
-MODERATE = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MODERATE = settings(
+    max_examples=60,
+    suppress_health_check=[*settings.default.suppress_health_check, HealthCheck.function_scoped_fixture],
+)
 GOOD_IDX = bytes([0, 0, 8, 3, 0, 0, 0, 4, 0, 0, 0, 3, 0, 0, 0, 2]) + bytes(range(24))
 
 
