@@ -90,6 +90,8 @@ class TrainingRun(NamedTuple):
         recorded = self._recorded_data() if self.resume else None
         said_data = said.pop("data", None)
         data = self.data or said_data or recorded
+        if data and data == recorded and not os.path.lexists(data):
+            raise ArgumentError(f"{data}: the data is no longer where the run found it: name its place, too")
         if not data:
             raise ArgumentError(
                 "no data: name a folder with a folder of pictures for each class, such as samples/digits"

@@ -26,6 +26,7 @@ class PostMortem(NamedTuple):
         files: the pictures of the batch.
         lr: the learning rate of the step.
         clipped: whether gradients were clipped.
+        default_lr: the optimizer's own learning rate.
     """
 
     epoch: int
@@ -35,11 +36,12 @@ class PostMortem(NamedTuple):
     files: tuple[str, ...]
     lr: float
     clipped: bool
+    default_lr: float
 
     @property
     def suggested_lr(self) -> float:
-        """A tenth of the learning rate, with one digit or two."""
-        return float(f"{self.lr / 10:.2g}")
+        """A tenth of the learning rate, with one digit or two, and no more than the optimizer's own."""
+        return min(float(f"{self.lr / 10:.2g}"), self.default_lr)
 
     def message(self, folder: RunFolder | None) -> str:
         """Return one line that says it all."""

@@ -287,6 +287,7 @@ class Trainer:
             files=tuple(files),
             lr=self.schedule.at(step),
             clipped=preparation.configuration.clip_norm is not None,
+            default_lr=preparation.optimizer.default_lr,
         )
         if self.folder is not None:
             self.folder.write_text(self.folder.post_mortem, report.json())

@@ -250,7 +250,7 @@ def test_a_loss_that_is_not_finite(tmp_path, bars):
     result = cnncli("train", bars, "-o", tmp_path / "run", *words)
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
     assert "no longer finite" in result.stderr
-    assert "try --lr 0.05" in result.stderr
+    assert "try --lr 0.1 (it was 1e+30)" in result.stderr
     assert (tmp_path / "run/post_mortem.json").exists()
 
 

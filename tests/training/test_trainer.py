@@ -336,7 +336,7 @@ def test_a_loss_that_is_not_finite_has_its_post_mortem(tmp_path, network):
     assert "\n" not in message
     assert "no longer finite" in message
     assert "bars[" in message
-    assert "try --lr 0.05 (it was 1e+30) or --clip-norm 1" in message
+    assert "try --lr 0.1 (it was 1e+30) or --clip-norm 1" in message
     found = json.loads((tmp_path / "run/post_mortem.json").read_text())
     assert len(found["files"]) in range(8, 18)
     assert found["finding"] in message
