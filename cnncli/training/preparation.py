@@ -11,7 +11,7 @@ import numpy as np
 
 from cnncli.errors import ArgumentError, DataError
 from cnncli.networks import Network, load_network
-from cnncli.networks.errors import show_shape
+from cnncli.networks.errors import ShapeError, show_shape
 from cnncli.networks.notation import read_input, split_words
 from cnncli.training.augmentation import Augmentation, parse_augmentations
 from cnncli.training.configuration import Configuration
@@ -217,7 +217,12 @@ def choose_network(text: str, shape: Sequence[int], *, sized: bool = False) -> N
             f"the network takes {show_shape(written)}, the pictures are {show_shape(shape)}: "
             f"{hint}leave the input out of its text"
         )
-    return load_network(text, input_shape=shape)
+    try:
+        return load_network(text, input_shape=shape)
+    except ShapeError as error:
+        if error.needs.startswith("at least"):
+            error.fits = "; ".join(filter(None, (error.fits, "larger pictures would, too: --size")))
+        raise
 
 
 def default_layers(shape: Sequence[int], outputs: int) -> str:

@@ -189,6 +189,7 @@ def test_params_shows_the_model(tmp_path, bars):
         (["missing"], 1, "missing: no such file or folder"),
         (["DATA", "--network", "fc-4"], 2, "let it end in fc-3"),
         (["DATA", "--network", "conv9-4 fc-3"], 2, "needs at least 9x9"),
+        (["DATA", "--network", "alexnet"], 2, "larger pictures would, too: --size"),
         (["DATA", "--network", "nonsense"], 2, "nonsense"),
         (["DATA", "--optimizer", "adamm"], 2, "adamm"),
         (["DATA", "--optimizer", "adam", "--momentum", "0.9"], 2, "adam takes no momentum"),

@@ -59,12 +59,21 @@ def _check_labels(labels: Array, items: int, source: str) -> Array:
     if labels.ndim != 1 or labels.dtype.kind not in "iubU":
         raise DataError(
             f"{source}: labels should be (N,) integers or texts, found {labels.dtype} of shape {labels.shape}"
+            f"{_label_advice(labels)}"
         )
     if len(labels) != items:
         raise DataError(f"{source}: {items} pictures, but {len(labels)} labels")
     if not items:
         raise DataError(f"{source}: holds no pictures")
     return labels
+
+
+def _label_advice(labels: Array) -> str:
+    """Return how to make labels of what is often found in their place."""
+    if labels.ndim == 2:
+        return ": of one-hot rows y.argmax(axis=1) makes them"
+    whole = labels.dtype.kind == "f" and bool((labels == np.rint(labels)).all())
+    return ": y.astype(int) makes them" if whole else ""
 
 
 def _names_of(labels: list[Array]) -> tuple[str, ...]:

@@ -102,7 +102,11 @@ BAD_ARRAYS = {
     "channels first": ({"x": pictures(2, 3, 8, 8), "y": Y}, r"channels first; they belong last: x\.transpose"),
     "too few labels": ({"x": pictures(3, 2, 2), "y": Y}, "3 pictures, but 2 labels"),
     "real labels": ({"x": pictures(2, 2, 2), "y": Y / 3}, r"labels should be \(N,\) integers or texts, found float64"),
-    "one-hot": ({"x": pictures(2, 2, 2), "y": np.eye(2, dtype=int)}, r"found int64 of shape \(2, 2\)"),
+    "whole real labels": ({"x": pictures(2, 2, 2), "y": Y / 1}, r"found float64 of shape \(2,\): y\.astype\(int\)"),
+    "one-hot": (
+        {"x": pictures(2, 2, 2), "y": np.eye(2, dtype=int)},
+        r"int64 of shape \(2, 2\): .* y\.argmax\(axis=1\)",
+    ),
     "no items": ({"x": pictures(0, 2, 2), "y": Y[:0]}, "holds no pictures"),
     "no pixels": ({"x": pictures(2, 0, 2), "y": Y}, "pictures should be numbers of shape"),
     "not finite": ({"x": np.array([[[1.5]], [[np.nan]]]), "y": Y}, r"x\[1\]: holds numbers that are not finite"),
