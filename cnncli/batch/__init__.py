@@ -9,6 +9,7 @@ from cnncli.batch.plan import Job, OutputRule, make_folders, plan, refuse_existi
 from cnncli.batch.running import Executor, run, summary
 from cnncli.batch.task import Report, Task, Work
 from cnncli.batch.temporary import remove_leftovers, whole_file
+from cnncli.batch.threads import Threads
 
 __all__ = [
     "STANDARD",
@@ -20,6 +21,7 @@ __all__ = [
     "Report",
     "Shard",
     "Task",
+    "Threads",
     "Work",
     "find_inputs",
     "make_folders",

@@ -34,6 +34,9 @@ EXTRA = "pip install 'cnncli[dask]'"
 _AHEAD = 2
 """Groups a thread of a worker: one that it works on and one that waits, so that it is never idle."""
 
+_LEAD = 8
+"""Groups a thread of a worker that may be begun beyond the oldest one that is not done, where order matters."""
+
 _GIVEN_UP = 3
 """Workers that a file of a local cluster kills before it is given up."""
 
@@ -99,7 +102,7 @@ class _Dispatch:
         self._waiting: Iterator[Job] = iter(())
         self._left = 0
         self._suspects: deque[Job] = deque()
-        self._flying: dict[str, tuple[Any, list[Job]]] = {}
+        self._flying: dict[str, tuple[Any, list[Job], int]] = {}
         self._finished: SimpleQueue[Any] = SimpleQueue()
         self._serial = 0
         self._watch = _Watch(client)
@@ -146,7 +149,7 @@ class _Dispatch:
             self._serial += 1
             key = f"cnncli-{self._needs.batch}-{self._serial}"
             future = self._client.submit(_remotely("do"), packed, key=key, pure=False)
-            self._flying[key] = (future, group)
+            self._flying[key] = (future, group, self._serial)
             future.add_done_callback(self._finished.put)
         return bool(self._flying)
 
@@ -156,11 +159,16 @@ class _Dispatch:
         if self._suspects:
             # One by one and nothing beside it: then it is clear who killed the worker.
             return [] if self._flying else [self._suspects.popleft()]
-        if len(self._flying) >= _AHEAD * max(self._watch.threads, 1):
+        if len(self._flying) >= _AHEAD * max(self._watch.threads, 1) or self._is_far_ahead():
             return []
         group = list(islice(self._waiting, self._size.next(self._left, self._watch.threads)))
         self._left -= len(group)
         return group
+
+    def _is_far_ahead(self) -> bool:
+        """Whether many groups were begun since the oldest one that is not done."""
+        _, _, oldest = next(iter(self._flying.values()), (None, [], self._serial))
+        return self._task.in_order and self._serial - oldest >= _LEAD * max(self._watch.threads, 1)
 
     def _next_finished(self) -> Any:
         while True:
@@ -184,7 +192,7 @@ class _Dispatch:
 
     def _take(self, future: Any) -> Iterator[list[Report]]:
         """Yield the reports of a group that came back."""
-        _, jobs = self._flying.pop(future.key)
+        _, jobs, _ = self._flying.pop(future.key)
         outcome = self._outcome(future)
         if isinstance(outcome, Done):
             if outcome.reports:
@@ -215,10 +223,8 @@ class _Dispatch:
                 return error
 
     def _lost(self) -> SchedulerError:
-        return SchedulerError(
-            f"--scheduler {self._address}: the scheduler was lost; start it again, and do the rest with the same "
-            "command and --skip-existing"
-        )
+        again = "do the rest with the same command and --skip-existing" if self._task.manifests else "do it again"
+        return SchedulerError(f"--scheduler {self._address}: the scheduler was lost; start it again, and {again}")
 
 
 class _Watch(threading.Thread):
@@ -313,7 +319,7 @@ def _as_named(job: Job, reports: Sequence[Report]) -> list[Report]:
     names = {there.input.path: job.input.path} | dict(zip(there.outputs, job.outputs, strict=True))
     return [
         report._replace(input=job.input.path, output=output, error=_renamed(report.error, names))
-        for report, output in zip(reports, job.outputs, strict=True)
+        for report, output in zip(reports, job.reported, strict=True)
     ]
 
 

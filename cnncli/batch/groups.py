@@ -1,4 +1,10 @@
-"""How many jobs are sent to a worker at a time."""
+"""Jobs in groups: how many are sent to a worker at a time."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TypeVar
+
+T = TypeVar("T")
 
 SECONDS = 1.0
 """What a group shall take. A scheduler spends a millisecond or so on each; a lost worker loses at most one."""
@@ -35,3 +41,15 @@ class GroupSize:
         """Note what a group took."""
         wanted = round(SECONDS * jobs / max(seconds, 1e-6))
         self._size = max(1, min(wanted, _GROWTH * jobs, _MOST))
+
+
+def grouped(jobs: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield jobs in groups of a size; the last may be smaller.
+
+    Example:
+        >>> list(grouped("abcde", 2))
+        [['a', 'b'], ['c', 'd'], ['e']]
+    """
+    waiting = iter(jobs)
+    while group := list(islice(waiting, size)):
+        yield group

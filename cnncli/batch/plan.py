@@ -17,10 +17,15 @@ TEMPLATE_FIELDS = ("stem", "name", "ext", "parent", "filter")
 
 
 class Job(NamedTuple):
-    """An input and the outputs to be made of it, one a label."""
+    """An input and the outputs to be made of it, one a label; none where only details are reported."""
 
     input: Input
     outputs: tuple[str, ...]
+
+    @property
+    def reported(self) -> tuple[str, ...]:
+        """The outputs that are reported: one without a name where nothing is written."""
+        return self.outputs or ("",)
 
 
 class OutputRule(Value):

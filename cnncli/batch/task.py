@@ -22,7 +22,7 @@ class Report(NamedTuple):
 
     Attributes:
         input: path of the input.
-        output: path of the output.
+        output: path of the output; empty where the job makes none.
         status: `ok`, `skipped` or `failed`.
         error: one line where it failed.
         details: what the function says of its work.
@@ -41,6 +41,10 @@ Work = Callable[[Job, Sequence[str]], list[dict[str, Any]]]
 """What is done with a job: given paths to write its outputs to, it returns the details of each."""
 
 
+Then = Callable[[list[list[Report]]], list[list[Report]]]
+"""What is done with the reports of jobs that were done together."""
+
+
 class Task(NamedTuple):
     """What is done with every job of a batch: a value that can be sent to other machines.
 
@@ -48,16 +52,28 @@ class Task(NamedTuple):
         work: the function; an error fails its input alone.
         manifests: where finished outputs are listed, if they are.
         skip: leave out what `manifests` lists as done.
+        then: what becomes of the reports of a group; None for nothing.
+        together: the most jobs of a group: what `then` gets at a time.
+        in_order: whether reports are wanted in the order of the jobs: then no executor goes far ahead of the oldest
+            job that is not done, so that few reports wait for it.
     """
 
     work: Work
     manifests: Manifests | None = None
     skip: bool = False
+    then: Then | None = None
+    together: int = 1
+    in_order: bool = False
 
     def share(self, jobs: Sequence[Job]) -> "Task":
         """Return what another machine needs for some jobs."""
         manifests = None if self.manifests is None else self.manifests.share(jobs, skip=self.skip)
         return self._replace(manifests=manifests)
+
+    def group(self, jobs: Sequence[Job]) -> list[list[Report]]:
+        """Do jobs together, at most `together`, and return the reports of each."""
+        reports = [self.safely(job) for job in jobs]
+        return reports if self.then is None else self.then(reports)
 
     def safely(self, job: Job) -> list[Report]:
         """Do it as one of many: a mistake in this program over one file must not stop thousands of others."""
@@ -90,13 +106,13 @@ class Task(NamedTuple):
             return failed(job, begin, _message(error, job, names))
         return [
             _report(job, output, begin, "skipped" if output in finish.kept else "ok", details=detail)
-            for output, detail in zip(job.outputs, details, strict=True)
+            for output, detail in zip(job.reported, details, strict=True)
         ]
 
 
 def failed(job: Job, begin: float, message: str) -> list[Report]:
     """Return the reports of a job that failed."""
-    return [_report(job, output, begin, "failed", message) for output in job.outputs]
+    return [_report(job, output, begin, "failed", message) for output in job.reported]
 
 
 @contextmanager

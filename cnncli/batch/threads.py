@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
+from cnncli.batch.groups import grouped
 from cnncli.batch.memory import reuse_freed_memory
 from cnncli.batch.plan import Job
 from cnncli.batch.task import Report, Task
@@ -24,29 +25,30 @@ class Threads(NamedTuple):
     workers: int
 
     def each(self, jobs: Sequence[Job], task: Task, stop: threading.Event) -> Iterator[list[Report]]:
-        """Do a task for each job, and yield its reports as jobs are finished."""
+        """Do a task for each job, and yield its reports as groups are finished, or in order where the task asks."""
         from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait  # 5 ms, for batches alone
 
         reuse_freed_memory()
-        waiting = iter(jobs)
+        waiting = grouped(jobs, task.together)
         with ThreadPoolExecutor(self.workers) as pool:
-            running: deque[Future[list[Report]]] = deque()
+            running: deque[Future[list[list[Report]]]] = deque()
             try:
                 while True:
-                    # One job waits for each worker, so that none is idle while a report is written.
+                    # One group waits for each worker, so that none is idle while a report is written.
                     ahead = 0 if stop.is_set() else 2 * self.workers - len(running)
-                    running.extend(pool.submit(_unless, stop, task, job) for job in islice(waiting, ahead))
+                    running.extend(pool.submit(_unless, stop, task, group) for group in islice(waiting, ahead))
                     if not running:
                         return
-                    wait(running, return_when=FIRST_COMPLETED)
-                    done = [future for future in running if future.done()]
+                    awaited = list(running)[: 1 if task.in_order else None]
+                    wait(awaited, return_when=FIRST_COMPLETED)
+                    done = [future for future in awaited if future.done()]
                     running = deque(future for future in running if future not in done)
                     for future in done:
-                        yield future.result()
+                        yield from future.result()
             finally:
                 for future in running:
                     future.cancel()
 
 
-def _unless(stop: threading.Event, task: Task, job: Job) -> list[Report]:
-    return [] if stop.is_set() else task.safely(job)
+def _unless(stop: threading.Event, task: Task, group: Sequence[Job]) -> list[list[Report]]:
+    return [] if stop.is_set() else task.group(group)

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from cnncli.batch import objects
+from cnncli.batch.groups import grouped
 from cnncli.batch.memory import reuse_freed_memory
 from cnncli.batch.plan import Job, work_folders
 from cnncli.batch.task import Report, Task
@@ -89,18 +90,21 @@ def pack(needs: Needs, jobs: Sequence[Job], task: Task) -> bytes:
 
 
 def do(packed: bytes) -> Done | str:
-    """Do a group of jobs, one after another; return what this worker lacks instead, if it does."""
+    """Do a group of jobs, as many together as the task allows; return what this worker lacks instead, if it does."""
     needs, jobs, task = pickle.loads(packed)
     missing = lacking(*needs)
     if missing is not None:
         return missing
     _prepare(jobs)
     begin = time.perf_counter()
-    reports = []
-    for job in jobs:
+    reports: list[list[Report]] = []
+    for group in grouped(jobs, task.together):
         if needs.batch in _stopped:
             break
-        reports.append(task.safely(job))
+        try:
+            reports += task.group(group)
+        except CnncliError as error:  # of no single job: they fail by themselves
+            return f"lacks something: {error}"
     if task.manifests is not None:
         task.manifests.flush()
     return Done(reports, time.perf_counter() - begin)

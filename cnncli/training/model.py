@@ -172,16 +172,26 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         ...
         cnncli.errors.ModelError: samples: is a folder without model.safetensors: give a model or the folder of a run
     """
-    file = Path(path)
-    if file.is_dir():
-        if not (file / FILE_NAME).exists():
-            raise ModelError(f"{path}: is a folder without {FILE_NAME}: give a model or the folder of a run")
-        file /= FILE_NAME
+    file = model_path(path)
     arrays, metadata = read_tensors(file)
     try:
         return model_of(arrays, metadata)
     except (ModelError, ArgumentError) as error:
         raise ModelError(f"{file}: {error}") from error
+
+
+def model_path(path: str | os.PathLike[str]) -> Path:
+    """Return the file of a model, which the folder of a run stands for too.
+
+    Raises:
+        ModelError: a folder that holds none.
+    """
+    file = Path(path)
+    if not file.is_dir():
+        return file
+    if not (file / FILE_NAME).exists():
+        raise ModelError(f"{path}: is a folder without {FILE_NAME}: give a model or the folder of a run")
+    return file / FILE_NAME
 
 
 def model_of(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> Model:

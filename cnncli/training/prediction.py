@@ -1,19 +1,21 @@
 """Predicting the classes of picture files, any number of them, a few at a time."""
 
+import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from io import BytesIO
 from math import prod
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from cnncli.batch import STANDARD
-from cnncli.errors import CnncliError, one_line
+from cnncli.batch import STANDARD, Executor, Input, Job, Report, Task, Threads
+from cnncli.errors import one_line
 from cnncli.training.datasets import Reading, read_picture
 from cnncli.training.model import Array, Model
+from cnncli.training.model_file import ModelFile
 
 MOST_AT_ONCE = 128
 """Pictures that go through the network together."""
@@ -54,54 +56,67 @@ def predict_files(
     jobs: int = 1,
     reading: Reading | None = None,
     stop: threading.Event | None = None,
+    elsewhere: "Elsewhere | None" = None,
 ) -> Iterator[Prediction]:
     """Yield what a model says of picture files, in their order; one that cannot be read fails by name.
 
-    While a batch goes through the network, threads read the next: no more pictures than those of two batches are in
-    memory, however many files there are.
+    While a batch goes through the network, other threads read theirs: no more pictures than those of two large batches
+    are in memory, however many files there are.
 
     Args:
         model: the model.
-        paths: the files; `-` for standard input.
+        paths: the files, or their URLs; `-` for standard input.
         jobs: threads that read, and that compute.
         reading: how pictures are read; None for the model's own way.
         stop: when set, no further batch is begun.
+        elsewhere: where else than on threads of this process.
+
+    Raises:
+        SchedulerError: the cluster is not reached or is lost, or its workers lack something.
 
     Example:
         >>> from cnncli.training.model import load_model
         >>> for prediction in predict_files(load_model("runs/digits"), ["seven.png"]):  # doctest: +SKIP
         ...     print(prediction.top(1, model.class_names))
     """
-    reading = reading or model.reading()
-    size = max(1, min(MOST_AT_ONCE, _BATCH_BYTES // (4 * prod(model.input_shape))))
-    batches = [paths[start : start + size] for start in range(0, len(paths), size)]
-    with ThreadPoolExecutor(jobs) as pool:
-        waiting = [pool.submit(_read, path, reading) for path in batches[0]] if batches else []
-        try:
-            for number, batch in enumerate(batches):
-                if stop is not None and stop.is_set():
-                    break
-                found = [future.result() for future in waiting]
-                following = batches[number + 1] if number + 1 < len(batches) else ()
-                waiting = [pool.submit(_read, path, reading) for path in following]
-                yield from _predict(model, batch, found, jobs)
-        finally:  # also where nobody asks for more
-            for future in waiting:
-                future.cancel()
+    at_once = max(1, min(MOST_AT_ONCE, _BATCH_BYTES // (4 * prod(model.input_shape))))
+    executor: Executor = Threads(jobs)
+    classify: Classify = partial(_one_at_a_time, threading.Lock(), model, jobs)
+    if elsewhere is not None:
+        executor, classify = elsewhere.executor, elsewhere.model.probabilities
+    else:
+        at_once = max(1, 2 * at_once // max(2, jobs))
+    task = Task(
+        partial(_read, reading or model.reading()), then=partial(_classified, classify), together=at_once, in_order=True
+    )
+    todo = [Job(Input(path, os.path.basename(path)), ()) for path in paths]
+    for report in _in_order(paths, executor.each(todo, task, stop or threading.Event())):
+        yield Prediction(report.input, report.details.get("probabilities"), report.error)
 
 
-def _read(path: str, reading: Reading) -> Array | str:
-    """Return a file's picture, or what is wrong with it in a line."""
-    try:
-        return read_picture(_open(path), reading)
-    except MemoryError:
-        return f"{one_line(path)}: does not fit into memory"
-    except (CnncliError, OSError) as error:
-        reason = one_line((isinstance(error, OSError) and error.strerror) or str(error))
-        named = path == STANDARD or reason.startswith(one_line(path))
-        return reason if named else f"{one_line(path)}: {reason}"
-    except Exception as error:  # a mistake in this program over one file must not stop thousands of others
-        return f"{one_line(path)}: unexpected {type(error).__name__}: {one_line(str(error))}"
+class Elsewhere(NamedTuple):
+    """Where predictions are made, if not in this process.
+
+    Attributes:
+        executor: where.
+        model: the same model for processes there, which load it themselves.
+    """
+
+    executor: Executor
+    model: ModelFile
+
+
+Classify = Callable[[Array], Array]
+
+
+def _one_at_a_time(lock: threading.Lock, model: Model, jobs: int, images: Array) -> Array:
+    """Return a batch's probabilities: the network has all threads for one batch, while others are read."""
+    with lock:
+        return model.probabilities(images, jobs)
+
+
+def _read(reading: Reading, job: Job, targets: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"picture": read_picture(_open(job.input.path), reading)}]
 
 
 def _open(path: str) -> str | BinaryIO:
@@ -112,16 +127,30 @@ def _open(path: str) -> str | BinaryIO:
     return stream
 
 
-def _predict(model: Model, paths: Sequence[str], found: Sequence[Array | str], jobs: int) -> Iterator[Prediction]:
-    pictures = [picture for picture in found if not isinstance(picture, str)]
+def _classified(classify: Classify, reports: list[list[Report]]) -> list[list[Report]]:
+    """Return reports with probabilities in place of the pictures that were read."""
+    pictures = [report.details["picture"] for (report,) in reports if report.status == "ok"]
     # Pictures of one file type may be bytes, of another floating point: together they are floating point.
-    rows: Iterator[Array] = iter(model.probabilities(np.stack(pictures), jobs) if pictures else ())
-    for path, picture in zip(paths, found, strict=True):
-        if isinstance(picture, str):
-            yield Prediction(path, None, picture)
-            continue
-        row = next(rows)
-        if np.isfinite(row).all():
-            yield Prediction(path, row)
-        else:
-            yield Prediction(path, None, f"{one_line(path)}: the model gives no finite probabilities for it")
+    rows: Iterator[Array] = iter(classify(np.stack(pictures)) if pictures else ())
+    return [[_judged(report, next(rows)) if report.status == "ok" else report] for (report,) in reports]
+
+
+def _judged(report: Report, row: Array) -> Report:
+    if np.isfinite(row).all():
+        return report._replace(details={"probabilities": row})
+    error = f"{one_line(report.input)}: the model gives no finite probabilities for it"
+    return report._replace(status="failed", error=error, details={})
+
+
+def _in_order(paths: Sequence[str], finished: Iterator[list[Report]]) -> Iterator[Report]:
+    """Yield reports in the order of their inputs; where some were never begun, those of the others."""
+    waiting: dict[str, list[Report]] = {}
+    for path in paths:
+        while path not in waiting and (reports := next(finished, None)) is not None:
+            for report in reports:
+                waiting.setdefault(report.input, []).append(report)
+        if path in waiting:
+            report, *others = waiting.pop(path)
+            if others:
+                waiting[path] = others
+            yield report
