@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from cnncli.choices import PARTS
 from cnncli.cli import options
 from cnncli.cli.engine_options import DeviceOption, EngineOption
 from cnncli.errors import ArgumentError
@@ -16,8 +17,6 @@ cnncli evaluate runs/digits photos/ --min-accuracy 95% && cnncli export runs/dig
 
 cnncli evaluate runs/digits mnist/ --part test --json
 """
-
-PARTS = ("train", "validation", "test")
 
 
 def evaluate(

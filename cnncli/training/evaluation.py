@@ -3,14 +3,12 @@
 import os
 from typing import NamedTuple
 
+from cnncli.choices import PARTS
 from cnncli.errors import DataError
 from cnncli.training.datasets import Dataset, Finding, Parts, open_dataset
 from cnncli.training.datasets.folder import Progress
 from cnncli.training.metrics import Scores, score
 from cnncli.training.model import Array, Model
-
-PARTS = ("train", "validation", "test")
-"""The parts that a data set may have."""
 
 
 class Evaluation(NamedTuple):

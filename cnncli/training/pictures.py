@@ -13,10 +13,11 @@ from cnncli.training.charts import Curve, draw_chart
 from cnncli.training.datasets import Dataset
 from cnncli.training.metrics import Scores
 from cnncli.training.model import Model
+from cnncli.training.run_folder import PICTURES
 
 Array = NDArray[Any]
 
-CURVES, CONFUSION, FILTERS, MISTAKES = "curves.png", "confusion.png", "filters.png", "mistakes.png"
+CURVES, CONFUSION, FILTERS, MISTAKES = PICTURES
 """The files."""
 
 MOST_MISTAKES = 24
