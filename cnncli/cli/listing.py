@@ -1,18 +1,18 @@
-"""Inputs of commands that read many pictures and write none."""
+"""Inputs as they are named on the command line: words, and a list in a file."""
 
 import os
 import sys
+from io import BytesIO
+from typing import BinaryIO
 
-from cnncli.batch import STANDARD, find_inputs
+from cnncli.batch import STANDARD, Input, find_inputs
+from cnncli.batch.objects import read as read_object
+from cnncli.batch.urls import is_url, without_file_scheme
 from cnncli.errors import ArgumentError
-from cnncli.images import READABLE_SUFFIXES
-from cnncli.matrices import TEXT_SUFFIXES
-
-# In folders, text and archives are seldom pictures.
-_FOLDER_SUFFIXES = tuple(suffix for suffix in READABLE_SUFFIXES if suffix not in (*TEXT_SUFFIXES, ".npz"))
+from cnncli.images import PICTURE_SUFFIXES
 
 
-def find_pictures(words: list[str], files_from: str | None, *, recursive: bool) -> list[str]:
+def find_pictures(words: list[str], files_from: str | None, *, recursive: bool) -> list[Input]:
     """Return the files that words and a list stand for.
 
     Raises:
@@ -23,21 +23,23 @@ def find_pictures(words: list[str], files_from: str | None, *, recursive: bool) 
         raise ArgumentError("no inputs: name files, quoted globs or folders (with -r), or - for standard input")
     if files_from == STANDARD and STANDARD in words:
         raise ArgumentError("--files-from - and an input - would both read standard input: list files in a file")
-    listed = _listed(files_from)
-    return [found.path for found in find_inputs(words, listed, recursive=recursive, suffixes=_FOLDER_SUFFIXES)]
+    listed = [] if files_from is None else _listed(files_from)
+    return find_inputs(words, listed, recursive=recursive, suffixes=PICTURE_SUFFIXES)
 
 
-def _listed(files_from: str | None) -> list[str]:
+def _listed(files_from: str) -> list[str]:
     """Return the paths of the list; names of files are bytes, whatever they mean."""
-    if files_from is None:
-        return []
+    if files_from == STANDARD:
+        return _lines(sys.stdin.buffer)
+    name = without_file_scheme(files_from)
+    if is_url(name):
+        return _lines(BytesIO(read_object(name)))
     try:
-        content = sys.stdin.buffer.read() if files_from == STANDARD else _content(files_from)
+        with open(name, "rb") as listing:
+            return _lines(listing)
     except OSError as error:
         raise ArgumentError(f"--files-from {files_from}: {error.strerror}") from error
-    return [os.fsdecode(line.rstrip(b"\r")) for line in content.split(b"\n") if line.strip()]
 
 
-def _content(path: str) -> bytes:
-    with open(path, "rb") as listing:
-        return listing.read()
+def _lines(stream: BinaryIO) -> list[str]:
+    return [os.fsdecode(line.rstrip(b"\r\n")) for line in stream if line.strip()]

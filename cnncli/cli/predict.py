@@ -74,7 +74,7 @@ def predict(
     from cnncli.training.model import load_model
 
     backend = open_backend(engine, device)
-    paths = find_pictures(inputs or [], files_from, recursive=recursive)
+    paths = [found.path for found in find_pictures(inputs or [], files_from, recursive=recursive)]
     loaded = load_model(model).on(backend)
     reading = loaded.reading(**({} if max_pixels is None else {"max_pixels": max_pixels or None}))
     if features is not None:

@@ -4,8 +4,8 @@ import os
 import sys
 import time
 from collections import Counter
-from io import BytesIO, TextIOWrapper
-from typing import Any, BinaryIO, NamedTuple
+from io import TextIOWrapper
+from typing import Any, NamedTuple
 
 import typer
 
@@ -17,7 +17,6 @@ from cnncli.batch import (
     OutputRule,
     Report,
     Shard,
-    find_inputs,
     make_folders,
     plan,
     refuse_existing,
@@ -26,21 +25,18 @@ from cnncli.batch import (
     summary,
     work_folders,
 )
-from cnncli.batch.objects import read as read_object
-from cnncli.batch.urls import is_url, without_file_scheme
+from cnncli.batch.urls import is_url
 from cnncli.cli.batch_options import BatchOptions
 from cnncli.cli.interrupts import interrupts
+from cnncli.cli.listing import find_pictures
 from cnncli.cli.progress import Progress
 from cnncli.errors import ArgumentError, SchedulerError, one_line
-from cnncli.images import FORMATS, READABLE_SUFFIXES
+from cnncli.images import FORMATS
 from cnncli.matrices import TEXT_SUFFIXES
 from cnncli.pipelines.common import Pipeline, check_format
 
 FIELDS = ("filter", "input_shape", "output_shape", "min", "max", "clipped_fraction")
 """What a JSON line says of the work, beside input, output, status, error and seconds."""
-
-# In folders, text and archives are seldom pictures.
-_FOLDER_SUFFIXES = tuple(suffix for suffix in READABLE_SUFFIXES if suffix not in (*TEXT_SUFFIXES, ".npz"))
 
 
 class Batch(NamedTuple):
@@ -53,17 +49,11 @@ class Batch(NamedTuple):
         """Return what is to be done, having checked all that can be checked before any work."""
         if self.options.output == STANDARD and self.options.as_json:
             raise ArgumentError("--json and -o - would both write to standard output: choose a file for one of them")
-        if not self.options.words and self.options.files_from is None:
-            raise ArgumentError("no inputs: name files, quoted globs or folders (with -r), or - for standard input")
         rule = self._rule()
         if rule.names_one:
             self._check_single(rule)
-        if self.options.files_from == STANDARD and STANDARD in self.options.words:
-            raise ArgumentError("--files-from - and an input - would both read standard input: list files in a file")
         shard = None if self.options.shard is None else Shard.parse(self.options.shard)
-        inputs = find_inputs(
-            self.options.words, self._listed(), recursive=self.options.recursive, suffixes=_FOLDER_SUFFIXES
-        )
+        inputs = find_pictures(self.options.words, self.options.files_from, recursive=self.options.recursive)
         if any(source.path == STANDARD for source in inputs) and self.options.output is None:
             raise ArgumentError("standard input has no name to derive the output's from: choose one with -o")
         # Every share plans the whole: collisions between shares, and outputs of other shares, are seen.
@@ -169,21 +159,6 @@ class Batch(NamedTuple):
         ):
             raise ArgumentError(f"{form} is not for reading on a terminal: redirect standard output, or name a file")
 
-    def _listed(self) -> list[str]:
-        """Return the paths of the list; names of files are bytes, whatever they mean."""
-        if self.options.files_from is None:
-            return []
-        if self.options.files_from == STANDARD:
-            return _lines(sys.stdin.buffer)
-        name = without_file_scheme(self.options.files_from)
-        if is_url(name):
-            return _lines(BytesIO(read_object(name)))
-        try:
-            with open(name, "rb") as listing:
-                return _lines(listing)
-        except OSError as error:
-            raise ArgumentError(f"--files-from {self.options.files_from}: {error.strerror}") from error
-
     def _print_plan(self, jobs: list[Job]) -> None:
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="surrogateescape")  # names that are no UTF-8 come out as they are
@@ -228,10 +203,6 @@ def json_line(report: Report) -> dict[str, Any]:
         value = report.details.get(name)
         line[name] = None if isinstance(value, float) and not abs(value) < float("inf") else value
     return line | {"seconds": report.seconds}
-
-
-def _lines(stream: BinaryIO) -> list[str]:
-    return [os.fsdecode(line.rstrip(b"\r\n")) for line in stream if line.strip()]
 
 
 def _cores() -> int:

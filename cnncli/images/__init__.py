@@ -1,6 +1,6 @@
 """The one room that knows image files: reading and writing them, a band of rows at a time."""
 
-from cnncli.images.formats import FORMATS, READABLE_SUFFIXES, Format, find_format
+from cnncli.images.formats import FORMATS, PICTURE_SUFFIXES, Format, find_format
 from cnncli.images.frames import Frame, Picture
 from cnncli.images.metadata import Metadata
 from cnncli.images.opened import OpenedImage
@@ -11,7 +11,7 @@ from cnncli.images.writing import write_frames, write_image
 __all__ = [
     "FORMATS",
     "MAX_PIXELS",
-    "READABLE_SUFFIXES",
+    "PICTURE_SUFFIXES",
     "Format",
     "Frame",
     "Metadata",

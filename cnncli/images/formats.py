@@ -4,6 +4,7 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from cnncli.errors import ImageError
+from cnncli.matrices import TEXT_SUFFIXES
 
 _BYTES = ("uint8",)
 _PIXELS = ("uint8", "uint16")
@@ -67,8 +68,10 @@ _SIGNATURES: dict[str, tuple[bytes, ...]] = {
     "NPZ": (b"PK\x03\x04",),
 }
 READABLE = "PNG, JPEG, TIFF, GIF, WebP, BMP, PNM, .npy, .npz, .txt and .csv"
-# The endings of files that `open_image` reads, for those who look through folders.
-READABLE_SUFFIXES = tuple(suffix for entry in _ALL for suffix in entry.suffixes)
+# The endings that those look for who go through folders, where text and archives are seldom pictures.
+PICTURE_SUFFIXES = tuple(
+    suffix for entry in _ALL for suffix in entry.suffixes if suffix not in (*TEXT_SUFFIXES, ".npz")
+)
 
 
 _ANY = ord(".")

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.errors import DataError, ImageError, NoInputError
-from cnncli.images import READABLE_SUFFIXES
-from cnncli.matrices import TEXT_SUFFIXES
+from cnncli.images import PICTURE_SUFFIXES
 from cnncli.training.datasets.base import Dataset, Finding, Labels, Reading, Shape
 from cnncli.training.datasets.naming import natural_key
 from cnncli.training.datasets.pictures import read_picture
@@ -22,8 +21,6 @@ from cnncli.training.datasets.pictures import read_picture
 Array = NDArray[Any]
 Progress = Callable[[int, int], None]
 
-# In folders, text and archives are seldom pictures.
-_SUFFIXES = tuple(suffix for suffix in READABLE_SUFFIXES if suffix not in (*TEXT_SUFFIXES, ".npz"))
 _HEAD = 64 << 10
 _GROUP = 16  # small pictures decoded by a thread at a time: handing over a single one would cost as much
 
@@ -236,7 +233,7 @@ def _pictures_below(folder: str) -> Iterator[str]:
 
 def is_picture(name: str) -> bool:
     """Whether a file is named as a picture, and not hidden."""
-    return name.lower().endswith(_SUFFIXES) and not name.startswith(".")
+    return name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith(".")
 
 
 def _check(paths: list[str], how: Reading, store: Store, progress: Progress | None) -> Iterator[_Facts]:
