@@ -662,4 +662,4 @@ def test_a_hundred_thousand_files_are_planned_in_seconds(tmp_path):
     assert out.count("\n") == 100_000
     assert out.endswith("in/099/999.jpg -> out/099/999-sobel.png\n")
     assert not (tmp_path / "out").exists()
-    assert seconds < 5
+    assert seconds < 15  # of the processor; were the time squared, it would be many minutes
