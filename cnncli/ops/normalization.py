@@ -27,18 +27,22 @@ class Moments(NamedTuple):
 
     @classmethod
     def of(cls, x: Array, memory: Memory = FRESH) -> "Moments":
-        """Measure (..., C), contiguous."""
+        """Measure (..., C), contiguous.
+
+        Each number is read once, as its distance from the mean of the first chunk: no large sums are subtracted from
+        each other, unless that lies far outside the rest, and even then k chunks cost log2(k) bits of the variance.
+        """
         repeats, channels = row_repeats(x.shape), x.shape[-1]
         rows = as_rows(x, repeats)
-        count = x.size // channels
-        mean = sum(channel_sums(part, channels).astype(np.float64) for (part,) in chunks(rows)) / count
-        row, squares = tiled(mean, repeats, x.dtype), np.zeros(channels)
+        first = next(chunks(rows))[0]
+        middle = tiled(channel_sums(first, channels) / (first.size // channels), repeats, x.dtype)
+        sums = np.zeros((2, channels))
         for (part,) in chunks(rows):
-            distance = np.subtract(part, row, out=memory.take("distance", part.shape, x.dtype))
-            squares += channel_sums(np.multiply(distance, distance, out=distance), channels)
-        # The mean was rounded to be subtracted.
-        shift = mean - row[:channels]
-        return cls(count, mean, squares - count * shift**2)
+            distance = np.subtract(part, middle, out=memory.take("distance", part.shape, x.dtype))
+            sums += channel_sums(distance, channels), _product_sums(distance, distance, channels)
+        count = x.size // channels
+        shift = sums[0] / count
+        return cls(count, middle[:channels] + shift, np.maximum(sums[1] - shift * sums[0], 0))
 
     @classmethod
     def union(cls, parts: "list[Moments]") -> "Moments":
@@ -72,15 +76,23 @@ def scale_channels(x: Array, scale: Array, shift: Array, out: Array) -> None:
         result += shifts
 
 
-def batch_norm_sums(grad: Array, x: Array, mean: Array, memory: Memory = FRESH) -> Array:
-    """Return, (2, C) float64, the sums over all positions of the gradient, and of it times x - mean."""
+def batch_norm_sums(grad: Array, x: Array, mean: Array) -> Array:
+    """Return, (2, C) float64, the sums over all positions of the gradient, and of it times x - mean.
+
+    The mean is subtracted from the sum, which is a pass less: it costs no more bits than rounding has cost x.
+    """
     repeats, channels = row_repeats(x.shape), x.shape[-1]
-    row, sums = tiled(mean, repeats, x.dtype), np.zeros((2, channels))
+    sums = np.zeros((2, channels))
     for part, gradient in chunks(as_rows(x, repeats), as_rows(grad, repeats)):
-        distance = np.subtract(part, row, out=memory.take("distance", part.shape, x.dtype))
-        sums[0] += channel_sums(gradient, channels)
-        sums[1] += channel_sums(np.multiply(distance, gradient, out=distance), channels)
+        sums += channel_sums(gradient, channels), _product_sums(part, gradient, channels)
+    sums[1] -= mean * sums[0]
     return sums
+
+
+def _product_sums(a: Array, b: Array, channels: int) -> Array:
+    """Return the sums over all rows of the products of each channel, which are nowhere written."""
+    by_channel: Array = np.einsum("ij,ij->j", a, b).reshape(-1, channels).sum(axis=0)
+    return by_channel
 
 
 def batch_norm_input_gradient(

@@ -15,7 +15,7 @@ Params = Mapping[str, Array]
 
 
 PASSING = "passing"
-"""In place of a path: of arrays that pass from one layer to the next and are then forgotten: they are as large as a block."""
+"""In place of a path: of arrays that pass from one layer to the next and are then forgotten, as large as a block."""
 
 
 def _alone(value: Any) -> list[Any]:

@@ -66,7 +66,7 @@ class BatchNorm(Layer):
         from cnncli.ops.normalization import batch_norm_input_gradient, batch_norm_sums
 
         x, moments, inverse = cache
-        sums = batch_norm_sums(grad, x, moments.mean, context.memory)
+        sums = batch_norm_sums(grad, x, moments.mean)
         grads = {"weight": (sums[1] * inverse).astype(x.dtype), "bias": sums[0].astype(x.dtype)}
         # Running statistics do not depend on the input.
         totals = context.reduce(sums) if context.training else np.zeros_like(sums)
