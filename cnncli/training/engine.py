@@ -315,12 +315,10 @@ def _fill(arrays: Mapping[str, Array], values: Mapping[str, Array], what: str) -
 def _single_threaded_blas() -> Callable[[], AbstractContextManager[object]]:
     """Return what holds BLAS to one thread: its own would fight ours, at 1.7 times the time.
 
-    The command line says so to OpenBLAS before NumPy is loaded. In another program threadpoolctl can do it later.
+    The command line says so to OpenBLAS before NumPy is loaded, and nothing is left to do.
     """
-    try:
-        from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
-    except ImportError:
-        return nullcontext
+    from threadpoolctl import ThreadpoolController
+
     controller = ThreadpoolController().select(user_api="blas")
     if all(library["num_threads"] == 1 for library in controller.info()):
         return nullcontext
