@@ -223,7 +223,9 @@ class _Dispatch:
                 return error
 
     def _lost(self) -> SchedulerError:
-        again = "do the rest with the same command and --skip-existing" if self._task.manifests else "do it again"
+        again = (
+            "do the rest with the same command and --skip-existing" if self._task.manifests else "repeat it all"
+        )
         return SchedulerError(f"--scheduler {self._address}: the scheduler was lost; start it again, and {again}")
 
 

@@ -4,6 +4,7 @@ import os
 import sys
 
 from cnncli.batch import STANDARD
+from cnncli.batch.urls import is_url
 from cnncli.errors import ArgumentError, one_line
 from cnncli.training.datasets import Reading, read_picture
 from cnncli.training.features import features
@@ -22,6 +23,8 @@ def draw_features(
     if len(paths) > 1 or paths[0] == STANDARD:
         raise ArgumentError(f"--features draws one picture file at a time, got {len(paths)}: {one_line(paths[0])}, ...")
     path = paths[0]
+    if is_url(path):
+        raise ArgumentError(f"--features draws beside files of this machine: copy {path} here")
     target = output or f"{os.path.splitext(path)[0]}-{layer}.png"
     _check(target, path, force=force)
     found = features(model, read_picture(path, reading), layer)

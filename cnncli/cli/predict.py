@@ -16,6 +16,8 @@ cnncli predict runs/digits 'scans/*.png' --top 3
 
 find . -name '*.png' | cnncli predict runs/digits --files-from - --json
 
+cnncli predict runs/digits s3://photos/2024 -r --scheduler tcp://head:8786
+
 cnncli predict runs/digits photo.jpg --features 0.relu -o maps.png
 """
 
@@ -52,6 +54,7 @@ def predict(
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Threads. Default: the cores.")
     ] = None,
+    scheduler: options.SchedulerOption = None,
     engine: EngineOption = "numpy",
     device: DeviceOption = "auto",
     force: Annotated[bool, typer.Option("--force", help="Overwrite the output of --features.")] = False,
@@ -69,13 +72,21 @@ def predict(
         raise ArgumentError("-o is the picture of --features: predictions go to standard output")
     if features is not None and (as_json or top is not None):
         raise ArgumentError("--features draws a picture instead of predicting: leave out --json and --top")
+    if features is not None and scheduler is not None:
+        raise ArgumentError("--features draws one picture on this machine: leave out --scheduler")
     from cnncli.cli.listing import find_pictures
     from cnncli.training.backends import open_backend
     from cnncli.training.model import load_model
+    from cnncli.training.model_file import ModelFile
 
-    backend = open_backend(engine, device)
     paths = [found.path for found in find_pictures(inputs or [], files_from, recursive=recursive)]
-    loaded = load_model(model).on(backend)
+    loaded, elsewhere = load_model(model), None
+    if scheduler is None:
+        loaded = loaded.on(open_backend(engine, device))
+    else:  # whose workers may have engines that this machine lacks; its words are plain ones there
+        from cnncli.cli.predicting import on_cluster
+
+        elsewhere = on_cluster(scheduler, jobs, len(paths), ModelFile.of(model, str(engine), str(device)))
     reading = loaded.reading(**({} if max_pixels is None else {"max_pixels": max_pixels or None}))
     if features is not None:
         from cnncli.cli.feature_sheet import draw_features
@@ -84,4 +95,4 @@ def predict(
         return
     from cnncli.cli.predicting import Predicting
 
-    Predicting(loaded, reading, jobs, top or (JSON_TOP if as_json else 1), as_json, quiet).run(paths)
+    Predicting(loaded, reading, jobs, elsewhere, top or (JSON_TOP if as_json else 1), as_json, quiet).run(paths)

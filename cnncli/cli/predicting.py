@@ -2,8 +2,10 @@
 
 import json
 import sys
+import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from io import TextIOWrapper
 from typing import NamedTuple
 
@@ -13,9 +15,11 @@ from cnncli.batch import summary
 from cnncli.cli.interrupts import interrupts
 from cnncli.cli.progress import Progress
 from cnncli.cli.tables import visible
+from cnncli.errors import SchedulerError
 from cnncli.training.datasets import Reading
 from cnncli.training.model import Model
-from cnncli.training.prediction import Prediction, predict_files
+from cnncli.training.model_file import ModelFile
+from cnncli.training.prediction import Elsewhere, Prediction, predict_files
 from cnncli.training.runs import cores
 
 
@@ -25,6 +29,7 @@ class Predicting(NamedTuple):
     model: Model
     reading: Reading
     jobs: int | None
+    elsewhere: Elsewhere | None
     top: int
     as_json: bool
     quiet: bool
@@ -35,22 +40,30 @@ class Predicting(NamedTuple):
             sys.stdout.reconfigure(errors="surrogateescape")  # names that are no UTF-8 come out as they are
         statuses: Counter[str] = Counter()
         begin = time.perf_counter()
+        lost: SchedulerError | None = None
         # A bar would stand among the lines.
         hidden = self.quiet or len(paths) < 2 or sys.stdout.isatty()
         with Progress(len(paths), hidden=hidden) as progress, interrupts(at_once=len(paths) == 1) as stop:
-            for prediction in predict_files(
-                self.model, paths, jobs=self.jobs or cores(), reading=self.reading, stop=stop
-            ):
-                statuses["failed" if prediction.error else "ok"] += 1
-                progress.advance(failed=bool(prediction.error))
-                self._print(prediction, progress)
+            try:
+                for prediction in self._predictions(paths, stop):
+                    statuses["failed" if prediction.error else "ok"] += 1
+                    progress.advance(failed=bool(prediction.error))
+                    self._print(prediction, progress)
+            except SchedulerError as error:  # what was printed counts
+                lost = error
         left = len(paths) - statuses.total()
-        if (len(paths) > 1 and not self.quiet) or left:
+        if statuses if lost else left or (len(paths) > 1 and not self.quiet):
             print(summary(statuses, left, time.perf_counter() - begin), file=sys.stderr)
+        if lost:
+            raise lost
         if left or stop.is_set():
             raise typer.Exit(130)
         if statuses["failed"]:
             raise typer.Exit(1)
+
+    def _predictions(self, paths: list[str], stop: threading.Event) -> Iterator[Prediction]:
+        jobs = self.jobs or cores()
+        return predict_files(self.model, paths, jobs=jobs, reading=self.reading, stop=stop, elsewhere=self.elsewhere)
 
     def _print(self, prediction: Prediction, progress: Progress) -> None:
         found = prediction.top(self.top, self.model.class_names)
@@ -61,6 +74,17 @@ class Predicting(NamedTuple):
         else:
             words = [word for name, share in found for word in (visible(name), f"{share:.4f}")]
             print(visible(prediction.input), *words, sep="\t")
+
+
+def on_cluster(address: str, jobs: int | None, count: int, model: ModelFile) -> Elsewhere:
+    """Return where a number of files is predicted if there is a `--scheduler`.
+
+    Raises:
+        ArgumentError: `--jobs` of a cluster that is not of this machine.
+    """
+    from cnncli.cli.scheduling import open_cluster
+
+    return Elsewhere(open_cluster(address, jobs, max(1, min(jobs or cores(), count))), model)
 
 
 def json_line(prediction: Prediction, found: list[tuple[str, float]]) -> str:

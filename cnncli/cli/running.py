@@ -110,14 +110,11 @@ class Batch(NamedTuple):
 
     def _executor(self, jobs: list[Job]) -> Executor | None:
         """Return where jobs are done, if not on threads of this process; refuse what cannot be done there."""
-        address = self.options.scheduler
-        if address is None:
+        if self.options.scheduler is None:
             return None
-        from cnncli.batch.cluster import LOCAL, Cluster
+        from cnncli.cli.scheduling import open_cluster
 
-        if self.options.jobs is not None and address != LOCAL:
-            raise ArgumentError(f"--jobs is for this machine: the workers of --scheduler {address} have their threads")
-        cluster = Cluster(address, self._workers(jobs))
+        cluster = open_cluster(self.options.scheduler, self.options.jobs, self._workers(jobs))
         cluster.check(jobs)
         return cluster
 
