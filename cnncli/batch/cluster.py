@@ -224,7 +224,9 @@ class _Dispatch:
 
     def _lost(self) -> SchedulerError:
         again = (
-            "do the rest with the same command and --skip-existing" if self._task.manifests else "repeat it all"
+            "do the rest with the same command and --skip-existing"
+            if self._task.manifests
+            else "run the same command again"
         )
         return SchedulerError(f"--scheduler {self._address}: the scheduler was lost; start it again, and {again}")
 

@@ -112,7 +112,7 @@ class TestScheduler:
             _, err = end(process, 1)
         summary, message = err.splitlines()
         assert " left in " in summary
-        assert message.endswith("the scheduler was lost; start it again, and repeat it all")
+        assert message.endswith("the scheduler was lost; start it again, and run the same command again")
 
 
 def test_processes_of_this_machine(folder, expected):
