@@ -79,11 +79,13 @@ def predict(
     from cnncli.training.model import load_model
     from cnncli.training.model_file import ModelFile
 
+    # A cluster's workers may have engines that this machine lacks.
+    backend = open_backend(engine, device) if scheduler is None else None
     paths = [found.path for found in find_pictures(inputs or [], files_from, recursive=recursive)]
     loaded, elsewhere = load_model(model), None
-    if scheduler is None:
-        loaded = loaded.on(open_backend(engine, device))
-    else:  # whose workers may have engines that this machine lacks; its words are plain ones there
+    if backend is not None:
+        loaded = loaded.on(backend)
+    if scheduler is not None:
         from cnncli.cli.predicting import on_cluster
 
         elsewhere = on_cluster(scheduler, jobs, len(paths), ModelFile.of(model, str(engine), str(device)))
