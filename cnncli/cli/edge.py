@@ -50,10 +50,8 @@ def edge(
     ] = None,
     padding: options.PaddingOption = "same",
     padding_mode: Annotated[options.PaddingMode, typer.Option(help="What stands outside the image.")] = "reflect",
-    stride: Annotated[
-        str, typer.Option("--stride", "-s", metavar="S", help="Pixels between positions: 2, or vertical,horizontal.")
-    ] = "1",
-    dilation: Annotated[str, typer.Option(metavar="D", help="Pixels between the kernel's taps.")] = "1",
+    stride: options.StrideOption = "1",
+    dilation: options.DilationOption = "1",
     flip: Annotated[
         bool, typer.Option("--flip", help="Turn the kernel by 180 degrees: mathematical convolution.")
     ] = False,

@@ -124,6 +124,10 @@ PaddingOption = Annotated[
         help="same, valid, pixels (1), vertical,horizontal (1,2) or top,bottom,left,right.",
     ),
 ]
+StrideOption = Annotated[
+    str, typer.Option("--stride", "-s", metavar="S", help="Pixels between positions: 2, or vertical,horizontal.")
+]
+DilationOption = Annotated[str, typer.Option(metavar="D", help="Pixels between the kernel's taps.")]
 
 
 def parse_padding(text: str) -> str | int | tuple[int, ...]:

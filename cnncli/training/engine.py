@@ -300,16 +300,33 @@ def _flat(shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> tuple[
     return flat, named
 
 
-def _fill(arrays: Mapping[str, Array], values: Mapping[str, Array], what: str) -> None:
-    missing, unknown = sorted(arrays.keys() - values.keys()), sorted(values.keys() - arrays.keys())
+def check_arrays(values: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]], what: str) -> None:
+    """Refuse arrays that are not exactly those of a network.
+
+    Args:
+        values: what is given, by name.
+        shapes: what the network has.
+        what: `parameter` or `buffer`, for the message.
+
+    Raises:
+        ArgumentError: one is missing, unknown or of another shape.
+
+    Example:
+        >>> check_arrays({"0.fc.bias": np.zeros(2)}, {"0.fc.bias": (2,)}, "parameter")
+    """
+    missing, unknown = sorted(shapes.keys() - values.keys()), sorted(values.keys() - shapes.keys())
     if missing or unknown:
         name, problem = (missing[0], "is missing") if missing else (unknown[0], "is none of the network's")
         raise ArgumentError(f"the {what} {name} {problem}")
+    for name, shape in shapes.items():
+        if np.shape(values[name]) != shape:
+            raise ArgumentError(f"the {what} {name} has the shape {shape}, got {np.shape(values[name])}")
+
+
+def _fill(arrays: Mapping[str, Array], values: Mapping[str, Array], what: str) -> None:
+    check_arrays(values, {name: array.shape for name, array in arrays.items()}, what)
     for name, array in arrays.items():
-        value = np.asarray(values[name])
-        if value.shape != array.shape:
-            raise ArgumentError(f"the {what} {name} has the shape {array.shape}, got {value.shape}")
-        array[...] = value
+        array[...] = values[name]
 
 
 def _single_threaded_blas() -> Callable[[], AbstractContextManager[object]]:

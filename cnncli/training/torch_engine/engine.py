@@ -16,7 +16,7 @@ from torch import Tensor
 
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
-from cnncli.training.engine import Engine, StepResult
+from cnncli.training.engine import Engine, StepResult, check_arrays
 from cnncli.training.optimizers import Optimizer
 from cnncli.training.processes import ALONE, Processes
 from cnncli.training.torch_engine.chance import Chance
@@ -94,12 +94,7 @@ class TorchEngine:
         self._kind: Optimizer | None = None
 
     def _vector(self, shapes: Mapping[str, tuple[int, ...]], values: Mapping[str, Array], what: str) -> Vector:
-        for name in {**shapes, **values}:
-            if name not in shapes or name not in values:
-                problem = "is missing" if name in shapes else "is none of the network's"
-                raise ArgumentError(f"the {what} {name} {problem}")
-            if np.shape(values[name]) != shapes[name]:
-                raise ArgumentError(f"the {what} {name} has the shape {shapes[name]}, got {np.shape(values[name])}")
+        check_arrays(values, shapes, what)
         return Vector(flattened(values, shapes, self.dtype), self.device)
 
     def _place(self) -> None:
