@@ -13,8 +13,8 @@ import numpy.typing as npt
 from cnncli.ops.depthwise import Depthwise
 from cnncli.ops.tiled import Geometry, Tiled
 from cnncli.ops.winograd import Winograd
-from cnncli.ops.workspaces import FRESH, Memory, is_whole, padded, padded_shape
-from cnncli.shapes import Pair, Window
+from cnncli.ops.workspaces import FRESH, Memory, is_whole, padded_shape
+from cnncli.shapes import Window
 
 Array = npt.NDArray[Any]
 
@@ -27,13 +27,9 @@ class Kernel(Protocol):
 
     Attributes:
         copies: whether columns are a copy, which stays true when other images are padded.
-        corner: where the image's first pixel stands in the padded one.
-        extent: the (height, width) that the padded image must have.
     """
 
     copies: bool
-    corner: Pair
-    extent: Pair
 
     @property
     def numbers(self) -> int:
@@ -42,8 +38,8 @@ class Kernel(Protocol):
     def prepare(self, weight: Array) -> Array:
         """Return weights (f_h, f_w, C_in / groups, C_out) as the other methods take them."""
 
-    def columns(self, pixels: Array, memory: Memory, name: object = "columns") -> Array:
-        """Return padded images as the other methods take them."""
+    def columns(self, x: Array, memory: Memory, name: object = "columns") -> Array:
+        """Return images (N, H, W, C_in) as the other methods take them."""
 
     def apply(self, columns: Array, matrix: Array, out: Array, memory: Memory) -> None:
         """Write the convolution (N, H_out, W_out, C_out)."""
@@ -106,8 +102,7 @@ def _turned(geometry: Geometry) -> Geometry | None:
 
 def _correlating(kernel: Kernel) -> Callable[[Array, Array, Array, Memory], None]:
     def run(grad: Array, matrix: Array, out: Array, memory: Memory) -> None:
-        columns = kernel.columns(padded(grad, kernel.corner, kernel.extent, memory), memory)
-        kernel.apply(columns, matrix, out, memory)
+        kernel.apply(kernel.columns(grad, memory), matrix, out, memory)
 
     return run
 
@@ -160,7 +155,7 @@ class Convolution:
 
     def columns(self, x: Array, memory: Memory = FRESH, name: object = "columns") -> Array:
         """Return what `forward` makes of images first."""
-        return self.kernel.columns(padded(x, self.kernel.corner, self.kernel.extent, memory), memory, name)
+        return self.kernel.columns(x, memory, name)
 
     def forward(
         self, x: Array, matrix: Array, out: Array | None = None, memory: Memory = FRESH, name: object = "columns"

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.ops.tiled import Geometry
-from cnncli.ops.workspaces import Memory
+from cnncli.ops.workspaces import Memory, padded
 
 Array = npt.NDArray[Any]
 
@@ -40,9 +40,9 @@ class Depthwise:
         """Return the weights (f_h, f_w, C_in, filters a channel)."""
         return weight.reshape(*weight.shape[:2], self.channels, self.filters)
 
-    def columns(self, pixels: Array, memory: Memory, name: object = "columns") -> Array:
-        """Return the padded images: each tap sees them shifted, without a copy."""
-        return pixels
+    def columns(self, x: Array, memory: Memory, name: object = "columns") -> Array:
+        """Return the images, padded: each tap sees them shifted, without a copy."""
+        return padded(x, self.corner, self.extent, memory)
 
     def apply(self, columns: Array, matrix: Array, out: Array, memory: Memory) -> None:
         """Write the convolution (N, H_out, W_out, C_out) of padded images."""

@@ -6,10 +6,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.ops.rows import as_rows, channel_sums, chunks, row_repeats, tiled
+from cnncli.ops.rows import as_rows, channel_sums, chunks, row_repeats, tiled, wide_repeats
 from cnncli.ops.workspaces import FRESH, Memory
 
 Array = npt.NDArray[Any]
+
+# A mean of ten standard deviations costs seven bits of the variance.
+_FAR = 100
+
+# Numbers whose sums are taken in their own type.
+_SUMMED = 1_048_576
 
 
 class Moments(NamedTuple):
@@ -29,20 +35,28 @@ class Moments(NamedTuple):
     def of(cls, x: Array, memory: Memory = FRESH) -> "Moments":
         """Measure (..., C), contiguous.
 
-        Each number is read once, as its distance from the mean of the first chunk: no large sums are subtracted from
-        each other, unless that lies far outside the rest, and even then k chunks cost log2(k) bits of the variance.
+        Squares are summed as they are, which is one reading of the numbers; where their mean lies so far from 0 that
+        the variance would be a small difference of large sums, they are read again, as distances from that mean.
         """
+        moments = cls._about(x, None, memory)
+        if (moments.mean**2 <= _FAR * moments.squares / moments.number).all():
+            return moments
+        return cls._about(x, moments.mean, memory)
+
+    @classmethod
+    def _about(cls, x: Array, middle: Array | None, memory: Memory) -> "Moments":
         repeats, channels = row_repeats(x.shape), x.shape[-1]
-        rows = as_rows(x, repeats)
-        first = next(chunks(rows))[0]
-        middle = tiled(channel_sums(first, channels) / (first.size // channels), repeats, x.dtype)
+        middles = None if middle is None else tiled(middle, repeats, x.dtype)
         sums = np.zeros((2, channels))
-        for (part,) in chunks(rows):
-            distance = np.subtract(part, middle, out=memory.take("distance", part.shape, x.dtype))
+        for (part,) in chunks(as_rows(x, repeats), numbers=_SUMMED):
+            distance = part
+            if middles is not None:
+                distance = np.subtract(part, middles, out=memory.take("distance", part.shape, x.dtype))
             sums += channel_sums(distance, channels), _product_sums(distance, distance, channels)
         count = x.size // channels
         shift = sums[0] / count
-        return cls(count, middle[:channels] + shift, np.maximum(sums[1] - shift * sums[0], 0))
+        mean = shift if middles is None else middles[:channels] + shift
+        return cls(count, mean, np.maximum(sums[1] - shift * sums[0], 0))
 
     @classmethod
     def union(cls, parts: "list[Moments]") -> "Moments":
@@ -69,7 +83,7 @@ class Moments(NamedTuple):
 
 def scale_channels(x: Array, scale: Array, shift: Array, out: Array) -> None:
     """Write x * scale + shift, one scale and shift a channel, of a contiguous (..., C)."""
-    repeats = row_repeats(x.shape)
+    repeats = wide_repeats(x.shape)
     scales, shifts = tiled(scale, repeats, x.dtype), tiled(shift, repeats, x.dtype)
     for part, result in chunks(as_rows(x, repeats), as_rows(out, repeats)):
         np.multiply(part, scales, out=result)
@@ -83,7 +97,7 @@ def batch_norm_sums(grad: Array, x: Array, mean: Array) -> Array:
     """
     repeats, channels = row_repeats(x.shape), x.shape[-1]
     sums = np.zeros((2, channels))
-    for part, gradient in chunks(as_rows(x, repeats), as_rows(grad, repeats)):
+    for part, gradient in chunks(as_rows(x, repeats), as_rows(grad, repeats), numbers=_SUMMED):
         sums += channel_sums(gradient, channels), _product_sums(part, gradient, channels)
     sums[1] -= mean * sums[0]
     return sums
@@ -103,7 +117,6 @@ def batch_norm_input_gradient(
     inverse: Array,
     sums: Array,
     out: Array,
-    memory: Memory = FRESH,
 ) -> None:
     """Write the gradient of a batch-normalised input.
 
@@ -117,19 +130,17 @@ def batch_norm_input_gradient(
         scale: (C,), the trained scale.
         inverse: (C,), 1 / sigma.
         sums: `batch_norm_sums` of the whole batch.
-        out: the like of `x`, to write.
-        memory: where scratch arrays come from.
+        out: the like of `x`, to write; another array than `grad`.
     """
-    slope = scale * inverse
-    by_x = -slope * inverse**2 * sums[1] / moments.number
-    constant = -slope * sums[0] / moments.number - by_x * moments.mean
-    repeats = row_repeats(x.shape)
-    rows = [tiled(vector, repeats, x.dtype) for vector in (slope, by_x, constant)]
+    by_x = -(inverse**2) * sums[1] / moments.number
+    constant = -sums[0] / moments.number - by_x * moments.mean
+    repeats = wide_repeats(x.shape)
+    rows = [tiled(vector, repeats, x.dtype) for vector in (by_x, constant, scale * inverse)]
     for part, gradient, result in chunks(*(as_rows(array, repeats) for array in (x, grad, out))):
-        share = np.multiply(part, rows[1], out=memory.take("distance", part.shape, x.dtype))
-        share += rows[2]
-        np.multiply(gradient, rows[0], out=result)
-        result += share
+        np.multiply(part, rows[0], out=result)
+        result += rows[1]
+        result += gradient
+        result *= rows[2]
 
 
 @lru_cache

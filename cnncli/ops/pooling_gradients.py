@@ -76,9 +76,7 @@ def max_pool_backward(grad: Array, window: Window, winners: Array, out: Array, m
     won, share = memory.take("better", grad.shape, np.dtype(bool)), memory.take("share", grad.shape, grad.dtype)
     for number, tap in enumerate(taps(window)):
         np.equal(winners, winners.dtype.type(number), out=won)
-        # A product with numbers is faster than one with truth values, which NumPy widens in small pieces.
-        np.copyto(share, won)
-        np.multiply(share, grad, out=share)
+        np.multiply(grad, won, out=share)
         if apart:
             copy_runs(pixels[tap], share)
         else:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.ops.rows import copy_runs, strided
-from cnncli.ops.workspaces import Memory
+from cnncli.ops.workspaces import Memory, padded
 from cnncli.shapes import Window
 
 Array = npt.NDArray[Any]
@@ -76,8 +76,9 @@ class Tiled:
         width = self.window.kernel_size[1]
         return [matrix[:, :, start : start + width, :, number] for number, start in enumerate(starts)]
 
-    def columns(self, pixels: Array, memory: Memory, name: object = "columns") -> Array:
-        """Return the patches (groups, positions, depth) of padded images."""
+    def columns(self, x: Array, memory: Memory, name: object = "columns") -> Array:
+        """Return the patches (groups, positions, depth) of images."""
+        pixels = padded(x, self.corner, self.extent, memory)
         if (
             self.window.kernel_size == self.window.stride == (1, 1)
             and self.groups == 1

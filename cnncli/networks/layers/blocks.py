@@ -323,9 +323,11 @@ def _sum(gradients: "list[Array]", context: "Context") -> "Array":
     import numpy as np
 
     total = context.gradient(gradients[0].shape, gradients[0].dtype)
-    np.copyto(total, gradients[0])
-    for gradient in gradients[1:]:
-        total += gradient
+    first, *others = gradients
+    if not others:
+        np.copyto(total, first)
+    for gradient in others:
+        first = np.add(first, gradient, out=total)
     return total
 
 

@@ -71,7 +71,7 @@ class BatchNorm(Layer):
         # Running statistics do not depend on the input.
         totals = context.reduce(sums) if context.training else np.zeros_like(sums)
         out = context.gradient(x.shape, x.dtype)
-        batch_norm_input_gradient(grad, x, moments, params["weight"], inverse, totals, out, context.memory)
+        batch_norm_input_gradient(grad, x, moments, params["weight"], inverse, totals, out)
         return out, grads
 
 
