@@ -125,7 +125,7 @@ Jobs = Annotated[
         "-j",
         min=1,
         metavar="N",
-        help="Threads. Default: the cores.",
+        help="Processes and threads. Default: the cores.",
         rich_help_panel=_RUN,
         show_default=False,
     ),

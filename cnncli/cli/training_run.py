@@ -30,7 +30,7 @@ class TrainingRun(NamedTuple):
         config: a file with more; None for none.
         resume: go on with the run in the folder.
         force: overwrite it.
-        jobs: threads; None for the cores.
+        jobs: processes and threads; None for the cores.
         as_json: print JSON lines.
         quiet: print warnings and errors only.
         engine: what computes.

@@ -42,7 +42,7 @@ def _repeats(shape: tuple[int, ...], least: int) -> int:
     for axis in range(len(shape) - 2, -1, -1):
         if channels * repeats >= least:
             break
-        repeats *= shape[axis]
+        repeats *= max(1, shape[axis])
     if channels * repeats > 8 * least:
         whole = repeats
         repeats = next(r for r in range(max(1, least // channels), whole + 1) if whole % r == 0)
@@ -99,8 +99,13 @@ def copy_runs(target: Array, source: Array) -> None:
 
     As one item a run, NumPy moves it whole: 2 to 3 times as fast as number by number where runs are short.
     """
-    run = np.dtype((np.void, source.shape[-1] * source.itemsize))
+    run = _run(source.shape[-1] * source.itemsize)
     np.copyto(target.view(run), source.view(run))
+
+
+@lru_cache
+def _run(size: int) -> np.dtype[Any]:
+    return np.dtype((np.void, size))
 
 
 def chunks(*arrays: Array, numbers: int = CHUNK) -> Iterator[tuple[Array, ...]]:

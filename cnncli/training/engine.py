@@ -1,11 +1,12 @@
 """The engine: a network and its parameters; loss, gradients and predictions of batches.
 
-A batch is divided into shards, one thread's each. Their number does not depend on the machine, and what they find is
-added in their order, so that one job and two give the same bits.
+A batch is divided into shards, one process's each, or one thread's. Their number does not depend on the machine, and
+what they find is added in their order, so that one job and two give the same bits.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
+from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from cnncli.errors import ArgumentError
 from cnncli.networks.layers.context import Context, Shard
 from cnncli.networks.network import Network
 from cnncli.ops.workspaces import Workspace
+from cnncli.training.forks import CannotForkError, ForkedTeam, can_fork, shared_zeros
 from cnncli.training.fusion import fuse
 from cnncli.training.optimizers import Optimizer, clip_by_norm
 from cnncli.training.teams import Team
@@ -57,12 +59,13 @@ class Engine:
         network: what to compute.
         parameters: by name, as `initialize` gives them; copied.
         buffers: the arrays that are not trained, by name; copied.
-        jobs: threads that work at a time.
+        jobs: processes or threads that work at a time.
         shards: parts of a batch; the results depend on it, in the last bits.
         seed: of dropout.
         winograd: whether convolutions may use Winograd's filtering, which rounds differently.
         fused: whether the network is arranged for speed (`cnncli.training.fusion`).
         dtype: float32 or float64.
+        forked: whether steps may use processes, where the platform has them; the results are the same.
 
     Attributes:
         parameters: all trainable numbers in one vector; change them in place.
@@ -97,6 +100,7 @@ class Engine:
         winograd: bool = True,
         fused: bool = True,
         dtype: npt.DTypeLike = np.float32,
+        forked: bool = True,
     ) -> None:
         self.network, self.dtype, self.seed, self.winograd = network, np.dtype(dtype), seed, winograd
         shapes = network.param_shapes()
@@ -107,6 +111,8 @@ class Engine:
         _fill(self.buffers, buffers or {}, "buffer")
         self._layers = fuse(network.layers, network.input_shape) if fused else network.layers
         self._team = Team(shards, jobs)
+        self._forked = ForkedTeam(self._compute, shards) if forked and 1 < shards <= jobs and can_fork() else None
+        self._meet: Callable[[int, Any], list[Any]] = self._team.gather
         self._workers = [_Worker(self, number, shapes) for number in range(shards)]
         self.gradients, self.named_gradients = self._workers[0].gradients, self._workers[0].named_gradients
         self._optimizer: Optimizer | None = None
@@ -120,8 +126,10 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Let the threads end."""
+        """Let the threads and processes end."""
         self._team.close()
+        if self._forked:
+            self._forked.close()
 
     def step(self, images: Array, labels: Array, loss: Any, *, step: int = 0) -> StepResult:
         """Compute the loss of a batch, its gradients and the running statistics; parameters stay as they are.
@@ -137,17 +145,35 @@ class Engine:
         images = np.ascontiguousarray(images)
         bounds = self._bounds(len(images))
         weight = loss.total_weight(labels)
-
-        def work(number: int) -> tuple[float, Array]:
-            part = slice(bounds[number], bounds[number + 1])
-            return self._workers[number].step(images[part], labels[part], loss, weight, step, bounds[number])
-
+        parts = [slice(*ends) for ends in pairwise(bounds)]
+        shards = [(images[part], labels[part], loss, weight, step, part.start) for part in parts]
         with self._blas():
-            parts = self._team.run(work, len(bounds) - 1)
-            self._add_gradients(len(bounds) - 1)
+            results = self._run(shards)
+            self._add_gradients(len(shards))
         for name, array in self._workers[0].shard.new_buffers.items():
             self.buffers[name][:] = array
-        return StepResult(sum(part[0] for part in parts) / weight, np.concatenate([part[1] for part in parts]))
+        return StepResult(
+            sum(total for total, _ in results) / weight, np.concatenate([logits for _, logits in results])
+        )
+
+    def _run(self, shards: list[tuple[Any, ...]]) -> list[tuple[float, Array]]:
+        """Return the sum of the losses of each shard, and its logits."""
+        if self._forked and len(shards) == self._forked.shards:
+            self._meet = self._forked.gather
+            try:
+                return self._forked.run(shards)
+            except CannotForkError:
+                # A step changes nothing before it is done, so that threads may begin it again.
+                self._forked = None
+        self._meet = self._team.gather
+        return self._team.run(lambda number: self._compute(number, *shards[number]), len(shards))
+
+    def _compute(self, number: int, *shard: Any) -> tuple[float, Array]:
+        return self._workers[number].step(*shard)
+
+    def gather(self, number: int, value: Any) -> list[Any]:
+        """Return what each shard of the batch gave, in their order; every shard calls it equally often."""
+        return self._meet(number, value)
 
     def _add_gradients(self, count: int) -> None:
         def add(part: slice) -> None:
@@ -159,6 +185,10 @@ class Engine:
     def use(self, optimizer: Optimizer) -> None:
         """Let an optimizer change the parameters from now on, as one that has taken no step."""
         self._optimizer, self.state = optimizer, optimizer.initial_state(self.parameters)
+        if self._forked:
+            self._meet = self._forked.gather
+            with suppress(OSError):  # the first step falls back on threads
+                self._forked.start()
 
     def update(self, step: int, lr: float, clip_norm: float | None = None) -> None:
         """Change the parameters along the gradients.
@@ -259,7 +289,7 @@ class _Worker:
             training=training,
             buffers=engine.buffers,
             seed=engine.seed,
-            gather=lambda value: engine._team.gather(number, value),
+            gather=lambda value: engine.gather(number, value),
             memory=Workspace(),
             reuses=True,
             winograd=engine.winograd,
@@ -292,8 +322,8 @@ class _Worker:
 
 
 def _flat(shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> tuple[Array, dict[str, Array]]:
-    """Return a vector of zeros, and its parts by name, in shape."""
-    flat, named, start = np.zeros(sum(map(prod, shapes.values())), dtype), {}, 0
+    """Return a vector of zeros that processes share, and its parts by name, in shape."""
+    flat, named, start = shared_zeros(sum(map(prod, shapes.values())), dtype), {}, 0
     for name, shape in shapes.items():
         named[name] = flat[start : start + prod(shape)].reshape(shape)
         start += prod(shape)

@@ -83,7 +83,7 @@ def train(
         resume: go on with the run in `output`. Options that are not given are those that it began with; of the
             others, only `epochs` may differ, and grow.
         force: overwrite the run in `output`.
-        jobs: threads; None for the machine's cores.
+        jobs: processes and threads; None for the machine's cores.
         engine: what computes: a name in `ENGINES`, or a backend that is open.
         device: where: a name in `DEVICES`.
         watcher: is told what happens.

@@ -1,7 +1,10 @@
 """The engine: the same network, fused or not, on one thread or two, in one block or many."""
 
+import os
+import signal
 import threading
 import tracemalloc
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -67,10 +70,42 @@ def test_fused_is_the_network_as_written(text, monkeypatch):
 
 
 @pytest.mark.parametrize("text", NETWORKS)
-def test_jobs_change_no_bits(text):
-    one, two = trained(text, jobs=1), trained(text, jobs=2)
+@pytest.mark.parametrize("options", [{"jobs": 2}, {"jobs": 2, "forked": False}], ids=["processes", "threads"])
+def test_jobs_change_no_bits(text, options):
+    one, two = trained(text, jobs=1), trained(text, **options)
     for first, second in zip(one, two, strict=True):
         assert np.array_equal(first, second)
+
+
+class Killing(CrossEntropy):
+    """A loss that ends whatever process computes it, except this one."""
+
+    here: ClassVar[int] = os.getpid()
+
+    def __call__(self, logits, labels):
+        if os.getpid() != self.here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(logits, labels)
+
+
+class Local(CrossEntropy):
+    """A loss that cannot be sent to another process."""
+
+    def __reduce__(self):
+        raise TypeError("not to be sent")
+
+
+@pytest.mark.parametrize("loss", [Killing, Local])
+def test_threads_take_over_where_a_process_ends_or_cannot_begin(loss):
+    gradients = []
+    for kind in (CrossEntropy, loss, CrossEntropy):
+        with engine_of(NETWORKS[2]) as engine:
+            images, labels = batch(engine.network)
+            for number in range(2):
+                engine.step(images, labels, (CrossEntropy, kind)[number](), step=number)
+            gradients.append(engine.gradients.copy())
+    assert np.array_equal(gradients[0], gradients[1])
+    assert np.array_equal(gradients[0], gradients[2])
 
 
 @pytest.mark.parametrize("text", NETWORKS)

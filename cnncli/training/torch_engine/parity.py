@@ -63,7 +63,7 @@ def parity(
     """
     found = []
     for engine in (
-        Engine(network, parameters, buffers, seed=seed),
+        Engine(network, parameters, buffers, seed=seed, forked=False),
         TorchEngine(network, parameters, buffers, seed=seed, device=device),
     ):
         with engine:
