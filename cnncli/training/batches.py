@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -18,6 +19,9 @@ Indices = NDArray[np.int64]
 
 READY = 2
 """Batches that are made ready before they are asked for."""
+
+# Of the time that is spent on a batch: a thread that takes less would only get in the way of what computes.
+_WORTH_A_THREAD = 0.2
 
 
 class Batch(NamedTuple):
@@ -72,7 +76,20 @@ def make_batches(
 
 
 def made_ready(batches: Batches, ahead: int = READY) -> Batches:
-    """Yield what another iterator yields, made in a thread that is a little ahead; close it to end the thread."""
+    """Yield what another iterator yields; where making takes long, a thread makes some ahead, until this is closed."""
+    making = used = 0.0
+    while making <= _WORTH_A_THREAD * (making + used):
+        begin = time.perf_counter()
+        batch = next(batches, None)
+        made = time.perf_counter()
+        if batch is None:
+            return
+        yield batch
+        making, used = making + made - begin, used + time.perf_counter() - made
+    yield from _made_ahead(batches, ahead)
+
+
+def _made_ahead(batches: Batches, ahead: int) -> Batches:
     waiting: queue.Queue[Batch | BaseException | None] = queue.Queue(ahead)
     done = threading.Event()
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.errors import ArgumentError
+from cnncli.ops.rows import as_rows, row_repeats, tiled
 from cnncli.training.datasets import Dataset
 from cnncli.values import Value
 
@@ -38,22 +39,23 @@ class Normalization(Value):
                 f"a normalization needs a mean and a std above 0 a channel, got {self.mean}, {self.std}"
             )
 
-    def apply(self, images: Array, out: Array | None = None) -> Array:
-        """Return pictures (N, H, W, C), normalised, as float32, in `out` if given.
+    def apply(self, images: Array) -> Array:
+        """Return pictures (N, H, W, C), normalised, as float32.
 
         Raises:
             ArgumentError: pictures with another number of channels.
         """
         if images.shape[-1] != len(self.mean):
             raise ArgumentError(f"pictures of {images.shape[-1]} channels, normalised for {len(self.mean)}")
-        result = np.empty(images.shape, np.float32) if out is None else out
-        # A row of W C numbers at a time: over single channels the inner loop would be three numbers long.
-        across = images.shape[-2] * images.shape[-1]
-        rows, flat = images.reshape(*images.shape[:-2], across), result.reshape(*images.shape[:-2], across)
-        mean = np.tile(np.asarray(self.mean, np.float32), images.shape[-2])
-        scale = np.tile(1 / np.asarray(self.std, np.float32), images.shape[-2])
-        np.subtract(rows, mean, out=flat, dtype=np.float32, casting="same_kind")
-        flat *= scale
+        result = np.empty(images.shape, np.float32)
+        # A row of many numbers at a time: over single channels the inner loop would be three numbers long.
+        repeats = row_repeats(images.shape)
+        mean = tiled(np.asarray(self.mean), repeats, result.dtype)
+        scale = tiled(1 / np.asarray(self.std), repeats, result.dtype)
+        rows = as_rows(result, repeats)
+        np.copyto(rows, as_rows(images, repeats), casting="same_kind")
+        rows -= mean
+        rows *= scale
         return result
 
 

@@ -63,16 +63,14 @@ def test_a_channel_that_is_the_same_everywhere_becomes_zero():
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
-def test_it_is_the_formula_and_writes_where_it_is_told(dtype):
+def test_it_is_the_formula_and_leaves_the_pictures_alone(dtype):
     images = np.random.default_rng(1).integers(0, 256, (3, 4, 5, 3)).astype(dtype)
     before = images.copy()
     normalization = Normalization((10, 20, 30), (2, 4, 8))
-    out = np.empty(images.shape, np.float32)
-    found = normalization.apply(images, out)
-    assert found is out
+    found = normalization.apply(images)
+    assert found.dtype == np.float32
     assert np.array_equal(images, before)
     assert np.allclose(found, (before.astype(np.float64) - (10, 20, 30)) / (2, 4, 8), rtol=1e-6)
-    assert np.array_equal(normalization.apply(images), found)
 
 
 def test_an_item_does_not_depend_on_its_batch():

@@ -3,6 +3,7 @@
 import json
 import math
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -197,25 +198,35 @@ def test_no_picture_is_alone_in_a_batch(items, batch_size):
     assert sizes.max() <= batch_size + 1
 
 
-def test_batches_that_are_made_ready_come_in_order_and_can_be_left():
+def slowly(batches):
+    for batch in batches:
+        time.sleep(0.005)
+        yield batch
+
+
+@pytest.mark.parametrize("pace", [iter, slowly])
+def test_batches_that_are_made_ready_come_in_order_and_can_be_left(pace):
     preparation = prepare(Configuration(network="fc-3", batch_size=4), bars_dataset(60))
-    plain, ready = list(make_batches(preparation, 0)), list(made_ready(make_batches(preparation, 0)))
+    plain, ready = list(make_batches(preparation, 0)), list(made_ready(pace(make_batches(preparation, 0))))
     assert all(np.array_equal(one.images, other.images) for one, other in zip(plain, ready, strict=True))
     threads = threading.active_count()
-    some = made_ready(make_batches(preparation, 0))
-    next(some)
-    assert threading.active_count() == threads + 1
+    some = made_ready(pace(make_batches(preparation, 0)))
+    for _ in range(3):
+        next(some)
+        time.sleep(0.01)
+    assert threading.active_count() == threads + (pace is slowly), "a thread, where making takes long"
     some.close()
     assert threading.active_count() == threads
 
 
-def test_an_error_while_batches_are_made_is_raised():
+@pytest.mark.parametrize("pace", [iter, slowly])
+def test_an_error_while_batches_are_made_is_raised(pace):
     def broken():
         yield from make_batches(prepare(Configuration(network="fc-3"), bars_dataset()), 0)
         raise ImageError("gone")
 
     with pytest.raises(ImageError, match="gone"):
-        list(made_ready(broken()))
+        list(made_ready(pace(broken())))
 
 
 def test_a_folder_and_an_array_of_the_same_pictures_train_the_same(tmp_path):
