@@ -27,6 +27,8 @@ START = (
     "from cnncli.__main__ import main; main()"
 )
 PATIENCE = 60
+# Work that lasts longer than we wait. A signal that comes right before a sleep is heeded after it: many short ones.
+BEGIN_AND_REST = "(open('begun', 'w').close(), [time.sleep(0.05) for _ in range(9999)])"
 
 
 def start(*words, cwd, program=START, **options):
@@ -256,8 +258,7 @@ class TestInterrupts:
         code = (
             "import time, cnncli.pipelines.edging as edging\n"
             "work = edging.EdgePipeline.__call__\n"
-            "edging.EdgePipeline.__call__ = lambda *job: (work(*job), open('begun', 'w').close(), time.sleep(600))\n"
-            + START
+            f"edging.EdgePipeline.__call__ = lambda *job: (work(*job), {BEGIN_AND_REST})\n" + START
         )
         process = start("edge", "in/0000.jpg", cwd=here, program=code)
         wait_for((here / "begun").exists)
@@ -270,7 +271,7 @@ class TestInterrupts:
     def test_one_picture_stops_at_the_first(self, here):
         code = (
             "import time, cnncli.pipelines.edging as edging\n"
-            "edging.EdgePipeline.__call__ = lambda *arguments: (open('begun', 'w').close(), time.sleep(600))\n" + START
+            f"edging.EdgePipeline.__call__ = lambda *job: {BEGIN_AND_REST}\n" + START
         )
         process = start("edge", "in/0000.jpg", cwd=here, program=code)
         wait_for((here / "begun").exists)
