@@ -39,7 +39,8 @@ class Moments(NamedTuple):
         the variance would be a small difference of large sums, they are read again, as distances from that mean.
         """
         moments = cls._about(x, None, memory)
-        if (moments.mean**2 <= _FAR * moments.squares / moments.number).all():
+        near = moments.mean**2 <= _FAR * moments.squares / moments.number
+        if (near & np.isfinite(moments.squares)).all():
             return moments
         return cls._about(x, moments.mean, memory)
 

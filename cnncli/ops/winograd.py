@@ -203,6 +203,6 @@ def _bands(tiles: int, step: int, size: int, start: int, height: int) -> list[Ba
     bands = []
     for (low, high), group in groupby(range(tiles), rows):
         members = list(group)
-        first = start + step * members[0] + low
+        first = start + step * members[0] + low if low < high else 0
         bands.append(Band(slice(members[0], members[-1] + 1), slice(low, max(low, high)), first))
     return bands

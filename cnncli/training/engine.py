@@ -65,7 +65,7 @@ class Engine:
         winograd: whether convolutions may use Winograd's filtering, which rounds differently.
         fused: whether the network is arranged for speed (`cnncli.training.fusion`).
         dtype: float32 or float64.
-        forked: whether steps may use processes, where the platform has them; the results are the same.
+        forked: whether steps use processes, with the same results; None for where that is safe: `can_fork`.
 
     Attributes:
         parameters: all trainable numbers in one vector; change them in place.
@@ -100,7 +100,7 @@ class Engine:
         winograd: bool = True,
         fused: bool = True,
         dtype: npt.DTypeLike = np.float32,
-        forked: bool = True,
+        forked: bool | None = None,
     ) -> None:
         self.network, self.dtype, self.seed, self.winograd = network, np.dtype(dtype), seed, winograd
         shapes = network.param_shapes()
@@ -111,7 +111,8 @@ class Engine:
         _fill(self.buffers, buffers or {}, "buffer")
         self._layers = fuse(network.layers, network.input_shape) if fused else network.layers
         self._team = Team(shards, jobs)
-        self._forked = ForkedTeam(self._compute, shards) if forked and 1 < shards <= jobs and can_fork() else None
+        may_fork = can_fork() if forked is None else forked
+        self._forked = ForkedTeam(self._compute, shards) if 1 < shards <= jobs and may_fork else None
         self._meet: Callable[[int, Any], list[Any]] = self._team.gather
         self._workers = [_Worker(self, number, shapes) for number in range(shards)]
         self.gradients, self.named_gradients = self._workers[0].gradients, self._workers[0].named_gradients
@@ -130,6 +131,7 @@ class Engine:
         self._team.close()
         if self._forked:
             self._forked.close()
+            self._forked = None
 
     def step(self, images: Array, labels: Array, loss: Any, *, step: int = 0) -> StepResult:
         """Compute the loss of a batch, its gradients and the running statistics; parameters stay as they are.
@@ -187,7 +189,7 @@ class Engine:
         self._optimizer, self.state = optimizer, optimizer.initial_state(self.parameters)
         if self._forked:
             self._meet = self._forked.gather
-            with suppress(OSError):  # the first step falls back on threads
+            with suppress(OSError), self._blas():  # without one, the first step falls back on threads
                 self._forked.start()
 
     def update(self, step: int, lr: float, clip_norm: float | None = None) -> None:

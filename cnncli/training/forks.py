@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from mmap import mmap
@@ -32,9 +33,20 @@ class CannotForkError(Exception):
     """There is no process to do it: none more is allowed, one was killed, or what it needs cannot be sent to it."""
 
 
+# The ends of all pipes that are open here: one that another team's process holds too would never be at its end.
+_open_here: set[Connection] = set()
+
+
 def can_fork() -> bool:
-    """Return whether this process may have such a team: macOS and Windows start others, which know nothing of it."""
-    return sys.platform == "linux" and not multiprocessing.current_process().daemon
+    """Return whether this process may safely have such a team now.
+
+    macOS and Windows start processes afresh, which know nothing of this one; daemons may start none; and a lock that
+    another thread holds at that moment would be held in the new process for ever. Threads that are daemons are trusted:
+    they draw progress bars, and hold no lock of what computes.
+    """
+    others = (thread for thread in threading.enumerate() if thread is not threading.current_thread())
+    alone = all(thread.daemon for thread in others)
+    return sys.platform == "linux" and alone and not multiprocessing.current_process().daemon
 
 
 def shared_zeros(size: int, dtype: np.dtype[Any]) -> Array:
@@ -82,6 +94,7 @@ class ForkedTeam(Generic[T]):
         try:
             parcels = [_posted(own, mail) for own, mail in zip(arguments[1:], self._mail, strict=True)]
         except (PicklingError, AttributeError, TypeError) as error:
+            self.close()
             raise CannotForkError(str(error)) from error
         try:
             self.start()
@@ -108,10 +121,12 @@ class ForkedTeam(Generic[T]):
         return values
 
     def close(self) -> None:
-        """Let the processes end."""
+        """End the processes: all that they have is a copy."""
         for other in self._others:
             other.close()
+        _open_here.difference_update(self._others)
         for process in self._processes:
+            process.kill()
             process.join()
         self._others, self._processes = [], []
 
@@ -122,6 +137,7 @@ class ForkedTeam(Generic[T]):
         context = multiprocessing.get_context("fork")
         pipes = [context.Pipe() for _ in range(1, self.shards)]
         self._others = [here for here, _ in pipes]
+        _open_here.update(self._others)
         theirs = [there for _, there in pipes]
         try:
             with _signals_held():
@@ -143,15 +159,15 @@ class ForkedTeam(Generic[T]):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         first = theirs.pop(number - 1)
-        # An end that is open here would hide that its process is gone.
-        for other in (*self._others, *theirs):
+        for other in (*_open_here, *theirs):
             other.close()
         self._first = first
         try:
             while True:
                 own = _opened(first.recv(), self._mail[number - 1])
                 first.send(_outcome(self._function, number, *own))
-        except (EOFError, OSError):
+        finally:
+            # The first process is gone, or waits for an error that cannot be sent, and sees that this one is.
             os._exit(0)
 
 
@@ -190,7 +206,7 @@ def _outcome(function: Callable[..., T], *arguments: Any) -> tuple[Exception | N
     except (EOFError, OSError):
         raise
     except Exception as error:
-        return error, None
+        return loads(dumps(error)), None
 
 
 def _received(other: Connection) -> Any:

@@ -92,6 +92,25 @@ def test_winograd_is_close_in_float32(height, padding):
         assert relative(mine, theirs) < 5e-6
 
 
+def test_winograd_s_borders_are_those_of_each_layer():
+    """Layers of all kinds and batches of all sizes take turns in one memory, whose zeros between rows must stay."""
+    rng = np.random.default_rng(2)
+    memory = Workspace()
+    for _ in range(400):
+        size, padding = tuple(rng.integers(2, 12, 2).tolist()), tuple(rng.integers(0, 6, 4).tolist())
+        try:
+            window = Window.over(size, (3, int(rng.integers(1, 7))), padding=padding)
+        except ArgumentError:
+            continue
+        channels = int(rng.choice([8, 9])), int(rng.choice([3, 8, 9])), 1
+        x, weight, grad = problem(window, channels)
+        images = int(rng.integers(1, 4))
+        x, grad = x[:images], grad[:images]
+        plain = run(Convolution(window, *channels, winograd=False), x, weight, grad, Workspace())
+        for mine, theirs in zip(run(Convolution(window, *channels), x, weight, grad, memory), plain, strict=True):
+            assert relative(mine, theirs) < 1e-12, window
+
+
 def test_columns_that_were_kept_give_the_same_gradient():
     window = Window.over((8, 8), 3, padding="same")
     for channels in [(1, 6, 1), (16, 16, 1), (4, 4, 2)]:

@@ -1,5 +1,6 @@
 """The engine: the same network, fused or not, on one thread or two, in one block or many."""
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -8,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from cnncli.errors import ArgumentError
 from cnncli.networks import load_network, parse_network
@@ -16,6 +18,7 @@ from cnncli.training import fusion
 from cnncli.training.engine import Engine
 from cnncli.training.initialization import initialize
 from cnncli.training.losses import CrossEntropy
+from cnncli.training.optimizers import OPTIMIZERS
 from cnncli.training.teams import Team
 
 NETWORKS = [
@@ -70,9 +73,10 @@ def test_fused_is_the_network_as_written(text, monkeypatch):
 
 
 @pytest.mark.parametrize("text", NETWORKS)
-@pytest.mark.parametrize("options", [{"jobs": 2}, {"jobs": 2, "forked": False}], ids=["processes", "threads"])
-def test_jobs_change_no_bits(text, options):
-    one, two = trained(text, jobs=1), trained(text, **options)
+@pytest.mark.parametrize("shards", [2, 3])
+@pytest.mark.parametrize("forked", [True, False], ids=["processes", "threads"])
+def test_jobs_change_no_bits(text, shards, forked):
+    one, two = (trained(text, shards=shards, jobs=jobs, forked=forked) for jobs in (1, shards))
     for first, second in zip(one, two, strict=True):
         assert np.array_equal(first, second)
 
@@ -99,7 +103,7 @@ class Local(CrossEntropy):
 def test_threads_take_over_where_a_process_ends_or_cannot_begin(loss):
     gradients = []
     for kind in (CrossEntropy, loss, CrossEntropy):
-        with engine_of(NETWORKS[2]) as engine:
+        with engine_of(NETWORKS[2], forked=True) as engine:
             images, labels = batch(engine.network)
             for number in range(2):
                 engine.step(images, labels, (CrossEntropy, kind)[number](), step=number)
@@ -145,6 +149,28 @@ def test_networks_of_the_zoo_fused(name, monkeypatch):
             engine.step(images, labels, CrossEntropy())
             gradients.append(engine.gradients)
     assert close(*gradients, 1e-10)
+
+
+def test_processes_hold_blas_to_one_thread_as_threads_do():
+    images, labels = batch(parse_network("1x1x512 fc-4"), 96)
+    gradients = []
+    with threadpool_limits(2, user_api="blas"):
+        for forked in (True, False):
+            with engine_of("1x1x512 fc-1000,relu fc-777,relu fc-4", forked=forked) as engine:
+                engine.use(OPTIMIZERS["sgd"]())
+                engine.step(images, labels, CrossEntropy())
+                gradients.append(engine.gradients)
+    assert np.array_equal(*gradients)
+
+
+def test_an_engine_that_is_closed_starts_no_process():
+    before = multiprocessing.active_children()
+    with engine_of(NETWORKS[1], forked=True) as engine:
+        engine.step(*batch(engine.network), CrossEntropy())
+        assert len(multiprocessing.active_children()) == len(before) + 1
+    with pytest.raises(RuntimeError):
+        engine.step(*batch(engine.network), CrossEntropy())
+    assert multiprocessing.active_children() == before
 
 
 def test_gradients_are_pytorch_s():

@@ -14,7 +14,7 @@ import pytest
 from cnncli.training import forks
 from cnncli.training.forks import CannotForkError, ForkedTeam, can_fork, shared_zeros
 
-pytestmark = pytest.mark.skipif(not can_fork(), reason="this platform starts processes afresh")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="this platform starts processes afresh")
 
 
 @pytest.fixture
@@ -127,9 +127,29 @@ def test_a_killed_process_is_told(team_of, meeting):
         team.run([(True,), (True,)])
 
 
-def test_what_cannot_be_sent_is_told(team_of):
+def test_what_cannot_be_sent_is_told_and_ends_the_processes(team_of):
+    before = multiprocessing.active_children()
+    team = team_of(pid_of)
+    team.run([(), ()])
     with pytest.raises(CannotForkError):
-        team_of(pid_of).run([(), (threading.Lock(),)])
+        team.run([(), (threading.Lock(),)])
+    assert multiprocessing.active_children() == before
+
+
+class UnreadableError(Exception):
+    """Pickle makes it again of what it says alone, which it does not take."""
+
+    def __init__(self, what, why):
+        super().__init__(f"{what}: {why}")
+
+
+def test_an_error_that_cannot_be_sent_ends_its_process(team_of):
+    def work(number):
+        if number:
+            raise UnreadableError("weights", "too many")
+
+    with pytest.raises(CannotForkError, match="ended"):
+        team_of(work).run([(), ()])
 
 
 def test_no_further_process_is_told(team_of, monkeypatch):
@@ -147,6 +167,15 @@ def test_processes_end_with_the_team(team_of):
     assert all(map(is_alive, others))
     team.close()
     assert not any(map(is_alive, others))
+
+
+def test_teams_end_one_by_one(team_of):
+    teams = [team_of(pid_of, 3) for _ in range(3)]
+    others = [team.run([()] * 3)[1:] for team in teams]
+    for team, own in zip(teams, others, strict=True):
+        team.close()
+        assert not any(map(is_alive, own))
+    assert teams[0].run([()] * 3)[0] == os.getpid()
 
 
 def test_signals_are_the_first_process_s_matter(team_of):
@@ -173,8 +202,8 @@ def test_processes_end_when_the_first_is_killed(computing):
         "def work(number, seconds):\n"
         "    if number: time.sleep(seconds)\n"
         "    return os.getpid()\n"
-        "team = ForkedTeam(work, 3)\n"
-        "print(*team.run([(0,)] * 3), flush=True)\n"
+        "team, other = ForkedTeam(work, 3), ForkedTeam(work, 2)\n"
+        "print(*team.run([(0,)] * 3), *other.run([(0,)] * 2)[1:], flush=True)\n"
         f"team.run([(0,), (0.5,), (0.5,)]) if {computing} else time.sleep(60)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
@@ -182,6 +211,20 @@ def test_processes_end_when_the_first_is_killed(computing):
     process.kill()
     process.communicate()
     assert all(map(ends, others))
+
+
+def test_beside_a_thread_that_may_hold_a_lock_there_are_none():
+    done = threading.Event()
+    for daemon in (True, False):
+        before = can_fork()
+        thread = threading.Thread(target=done.wait, daemon=daemon)
+        thread.start()
+        try:
+            assert can_fork() == (before and daemon)
+        finally:
+            done.set()
+            thread.join()
+            done.clear()
 
 
 def test_a_process_that_may_have_none_has_none():
