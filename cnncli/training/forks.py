@@ -33,10 +33,6 @@ class CannotForkError(Exception):
     """There is no process to do it: none more is allowed, one was killed, or what it needs cannot be sent to it."""
 
 
-# The ends of all pipes that are open here: one that another team's process holds too would never be at its end.
-_open_here: set[Connection] = set()
-
-
 def can_fork() -> bool:
     """Return whether this process may safely have such a team now.
 
@@ -124,7 +120,6 @@ class ForkedTeam(Generic[T]):
         """End the processes: all that they have is a copy."""
         for other in self._others:
             other.close()
-        _open_here.difference_update(self._others)
         for process in self._processes:
             process.kill()
             process.join()
@@ -137,7 +132,6 @@ class ForkedTeam(Generic[T]):
         context = multiprocessing.get_context("fork")
         pipes = [context.Pipe() for _ in range(1, self.shards)]
         self._others = [here for here, _ in pipes]
-        _open_here.update(self._others)
         theirs = [there for _, there in pipes]
         try:
             with _signals_held():
@@ -159,7 +153,8 @@ class ForkedTeam(Generic[T]):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         first = theirs.pop(number - 1)
-        for other in (*_open_here, *theirs):
+        # An end that is open here would hide that its process is gone.
+        for other in (*self._others, *theirs):
             other.close()
         self._first = first
         try:
