@@ -25,6 +25,7 @@ from cnncli.batch.temporary import temporary_file
 from cnncli.batch.urls import is_url, scheme_of
 from cnncli.batch.worker import Done, Needs
 from cnncli.errors import ArgumentError, SchedulerError, one_line
+from cnncli.signals import held_back
 
 LOCAL = "local"
 """Stands for a cluster of processes of this machine, which lives as long as the batch."""
@@ -412,8 +413,5 @@ def _without_interrupts() -> Iterator[None]:
     from multiprocessing import resource_tracker
 
     resource_tracker.ensure_running()  # which unblocks it in the thread that starts it
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
+    with held_back(signal.SIGINT):
         yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

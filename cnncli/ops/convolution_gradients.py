@@ -153,10 +153,6 @@ class Convolution:
         """How many numbers of scratch memory one image takes."""
         return max(self.kernel.numbers, self.input_kernel.numbers)
 
-    def columns(self, x: Array, memory: Memory = FRESH, name: object = "columns") -> Array:
-        """Return what `forward` makes of images first."""
-        return self.kernel.columns(x, memory, name)
-
     def forward(
         self, x: Array, matrix: Array, out: Array | None = None, memory: Memory = FRESH, name: object = "columns"
     ) -> tuple[Array, Array]:
@@ -172,7 +168,7 @@ class Convolution:
         if out is None:
             shape = (len(x), *self.geometry.window.output_size, self.geometry.out_channels)
             out = memory.take("output", shape, x.dtype)
-        columns = self.columns(x, memory, name)
+        columns = self.kernel.columns(x, memory, name)
         self.kernel.apply(columns, matrix, out, memory)
         return out, columns
 
@@ -188,7 +184,7 @@ class Convolution:
             memory: where scratch arrays come from.
             name: under which the result is taken from it.
         """
-        columns = self.columns(x, memory) if columns is None else columns
+        columns = self.kernel.columns(x, memory) if columns is None else columns
         inputs = self.geometry.in_channels // self.geometry.groups
         shape = (*self.geometry.window.kernel_size, inputs, self.geometry.out_channels)
         out = memory.take(name, shape, grad.dtype)

@@ -189,7 +189,7 @@ class Engine:
         self._optimizer, self.state = optimizer, optimizer.initial_state(self.parameters)
         if self._forked:
             self._meet = self._forked.gather
-            with suppress(OSError), self._blas():  # without one, the first step falls back on threads
+            with suppress(CannotForkError), self._blas():  # the first step falls back on threads
                 self._forked.start()
 
     def update(self, step: int, lr: float, clip_norm: float | None = None) -> None:

@@ -9,8 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from mmap import mmap
 from multiprocessing.connection import Connection
 from pickle import PickleBuffer, PicklingError, dumps, loads
@@ -19,10 +18,13 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.signals import held_back
+
 Array = npt.NDArray[Any]
 T = TypeVar("T")
 
-_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+# Their handlers are the first process's: a process that begins must not run them.
+_SIGNALS = signal.SIGINT, signal.SIGTERM
 
 # Arrays up to it go to a process through memory, larger ones through a pipe, where copying is the least of the work.
 # It takes no memory before it is written to.
@@ -81,6 +83,33 @@ class ForkedTeam(Generic[T]):
         self._mail = [mmap(-1, _MAIL_BYTES) for _ in range(1, shards)]
         self._first: Connection | None = None
 
+    def start(self) -> None:
+        """Start the processes where they are not: best before threads that might hold a lock at that moment.
+
+        Raises:
+            CannotForkError: there can be no further process.
+        """
+        if self._processes:
+            return
+        context = multiprocessing.get_context("fork")
+        theirs: list[Connection] = []
+        try:
+            for _ in range(1, self.shards):
+                here, there = context.Pipe()
+                self._others.append(here)
+                theirs.append(there)
+            with held_back(*_SIGNALS):
+                for number in range(1, self.shards):
+                    process = context.Process(target=self._serve, args=(number, theirs), daemon=True)
+                    process.start()
+                    self._processes.append(process)
+        except OSError as error:
+            self.close()
+            raise CannotForkError("a process could not begin") from error
+        finally:
+            for there in theirs:
+                there.close()
+
     def run(self, arguments: Sequence[tuple[Any, ...]]) -> list[T]:
         """Return the results of the shards, each called with its own arguments, in their order.
 
@@ -102,7 +131,7 @@ class ForkedTeam(Generic[T]):
             # Where the others stand is not known.
             self.close()
             if isinstance(error, EOFError | OSError):
-                raise CannotForkError("a process has ended, or could not begin") from error
+                raise CannotForkError("a process has ended") from error
             raise
 
     def gather(self, number: int, value: Any) -> list[Any]:
@@ -124,27 +153,6 @@ class ForkedTeam(Generic[T]):
             process.kill()
             process.join()
         self._others, self._processes = [], []
-
-    def start(self) -> None:
-        """Start the processes where they are not: best before threads that might hold a lock at that moment."""
-        if self._processes:
-            return
-        context = multiprocessing.get_context("fork")
-        pipes = [context.Pipe() for _ in range(1, self.shards)]
-        self._others = [here for here, _ in pipes]
-        theirs = [there for _, there in pipes]
-        try:
-            with _signals_held():
-                for number in range(1, self.shards):
-                    process = context.Process(target=self._serve, args=(number, theirs), daemon=True)
-                    process.start()
-                    self._processes.append(process)
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            for there in theirs:
-                there.close()
 
     def _serve(self, number: int, theirs: list[Connection]) -> None:
         """Run the function for a shard until the first process is gone."""
@@ -209,13 +217,3 @@ def _received(other: Connection) -> Any:
     if error:
         raise error
     return value
-
-
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    """Hold back signals whose handlers a process about to be forked must not inherit."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -206,19 +206,21 @@ class TestLosses:
         del expected["0137-sobel.png"]
         assert outputs(here / "out") == expected
 
+    @staticmethod
+    def refusal(here, folder, text):
+        """Return what is said of workers that run some lines first."""
+        with loopback_cluster(folder, workers=1, words=preload(folder, text)) as cluster:
+            words = ["edge", "in", "-r", "-o", "out/", "--scheduler", cluster.address]
+            return cnncli(*words, cwd=here, code=1)[1].splitlines()[-1]
+
     def test_workers_of_another_version(self, here, tmp_path):
         text = "import cnncli.batch.worker as worker\nworker.version = lambda name: '0.0.1'\n"
-        with loopback_cluster(tmp_path / "old", workers=1, words=preload(tmp_path / "old", text)) as cluster:
-            words = ["edge", "in", "-r", "-o", "out/", "--scheduler", cluster.address]
-            message = cnncli(*words, cwd=here, code=1)[1].splitlines()[-1]
+        message = self.refusal(here, tmp_path / "old", text)
         assert "has cnncli 0.0.1 where this is" in message
         assert message.endswith("install the same version on both")
 
     def test_workers_without_cnncli(self, here, tmp_path):
-        text = "import sys\nsys.modules['cnncli'] = None\n"
-        with loopback_cluster(tmp_path / "bare", workers=1, words=preload(tmp_path / "bare", text)) as cluster:
-            words = ["edge", "in", "-r", "-o", "out/", "--scheduler", cluster.address]
-            message = cnncli(*words, cwd=here, code=1)[1].splitlines()[-1]
+        message = self.refusal(here, tmp_path / "bare", "import sys\nsys.modules['cnncli'] = None\n")
         assert "cannot load cnncli" in message
         assert message.endswith(f"pip install cnncli=={installed()} there")
 

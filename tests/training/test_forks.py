@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -152,13 +153,18 @@ def test_an_error_that_cannot_be_sent_ends_its_process(team_of):
         team_of(work).run([(), ()])
 
 
-def test_no_further_process_is_told(team_of, monkeypatch):
-    def refuse():
-        raise BlockingIOError("no more processes")
+@pytest.mark.parametrize("what", ["fork", "pipe"])
+@pytest.mark.parametrize("begin", [ForkedTeam.start, lambda team: team.run([(), ()])], ids=["start", "run"])
+def test_no_further_process_is_told(team_of, monkeypatch, what, begin):
+    def refuse(*words):
+        raise BlockingIOError("no more of them")
 
-    monkeypatch.setattr(os, "fork", refuse)
+    monkeypatch.setattr(*{"fork": (os, "fork"), "pipe": (socket, "socketpair")}[what], refuse)
+    team = team_of(pid_of)
     with pytest.raises(CannotForkError):
-        team_of(pid_of).run([(), ()])
+        begin(team)
+    monkeypatch.undo()
+    assert team.run([(), ()])[0] == os.getpid()
 
 
 def test_processes_end_with_the_team(team_of):
