@@ -2,6 +2,8 @@
 
 NumPy lets go of Python's lock only while it computes, and a small network's arrays are computed in less time than it
 takes a thread to wake up: two threads train LeNet-5 no faster than one. Two processes take two thirds of the time.
+
+What passes between them is pickled: by a process, for its own copy, through a pipe that nobody else has.
 """
 
 import multiprocessing
