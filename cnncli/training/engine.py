@@ -5,7 +5,7 @@ what they find is added in their order, so that one job and two give the same bi
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
@@ -111,8 +111,8 @@ class Engine:
         _fill(self.buffers, buffers or {}, "buffer")
         self._layers = fuse(network.layers, network.input_shape) if fused else network.layers
         self._team = Team(shards, jobs)
-        may_fork = can_fork() if forked is None else forked
-        self._forked = ForkedTeam(self._compute, shards) if 1 < shards <= jobs and may_fork else None
+        self._may_fork = forked if 1 < shards <= jobs else False
+        self._forked: ForkedTeam[tuple[float, Array]] | None = None
         self._meet: Callable[[int, Any], list[Any]] = self._team.gather
         self._workers = [_Worker(self, number, shapes) for number in range(shards)]
         self.gradients, self.named_gradients = self._workers[0].gradients, self._workers[0].named_gradients
@@ -129,9 +129,7 @@ class Engine:
     def close(self) -> None:
         """Let the threads and processes end."""
         self._team.close()
-        if self._forked:
-            self._forked.close()
-            self._forked = None
+        self._end_forks()
 
     def step(self, images: Array, labels: Array, loss: Any, *, step: int = 0) -> StepResult:
         """Compute the loss of a batch, its gradients and the running statistics; parameters stay as they are.
@@ -160,15 +158,33 @@ class Engine:
 
     def _run(self, shards: list[tuple[Any, ...]]) -> list[tuple[float, Array]]:
         """Return the sum of the losses of each shard, and its logits."""
+        self._begin_forks()
         if self._forked and len(shards) == self._forked.shards:
             self._meet = self._forked.gather
             try:
                 return self._forked.run(shards)
             except CannotForkError:
                 # A step changes nothing before it is done, so that threads may begin it again.
-                self._forked = None
+                self._end_forks()
         self._meet = self._team.gather
         return self._team.run(lambda number: self._compute(number, *shards[number]), len(shards))
+
+    def _begin_forks(self) -> None:
+        """Start a process for each further shard, once, where that is wanted and safe."""
+        if self._may_fork is None:
+            self._may_fork = can_fork()
+        if self._may_fork and self._forked is None:
+            self._forked = ForkedTeam(self._compute, self._team.shards)
+            self._meet = self._forked.gather
+            try:
+                self._forked.start()
+            except CannotForkError:
+                self._end_forks()
+
+    def _end_forks(self) -> None:
+        if self._forked:
+            self._forked.close()
+        self._forked, self._may_fork = None, False
 
     def _compute(self, number: int, *shard: Any) -> tuple[float, Array]:
         return self._workers[number].step(*shard)
@@ -187,10 +203,8 @@ class Engine:
     def use(self, optimizer: Optimizer) -> None:
         """Let an optimizer change the parameters from now on, as one that has taken no step."""
         self._optimizer, self.state = optimizer, optimizer.initial_state(self.parameters)
-        if self._forked:
-            self._meet = self._forked.gather
-            with suppress(CannotForkError), self._blas():  # the first step falls back on threads
-                self._forked.start()
+        with self._blas():
+            self._begin_forks()
 
     def update(self, step: int, lr: float, clip_norm: float | None = None) -> None:
         """Change the parameters along the gradients.

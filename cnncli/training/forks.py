@@ -6,21 +6,22 @@ takes a thread to wake up: two threads train LeNet-5 no faster than one. Two pro
 What passes between them is pickled: by a process, for its own copy, through a pipe that nobody else has.
 """
 
-import multiprocessing
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from mmap import mmap
-from multiprocessing.connection import Connection
 from pickle import PickleBuffer, PicklingError, dumps, loads
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from cnncli.signals import held_back
+
+if TYPE_CHECKING:  # predictions start without it
+    from multiprocessing.connection import Connection
 
 Array = npt.NDArray[Any]
 T = TypeVar("T")
@@ -44,9 +45,11 @@ def can_fork() -> bool:
     another thread holds at that moment would be held in the new process for ever. Threads that are daemons are trusted:
     they draw progress bars, and hold no lock of what computes.
     """
+    from multiprocessing import current_process
+
     others = (thread for thread in threading.enumerate() if thread is not threading.current_thread())
     alone = all(thread.daemon for thread in others)
-    return sys.platform == "linux" and alone and not multiprocessing.current_process().daemon
+    return sys.platform == "linux" and alone and not current_process().daemon
 
 
 def shared_zeros(size: int, dtype: np.dtype[Any]) -> Array:
@@ -93,7 +96,9 @@ class ForkedTeam(Generic[T]):
         """
         if self._processes:
             return
-        context = multiprocessing.get_context("fork")
+        from multiprocessing import get_context
+
+        context = get_context("fork")
         theirs: list[Connection] = []
         try:
             for _ in range(1, self.shards):
@@ -156,7 +161,7 @@ class ForkedTeam(Generic[T]):
             process.join()
         self._others, self._processes = [], []
 
-    def _serve(self, number: int, theirs: list[Connection]) -> None:
+    def _serve(self, number: int, theirs: "list[Connection]") -> None:
         """Run the function for a shard until the first process is gone."""
         # Ctrl-C is the first process's matter, which tells by ending; and its temporary files are not ours to remove.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -214,7 +219,7 @@ def _outcome(function: Callable[..., T], *arguments: Any) -> tuple[Exception | N
         return loads(dumps(error)), None
 
 
-def _received(other: Connection) -> Any:
+def _received(other: "Connection") -> Any:
     error, value = other.recv()
     if error:
         raise error
