@@ -8,11 +8,6 @@ class CnncliError(Exception):
     """The base of all errors raised on purpose; catch this to catch them all."""
 
 
-def one_line(message: str) -> str:
-    """Return a message without line ends, which names of files may hold."""
-    return " ".join(line.strip() for line in message.splitlines())
-
-
 class ArgumentError(CnncliError, ValueError):
     """An argument that cannot be used: an option, a kernel, a shape that does not fit.
 

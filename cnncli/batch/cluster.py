@@ -24,8 +24,9 @@ from cnncli.batch.task import Report, Task, failed
 from cnncli.batch.temporary import temporary_file
 from cnncli.batch.urls import is_url, scheme_of
 from cnncli.batch.worker import Done, Needs
-from cnncli.errors import ArgumentError, SchedulerError, one_line
+from cnncli.errors import ArgumentError, SchedulerError
 from cnncli.signals import held_back
+from cnncli.text import printable
 
 LOCAL = "local"
 """Stands for a cluster of processes of this machine, which lives as long as the batch."""
@@ -140,7 +141,7 @@ class _Dispatch:
 
     def _unfit(self, name: str, answer: object) -> SchedulerError:
         reason = f"cannot be asked: {answer or type(answer).__name__}" if isinstance(answer, Exception) else str(answer)
-        return SchedulerError(f"--scheduler {self._address}: the worker {name} {one_line(reason)}")
+        return SchedulerError(f"--scheduler {self._address}: the worker {name} {printable(reason)}")
 
     def _send(self) -> bool:
         """Send as many groups as there shall be under way, and say whether there are any."""
@@ -203,7 +204,7 @@ class _Dispatch:
             raise SchedulerError(f"--scheduler {self._address}: a worker {outcome}")
         elif not _is_killed_worker(outcome):
             reason = f"a worker failed: {type(outcome).__name__}: {outcome}"
-            yield from (failed(job, time.perf_counter(), one_line(f"{job.input.path}: {reason}")) for job in jobs)
+            yield from (failed(job, time.perf_counter(), printable(f"{job.input.path}: {reason}")) for job in jobs)
         elif len(jobs) > 1:
             self._suspects.extend(jobs)
         else:
@@ -330,7 +331,7 @@ def _as_named(job: Job, reports: Sequence[Report]) -> list[Report]:
 
 def _renamed(error: str | None, names: dict[str, str]) -> str | None:
     for there, here in names.items() if error else ():
-        error = error.replace(one_line(there), one_line(here)) if error else None
+        error = error.replace(printable(there), printable(here)) if error else None
     return error
 
 
@@ -341,7 +342,7 @@ def _is_killed_worker(error: Exception) -> bool:
 
 
 def _killing(job: Job, error: Any) -> str:
-    return one_line(
+    return printable(
         f"{job.input.path}: given up, for {error.allowed_failures + 1} workers were killed over it; it may need more "
         "memory than they have, or break a decoder"
     )

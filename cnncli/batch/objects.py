@@ -9,7 +9,8 @@ from typing import Any
 
 from cnncli.batch.stamps import Seen
 from cnncli.batch.urls import folder_of, is_url, scheme_of
-from cnncli.errors import ArgumentError, CnncliError, ImageError, one_line
+from cnncli.errors import ArgumentError, CnncliError, ImageError
+from cnncli.text import printable
 
 EXTRA = "pip install 'cnncli[remote]'"
 """What installs fsspec and the stores that most people have."""
@@ -251,7 +252,7 @@ def _class(scheme: str) -> Any:
     try:
         return get_filesystem_class(scheme)
     except ImportError as error:
-        way = EXTRA if scheme in _IN_BUCKETS else one_line(str(error))
+        way = EXTRA if scheme in _IN_BUCKETS else printable(str(error))
         raise ArgumentError(f"{scheme}:// needs a package that is missing: {way}") from error
     except ValueError as error:
         raise ArgumentError(
@@ -279,4 +280,4 @@ def _talking(url: str) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return one_line(os.fspath(text)) or type(error).__name__
+    return printable(os.fspath(text)) or type(error).__name__

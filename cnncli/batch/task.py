@@ -14,7 +14,8 @@ from cnncli.batch.manifest import Manifests, same_content, stamp_of
 from cnncli.batch.plan import Job
 from cnncli.batch.temporary import scratch, temporary_file, whole_file
 from cnncli.batch.urls import is_url
-from cnncli.errors import CnncliError, ImageError, one_line
+from cnncli.errors import CnncliError, ImageError
+from cnncli.text import printable
 
 
 class Report(NamedTuple):
@@ -208,7 +209,7 @@ def _report(
 
 def _message(error: BaseException, job: Job, names: Mapping[str, str]) -> str:
     """Return one line on an error, with the names that the user knows instead of temporary ones."""
-    source = one_line(job.input.path)
+    source = printable(job.input.path)
     if isinstance(error, MemoryError):
         return f"{source}: does not fit into memory"
     if isinstance(error, OSError):
@@ -218,7 +219,7 @@ def _message(error: BaseException, job: Job, names: Mapping[str, str]) -> str:
 
 
 def _renamed(message: str, names: Mapping[str, str]) -> str:
-    message = one_line(message)
+    message = printable(message)
     for temporary, name in names.items():
-        message = message.replace(one_line(temporary), one_line(name))
+        message = message.replace(printable(temporary), printable(name))
     return message

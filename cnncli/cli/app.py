@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cnncli.errors import ArgumentError, CnncliError, NoInputError, one_line
+from cnncli.errors import ArgumentError, CnncliError, NoInputError
+from cnncli.text import printable
 
 COMMANDS = ("edge", "pool", "shape", "params", "train", "predict", "evaluate", "export", "learn")
 """The commands: each is the function of that name in the module of that name beside this one."""
@@ -39,7 +40,7 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _print_error(message: str) -> None:
-    print(f"cnncli: {one_line(message)}", file=sys.stderr)
+    print(f"cnncli: {printable(message)}", file=sys.stderr)
 
 
 class Group(TyperGroup):

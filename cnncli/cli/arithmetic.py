@@ -18,6 +18,7 @@ from cnncli.arithmetic import (
 from cnncli.cli.options import parse_integers, parse_padding
 from cnncli.errors import ArgumentError, CnncliError
 from cnncli.shapes import Pair
+from cnncli.text import json_text
 
 LARGEST = 10**9
 """The largest number that a size, a stride or a padding may be."""
@@ -142,9 +143,7 @@ def answer(layer: OneLayer, *, explain: bool, as_json: bool) -> str:
     question = Want if layer.want else InputsFor if layer.inputs_for else Keep if layer.keep else Size
     reply: Question = question(layer)
     if as_json:
-        import json
-
-        return json.dumps(layer.facts() | reply.facts())
+        return json_text(layer.facts() | reply.facts())
     return "\n".join(_stacked(layer, reply.working()) if explain else reply.lines())
 
 

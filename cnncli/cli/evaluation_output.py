@@ -1,6 +1,5 @@
 """What `evaluate` prints."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -9,8 +8,9 @@ from typing import Any
 
 from cnncli.cli.networks import show_tables
 from cnncli.cli.progress import Progress
-from cnncli.cli.tables import Cell, Column, Table, visible
-from cnncli.errors import ArgumentError, ImageError, one_line
+from cnncli.cli.tables import Cell, Column, Table
+from cnncli.errors import ArgumentError, ImageError
+from cnncli.text import json_text, printable
 from cnncli.training.evaluation import Evaluation
 from cnncli.training.metrics import Scores
 
@@ -37,9 +37,9 @@ def checking(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
 def show(found: Evaluation, *, as_json: bool, quiet: bool) -> None:
     """Print what a model is worth on standard output, and what is wrong with the data on standard error."""
     for finding in () if quiet else found.findings:
-        print(f"cnncli: {one_line(finding.message)}", file=sys.stderr)
+        print(printable(f"cnncli: {finding.message}"), file=sys.stderr)
     if as_json:
-        print(json.dumps(facts(found), ensure_ascii=False))
+        print(json_text(facts(found)))
         return
     scores = found.scores
     if quiet:
@@ -111,14 +111,14 @@ def _numbers(one: Any) -> dict[str, Any]:
 def _classes(scores: Scores) -> Table:
     columns = [Column("class", right=False), *(Column(title) for title in ("precision", "recall", "F1", "pictures"))]
     rows: list[list[Cell]] = [
-        [visible(one.name), f"{one.precision:.4f}", f"{one.recall:.4f}", f"{one.f1:.4f}", one.support]
+        [printable(one.name), f"{one.precision:.4f}", f"{one.recall:.4f}", f"{one.f1:.4f}", one.support]
         for one in scores.per_class
     ]
     return Table(columns, rows)
 
 
 def _confusion(scores: Scores) -> Table:
-    names = [visible(one.name) for one in scores.per_class]
+    names = [printable(one.name) for one in scores.per_class]
     if len(names) > MOST_CLASSES:
         return _most_confused(scores, names)
     columns = [Column("true \\ predicted", right=False), *map(Column, names)]

@@ -13,6 +13,7 @@ from cnncli.explanation import Explanation, explain
 from cnncli.images import open_image, read_image
 from cnncli.pipelines.common import is_numeric, visible
 from cnncli.pipelines.edging import EdgePipeline
+from cnncli.text import printable
 
 
 def run_and_explain(batch: Batch, pipeline: EdgePipeline, position: tuple[int, ...]) -> None:
@@ -40,7 +41,7 @@ def run_and_explain(batch: Batch, pipeline: EdgePipeline, position: tuple[int, .
         if not batch.options.dry_run and output != STANDARD:
             lines.append(_check(pipeline, edge, explanation, output))
     data_on_stdout = output == STANDARD or batch.options.as_json
-    print("\n".join(lines), file=sys.stderr if data_on_stdout else sys.stdout)
+    print(*map(printable, lines), sep="\n", file=sys.stderr if data_on_stdout else sys.stdout)
 
 
 def _check(pipeline: EdgePipeline, edge: EdgePicture, explanation: Explanation, output: str) -> str:

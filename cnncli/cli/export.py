@@ -6,6 +6,7 @@ import typer
 
 from cnncli.cli import options
 from cnncli.errors import ArgumentError
+from cnncli.text import json_text, printable
 
 EXAMPLES = """Examples:
 
@@ -41,12 +42,10 @@ def export(
     loaded = load_model(model)
     exported = export_onnx(loaded, file)
     if as_json:
-        import json
-
-        print(json.dumps({"model": model, "output": file} | exported._asdict() | {"classes": loaded.class_names}))
+        print(json_text({"model": model, "output": file} | exported._asdict() | {"classes": loaded.class_names}))
     elif not quiet:
         height, width, channels = loaded.input_shape
-        print(f"{file}: {exported.size:,} bytes")
+        print(f"{printable(file)}: {exported.size:,} bytes")
         print(f"input   image, float32 {'x'.join(map(str, ('batch', channels, height, width)))}, from 0 to 255")
         print(f"output  probabilities, float32 batchx{len(loaded.class_names)}")
         print(

@@ -5,7 +5,8 @@ import sys
 
 from cnncli.batch import STANDARD
 from cnncli.batch.urls import is_url
-from cnncli.errors import ArgumentError, one_line
+from cnncli.errors import ArgumentError
+from cnncli.text import printable
 from cnncli.training.datasets import Reading, read_picture
 from cnncli.training.features import features
 from cnncli.training.model import Model
@@ -21,7 +22,7 @@ def draw_features(
         ImageError: the picture cannot be read, or the output not be written.
     """
     if len(paths) > 1 or paths[0] == STANDARD:
-        raise ArgumentError(f"--features draws one picture file at a time, got {len(paths)}: {one_line(paths[0])}, ...")
+        raise ArgumentError(f"--features draws one picture file at a time, got {len(paths)}: {paths[0]}, ...")
     path = paths[0]
     if is_url(path):
         raise ArgumentError(f"--features draws beside files of this machine: copy {path} here")
@@ -32,7 +33,7 @@ def draw_features(
 
     draw(found, f"{layer} of {os.path.basename(path)}").save(target)
     if not quiet:
-        print(one_line(f"{path} -> {target}"), file=sys.stderr)
+        print(printable(f"{path} -> {target}"), file=sys.stderr)
 
 
 def _check(target: str, path: str, *, force: bool) -> None:

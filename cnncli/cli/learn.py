@@ -7,6 +7,7 @@ import typer
 from cnncli.cli import options
 from cnncli.cli.options import parse_number, parse_padding, parse_pair
 from cnncli.errors import ArgumentError
+from cnncli.text import json_text, printable
 from cnncli.training.optimizers import OPTIMIZERS
 
 if TYPE_CHECKING:
@@ -97,11 +98,9 @@ def learn(
     if output is not None:
         save_kernel(output, learned.learned.kernel)
     if as_json:
-        import json
-
-        print(json.dumps({"input": image, "target": target, "output": output} | facts(learned), allow_nan=False))
+        print(json_text({"input": image, "target": target, "output": output} | facts(learned)))
     elif not quiet:
-        print(*lines(learned), *_saved(output, learned), sep="\n")
+        print(*lines(learned), *map(printable, _saved(output, learned)), sep="\n")
 
 
 def _check_output(output: str, force: bool, inputs: tuple[str, ...]) -> None:

@@ -8,6 +8,7 @@ from cnncli.cli.counted import Counted
 from cnncli.cli.tables import FORMATS, Table, encodable, render
 from cnncli.errors import ArgumentError
 from cnncli.networks.summary import Summary
+from cnncli.text import json_text
 from cnncli.values import Value
 
 
@@ -45,10 +46,8 @@ def check_format(name: str, as_json: bool = False) -> str:
 def show(counted: Sequence[Counted], look: Look, format_name: str) -> None:
     """Print networks."""
     if format_name == "json":
-        import json
-
         documents = [_document(one, look) for one in counted]
-        print(json.dumps(documents[0] if len(documents) == 1 else documents))
+        print(json_text(documents[0] if len(documents) == 1 else documents))
     else:
         show_tables([table for one in counted for table in _tables(one, look, format_name)], format_name)
 

@@ -78,9 +78,9 @@ def _list(words: list[str], format_name: str) -> None:
     if words:
         raise ArgumentError(f"--list lists the zoo: leave out {words[0]!r}, or --list")
     if format_name == "json":
-        import json
+        from cnncli.text import json_text
 
-        print(json.dumps(zoo_facts()))
+        print(json_text(zoo_facts()))
     else:
         show_tables([zoo_table()], format_name)
 
@@ -98,9 +98,9 @@ def _compare(summaries: "list[Summary]", format_name: str) -> None:
     if len(summaries) < 2:
         raise ArgumentError("--compare needs two networks or more")
     if format_name == "json":
-        import json
+        from cnncli.text import json_text
 
-        print(json.dumps(comparison_facts(summaries)))
+        print(json_text(comparison_facts(summaries)))
     else:
         width = {"table": terminal_width(), "latex": LATEX_WIDTH}.get(format_name)
         table = comparison_table(summaries, stacked=format_name in ("table", "latex"), width=width)

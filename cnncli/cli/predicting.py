@@ -1,12 +1,10 @@
 """Predictions as they are printed, and the exit code."""
 
-import json
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from io import TextIOWrapper
 from typing import NamedTuple
 
 import typer
@@ -14,8 +12,8 @@ import typer
 from cnncli.batch import summary
 from cnncli.cli.interrupts import interrupts
 from cnncli.cli.progress import Progress
-from cnncli.cli.tables import visible
 from cnncli.errors import SchedulerError
+from cnncli.text import json_text, printable
 from cnncli.training.datasets import Reading
 from cnncli.training.model import Model
 from cnncli.training.model_file import ModelFile
@@ -36,8 +34,6 @@ class Predicting(NamedTuple):
 
     def run(self, paths: list[str]) -> None:
         """Predict and print; leave with exit code 1 if anything failed, 130 if interrupted."""
-        if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(errors="surrogateescape")  # names that are no UTF-8 come out as they are
         statuses: Counter[str] = Counter()
         begin = time.perf_counter()
         lost: SchedulerError | None = None
@@ -72,8 +68,8 @@ class Predicting(NamedTuple):
         elif prediction.error:
             progress.print(f"cnncli: {prediction.error}")
         else:
-            words = [word for name, share in found for word in (visible(name), f"{share:.4f}")]
-            print(visible(prediction.input), *words, sep="\t")
+            words = [word for name, share in found for word in (printable(name), f"{share:.4f}")]
+            print(printable(prediction.input), *words, sep="\t")
 
 
 def on_cluster(address: str, jobs: int | None, count: int, model: ModelFile) -> Elsewhere:
@@ -97,4 +93,4 @@ def json_line(prediction: Prediction, found: list[tuple[str, float]]) -> str:
         "top": [{"class": name, "probability": share} for name, share in found],
         "error": prediction.error,
     }
-    return json.dumps(line, allow_nan=False)
+    return json_text(line)

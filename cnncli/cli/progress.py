@@ -4,6 +4,8 @@ import sys
 from types import TracebackType
 from typing import Any, Self
 
+from cnncli.text import printable
+
 
 class Progress:
     """Counts files on stderr: done, a second, time left, failures."""
@@ -37,6 +39,10 @@ class Progress:
 
     def print(self, text: str) -> None:
         """Print a message above the bar."""
+        self.show(printable(text))
+
+    def show(self, text: str) -> None:
+        """Print what a terminal shall obey, such as a preview's colours, above the bar."""
         if self.bar:
             self.bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:

@@ -4,7 +4,6 @@ import os
 import sys
 import time
 from collections import Counter
-from io import TextIOWrapper
 from typing import Any, NamedTuple
 
 import typer
@@ -30,10 +29,11 @@ from cnncli.cli.batch_options import BatchOptions
 from cnncli.cli.interrupts import interrupts
 from cnncli.cli.listing import find_pictures
 from cnncli.cli.progress import Progress
-from cnncli.errors import ArgumentError, SchedulerError, one_line
+from cnncli.errors import ArgumentError, SchedulerError
 from cnncli.images import FORMATS
 from cnncli.matrices import TEXT_SUFFIXES
 from cnncli.pipelines.common import Pipeline, check_format
+from cnncli.text import json_text, printable
 
 FIELDS = ("filter", "input_shape", "output_shape", "min", "max", "clipped_fraction")
 """What a JSON line says of the work, beside input, output, status, error and seconds."""
@@ -157,8 +157,6 @@ class Batch(NamedTuple):
             raise ArgumentError(f"{form} is not for reading on a terminal: redirect standard output, or name a file")
 
     def _print_plan(self, jobs: list[Job]) -> None:
-        if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(errors="surrogateescape")  # names that are no UTF-8 come out as they are
         manifests = self._manifests() if self.options.skips else None
         if manifests is not None:
             manifests.look(jobs)
@@ -167,25 +165,19 @@ class Batch(NamedTuple):
             for output in job.outputs:
                 planned = {"input": job.input.path, "output": output, "status": "skipped" if skipped else "planned"}
                 line = f"{job.input.path} -> {output}{' (skipped)' if skipped else ''}"
-                print(_json(planned) if self.options.as_json else line)
+                print(json_text(planned) if self.options.as_json else printable(line))
 
     def _print_report(self, report: Report, progress: Progress) -> None:
         if self.options.as_json:
-            print(_json(json_line(report)), flush=True)
+            print(json_text(json_line(report)), flush=True)
         elif report.status == "failed":
             progress.print(f"cnncli: {report.error}")
         elif not self.options.quiet and report.output != STANDARD and progress.total == 1:
-            progress.print(one_line(f"{report.input} -> {report.output}"))
+            progress.print(f"{report.input} -> {report.output}")
         if self.options.show and report.status == "ok" and report.output != STANDARD:
             from cnncli.cli.preview import preview
 
-            progress.print(preview(report.output))
-
-
-def _json(line: dict[str, Any]) -> str:
-    import json  # 3 ms, for scripts alone
-
-    return json.dumps(line, allow_nan=False)
+            progress.show(preview(report.output))
 
 
 def json_line(report: Report) -> dict[str, Any]:
@@ -196,10 +188,7 @@ def json_line(report: Report) -> dict[str, Any]:
         "status": report.status,
         "error": report.error,
     }
-    for name in FIELDS:
-        value = report.details.get(name)
-        line[name] = None if isinstance(value, float) and not abs(value) < float("inf") else value
-    return line | {"seconds": report.seconds}
+    return line | {name: report.details.get(name) for name in FIELDS} | {"seconds": report.seconds}
 
 
 def _cores() -> int:

@@ -6,6 +6,7 @@ Of our own, and small: the libraries that draw tables take 40 to 70 ms to load, 
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
+from cnncli.text import printable
 from cnncli.values import Value
 
 Cell = str | int | None
@@ -75,7 +76,7 @@ def plain(table: Table, width: int | None = None) -> str:
     lines.insert(1, rule)
     if table.totals:
         lines.insert(-1, rule)
-    return "\n".join([*([visible(table.caption)] if table.caption else []), *lines, *map(visible, table.notes)])
+    return "\n".join([*([printable(table.caption)] if table.caption else []), *lines, *map(printable, table.notes)])
 
 
 def natural_width(table: Table) -> int:
@@ -123,24 +124,12 @@ def _text(cell: Cell) -> str:
 
 def _unprintable(cell: str) -> str:
     steps, text = _indent(cell)
-    return "  " * steps + visible(text)
+    return "  " * steps + printable(text)
 
 
 def _indent(cell: str) -> tuple[int, str]:
     text = cell.lstrip("\t")
     return len(cell) - len(text), text
-
-
-def visible(text: str) -> str:
-    r"""Return a text on one line, with characters that a terminal would obey written out.
-
-    Example:
-        >>> visible("conv\x1b[2J")
-        'conv\\x1b[2J'
-    """
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def markdown(table: Table) -> str:
@@ -167,7 +156,7 @@ def _markdown_line(cells: Sequence[Cell]) -> str:
 
 def _markdown_text(cell: Cell) -> str:
     steps, text = _indent(cell) if isinstance(cell, str) else (0, _text(cell))
-    escaped = "".join("\\" + letter if letter in r"\|*_`<[]#" else letter for letter in visible(text))
+    escaped = "".join("\\" + letter if letter in r"\|*_`<[]#" else letter for letter in printable(text))
     return "&emsp;" * steps + escaped
 
 
@@ -226,7 +215,7 @@ def _latex_line(cells: Sequence[Cell]) -> str:
 
 def _latex_text(cell: Cell) -> str:
     steps, text = _indent(cell) if isinstance(cell, str) else (0, _text(cell))
-    plain_letters = visible(text).encode("ascii", "backslashreplace").decode()
+    plain_letters = printable(text).encode("ascii", "backslashreplace").decode()
     return r"\quad " * steps + "".join(_LATEX.get(letter, letter) for letter in plain_letters)
 
 
@@ -245,7 +234,7 @@ def comma_separated(tables: Sequence[Table]) -> str:
     writer.writerow(column.title for column in tables[0].columns)
     for table in tables:
         for cells in (*table.rows, *([table.totals] if table.totals else [])):
-            writer.writerow(visible(cell.lstrip("\t")) if isinstance(cell, str) else cell for cell in cells)
+            writer.writerow(printable(cell.lstrip("\t")) if isinstance(cell, str) else cell for cell in cells)
     return file.getvalue().rstrip("\n")
 
 

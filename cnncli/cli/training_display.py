@@ -1,14 +1,13 @@
 """What a training shows: a live bar on a terminal, a line an epoch elsewhere, JSON lines for programs."""
 
-import json
 import sys
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cnncli.cli.tables import visible
 from cnncli.cli.training_summary import epoch_line, estimate_line, result_lines, summary_lines
+from cnncli.text import json_text, printable
 from cnncli.training.preparation import Preparation
 from cnncli.training.run_folder import Metrics
 from cnncli.training.runs import Run
@@ -43,11 +42,11 @@ class Display(Watcher):
     def prepared(self, preparation: Preparation) -> None:
         """Print what was found."""
         for finding in preparation.findings:
-            self.note(f"cnncli: {visible(finding.message)}")
+            self.note(f"cnncli: {finding.message}")
 
     def note(self, message: str) -> None:
         """Print a message."""
-        print(message, file=sys.stderr)
+        print(printable(message), file=sys.stderr)
 
     def finish(self, run: Run) -> None:
         """Print what came of it."""
@@ -81,7 +80,7 @@ class Lines(Display):
     def finish(self, run: Run) -> None:
         """Print what came of it on standard output."""
         if run.done:
-            print("\n".join(result_lines(run, self.folder)), flush=True)
+            print(*map(printable, result_lines(run, self.folder)), sep="\n", flush=True)
 
 
 class Live(Lines):
@@ -105,7 +104,7 @@ class Live(Lines):
 
     def note(self, message: str) -> None:
         """Print a message above the bar."""
-        self.bar.console.print(message, markup=False, highlight=False, soft_wrap=True)
+        self.bar.console.print(printable(message), markup=False, highlight=False, soft_wrap=True)
 
     def checking(self, done: int, total: int) -> None:
         """Show how many files have been checked."""
@@ -220,7 +219,7 @@ def choose_display(data: str, folder: Path, *, as_json: bool, quiet: bool) -> Di
 
 
 def _print_json(**fields: Any) -> None:
-    print(json.dumps(fields, ensure_ascii=False), flush=True)
+    print(json_text(fields), flush=True)
 
 
 def _clock(seconds: float) -> str:

@@ -12,6 +12,7 @@ import typer
 from cnncli.cli.interrupts import interrupts
 from cnncli.cli.training_display import choose_display
 from cnncli.errors import ArgumentError
+from cnncli.text import printable
 from cnncli.training.backends import Backend, open_backend
 from cnncli.training.configuration import read_configuration
 from cnncli.training.preparation import default_output
@@ -58,7 +59,7 @@ class TrainingRun(NamedTuple):
             is_first = backend.processes.is_first
         if not run.done:
             if is_first and not self.as_json:
-                print(f"cnncli: saved; go on with: {self._command(data, folder)}", file=sys.stderr)
+                print(printable(f"cnncli: saved; go on with: {self._command(data, folder)}"), file=sys.stderr)
             raise typer.Exit(130)
 
     def _train(self, data: str, folder: Path, options: dict[str, Any], backend: Backend) -> Run:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cnncli.cli.tables import visible
 from cnncli.networks.errors import show_shape
 from cnncli.training.preparation import Preparation
 from cnncli.training.run_folder import Metrics
@@ -18,7 +17,7 @@ def summary_lines(data: str, preparation: Preparation) -> Iterator[str]:
     train, options = preparation.train, preparation.configuration
     sizes = [f"{len(train):,} to train on"]
     sizes += [f"{len(part):,} to {what}" for what, part in _others(preparation)]
-    yield f"data      {visible(data)}: pictures {show_shape(train.shape)}, {', '.join(sizes)}"
+    yield f"data      {data}: pictures {show_shape(train.shape)}, {', '.join(sizes)}"
     yield f"classes   {_counts(preparation.class_names, train.counts().tolist())}"
     yield f"network   {preparation.network} ({preparation.network.totals.params:,} parameters)"
     extras = [
@@ -41,7 +40,7 @@ def _others(preparation: Preparation) -> Iterator[tuple[str, Sequence[object]]]:
 
 
 def _counts(names: Sequence[str], counts: Sequence[int]) -> str:
-    shown = [f"{visible(name)} {count:,}" for name, count in zip(names[:CLASSES_SHOWN], counts, strict=False)]
+    shown = [f"{name} {count:,}" for name, count in zip(names[:CLASSES_SHOWN], counts, strict=False)]
     more = len(names) - len(shown)
     return f"{len(names)}: {', '.join(shown)}" + (f" and {more} more" if more else "")
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from cnncli.batch import STANDARD, Executor, Input, Job, Report, Task, Threads
-from cnncli.errors import one_line
+from cnncli.text import printable
 from cnncli.training.datasets import Reading, read_picture
 from cnncli.training.model import Array, Model
 from cnncli.training.model_file import ModelFile
@@ -138,7 +138,7 @@ def _classified(classify: Classify, reports: list[list[Report]]) -> list[list[Re
 def _judged(report: Report, row: Array) -> Report:
     if np.isfinite(row).all():
         return report._replace(details={"probabilities": row})
-    error = f"{one_line(report.input)}: the model gives no finite probabilities for it"
+    error = f"{printable(report.input)}: the model gives no finite probabilities for it"
     return report._replace(status="failed", error=error, details={})
 
 

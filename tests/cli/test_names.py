@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
+from cnncli.text import printable
+
 SAMPLES = Path(__file__).parent.parent.parent / "samples"
 
 
@@ -47,11 +49,13 @@ def test_a_file_that_is_overwritten_keeps_its_mode_and_a_link_its_target(folder)
     assert stat.S_IMODE((folder / "out.png").stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("name", ["a  b.png", "a\nb.png", "-dash.png", "{stem}.png", "100%.png", "größe.png"])
+@pytest.mark.parametrize(
+    "name", ["a  b.png", "a\nb.png", "-dash.png", "{stem}.png", "100%.png", "größe.png", "\x1b]0;a\x07\u202e.png"]
+)
 def test_a_missing_file_is_one_line_that_names_it(folder, name):
     done = cnncli("edge", "--", name, cwd=folder)
     assert done.returncode == 1
-    assert done.stderr == f"cnncli: {' '.join(name.splitlines())}: no such file\n"
+    assert done.stderr == f"cnncli: {printable(name)}: no such file\n"
 
 
 @pytest.mark.parametrize("target", ["{stem!r}.png", "{stem:>30}.png", "{stem:d}.png"])

@@ -1,0 +1,59 @@
+"""Text that is safe to print, and JSON that every parser takes."""
+
+import base64
+import json
+import math
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnncli.text import json_text, printable
+
+NAMES = st.binary(max_size=30).map(lambda name: name.decode(errors="surrogateescape")) | st.text(
+    st.characters(exclude_categories=())
+)
+
+
+@given(NAMES)
+def test_what_is_printed_stands_on_one_line_and_moves_nothing(name):
+    shown = printable(name)
+    assert shown.isprintable()
+    assert printable(shown) == shown
+    shown.encode()
+
+
+@pytest.mark.parametrize("name", ["größe.png", "照片.png", "a  b.png", r"C:\photos", "🦀.png", ""])
+def test_ordinary_names_stay_as_they_are(name):
+    assert printable(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["\x1b[2J", "\x1b]0;title\x07", "\x9b2J", "a\nb", "a\r", "\u202egnp.a", "\u2028", "\udcff"]
+)
+def test_what_a_terminal_obeys_is_written_out(name):
+    assert printable(name).startswith(("\\", "a\\"))
+
+
+@given(st.binary(min_size=1, max_size=30))
+def test_a_name_of_any_bytes_comes_back_from_json(raw):
+    fields = json.loads(json_text({"input": os.fsdecode(raw)}))
+    fields["input"].encode()  # no half of a letter, which strict parsers refuse
+    if "input_base64" in fields:
+        assert base64.b64decode(fields["input_base64"]) == raw
+    else:
+        assert os.fsencode(fields["input"]) == raw
+
+
+@given(st.recursive(NAMES | st.floats(), lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner), max_leaves=8))
+def test_any_value_is_one_line_of_strict_ascii_json(value):
+    line = json_text(value)
+    assert line.isascii()
+    assert "\n" not in line
+    assert "\\ud" not in line or json.loads(line) is not None
+    json.dumps(json.loads(line, parse_constant=pytest.fail), ensure_ascii=False).encode()
+
+
+def test_numbers_that_are_not_finite_become_null():
+    assert json_text([math.nan, math.inf, 1.5, 2, None, True]) == "[null, null, 1.5, 2, null, true]"
