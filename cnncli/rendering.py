@@ -123,6 +123,8 @@ class Rendering(Value):
         if self.scale != "auto":
             return 0.0, span * doubled
         low, high = extent or (0.0, 0.0)
+        if low > high:  # nothing is finite
+            low = high = 0.0
         if sign < 0:
             low, high = -high, -low
         if signed in ("abs", "clip") and low >= 0:
@@ -191,7 +193,9 @@ class Renderer(NamedTuple):
     def _levels(self, response: Array, overwrite: bool) -> Array:
         """Return levels before rounding and saturation, signed for `clip` and `diverging`."""
         narrow = response.dtype.itemsize <= 2 or response.dtype == np.float32
-        kind = np.float32 if narrow and self.dtype == np.uint8 else np.float64
+        limits = np.finfo(np.float32)
+        fits = all(value == 0 or limits.tiny <= abs(value) <= limits.max for value in (self.gain, self.shift))
+        kind = np.float32 if narrow and fits and self.dtype == np.uint8 else np.float64
         numbers = response.astype(kind, copy=False)
         own = overwrite or numbers is not response
         levels: Array = np.multiply(numbers, kind(self.gain), out=numbers if own else None)
@@ -243,23 +247,26 @@ class Statistics:
         """The share of numbers that the picture's range cut off."""
         return self.clipped / self.count if self.count else 0.0
 
-    def report(self) -> dict[str, float]:
-        """Return `min`, `max` and `clipped_fraction`."""
-        return {"min": self.low, "max": self.high, "clipped_fraction": round(self.clipped_fraction, 6)}
+    def report(self) -> dict[str, float | None]:
+        """Return `min`, `max` (None where nothing is finite) and `clipped_fraction`."""
+        low, high = (self.low, self.high) if self.low <= self.high else (None, None)
+        return {"min": low, "max": high, "clipped_fraction": self.clipped_fraction}
 
 
 def finite_range(numbers: Array) -> tuple[float, float]:
-    """Return the (min, max) of what is finite, or zeros where nothing is.
+    """Return the (min, max) of what is finite; (inf, -inf) where nothing is, which changes no other range.
 
     Example:
         >>> finite_range(np.array([1.0, np.nan, 3.0, np.inf]))
         (1.0, 3.0)
+        >>> finite_range(np.array([np.nan]))
+        (inf, -inf)
     """
     low, high = numbers.min().item(), numbers.max().item()
     if np.isfinite(low) and np.isfinite(high):
         return low, high
     finite = numbers[np.isfinite(numbers)]
-    return (finite.min().item(), finite.max().item()) if finite.size else (0.0, 0.0)
+    return (finite.min().item(), finite.max().item()) if finite.size else (float("inf"), float("-inf"))
 
 
 def render(

@@ -149,3 +149,51 @@ def test_every_format_is_known_by_its_name(name):
 def test_an_unknown_format_lists_the_known_ones():
     with pytest.raises(ArgumentError, match=r"known are \.png .*float-tiff"):
         check_format("xyz")
+
+
+def reported(source, output, **options):
+    (details,) = run(edges(options.pop("name"), statistics=True, **options), source, output)
+    return details["min"], details["max"], details["clipped_fraction"]
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("color", ["gray", "each", "volume"])
+@pytest.mark.parametrize("scale", ["unit", "none", 3.0])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_the_report_counts_every_number_once(tmp_path, monkeypatch, name, color, scale, dtype):
+    monkeypatch.setattr("cnncli.bands.BAND_PIXELS", 200)
+    # A slope: its gradient is nowhere 0, so that a number that is no response would be seen.
+    slope = np.add.outer(np.arange(12) * 3, np.arange(15) * 5)[..., None] + np.array([1, 20, 90])
+    image = (slope / (255 if dtype == "float32" else 1)).astype(dtype)
+    np.save(tmp_path / "image.npy", image)
+    response = filter_image(image, name, padding="valid", color=color)
+    rendering = recipe(name).rendering.chosen(scale, "abs", None)
+    white = 1 if dtype == "float32" else 255
+    channels = 3 if color == "volume" else 1
+    unit = recipe(name).unit * white * channels
+    levels = np.abs(response.astype(float)) * {"unit": 255 / unit, "none": 255 / white, 3.0: 3 * 255 / white}[scale]
+    filtering = Filtering(padding="valid", color=color)
+    for form, clipped in (("png", (levels > 255.5).mean()), ("npz", 0)):
+        low, high, fraction = reported(
+            tmp_path / "image.npy",
+            tmp_path / f"out.{form}",
+            name=name,
+            filtering=filtering,
+            scale=rendering.scale,
+            signed="abs",
+        )
+        assert (low, high) == (response.min(), response.max())
+        assert fraction == pytest.approx(clipped, abs=1e-12)
+
+
+def test_the_report_speaks_of_all_frames_and_of_what_is_finite(tmp_path):
+    frames = np.ones((4, 5, 6, 1), np.float32) * np.array([np.nan, 3, 9, np.inf], np.float32).reshape(4, 1, 1, 1)
+    np.save(tmp_path / "frames.npy", frames)
+    assert reported(tmp_path / "frames.npy", tmp_path / "out.npz", name="gaussian") == (3, 9, 0)
+    np.save(tmp_path / "nothing.npy", frames[0])
+    assert reported(tmp_path / "nothing.npy", tmp_path / "none.png", name="gaussian") == (None, None, 0)
+
+
+def test_the_report_of_a_picture_that_is_nowhere_seen(tmp_path):
+    write_image(tmp_path / "hidden.png", np.dstack([RGB, np.zeros(RGB.shape[:2], np.uint8)]))
+    assert reported(tmp_path / "hidden.png", tmp_path / "out.png", name="sobel") == (0, 0, 0)

@@ -206,6 +206,24 @@ def test_statistics():
     assert Statistics().clipped_fraction == 0
 
 
+def test_a_band_without_numbers_changes_no_range():
+    statistics = Statistics()
+    statistics.add(np.full((2, 2), np.nan))
+    assert statistics.report() == {"min": None, "max": None, "clipped_fraction": 0}
+    statistics.add(np.array([5.0, 7.0, np.inf]))
+    assert statistics.report() == {"min": 5, "max": 7, "clipped_fraction": 0}
+    assert render(np.full((2, 2), np.nan), scale="auto").tolist() == [[0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [1e-44, 1e-40, 1e-30, 1e30, 3e38])
+def test_numbers_of_any_size_fill_the_range(dtype, size):
+    response = (np.array([[0, 0.25, 0.6, 1]]) * size).astype(dtype)
+    expected = np.rint(response.astype(float) / response.max() * 255)
+    assert render(response, scale="auto").tolist() == expected.tolist()
+    assert render(-response, scale="auto", signed="abs").tolist() == expected.tolist()
+
+
 def test_colours_make_no_diverging_picture():
     (renderer,) = Rendering(signed="diverging").renderers(full_step=1, white=1, dtype=np.uint8)
     assert renderer.shape((4, 5)) == renderer.shape((4, 5, 1)) == (4, 5, 3)

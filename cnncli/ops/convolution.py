@@ -146,7 +146,8 @@ class Strategy(NamedTuple):
     run: Callable[[Work, Array, Array], None]
 
 
-def _strip_programs(work: Work) -> list[strips.Program]:
+def strip_programs(work: Work) -> list[strips.Program]:
+    """Return the program of each output channel."""
     per_group = work.weight.shape[2]
     filters = work.weight.shape[3] // work.groups
     return [
@@ -164,14 +165,14 @@ def _run_strips(work: Work, image: Array, out: Array) -> None:
     def emit(number: int, start: int, stop: int, results: list[strips.Result]) -> None:
         results[0].write(out[start:stop, :, number])
 
-    strips.run(image, _strip_programs(work), work.window, work.border, work.dtype, emit)
+    strips.run(image, strip_programs(work), work.window, work.border, work.dtype, emit)
 
 
 def _strips_cost(work: Work) -> float:
     # A pass moves 36 bytes a nanosecond through the cache, in and out of it go 4; strided or interleaved ones fewer.
     if work.weight.size > 4096:
         return float("inf")
-    done = sum(strips.program_passes(program) for program in _strip_programs(work))
+    done = sum(strips.program_passes(program) for program in strip_programs(work))
     filters, planes = work.weight.shape[3], work.images.shape[3] * work.window.stride[0] * work.window.stride[1]
     cost = work.dtype.itemsize * (0.028 * done + 0.25 * filters) + 0.5 * (planes - 1)
     # A strip is loaded with all that its taps see.

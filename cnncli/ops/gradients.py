@@ -1,13 +1,13 @@
 """The length of a gradient, from a pair of kernels in one go."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cnncli.ops import strips
-from cnncli.ops.convolution import as_batch, as_numbers, prepare
+from cnncli.ops.convolution import Work, as_batch, as_numbers, prepare, strip_programs
 from cnncli.shapes import IntOrPair, Padding
 
 Array = npt.NDArray[Any]
@@ -63,27 +63,104 @@ def gradient_magnitude(
         padding_value=padding_value,
         flip=False,
     )
-    pair = [tuple(map(tuple, kernel.tolist())) for kernel in kernels]
-    compiled = [
-        strips.compile_pair(*pair, channel, work.window.stride, work.window.dilation) for channel in range(channels)
-    ]
-    dtype = work.dtype if work.dtype.kind == "f" else np.dtype(np.float32 if work.dtype.itemsize == 2 else np.float64)
+    floating = work.dtype.kind == "f"
+    lengths = (_FloatLengths if floating else _IntegerLengths)(work, kernels)
     finish = finish or (lambda piece: piece)
-    sample = finish(np.zeros((1, 1), dtype))
-    out = np.empty((*work.window.output_size, channels, *sample.shape[2:]), sample.dtype)
-    squares: list[Array] = []
+    made: list[Array] = []  # allocated once the first piece shows its type: a trial piece would be counted as one
 
     def emit(number: int, start: int, stop: int, results: list[strips.Result]) -> None:
-        if not squares or len(squares[0]) != stop - start:
-            squares[:] = [np.empty((stop - start, out.shape[1]), dtype) for _ in results]
-        for result, square in zip(results, squares, strict=True):
+        length = lengths.take(number, stop - start, results)
+        if length is None:
+            return
+        piece = finish(length)
+        if not made:
+            made.append(np.empty((*work.window.output_size, channels, *piece.shape[2:]), piece.dtype))
+        made[0][start:stop, :, number * channels // len(lengths.programs)] = piece
+
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        strips.run(images[0], lengths.programs, work.window, work.border, work.dtype, emit)
+    return made[0] if np.ndim(x) == 3 else made[0][:, :, 0]
+
+
+class _Lengths:
+    """The length of the gradient, strip by strip.
+
+    Attributes:
+        programs: what is run on each strip; as many for each channel.
+        dtype: of the lengths.
+    """
+
+    programs: list[strips.Program]
+
+    def __init__(self, work: Work) -> None:
+        narrow = work.dtype.kind != "f" and work.dtype.itemsize == 2
+        self.dtype = np.dtype(np.float32) if narrow else np.promote_types(work.dtype, np.float32)
+        self._width = work.window.output_size[1]
+        self._buffers: list[Array] = []
+
+    def buffers(self, height: int) -> list[Array]:
+        """Return four arrays (height, W_out) to work in, the same for every strip of that height."""
+        if not self._buffers or len(self._buffers[0]) != height:
+            self._buffers = [np.empty((height, self._width), self.dtype) for _ in range(4)]
+        return self._buffers
+
+
+class _IntegerLengths(_Lengths):
+    """Of integers, whose squares fit the type: one program gives planes that are cheaper than the two responses."""
+
+    def __init__(self, work: Work, kernels: Sequence[Array]) -> None:
+        super().__init__(work)
+        vertical, horizontal = (tuple(map(tuple, kernel.tolist())) for kernel in kernels)
+        compiled = [
+            strips.compile_pair(vertical, horizontal, channel, work.window.stride, work.window.dilation)
+            for channel in range(work.images.shape[3])
+        ]
+        self.programs = [program for program, _ in compiled]
+        self._gain = self.dtype.type(compiled[0][1] if compiled else 1)
+
+    def take(self, number: int, height: int, results: list[strips.Result]) -> Array:
+        """Return the lengths of one channel's strip."""
+        total, other, *_ = self.buffers(height)
+        for result, square in zip(results, (total, other), strict=True):
             square[:] = result.value()
             np.multiply(square, square, out=square)
-        total = np.add(squares[0], squares[1], out=squares[0])
-        if (gain := compiled[number][1]) != 1:
-            np.multiply(total, dtype.type(gain), out=total)
-        out[start:stop, :, number] = finish(np.sqrt(total, out=total))
+        np.add(total, other, out=total)
+        if self._gain != 1:
+            np.multiply(total, self._gain, out=total)
+        length: Array = np.sqrt(total, out=total)
+        return length
 
-    with np.errstate(over="ignore", invalid="ignore"):
-        strips.run(images[0], [program for program, _ in compiled], work.window, work.border, work.dtype, emit)
-    return out if np.ndim(x) == 3 else out[:, :, 0]
+
+class _FloatLengths(_Lengths):
+    """Of floating point: from the responses themselves, as `conv2d` computes them.
+
+    Planes that are shared would let a pixel that both kernels skip, such as the middle one of Sobel's, drown the others
+    where it is much larger.
+    """
+
+    def __init__(self, work: Work, kernels: Sequence[Array]) -> None:
+        super().__init__(work)
+        self.programs = strip_programs(work)
+        limits = np.finfo(self.dtype)
+        self._least, self._most = limits.tiny / limits.eps, limits.max
+
+    def take(self, number: int, height: int, results: list[strips.Result]) -> Array | None:
+        """Return the lengths of one channel's strip when the second of its two responses is there."""
+        first, second, total, square = self.buffers(height)
+        results[0].write(second if number % 2 else first)
+        if number % 2 == 0:
+            return None
+        np.add(np.square(first, out=total), np.square(second, out=square), out=total)
+        lost = self._lost(first, second, total)
+        length: Array = np.sqrt(total, out=total)
+        if lost is not None:
+            length[lost] = np.hypot(first[lost], second[lost])
+        return length
+
+    def _lost(self, first: Array, second: Array, total: Array) -> Array | None:
+        """Return where squares overflow or vanish, if anywhere: `hypot`, 10 times as slow, does not square."""
+        if self._least <= total.min() and total.max() <= self._most:
+            return None
+        lost: Array = ~((total >= self._least) & (total <= self._most))
+        lost &= (first != 0) | (second != 0)
+        return lost

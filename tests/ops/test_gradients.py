@@ -81,6 +81,49 @@ def test_finish_is_applied_to_every_number_once():
     assert 0 < found.mean() < 1
 
 
+def test_finish_sees_no_number_that_is_not_a_result():
+    seen = []
+
+    def noted(piece):
+        seen.append(piece.size)
+        return piece
+
+    found = gradient_magnitude(random_image((50, 60, 3)), *PAIRS["sobel"], finish=noted)
+    assert sum(seen) == found.size
+
+
+SIZES = {"float32": (1e-45, 1e-38, 1e-25, 1.0, 1e20, 1e36), "float64": (5e-324, 1e-308, 1e-200, 1.0, 1e200, 1e306)}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize(("dtype", "size"), [(dtype, size) for dtype, sizes in SIZES.items() for size in sizes])
+def test_squares_neither_overflow_nor_vanish(name, dtype, size):
+    image = (np.random.default_rng(0).integers(0, 4, (9, 12)) * size).astype(dtype)
+    g_x, g_y = (conv2d(image, kernel).astype(np.longdouble) for kernel in PAIRS[name])
+    found = gradient_magnitude(image, *PAIRS[name])
+    limits = np.finfo(dtype)
+    assert (found > 0).any()
+    assert np.allclose(found, np.hypot(g_x, g_y), rtol=4 * limits.eps, atol=float(limits.smallest_subnormal))
+
+
+@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("dtype", SIZES)
+def test_large_and_small_numbers_side_by_side(name, dtype):
+    rng = np.random.default_rng(0)
+    image = (rng.choice(SIZES[dtype][1:], (20, 20)) * rng.integers(-1, 2, (20, 20))).astype(dtype)
+    responses = (conv2d(image, kernel).astype(np.longdouble) for kernel in PAIRS[name])
+    found = gradient_magnitude(image, *PAIRS[name])
+    assert np.allclose(found, np.hypot(*responses), rtol=1e-6, atol=0)
+
+
+def test_a_pixel_that_both_kernels_skip_makes_no_difference():
+    image = np.arange(9, dtype=np.float32).reshape(3, 3)
+    expected = gradient_magnitude(image, *PAIRS["sobel"])
+    for value in (1e20, np.inf, np.nan):
+        image[1, 1] = value
+        assert np.array_equal(gradient_magnitude(image, *PAIRS["sobel"]), expected)
+
+
 def test_what_is_not_finite_stays_local_and_warns_nobody():
     image = random_image((20, 20), np.float32)
     clean = gradient_magnitude(image, *PAIRS["sobel"])
