@@ -1,55 +1,103 @@
-"""What the blocks of a GIF file say, read without decoding a pixel."""
+"""The parts of a GIF file, found without decoding a pixel."""
 
 import io
 import struct
 from collections.abc import Iterator
+from functools import partial
 from typing import BinaryIO, NamedTuple
 
+from cnncli.images.parts import Disposal, Part, is_gray
 
-class GifFacts(NamedTuple):
-    """What holds for every frame as a viewer shows it, so that all frames can be read alike.
-
-    Attributes:
-        gray: every palette holds greys alone.
-        has_alpha: some frame may leave part of the canvas transparent.
-    """
-
-    gray: bool
-    has_alpha: bool
+# By the values of the field. 4 is written by old encoders for 3, the others are undefined.
+_DISPOSALS = {2: Disposal.CLEAR, 3: Disposal.RESTORE, 4: Disposal.RESTORE}
+_EXTENSION, _IMAGE, _FILLING = b"!", b",", b"\0"
+_GRAPHIC_CONTROL = b"\xf9"
+_INTERLACED, _HAS_PALETTE = 0x40, 0x80
 
 
-def read_facts(stream: BinaryIO) -> GifFacts:
-    """Read the palettes and the transparency of all frames.
+class _Control(NamedTuple):
+    """The extension in front of an image: how it is shown."""
+
+    flags: int = 0
+    duration: float | None = None
+    transparent: int = 0
+
+    @property
+    def see_through(self) -> bool:
+        return bool(self.flags & 1)
+
+    @property
+    def disposal(self) -> Disposal:
+        return _DISPOSALS.get((self.flags >> 2) & 7, Disposal.KEEP)
+
+
+def read_parts(stream: BinaryIO) -> Iterator[Part]:
+    """Yield the parts of a GIF file; what follows its last block is not read.
 
     Raises:
-        struct.error: the file ends too early.
+        struct.error: the file ends within a block.
     """
     stream.seek(6)
-    canvas_width, canvas_height, flags = struct.unpack("<HHB2x", stream.read(7))
-    palette = _palette(stream, flags)
-    gray, has_alpha, first = True, False, True
-    transparent = clears = False
-    for block in iter(lambda: stream.read(1), b""):
-        if block == b"!":
-            label, data = stream.read(1), b"".join(_sub_blocks(stream))
-            if label == b"\xf9" and data:
-                transparent, clears = bool(data[0] & 1), (data[0] >> 2) & 7 == 2
-        elif block == b",":
-            left, top, width, height, flags = struct.unpack("<HHHHB", stream.read(9))
-            gray &= _is_gray(_palette(stream, flags) or palette)
-            covers = (left, top, width, height) == (0, 0, canvas_width, canvas_height)
-            has_alpha |= clears or (first and (transparent or not covers))
-            stream.seek(1, io.SEEK_CUR)
-            for _ in _sub_blocks(stream):
-                pass
-            first = transparent = clears = False
-        else:
-            break
-    return GifFacts(gray, has_alpha)
+    (flags,) = struct.unpack("<4xB2x", stream.read(7))
+    palette, control = _palette(stream, flags), _Control()
+    over = False
+    while (block := stream.read(1)) in (_EXTENSION, _IMAGE, _FILLING):
+        if block == _EXTENSION:
+            control = _extension(stream) or control
+        elif block == _IMAGE:
+            part = _image(stream, palette, control)
+            after = stream.tell()
+            yield part._replace(over=over)
+            stream.seek(after)
+            control, over = _Control(), True
+
+
+def _extension(stream: BinaryIO) -> _Control | None:
+    label, data = stream.read(1), b"".join(_sub_blocks(stream))
+    if label != _GRAPHIC_CONTROL or len(data) < 4:
+        return None
+    flags, hundredths, transparent = struct.unpack("<BHB", data[:4])
+    return _Control(flags, hundredths * 10, transparent)
+
+
+def _image(stream: BinaryIO, palette: bytes, control: _Control) -> Part:
+    left, top, width, height, flags = struct.unpack("<HHHHB", stream.read(9))
+    palette = _palette(stream, flags) or palette
+    start = stream.tell()
+    stream.seek(1, io.SEEK_CUR)
+    for _ in _sub_blocks(stream):
+        pass
+    shape, span = (width, height, flags & _INTERLACED), (start, stream.tell() - start)
+    return Part(
+        left,
+        top,
+        width,
+        height,
+        control.disposal,
+        over=False,
+        see_through=control.see_through,
+        gray=is_gray(palette),
+        duration=control.duration,
+        still=partial(_still, stream, shape, palette, control, span),
+    )
+
+
+def _still(
+    stream: BinaryIO, shape: tuple[int, int, int], palette: bytes, control: _Control, span: tuple[int, int]
+) -> bytes:
+    """A GIF file of one image, whose data lie at (start, length) of `span`."""
+    width, height, interlaced = shape
+    flags = _HAS_PALETTE | ((len(palette) // 3).bit_length() - 2) if palette else 0
+    screen = struct.pack("<HHBBB", width, height, flags, 0, 0)
+    shown = struct.pack("<BBHBB", 4, control.flags & 1, 0, control.transparent, 0)
+    image = struct.pack("<HHHHB", 0, 0, width, height, interlaced)
+    stream.seek(span[0])
+    data = stream.read(span[1])
+    return b"".join((b"GIF89a", screen, palette, _EXTENSION, _GRAPHIC_CONTROL, shown, _IMAGE, image, data, b";"))
 
 
 def _palette(stream: BinaryIO, flags: int) -> bytes:
-    return stream.read(3 << ((flags & 7) + 1)) if flags & 0x80 else b""
+    return stream.read(3 << ((flags & 7) + 1)) if flags & _HAS_PALETTE else b""
 
 
 def _sub_blocks(stream: BinaryIO) -> Iterator[bytes]:
@@ -57,7 +105,3 @@ def _sub_blocks(stream: BinaryIO) -> Iterator[bytes]:
         if size == b"\0":
             return
         yield stream.read(size[0])
-
-
-def _is_gray(palette: bytes) -> bool:
-    return palette[0::3] == palette[1::3] == palette[2::3]

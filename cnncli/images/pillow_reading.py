@@ -2,9 +2,9 @@
 
 import sys
 from collections.abc import Iterator
-from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, BinaryIO
+from math import prod
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from cnncli.images import exif as exif_block
 from cnncli.images.frames import Array, ArrayFrame, Frame
 from cnncli.images.metadata import Metadata
 from cnncli.images.opened import OpenedImage
-from cnncli.images.sources import check_pixels, decoding, no_warnings, silence
+from cnncli.images.sources import FRAME_PIXELS, check_frames, check_pixels, decoding, no_warnings, silence
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
@@ -44,14 +44,11 @@ class PillowImage(OpenedImage):
         with decoding(name, kind):
             self._image = self._open()
             check_pixels(name, *self._image.size, max_pixels)
-            self.frame_count = getattr(self._image, "n_frames", 1)
-            # An animated PNG may begin with a still for viewers that cannot play it.
-            self._first = int(self._image.info.get("default_image", False))
-            self.frame_count -= self._first
+            self.frame_count = self._count_frames()
 
     def frames(self) -> Iterator[Frame]:
         """The frames in turn; a frame is of use until the next is asked for."""
-        for index in range(self._first, self._first + self.frame_count):
+        for index in range(self.frame_count):
             with decoding(self._name, self.format):
                 frame = self._frame(index)
             yield frame
@@ -73,6 +70,11 @@ class PillowImage(OpenedImage):
             image: ImageFile.ImageFile = getattr(import_module(f"PIL.{module}"), factory)(self._stream)
         return image
 
+    def _count_frames(self) -> int:
+        count = getattr(self._image, "n_frames", 1)
+        check_frames(self._name, count, count * max(FRAME_PIXELS, prod(self._image.size)), self._max_pixels)
+        return count
+
     def _seek(self, image: "ImageFile.ImageFile", index: int) -> None:
         if index:
             image.seek(index)
@@ -81,19 +83,17 @@ class PillowImage(OpenedImage):
     def _frame(self, index: int) -> Frame:
         image = self._image
         self._seek(image, index)
-        raw = _raw_mode(image)
+        raw = raw_mode(image)
         if raw.partition(";")[0] in _DEEP_MODES and ";16" in raw:
             return self._deep_frame(index, raw)
         if self._gray and self.format == "JPEG":
             luma = self._stored_luma()
             if luma is not None:
-                pixels = exif_block.turned(luma, _orientation(image))
+                pixels = exif_block.turned(luma, orientation_of(image))
                 return ArrayFrame(pixels, metadata=metadata_of(image), gray=True)
             image.draft("L", image.size)  # the luma plane as the file stores it; no scaling at its own size
         image.load()
-        metadata, turns = metadata_of(image), _orientation(image)
-        if self.format == "GIF":
-            return self._gif_frame(metadata)
+        metadata, turns = metadata_of(image), orientation_of(image)
         alpha = _alpha_of(image, raw)
         kept: Image.Image = image if self.frame_count == 1 else image.copy()
         if turns != 1:
@@ -122,23 +122,8 @@ class PillowImage(OpenedImage):
             self._stream.seek(0)
         return plane[:, :, 0]
 
-    def _gif_frame(self, metadata: Metadata) -> Frame:
-        shown = self._image.convert("RGBA")
-        facts = self._gif_facts
-        alpha = np.asarray(shown.getchannel("A")) if facts.has_alpha else None
-        return PillowFrame(shown, alpha, metadata, gray=self._gray or facts.gray)
-
-    @cached_property
-    def _gif_facts(self) -> Any:
-        from cnncli.images.gif import read_facts
-
-        at = self._stream.tell()
-        facts = read_facts(self._stream)
-        self._stream.seek(at)
-        return facts
-
     def _deep_frame(self, index: int, raw: str) -> Frame:
-        metadata, turns = metadata_of(self._image), _orientation(self._image)
+        metadata, turns = metadata_of(self._image), orientation_of(self._image)
         key = self._image.info.pop("transparency", None)
         samples = self._deep_samples(index, raw)
         if self.format != "TIFF":  # Pillow has turned a TIFF already
@@ -226,7 +211,8 @@ def _raise_pillows_limit(max_pixels: int | None) -> None:
         Image.MAX_IMAGE_PIXELS = max_pixels
 
 
-def _orientation(image: "Image.Image") -> int:
+def orientation_of(image: "Image.Image") -> int:
+    """The orientation that the EXIF block of an opened picture states, 1 to 8."""
     return exif_block.orientation(image.info.get("exif"))
 
 
@@ -245,7 +231,8 @@ def _turned(image: "Image.Image", orientation: int) -> "Image.Image":
     return image.transpose(methods[orientation])
 
 
-def _raw_mode(image: "ImageFile.ImageFile") -> str:
+def raw_mode(image: "ImageFile.ImageFile") -> str:
+    """How the samples of an opened picture lie in its file, such as `RGB;16B`."""
     args = image.tile[0].args if image.tile else ""
     return str(args[0] if isinstance(args, tuple) and args else args)
 

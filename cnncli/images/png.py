@@ -19,7 +19,7 @@ from cnncli.images.formats import Format
 from cnncli.images.frames import Array, Picture
 from cnncli.images.metadata import Metadata
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 _UP = 2
 _INCHES_PER_METRE = 39.3700787402
@@ -28,15 +28,15 @@ _INCHES_PER_METRE = 39.3700787402
 def write(file: BinaryIO, frames: Iterator[Picture], form: Format) -> None:
     """Write a PNG, or an animated one when there are several frames."""
     first, second = next(frames), next(frames, None)
-    file.write(_SIGNATURE)
-    _write_chunk(file, b"IHDR", _header(first))
+    file.write(SIGNATURE)
+    write_chunk(file, b"IHDR", _header(first))
     _write_metadata(file, first.metadata.for_channels(first.channels))
     if second is None:
         for data in _compressed(first):
-            _write_chunk(file, b"IDAT", data)
+            write_chunk(file, b"IDAT", data)
     else:
         _write_animation(file, first, chain([first, second], frames))
-    _write_chunk(file, b"IEND", b"")
+    write_chunk(file, b"IEND", b"")
 
 
 def _header(picture: Picture) -> bytes:
@@ -44,7 +44,8 @@ def _header(picture: Picture) -> bytes:
     return struct.pack(">IIBBBBB", width, height, 8 * picture.dtype.itemsize, _COLOUR_TYPES[picture.channels], 0, 0, 0)
 
 
-def _write_chunk(file: BinaryIO, name: bytes, data: bytes) -> None:
+def write_chunk(file: BinaryIO, name: bytes, data: bytes) -> None:
+    """Write a chunk with its length and checksum."""
     file.write(struct.pack(">I", len(data)) + name)
     file.write(data)
     file.write(struct.pack(">I", zlib.crc32(data, zlib.crc32(name))))
@@ -52,12 +53,12 @@ def _write_chunk(file: BinaryIO, name: bytes, data: bytes) -> None:
 
 def _write_metadata(file: BinaryIO, metadata: Metadata) -> None:
     if metadata.icc_profile:
-        _write_chunk(file, b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc_profile))
+        write_chunk(file, b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc_profile))
     if metadata.dpi:
         across, down = (round(dots * _INCHES_PER_METRE) for dots in metadata.dpi)
-        _write_chunk(file, b"pHYs", struct.pack(">IIB", across, down, 1))
+        write_chunk(file, b"pHYs", struct.pack(">IIB", across, down, 1))
     if metadata.exif:
-        _write_chunk(file, b"eXIf", metadata.exif.removeprefix(PREFIX))
+        write_chunk(file, b"eXIf", metadata.exif.removeprefix(PREFIX))
 
 
 def _write_animation(file: BinaryIO, first: Picture, frames: Iterator[Picture]) -> None:
@@ -72,20 +73,20 @@ def _write_animation(file: BinaryIO, first: Picture, frames: Iterator[Picture]) 
                 f"the frames of a PNG must be alike: {first.dtype} {first.shape}, then {picture.dtype} {picture.shape}"
             )
         encoded.append((picture.metadata.duration or 0, list(_compressed(picture))))
-    _write_chunk(
+    write_chunk(
         file, b"acTL", struct.pack(">II", len(encoded), 1 if first.metadata.loop is None else first.metadata.loop)
     )
     number = 0
     for index, (duration, parts) in enumerate(encoded):
         height, width = first.shape[:2]
         control = struct.pack(">IIIIIHHBB", number, width, height, 0, 0, min(round(duration), 65535), 1000, 0, 0)
-        _write_chunk(file, b"fcTL", control)
+        write_chunk(file, b"fcTL", control)
         number += 1
         for data in parts:
             if index == 0:  # the first frame is what other viewers show
-                _write_chunk(file, b"IDAT", data)
+                write_chunk(file, b"IDAT", data)
                 continue
-            _write_chunk(file, b"fdAT", struct.pack(">I", number) + data)
+            write_chunk(file, b"fdAT", struct.pack(">I", number) + data)
             number += 1
 
 

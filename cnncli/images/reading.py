@@ -13,6 +13,8 @@ from cnncli.images.sources import MAX_PIXELS, Source, open_source
 from cnncli.matrices import TEXT_SUFFIXES
 
 _READERS = {
+    "PNG": ("animations", "AnimatedImage"),
+    "GIF": ("animations", "AnimatedImage"),
     "TIFF": ("tiff", "TiffImage"),
     "PNM": ("pnm", "PnmImage"),
     "NPY": ("arrays", "ArraysImage"),

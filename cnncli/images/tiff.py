@@ -43,7 +43,7 @@ class TiffImage(PillowImage):
         except ImageError as error:
             if not isinstance(error.__cause__, SyntaxError | KeyError | ValueError):
                 raise
-            self._pillow_opens, self._first = False, 0
+            self._pillow_opens = False
             with decoding(name, kind), _tifffile(stream) as file:
                 self.frame_count = len(file.pages)
                 self._check(file.pages[0])

@@ -1,0 +1,132 @@
+"""GIF and PNG files, whose animations are composed here as browsers show them.
+
+Pillow also composes frames, but gets several rules wrong: a GIF's disposal outlasts the frame that states it, and
+clears to a colour where it should clear to nothing; frames that reach beyond the canvas enlarge it; the wrong frame of
+a PNG is restored, and half-transparent pixels do not add up. So each part is decoded as a file of its own.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from cnncli.images import apng, gif
+from cnncli.images.exif import turned
+from cnncli.images.frames import Array, ArrayFrame, Frame
+from cnncli.images.parts import Disposal, Part
+from cnncli.images.pillow_reading import PillowImage, metadata_of, orientation_of, raw_mode
+from cnncli.images.sources import FRAME_PIXELS, check_frames, decoding
+
+_READ_PARTS: dict[str, Callable[[BinaryIO], Iterator[Part]]] = {"GIF": gif.read_parts, "PNG": apng.read_parts}
+_PIXELS_PER_BAND = 1 << 18  # what is blended at a time, in numbers eight times as wide
+
+
+class AnimatedImage(PillowImage):
+    """A GIF, or a PNG that may be animated."""
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames in turn, each the whole canvas; a frame is of use until the next is asked for."""
+        if not self._is_animated:
+            yield from super().frames()
+            return
+        width, height = self._image.size
+        canvas = _Canvas((height, width) if self._is_gray else (height, width, 3), self._dtype)
+        with decoding(self._name, self.format):
+            for part in _READ_PARTS[self.format](self._stream):
+                canvas.put(part, *self._decoded(part))
+                yield self._shown(canvas, part)
+                canvas.dispose(part)
+
+    def _count_frames(self) -> int:
+        """Count the parts, and learn what holds for all frames, so that all can be given alike."""
+        width, height = self._image.size
+        self._dtype = np.dtype(np.uint16 if ";16" in raw_mode(self._image) else np.uint8)
+        self._is_gray, self._has_alpha = True, False
+        count = pixels = 0
+        is_opaque = False  # the whole canvas
+        for part in _READ_PARTS[self.format](self._stream):
+            count += 1
+            pixels += max(FRAME_PIXELS, width * height, part.width * part.height)
+            self._is_gray &= part.gray
+            before = is_opaque
+            is_opaque = part.over and before if part.see_through else before or part.covers(width, height)
+            self._has_alpha |= not is_opaque
+            is_opaque = {Disposal.KEEP: is_opaque, Disposal.CLEAR: False, Disposal.RESTORE: before}[part.disposal]
+        check_frames(self._name, count, pixels, self._max_pixels)
+        self._is_animated = count > 0
+        return count or 1
+
+    def _decoded(self, part: Part) -> tuple[Array, Array | None]:
+        """A part's pixels, grey or RGB as the canvas is, and its transparency."""
+        if not part.width * part.height:
+            return np.zeros((part.height, part.width, 1)[: 2 if self._is_gray else 3], self._dtype), None
+        still = io.BytesIO(part.still())
+        with PillowImage(still, self._name, self.format, gray=self._is_gray, max_pixels=self._max_pixels) as image:
+            frame = next(image.frames())
+            pixels = frame.array()
+        return (pixels if self._is_gray or pixels.ndim == 3 else pixels[..., np.newaxis]), frame.alpha()
+
+    def _shown(self, canvas: "_Canvas", part: Part) -> Frame:
+        orientation = orientation_of(self._image)
+        alpha = turned(canvas.alpha.copy(), orientation) if self._has_alpha else None
+        metadata = metadata_of(self._image)._replace(duration=part.duration)
+        return ArrayFrame(turned(canvas.pixels.copy(), orientation), alpha=alpha, metadata=metadata, gray=self._gray)
+
+
+class _Canvas:
+    """What is shown: pixels (H, W) or (H, W, 3) and their transparency (H, W); nothing at first."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.pixels, self.alpha = np.zeros(shape, dtype), np.zeros(shape[:2], dtype)
+        self._before: tuple[Array, Array] | None = None
+
+    def put(self, part: Part, pixels: Array, alpha: Array | None) -> None:
+        """Put a part in its place; what lies beyond the canvas is cut off."""
+        shown, opacity = self._place(part)
+        if part.disposal == Disposal.RESTORE:
+            self._before = shown.copy(), opacity.copy()
+        height, width = opacity.shape
+        pixels, alpha = pixels[:height, :width], None if alpha is None else alpha[:height, :width]
+        if alpha is not None and part.over:
+            _lay_over(shown, opacity, pixels, alpha)
+        else:
+            shown[:] = pixels
+            opacity[:] = np.iinfo(opacity.dtype).max if alpha is None else alpha
+
+    def dispose(self, part: Part) -> None:
+        """Do with the place of the part that was put last what it asks for."""
+        if part.disposal == Disposal.KEEP:
+            return
+        for plane, before in zip(self._place(part), self._before or (0, 0), strict=True):
+            plane[:] = before
+        self._before = None
+
+    def _place(self, part: Part) -> tuple[Array, Array]:
+        place = np.s_[part.top : part.top + part.height, part.left : part.left + part.width]
+        return self.pixels[place], self.alpha[place]
+
+
+def _lay_over(shown: Array, opacity: Array, pixels: Array, alpha: Array) -> None:
+    """Lay pixels over what is shown, by the PNG standard's rules for colours that are not multiplied by their alpha."""
+    step = max(1, _PIXELS_PER_BAND // max(1, alpha.shape[1]))
+    for start in range(0, len(alpha), step):
+        band = np.s_[start : start + step]
+        _lay_band_over(shown[band], opacity[band], pixels[band], alpha[band])
+
+
+def _lay_band_over(shown: Array, opacity: Array, pixels: Array, alpha: Array) -> None:
+    full = int(np.iinfo(alpha.dtype).max)
+    mixed = (alpha > 0) & (alpha < full) & (opacity > 0)
+    replaced = (alpha > 0) & ~mixed
+    shown[replaced] = np.broadcast_to(pixels, shown.shape)[replaced]
+    opacity[replaced] = alpha[replaced]
+    if not mixed.any():
+        return
+    above, below = alpha[mixed].astype(np.int64), opacity[mixed].astype(np.int64)
+    weights = above * full, (full - above) * below
+    total = sum(weights)
+    colours = [np.broadcast_to(colour, shown.shape)[mixed].T for colour in (pixels, shown)]
+    summed = sum(weight * colour for weight, colour in zip(weights, colours, strict=True))
+    shown[mixed] = ((summed + total // 2) // total).T
+    opacity[mixed] = (total + full // 2) // full
