@@ -62,12 +62,14 @@ class PillowImage(OpenedImage):
         width, height = self._image.size
         return width * height * (1 if self._image.mode in ("1", "L", "P") or self._gray else 4)
 
-    def _open(self) -> "ImageFile.ImageFile":
+    def _open(self, stream: BinaryIO | None = None) -> "ImageFile.ImageFile":
+        """Open the file, or another stream of its kind."""
         module, factory = _PLUGINS[self.format]
-        self._stream.seek(0)
+        stream = stream or self._stream
+        stream.seek(0)
         with no_warnings():
             _raise_pillows_limit(self._max_pixels)
-            image: ImageFile.ImageFile = getattr(import_module(f"PIL.{module}"), factory)(self._stream)
+            image: ImageFile.ImageFile = getattr(import_module(f"PIL.{module}"), factory)(stream)
         return image
 
     def _count_frames(self) -> int:
@@ -86,12 +88,6 @@ class PillowImage(OpenedImage):
         raw = raw_mode(image)
         if raw.partition(";")[0] in _DEEP_MODES and ";16" in raw:
             return self._deep_frame(index, raw)
-        if self._gray and self.format == "JPEG":
-            luma = self._stored_luma()
-            if luma is not None:
-                pixels = exif_block.turned(luma, orientation_of(image))
-                return ArrayFrame(pixels, metadata=metadata_of(image), gray=True)
-            image.draft("L", image.size)  # the luma plane as the file stores it; no scaling at its own size
         image.load()
         metadata, turns = metadata_of(image), orientation_of(image)
         alpha = _alpha_of(image, raw)
@@ -99,28 +95,6 @@ class PillowImage(OpenedImage):
         if turns != 1:
             kept, alpha = _turned(kept, turns), None if alpha is None else exif_block.turned(alpha, turns)
         return PillowFrame(kept, alpha, metadata, gray=self._gray)
-
-    def _stored_luma(self) -> Array | None:
-        """The luma plane of a JPEG, decoded straight into an array; None where Pillow has to do it.
-
-        It is the plane that Pillow's draft mode gives, without the copies out of Pillow's memory: 15 % of the time of
-        filtering a photograph.
-        """
-        stores_luma = self._image.mode == "L" or self._image.info.get("adobe_transform", 1) == 1
-        if self._image.mode not in ("L", "RGB") or not stores_luma:
-            return None
-        try:
-            from simplejpeg import decode_jpeg
-        except ImportError:
-            return None
-        self._stream.seek(0)
-        try:
-            plane: Array = decode_jpeg(self._stream.read(), "GRAY")
-        except ValueError:  # damaged: Pillow says how
-            return None
-        finally:
-            self._stream.seek(0)
-        return plane[:, :, 0]
 
     def _deep_frame(self, index: int, raw: str) -> Frame:
         metadata, turns = metadata_of(self._image), orientation_of(self._image)
@@ -265,6 +239,8 @@ def _conversions(image: "Image.Image", *, gray: bool) -> tuple[str, ...]:
     steps = {"1": ("L",), "LA": ("L",), "La": ("LA", "L"), "RGBa": ("RGBA", "RGB"), "PA": ("RGBA", "RGB")}
     if mode in _GRAY_MODES:
         return steps.get(mode, ())
+    if mode == "YCbCr" and gray:
+        return ("L",)  # the luma as it is stored
     colour = steps.get(mode, () if mode == "RGB" else ("RGB",))
     return (*colour, "L") if gray or (mode == "P" and _is_gray_palette(image)) else colour
 

@@ -15,6 +15,7 @@ from cnncli.matrices import TEXT_SUFFIXES
 _READERS = {
     "PNG": ("animations", "AnimatedImage"),
     "GIF": ("animations", "AnimatedImage"),
+    "JPEG": ("jpeg_reading", "JpegImage"),
     "TIFF": ("tiff", "TiffImage"),
     "PNM": ("pnm", "PnmImage"),
     "NPY": ("arrays", "ArraysImage"),
