@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from cnncli.errors import ArgumentError
-from cnncli.shapes import Pair, effective_size, output_size, same_padding
+from cnncli.shapes import Pair, effective_size, output_size, overhang, same_padding
 
 SEARCHED = 1_000
 """The largest filter, in pixels, for which paddings are searched."""
@@ -142,7 +142,9 @@ def inputs_for(size: int, axis: Axis) -> range:
     """
     _check_size(size)
     padding = 0 if isinstance(axis.padding, str) else sum(axis.padding)
-    smallest = 1 if axis.transposed or axis.padding == "same" else max(1, axis.span - padding)
+    smallest = 1
+    if not axis.transposed and axis.padding != "same":
+        smallest = max(1, axis.span - padding - overhang(axis.stride, axis.ceil_mode))
     sizes = range(smallest, smallest + (size + 1) * axis.stride + axis.span + padding)
     axis.output_size(sizes[-1])  # an axis that cannot be used is refused, whatever its input
     return _answering(sizes, axis._formula, size)
@@ -191,7 +193,8 @@ def settings_for(size: int, n: int, axis: Axis, *, any_padding: bool = True, any
     if any_padding and axis.span > SEARCHED:
         raise ArgumentError(f"paddings are searched for filters of up to {SEARCHED} pixels, got one of {axis.span}")
     if axis.transposed:
-        axis._replace(stride=axis.output_padding + 1 if any_stride else axis.stride)._check_transposed()
+        smallest = axis.output_padding + 1 if any_stride else axis.stride
+        axis._replace(stride=smallest, padding=(0, 0) if any_padding else axis.padding)._check_transposed()
     paddings = _paddings(axis.span) if any_padding else iter((axis.padding,))
     tried = (_setting(size, n, axis._replace(padding=padding), any_stride=any_stride) for padding in paddings)
     return sorted(filter(None, tried), key=lambda setting: (setting.strides[0], setting.uneven, setting.padding))
@@ -204,11 +207,14 @@ def _paddings(span: int) -> Iterator[Pair]:
 def _setting(size: int, n: int, axis: Axis, *, any_stride: bool) -> Setting | None:
     """Return the strides that do with the layer's padding, or None where it has none."""
     fixed = 0 if isinstance(axis.padding, str) else sum(axis.padding)
-    if not axis.transposed and axis.padding != "same" and n + fixed < axis.span:
-        return None
     strides = range(1, size + n + axis.span + fixed + 1)
     if axis.transposed and axis.output_padding >= axis.dilation:
         strides = range(axis.output_padding + 1, strides.stop)
+    lacking = 0 if axis.transposed or axis.padding == "same" else axis.span - n - fixed
+    if lacking > 0 and not axis.ceil_mode:
+        return None
+    if lacking > 0:  # the only window reaches past the end by less than the stride
+        strides = range(lacking + 1, strides.stop)
     if not any_stride:
         strides = range(axis.stride, axis.stride + (axis.stride >= strides.start))
     found = _answering(
@@ -241,14 +247,34 @@ def keeping_padding(axis: Axis, n: int = 1) -> Pair:
         axis: the layer; its padding does not count.
         n: the input size in pixels; it counts for strides above 1 only.
 
+    Raises:
+        ArgumentError: values that cannot be used.
+
     Example:
         >>> keeping_padding(Axis(5))
         (2, 2)
         >>> keeping_padding(Axis(4))
         (1, 2)
+        >>> keeping_padding(Axis(6, stride=2, ceil_mode=True), 15)
+        (10, 10)
     """
-    total = (n - 1) * axis.stride + axis.span - n + (axis.output_padding if axis.transposed else 0)
+    axis = axis._replace(padding=(0, 0))
+    axis.output_size(max(n, axis.span))  # an axis that cannot be used is refused
+    total = (n - 1) * axis.stride + axis.span - n + axis.added
+    if axis.ceil_mode:
+        total = _keeping_in_ceil_mode(axis, n, total)
     return total // 2, total - total // 2
+
+
+def _keeping_in_ceil_mode(axis: Axis, n: int, floors: int) -> int:
+    """Return the least padding in all that keeps the size in ceil mode, from the least that does it rounding down.
+
+    The last window may hang over the end, but must start before the padding that follows the input: (n - 1)s < n + p.
+    Where the padding is too short for that, one pixel more makes a window more, which is left out in its stead.
+    """
+    starts = 2 * ((n - 1) * axis.stride - n + 1)
+    least = max(0, floors - overhang(axis.stride, ceil_mode=True), starts)
+    return least if least <= floors else floors + 1
 
 
 def working(axis: Axis, n: int, sides: tuple[str, str] = ("top and left", "bottom and right")) -> list[str]:
@@ -289,7 +315,8 @@ def sum_in_a_line(axis: Axis, n: int) -> str:
     """
     size = axis.output_size(n)
     lines = _transposed_working(axis, n) if axis.transposed else _rounded_working(axis, n)
-    return f"{lines[1].removeprefix('= ')} = {size}"
+    left_out = " - 1" if _left_out(axis, n) else ""
+    return f"{lines[1].removeprefix('= ')}{left_out} = {size}"
 
 
 def keeping_working(axis: Axis, n: int = 1, sides: tuple[str, str] = ("top and left", "bottom and right")) -> list[str]:
@@ -302,6 +329,10 @@ def keeping_working(axis: Axis, n: int = 1, sides: tuple[str, str] = ("top and l
         p = 1.5 is no integer: 1 at the top and left, 2 at the bottom and right, as same does
     """
     before, after = keeping_padding(axis, n)
+    if axis.ceil_mode and axis.stride > 1:
+        padded = axis._replace(padding=(before, after))
+        where = f"{before}" if before == after else f"{before} at the {sides[0]}, {after} at the {sides[1]}"
+        return [f"p = {where}, the least that keeps the size", sum_in_a_line(padded, n), *_left_out(padded, n)]
     f, s, d = axis.kernel_size, axis.stride, axis.dilation
     symbols, numbers = ("f - 1", f"{f} - 1") if d == 1 else ("d(f - 1)", f"{d}*({f} - 1)")
     if s > 1:
@@ -380,14 +411,19 @@ def _leftovers(axis: Axis, n: int, sides: tuple[str, str]) -> list[str]:
         return []
     lines = []
     dropped, unused = axis.dropped(n), axis.unused(n)
-    if axis.ceil_mode and -(-(n + sum(axis.amounts(n)) - axis.span) // axis.stride) + 1 > axis.output_size(n):
-        lines.append("the last window would start in the padding after the input: it is left out")
+    lines += _left_out(axis, n)
     lines.append(f"dropped: {_pixels(dropped)} at the {sides[1]}" if dropped else "dropped: no pixel of the input")
     if unused > dropped:
         lines.append(f"unused: {_pixels(unused - dropped)} of the padding at the {sides[1]}")
     if axis.stride > axis.span and axis.output_size(n) > 1:
         lines.append(f"skipped: {_pixels(axis.stride - axis.span)} between one window and the next")
     return lines
+
+
+def _left_out(axis: Axis, n: int) -> list[str]:
+    if axis.ceil_mode and -(-(n + sum(axis.amounts(n)) - axis.span) // axis.stride) + 1 > axis.output_size(n):
+        return ["the last window would start in the padding after the input: it is left out"]
+    return []
 
 
 def _pixels(count: int) -> str:

@@ -34,7 +34,8 @@ def output_size(
     """Return how many positions a window takes along one axis.
 
     floor((n + 2p - d(f - 1) - 1) / s + 1); positions that do not fit are dropped. With `ceil_mode` a last, partial
-    window is kept if it starts inside the input or its leading padding (PyTorch's rule).
+    window is kept if it starts inside the input or its leading padding (PyTorch's rule); it may be the only one, where
+    it reaches over the end by less than the stride.
 
     Args:
         n: input size in pixels.
@@ -60,15 +61,26 @@ def output_size(
     before, after = _axis_padding(padding, n, kernel_size, stride, dilation)
     span = effective_size(kernel_size, dilation)
     room = n + before + after - span
-    if room < 0:
+    lacking = -room - overhang(stride, ceil_mode)
+    if lacking > 0:
         raise ArgumentError(
             f"a window of {span} pixels does not fit into {n} pixels with padding {before} + {after}: "
-            f"use padding of at least {-(-(span - n) // 2)}, or a smaller kernel"
+            f"use padding of at least {-(-(lacking + before + after) // 2)}, or a smaller kernel"
         )
     if not ceil_mode:
         return room // stride + 1
     size = -(-room // stride) + 1
     return size - 1 if (size - 1) * stride >= n + before else size
+
+
+def overhang(stride: int, ceil_mode: bool) -> int:
+    """Return how many pixels of the only window may lie past the padded input: with `ceil_mode` fewer than the stride.
+
+    Example:
+        >>> overhang(2, ceil_mode=True), overhang(2, ceil_mode=False)
+        (1, 0)
+    """
+    return stride - 1 if ceil_mode else 0
 
 
 def same_padding(n: int, kernel_size: int, *, stride: int = 1, dilation: int = 1) -> Pair:

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cnncli.arithmetic import (
@@ -42,6 +42,8 @@ def made(axis, n):
         (Axis(7, 2, (3, 3)), 224, 112),
         (Axis(3, 2, (1, 1)), 112, 56),
         (Axis(3, 2, ceil_mode=True), 112, 56),
+        (Axis(3, 2, ceil_mode=True), 2, 1),
+        (Axis(6, 4, (1, 1), ceil_mode=True), 1, 1),
         (Axis(3, dilation=2), 7, 3),
         (Axis(2, 2, transposed=True), 28, 56),
         (Axis(3, 2, (1, 1), transposed=True, output_padding=1), 14, 28),
@@ -130,12 +132,15 @@ def test_a_given_padding_or_stride_is_kept(n, f, s, size, padding):
         assert list(each.strides) == [s]
 
 
-@given(sizes, st.integers(1, 9), small, st.integers(1, 3), st.booleans())
-def test_the_keeping_padding_keeps_the_size(n, f, s, d, transposed):
-    axis = Axis(f, s, dilation=d, transposed=transposed)
+@given(sizes, st.integers(1, 9), small, st.integers(1, 3), st.sampled_from(["", "ceil_mode", "transposed"]))
+@example(15, 6, 2, 1, "ceil_mode")
+@example(1, 6, 2, 1, "ceil_mode")
+def test_the_keeping_padding_is_the_least_that_keeps_the_size(n, f, s, d, kind):
+    axis = Axis(f, s, dilation=d, **({kind: True} if kind else {}))
     padding = keeping_padding(axis, n)
-    assert axis._replace(padding=padding).output_size(n) == n
-    assert padding[1] - padding[0] in (0, 1)
+    totals = (axis._replace(padding=(total // 2, total - total // 2)) for total in range(sum(padding) + 1))
+    assert [tried.padding for tried in totals if made(tried, n) == n] == [padding]
+    assert f"= {n}" in " ".join(keeping_working(axis, n)) or "2p" in keeping_working(axis, n)[0]
     if s == 1:
         assert padding == keeping_padding(axis)
         assert (padding[0] == padding[1]) == (d * (f - 1) % 2 == 0)
@@ -151,8 +156,7 @@ def test_the_working_calculates_to_the_size(axis, n):
     filled = sum_in_a_line(axis, n).rpartition(" = ")[0]
     names = {"floor": lambda x: x // 1, "ceil": lambda x: -(-x // 1)}
     value = eval(filled, {"__builtins__": {}}, names)
-    adjusted = any("left out" in line for line in lines)
-    assert value == size + adjusted
+    assert value == size
 
 
 def test_the_working_names_what_is_dropped_and_padded():
@@ -183,6 +187,9 @@ def test_odd_filters_pad_evenly(f):
         (lambda: inputs_for(0, Axis(3)), "wanted size must be a positive integer"),
         (lambda: settings_for(7, 9, Axis(5000)), "up to 1000 pixels"),
         (lambda: settings_for(7, 9, Axis(3, transposed=True, ceil_mode=True)), "rounds nothing"),
+        (lambda: keeping_padding(Axis(3, transposed=True, ceil_mode=True), 9), "rounds nothing"),
+        (lambda: keeping_padding(Axis(3, transposed=True, output_padding=1), 9), "smaller than the stride"),
+        (lambda: keeping_padding(Axis(0), 9), "kernel_size must be a positive"),
     ],
 )
 def test_questions_without_sense_are_refused(question, words):

@@ -52,7 +52,9 @@ def test_ceil_mode_keeps_windows_until_the_end_is_covered(n, f, stride, dilation
     span = effective_size(f, dilation)
     padding = data.draw(st.integers(0, f // 2))
     padded = n + 2 * padding
-    if span > padded:
+    if span >= padded + stride:
+        with pytest.raises(ArgumentError):
+            output_size(n, f, padding=padding, stride=stride, dilation=dilation, ceil_mode=True)
         return
     ends = {start: start - stride + span for start in range(0, n + padding, stride)}
     starts = [start for start, covered_to in ends.items() if start == 0 or covered_to < padded]

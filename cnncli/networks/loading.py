@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from cnncli.errors import ArgumentError
-from cnncli.networks.errors import TextError
+from cnncli.networks.errors import NotationError, TextError
 from cnncli.networks.network import Network, parse_network
-from cnncli.networks.notation import nearest, quote, read_input, split_words
+from cnncli.networks.notation import near, nearest, quote, read_input, split_words
 from cnncli.networks.summary import Shape
 
 ZOO = Path(__file__).parent / "zoo"
@@ -64,16 +64,18 @@ def load_network(network: str | Sequence[str] | Path, *, input_shape: Shape | No
         return parse_network(text, input_shape=input_shape)
     if text.lower() in (names := zoo_names()):
         return read_network_file(ZOO / f"{text.lower()}.toml", input_shape=input_shape)
-    if input_shape is not None:
+    if input_shape is None:
+        raise ArgumentError(_unknown(text, near(text, names)))
+    try:
         return parse_network(text, input_shape=input_shape)
-    raise ArgumentError(_unknown(text, names))
+    except NotationError as error:
+        if found := near(text, names, cutoff=0.75):  # rather a name than a layer
+            raise ArgumentError(_unknown(text, found)) from error
+        raise
 
 
-def _unknown(name: str, names: list[str]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name[:40].lower(), names, n=1)
-    hint = f"did you mean {near[0]}?" if near else "give one of the zoo, a .toml file, or a text such as 6x6x3 conv3-10"
+def _unknown(name: str, found: str) -> str:
+    hint = f"did you mean {found}?" if found else "give one of the zoo, a .toml file, or a text such as 6x6x3 conv3-10"
     return f"no network is called {quote(name)}: {hint}"
 
 

@@ -5,7 +5,7 @@ what follows; `res[ ... | ... ]`, `add[ ... ]` and `cat[ ... | ... ]` are blocks
 The layers write themselves: `str` of a layer, or of a network, is its canonical text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from cnncli.errors import ArgumentError
@@ -158,13 +158,28 @@ def quote(value: object) -> str:
     return repr(shown if len(shown) <= 60 else f"{shown[:57]}...")
 
 
-def nearest(word: str, choices: Any) -> str:
-    """Return `did you mean conv?` for the nearest of the choices, or all of them where none is near."""
+def near(word: str, choices: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return the choice nearest to a word, whatever the case and the marks between letters; "" where none is near.
+
+    Example:
+        >>> near("ResNet-18", ["resnet18", "res"]), near("rellu", ["relu", "elu"]), near("?", ["relu"])
+        ('resnet18', 'relu', '')
+    """
     from difflib import get_close_matches
 
-    choices = sorted(choices)
-    near = get_close_matches(word[:40].lower(), choices, n=1, cutoff=0.6)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(choices)}"
+    by_letters = {_letters(choice): choice for choice in sorted(choices)}
+    found = get_close_matches(_letters(word[:40]), by_letters, n=1, cutoff=cutoff)
+    return by_letters[found[0]] if found else ""
+
+
+def _letters(word: str) -> str:
+    return "".join(filter(str.isalnum, word.lower()))
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """Return `did you mean conv?` for the nearest of the choices, or all of them where none is near."""
+    found = near(word, choices)
+    return f"did you mean {found}?" if found else f"there are {', '.join(sorted(choices))}"
 
 
 class Spent:
@@ -311,7 +326,7 @@ class _Reader:
         kind, fields = self.read_head(head)
         rest = [option for option in options if not self.set_option(option, kind, fields)]
         followers = [self.read_follower(option, kind) for option in rest]
-        if any(layer.op == "bn" for layer in followers) and "bias" in kind.fields:
+        if followers and followers[0].op == "bn" and "bias" in kind.fields:  # it takes the mean away, and bias with it
             fields.setdefault("bias", False)
         layer: Layer = self.build(word, kind, **fields)
         return self.build(word, Chain, (layer, *followers)) if followers else layer
@@ -385,8 +400,8 @@ def _no_option(op: str, kind: type[Layer]) -> str:
     if op in LAYERS:
         return "is a layer: put a space before it, not a comma"
     known = {name for name, layer in LAYERS.items() if layer.follows} | set(FLAGS)
-    near = nearest(op, known)
-    return f"is no option of {kind.op}: {near if near.endswith('?') else _options(kind)}"
+    found = near(op, known)
+    return f"is no option of {kind.op}: {f'did you mean {found}?' if found else _options(kind)}"
 
 
 def _places(word: Word) -> list[Word]:

@@ -44,6 +44,8 @@ NETWORKS = {
         "10x9x2 max3x2,s1,d2",
         "10x9x2 max2,s2,d3,p1,ceil",
         "10x9x2 max2,s1,d4,p2",
+        "2x2x4 max3,s2,ceil",
+        "2x4x4 max4,s4,d2,ceil,p1",
     ],
     "avg": [
         "9x8x3 avg2",
@@ -54,6 +56,8 @@ NETWORKS = {
         "10x9x2 avg3,s2,ceil",
         "10x9x2 avg3,s2,p1,ceil",
         "10x7x2 avg3,s2,p1,ceil,count_include_pad",
+        "2x3x2 avg3,s2,ceil",
+        "2x1x2 avg4,s4,p1,ceil,count_include_pad",
         "10x9x2 avg4x2,s3,p1x0,ceil,count_include_pad",
     ],
     "sub": ["8x8x3 sub tanh", "9x9x2 sub3,s2"],

@@ -28,7 +28,8 @@ GRID = {
     "dw": [f"7x8x3 dw{options}" for options in ("3", "3,same", "3,s2,p1", "3-6,same", "3,d2,p2", "2,nobias")],
     "tconv": [f"4x5x4 tconv{options}" for options in ("2-3,s2", "3-6", "3-4,s2,p1", "3-4,g2,same", "3-2,d2,p1")]
     + ["4x4x8 tconv3-8,p1", "3x3x2 tconv2-3,s3,same"],
-    "max": [f"7x8x3 max{options}" for options in ("2", "3,s2", "3,s1,same", "3,s2,p1", "2,ceil", "2,s1,d2", "3x1")],
+    "max": [f"7x8x3 max{options}" for options in ("2", "3,s2", "3,s1,same", "3,s2,p1", "2,ceil", "2,s1,d2", "3x1")]
+    + ["2x2x3 max3,s2,ceil"],
     "avg": [
         f"7x8x3 avg{options}" for options in ("2", "3,s2", "3,s1,same", "3,s2,p1", "2,ceil", "3,s2,p1,ceil", "3x1")
     ],

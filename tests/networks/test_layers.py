@@ -1,7 +1,9 @@
 """Layers' arithmetic; that all of it agrees with PyTorch is in test_against_torch.py."""
 
+import itertools
 from math import prod
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -26,7 +28,9 @@ from cnncli.networks.layers import (
     Subsampling,
     TransposedConv,
 )
+from cnncli.networks.layers.context import Context
 from cnncli.networks.layers.convolution import TABLE
+from cnncli.networks.notation import read_notation
 
 SIZES = {"kernel_size": "3", "out_channels": "12", "out_features": "12"}
 
@@ -96,6 +100,8 @@ def test_the_padding_that_is_named_makes_a_window_fit(layer, shape):
         ("8x8x3 cat[ | max2 ]", "got branches of 8x8x3, 4x4x3; 'same' with s1"),
         ("8x8x3 relu cat[ | relu res[ relu | conv1-4 ] ]", "layer 2, branch 2, layer 2 (res after 8x8x3)"),
         ("8x8x8 zeropad-4", "at most 4 channels"),
+        ("3x3x1 max2,s1,p2,d4", "got windows that see padding alone on 3x3; dilation d3 at most"),
+        ("2x2x4 max5,s2,ceil", "needs at least 4x4, got 2x2; padding p1 would fit"),
     ],
 )  # fmt: skip
 def test_shapes_that_do_not_chain_say_where_what_and_what_would_fit(text, message):
@@ -118,6 +124,58 @@ def test_a_shape_error_has_its_place_in_the_text(text, place):
         parse_network(text, define={"down": "conv3-$1,relu max2"})
     error = caught.value
     assert error.text[error.start : error.end] == place
+
+
+POOLS = [
+    f"{word}{size},s{s},p{p}{dilation}{',ceil' * ceil}{',count_include_pad' * counted}"
+    for word, dilations, counts in (("max", ("", ",d2", ",d3", ",d4"), (0,)), ("avg", ("",), (0, 1)))
+    for size, s, p, ceil in itertools.product(range(1, 5), range(1, 4), range(3), (0, 1))
+    for dilation in dilations
+    for counted in counts
+]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8])
+def test_pooling_is_pytorch_s_over_a_grid_of_options(n):
+    torch = pytest.importorskip("torch")
+    image = np.random.default_rng(n).normal(size=(1, n, n, 2))
+    ours = {word: pooled(word, image) for word in POOLS}
+    theirs = {word: pooled_by_pytorch(torch, word, image) for word in POOLS}
+    assert [word for word in POOLS if (ours[word] is None) != (theirs[word] is None)] == []
+    for word, (result, gradient) in ((word, found) for word, found in ours.items() if found):
+        assert result.shape == theirs[word][0].shape, word
+        assert np.allclose(result, theirs[word][0]), word
+        assert np.allclose(gradient, theirs[word][1]), word
+
+
+def pooled(word, image):
+    """What a word makes of an image, and the gradient of the squares' sum; None where it refuses the image."""
+    try:
+        layers = parse_network(f"{image.shape[1]}x{image.shape[2]}x2 {word}").layers
+    except ShapeError:
+        return None
+    result, cache = layers.forward(image, {}, Context())
+    return result, layers.backward(2 * result, cache, {}, Context())[0]
+
+
+def pooled_by_pytorch(torch, word, image):
+    """The same by PyTorch; None too where a window sees padding alone, or padding is more than half of a window."""
+    (layer,) = read_notation(word).layers.layers
+    options = {"stride": layer.stride, "padding": 0 if layer.padding == "valid" else layer.padding[0]}
+    if layer.op == "max":
+        options["dilation"] = layer.dilation
+    else:
+        options["count_include_pad"] = layer.count_include_pad
+    pool = {"max": torch.nn.functional.max_pool2d, "avg": torch.nn.functional.avg_pool2d}[layer.op]
+    x = torch.tensor(image.transpose(0, 3, 1, 2), requires_grad=True)
+    try:
+        y = pool(x, layer.kernel_size, ceil_mode=layer.ceil_mode, **options)
+    except RuntimeError:
+        return pooled(word, image) if 2 * options["padding"] > layer.kernel_size[0] else None
+    if not torch.isfinite(y).all():
+        return None
+    y.square().sum().backward()
+    return y.detach().numpy().transpose(0, 2, 3, 1), x.grad.numpy().transpose(0, 2, 3, 1)
 
 
 def test_pooling_strides_are_the_window_unless_given():
@@ -169,6 +227,33 @@ def test_an_option_that_is_a_layer_is_one(layers):
     (again,) = parse_network(f"8 {chain}").layers.layers
     assert again == chain
     assert sum(map(prod, chain.param_shapes((8,)).values())) == 64 + 16 * any(layer.op == "bn" for layer in layers)
+
+
+@pytest.mark.parametrize(
+    ("word", "params"),
+    [
+        ("conv3-8,bn,relu", 216 + 16),
+        ("conv3-8,relu,bn", 216 + 8 + 16),  # behind anything but the convolution itself, the bias counts
+        ("conv3-8,drop,bn", 216 + 8 + 16),
+        ("conv3-8,relu,bn,nobias", 216 + 16),
+        ("conv3-8,bn,relu,bias", 216 + 8 + 16),
+        ("conv3-8 bn", 216 + 8 + 16),
+        ("dw3,bn", 27 + 6),
+        ("dw3,relu6,bn", 27 + 3 + 6),
+        ("tconv2-4,s2,bn,relu", 48 + 8),
+        ("tconv2-4,s2,relu,bn", 48 + 4 + 8),
+        ("fc-2,bn", 384 + 4),
+        ("fc-2,tanh,bn", 384 + 2 + 4),
+        ("max2,bn", 6),
+        ("res[ conv3-3,same,relu,bn ]", 81 + 3 + 6),
+        ("cat[ conv1-2,relu,bn | conv1-2,bn ]", 6 + 2 + 4 + 6 + 4),
+        ("2xconv3-3,same,leaky,bn", 2 * (81 + 3 + 6)),
+    ],
+)
+def test_batch_norm_makes_the_bias_redundant_right_behind_its_layer_alone(word, params):
+    network = parse_network(f"8x8x3 {word}")
+    assert network.totals.params == params
+    assert parse_network(str(network)) == network
 
 
 def test_the_sparse_table_of_lenet():

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,26 @@ def test_any_file_gives_a_network_or_one_error(file, content):
     except CnncliError as error:
         message = str(error)
         assert len(message) < 1000
+
+
+@pytest.mark.parametrize("input_shape", [None, (64, 64, 3)])
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("lenet", "lenet5"),
+        ("resnet-18", "resnet18"),
+        ("ResNet_50", "resnet50"),
+        ("VGG-16", "vgg16"),
+        ("mobilenetv2", "mobilenet-v2"),
+        ("alexnett", "alexnet"),
+    ],
+)
+def test_a_name_that_is_nearly_one_of_the_zoo_says_which(written, meant, input_shape):
+    with pytest.raises(ArgumentError, match=f"no network is called '{written}': did you mean {meant}\\?"):
+        load_network(written, input_shape=input_shape)
+
+
+@pytest.mark.parametrize(("word", "hint"), [("relux", "did you mean relu?"), ("conv3", "conv3-64"), ("fc-0", "fc-10")])
+def test_a_word_that_is_nearly_a_layer_says_so(word, hint):
+    with pytest.raises(NotationError, match=re.escape(hint)):
+        load_network(word, input_shape=(8, 8, 3))

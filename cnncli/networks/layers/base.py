@@ -8,7 +8,7 @@ from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError, show_shape
 from cnncli.networks.layers.fields import FLAGS, KINDS, LETTERS, write_option
 from cnncli.networks.summary import FilterShape, Shape
-from cnncli.shapes import Four, Pair, Window
+from cnncli.shapes import Four, Pair, Window, overhang
 from cnncli.values import Value
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
@@ -181,11 +181,15 @@ def slide(
         return window
     spans = [d * (f - 1) + 1 for f, d in zip(kernel_size, dilation, strict=True)]
     padded = (0, 0) if isinstance(padding, str) else (padding[0] + padding[1], padding[2] + padding[3])
+    spans = [span - overhang(s, ceil_mode) for span, s in zip(spans, stride, strict=True)]
     needed = tuple(max(1, span - both) for span, both in zip(spans, padded, strict=True))
     short = [max(0, (span - n + 1) // 2) for span, n in zip(spans, (height, width), strict=True)]
     # One amount is easier to read; but where it reaches the span, windows would see padding alone.
     amount = str(max(short)) if max(short) < min(spans) else show_shape(tuple(short))
-    raise ShapeError(layer, f"at least {show_shape(needed)}", f"{height}x{width}", f"padding p{amount} would fit")
+    fits = f"padding p{amount} would fit"
+    if any(d > n for d, n in zip(dilation, (height, width), strict=True)):  # with padding, windows may see nothing else
+        fits = "less dilation or a smaller filter would fit"
+    raise ShapeError(layer, f"at least {show_shape(needed)}", f"{height}x{width}", fits)
 
 
 @lru_cache(maxsize=1024)

@@ -132,9 +132,8 @@ class Chain(Compound):
 
     def __str__(self) -> str:
         head = str(self.layers[0])
-        has_norm = any(layer.op == "bn" for layer in self.layers[1:])
         bias = getattr(self.layers[0], "bias", None)
-        if has_norm and bias is not None:  # bn takes the bias away, unless it is written
+        if self.layers[1].op == "bn" and bias is not None:  # bn takes the bias away, unless it is written
             head = f"{head},bias" if bias else head.removesuffix(",nobias")
         return ",".join([head, *map(str, self.layers[1:])])
 

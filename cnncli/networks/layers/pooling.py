@@ -3,7 +3,7 @@
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cnncli.networks.errors import ShapeError
+from cnncli.networks.errors import ShapeError, show_shape
 from cnncli.networks.layers.base import Layer, picture, slide
 from cnncli.networks.summary import Shape
 from cnncli.shapes import Four, Pair, Window
@@ -40,11 +40,8 @@ class Pool(Layer):
         ceil_mode: bool = getattr(self, "ceil_mode", False)
         window = slide(self, input_shape, self.kernel_size, self.stride, padding, dilation, ceil_mode)
         if _sees_padding_alone(window):
-            down, across = (span // 2 for span in window.span)
-            fits = f"padding p{down if down == across else f'{down}x{across}'} at most"
-            raise ShapeError(
-                self, "a pixel in every window", f"windows that see padding alone on {_size(window)}", fits
-            )
+            got = f"windows that see padding alone on {show_shape(window.size)}"
+            raise ShapeError(self, "a pixel in every window", got, _fitting(window))
         return window
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -56,14 +53,33 @@ class Pool(Layer):
         return prod(self.output_shape(input_shape)) * prod(self.kernel_size)
 
 
-def _size(window: Window) -> str:
-    return f"{window.size[0]}x{window.size[1]}"
-
-
 def _sees_padding_alone(window: Window) -> bool:
-    before, after = window.padding[::2], window.padding[1::2]
-    axes = zip(window.size, before, after, window.span, window.stride, window.output_size, strict=True)
-    return any(p >= span or (size - 1) * s - p >= n for n, p, _, span, s, size in axes)
+    axes = zip(
+        window.size,
+        window.padding[::2],
+        window.span,
+        window.stride,
+        window.dilation,
+        window.output_size,
+        strict=True,
+    )
+    return any(_axis_sees_padding_alone(*axis) for axis in axes)
+
+
+def _axis_sees_padding_alone(n: int, before: int, span: int, stride: int, dilation: int, positions: int) -> bool:
+    if before >= span or (positions - 1) * stride - before >= n:
+        return True
+    # Of a window that begins in the padding, the first tap past it may leap over the whole input.
+    starts = range(-before, min(0, (positions - 1) * stride - before + 1), stride)
+    return dilation > n and any(start % dilation >= n for start in starts)
+
+
+def _fitting(window: Window) -> str:
+    if any(d > n for d, n in zip(window.dilation, window.size, strict=True)):
+        down, across = (min(d, n) for d, n in zip(window.dilation, window.size, strict=True))
+        return f"dilation d{show_shape((down, across) if down != across else (down,))} at most"
+    down, across = (span // 2 for span in window.span)
+    return f"padding p{show_shape((down, across) if down != across else (down,))} at most"
 
 
 class MaxPool(Pool):
