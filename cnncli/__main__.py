@@ -1,8 +1,17 @@
 """Where the command line begins: ``cnncli`` and ``python -m cnncli``."""
 
-import gc
 import os
+
+try:
+    from cnncli.signals import heed
+
+    heed()  # before anything else is loaded: Ctrl-C has no traceback, whenever it comes
+except KeyboardInterrupt:
+    os._exit(130)
+
+import gc
 import sys
+from io import TextIOWrapper
 
 
 def main() -> None:
@@ -11,8 +20,7 @@ def main() -> None:
     gc.set_threshold(100_000)
     # Threads of ours work on several files at once; a BLAS with threads of its own would fight them, and starts slower.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    if sys.stdout is None:  # closed by the caller (`>&-`): there is nobody to tell
-        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    _open_closed_streams()
     from cnncli.cli import app
 
     code: str | int | None = 0
@@ -27,6 +35,24 @@ def main() -> None:
     # Everything is closed and written. Python would look for cycles among all objects before it ends: 13 ms of 80.
     gc.freeze()
     sys.exit(code)
+
+
+def _open_closed_streams() -> None:
+    """Let what the caller closed (`2>&-`) be the null device, for child processes too.
+
+    Otherwise the next file that is opened gets its number, and what is printed there. Standard input stays None, by
+    which readers can tell that there is nothing to read.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number: this one
+            os.set_inheritable(number, True)
+        if number and getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace"))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a letter that its encoding lacks is no reason to fail
 
 
 def _flush_error() -> OSError | None:

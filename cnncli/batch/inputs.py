@@ -2,6 +2,7 @@
 
 import glob
 import os
+import stat
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -32,12 +33,18 @@ class Input(NamedTuple):
 
 
 def find_inputs(
-    words: Iterable[str], listed: Iterable[str] = (), *, recursive: bool = False, suffixes: Sequence[str] = ()
+    words: Iterable[str],
+    listed: Iterable[str] = (),
+    *,
+    recursive: bool = False,
+    suffixes: Sequence[str] = (),
+    left_out: list[str] | None = None,
 ) -> list[Input]:
     """Return the files that words stand for: files, globs, folders (with `recursive`) and `-`.
 
     A file that is not there is an input all the same: it will fail by name, and the others will not. A file named twice
-    is worked on once.
+    is worked on once. Pipes, sockets and devices are read where a word names them; where they are found or listed they
+    are left out, for opening one might wait for ever.
 
     Args:
         words: what the user wrote; URLs are files, globs and folders in the same ways, and `file://` is a path.
@@ -45,96 +52,148 @@ def find_inputs(
             name must not stop the others.
         recursive: go through folders, taking files with one of `suffixes`.
         suffixes: lower-case endings.
+        left_out: gets the paths of special files that are left out.
 
     Raises:
         ArgumentError: a folder without `recursive`.
         NoInputError: a glob or a folder that holds nothing.
     """
+    search = _Search(recursive, tuple(suffixes), [] if left_out is None else left_out)
     inputs: dict[str, Input] = {}
     for word in words:
-        for found in _expand(without_file_scheme(word), recursive, tuple(suffixes)):
+        for found in search.expand(without_file_scheme(word)):
             inputs.setdefault(found.path, found)
     for path in listed:
         path = os.path.join(os.curdir, path) if path == STANDARD else without_file_scheme(path)
-        for found in _walk(path, tuple(suffixes)) if recursive and _is_listed_folder(path) else [_named(path)]:
+        for found in search.expand_listed(path):
             inputs.setdefault(found.path, found)
     if not inputs:
         raise NoInputError("the list of inputs is empty")
     return list(inputs.values())
 
 
-def _expand(word: str, recursive: bool, suffixes: tuple[str, ...]) -> Iterator[Input]:
-    if word == STANDARD:
-        yield Input(word, "stdin")
-    elif is_url(word):
-        yield from _expand_url(word, recursive, suffixes)
-    elif os.path.isdir(word):
-        if not recursive:
-            raise _folder_without_r(word)
-        yield from _walk(word, suffixes)
-    elif glob.has_magic(word) and not os.path.lexists(word):
-        matches = [path for path in sorted(glob.glob(word, recursive=True)) if not os.path.isdir(path)]
-        if not matches:
-            raise NoInputError(f"{word}: the glob matches no file")
-        yield from (Input(path, os.path.basename(path), found=True) for path in matches)
-    else:
-        yield _named(word)
+class _Search(NamedTuple):
+    """How files are looked for.
+
+    Attributes:
+        recursive: go through folders.
+        suffixes: lower-case endings of files that are taken from folders.
+        left_out: gets the paths of special files.
+    """
+
+    recursive: bool
+    suffixes: tuple[str, ...]
+    left_out: list[str]
+
+    def expand(self, word: str) -> Iterator[Input]:
+        """Yield what a word of the user stands for."""
+        if word == STANDARD:
+            yield Input(word, "stdin")
+        elif is_url(word):
+            yield from self._expand_url(word)
+        elif os.path.isdir(word):
+            yield from self._walk(word)
+        elif glob.has_magic(word) and not os.path.lexists(word):
+            yield from self._match(word)
+        else:
+            yield _named(word)
+
+    def expand_listed(self, path: str) -> Iterator[Input]:
+        """Yield what a path of a list stands for; a URL's end says whether it is a folder, for asking takes long."""
+        if is_url(path):
+            yield from self._walk(path) if self.recursive and path.endswith("/") else [_named(path)]
+            return
+        mode = mode_of(path)
+        if self.recursive and mode is not None and stat.S_ISDIR(mode):
+            yield from self._walk(path)
+        elif self._takes(path, mode):
+            yield _named(path)
+
+    def _takes(self, path: str, mode: int | None) -> bool:
+        """Whether a path is taken: a special file is left out, and what leads nowhere will fail by name."""
+        if mode is None or stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+            return True
+        self.left_out.append(path)
+        return False
+
+    def _match(self, pattern: str) -> Iterator[Input]:
+        try:
+            paths = sorted(glob.glob(pattern, recursive=True))
+        except RecursionError as error:
+            raise ArgumentError(
+                f"{pattern}: goes through folders too deep for a glob: name the folder, with -r"
+            ) from error
+        found = False
+        for path in paths:
+            mode = mode_of(path)
+            if not (mode is not None and stat.S_ISDIR(mode)) and self._takes(path, mode):
+                found = True
+                yield Input(path, os.path.basename(path), found=True)
+        if not found:
+            raise NoInputError(f"{pattern}: the glob matches no file")
+
+    def _expand_url(self, word: str) -> Iterator[Input]:
+        objects.check(word)
+        if glob.has_magic(word) and objects.look(word) is None:
+            matches = objects.match(word)
+            if not matches:
+                raise NoInputError(f"{word}: the glob matches no file")
+            yield from (Input(url, os.path.basename(url), found=True, seen=seen) for url, seen in matches.items())
+        elif word.endswith("/") or objects.is_folder(word):
+            yield from self._walk(word)
+        else:
+            yield _named(word)
+
+    def _walk(self, folder: str) -> Iterator[Input]:
+        if not self.recursive:
+            raise ArgumentError(
+                f"{folder} is a folder: add -r to go through it, or quote a glob such as '{folder.rstrip('/')}/*.jpg'"
+            )
+        found = _objects(folder, self.suffixes) if is_url(folder) else self._files(folder)
+        first = next(found, None)
+        if first is None:
+            raise NoInputError(f"{folder}: the folder holds no files that end in {' '.join(self.suffixes)}")
+        yield first
+        yield from found
+
+    def _files(self, top: str) -> Iterator[Input]:
+        """Yield the files of a folder, then those of its folders, by name; whatever is hidden is left out.
+
+        A folder that may not be listed is yielded itself: it fails by name, and the others are done.
+        """
+        waiting = [(top, "")]
+        while waiting:
+            folder, below = waiting.pop()
+            try:
+                with os.scandir(folder) as listing:
+                    entries = sorted((entry for entry in listing if entry.name[0] != "."), key=lambda entry: entry.name)
+            except OSError:
+                yield Input(folder, below or os.path.basename(folder), found=True)
+                continue
+            for entry in entries:
+                if entry.name.lower().endswith(self.suffixes) and self._takes_entry(entry):
+                    yield Input(os.path.join(folder, entry.name), os.path.join(below, entry.name), found=True)
+            folders = [entry.name for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]
+            waiting += [(os.path.join(folder, name), os.path.join(below, name)) for name in folders]
+
+    def _takes_entry(self, entry: os.DirEntry[str]) -> bool:
+        """Whether an entry of a folder is taken; a link to a folder is not: it might go round."""
+        if entry.is_file(follow_symlinks=False):  # which the listing says: nothing is asked
+            return True
+        mode = mode_of(entry.path)
+        return not (mode is not None and stat.S_ISDIR(mode)) and self._takes(entry.path, mode)
 
 
-def _expand_url(word: str, recursive: bool, suffixes: tuple[str, ...]) -> Iterator[Input]:
-    objects.check(word)
-    if glob.has_magic(word) and objects.look(word) is None:
-        matches = objects.match(word)
-        if not matches:
-            raise NoInputError(f"{word}: the glob matches no file")
-        yield from (Input(url, os.path.basename(url), found=True, seen=seen) for url, seen in matches.items())
-    elif word.endswith("/") or objects.is_folder(word):
-        if not recursive:
-            raise _folder_without_r(word.rstrip("/"))
-        yield from _walk(word, suffixes)
-    else:
-        yield _named(word)
-
-
-def _folder_without_r(word: str) -> ArgumentError:
-    return ArgumentError(f"{word} is a folder: add -r to go through it, or quote a glob such as '{word}/*.jpg'")
-
-
-def _is_listed_folder(path: str) -> bool:
-    """Whether a listed path is a folder; of a URL its end says so, for asking would take thousands of questions."""
-    return path.endswith("/") if is_url(path) else os.path.isdir(path)
+def mode_of(path: str) -> int | None:
+    """Return the mode of what a path leads to; None where it leads nowhere, or cannot be followed."""
+    try:
+        return os.stat(path).st_mode
+    except (OSError, ValueError):
+        return None
 
 
 def _named(path: str) -> Input:
     return Input(path, os.path.basename(path))
-
-
-def _walk(folder: str, suffixes: tuple[str, ...]) -> Iterator[Input]:
-    found = _objects(folder, suffixes) if is_url(folder) else _files(folder, "", suffixes)
-    first = next(found, None)
-    if first is None:
-        raise NoInputError(f"{folder}: the folder holds no files that end in {' '.join(suffixes)}")
-    yield first
-    yield from found
-
-
-def _files(folder: str, below: str, suffixes: tuple[str, ...]) -> Iterator[Input]:
-    """Yield the files of a folder, then those of its folders, by name; whatever is hidden is left out.
-
-    A folder that may not be listed is yielded itself: it fails by name, and the others are done.
-    """
-    try:
-        with os.scandir(folder) as listing:
-            entries = sorted((entry for entry in listing if entry.name[0] != "."), key=lambda entry: entry.name)
-    except OSError:
-        yield Input(folder, below or os.path.basename(folder), found=True)
-        return
-    for entry in entries:
-        if entry.name.lower().endswith(suffixes) and _is_file(entry):
-            yield Input(os.path.join(folder, entry.name), os.path.join(below, entry.name), found=True)
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _files(os.path.join(folder, entry.name), os.path.join(below, entry.name), suffixes)
 
 
 def _objects(folder: str, suffixes: tuple[str, ...]) -> Iterator[Input]:
@@ -143,11 +202,6 @@ def _objects(folder: str, suffixes: tuple[str, ...]) -> Iterator[Input]:
         below = objects.below(url, folder)
         if below.lower().endswith(suffixes) and not any(part.startswith(".") for part in below.split("/")):
             yield Input(url, below, found=True, seen=seen)
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a file or a link to none; opening a pipe would wait for somebody to write to it."""
-    return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
 
 
 class Shard(NamedTuple):

@@ -13,7 +13,9 @@ those outputs again and finds them equal. An object a line, or a tag on each out
 put or a question for every picture; these cost one for thirty, and are read a thousand names at a time.
 """
 
+import errno
 import os
+import stat
 import threading
 import time
 from collections import defaultdict
@@ -27,7 +29,7 @@ from cnncli.batch.plan import Job
 from cnncli.batch.stamps import Seen, Stamp
 from cnncli.batch.temporary import HOST
 from cnncli.batch.urls import is_url
-from cnncli.errors import ImageError
+from cnncli.errors import ArgumentError, ImageError
 
 NAME = ".cnncli-done.jsonl"
 PARTS = ".cnncli-done"
@@ -90,6 +92,18 @@ class Manifests:
             other._seen = {name: self._seen[name] for job in jobs for name in _names(job) if name in self._seen}
         return other
 
+    def check(self, jobs: Sequence[Job]) -> None:
+        """Check that the lists of output folders are files: a pipe would wait, and a link lead elsewhere.
+
+        Raises:
+            ArgumentError: one is something else.
+        """
+        outputs = [output for job in jobs for output in job.outputs if output != STANDARD and not is_url(output)]
+        for folder in sorted(set(map(os.path.dirname, outputs))):
+            path = os.path.join(folder, NAME)
+            if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
+                raise ArgumentError(f"{path}: should be a file, the list of what is done: remove it")
+
     def look(self, jobs: Sequence[Job]) -> None:
         """Ask stores for all that `is_done` will want to know of these jobs, in as few questions as it takes."""
         self._seen |= objects.look_at_all(
@@ -138,7 +152,7 @@ class Manifests:
         if self.apart:
             os.makedirs(os.path.join(folder, PARTS), exist_ok=True)
             path = os.path.join(folder, PARTS, f".{HOST}.jsonl")
-        with self._lock, open(path, "ab+", buffering=0) as listing:
+        with self._lock, open(path, "ab+", buffering=0, opener=_open_plain) as listing:
             if listing.tell() and not _ends_line(listing):
                 line = b"\n" + line  # a line that a full disk cut short spoils no other
             # One write to a file opened for appending: processes that share a folder do not mix their lines.
@@ -221,8 +235,17 @@ def _read(folder: str) -> Iterator[bytes]:
         parts = os.path.join(folder, PARTS)
         paths += [os.path.join(parts, name) for name in sorted(os.listdir(parts)) if name.endswith(".jsonl")]
     for path in paths:
-        with suppress(OSError), open(path, "rb") as listing:
+        with suppress(OSError), open(path, "rb", opener=_open_plain) as listing:
             yield from listing
+
+
+def _open_plain(path: str, flags: int) -> int:
+    """Open a file, and nothing that leads elsewhere or makes wait, whatever was put in its place."""
+    descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "is not a file", path)
 
 
 def _entries(lines: Iterable[bytes]) -> Entries:

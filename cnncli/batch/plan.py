@@ -1,7 +1,9 @@
 """The plan of a batch: every output named, and whatever would lose a file refused, before any work begins."""
 
+import errno
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from string import Formatter
 from typing import Any, NamedTuple
@@ -206,9 +208,22 @@ def make_folders(jobs: Sequence[Job], rule: OutputRule) -> None:
             if is_url(folder):
                 objects.make_folder(folder)
             else:
-                os.makedirs(folder, exist_ok=True)
+                _make_folder(folder)
         except OSError as error:
             raise ArgumentError(f"{folder}: the folder cannot be made: {error.strerror}") from error
+
+
+def _make_folder(folder: str) -> None:
+    """Make a folder and those above it, which `os.makedirs` does by recursion: not a thousand deep."""
+    missing = []
+    while folder and not os.path.isdir(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder.rstrip(os.sep))
+    for one in reversed(missing):
+        with suppress(FileExistsError):
+            os.mkdir(one)
+        if not os.path.isdir(one):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), one)
 
 
 def refuse_existing(jobs: Sequence[Job]) -> None:

@@ -41,11 +41,16 @@ def run(
         skip: leave out what `manifests` lists as done.
         stop: when set, no new input is begun; those under way are finished.
         executor: where, by default on threads.
+
+    Raises:
+        ArgumentError: something else stands where a list of what is done should.
     """
     task = Task(work, manifests, skip)
+    if manifests is not None:
+        manifests.check(jobs)
     try:
         if executor is None and len(jobs) == 1:
-            yield from task(jobs[0])
+            yield from task.safely(jobs[0])
             return
         if skip and manifests is not None:
             manifests.look(jobs)

@@ -77,14 +77,14 @@ class Task(NamedTuple):
         return reports if self.then is None else self.then(reports)
 
     def safely(self, job: Job) -> list[Report]:
-        """Do it as one of many: a mistake in this program over one file must not stop thousands of others."""
+        """Do it, and turn a mistake in this program over one file into its failure: thousands of others wait."""
         begin = time.perf_counter()
         try:
             return self(job)
         except BrokenPipeError:
             raise
         except Exception as error:
-            message = f"{job.input.path}: unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+            message = printable(f"{job.input.path}: unexpected {type(error).__name__}: {' '.join(str(error).split())}")
             return failed(job, begin, message)
 
     def __call__(self, job: Job) -> list[Report]:
@@ -95,6 +95,7 @@ class Task(NamedTuple):
             if self.skip and self.manifests is not None and self.manifests.is_done(job):
                 return [_report(job, output, begin, "skipped") for output in job.outputs]
             finish = _Finish(job, self.manifests, self.skip)
+            names[job.input.path] = job.input.path
             with ExitStack() as stack:
                 here = stack.enter_context(_fetched(job))
                 names[here.input.path] = job.input.path
@@ -219,7 +220,7 @@ def _message(error: BaseException, job: Job, names: Mapping[str, str]) -> str:
 
 
 def _renamed(message: str, names: Mapping[str, str]) -> str:
-    message = printable(message)
+    """Return a message on one line; line ends of names are written out, those of a library's words are spaces."""
     for temporary, name in names.items():
-        message = message.replace(printable(temporary), printable(name))
-    return message
+        message = message.replace(temporary, printable(name))
+    return printable(" ".join(line.strip() for line in message.splitlines()))

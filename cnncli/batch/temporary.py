@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 
 from cnncli.batch.inputs import STANDARD
+from cnncli.signals import before_leaving
 
 # The name says which process on which machine is writing, so that another can tell what a killed one left behind.
 _NODE = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
@@ -86,6 +87,9 @@ def discard_all() -> None:
     for temporary in list(_under_way):
         with suppress(OSError):
             os.unlink(temporary)
+
+
+before_leaving.append(discard_all)
 
 
 def remove_leftovers(folders: Iterable[str]) -> int:

@@ -25,13 +25,16 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except typer.TyperException as error:
-        _print_error(error.format_message())
+        _print_error(" ".join(error.format_message().split()))
         raise typer.Exit(2) from error
     except CnncliError as error:
         _print_error(str(error))
         if place := getattr(error, "pointed", ""):  # the text of a network, and carets below what is wrong in it
             print(place, file=sys.stderr)
         raise typer.Exit(next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))) from error
+    except MemoryError as error:
+        _print_error("this does not fit into memory")
+        raise typer.Exit(1) from error
     except BrokenPipeError:  # the reader has left: Typer ends quietly
         raise
     except OSError as error:  # such as a full disk behind standard output

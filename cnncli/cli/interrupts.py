@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from cnncli.batch.temporary import discard_all
+from cnncli.signals import leave
 
 _MESSAGE = b"\ncnncli: finishing what is under way; Ctrl-C again stops at once\n"
 
@@ -26,7 +26,7 @@ def interrupts(*, at_once: bool = False) -> Iterator[threading.Event]:
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         if at_once or stop.is_set():
-            _leave(number, frame)
+            leave(number, frame)
         stop.set()
         os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, _MESSAGE)
 
@@ -35,15 +35,9 @@ def interrupts(*, at_once: bool = False) -> Iterator[threading.Event]:
     is_main = threading.current_thread() is threading.main_thread()
     heeded = [number for number, handler in before.items() if is_main and handler is not signal.SIG_IGN]
     for number in heeded:
-        signal.signal(number, interrupt if number == signal.SIGINT else _leave)
+        signal.signal(number, interrupt if number == signal.SIGINT else leave)
     try:
         yield stop
     finally:
         for number in heeded:
             signal.signal(number, before[number])
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    """Leave at once, with the exit code that shells give to a process that a signal ended."""
-    discard_all()
-    os._exit(128 + number)

@@ -81,7 +81,7 @@ def predict(
 
     # A cluster's workers may have engines that this machine lacks.
     backend = open_backend(engine, device) if scheduler is None else None
-    paths = [found.path for found in find_pictures(inputs or [], files_from, recursive=recursive)]
+    paths = [found.path for found in find_pictures(inputs or [], files_from, recursive=recursive, quiet=quiet)]
     loaded, elsewhere = load_model(model), None
     if backend is not None:
         loaded = loaded.on(backend)

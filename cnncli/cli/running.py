@@ -53,7 +53,9 @@ class Batch(NamedTuple):
         if rule.names_one:
             self._check_single(rule)
         shard = None if self.options.shard is None else Shard.parse(self.options.shard)
-        inputs = find_pictures(self.options.words, self.options.files_from, recursive=self.options.recursive)
+        inputs = find_pictures(
+            self.options.words, self.options.files_from, recursive=self.options.recursive, quiet=self.options.quiet
+        )
         if any(source.path == STANDARD for source in inputs) and self.options.output is None:
             raise ArgumentError("standard input has no name to derive the output's from: choose one with -o")
         # Every share plans the whole: collisions between shares, and outputs of other shares, are seen.

@@ -5,7 +5,7 @@ from cnncli.images.frames import Frame, Picture
 from cnncli.images.metadata import Metadata
 from cnncli.images.opened import OpenedImage
 from cnncli.images.reading import open_image, read_image
-from cnncli.images.sources import MAX_PIXELS, check_pixels
+from cnncli.images.sources import MAX_PIXELS, check_pixels, read_standard_input
 from cnncli.images.writing import write_frames, write_image
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "find_format",
     "open_image",
     "read_image",
+    "read_standard_input",
     "write_frames",
     "write_image",
 ]

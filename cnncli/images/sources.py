@@ -1,11 +1,12 @@
 """Opening what is to be read, and turning what can go wrong there into one line."""
 
-import io
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ MAX_PIXELS = 1024**3 // 4 // 3
 # A frame counts as this many pixels however small it is: opening, filtering and writing it takes 0.6 ms all the same.
 FRAME_PIXELS = 1 << 14
 
+_STANDARD_INPUT = "standard input"
 _WARNINGS_ARE_OFF = threading.Lock()
 
 
@@ -39,6 +41,17 @@ def open_source(source: Source) -> tuple[BinaryIO, str]:
         raise ImageError(f"{name}: is empty (0 bytes)")
     stream.seek(0)
     return stream, name
+
+
+def read_standard_input() -> bytes:
+    """Return all that standard input holds.
+
+    Raises:
+        ImageError: it is closed, empty, or cannot be read.
+    """
+    if sys.stdin is None:
+        raise ImageError(f"{_STANDARD_INPUT} is closed")
+    return _whole(sys.stdin.buffer, _STANDARD_INPUT).getvalue()
 
 
 def check_pixels(name: str, width: int, height: int, max_pixels: int | None) -> None:
@@ -124,16 +137,16 @@ def _open_file(path: str | Path) -> BinaryIO:
         raise ImageError(f"{path}: cannot be opened: {error}") from error
 
 
-def _whole(stream: BinaryIO, name: str) -> BinaryIO:
+def _whole(stream: BinaryIO, name: str) -> BytesIO:
     try:
         content = stream.read()
     except OSError as error:
         raise ImageError(f"{name}: cannot be read: {error.strerror or error}") from error
     if not content:
         raise ImageError(f"{name}: is empty (0 bytes)")
-    return io.BytesIO(content)
+    return BytesIO(content)
 
 
 def _name_of(stream: BinaryIO) -> str:
     name = getattr(stream, "name", None)
-    return "standard input" if name in (0, "<stdin>") else str(name or "stream")
+    return _STANDARD_INPUT if name in (0, "<stdin>") else str(name or "stream")

@@ -13,7 +13,16 @@ from cnncli.bands import ArrayRows, bands
 from cnncli.batch import STANDARD, Job
 from cnncli.batch.room import DECODED
 from cnncli.errors import ArgumentError, ImageError
-from cnncli.images import Frame, Metadata, OpenedImage, Picture, find_format, open_image, write_frames
+from cnncli.images import (
+    Frame,
+    Metadata,
+    OpenedImage,
+    Picture,
+    find_format,
+    open_image,
+    read_standard_input,
+    write_frames,
+)
 from cnncli.ops.borders import Rows
 from cnncli.rendering import Statistics
 from cnncli.transparency import fill_hidden
@@ -186,11 +195,7 @@ def _format_of(output: str, image: OpenedImage) -> str:
 
 def read_source(path: str) -> str | bytes:
     """Return a path as it is, and standard input as its content: it may have to be read more than once."""
-    if path != STANDARD:
-        return path
-    if sys.stdin is None:
-        raise ImageError("standard input is closed")
-    return sys.stdin.buffer.read()
+    return read_standard_input() if path == STANDARD else path
 
 
 def open_stream(source: str | bytes) -> Path | BinaryIO:

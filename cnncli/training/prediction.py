@@ -1,7 +1,6 @@
 """Predicting the classes of picture files, any number of them, a few at a time."""
 
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -12,6 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from cnncli.batch import STANDARD, Executor, Input, Job, Report, Task, Threads
+from cnncli.images import read_standard_input
 from cnncli.text import printable
 from cnncli.training.datasets import Reading, read_picture
 from cnncli.training.model import Array, Model
@@ -122,7 +122,7 @@ def _read(reading: Reading, job: Job, targets: Sequence[str]) -> list[dict[str, 
 def _open(path: str) -> str | BinaryIO:
     if path != STANDARD:
         return path
-    stream = BytesIO(sys.stdin.buffer.read() if sys.stdin else b"")
+    stream = BytesIO(read_standard_input())
     stream.name = "standard input"
     return stream
 

@@ -378,8 +378,9 @@ class TestBadFiles:
 
     def test_pipe_among_the_files_hangs_nothing(self, here):
         os.mkfifo(here / "in/pipe.jpg")
-        _, err = cnncli("edge", "in", "-r", "-o", "out/", cwd=here)
-        assert err.startswith("60 done in")
+        finding, summary = cnncli("edge", "in", "-r", "-o", "out/", cwd=here)[1].splitlines()
+        assert finding.startswith("cnncli: in/pipe.jpg: left out: a pipe")
+        assert summary.startswith("60 done in")
 
 
 class TestUnderWay:
