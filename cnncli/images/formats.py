@@ -40,7 +40,7 @@ class Format(NamedTuple):
 _ALL = (
     Format("png", (".png", ".apng"), "png", _PIXELS, frames=True),
     Format("jpeg", (".jpg", ".jpeg"), "jpeg", channels=(1, 3)),
-    Format("tiff", (".tif", ".tiff"), "tiff", _NUMBERS, channels=(), frames=True),
+    Format("tiff", (".tif", ".tiff"), "tiff.writing", _NUMBERS, channels=(), frames=True),
     Format("bmp", (".bmp",), "pillow_writing", channels=(1, 3)),
     Format("gif", (".gif",), "pillow_writing", frames=True),
     Format("webp", (".webp",), "pillow_writing", frames=True),

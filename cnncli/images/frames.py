@@ -51,6 +51,11 @@ class Frame(ABC):
     def rows(self, start: int, stop: int) -> Array:
         """The pixel rows from `start` up to `stop`, of shape (stop - start, W) or (stop - start, W, C)."""
 
+    @property
+    def opaque(self) -> float:
+        """The alpha of an opaque pixel: 1 for floating point, otherwise usually the dtype's largest number."""
+        return 1.0 if self.dtype.kind == "f" else int(np.iinfo(self.dtype).max)
+
     @abstractmethod
     def alpha(self) -> Array | None:
         """The transparency, of shape (H, W), in the pixels' dtype; None without."""
@@ -64,13 +69,24 @@ class ArrayFrame(Frame):
     """A frame whose pixels are an array already, perhaps one that is mapped from a file."""
 
     def __init__(
-        self, pixels: Array, *, alpha: Array | None = None, metadata: Metadata | None = None, gray: bool = False
+        self,
+        pixels: Array,
+        *,
+        alpha: Array | None = None,
+        opaque: float | None = None,
+        metadata: Metadata | None = None,
+        gray: bool = False,
     ) -> None:
-        self._pixels, self._alpha, self._gray = pixels, alpha, gray
+        self._pixels, self._alpha, self._opaque, self._gray = pixels, alpha, opaque, gray
         self.dtype = computing_dtype(pixels.dtype)
         self.shape = gray_shape(pixels.shape) if gray else pixels.shape
         self.has_alpha = alpha is not None
         self.metadata = (metadata or Metadata()).for_channels(self.shape[2] if len(self.shape) == 3 else 1)
+
+    @property
+    def opaque(self) -> float:
+        """The alpha of an opaque pixel."""
+        return super().opaque if self._opaque is None else self._opaque
 
     def rows(self, start: int, stop: int) -> Array:
         """The pixel rows from `start` up to `stop`."""

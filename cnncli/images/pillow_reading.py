@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _PLUGINS = {
     "PNG": ("PngImagePlugin", "PngImageFile"),
     "JPEG": ("JpegImagePlugin", "JpegImageFile"),  # not the MPO class: a phone's first picture is the photograph
-    "TIFF": ("TiffImagePlugin", "TiffImageFile"),
     "GIF": ("GifImagePlugin", "GifImageFile"),
     "WebP": ("WebPImagePlugin", "WebPImageFile"),
     "BMP": ("BmpImagePlugin", "BmpImageFile"),
@@ -68,7 +67,7 @@ class PillowImage(OpenedImage):
         stream = stream or self._stream
         stream.seek(0)
         with no_warnings():
-            _raise_pillows_limit(self._max_pixels)
+            raise_pillows_limit(self._max_pixels)
             image: ImageFile.ImageFile = getattr(import_module(f"PIL.{module}"), factory)(stream)
         return image
 
@@ -100,9 +99,7 @@ class PillowImage(OpenedImage):
         metadata, turns = metadata_of(self._image), orientation_of(self._image)
         key = self._image.info.pop("transparency", None)
         samples = self._deep_samples(index, raw)
-        if self.format != "TIFF":  # Pillow has turned a TIFF already
-            samples = exif_block.turned(samples, turns)
-        pixels, alpha = _split_deep(samples, raw)
+        pixels, alpha = _split_deep(exif_block.turned(samples, turns), raw)
         if key is not None:
             alpha = _keyed(pixels, key)
         return ArrayFrame(pixels, alpha=alpha, metadata=metadata, gray=self._gray)
@@ -123,7 +120,7 @@ class PillowImage(OpenedImage):
         return high | low
 
 
-_DEEP_MODES = {"RGB", "RGBA", "RGBX", "LA", "CMYK"}
+_DEEP_MODES = {"RGB", "RGBA", "LA"}
 
 
 class PillowFrame(Frame):
@@ -158,7 +155,7 @@ class PillowFrame(Frame):
     def _band(self, start: int, stop: int) -> Array:
         band = self._image.crop((0, start, self._image.width, stop))
         for mode in self._steps:
-            band = _lab_to_rgb(band) if band.mode == "LAB" else band.convert(mode)
+            band = lab_to_rgb(band) if band.mode == "LAB" else band.convert(mode)
         pixels = np.asarray(band)
         return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
@@ -170,14 +167,14 @@ def metadata_of(image: "Image.Image") -> Metadata:
     return Metadata(
         icc_profile=info.get("icc_profile") or None,
         exif=exif_block.without(info.get("exif"), [exif_block.ORIENTATION]),
-        # Where a TIFF names no unit, Pillow gives (1, 1).
+        # Where a file names no unit, Pillow gives (1, 1).
         dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(value > 1 for value in dpi) else None,
         duration=info.get("duration"),
         loop=info.get("loop"),
     )
 
 
-def _raise_pillows_limit(max_pixels: int | None) -> None:
+def raise_pillows_limit(max_pixels: int | None) -> None:
     """Pillow's own limit must not forbid what the caller's limit allows; it is never lowered."""
     from PIL import Image
 
@@ -222,11 +219,8 @@ def _is_big_endian(raw: str) -> bool:
 
 
 def _split_deep(samples: Array, raw: str) -> tuple[Array, Array | None]:
-    """Colour and alpha of 16-bit samples; CMYK becomes RGB."""
+    """Colour and alpha of 16-bit samples."""
     mode = raw.partition(";")[0]
-    if mode == "CMYK":
-        inks = (65535 - samples).astype(np.uint64)
-        return ((inks[..., :3] * inks[..., 3:] + 32767) // 65535).astype(np.uint16), None
     if mode in ("LA", "RGBA"):
         pixels = samples[..., :-1]
         return (pixels[..., 0] if mode == "LA" else pixels), np.ascontiguousarray(samples[..., -1])
@@ -278,7 +272,8 @@ def _keyed(pixels: Array, key: int | tuple[int, ...], *, scale: int = 1) -> Arra
     return alpha
 
 
-def _lab_to_rgb(image: "Image.Image") -> "Image.Image":
+def lab_to_rgb(image: "Image.Image") -> "Image.Image":
+    """Convert CIE Lab colours to sRGB."""
     from PIL import ImageCms
 
     converted = ImageCms.profileToProfile(

@@ -16,7 +16,7 @@ _READERS = {
     "PNG": ("animations", "AnimatedImage"),
     "GIF": ("animations", "AnimatedImage"),
     "JPEG": ("jpeg_reading", "JpegImage"),
-    "TIFF": ("tiff", "TiffImage"),
+    "TIFF": ("tiff.reading", "TiffImage"),
     "PNM": ("pnm", "PnmImage"),
     "NPY": ("arrays", "ArraysImage"),
     "NPZ": ("arrays", "ArraysImage"),

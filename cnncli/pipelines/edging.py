@@ -158,6 +158,7 @@ def _alpha(frame: Frame, edge: EdgePicture) -> Array | None:
     alpha = frame.alpha()
     if alpha is None:
         return None
-    if alpha.dtype != edge.dtype:
-        alpha = np.rint(np.clip(alpha, 0, 1) * np.iinfo(edge.dtype).max).astype(edge.dtype)
+    full = np.iinfo(edge.dtype).max
+    if alpha.dtype != edge.dtype or frame.opaque != full:
+        alpha = np.rint(np.clip(alpha / frame.opaque, 0, 1) * full).astype(edge.dtype)
     return alpha_at_outputs(alpha, edge.response.window)

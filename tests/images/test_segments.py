@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from cnncli.images import open_image, read_image, tiff
-from cnncli.images.segments import SegmentFrame
+from cnncli.images import open_image, read_image
+from cnncli.images.tiff import reading
+from cnncli.images.tiff.segments import SegmentFrame
 
 LAYOUTS = {
     "tiles": {"tile": (64, 48)},
@@ -21,7 +22,7 @@ LAYOUTS = {
 
 @pytest.fixture(autouse=True)
 def _every_page_is_large(monkeypatch):
-    monkeypatch.setattr(tiff, "LARGE_PIXELS", 100)
+    monkeypatch.setattr(reading, "LARGE_PIXELS", 100)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -45,7 +46,7 @@ def test_grey_of_a_large_page_is_its_luma(tmp_path, monkeypatch):
     path = tmp_path / "page.tif"
     tifffile.imwrite(path, pixels, tile=(32, 32), photometric="rgb")
     by_segments = read_image(path, gray=True)
-    monkeypatch.setattr(tiff, "LARGE_PIXELS", 1 << 26)
+    monkeypatch.setattr(reading, "LARGE_PIXELS", 1 << 26)
     assert np.array_equal(by_segments, read_image(path, gray=True))
 
 
@@ -61,11 +62,13 @@ def test_tiles_that_a_sparse_file_leaves_out_are_black(tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [{"photometric": "miniswhite"}, {"extratags": [(274, 3, 1, 6, True)]}],
-    ids=["white is zero", "turned"],
+    [{"extrasamples": ["unassalpha"]}, {"extratags": [(274, 3, 1, 6, True)]}],
+    ids=["transparent", "turned"],
 )
-def test_pages_of_other_kinds_are_read_whole(tmp_path, options):
+def test_pages_that_need_all_of_their_rows_are_read_whole(tmp_path, options):
     path = tmp_path / "page.tif"
-    tifffile.imwrite(path, np.arange(150 * 20, dtype=np.uint8).reshape(150, 20), **options)
+    pixels = np.arange(150 * 20 * 2, dtype=np.uint8).reshape(150, 20, 2)
+    options = {"photometric": "minisblack", "planarconfig": "contig", **options}
+    tifffile.imwrite(path, pixels, **options)
     with open_image(path) as image:
         assert not isinstance(next(image.frames()), SegmentFrame)

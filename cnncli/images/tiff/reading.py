@@ -1,0 +1,84 @@
+"""A TIFF file that is open for reading."""
+
+import math
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from cnncli.errors import ImageError
+from cnncli.images.frames import Frame
+from cnncli.images.metadata import Metadata
+from cnncli.images.opened import OpenedImage
+from cnncli.images.sources import check_pixels, decoding
+from cnncli.images.tiff.directories import TiffFile
+from cnncli.images.tiff.page import OLD_JPEG, Page, read_page
+from cnncli.images.tiff.segments import PageRows, SegmentFrame, whole_frame
+
+_ACROSS, _DOWN, _UNIT, _INCH, _CENTIMETRE, _ICC_PROFILE = 282, 283, 296, 2, 3, 34675
+_SAMPLES_OF_A_PIXEL = 4  # that the limit allows
+# From here on a page is read by segments: 64 MB of grey.
+LARGE_PIXELS = 1 << 26
+
+
+class TiffImage(OpenedImage):
+    """A TIFF file: its frames are its pages, without the reduced copies and masks beside them."""
+
+    def __init__(self, stream: BinaryIO, name: str, kind: str, *, gray: bool, max_pixels: int | None) -> None:
+        self._stream, self._name, self._gray, self._max_pixels = stream, name, gray, max_pixels
+        self.format, self.suffix = kind, ".tiff"
+        with decoding(name, kind):
+            self._file = TiffFile(stream)
+            self._pages = self._file.pages()
+            if not self._pages:
+                raise ImageError("has no pages")
+            self.frame_count = len(self._pages)
+            self._first = self._page(0)
+
+    def frames(self) -> Iterator[Frame]:
+        """The pages in turn; a frame is of use until the next is asked for."""
+        for index in range(self.frame_count):
+            with decoding(self._name, self.format):
+                frame = self._frame(self._page(index))
+            yield frame
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def decoded_bytes(self) -> int:
+        """The size of the first page, and of what it is decoded from; 0 where it is read by segments."""
+        with decoding(self._name, self.format):
+            rows = PageRows(self._file, self._first)
+            return 0 if _by_segments(rows) else rows.decoded_bytes
+
+    def _page(self, index: int) -> Page:
+        page = read_page(self._file, self._pages[index])
+        height, width = page.size
+        check_pixels(self._name, width, height, self._max_pixels)
+        needed = -(-width * height * page.samples // _SAMPLES_OF_A_PIXEL)
+        if self._max_pixels is not None and needed > self._max_pixels:
+            raise ImageError(
+                f"{self._name}: {width} x {height} pixels of {page.samples} samples are as many as {needed:,} of "
+                f"{_SAMPLES_OF_A_PIXEL}, over the limit of {self._max_pixels:,}; raise it with --max-pixels {needed}"
+            )
+        return page
+
+    def _frame(self, page: Page) -> Frame:
+        rows, metadata = PageRows(self._file, page), _metadata(page)
+        if _by_segments(rows):
+            return SegmentFrame(rows, self._name, metadata, gray=self._gray)
+        return whole_frame(rows, metadata, gray=self._gray)
+
+
+def _by_segments(rows: PageRows) -> bool:
+    """Whether a page is large, and neither turned nor transparent, which takes all of it."""
+    page = rows.page
+    is_large = page.size[0] * page.size[1] > LARGE_PIXELS
+    return is_large and page.orientation == 1 and rows.colours.alpha is None and page.compression != OLD_JPEG
+
+
+def _metadata(page: Page) -> Metadata:
+    """What the page's tags say beside its pixels; a resolution without a unit is in inches, as in libtiff."""
+    per_inch = {_INCH: 1, _CENTIMETRE: 2.54}.get(page.tags.integer(_UNIT, _INCH), 0)
+    dpi = [value * per_inch for tag in (_ACROSS, _DOWN) for value in page.tags.reals(tag)[:1]]
+    is_plain = len(dpi) == 2 and all(1 < value < math.inf for value in dpi)
+    return Metadata(icc_profile=page.tags.raw(_ICC_PROFILE) or None, dpi=(dpi[0], dpi[1]) if is_plain else None)

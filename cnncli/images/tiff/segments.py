@@ -1,0 +1,142 @@
+"""The rows of a page, decoded a row of segments (tiles or strips) at a time."""
+
+import threading
+
+import numpy as np
+
+from cnncli.images.exif import turned
+from cnncli.images.frames import Array, ArrayFrame, Frame, computing_dtype, for_computing, gray_shape, luma
+from cnncli.images.metadata import Metadata
+from cnncli.images.sources import decoding
+from cnncli.images.tiff.codecs import decoder
+from cnncli.images.tiff.colours import colours
+from cnncli.images.tiff.directories import TiffFile
+from cnncli.images.tiff.page import OLD_JPEG, UNCOMPRESSED, Page
+from cnncli.images.tiff.samples import byte_rows, row_bytes
+
+# Rows of segments that are kept: a band and its border seldom need more than three.
+_KEPT = 4
+_PIXELS_AT_ONCE = 1 << 20
+
+
+class PageRows:
+    """A page's pixels, by rows of segments.
+
+    Attributes:
+        colours: how they are shown.
+        down: how many rows of segments there are.
+        at_once: how many of them are decoded at once where all are.
+    """
+
+    def __init__(self, file: TiffFile, page: Page) -> None:
+        self._file, self.page = file, page
+        self._decode, self.colours = decoder(page), colours(page)
+        self.down, self._across = page.grid
+        self.at_once = max(1, _PIXELS_AT_ONCE // (page.segment[0] * page.size[1]))
+
+    @property
+    def decoded_bytes(self) -> int:
+        """The size of the pixels and of what is decoded at once."""
+        height, width = self.page.size
+        dtype = computing_dtype(self.colours.dtype)
+        pixels = height * width * (self.colours.channels + (self.colours.alpha is not None)) * dtype.itemsize
+        # Their bytes, their samples and their colours.
+        rows = min(height, self.at_once * self.page.segment[0])
+        return pixels + 3 * rows * width * self.page.samples * self.page.dtype.itemsize
+
+    def read(self, first: int, last: int) -> tuple[Array, Array | None]:
+        """Return the pixels and the alpha of the rows of segments from `first` up to `last`."""
+        height, width = self.page.size
+        planes = [self._plane(plane, first, last) for plane in range(self.page.samples if self.page.planar else 1)]
+        samples = np.concatenate(planes, axis=2) if len(planes) > 1 else planes[0]
+        return self.colours.picture(samples[: height - first * self.page.segment[0], :width])
+
+    def _plane(self, plane: int, first: int, last: int) -> Array:
+        """The samples of one plane, (rows, width, samples), whole segments."""
+        begin = plane * self.down * self._across
+        numbers = np.arange(begin + first * self._across, begin + last * self._across)
+        stored = self.page.counts[numbers] > 0  # a segment that a sparse file leaves out is zero
+        height, width = self.page.segment
+        segments = np.zeros((len(numbers), height, width, self.page.contiguous), self.page.dtype)
+        if stored.any():
+            found = numbers[stored]
+            is_last = found[-1] == begin + self.down * self._across - 1
+            segments[stored] = self._decode([self._segment(at) for at in found], self._height(last=bool(is_last)))
+        grid = segments.reshape(last - first, self._across, height, width, -1).swapaxes(1, 2)
+        return grid.reshape((last - first) * height, self._across * width, -1)
+
+    def _height(self, *, last: bool) -> int:
+        """The pixel rows of a segment: the last strip has what is left, tiles are whole."""
+        height = self.page.segment[0]
+        return height if self.page.tiled or not last else self.page.size[0] - (self.down - 1) * height
+
+    def _segment(self, number: int) -> bytes:
+        size = byte_rows(self.page, self.page.segment[0]) * row_bytes(self.page)
+        # Nothing that is compressed well is longer: many that claim a whole file would make it long to read.
+        most = {UNCOMPRESSED: size, OLD_JPEG: self._file.size}.get(self.page.compression, 2 * size + 65536)
+        return self._file.read(int(self.page.offsets[number]), min(most, int(self.page.counts[number])))
+
+
+def whole_frame(rows: PageRows, metadata: Metadata, *, gray: bool) -> Frame:
+    """Decode a page as a viewer sees it."""
+    page, shown = rows.page, rows.colours
+    shape = page.size if shown.channels == 1 else (*page.size, shown.channels)
+    pixels = np.empty(shape, computing_dtype(shown.dtype))
+    alpha = np.empty(page.size, pixels.dtype) if shown.alpha is not None else None
+    height = page.segment[0]
+    step = rows.at_once
+    for first in range(0, rows.down, step):
+        last = min(first + step, rows.down)
+        place = slice(first * height, last * height)
+        pixels[place], band_alpha = rows.read(first, last)
+        if alpha is not None:
+            alpha[place] = band_alpha
+    return ArrayFrame(
+        turned(pixels, page.orientation),
+        alpha=None if alpha is None else turned(alpha, page.orientation),
+        metadata=metadata,
+        gray=gray,
+        opaque=shown.opaque,
+    )
+
+
+class SegmentFrame(Frame):
+    """A page of which segments (tiles or strips) are decoded when their rows are asked for.
+
+    Memory does not grow with the page, if it is neither turned nor has transparency.
+    """
+
+    def __init__(self, rows: PageRows, name: str, metadata: Metadata, *, gray: bool) -> None:
+        self._rows, self._name, self._gray = rows, name, gray
+        size, channels = rows.page.size, rows.colours.channels
+        self._height = rows.page.segment[0]
+        self._decoded: dict[int, Array] = {}
+        self._lock = threading.Lock()
+        shape = size if channels == 1 else (*size, channels)
+        self.shape = gray_shape(shape) if gray else shape
+        self.dtype = computing_dtype(rows.colours.dtype)
+        self.has_alpha = False
+        self.metadata = metadata.for_channels(1 if len(self.shape) == 2 else 3)
+
+    def rows(self, start: int, stop: int) -> Array:
+        """The pixel rows from `start` up to `stop`."""
+        first, last = start // self._height, -(-stop // self._height)
+        parts = []
+        for row in range(first, last):
+            top = row * self._height
+            parts.append(self._segment_row(row)[max(0, start - top) : stop - top])
+        band = for_computing(parts[0] if len(parts) == 1 else np.concatenate(parts))
+        return luma(band) if self._gray else band
+
+    def alpha(self) -> None:
+        """No transparency: pages with any are read whole."""
+
+    def _segment_row(self, row: int) -> Array:
+        # One thread decodes at a time, so that two that need the same row do not both decode it.
+        with self._lock:
+            if row not in self._decoded:
+                while len(self._decoded) >= _KEPT:
+                    del self._decoded[next(iter(self._decoded))]
+                with decoding(self._name, "TIFF"):
+                    self._decoded[row] = self._rows.read(row, row + 1)[0]
+            return self._decoded[row]
