@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cnncli.errors import ImageError
 
-_NEW_SUBFILE_TYPE, _SUBFILE_TYPE, _SUB_DIRECTORIES = 254, 255, 330
+_NEW_SUBFILE_TYPE, _SUBFILE_TYPE, _WIDTH, _LENGTH, _SUB_DIRECTORIES = 254, 255, 256, 257, 330
 _REDUCED, _MASK, _OLD_REDUCED = 1, 4, 2
 # NumPy's letters for the types of fields; a rational is two numbers, text and "undefined" are bytes.
 _INTEGERS = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
@@ -25,7 +25,7 @@ class TiffFile:
     """The header of a TIFF or BigTIFF file, and its directories.
 
     Attributes:
-        order: "<" or ">", the byte order.
+        order: "<" or ">", the byte order; `endianness` is the same in Python's words.
         size: the file's length in bytes.
     """
 
@@ -33,6 +33,7 @@ class TiffFile:
         self._stream = stream
         self.size = stream.seek(0, 2)
         self.order: Literal["<", ">"] = "<" if self.read(0, 2) == b"II" else ">"
+        self.endianness: Literal["little", "big"] = "little" if self.order == "<" else "big"
         is_big = self.integer(2, "H") == 43
         if is_big and self.integer(4, "H") != 8:
             raise ImageError("a BigTIFF header whose offsets are not of 8 bytes")
@@ -66,19 +67,30 @@ class TiffFile:
         # Of a tag that is there twice the first counts, as in libtiff.
         return Directory(self, offset, {tag: Field(*rest) for tag, *rest in reversed(entries)}, following, length)
 
-    def pages(self) -> list[int]:
-        """Find the directory of each page: reduced copies of other pages and masks are none.
+    def pages(self, most: int | None = None) -> dict[int, int]:
+        """Find the offset of each page, and its number of pixels: reduced copies of pages and masks are none.
 
         A raw photograph may keep its preview in front and the picture in a directory below it. A file of nothing but
         copies shows those.
-        """
-        kinds = {offset: directory.subfile for offset, directory in self._chain()}
-        full = [offset for offset, kind in kinds.items() if not kind & (_REDUCED | _MASK)]
-        return full or self._below(kinds) or [offset for offset, kind in kinds.items() if not kind & _MASK]
 
-    def _below(self, offsets: Iterable[int]) -> list[int]:
-        below = (at for offset in offsets for at in self.directory(offset).integers(_SUB_DIRECTORIES))
-        return [at for at in islice(below, _MOST_BELOW) if not self.directory(at).subfile & (_REDUCED | _MASK)]
+        Args:
+            most: the directories that are looked at; more are an ImageError.
+        """
+        kinds: dict[int, int] = {}
+        pixels: dict[int, int] = {}
+        for offset, directory in self._chain():
+            if len(kinds) == most:
+                raise ImageError(f"has more than {most:,} pages; read it all with --max-pixels 0")
+            kinds[offset], pixels[offset] = directory.subfile, directory.pixels
+        full = [offset for offset, kind in kinds.items() if not kind & (_REDUCED | _MASK)]
+        below = {} if full else self._below(kinds)
+        shown = full or [offset for offset, kind in kinds.items() if not kind & _MASK] or list(kinds)
+        return below or {offset: pixels[offset] for offset in shown}
+
+    def _below(self, offsets: Iterable[int]) -> dict[int, int]:
+        below = (int(at) for offset in offsets for at in self.directory(offset).integers(_SUB_DIRECTORIES))
+        directories = map(self.directory, islice(below, _MOST_BELOW))
+        return {found.offset: found.pixels for found in directories if not found.subfile & (_REDUCED | _MASK)}
 
     def _chain(self) -> Iterator[tuple[int, "Directory"]]:
         seen: set[int] = set()
@@ -129,10 +141,20 @@ class Directory:
         """The bits of NewSubfileType, also where only its predecessor says that this is a reduced copy."""
         return self.integer(_NEW_SUBFILE_TYPE, 0) or int(self.integer(_SUBFILE_TYPE, 0) == _OLD_REDUCED)
 
+    @property
+    def pixels(self) -> int:
+        """Width times height."""
+        return self.integer(_WIDTH, 0) * self.integer(_LENGTH, 0)
+
     def integer(self, tag: int, default: int) -> int:
         """Return the first of a field's whole numbers, of any integer type; the default where there are none."""
-        values = self.integers(tag)
-        return int(values[0]) if len(values) else default
+        field = self._fields.get(tag)
+        if field is None or field.kind not in _INTEGERS or not field.length:
+            return default
+        letter, size = _INTEGERS[field.kind][0], int(_INTEGERS[field.kind][1])
+        if field.length * size > len(field.content):
+            return int(self._values(field)[0])
+        return int.from_bytes(field.content[:size], self._file.endianness, signed=letter == "i")
 
     def integers(self, tag: int) -> NDArray[Any]:
         """Return a field's whole numbers; none where it is missing or of a type that is not of integers."""
@@ -160,6 +182,6 @@ class Directory:
         count = field.length * (2 if field.kind in _RATIONALS else 1)
         content = field.content
         if count * dtype.itemsize > len(content):
-            start = int.from_bytes(content, "little" if self._file.order == "<" else "big")
+            start = int.from_bytes(content, self._file.endianness)
             content = self._file.read(start, count * dtype.itemsize)
         return np.frombuffer(content, dtype, count)

@@ -8,7 +8,7 @@ from cnncli.errors import ImageError
 from cnncli.images.frames import Frame
 from cnncli.images.metadata import Metadata
 from cnncli.images.opened import OpenedImage
-from cnncli.images.sources import check_pixels, decoding
+from cnncli.images.sources import FRAME_PIXELS, check_frames, check_pixels, decoding
 from cnncli.images.tiff.directories import TiffFile
 from cnncli.images.tiff.page import OLD_JPEG, Page, read_page
 from cnncli.images.tiff.segments import PageRows, SegmentFrame, whole_frame
@@ -27,10 +27,12 @@ class TiffImage(OpenedImage):
         self.format, self.suffix = kind, ".tiff"
         with decoding(name, kind):
             self._file = TiffFile(stream)
-            self._pages = self._file.pages()
-            if not self._pages:
+            pages = self._file.pages(None if max_pixels is None else max(1, max_pixels // FRAME_PIXELS))
+            if not pages:
                 raise ImageError("has no pages")
-            self.frame_count = len(self._pages)
+            self._pages, self.frame_count = list(pages), len(pages)
+            counted = sum(max(FRAME_PIXELS, pixels) for pixels in pages.values())
+            check_frames(name, self.frame_count, counted, max_pixels)
             self._first = self._page(0)
 
     def frames(self) -> Iterator[Frame]:
@@ -48,7 +50,7 @@ class TiffImage(OpenedImage):
         """The size of the first page, and of what it is decoded from; 0 where it is read by segments."""
         with decoding(self._name, self.format):
             rows = PageRows(self._file, self._first)
-            return 0 if _by_segments(rows) else rows.decoded_bytes
+            return 0 if _by_segments(rows) else rows.decoded_bytes(gray=self._gray)
 
     def _page(self, index: int) -> Page:
         page = read_page(self._file, self._pages[index])

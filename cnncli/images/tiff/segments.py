@@ -1,6 +1,7 @@
 """The rows of a page, decoded a row of segments (tiles or strips) at a time."""
 
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from cnncli.images.tiff.samples import byte_rows, row_bytes
 
 # Rows of segments that are kept: a band and its border seldom need more than three.
 _KEPT = 4
-_PIXELS_AT_ONCE = 1 << 20
+_PIXELS_AT_ONCE = 1 << 18
 
 
 class PageRows:
@@ -34,22 +35,22 @@ class PageRows:
         self.down, self._across = page.grid
         self.at_once = max(1, _PIXELS_AT_ONCE // (page.segment[0] * page.size[1]))
 
-    @property
-    def decoded_bytes(self) -> int:
-        """The size of the pixels and of what is decoded at once."""
+    def decoded_bytes(self, *, gray: bool) -> int:
+        """Return the size of the pixels and of what is decoded at once."""
         height, width = self.page.size
         dtype = computing_dtype(self.colours.dtype)
-        pixels = height * width * (self.colours.channels + (self.colours.alpha is not None)) * dtype.itemsize
-        # Their bytes, their samples and their colours.
+        channels = (1 if gray else self.colours.channels) + (self.colours.alpha is not None)
+        pixels = height * width * channels * dtype.itemsize
+        # Bytes, samples, and what is made of them.
         rows = min(height, self.at_once * self.page.segment[0])
         return pixels + 3 * rows * width * self.page.samples * self.page.dtype.itemsize
 
-    def read(self, first: int, last: int) -> tuple[Array, Array | None]:
-        """Return the pixels and the alpha of the rows of segments from `first` up to `last`."""
+    def samples(self, first: int, last: int) -> Array:
+        """Decode the rows of segments from `first` up to `last`: (rows, width, samples)."""
         height, width = self.page.size
         planes = [self._plane(plane, first, last) for plane in range(self.page.samples if self.page.planar else 1)]
         samples = np.concatenate(planes, axis=2) if len(planes) > 1 else planes[0]
-        return self.colours.picture(samples[: height - first * self.page.segment[0], :width])
+        return samples[: height - first * self.page.segment[0], :width]
 
     def _plane(self, plane: int, first: int, last: int) -> Array:
         """The samples of one plane, (rows, width, samples), whole segments."""
@@ -81,23 +82,29 @@ def whole_frame(rows: PageRows, metadata: Metadata, *, gray: bool) -> Frame:
     """Decode a page as a viewer sees it."""
     page, shown = rows.page, rows.colours
     shape = page.size if shown.channels == 1 else (*page.size, shown.channels)
-    pixels = np.empty(shape, computing_dtype(shown.dtype))
-    alpha = np.empty(page.size, pixels.dtype) if shown.alpha is not None else None
-    height = page.segment[0]
-    step = rows.at_once
-    for first in range(0, rows.down, step):
-        last = min(first + step, rows.down)
-        place = slice(first * height, last * height)
-        pixels[place], band_alpha = rows.read(first, last)
+    pixels = np.empty(gray_shape(shape) if gray else shape, computing_dtype(shown.dtype))
+    alpha = None if shown.alpha is None else np.empty(page.size, pixels.dtype)
+    for top, band in _bands(rows):
+        place = slice(top, top + len(band))
+        colours, transparency = shown.picture(band)
+        pixels[place] = luma(for_computing(colours)) if gray else colours
         if alpha is not None:
-            alpha[place] = band_alpha
+            alpha[place] = transparency
     return ArrayFrame(
         turned(pixels, page.orientation),
         alpha=None if alpha is None else turned(alpha, page.orientation),
         metadata=metadata,
-        gray=gray,
         opaque=shown.opaque,
     )
+
+
+def _bands(rows: PageRows) -> Iterator[tuple[int, Array]]:
+    """A page's samples, as many rows at a time as stay in the cache, each band with its first row's number."""
+    step = max(1, _PIXELS_AT_ONCE // rows.page.size[1])
+    for first in range(0, rows.down, rows.at_once):
+        samples = rows.samples(first, min(first + rows.at_once, rows.down))
+        for top in range(0, len(samples), step):
+            yield first * rows.page.segment[0] + top, samples[top : top + step]
 
 
 class SegmentFrame(Frame):
@@ -138,5 +145,5 @@ class SegmentFrame(Frame):
                 while len(self._decoded) >= _KEPT:
                     del self._decoded[next(iter(self._decoded))]
                 with decoding(self._name, "TIFF"):
-                    self._decoded[row] = self._rows.read(row, row + 1)[0]
+                    self._decoded[row] = self._rows.colours.picture(self._rows.samples(row, row + 1))[0]
             return self._decoded[row]
