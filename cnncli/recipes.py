@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.batch import whole_file
+from cnncli.batch import open_whole
 from cnncli.choices import DIRECTIONS
 from cnncli.errors import ArgumentError
 from cnncli.filters import FILTERS, get_filter, unit_scale
@@ -106,12 +106,13 @@ def load_kernel(text: str) -> Recipe:
     return recipe(_as_array(parse_matrix(text, what="kernel")))
 
 
-def save_kernel(path: str, kernel: Array) -> None:
+def save_kernel(path: str, kernel: Array, *, replace: bool = True) -> None:
     """Write a kernel as a file that `load_kernel` reads back exactly, whole or not at all.
 
     Args:
         path: its suffix, one of `KERNEL_SUFFIXES`, says how it is written.
         kernel: (f_h, f_w), or (f_h, f_w, C) for `.npy`.
+        replace: whether it may replace a file.
 
     Raises:
         ArgumentError: another suffix, or a file that cannot be written.
@@ -125,7 +126,7 @@ def save_kernel(path: str, kernel: Array) -> None:
     """
     check_kernel_path(path, kernel.ndim)
     try:
-        with whole_file(path) as temporary, open(temporary, "wb") as file:
+        with open_whole(path, replace=replace) as file:
             if path.lower().endswith(".npy"):
                 np.save(file, kernel)
             else:

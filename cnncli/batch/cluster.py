@@ -21,7 +21,7 @@ from cnncli.batch.groups import GroupSize
 from cnncli.batch.inputs import STANDARD
 from cnncli.batch.plan import Job
 from cnncli.batch.task import Report, Task, failed
-from cnncli.batch.temporary import temporary_file
+from cnncli.batch.temporary import open_temporary, temporary_file
 from cnncli.batch.urls import is_url, scheme_of
 from cnncli.batch.worker import Done, Needs
 from cnncli.errors import ArgumentError, SchedulerError
@@ -290,7 +290,7 @@ def _needs(jobs: Sequence[Job]) -> Iterator[Needs]:
         files = _sample([job.input.path for job in jobs])
         output = next((name for job in jobs for name in job.outputs if not is_url(name)), None)
         if output is not None:
-            files.append(stack.enter_context(_mark(os.path.dirname(_absolute_path(output)), batch)))
+            files += stack.enter_context(_mark(os.path.dirname(_absolute_path(output)), batch))
         yield Needs(batch, version("cnncli"), tuple(files), tuple(urls.values()))
 
 
@@ -301,12 +301,16 @@ def _sample(paths: Sequence[str]) -> list[tuple[str, int]]:
 
 
 @contextmanager
-def _mark(folder: str, batch: str) -> Iterator[tuple[str, int]]:
-    with temporary_file(batch, folder) as path:
-        # A folder that cannot be written to is reported by the files that should stand there.
-        with suppress(OSError), open(path, "wb") as file:
-            file.write(batch.encode())
-        yield path, os.path.getsize(path) if os.path.exists(path) else -1
+def _mark(folder: str, batch: str) -> Iterator[list[tuple[str, int]]]:
+    """Give a file that is made in a folder; none where it cannot be made, which is told by the outputs' failures."""
+    with ExitStack() as stack:
+        marks = []
+        with suppress(OSError):
+            path = stack.enter_context(temporary_file(batch, folder))
+            with open_temporary(path) as file:
+                file.write(batch.encode())
+            marks.append((path, os.path.getsize(path)))
+        yield marks
 
 
 def _absolute_path(path: str) -> str:

@@ -27,7 +27,7 @@ from cnncli.batch import objects
 from cnncli.batch.inputs import STANDARD, Input
 from cnncli.batch.plan import Job
 from cnncli.batch.stamps import Seen, Stamp
-from cnncli.batch.temporary import HOST
+from cnncli.batch.temporary import MACHINE
 from cnncli.batch.urls import is_url
 from cnncli.errors import ArgumentError, ImageError
 
@@ -151,7 +151,7 @@ class Manifests:
         path = os.path.join(folder, NAME)
         if self.apart:
             os.makedirs(os.path.join(folder, PARTS), exist_ok=True)
-            path = os.path.join(folder, PARTS, f".{HOST}.jsonl")
+            path = os.path.join(folder, PARTS, f".{MACHINE}.jsonl")
         with self._lock, open(path, "ab+", buffering=0, opener=_open_plain) as listing:
             if listing.tell() and not _ends_line(listing):
                 line = b"\n" + line  # a line that a full disk cut short spoils no other

@@ -2,11 +2,13 @@
 
 import errno
 import os
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from string import Formatter
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 from cnncli.batch import objects
 from cnncli.batch.inputs import STANDARD, Input
@@ -122,13 +124,16 @@ def plan(inputs: Sequence[Input], rule: OutputRule) -> list[Job]:
 
 
 class _Places:
-    """Where names stand once links of folders are followed: two names with one place are one file."""
+    """Where names stand: two names with one place are one file, however they come to it.
+
+    A folder is known by its device and number, so that links, mounts and spellings of it are one.
+    """
 
     def __init__(self) -> None:
         self._folders: dict[str, str] = {}
 
-    def of(self, path: str, *, follow: bool = False) -> str:
-        """Return the place of a name, or with `follow` of what it links to.
+    def of(self, path: str) -> str:
+        """Return the place of a name, whether anything stands there or not.
 
         Folders are looked up once: a hundred thousand files are planned in seconds.
         """
@@ -136,14 +141,37 @@ class _Places:
             return path
         if is_url(path):
             return objects.place(path)
-        if follow and os.path.islink(path):
-            return os.path.realpath(path)
         folder, slash, name = path.rpartition("/")
         if os.sep != "/" or name in ("", os.curdir, os.pardir):
-            return os.path.realpath(path)
+            return _folder_place(path)
         if folder not in self._folders:
-            self._folders[folder] = os.path.realpath(folder + slash).rstrip("/")
+            self._folders[folder] = _folder_place(folder + slash)
         return f"{self._folders[folder]}/{name}"
+
+    def file(self, path: str) -> str:
+        """Return what tells the file apart that a name leads to; its place where there is none."""
+        if path == STANDARD or is_url(path):
+            return self.of(path)
+        return _number(path) or self.of(os.path.realpath(path))
+
+
+def _folder_place(path: str) -> str:
+    """Return the number of a folder, or that of the last one on the way to it that is there, and the rest."""
+    rest: list[str] = []
+    path = os.path.realpath(path)
+    while not (number := _number(path)) and os.path.dirname(path) != path:
+        path, name = os.path.split(path)
+        rest.insert(0, name)
+    return "/".join([number or path, *rest])
+
+
+def _number(path: str) -> str | None:
+    """Return the numbers of a device and of a file on it; None where there is none."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return f"{status.st_dev}:{status.st_ino}" if status.st_ino else None
 
 
 def _refuse_collisions(jobs: Sequence[Job], places: _Places) -> None:
@@ -161,18 +189,32 @@ def _refuse_collisions(jobs: Sequence[Job], places: _Places) -> None:
             raise ArgumentError(f"{job.outputs[0]} would be written several times: put {{filter}} into the name")
 
 
-def _refuse_inputs(jobs: Sequence[Job], places: _Places) -> None:
-    """Refuse outputs that are inputs, also by way of links.
+def _refuse_one_file(outputs: Sequence[str], places: _Places) -> None:
+    """Refuse outputs that differ in the spelling of their names and are one file all the same.
 
-    A hard link to an input is none: an output replaces the name, and the input keeps its content.
+    Where a folder does not tell `A` from `a`, this is seen as soon as a file is there.
     """
-    existing = [output for output in _outputs(jobs) if is_url(output) or _is_file(output)]
+    spelled: dict[str, list[str]] = defaultdict(list)
+    for output in outputs:
+        spelled[normalize("NFC", places.of(output)).casefold()].append(output)
+    for alike in (alike for alike in spelled.values() if len(alike) > 1):
+        seen: dict[str, str] = {}
+        for output in alike:
+            other = seen.setdefault(places.file(output), output)
+            if other != output:
+                raise ArgumentError(f"{other} and {output} are one file: outputs must have names that differ there")
+
+
+def _refuse_inputs(jobs: Sequence[Job], places: _Places) -> None:
+    """Refuse outputs that are inputs, also by way of links, mounts and other spellings of their names."""
+    existing = [output for output in _outputs(jobs) if is_url(output) or _is_file(output) or os.path.isfile(output)]
     if not existing:
         return
-    inputs = {places.of(job.input.path, follow=True) for job in jobs if job.input.path != STANDARD}
+    inputs = {places.file(job.input.path) for job in jobs if job.input.path != STANDARD}
     for output in existing:
-        if places.of(output, follow=True) in inputs:
+        if places.file(output) in inputs:
             raise ArgumentError(f"{output} is an input: inputs are never overwritten, choose another output")
+    _refuse_one_file([output for output in existing if not is_url(output)], places)
 
 
 def _outputs(jobs: Sequence[Job]) -> list[str]:

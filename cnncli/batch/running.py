@@ -28,6 +28,7 @@ def run(
     workers: int = 1,
     manifests: Manifests | None = None,
     skip: bool = False,
+    replace: bool = True,
     stop: threading.Event | None = None,
     executor: Executor | None = None,
 ) -> Iterator[Report]:
@@ -39,13 +40,14 @@ def run(
         workers: number of threads.
         manifests: where finished outputs are listed, if they are.
         skip: leave out what `manifests` lists as done.
+        replace: replace whatever stands in an output's place; with `skip` only what is our own work is replaced.
         stop: when set, no new input is begun; those under way are finished.
         executor: where, by default on threads.
 
     Raises:
         ArgumentError: something else stands where a list of what is done should.
     """
-    task = Task(work, manifests, skip)
+    task = Task(work, manifests, skip, replace)
     if manifests is not None:
         manifests.check(jobs)
     try:

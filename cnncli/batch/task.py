@@ -12,7 +12,7 @@ from cnncli.batch import objects
 from cnncli.batch.inputs import STANDARD
 from cnncli.batch.manifest import Manifests, same_content, stamp_of
 from cnncli.batch.plan import Job
-from cnncli.batch.temporary import scratch, temporary_file, whole_file
+from cnncli.batch.temporary import Ending, scratch, taken, temporary_file, whole_file
 from cnncli.batch.urls import is_url
 from cnncli.errors import CnncliError, ImageError
 from cnncli.text import printable
@@ -53,6 +53,7 @@ class Task(NamedTuple):
         work: the function; an error fails its input alone.
         manifests: where finished outputs are listed, if they are.
         skip: leave out what `manifests` lists as done.
+        replace: replace whatever stands in an output's place; with `skip` only what is our own work is replaced.
         then: what becomes of the reports of a group; None for nothing.
         together: the most jobs of a group: what `then` gets at a time.
         in_order: whether reports are wanted in the order of the jobs: then no executor goes far ahead of the oldest
@@ -62,6 +63,7 @@ class Task(NamedTuple):
     work: Work
     manifests: Manifests | None = None
     skip: bool = False
+    replace: bool = True
     then: Then | None = None
     together: int = 1
     in_order: bool = False
@@ -94,7 +96,7 @@ class Task(NamedTuple):
         try:
             if self.skip and self.manifests is not None and self.manifests.is_done(job):
                 return [_report(job, output, begin, "skipped") for output in job.outputs]
-            finish = _Finish(job, self.manifests, self.skip)
+            finish = _Finish(job, self.manifests, skip=self.skip, replace=self.replace)
             names[job.input.path] = job.input.path
             with ExitStack() as stack:
                 here = stack.enter_context(_fetched(job))
@@ -125,7 +127,7 @@ def _fetched(job: Job) -> Iterator[Job]:
         yield job
         return
     ending = os.path.splitext(url)[1]
-    with temporary_file(url, scratch(), ending=ending if ending[1:].isalnum() else "") as path:
+    with temporary_file(url, scratch(), ending=ending if ending[1:].isalnum() else "", private=True) as path:
         objects.fetch(url, path)
         yield job._replace(input=job.input._replace(path=path))
 
@@ -137,7 +139,7 @@ def _whole(output: str, finish: "_Finish") -> Iterator[str]:
         with whole_file(output, partial(finish, output)) as temporary:
             yield temporary
         return
-    with temporary_file(output, scratch(), ending=os.path.splitext(output)[1]) as temporary:
+    with temporary_file(output, scratch(), ending=os.path.splitext(output)[1], private=True) as temporary:
         yield temporary
         finish.put(output, temporary)
 
@@ -145,40 +147,46 @@ def _whole(output: str, finish: "_Finish") -> Iterator[str]:
 class _Finish:
     """What happens when an output is complete under its temporary name: it is listed, if outputs are."""
 
-    def __init__(self, job: Job, manifests: Manifests | None, skip: bool) -> None:
+    def __init__(self, job: Job, manifests: Manifests | None, *, skip: bool, replace: bool) -> None:
         self.kept: set[str] = set()
         self._manifests = manifests
         self._skip = skip
+        self._replace = replace
         # Taken before the input is read, so that a change while it is read will be noticed.
         self._source = stamp_of(job.input) if manifests and _can_be_read_twice(job.input.path) else None
 
-    def __call__(self, output: str, temporary: str) -> bool:
-        """List an output, and say whether it shall get its name: not where the same stands there already."""
-        if self._manifests is None or self._source is None:
-            return True
-        self._compare(output, temporary)
-        self._manifests.record(output, output if output in self.kept else temporary, self._source)
-        return output not in self.kept
+    def __call__(self, output: str, temporary: str) -> Ending:
+        """List an output, and say what becomes of it."""
+        ending = self._ending(output, temporary)
+        self._record(output, output if ending == "discard" else temporary)
+        return ending
 
     def put(self, output: str, temporary: str) -> None:
         """Put an output into its store, and list it then: what the store says of it is part of its line."""
-        if self._manifests is None or self._source is None:
+        if self._ending(output, temporary) != "discard":
             objects.put(temporary, output)
-            return
-        self._compare(output, temporary)
-        if output not in self.kept:
-            objects.put(temporary, output)
-        self._manifests.record(output, output, self._source)
+        self._record(output, output)
 
-    def _compare(self, output: str, temporary: str) -> None:
+    def _record(self, output: str, complete: str) -> None:
+        if self._manifests is not None and self._source is not None:
+            self._manifests.record(output, complete, self._source)
+
+    def _ending(self, output: str, temporary: str) -> Ending:
         """Hold an output against what stands there, made by a run that kept no list, or by somebody else."""
-        assert self._manifests is not None
-        if self._skip and _exists(output) and not self._manifests.may_replace(output, temporary):
-            if not _is_plain(output) or not same_content(output, temporary):
-                raise ImageError(
-                    f"{output} exists, and is no result of this input and these options: --force overwrites it"
-                )
-            self.kept.add(output)
+        if self._replace and not self._skip:
+            return "replace"
+        if not _exists(output):
+            return "add"
+        if not self._skip or self._manifests is None:
+            raise taken(output)
+        if self._manifests.may_replace(output, temporary):
+            return "replace"
+        if not _is_plain(output) or not same_content(output, temporary):
+            raise ImageError(
+                f"{output} exists, and is no result of this input and these options: --force overwrites it"
+            )
+        self.kept.add(output)
+        return "discard"
 
 
 def _exists(output: str) -> bool:

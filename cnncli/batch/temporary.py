@@ -1,69 +1,138 @@
-"""Whole files or none: an output is written under a temporary name in its folder, and renamed when it is complete."""
+"""Whole files or none: an output is written under a temporary name in its folder, and renamed when it is complete.
 
+The name of a temporary is random and created by the one who writes it, so that no other process, on this machine or
+another, can be writing to the same, and no link planted under that name is followed. While it is written it is locked:
+the lock of a killed process is free, also where processes do not see each other's numbers.
+"""
+
+import errno
 import os
 import re
 import stat
-import threading
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import count
+from typing import BinaryIO, Literal
 
 from cnncli.batch.inputs import STANDARD
 from cnncli.signals import before_leaving
 
-# The name says which process on which machine is writing, so that another can tell what a killed one left behind.
-_NODE = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
-HOST = f"{zlib.crc32(_NODE.encode()):08x}"
 SUFFIX = ".cnncli-part"
-_LEFTOVER = rf"\..+\.{HOST}-(\d+)-\d+\{SUFFIX}(\.\w+)?"
-_serial = count()
-_under_way: set[str] = set()
-_lock = threading.Lock()
+
+Ending = Literal["replace", "add", "discard"]
+"""What becomes of a complete temporary: it replaces what stands there, or stands there unless something does."""
+
+_PRIVATE = 0o600
+_SHARED = 0o666
+"""Modes of new files, less what the umask takes."""
+
+_DAY = 86400.0
+"""Seconds after which a temporary that nobody writes to is left over, where locks do not tell."""
+
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+def _machine() -> str:
+    """Return what tells this machine apart: its start, which containers of one machine share, or else its name."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            told = file.read()
+    except OSError:
+        told = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+    return f"{zlib.crc32(told.encode()):08x}"
+
+
+MACHINE = _machine()
+_LEFTOVER = re.compile(rf"\..+\.([0-9a-f]{{8}})-[0-9a-f-]+\{SUFFIX}(\.\w+)?", re.DOTALL)
+_under_way: dict[str, int] = {}
+"""The temporaries of this process, and their open descriptors."""
 
 
 @contextmanager
-def whole_file(path: str, before: Callable[[str], bool] | None = None) -> Iterator[str]:
+def whole_file(path: str, settle: Callable[[str], Ending] = lambda _: "replace") -> Iterator[str]:
     """Give a temporary name to write to; the file becomes `path` at the end, or vanishes on an error.
+
+    Write with `open_temporary`.
 
     Args:
         path: where the file shall stand, whole or not at all. Standard output, devices and pipes are given through
-            as they are, and a link stands for its target.
-        before: called with the complete temporary file; it says whether the file shall get its name.
+            as they are. A link is replaced as any file is: what it leads to is never written.
+        settle: called with the complete temporary file; it says what becomes of it.
+
+    Raises:
+        FileExistsError: `settle` said `add`, and something stands at `path`.
     """
     if path == STANDARD or is_special(path):
         yield path
         return
-    path = os.path.realpath(path) if os.path.islink(path) else path
     with temporary_file(path, os.path.dirname(path)) as temporary:
         yield temporary
-        if before is None or before(temporary):
-            with suppress(OSError):  # who may read a file that is overwritten stays as it was
-                os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
+        ending = settle(temporary)
+        if ending == "replace":
+            _keep_mode(path, _under_way[temporary])
             os.replace(temporary, path)
+        elif ending == "add":
+            _add(temporary, path)
 
 
 @contextmanager
-def temporary_file(path: str, folder: str, *, ending: str = "") -> Iterator[str]:
-    """Give a temporary name for a file of some name, and remove what stands there at the end.
+def temporary_file(path: str, folder: str, *, ending: str = "", private: bool = False) -> Iterator[str]:
+    """Create a file of a temporary name, give the name, and remove what stands there at the end.
 
     Args:
         path: the name that it is made of.
         folder: where it stands.
         ending: for readers that go by it.
+        private: whether nobody else may read it.
+
+    Raises:
+        OSError: it cannot be created; the error names `path`.
     """
-    # File systems allow 255 bytes; a long name is cut, the serial number keeps it apart.
-    name = os.path.basename(path)[:40]
-    temporary = os.path.join(folder, f".{name}.{HOST}-{os.getpid()}-{next(_serial)}{SUFFIX}{ending}")
-    with _lock:
-        _under_way.add(temporary)
+    try:
+        temporary, descriptor = _create(path, folder, ending, _PRIVATE if private else _SHARED)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+    _under_way[temporary] = descriptor
     try:
         yield temporary
     finally:
         with suppress(OSError):
             os.unlink(temporary)
-        with _lock:
-            _under_way.discard(temporary)
+        del _under_way[temporary]
+        os.close(descriptor)
+
+
+def open_temporary(path: str) -> BinaryIO:
+    """Open a temporary of this process for writing, or any other file.
+
+    It is the file that was created, whatever stands under its name by now.
+    """
+    if path not in _under_way:
+        return open(path, "wb")
+
+    def again(*_: object) -> int:
+        os.ftruncate(_under_way[path], 0)
+        os.lseek(_under_way[path], 0, os.SEEK_SET)
+        return os.dup(_under_way[path])
+
+    return open(path, "wb", opener=again)
+
+
+@contextmanager
+def open_whole(path: str | os.PathLike[str], *, replace: bool = True) -> Iterator[BinaryIO]:
+    """Open a file for writing that stands under its name when it is complete, or not at all.
+
+    Args:
+        path: its name.
+        replace: whether it may replace what stands there.
+
+    Raises:
+        FileExistsError: something stands there, and is not to be replaced.
+    """
+    settle: Ending = "replace" if replace else "add"
+    with whole_file(os.fspath(path), lambda _: settle) as temporary, open_temporary(temporary) as file:
+        yield file
 
 
 def scratch() -> str:
@@ -74,12 +143,17 @@ def scratch() -> str:
 
 
 def is_special(path: str) -> bool:
-    """Whether a path is there and neither a file nor a folder: a device, a pipe, a socket."""
+    """Whether a path is there and neither a file nor a folder: a device, a pipe, a socket, or a way to an open file."""
     try:
         mode = os.stat(path).st_mode
     except OSError:
         return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) or _is_open_file(path)
+
+
+def _is_open_file(path: str) -> bool:
+    """Whether a path is a link that the system keeps to a file that is open, such as /dev/stdout."""
+    return os.path.islink(path) and f"{os.path.realpath(os.path.dirname(path))}/".startswith(("/dev/", "/proc/"))
 
 
 def discard_all() -> None:
@@ -93,27 +167,92 @@ before_leaving.append(discard_all)
 
 
 def remove_leftovers(folders: Iterable[str]) -> int:
-    """Remove temporaries of processes of this machine that are no more, and return how many there were."""
+    """Remove temporaries that nobody writes any more, and return how many there were.
+
+    One of this machine is left over when it is not locked. What another machine locks is not always seen here, so that
+    those must also be a day old.
+    """
     removed = 0
     for folder in folders:
+        names: list[str] = []
         with suppress(OSError):
             names = os.listdir(folder or ".")
-            for name in names:
-                match = re.fullmatch(_LEFTOVER, name) if SUFFIX in name else None
-                if match and not _is_alive(int(match[1])):
-                    with suppress(OSError):
-                        os.unlink(os.path.join(folder, name))
-                        removed += 1
+        for name in names:
+            match = _LEFTOVER.fullmatch(name) if SUFFIX in name else None
+            removed += match is not None and _remove_leftover(os.path.join(folder, name), match[1])
     return removed
 
 
-def _is_alive(process: int) -> bool:
-    if process == os.getpid():
-        return bool(_under_way)
+def taken(path: str) -> FileExistsError:
+    """Return the error of a name that something got meanwhile."""
+    return FileExistsError(errno.EEXIST, "exists already, since the work began: --force overwrites it", path)
+
+
+def lock(descriptor: int) -> bool | None:
+    """Lock an open file or folder until it is closed, however that comes about.
+
+    Returns:
+        Whether that went; None where there are no locks.
+    """
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
-    except OSError:
-        return True
+    except (ImportError, OSError):  # Windows, and file systems without locks
+        return None
     return True
+
+
+def _create(path: str, folder: str, ending: str, mode: int) -> tuple[str, int]:
+    # File systems allow 255 bytes; a long name is cut.
+    name = os.path.basename(path)[:40]
+    while True:
+        temporary = os.path.join(folder, f".{name}.{MACHINE}-{os.urandom(8).hex()}{SUFFIX}{ending}")
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_LINKS, mode)
+        # Who removes leftovers may have been quicker with the lock.
+        if lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
+            return temporary, descriptor
+        os.close(descriptor)
+
+
+def _keep_mode(path: str, descriptor: int) -> None:
+    """Let those who may read and write a file that is replaced do so still."""
+    with suppress(OSError, AttributeError):  # Windows has no such modes
+        status = os.lstat(path)
+        if stat.S_ISREG(status.st_mode):
+            os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & 0o777)
+
+
+def _add(temporary: str, path: str) -> None:
+    """Give a complete file its name, unless something has it."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise taken(path) from None
+    except OSError:  # a file system without hard links: the look and the renaming are two steps
+        if os.path.lexists(path):
+            raise taken(path) from None
+        os.rename(temporary, path)
+
+
+def _remove_leftover(path: str, machine: str) -> bool:
+    """Remove a temporary if it is left over, and say whether it was."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NONBLOCK", 0) | _NO_LINKS)
+        try:
+            if _is_left(descriptor, machine):
+                os.unlink(path)
+                return True
+        finally:
+            os.close(descriptor)
+    return False
+
+
+def _is_left(descriptor: int, machine: str) -> bool:
+    locked = lock(descriptor)
+    status = os.fstat(descriptor)
+    if locked is False or not stat.S_ISREG(status.st_mode):
+        return False
+    return bool(locked and machine == MACHINE) or time.time() - status.st_mtime > _DAY

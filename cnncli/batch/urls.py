@@ -3,7 +3,8 @@
 import re
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-_FILE = "file://"
+_FILE = re.compile(r"\A(file|local)://", re.IGNORECASE)
+"""Schemes of this machine: paths are held against each other by device and number, URLs could not be."""
 
 
 def is_url(name: str) -> bool:
@@ -17,7 +18,7 @@ def is_url(name: str) -> bool:
 
 
 def without_file_scheme(name: str) -> str:
-    """Return the path that a `file://` URL means, and any other name as it is.
+    """Return the path that a `file://` or `local://` URL means, and any other name as it is.
 
     What stands behind the two slashes is the path, as fsspec reads it: `%20` is no space.
 
@@ -25,7 +26,7 @@ def without_file_scheme(name: str) -> str:
         >>> without_file_scheme("file:///photos/a.jpg"), without_file_scheme("s3://photos/a.jpg")
         ('/photos/a.jpg', 's3://photos/a.jpg')
     """
-    return name.removeprefix(_FILE)
+    return _FILE.sub("", name)
 
 
 def folder_of(url: str) -> str:

@@ -85,7 +85,7 @@ def evaluate(
         found = judge(loaded, data, part=part, strict=strict, jobs=jobs or cores(), progress=progress)
     show(found, as_json=as_json, quiet=quiet)
     if pictures is not None:
-        draw(pictures, found)
+        draw(pictures, found, replace=force)
     accuracy = found.scores.accuracy
     if least is not None and accuracy < least:
         import sys

@@ -69,7 +69,7 @@ def check_pictures(folder: str, *, force: bool) -> None:
         raise ArgumentError(f"{os.path.join(folder, there[0])} exists already: --force overwrites")
 
 
-def draw(folder: str, found: Evaluation) -> None:
+def draw(folder: str, found: Evaluation, *, replace: bool) -> None:
     """Draw the confusion matrix and the worst mistakes in a folder, which is made where it is not there.
 
     Raises:
@@ -82,8 +82,9 @@ def draw(folder: str, found: Evaluation) -> None:
     except OSError as error:
         raise ImageError(f"{folder}: the folder cannot be made: {error.strerror}") from error
     names = tuple(one.name for one in found.scores.per_class)
-    draw_confusion(found.scores).save(os.path.join(folder, CONFUSION))
-    draw_mistakes(found.dataset, found.probabilities, names).save(os.path.join(folder, MISTAKES))
+    draw_confusion(found.scores).save(os.path.join(folder, CONFUSION), replace=replace)
+    mistakes = draw_mistakes(found.dataset, found.probabilities, names)
+    mistakes.save(os.path.join(folder, MISTAKES), replace=replace)
 
 
 def facts(found: Evaluation) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def draw_features(
     found = features(model, read_picture(path, reading), layer)
     from cnncli.training.pictures import draw_features as draw
 
-    draw(found, f"{layer} of {os.path.basename(path)}").save(target)
+    draw(found, f"{layer} of {os.path.basename(path)}").save(target, replace=force)
     if not quiet:
         print(printable(f"{path} -> {target}"), file=sys.stderr)
 

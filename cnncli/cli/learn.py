@@ -96,7 +96,7 @@ def learn(
         steps=steps,
     )
     if output is not None:
-        save_kernel(output, learned.learned.kernel)
+        save_kernel(output, learned.learned.kernel, replace=force)
     if as_json:
         print(json_text({"input": image, "target": target, "output": output} | facts(learned)))
     elif not quiet:

@@ -86,6 +86,7 @@ class Batch(NamedTuple):
                 workers=self._workers(jobs),
                 manifests=self._manifests() if listed else None,
                 skip=self.options.skips,
+                replace=self.options.force,
                 stop=stop,
                 executor=self._executor(jobs),
             )

@@ -48,6 +48,7 @@ def write_frames(target: Target, frames: Iterable[Picture], *, format: str | Non
             if not form.frames and next(pictures, None):
                 able = formats_for(first.dtype.name, first.channels, frames=2)
                 raise ImageError(f"{form.name} holds one frame, found several; {able} hold more")
+            file.flush()
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -3,6 +3,7 @@
 import io
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.bands import ArrayRows, bands
-from cnncli.batch import STANDARD, Job
+from cnncli.batch import STANDARD, Job, open_temporary
 from cnncli.batch.room import DECODED
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.images import (
@@ -177,7 +178,8 @@ class Conversion(NamedTuple):
             form = self.format or _format_of(output, image)
             pages = (picture for frame in image.frames() for picture in make(frame, form))
             try:
-                write_frames(_open_target(target), pages, format="tiff" if form == FLOAT_TIFF else form)
+                with _open_target(target) as file:
+                    write_frames(file, pages, format="tiff" if form == FLOAT_TIFF else form)
                 if target == STANDARD:
                     sys.stdout.flush()
             except ImageError as error:  # the user knows the file by the name that it will get
@@ -207,10 +209,10 @@ def open_stream(source: str | bytes) -> Path | BinaryIO:
     return stream
 
 
-def _open_target(target: str) -> str | BinaryIO:
-    """Return what `write_frames` takes."""
+def _open_target(target: str) -> AbstractContextManager[BinaryIO]:
+    """Open what a target names for writing; standard output stays open."""
     if target != STANDARD:
-        return target
+        return open_temporary(target)
     if sys.stdout is None:
         raise ImageError("standard output is closed")
-    return sys.stdout.buffer
+    return nullcontext(sys.stdout.buffer)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from cnncli.batch import whole_file
+from cnncli.batch import open_whole
 from cnncli.errors import ImageError
 
 Array = NDArray[Any]
@@ -116,15 +116,19 @@ class Canvas:
         image = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB").resize(size, method)
         self._image.paste(image, (round(box.left * _FINE), round(box.top * _FINE)))
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, replace: bool = True) -> None:
         """Write the sheet as PNG, whole or not at all.
+
+        Args:
+            path: the file.
+            replace: whether it may replace one.
 
         Raises:
             ImageError: the file cannot be written.
         """
         try:
-            with whole_file(str(path)) as temporary:
-                self._image.reduce(_FINE).save(temporary, format="png", optimize=False)
+            with open_whole(path, replace=replace) as file:
+                self._image.reduce(_FINE).save(file, format="png", optimize=False)
         except OSError as error:
             raise ImageError(f"{path}: cannot be written: {error.strerror or error}") from error
 

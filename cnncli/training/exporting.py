@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.batch import whole_file
+from cnncli.batch import open_whole
 from cnncli.errors import ModelError
 from cnncli.training.model import Model
 from cnncli.training.outputs import DISTANCES, last_op
@@ -41,7 +41,7 @@ class Exported(NamedTuple):
     size: int
 
 
-def export_onnx(model: Model, path: str | os.PathLike[str], *, seed: int = 0) -> Exported:
+def export_onnx(model: Model, path: str | os.PathLike[str], *, seed: int = 0, replace: bool = True) -> Exported:
     """Write a model as ONNX, whole or not at all, once it gives what the model gives.
 
     The input `image` is float32 (batch, C, H, W) on the scale 0 to 255, RGB or grey, as pictures are stored: the
@@ -52,6 +52,7 @@ def export_onnx(model: Model, path: str | os.PathLike[str], *, seed: int = 0) ->
         model: the model.
         path: the file.
         seed: of the random pictures on which both are compared.
+        replace: whether it may replace a file.
 
     Raises:
         ModelError: the package onnx is missing, the model is too large for one file, the file cannot be written, or its
@@ -75,7 +76,7 @@ def export_onnx(model: Model, path: str | os.PathLike[str], *, seed: int = 0) ->
         )
         raise ModelError(f"{path}: not written, because it does not compute what the model does: {what}")
     try:
-        with whole_file(os.fspath(path)) as temporary, open(temporary, "wb") as file:
+        with open_whole(path, replace=replace) as file:
             file.write(content)
     except OSError as error:
         raise ModelError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cnncli.batch import remove_leftovers, whole_file
+from cnncli.batch import open_whole, remove_leftovers
+from cnncli.batch.temporary import lock
 from cnncli.errors import ArgumentError, ModelError
 
 Metrics = dict[str, Any]
@@ -95,8 +96,8 @@ class RunFolder:
             ModelError: it cannot be written.
         """
         try:
-            with whole_file(str(file)) as temporary:
-                Path(temporary).write_bytes(text.encode(errors="replace"))
+            with open_whole(file) as written:
+                written.write(text.encode(errors="replace"))
         except OSError as error:
             raise ModelError(f"{file}: cannot be written: {error.strerror or error}") from error
 
@@ -144,17 +145,10 @@ def _hold(folder: Path) -> int | None:
     Raises:
         ArgumentError: another process holds it.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return None
     held = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(held)
-        raise ArgumentError(f"{folder}: another process is training here: wait for it, or choose another -o") from error
-    except OSError:  # a file system without locks
-        os.close(held)
+    if locked := lock(held):
+        return held
+    os.close(held)
+    if locked is None:
         return None
-    return held
+    raise ArgumentError(f"{folder}: another process is training here: wait for it, or choose another -o")

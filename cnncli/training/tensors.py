@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.batch import whole_file
+from cnncli.batch import open_whole
 from cnncli.errors import ModelError
 from cnncli.formats.files import Buffer, named, opened, said_of
 from cnncli.formats.safetensors import Array as Entry
@@ -46,7 +46,7 @@ def write_tensors(path: str | os.PathLike[str], arrays: Mapping[str, Array], met
     # The widest numbers come first, so that all of them are aligned.
     ordered = {name: _plain(arrays[name]) for name in sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))}
     try:
-        with whole_file(os.fspath(path)) as temporary, open(temporary, "wb") as file:
+        with open_whole(path) as file:
             file.write(_header(ordered, metadata))
             for array in ordered.values():
                 file.write(array.data.cast("B") if array.size else b"")

@@ -132,7 +132,7 @@ class TestKills:
     def test_leftover_of_a_killed_process_is_removed_by_the_next(self, here, undisturbed):
         code = (
             "import os, signal, cnncli.batch.temporary as temporary\n"
-            "temporary.os.replace = lambda *names: os.kill(os.getpid(), signal.SIGKILL)\n" + START
+            "temporary.os.link = lambda *names: os.kill(os.getpid(), signal.SIGKILL)\n" + START
         )
         words = ["edge", "in", "-r", "-o", "out/", "--skip-existing", "-q"]
         killed = subprocess.run([sys.executable, "-c", code, *words], cwd=here, check=False)
@@ -398,6 +398,28 @@ class TestUnderWay:
         made = contents(here / "out")
         assert made == {name: content for name, content in undisturbed.items() if not name.startswith("0059")}
 
+    @pytest.mark.parametrize("options", [[], ["--skip-existing"], ["--force"]])
+    def test_what_appears_between_planning_and_work(self, here, undisturbed, options):
+        (here / "other").write_text("other")
+        process = start("edge", "in", "-r", "-o", "out/", "-j", "1", "--json", *options, cwd=here)
+        first = process.stdout.readline()
+        (here / "out/0058-sobel.png").write_text("mine")
+        (here / "out/0059-sobel.png").symlink_to(here / "other")
+        with process.stdout, process.stderr:
+            lines = [json.loads(line) for line in (first + process.stdout.read()).splitlines()]
+        assert (here / "other").read_text() == "other"
+        assert temporaries(here) == []
+        if options == ["--force"]:
+            assert process.wait(PATIENCE) == 0
+            assert contents(here / "out") == undisturbed
+            return
+        assert process.wait(PATIENCE) == 1
+        failed = {line["output"]: line["error"] for line in lines if line["status"] == "failed"}
+        assert sorted(failed) == ["out/0058-sobel.png", "out/0059-sobel.png"]
+        assert all(output in error and "exists" in error for output, error in failed.items())
+        assert (here / "out/0058-sobel.png").read_text() == "mine"
+        assert (here / "out/0059-sobel.png").is_symlink()
+
     def test_output_folder_that_is_removed(self, here):
         process = start("edge", "in", "-r", "-o", "out/", "-j", "1", cwd=here)
         wait_for(lambda: count_outputs(here / "out") >= 1)
@@ -447,13 +469,17 @@ class TestRefusals:
         assert message in err
         assert {**contents(tmp_path), "folders": sorted(os.listdir(tmp_path))} == before
 
-    def test_hard_link_to_an_input_is_replaced_and_the_input_kept(self, here, undisturbed):
-        content = (here / "in/0000.jpg").read_bytes()
-        (here / "out").mkdir()
-        os.link(here / "in/0000.jpg", here / "out/0000-sobel.png")
-        cnncli("edge", "in", "-r", "-o", "out/", "--force", "-q", cwd=here)
-        assert (here / "in/0000.jpg").read_bytes() == content
-        assert contents(here / "out") == undisturbed
+    @pytest.mark.parametrize(
+        "output", ["linked/{name}", "hard/{name}", "local://{here}/in/{name}", "file://{here}/in/{name}"]
+    )
+    def test_input_by_another_name_is_kept_also_with_force(self, here, output):
+        before = contents(here / "in")
+        (here / "linked").symlink_to("in")
+        shutil.copytree(here / "in", here / "hard", copy_function=os.link)
+        output = output.replace("{here}", str(here))
+        _, err = cnncli("edge", "in/0000.jpg", "in/0001.jpg", "-o", output, "--force", cwd=here, code=2)
+        assert "is an input: inputs are never overwritten" in err
+        assert contents(here / "in") == before
 
     def test_foreign_file_is_never_overwritten_without_force(self, here):
         (here / "out").mkdir()
@@ -536,6 +562,27 @@ class TestLists:
         assert sum(counts) == 60
         assert min(counts) > 5
         assert contents(here / "out") == undisturbed
+
+    @pytest.mark.slow
+    def test_shards_in_containers_of_one_name_share_a_folder(self, here, undisturbed):
+        """They do not see each other's processes, and their outputs have long names that begin alike."""
+        apart = ["unshare", "--pid", "--fork", "--mount-proc"]
+        if not shutil.which("unshare") or subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
+            pytest.skip("no namespaces can be made here")
+        for path in (here / "in").iterdir():
+            path.rename(path.with_name(f"{'alike-' * 9}{path.name}"))
+        command = [*apart, sys.executable, "-m", "cnncli", "edge", "in", "-r", "-o", "out/", "-j", "1"]
+        for _ in range(5):
+            shutil.rmtree(here / "out", ignore_errors=True)
+            shares = [
+                subprocess.Popen([*command, "--shard", f"{number}/3"], cwd=here, stderr=subprocess.PIPE)
+                for number in (1, 2, 3)
+            ]
+            for share in shares:
+                _, err = share.communicate(timeout=PATIENCE)
+                assert share.returncode == 0, err
+            assert contents(here / "out") == {f"{'alike-' * 9}{name}": made for name, made in undisturbed.items()}
+            assert temporaries(here) == []
 
     def test_shards_take_no_outputs_of_each_other_for_inputs(self, here):
         for number in (1, 2, 3):

@@ -1,6 +1,9 @@
 """Naming outputs, and refusing what would lose a file."""
 
 import os
+import shutil
+import subprocess
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
@@ -118,6 +121,79 @@ def test_output_that_is_an_input_by_another_name(here):
     os.symlink("a.png", "link.png")
     with pytest.raises(ArgumentError, match="is an input"):
         outputs(named("link.png"), "a.png")
+
+
+@pytest.mark.parametrize("scheme", ["local://", "file://", "LOCAL://", "File://"])
+def test_output_that_is_an_input_by_url(here, scheme):
+    touch("a.png")
+    with pytest.raises(ArgumentError, match="is an input"):
+        outputs(named("a.png"), f"{scheme}{here}/a.png")
+
+
+@pytest.mark.parametrize("output", ["hard.png", "/proc/self/cwd/a.png", "/proc/self/cwd/linked/../a.png"])
+def test_output_that_is_an_input_by_number(here, output):
+    touch("a.png")
+    os.link("a.png", "hard.png")
+    os.mkdir("in")
+    os.symlink("in", "linked")
+    if not os.path.exists(output):
+        pytest.skip("there is no such way here")
+    with pytest.raises(ArgumentError, match="is an input"):
+        outputs(named("a.png"), output)
+
+
+@contextmanager
+def mounted(*words):
+    """A mount, where mounts may be made."""
+    command = ["mount", *map(str, words)]
+    if not shutil.which("mount") or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("nothing may be mounted here")
+    yield
+    subprocess.run(["umount", "-l", str(words[-1])], check=True)
+
+
+def test_mount_of_an_input_folder(here):
+    touch("in/a.png")
+    os.makedirs("out")
+    with mounted("--bind", here / "in", here / "out"), pytest.raises(ArgumentError, match="is an input"):
+        outputs(named("in/a.png"), "out/a.png")
+
+
+def test_two_outputs_that_are_one_file_by_way_of_a_mount(here):
+    touch("in/a/x.jpg", "in/b/x.jpg")
+    os.makedirs("out/a")
+    os.makedirs("out/b")
+    inputs = [Input(f"in/{name}/x.jpg", f"{name}/x.jpg", found=True) for name in "ab"]
+    with mounted("--bind", here / "out/a", here / "out/b"), pytest.raises(ArgumentError, match="would both become"):
+        outputs(inputs, "out/")
+
+
+@pytest.fixture
+def folding(here):
+    """A folder that does not tell `A` from `a`."""
+    if not shutil.which("mkfs.vfat"):
+        pytest.skip("no such file system can be made here")
+    with open("disk", "wb") as disk:
+        disk.truncate(1 << 20)
+    subprocess.run(["mkfs.vfat", "disk"], check=True, capture_output=True)
+    os.mkdir("usb")
+    with mounted("-o", "loop", here / "disk", here / "usb"):
+        yield here
+
+
+def test_inputs_and_outputs_where_case_does_not_count(folding):
+    touch("usb/a.png", "usb/b.jpg", "in/c.jpg", "in/C.jpg")
+    with pytest.raises(ArgumentError, match=r"usb/A.PNG is an input"):
+        outputs(named("usb/a.png"), "usb/A.PNG")
+    touch("usb/c-sobel.png")
+    with pytest.raises(ArgumentError, match=r"usb/c-sobel.png and usb/C-sobel.png are one file"):
+        outputs(named("in/c.jpg", "in/C.jpg"), "usb/")
+
+
+def test_existing_outputs_that_are_hard_links_of_each_other_are_two(here):
+    touch("a.jpg", "b.jpg", "out/a-sobel.png")
+    os.link("out/a-sobel.png", "out/b-sobel.png")
+    assert len(outputs(named("a.jpg", "b.jpg"), "out/")) == 2
 
 
 def test_results_of_an_earlier_run_are_no_inputs(here):

@@ -1,14 +1,19 @@
 """Whole files or none."""
 
+import fcntl
 import os
+import shutil
+import stat
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from cnncli.batch import STANDARD, remove_leftovers, whole_file
-from cnncli.batch.temporary import discard_all
+from cnncli.batch import STANDARD, open_temporary, open_whole, remove_leftovers, whole_file
+from cnncli.batch.temporary import MACHINE, discard_all, temporary_file
 
 
 def test_file_appears_when_it_is_whole(tmp_path):
@@ -40,18 +45,134 @@ def test_error_leaves_what_stood_there(tmp_path, kind, begun):
     assert target.read_text() == "before"
 
 
-def test_before_sees_the_whole_and_decides(tmp_path):
-    seen = []
-    for wanted in (False, True):
+@pytest.mark.parametrize(
+    ("ending", "before", "after"),
+    [
+        ("replace", None, "whole"),
+        ("replace", "other", "whole"),
+        ("add", None, "whole"),
+        ("discard", None, None),
+        ("discard", "other", "other"),
+    ],
+)
+def test_what_becomes_of_the_whole_is_decided_when_it_is_seen(tmp_path, ending, before, after):
+    target, seen = tmp_path / "a", []
+    if before:
+        target.write_text(before)
 
-        def before(name, wanted=wanted):
-            seen.append(Path(name).read_text())
-            return wanted
+    def settle(name):
+        seen.append(Path(name).read_text())
+        return ending
 
-        with whole_file(str(tmp_path / "a"), before) as name:
-            Path(name).write_text("whole")
-        assert os.listdir(tmp_path) == (["a"] if wanted else [])
-    assert seen == ["whole", "whole"]
+    with whole_file(str(target), settle) as name:
+        Path(name).write_text("whole")
+    assert seen == ["whole"]
+    assert os.listdir(tmp_path) == (["a"] if after else [])
+    assert after is None or target.read_text() == after
+
+
+def stand(path, kind):
+    """Let something stand at a path."""
+    if kind == "file":
+        path.write_text("other")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("nowhere" if kind == "link to nothing" else "elsewhere")
+        path.with_name("elsewhere").write_text("other")
+
+
+@pytest.mark.parametrize("linked", [True, False])
+@pytest.mark.parametrize("kind", ["file", "folder", "link", "link to nothing"])
+def test_what_appears_meanwhile_is_not_replaced(tmp_path, monkeypatch, kind, linked):
+    """Also on file systems without hard links."""
+
+    def refuse(*names):
+        raise PermissionError(1, "Operation not permitted")
+
+    if not linked:
+        monkeypatch.setattr(os, "link", refuse)
+
+    def write():
+        with open_whole(tmp_path / "a", replace=False) as file:
+            file.write(b"whole")
+            stand(tmp_path / "a", kind)
+
+    with pytest.raises(FileExistsError, match="exists already"):
+        write()
+    assert not list(tmp_path.glob(".*"))
+    assert (tmp_path / "a").is_dir() == (kind == "folder")
+    assert kind == "folder" or not (tmp_path / "a").exists() or (tmp_path / "a").read_text() == "other"
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_whole_file_is_added_with_and_without_hard_links(tmp_path, monkeypatch, linked):
+    if not linked:
+        monkeypatch.setattr(os, "link", lambda *names: os.stat("/nowhere-at-all"))
+    with open_whole(tmp_path / "a", replace=False) as file:
+        file.write(b"whole")
+    assert os.listdir(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_text() == "whole"
+    assert os.stat(tmp_path / "a").st_nlink == 1
+
+
+def test_link_is_replaced_and_what_it_leads_to_is_kept(tmp_path):
+    (tmp_path / "other").write_text("other")
+    (tmp_path / "a").symlink_to("other")
+    with open_whole(tmp_path / "a") as file:
+        file.write(b"whole")
+    assert not (tmp_path / "a").is_symlink()
+    assert (tmp_path / "a").read_text() == "whole"
+    assert (tmp_path / "other").read_text() == "other"
+
+
+def test_link_planted_under_the_name_of_a_temporary_is_not_followed(tmp_path):
+    (tmp_path / "other").write_text("other")
+    with whole_file(str(tmp_path / "a")) as name:
+        os.unlink(name)
+        os.symlink(tmp_path / "other", name)
+        with open_temporary(name) as file:
+            file.write(b"whole")
+        assert (tmp_path / "other").read_text() == "other"
+
+
+def test_temporary_is_opened_anew_each_time(tmp_path):
+    with whole_file(str(tmp_path / "a")) as name:
+        for text in (b"first and longer", b"second"):
+            with open_temporary(name) as file:
+                file.write(text)
+    assert (tmp_path / "a").read_text() == "second"
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_new_file_may_be_read_as_the_umask_says(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        with open_whole(tmp_path / "a"):
+            pass
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(os.stat(tmp_path / "a").st_mode) == 0o666 & ~mask
+
+
+def test_replaced_file_keeps_its_permissions_and_no_other_bits(tmp_path):
+    (tmp_path / "a").touch()
+    os.chmod(tmp_path / "a", 0o4640)
+    with open_whole(tmp_path / "a"):
+        pass
+    assert stat.S_IMODE(os.stat(tmp_path / "a").st_mode) == 0o640
+
+
+def test_private_temporary_is_read_by_nobody_else(tmp_path):
+    with temporary_file("a", str(tmp_path), private=True) as name:
+        assert stat.S_IMODE(os.stat(name).st_mode) == 0o600
+
+
+def test_folder_that_is_missing_is_told_by_the_name_of_the_output(tmp_path):
+    target = str(tmp_path / "nowhere" / "a")
+    with pytest.raises(FileNotFoundError) as caught, open_whole(target):
+        pass
+    assert caught.value.filename == target
 
 
 def test_standard_output_is_given_through():
@@ -73,33 +194,99 @@ def test_temporaries_of_one_output_differ(tmp_path):
             open(name, "w").close()
 
 
-def leftover(folder):
-    """What a killed process leaves behind."""
-    code = (
-        "import os, sys; from cnncli.batch import whole_file\n"
-        "with whole_file(sys.argv[1]) as name: open(name, 'w').close(); os._exit(1)"
-    )
-    subprocess.run([sys.executable, "-c", code, str(folder / "a.png")], check=False)
-    (name,) = (name for name in os.listdir(folder) if name.endswith(".cnncli-part"))
-    return folder / name
+KEEP = """
+import os, sys
+from cnncli.batch import whole_file
+with whole_file(sys.argv[1]) as name:
+    print(name, flush=True)
+    sys.stdin.read()
+    os._exit(1)
+"""
+
+
+@contextmanager
+def writing(folder, *prefix):
+    """A process that writes a file and is killed at the end; gives its temporary."""
+    command = [*prefix, sys.executable, "-c", KEEP, str(folder / "a.png")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Path(process.stdout.readline().strip())
+        process.communicate()
 
 
 def test_leftovers_of_the_dead_are_removed_and_nothing_else(tmp_path):
-    left = leftover(tmp_path)
-    host, _, serial = left.name.rpartition(".a.png.")[2].split("-", 2)
+    with writing(tmp_path) as left:
+        assert remove_leftovers([str(tmp_path)]) == 0
+    assert left.exists()
+    machine = MACHINE.encode()[::-1].decode()
     kept = [
-        left.with_name(f".a.png.{host}-{os.getppid()}-{serial}"),  # of a process that lives
-        left.with_name(left.name.replace(host, "00000000")),  # of another machine
+        left.with_name(left.name.replace(MACHINE, machine)),  # of another machine
         left.with_name(left.name.lstrip(".")),
         left.with_name("a.png"),
     ]
     for path in kept:
         path.touch()
     with whole_file(str(tmp_path / "b")) as own:
-        open(own, "w").close()
         assert remove_leftovers([str(tmp_path), "/nowhere-at-all"]) == 1
         assert os.path.exists(own)
     assert sorted(os.listdir(tmp_path)) == sorted([*(path.name for path in kept), "b"])
+
+
+@pytest.mark.parametrize("name", [".a.png.0badcafe-0123456789abcdef.cnncli-part", ".a.png.0badcafe-123-4.cnncli-part"])
+def test_leftovers_of_other_machines_are_removed_after_a_day(tmp_path, name):
+    path = tmp_path / name
+    path.touch()
+    assert remove_leftovers([str(tmp_path)]) == 0
+    day = 24 * 60 * 60
+    os.utime(path, (time.time() - day - 60,) * 2)
+    with open(path) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert remove_leftovers([str(tmp_path)]) == 0
+    assert remove_leftovers([str(tmp_path)]) == 1
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_what_is_no_file_is_no_leftover(tmp_path, kind):
+    path = tmp_path / f".a.{MACHINE}-0123456789abcdef.cnncli-part"
+    (tmp_path / "other").touch()
+    {"link": lambda: path.symlink_to("other"), "pipe": lambda: os.mkfifo(path), "folder": path.mkdir}[kind]()
+    assert remove_leftovers([str(tmp_path)]) == 0
+    assert os.path.lexists(path)
+    assert (tmp_path / "other").exists()
+
+
+def test_one_who_removes_leftovers_in_the_moment_of_creation_takes_none_that_is_written(tmp_path, monkeypatch):
+    """The file is there before it is locked; whoever is quicker makes the other begin anew."""
+    first, opened = os.open, []
+
+    def open_and_clean(path, *words, **options):
+        descriptor = first(path, *words, **options)
+        if not opened:
+            opened.append(path)
+            monkeypatch.setattr(os, "open", first)
+            assert remove_leftovers([str(tmp_path)]) == 1
+        return descriptor
+
+    monkeypatch.setattr(os, "open", open_and_clean)
+    with whole_file(str(tmp_path / "a")) as name:
+        assert [name] != opened
+        with open_temporary(name) as file:
+            file.write(b"whole")
+    assert (tmp_path / "a").read_text() == "whole"
+
+
+def test_processes_that_do_not_see_each_others_numbers_leave_each_other_alone(tmp_path):
+    """As containers on one machine do."""
+    apart = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if not shutil.which("unshare") or subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no namespaces can be made here")
+    with writing(tmp_path, *apart) as one, writing(tmp_path, *apart) as other:
+        assert one != other
+        count = "import sys; from cnncli.batch import remove_leftovers; print(remove_leftovers(sys.argv[1:]))"
+        counted = subprocess.run([*apart, sys.executable, "-c", count, tmp_path], capture_output=True, check=True)
+        assert counted.stdout == b"0\n"
+        assert one.exists()
+        assert other.exists()
+    assert remove_leftovers([str(tmp_path)]) == 2
 
 
 def test_discarding_before_leaving_at_once(tmp_path):
