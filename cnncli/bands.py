@@ -42,16 +42,24 @@ def extent(response: Rows) -> tuple[float, float]:
     return min(low for low, _ in ends), max(high for _, high in ends)
 
 
-def band_edges(shape: Sequence[int]) -> list[tuple[int, int]]:
-    """Return (start, stop) of the bands in which an image of that shape is worked on."""
+def band_edges(shape: Sequence[int], together: int = 1) -> list[tuple[int, int]]:
+    """Return (start, stop) of the bands in which an image of that shape is worked on.
+
+    Args:
+        shape: (H, W) or (H, W, C).
+        together: bands begin at multiples of this row.
+    """
     per_row = int(np.prod(shape[1:]))
-    height = max(1, min(shape[0], BAND_PIXELS // max(1, per_row)))
+    height = max(1, BAND_PIXELS // max(1, per_row) // together) * together
     return [(start, min(start + height, shape[0])) for start in range(0, shape[0], height)]
 
 
 def bands(source: Rows) -> Iterator[tuple[int, Array]]:
-    """Yield all rows in order as (first row, band); those of a large image are computed ahead, on threads."""
-    spans = band_edges(source.shape)
+    """Yield all rows in order as (first row, band); those of a large image are computed ahead, on threads.
+
+    Bands begin where the source says that its rows can be cut (`rows_together`), if it says so.
+    """
+    spans = band_edges(source.shape, getattr(source, "rows_together", 1))
     threads = min(os.cpu_count() or 1, MOST_THREADS)
     if threads == 1 or len(spans) < MANY_BANDS:
         yield from ((start, source.rows(start, stop)) for start, stop in spans)

@@ -10,6 +10,7 @@ course's sign, the opposite of OpenCV's and SciPy's.
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from math import lcm
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
@@ -21,9 +22,10 @@ from cnncli.errors import ArgumentError
 from cnncli.images.frames import gray_shape, luma
 from cnncli.ops import ACTIVATIONS, PADDING_MODES, conv2d, gradient_magnitude
 from cnncli.ops.borders import Rows, border_index, take_rows
+from cnncli.ops.convolution import rows_together
 from cnncli.recipes import Recipe, recipe
 from cnncli.rendering import Renderer, Rendering, Statistics
-from cnncli.shapes import IntOrPair, Padding, Window
+from cnncli.shapes import Four, IntOrPair, Padding, Window
 from cnncli.values import Value
 
 Array = npt.NDArray[Any]
@@ -118,6 +120,34 @@ class Response:
         pixels = np.zeros((*self.window.span, *self.image.shape[2:]), self.image.dtype)
         return self._respond(pixels, (0, 0, 0, 0), lambda piece: piece).dtype
 
+    @cached_property
+    def rows_together(self) -> int:
+        """Rows that are computed in one go: bands that begin at multiples of it have the bits of the whole."""
+        if self._length_of_pair:
+            return 1
+        pixels = np.broadcast_to(np.zeros((), self.image.dtype), (self.window.span[0], *self.image.shape[1:]))
+        pixels = luma(pixels) if self.filtering.color == "gray" else pixels
+        options = self._options((0, 0, *self.window.padding[2:]))
+        return lcm(*(rows_together(pixels, kernel, groups=self._groups, **options) for kernel in self.kernels))
+
+    @property
+    def _length_of_pair(self) -> bool:
+        """Whether the length of the gradient is computed in one go."""
+        together = max(self.window.span) <= _LARGEST_GRADIENT
+        return self.recipe.direction == "magnitude" and self.filtering.color != "volume" and together
+
+    @property
+    def _groups(self) -> int:
+        return self.channels if self.filtering.color == "each" else 1
+
+    def _options(self, padding: Four) -> dict[str, Any]:
+        return {
+            "stride": self.window.stride,
+            "padding": padding,
+            "dilation": self.window.dilation,
+            "padding_mode": self.filtering.padding_mode,
+        }
+
     @property
     def finished_in_pieces(self) -> bool:
         """Whether `finished_rows` never holds the response or a grey copy of the image, however many rows it gives."""
@@ -140,29 +170,26 @@ class Response:
 
     def finished_rows(self, start: int, stop: int, finish: Finish) -> Array:
         """Return rows of the response with `finish` applied: to pieces in the cache, where that can be done."""
-        height = self.image.shape[0]
+        height, window = self.image.shape[0], self.window
         if (start, stop) == (0, self.shape[0]):
-            return self._respond(self.image.rows(0, height), self.window.padding, finish)
-        window, (top, bottom, left, right) = self.window, self.window.padding
+            return self._respond(self.image.rows(0, height), window.padding, finish)
+        first = start - start % self.rows_together
+        last = min(stop + -stop % self.rows_together, self.shape[0])
+        top, bottom, left, right = window.padding
         index = border_index(height, top, bottom, self.filtering.padding_mode)
-        needed = index[start * window.stride[0] : (stop - 1) * window.stride[0] + window.span[0]]
-        return self._respond(take_rows(self.image, needed), (0, 0, left, right), finish)
+        needed = index[first * window.stride[0] : (last - 1) * window.stride[0] + window.span[0]]
+        asked = slice(start - first, stop - first)
+        return self._respond(take_rows(self.image, needed), (0, 0, left, right), finish, asked)
 
-    def _respond(self, pixels: Array, padding: tuple[int, int, int, int], finish: Finish) -> Array:
+    def _respond(self, pixels: Array, padding: Four, finish: Finish, asked: slice = slice(None)) -> Array:
         pixels = luma(pixels) if self.filtering.color == "gray" else pixels
-        options: dict[str, Any] = {
-            "stride": self.window.stride,
-            "padding": padding,
-            "dilation": self.window.dilation,
-            "padding_mode": self.filtering.padding_mode,
-        }
-        together = max(self.window.span) <= _LARGEST_GRADIENT
-        if self.recipe.direction == "magnitude" and self.filtering.color != "volume" and together:
+        options = self._options(padding)
+        if self._length_of_pair:
             # Turning both kernels (flip) changes signs alone.
             return gradient_magnitude(
                 pixels, *self.recipe.kernels, finish=lambda piece: finish(self._activated(piece)), **options
             )
-        return finish(self._activated(self._correlate(pixels, options)))
+        return finish(self._activated(self._correlate(pixels, options)[asked]))
 
     def _activated(self, response: Array) -> Array:
         if self.filtering.bias:
@@ -174,8 +201,9 @@ class Response:
         return response
 
     def _correlate(self, pixels: Array, options: dict[str, Any]) -> Array:
-        groups = self.channels if self.filtering.color == "each" else 1
-        parts = [conv2d(pixels, kernel, groups=groups, flip=self.filtering.flip, **options) for kernel in self.kernels]
+        parts = [
+            conv2d(pixels, kernel, groups=self._groups, flip=self.filtering.flip, **options) for kernel in self.kernels
+        ]
         parts = [part.reshape(part.shape[:2]) if self.filtering.color == "volume" else part for part in parts]
         if len(parts) == 1:
             return parts[0]
@@ -233,6 +261,11 @@ class EdgePicture:
         self.statistics = statistics
         self.shape = renderer.shape(response.shape)
         self.dtype = renderer.dtype
+
+    @property
+    def rows_together(self) -> int:
+        """See `Response`."""
+        return self.response.rows_together
 
     def rows(self, start: int, stop: int) -> Array:
         """Return the rows [start, stop) of the picture."""

@@ -30,9 +30,8 @@ def run(image: Array, weight: Array, groups: int, window: Window, border: Border
     Stride and dilation must be 1, and each group must have one input channel.
     """
     height, width = window.output_size
-    bands = -(-width // BAND)
-    row_length = -(-(bands * BAND + window.span[1] - 1) // 16) * 16
-    strip = min(height, -(-STRIP_BYTES // (out.itemsize * row_length * BAND)) * BAND)
+    bands, row_length = -(-width // BAND), _row_length(window)
+    strip = min(height, rows_together(window, out.dtype))
     scratch = Scratch(weight.dtype, (strip + window.span[0] - 1) * row_length)
     loader = Loader(border, (1, 1), len(border.columns))
     matrices = [_matrices(weight[:, :, 0, number]) for number in range(weight.shape[3])]
@@ -43,6 +42,16 @@ def run(image: Array, weight: Array, groups: int, window: Window, border: Border
             loader.load(image[:, :, number * groups // weight.shape[3]], start, (0, 0), padded)
             down = _down(padded, column, rows, scratch)
             out[start : start + rows, :, number] = _across(down, row, bands, scratch)[:, :width]
+
+
+def rows_together(window: Window, dtype: np.dtype[Any]) -> int:
+    """Return the number of output rows in a strip."""
+    return -(-STRIP_BYTES // (dtype.itemsize * _row_length(window) * BAND)) * BAND
+
+
+def _row_length(window: Window) -> int:
+    bands = -(-window.output_size[1] // BAND)
+    return -(-(bands * BAND + window.span[1] - 1) // 16) * 16
 
 
 def _matrices(kernel: Array) -> tuple[Array, Array]:

@@ -8,9 +8,10 @@ import numpy.typing as npt
 
 from cnncli.errors import ArgumentError
 from cnncli.ops import banded, fourier, products, strips, taps
+from cnncli.ops.borders import OUTSIDE
 from cnncli.ops.kernels import rank_one
 from cnncli.ops.loading import Border
-from cnncli.shapes import IntOrPair, Padding, Window
+from cnncli.shapes import IntOrPair, Padding, Pair, Window
 
 Array = npt.NDArray[Any]
 
@@ -109,41 +110,68 @@ class Work(NamedTuple):
         """Whether the result is made of integers."""
         return bool(np.issubdtype(self.dtype, np.integer))
 
-    @property
     def finite(self) -> bool:
         """Whether no pixel, and nothing outside, is infinite or not a number: such a one may spoil only its windows."""
         if self.images.dtype.kind != "f" or not self.images.size:
             return bool(np.isfinite(self.border.fill))
-        return bool(np.isfinite([self.images.min(), self.images.max(), self.border.fill]).all())
+        seen = self.border.rows[self.border.rows != OUTSIDE]
+        images = self.images[:, seen.min() : seen.max() + 1] if seen.size else self.images[:, :0]
+        return bool(np.isfinite([images.min(initial=0), images.max(initial=0), self.border.fill]).all())
 
-    def choose(self) -> str:
-        """Return the name of the cheapest strategy that can do the work."""
+    def part(self, start: int, stop: int) -> "Work":
+        """Return the work for the output rows [start, stop)."""
+        window = self.window.rows(start, stop)
+        first = start * self.window.stride[0]
+        return self._replace(
+            window=window, border=self.border._replace(rows=self.border.rows[first : first + window.size[0]])
+        )
+
+    def choose(self, *, spreads: bool = True) -> str:
+        """Return the cheapest strategy that can do the work, whatever the pixels are; `spreads` allows all."""
         cheapest_first = sorted(STRATEGIES, key=lambda name: STRATEGIES[name].cost(self))
-        return next(name for name in cheapest_first if STRATEGIES[name].able(self))
+        allowed = (name for name in cheapest_first if spreads or not STRATEGIES[name].spreads)
+        return next(name for name in allowed if STRATEGIES[name].able(self))
 
     def run(self, strategy: str) -> Array:
-        """Compute (N, H_out, W_out, C_out) by one strategy."""
+        """Compute (N, H_out, W_out, C_out) by one strategy, and by another the rows that it would spoil."""
         out = np.empty((len(self.images), *self.window.output_size, self.weight.shape[3]), self.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             for image, result in zip(self.images, out, strict=True):
-                STRATEGIES[strategy].run(self, image, result)
+                self._replace(images=image[None])._run_one(STRATEGIES[strategy], result)
             if self.bias is not None:
                 out += self.bias
         return out
+
+    def _run_one(self, strategy: "Strategy", out: Array) -> None:
+        if not strategy.spreads or self.finite():
+            strategy.run(self, self.images[0], out)
+            return
+        careful = STRATEGIES[self.choose(spreads=False)]
+        together = strategy.together(self)
+        for start in range(0, len(out), together):
+            stop = min(start + together, len(out))
+            part = self.part(start, stop)
+            run = strategy.run if part.finite() else careful.run
+            run(part, self.images[0], out[start:stop])
 
 
 class Strategy(NamedTuple):
     """A way to compute a convolution.
 
     Attributes:
-        able: whether it gives the right result for this work.
+        able: whether it gives the right result for this work where all pixels are finite.
         cost: estimated nanoseconds for one output position, all channels.
         run: computes one image (H, W, C_in) into (H_out, W_out, C_out).
+        together: how many rows of the output it computes in one go, from the first row on. A matrix product or a
+            Fourier transform rounds a row in one way among these and in another among others.
+        spreads: whether what is not finite would reach windows that do not hold it.
     """
 
     able: Callable[[Work], bool]
     cost: Callable[[Work], float]
     run: Callable[[Work, Array, Array], None]
+    together: Callable[[Work], int] = lambda work: 1
+    spreads: bool = False
 
 
 def strip_programs(work: Work) -> list[strips.Program]:
@@ -207,6 +235,10 @@ def _product_dtype(work: Work) -> np.dtype[Any]:
     return np.dtype(np.float32 if work.bound < 2**24 else np.float64 if work.bound < 2**53 else np.int64)
 
 
+def _products_rows(work: Work) -> int:
+    return products.rows_together(work.window, work.weight.shape[2])
+
+
 def _run_products(work: Work, image: Array, out: Array) -> None:
     weight = work.weight.astype(_product_dtype(work))
     products.run(image, weight, work.groups, work.window, work.border, out)
@@ -224,14 +256,16 @@ def _products_cost(work: Work) -> float:
 
 def _banded_able(work: Work) -> bool:
     simple = work.window.stride == work.window.dilation == (1, 1) and work.weight.shape[2] == 1 and not work.exact
-    rank = all(rank_one(work.weight[:, :, 0, number]) for number in range(work.weight.shape[3])) if simple else False
-    # The zeros of a banded matrix would carry what is not finite to other windows.
-    return rank and work.finite
+    return simple and all(rank_one(work.weight[:, :, 0, number]) for number in range(work.weight.shape[3]))
 
 
 def _banded_cost(work: Work) -> float:
     reached = 2 * banded.BAND + sum(work.window.kernel_size)
     return float(0.014 * work.dtype.itemsize * work.weight.shape[3] * reached)
+
+
+def _banded_rows(work: Work) -> int:
+    return banded.rows_together(work.window, work.dtype)
 
 
 def _run_banded(work: Work, image: Array, out: Array) -> None:
@@ -245,7 +279,11 @@ def _run_fourier(work: Work, image: Array, out: Array) -> None:
 
 def _fourier_able(work: Work) -> bool:
     # Rounding recovers integers while the error, some 1e-16 of the bound times log2(tile), is far below one half.
-    return work.bound < 2**40 if work.exact else work.finite
+    return not work.exact or work.bound < 2**40
+
+
+def _fourier_rows(work: Work) -> int:
+    return fourier.rows_together(work.window)
 
 
 def _fourier_cost(work: Work) -> float:
@@ -257,12 +295,38 @@ def _fourier_cost(work: Work) -> float:
 
 
 STRATEGIES: dict[str, Strategy] = {
-    "strips": Strategy(able=lambda work: True, cost=_strips_cost, run=_run_strips),
-    "banded": Strategy(able=_banded_able, cost=_banded_cost, run=_run_banded),
-    "products": Strategy(able=lambda work: True, cost=_products_cost, run=_run_products),
-    "taps": Strategy(able=lambda work: True, cost=_taps_cost, run=_run_taps),
-    "fourier": Strategy(able=_fourier_able, cost=_fourier_cost, run=_run_fourier),
+    "strips": Strategy(lambda work: True, _strips_cost, _run_strips),
+    # The zeros of a banded matrix would carry what is not finite to other windows, and a transform to the whole tile.
+    "banded": Strategy(_banded_able, _banded_cost, _run_banded, _banded_rows, spreads=True),
+    "products": Strategy(lambda work: True, _products_cost, _run_products, _products_rows),
+    "taps": Strategy(lambda work: True, _taps_cost, _run_taps),
+    "fourier": Strategy(_fourier_able, _fourier_cost, _run_fourier, _fourier_rows, spreads=True),
 }
+
+
+def rows_together(
+    x: Array, weight: Array, *, stride: Pair, padding: Padding, dilation: Pair, padding_mode: str, groups: int = 1
+) -> int:
+    """Return the number of rows at whose multiples `conv2d`'s output can be cut without changing a bit.
+
+    Args:
+        x: an image (H, W) or (H, W, C) of any height that one window covers; its numbers do not matter.
+        weight: as in `conv2d`, like all that follows.
+        stride: (vertical, horizontal).
+        padding: the vertical one does not matter.
+        dilation: (vertical, horizontal).
+        padding_mode: what stands outside.
+        groups: number of groups.
+
+    Example:
+        >>> options = {"stride": (1, 1), "padding": "valid", "dilation": (1, 1), "padding_mode": "zeros"}
+        >>> rows_together(np.zeros((3, 1000)), np.ones((3, 3), int), **options)
+        1
+    """
+    work = prepare(
+        x, weight, None, stride=stride, padding=padding, dilation=dilation, groups=groups, padding_mode=padding_mode
+    )
+    return 1 if work.exact else STRATEGIES[work.choose()].together(work)
 
 
 def prepare(
@@ -275,8 +339,8 @@ def prepare(
     dilation: IntOrPair,
     groups: int,
     padding_mode: str,
-    padding_value: float,
-    flip: bool,
+    padding_value: float = 0,
+    flip: bool = False,
 ) -> Work:
     """Check the arguments of `conv2d` and bring them into normal form."""
     images, weight = as_batch(x), _as_hwio(weight)

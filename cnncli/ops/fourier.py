@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.ops.loading import Border, Loader
-from cnncli.shapes import Pair, Window
+from cnncli.shapes import Window
 
 Array = npt.NDArray[Any]
 
@@ -26,28 +26,37 @@ def run(image: Array, weight: Array, groups: int, window: Window, border: Border
     """
     from scipy import fft  # 50 ms that only large kernels should pay for
 
-    padded = (len(border.rows), len(border.columns))
-    tile = _tile_size(padded, window.span)
-    step = (tile[0] - window.span[0] + 1, tile[1] - window.span[1] + 1)
-    spectra = np.conj(fft.rfft2(_planes(weight, window), tile))
-    strip = np.zeros((image.shape[2], tile[0], padded[1] + tile[1]), weight.dtype)
-    loader = Loader(border, (1, 1), padded[1])
-    for top in range(0, padded[0] - window.span[0] + 1, step[0]):
+    together, wide = rows_together(window), _tile_size(len(border.columns), window.span[1])
+    planes = _planes(weight, window)
+    loader = Loader(border, (1, 1), len(border.columns))
+    tile, spectra, strip = (0, 0), planes, planes
+    for first in range(0, len(out), together):
+        target = out[first : first + together]
+        seen = (len(target) - 1) * window.stride[0] + window.span[0]
+        tall = _tile_size(seen, window.span[0])
+        if (tall, wide) != tile:  # the first row of tiles and, where it is lower, the last
+            tile = (tall, wide)
+            spectra = np.conj(fft.rfft2(planes, tile))
+            strip = np.zeros((image.shape[2], tall, len(border.columns) + wide), weight.dtype)
         for channel, plane in enumerate(strip):
-            loader.load(image[:, :, channel], top, (0, 0), plane)
-        for left in range(0, padded[1] - window.span[1] + 1, step[1]):
-            spectrum = fft.rfft2(strip[:, :, left : left + tile[1]])
-            result = fft.irfft2(_apply(spectrum, spectra, groups), tile, overwrite_x=True)
-            _store(result[:, : step[0], : step[1]], (top, left), window.stride, out)
+            loader.load(image[:, :, channel], first * window.stride[0], (0, 0), plane[:seen])
+            plane[seen:] = 0
+        for left in range(0, len(border.columns) - window.span[1] + 1, wide - window.span[1] + 1):
+            spectrum = _apply(fft.rfft2(strip[:, :, left : left + wide]), spectra, groups)
+            result = fft.irfft2(spectrum, tile, overwrite_x=True)
+            _store(result[:, :: window.stride[0], : wide - window.span[1] + 1], left, window.stride[1], target)
 
 
-def _tile_size(padded: Pair, span: Pair) -> Pair:
+def rows_together(window: Window) -> int:
+    """Return the number of output rows in a row of tiles."""
+    return max(1, (_tile_size(TILE, window.span[0]) - window.span[0]) // window.stride[0] + 1)
+
+
+def _tile_size(n: int, span: int) -> int:
     from scipy import fft
 
     # A kernel of nearly a tile's size would leave few outputs a tile.
-    sizes = (max(min(TILE, n), 2 * f) for n, f in zip(padded, span, strict=True))
-    height, width = (int(fft.next_fast_len(size, real=True)) for size in sizes)
-    return height, width
+    return int(fft.next_fast_len(max(min(TILE, n), 2 * span), real=True))
 
 
 def _planes(weight: Array, window: Window) -> Array:
@@ -67,10 +76,9 @@ def _apply(spectrum: Array, spectra: Array, groups: int) -> Array:
     return product
 
 
-def _store(result: Array, corner: Pair, stride: Pair, out: Array) -> None:
-    """Write those results of a tile that fall on the stride's grid."""
-    first = tuple(-(-at // s) for at, s in zip(corner, stride, strict=True))
-    picked = result[:, first[0] * stride[0] - corner[0] :: stride[0], first[1] * stride[1] - corner[1] :: stride[1]]
-    target = out[first[0] : first[0] + picked.shape[1], first[1] : first[1] + picked.shape[2]]
-    picked = picked[:, : target.shape[0], : target.shape[1]].transpose(1, 2, 0)
+def _store(result: Array, left: int, stride: int, out: Array) -> None:
+    """Write those columns of a tile's results (C_out, rows, columns from `left` on) that fall on the stride's grid."""
+    first = -(-left // stride)
+    picked = result[:, : len(out), first * stride - left :: stride][:, :, : out.shape[1] - first].transpose(1, 2, 0)
+    target = out[:, first : first + picked.shape[1]]
     target[:] = np.rint(picked) if np.issubdtype(out.dtype, np.integer) else picked

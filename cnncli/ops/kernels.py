@@ -54,7 +54,6 @@ def rank_one(kernel: Matrix) -> tuple[Vector, Vector] | None:
     return (tuple(column.tolist()), tuple(row.tolist())) if same else None
 
 
-@lru_cache(maxsize=1024)
 def cascade(vector: Vector) -> tuple[Vector, ...]:
     """Return the vectors, each to be applied after the other, that make `vector` in the fewest passes.
 
@@ -64,14 +63,19 @@ def cascade(vector: Vector) -> tuple[Vector, ...]:
         >>> cascade((1, 0, -1))
         ((1, 0, -1),)
     """
+    if len(vector) > _LONGEST_CASCADE or not all(isinstance(weight, int) for weight in vector):
+        return (vector,)
+    return _cheapest_cascade(vector)
+
+
+@lru_cache(maxsize=1024)
+def _cheapest_cascade(vector: Vector) -> tuple[Vector, ...]:
+    # Of integers only: the cache takes (1.0, 2.0, 1.0) and (1, 2, 1) for the same.
     best: tuple[Vector, ...] = (vector,)
-    if not 3 <= len(vector) <= _LONGEST_CASCADE or not all(isinstance(weight, int) for weight in vector):
-        return best
-    for factor in ((1, 1), (1, -1)):
+    for factor in ((1, 1), (1, -1)) if len(vector) >= 3 else ():
         rest = divide(vector, factor)
         if rest is not None:
-            candidate = (factor, *cascade(rest))
-            best = min(best, candidate, key=_cost)
+            best = min(best, (factor, *_cheapest_cascade(rest)), key=_cost)
     return best
 
 

@@ -32,7 +32,7 @@ def run(image: Array, weight: Array, groups: int, window: Window, border: Border
     """
     taps, per_group = weight.shape[0] * weight.shape[1], weight.shape[2]
     height, width = window.output_size
-    block = min(height, max(1, BLOCK_NUMBERS // (width * taps * per_group)))
+    block = min(height, rows_together(window, per_group))
     filters = weight.shape[3] // groups
     padded = np.empty(((block - 1) * window.stride[0] + window.span[0], window.reach[1], image.shape[2]), weight.dtype)
     loader = Loader(border, (1, 1), window.reach[1])
@@ -46,6 +46,12 @@ def run(image: Array, weight: Array, groups: int, window: Window, border: Border
             columns = windows(padded[:, :, inputs], window, stop - start).reshape(-1, taps * per_group)
             product = columns @ weight[..., outputs].reshape(-1, filters)
             out[start:stop, :, outputs] = product.reshape(stop - start, width, filters)
+
+
+def rows_together(window: Window, per_group: int) -> int:
+    """Return the number of output rows in a block, with that many channels a group."""
+    taps = window.kernel_size[0] * window.kernel_size[1]
+    return max(1, BLOCK_NUMBERS // (window.output_size[1] * taps * per_group))
 
 
 def windows(padded: Array, window: Window, rows: int) -> Array:

@@ -1,6 +1,7 @@
 """Filtering one file: read its frames, filter each, write pictures or numbers."""
 
 from collections.abc import Iterator, Sequence
+from math import lcm
 
 import numpy as np
 
@@ -147,6 +148,7 @@ class _Stack:
         self.responses = responses
         self.shape = (*shape, len(responses))
         self.dtype = np.result_type(*(response.dtype for response in responses))
+        self.rows_together = lcm(*(response.rows_together for response in responses))
 
     def rows(self, start: int, stop: int) -> Array:
         """Return the rows [start, stop)."""

@@ -66,6 +66,12 @@ def test_vectors_that_are_not_integers_stay_whole():
     assert cascade((0.25, 0.5, 0.25)) == ((0.25, 0.5, 0.25),)
 
 
+def test_floats_and_the_integers_that_equal_them_are_told_apart():
+    for _ in range(2):  # whichever was asked for before
+        assert cascade((1.0, 2.0, 1.0)) == ((1.0, 2.0, 1.0),)
+        assert cascade((1, 2, 1)) == ((1, 1), (1, 1))
+
+
 @given(vectors, st.sampled_from([(1, 1), (1, -1)]))
 def test_division_undoes_convolution(vector, factor):
     assert divide(tuple(np.convolve(vector, factor).tolist()), factor) == tuple(vector)

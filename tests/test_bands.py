@@ -1,0 +1,74 @@
+"""Bands of an image have the bits of the whole, with every kernel that BLAS may choose for a processor."""
+
+import os
+import signal
+import subprocess
+import sys
+from itertools import product
+
+import numpy as np
+import pytest
+
+from cnncli import bands
+from cnncli.bands import ArrayRows, band_edges, whole
+from cnncli.edges import Filtering, Response
+from cnncli.filters import FILTERS
+from cnncli.ops import banded, convolution, fourier, strips
+from cnncli.recipes import recipe
+
+BLAS_KERNELS = (None, "Prescott", "Sandybridge", "Haswell")
+RANDOM = np.random.default_rng(7)
+KERNELS = {
+    "separable": np.outer(RANDOM.random(9), RANDOM.random(9)),
+    "large": RANDOM.standard_normal((33, 33)),
+    "huge": RANDOM.standard_normal((65, 65)),
+}
+COLORS = ("gray", "each", "volume")
+
+
+def responses():
+    """Every filter, and kernels for every strategy, on pictures that are computed with in every type."""
+    image = RANDOM.random((403, 61, 3)) * 255
+    spoilt = image.astype(np.float32)
+    spoilt[40, 30], spoilt[250, 30] = np.nan, np.inf
+    for name, color in product(("sobel", "gaussian", "laplacian"), COLORS):
+        for picture in (image.astype(np.uint8), image, spoilt):
+            yield Response(ArrayRows(picture), recipe(name), Filtering(color=color))
+    for name in FILTERS:
+        yield Response(ArrayRows(spoilt), recipe(name))
+    for filter_ in (recipe("sobel", "angle"), *map(recipe, KERNELS.values())):
+        for picture, stride in product((image, spoilt), (1, 2)):
+            yield Response(ArrayRows(picture), filter_, Filtering(stride))
+
+
+def compare():
+    """Compare bands, and rows cut at random, with the whole."""
+    chosen = set()
+    choose = convolution.Work.choose
+    convolution.Work.choose = lambda *work, **how: chosen.add(name := choose(*work, **how)) or name
+    # Several bands of a small image, each of several groups of rows.
+    bands.BAND_PIXELS, strips.STRIP_BYTES, banded.STRIP_BYTES = 2_000, 20_000, 20_000
+    fourier.TILE = 96
+    for response in responses():
+        expected = response.rows(0, response.shape[0])
+        edges = band_edges(response.shape, response.rows_together)
+        assert len(edges) > 2, (len(edges), response.recipe.name)
+        np.testing.assert_array_equal(whole(response), expected, strict=True)
+        start, stop = sorted(RANDOM.choice(response.shape[0] + 1, 2, replace=False))
+        np.testing.assert_array_equal(response.rows(start, stop), expected[start:stop], strict=True)
+    assert chosen >= {"strips", "banded", "fourier"}, chosen
+
+
+@pytest.mark.parametrize("kernel", BLAS_KERNELS)
+def test_bands_have_the_bits_of_the_whole(kernel):
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
+    if kernel:
+        variables["OPENBLAS_CORETYPE"] = kernel
+    result = subprocess.run([sys.executable, __file__], env=variables, capture_output=True, text=True)
+    if result.returncode == -signal.SIGILL:
+        pytest.skip(f"this processor has no instructions for {kernel}")
+    assert result.returncode == 0, result.stderr[-2000:]
+
+
+if __name__ == "__main__":
+    compare()
