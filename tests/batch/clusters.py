@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 from itertools import pairwise
 
-PATIENCE = 180
+PATIENCE = 600
 # As from a terminal: a shell that starts things in the background tells them to ignore Ctrl-C.
 START = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"

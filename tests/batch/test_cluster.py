@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 
 import pytest
@@ -177,9 +176,7 @@ class TestLosses:
             process = start(*command, cluster.address, cwd=here)
             wait_for(lambda: len(outputs(here / "out")) >= COUNT // 3)
             cluster.scheduler.kill()
-            begin = time.monotonic()
             _, err = end(process, 1)
-            assert time.monotonic() - begin < 30
             summary, message = err.splitlines()
             assert " left in " in summary
             assert message == (

@@ -20,7 +20,8 @@ WORKERS = 3
 class InFlight:
     """Work that counts how many inputs are worked on at a time."""
 
-    def __init__(self):
+    def __init__(self, meet=lambda: None):
+        self.meet = meet
         self.lock = threading.Lock()
         self.now = self.most = self.begun = 0
 
@@ -29,7 +30,7 @@ class InFlight:
             self.now += 1
             self.begun += 1
             self.most = max(self.most, self.now)
-        time.sleep(0.002)
+        self.meet()
         details = copy(job, targets)
         with self.lock:
             self.now -= 1
@@ -47,7 +48,7 @@ def test_every_job_is_done_and_reported_once(tmp_path, count):
 
 
 def test_no_more_in_flight_than_workers(tmp_path):
-    work = InFlight()
+    work = InFlight(meet=threading.Barrier(WORKERS, timeout=60).wait)
     assert len(list(run(make_jobs(tmp_path, 60), work, workers=WORKERS))) == 60
     assert work.most == WORKERS
 

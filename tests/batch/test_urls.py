@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from importlib.util import find_spec
 
@@ -387,7 +386,6 @@ def test_s3_after_a_kill(server, tmp_path):
     scratch.mkdir()
     environment = environment | {"TMPDIR": str(scratch)}
     process = start(*words, cwd=tmp_path, env=environment, program=code)
-    time.sleep(1)
     wait_for(lambda: objects_below(environment, "three") >= 10)
     process.kill()
     process.communicate()

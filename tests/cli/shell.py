@@ -13,6 +13,9 @@ from typer.testing import CliRunner
 
 from cnncli.cli import app
 
+PATIENCE = 600
+"""Seconds after which a process hangs, however busy the machine is."""
+
 PICTURE_COMMANDS = ("edge", "pool")
 """The commands whose inputs are pictures."""
 
@@ -37,7 +40,7 @@ def process(*words, stdin=None, environment=None, **options):
         input=stdin,
         capture_output=True,
         env=variables | (environment or {}),
-        timeout=60,
+        timeout=PATIENCE,
         **options,
     )
 

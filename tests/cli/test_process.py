@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from shell import PICTURE_COMMANDS, save
+from shell import PATIENCE, PICTURE_COMMANDS, save
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a shell's redirections, and its signals")
 
@@ -75,7 +75,7 @@ if not {place}:
 def interrupted(place, *words):
     """Run a command that gets a Ctrl-C while it looks for its n-th module, or with 0 as it ends."""
     program = INTERRUPTING.format(place=place) + RUN
-    return subprocess.run([sys.executable, "-c", program, *words], capture_output=True, check=False, timeout=60)
+    return subprocess.run([sys.executable, "-c", program, *words], capture_output=True, check=False, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("place", [0, 1, 2, 3, 20, 60, 100, 140])

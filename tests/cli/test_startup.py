@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from oracles import gray_photograph
-from shell import PICTURE_COMMANDS, cnncli, process, save
+from shell import PATIENCE, PICTURE_COMMANDS, cnncli, process, save
 
 from cnncli.cli.app import COMMANDS
 
@@ -21,7 +21,7 @@ def loaded(program, *words, cwd=None):
         [sys.executable, "-c", ending + program, *map(str, words)],
         capture_output=True,
         cwd=cwd,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert b"Traceback" not in result.stderr

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shell import cnncli, done, json_lines
+from shell import PATIENCE, cnncli, done, json_lines
 
 from cnncli.training.configuration import Configuration
 from cnncli.training.tensors import read_tensors
@@ -271,7 +271,7 @@ def test_a_small_training_loads_nothing_large(tmp_path, bars):
         "from cnncli.__main__ import main; main()"
     )
     words = [sys.executable, "-c", program, "train", str(bars), "-o", str(tmp_path / "run"), *QUICK, "-q"]
-    loaded = subprocess.run(words, capture_output=True, check=True, timeout=60).stderr.decode().split()
+    loaded = subprocess.run(words, capture_output=True, check=True, timeout=PATIENCE).stderr.decode().split()
     assert "numpy" in loaded
     assert not {"scipy", "rich", "torch", "tifffile", "dask"} & set(loaded)
 
@@ -299,7 +299,7 @@ def on_a_terminal(*words, cwd, columns=120):
         if not piece:
             break
         got += piece
-    out = process.communicate(timeout=60)[0]
+    out = process.communicate(timeout=PATIENCE)[0]
     os.close(ours)
     assert process.returncode == 0, got
     return out.decode(), got.decode()

@@ -13,21 +13,28 @@ from keras_files import archive, conv, functional, layer, sequential, start
 from cnncli.errors import ModelError
 from cnncli.formats import is_model_file, read_model
 
-SECONDS, MEBIBYTES = 1.0, 400
+WORK, MEBIBYTES = 40, 400
 
 MEASURE = """
 import re, sys, time
 from cnncli.errors import CnncliError
 from cnncli.formats import read_model
+def count():
+    began = time.process_time()
+    for _ in range(2_000_000): pass
+    return time.process_time() - began
+yardstick = count()
 began = time.process_time()
 try:
     read_model(sys.argv[1])
     said = "read"
 except CnncliError as error:
     said = str(error)
+took = time.process_time() - began
 # The peak of this process alone: what `resource` tells begins with that of the process it was started by.
 peak = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 2**10
-print(time.process_time() - began, peak, said, sep="\\n", end="")
+# A loaded machine is slow at counting too, some 30 ms on an idle one.
+print(took / max(yardstick, count()), peak, said, sep="\\n", end="")
 """
 
 
@@ -184,16 +191,16 @@ HOSTILE = {
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="measures memory with /proc")
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_files_give_one_line_within_a_second_and_bounded_memory(tmp_path, name):
+def test_hostile_files_give_one_line_with_bounded_work_and_memory(tmp_path, name):
     make, message = HOSTILE[name]
     path = tmp_path / name
     content = make(path) if callable(make) else make
     if content is not None:
         path.write_bytes(content)
     run = subprocess.run([sys.executable, "-c", MEASURE, str(path)], capture_output=True, text=True, check=True)
-    seconds, peak, said = run.stdout.split("\n")  # exactly one line is said
+    work, peak, said = run.stdout.split("\n")  # exactly one line is said
     assert re.search(message, said)
-    assert float(seconds) < SECONDS
+    assert float(work) < WORK
     assert float(peak) < MEBIBYTES
 
 
@@ -268,7 +275,7 @@ def test_weights_stay_in_the_file(tmp_path):
         file.write(b"\x08\x08" + varint(7 << 3 | 2) + varint(len(nodes) + len(tensor) + size) + nodes + tensor)
         file.truncate(file.tell() + size)
     run = subprocess.run([sys.executable, "-c", MEASURE, str(path)], capture_output=True, text=True, check=True)
-    seconds, peak, said = run.stdout.split("\n")
+    work, peak, said = run.stdout.split("\n")
     assert said == "read"
-    assert float(seconds) < SECONDS
+    assert float(work) < WORK
     assert float(peak) < 60
