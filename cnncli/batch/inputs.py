@@ -39,12 +39,13 @@ def find_inputs(
     recursive: bool = False,
     suffixes: Sequence[str] = (),
     left_out: list[str] | None = None,
+    repeats: bool = False,
 ) -> list[Input]:
     """Return the files that words stand for: files, globs, folders (with `recursive`) and `-`.
 
     A file that is not there is an input all the same: it will fail by name, and the others will not. A file named twice
-    is worked on once. Pipes, sockets and devices are read where a word names them; where they are found or listed they
-    are left out, for opening one might wait for ever.
+    is worked on once, unless `repeats` are asked for; standard input can be read once. Pipes, sockets and devices are
+    read where a word names them; where they are found or listed they are left out, for opening one might wait for ever.
 
     Args:
         words: what the user wrote; URLs are files, globs and folders in the same ways, and `file://` is a path.
@@ -53,23 +54,29 @@ def find_inputs(
         recursive: go through folders, taking files with one of `suffixes`.
         suffixes: lower-case endings.
         left_out: gets the paths of special files that are left out.
+        repeats: return a file as often as it is named.
 
     Raises:
         ArgumentError: a folder without `recursive`.
         NoInputError: a glob or a folder that holds nothing.
     """
     search = _Search(recursive, tuple(suffixes), [] if left_out is None else left_out)
-    inputs: dict[str, Input] = {}
+    inputs: list[Input] = []
     for word in words:
-        for found in search.expand(without_file_scheme(word)):
-            inputs.setdefault(found.path, found)
+        inputs += search.expand(without_file_scheme(word))
     for path in listed:
         path = os.path.join(os.curdir, path) if path == STANDARD else without_file_scheme(path)
-        for found in search.expand_listed(path):
-            inputs.setdefault(found.path, found)
+        inputs += search.expand_listed(path)
     if not inputs:
         raise NoInputError("the list of inputs is empty")
-    return list(inputs.values())
+    seen: set[str] = set()
+    return [found for found in inputs if _is_new(found.path, seen) or (repeats and found.path != STANDARD)]
+
+
+def _is_new(path: str, seen: set[str]) -> bool:
+    is_new = path not in seen
+    seen.add(path)
+    return is_new
 
 
 class _Search(NamedTuple):

@@ -8,6 +8,7 @@ from cnncli.choices import PARTS
 from cnncli.cli import options
 from cnncli.cli.engine_options import DeviceOption, EngineOption
 from cnncli.errors import ArgumentError
+from cnncli.training.configuration import parse_share
 
 EXAMPLES = """Examples:
 
@@ -68,7 +69,7 @@ def evaluate(
 
     The interval is Wilson's; the macro F1 is the mean of the classes' F1.
     """
-    least = None if min_accuracy is None else _share(min_accuracy)
+    least = None if min_accuracy is None else _least(min_accuracy)
     if part is not None and part not in PARTS:
         raise ArgumentError(f"--part must be {', '.join(PARTS)}, got {part!r}")
     from cnncli.cli.evaluation_output import check_pictures, checking, draw, show
@@ -94,12 +95,9 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _share(text: str) -> float:
-    """Return a share of 1 that is written as 0.95 or as 95%."""
-    try:
-        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
+def _least(text: str) -> float:
+    """Return the share that the accuracy must not be below."""
+    share = parse_share(text)
+    if share is None or not 0 <= share <= 1:
         raise ArgumentError(f"--min-accuracy must be from 0 to 1, or such as 95%, got {text!r}")
     return share

@@ -17,8 +17,12 @@ LONGEST_LIST = 256 << 20
 _BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 
-def find_pictures(words: list[str], files_from: str | None, *, recursive: bool, quiet: bool = False) -> list[Input]:
+def find_pictures(
+    words: list[str], files_from: str | None, *, recursive: bool, quiet: bool = False, repeats: bool = False
+) -> list[Input]:
     """Return the files that words and a list stand for; name those on standard error that are left out.
+
+    Each is returned once, unless `repeats` are asked for.
 
     Raises:
         ArgumentError: nothing is named, standard input twice, or a list that cannot be read.
@@ -30,7 +34,8 @@ def find_pictures(words: list[str], files_from: str | None, *, recursive: bool, 
         raise ArgumentError("--files-from - and an input - would both read standard input: list files in a file")
     listed = [] if files_from is None else parse_list(_content(files_from), f"--files-from {files_from}")
     left_out: list[str] = []
-    found = find_inputs(words, listed, recursive=recursive, suffixes=PICTURE_SUFFIXES, left_out=left_out)
+    how = {"recursive": recursive, "repeats": repeats}
+    found = find_inputs(words, listed, suffixes=PICTURE_SUFFIXES, left_out=left_out, **how)
     for path in () if quiet else left_out:
         print(printable(f"cnncli: {path}: left out: a pipe, a socket or a device; name it to read it"), file=sys.stderr)
     return found

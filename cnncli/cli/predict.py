@@ -81,7 +81,8 @@ def predict(
 
     # A cluster's workers may have engines that this machine lacks.
     backend = open_backend(engine, device) if scheduler is None else None
-    paths = [found.path for found in find_pictures(inputs or [], files_from, recursive=recursive, quiet=quiet)]
+    found = find_pictures(inputs or [], files_from, recursive=recursive, quiet=quiet, repeats=True)
+    paths = [picture.path for picture in found]
     loaded, elsewhere = load_model(model), None
     if backend is not None:
         loaded = loaded.on(backend)

@@ -50,7 +50,7 @@ def train(
 ) -> None:
     """Train a network on labelled pictures; the folder of the run gets the model, and all that is known of it.
 
-    The first Ctrl-C finishes the batch and saves; --resume goes on there, to the bit.
+    The first Ctrl-C, SIGTERM or SIGHUP finishes the batch and saves; --resume goes on there, to the bit.
     """
     given = {
         "network": network,

@@ -174,6 +174,8 @@ class JsonLines(Display):
             train=len(preparation.train),
             validation=0 if validation is None else len(validation),
             test=0 if test is None else len(test),
+            parts=dict(preparation.folders),
+            chosen_by=preparation.chosen_by,
             findings=[finding.message for finding in preparation.findings],
             options=preparation.configuration.options,
         )
@@ -201,6 +203,8 @@ class JsonLines(Display):
             judged_by=run.judged_by,
             accuracy=scores and scores.accuracy,
             accuracy_interval=scores and scores.accuracy_interval,
+            chosen_among=run.chosen_among,
+            balanced_accuracy=scores and scores.balanced_accuracy,
             macro_f1=scores and scores.macro_f1,
             test_accuracy=test and test.accuracy,
             baselines=run.baselines and run.baselines._asdict(),

@@ -51,22 +51,22 @@ class TrainingRun(NamedTuple):
     device: str = "auto"
 
     def run(self) -> None:
-        """Train, and leave with exit code 130 if it was interrupted."""
+        """Train, and leave with exit code 130 if it was interrupted, 128 + N if signal N ended it."""
         data, options = self._settled()
         folder = Path(self.output) if self.output is not None else default_output(data)
         with open_backend(self.engine, self.device) as backend:
-            run = self._train(data, folder, options, backend)
+            run, exit_code = self._train(data, folder, options, backend)
             is_first = backend.processes.is_first
         if not run.done:
             if is_first and not self.as_json:
                 print(printable(f"cnncli: saved; go on with: {self._command(data, folder)}"), file=sys.stderr)
-            raise typer.Exit(130)
+            raise typer.Exit(exit_code)
 
-    def _train(self, data: str, folder: Path, options: dict[str, Any], backend: Backend) -> Run:
+    def _train(self, data: str, folder: Path, options: dict[str, Any], backend: Backend) -> tuple[Run, int]:
         """Train, and show how it goes: the first of several processes does, the others are silent."""
         shows = choose_display(data, folder, as_json=self.as_json, quiet=self.quiet)
         silent = not backend.processes.is_first
-        with interrupts() as stop, nullcontext() if silent else shows:
+        with interrupts(saves=True) as stop, nullcontext() if silent else shows:
             try:
                 run = train(
                     data,
@@ -83,7 +83,7 @@ class TrainingRun(NamedTuple):
                 raise typer.Exit(1) from None
             if not silent:
                 shows.finish(run)
-        return run
+        return run, stop.exit_code
 
     def _settled(self) -> tuple[str, dict[str, Any]]:
         """Return the data and the options: what was given goes before what a file says."""

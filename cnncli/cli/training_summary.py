@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cnncli.networks.errors import show_shape
-from cnncli.training.preparation import Preparation
+from cnncli.training.preparation import ACCURACY, Preparation
 from cnncli.training.run_folder import Metrics
 from cnncli.training.runs import Run
 from cnncli.training.watching import Estimate
 
 CLASSES_SHOWN = 20
+
+_USES = {"train": "to train on", "validation": "to validate by", "test": "to test by"}
 
 
 def summary_lines(data: str, preparation: Preparation) -> Iterator[str]:
@@ -18,6 +20,8 @@ def summary_lines(data: str, preparation: Preparation) -> Iterator[str]:
     sizes = [f"{len(train):,} to train on"]
     sizes += [f"{len(part):,} to {what}" for what, part in _others(preparation)]
     yield f"data      {data}: pictures {show_shape(train.shape)}, {', '.join(sizes)}"
+    if preparation.folders:
+        yield f"parts     {', '.join(f'{name}/ {_USES[part]}' for part, name in preparation.folders.items())}"
     yield f"classes   {_counts(preparation.class_names, train.counts().tolist())}"
     yield f"network   {preparation.network} ({preparation.network.totals.params:,} parameters)"
     extras = [
@@ -30,6 +34,8 @@ def summary_lines(data: str, preparation: Preparation) -> Iterator[str]:
         f"seed {options.seed}",
     ]
     yield f"training  {options.optimizer}, {', '.join(extras)}"
+    if preparation.validation is not None and preparation.chosen_by != ACCURACY:
+        yield f"kept      the epoch with the best {preparation.chosen_by} on the pictures to validate by"
 
 
 def _others(preparation: Preparation) -> Iterator[tuple[str, Sequence[object]]]:
@@ -93,8 +99,11 @@ def result_lines(run: Run, folder: Path) -> Iterator[str]:
         total = int(run.scores.confusion.sum())
         judged = "validation" if run.judged_by == "validation" else "training"
         yield f"Accuracy on the {total:,} {judged} pictures:"
-        interval = f"(95% interval {100 * low:.1f} to {100 * high:.1f}), epoch {run.best_epoch}"
+        widened = f", widened for the choice among {run.chosen_among} epochs" if run.chosen_among > 1 else ""
+        interval = f"(95% interval {100 * low:.1f} to {100 * high:.1f}{widened}), epoch {run.best_epoch}"
         yield f"  this network      {_percent(run.scores.accuracy):>6} {interval}"
+        if run.chosen_by != ACCURACY:
+            yield f"  balanced          {_percent(run.scores.balanced_accuracy):>6}"
         yield f"  nearest centroid  {_percent(run.baselines.nearest_centroid):>6}"
         yield f"  majority class    {_percent(run.baselines.majority_class):>6}"
     if run.test_scores is not None:

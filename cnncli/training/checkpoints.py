@@ -42,7 +42,7 @@ class Progress(NamedTuple):
         correct: pictures of theirs that were named rightly, while they were learnt from.
         seen: their pictures.
         best_epoch: the epoch with the best validation, from 1; 0 for none.
-        best_accuracy: its accuracy on the validation part.
+        best_accuracy: its accuracy on the validation part; the balanced one where classes are weighted.
         best_loss: its loss there.
     """
 
@@ -97,6 +97,12 @@ class Checkpoint(NamedTuple):
             was, now = (_shown(getattr(options, name)) for options in (self.configuration, configuration))
             raise ArgumentError(
                 f"{place}: the run has {name} {was}, now it is {now}: only the number of epochs may grow"
+            )
+        length, wanted = self.configuration.epochs, configuration.epochs
+        if length != wanted and configuration.schedule != "constant" and self.progress != Progress():
+            raise ArgumentError(
+                f"{place}: the run's {configuration.schedule} schedule is laid out over {length} epochs: over {wanted} "
+                f"those that are done would have had other learning rates: start another run with --epochs {wanted}"
             )
         if configuration.epochs < self.progress.epoch + (self.progress.batch > 0):
             begun = self.progress.epoch + (self.progress.batch > 0)

@@ -41,8 +41,8 @@ class Configuration(Value):
         schedule: a name in `SCHEDULES`.
         warmup: epochs in which the learning rate rises.
         augment: augmentations, as `shift:2,flip`.
-        val: what to validate by: a part of the training data, such as 0.1; a data set; 0 for nothing. None for the
-            data's own validation part, and a tenth where it has none.
+        val: what to validate by: a share of the training data, such as 0.1 or 10%; a data set; 0 for nothing. None for
+            the data's own validation part, and a tenth where it has none.
         class_weight: a word of `CLASS_WEIGHTS`.
         loss: a name in `LOSSES`.
         label_smoothing: from 0 to below 1.
@@ -92,6 +92,8 @@ class Configuration(Value):
                 self.settle(**{name: check(name, value)})
         for name, words in _WORDS.items():
             _check_word(name, getattr(self, name), words)
+        if self.early_stop is not None and self.val is not None and parse_share(self.val) == 0:
+            raise ArgumentError("early_stop needs something to validate by, and val is 0: leave out one of them")
         if self.warmup and self.warmup >= self.epochs:
             raise ArgumentError(
                 f"warmup of {self.warmup:g} epochs leaves nothing of {self.epochs}: choose a shorter one"
@@ -187,6 +189,19 @@ def _read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise ArgumentError(f"{path}: cannot be read as TOML: {error}") from error
 
 
+def parse_share(text: str) -> float | None:
+    """Return the share of 1 that `0.2` and `20%` mean alike; None where a text is neither.
+
+    Example:
+        >>> parse_share("0.2"), parse_share("20%"), parse_share("photos/val")
+        (0.2, 0.2, None)
+    """
+    try:
+        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        return None
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """Return (height, width) of `28x28`, or of `28` for a square.
 
@@ -224,9 +239,15 @@ def _number(room: str, fits: Callable[[float], bool]) -> Check:
     return check
 
 
-def _text(name: str, value: Any) -> str:
-    if isinstance(value, float | int) and not isinstance(value, bool) and name == "val":
+def _val(name: str, value: Any) -> str:
+    if isinstance(value, float | int) and not isinstance(value, bool):
         return f"{value:g}"
+    text = _text(name, value)
+    share = parse_share(text)
+    return text if share is None or os.path.exists(text) else f"{share:g}"
+
+
+def _text(name: str, value: Any) -> str:
     if isinstance(value, tuple | list) and all(isinstance(word, str) for word in value):
         value = (" " if name == "network" else ",").join(value)
     if not isinstance(value, str | os.PathLike):
@@ -268,7 +289,7 @@ _CHECKS: dict[str, Check] = {
     "weight_decay": _FROM_0,
     "warmup": _FROM_0,
     "augment": _text,
-    "val": _text,
+    "val": _val,
     "label_smoothing": _FRACTION,
     "clip_norm": _POSITIVE,
     "early_stop": _whole(1, 1_000_000),

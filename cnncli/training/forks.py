@@ -27,7 +27,7 @@ Array = npt.NDArray[Any]
 T = TypeVar("T")
 
 # Their handlers are the first process's: a process that begins must not run them.
-_SIGNALS = signal.SIGINT, signal.SIGTERM
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 # Arrays up to it go to a process through memory, larger ones through a pipe, where copying is the least of the work.
 # It takes no memory before it is written to.
@@ -164,8 +164,8 @@ class ForkedTeam(Generic[T]):
     def _serve(self, number: int, theirs: "list[Connection]") -> None:
         """Run the function for a shard until the first process is gone."""
         # Ctrl-C is the first process's matter, which tells by ending; and its temporary files are not ours to remove.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for heeded in _SIGNALS:
+            signal.signal(heeded, signal.SIG_IGN if heeded == signal.SIGINT else signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         first = theirs.pop(number - 1)
         # An end that is open here would hide that its process is gone.

@@ -1,6 +1,7 @@
 """Measures of how good predictions are."""
 
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ class Scores(NamedTuple):
     Attributes:
         accuracy: the part that is right.
         accuracy_interval: 95 % confidence interval of it (Wilson).
+        balanced_accuracy: mean of the classes' recall, over classes that occur among labels.
         macro_f1: mean of the classes' F1, over classes that occur among labels or predictions.
         per_class: the scores of each class, in order.
         confusion: (classes, classes) counts; the row is the label, the column the prediction.
@@ -42,18 +44,21 @@ class Scores(NamedTuple):
 
     accuracy: float
     accuracy_interval: tuple[float, float]
+    balanced_accuracy: float
     macro_f1: float
     per_class: tuple[ClassScores, ...]
     confusion: NDArray[np.int64]
 
 
-def score(labels: Labels, predictions: Labels, class_names: Sequence[str]) -> Scores:
+def score(labels: Labels, predictions: Labels, class_names: Sequence[str], *, choices: int = 1) -> Scores:
     """Return how good predictions are.
 
     Args:
         labels: (N,) what is true.
         predictions: (N,) what was said.
         class_names: the classes in order.
+        choices: among how many predictions of these very items these were chosen. The best of many looks better than it
+            is; the interval is made as wide as to hold for all of them at once (Bonferroni), so for the chosen one too.
 
     Raises:
         ArgumentError: nothing to judge, or a label outside the classes.
@@ -72,7 +77,8 @@ def score(labels: Labels, predictions: Labels, class_names: Sequence[str]) -> Sc
     rows = zip(class_names, precision.tolist(), recall.tolist(), f1.tolist(), truth.tolist(), strict=True)
     return Scores(
         accuracy=int(hits.sum()) / total,
-        accuracy_interval=wilson_interval(int(hits.sum()), total),
+        accuracy_interval=wilson_interval(int(hits.sum()), total, NormalDist().inv_cdf(1 - 0.025 / choices)),
+        balanced_accuracy=float(recall[truth > 0].mean()),
         macro_f1=float(f1[truth + said > 0].mean()),
         per_class=tuple(ClassScores(*row) for row in rows),
         confusion=confusion,

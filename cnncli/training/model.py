@@ -15,7 +15,7 @@ from cnncli.formats.safetensors import INPUT, NETWORK
 from cnncli.networks import Network, parse_network
 from cnncli.networks.errors import show_shape
 from cnncli.training.backends import Backend, Computing
-from cnncli.training.datasets import RESIZES, Dataset, Reading
+from cnncli.training.datasets import BYTES, RESIZES, SCALES, Dataset, Reading
 from cnncli.training.normalization import Normalization
 from cnncli.training.outputs import output_count, probabilities
 from cnncli.training.tensors import read_tensors, write_tensors
@@ -23,7 +23,8 @@ from cnncli.values import Value
 
 Array = NDArray[Any]
 
-CLASSES, NORMALIZATION, RESIZE, VERSION = "cnncli.classes", "cnncli.normalization", "cnncli.resize", "cnncli.version"
+CLASSES, NORMALIZATION, RESIZE = "cnncli.classes", "cnncli.normalization", "cnncli.resize"
+SCALE, VERSION = "cnncli.scale", "cnncli.version"
 """What the metadata holds beside the network and its input."""
 
 FILE_NAME = "model.safetensors"
@@ -40,6 +41,7 @@ class Model(Value):
         class_names: the classes in the order of the outputs.
         normalization: what is done to pictures first.
         resize: how pictures of other sizes get the network's: a name in `RESIZES`.
+        scale: what the numbers of pictures mean: a word of `SCALES`.
 
     Raises:
         ModelError: the parts do not fit together.
@@ -51,6 +53,7 @@ class Model(Value):
     class_names: tuple[str, ...]
     normalization: Normalization
     resize: str = "stretch"
+    scale: str = BYTES
 
     def validate(self) -> None:
         """Check that the parts fit together."""
@@ -66,6 +69,8 @@ class Model(Value):
             raise ModelError(f"is normalised for {channels} channels, and its network's input is {shape}")
         if self.resize not in RESIZES:
             raise ModelError(f"resizes pictures by {named(self.resize)!r}: the ways are {', '.join(RESIZES)}")
+        if self.scale not in SCALES:
+            raise ModelError(f"takes pixels on the scale {named(self.scale)!r}: the scales are {', '.join(SCALES)}")
 
     __eq__ = object.__eq__  # arrays are not compared by the way
     __hash__ = object.__hash__
@@ -82,7 +87,8 @@ class Model(Value):
     def reading(self, **changes: Any) -> Reading:
         """Return how pictures are read for this model."""
         height, width, channels = self.input_shape
-        return Reading(size=(height, width), channels=channels, resize=self.resize)._replace(**changes)
+        reading = Reading(size=(height, width), channels=channels, resize=self.resize, scale=self.scale)
+        return reading._replace(**changes)
 
     def probabilities(self, images: Array, jobs: int = 1) -> Array:
         """Return the probability of each class.
@@ -144,6 +150,7 @@ class Model(Value):
             CLASSES: json.dumps(self.class_names, ensure_ascii=False),
             NORMALIZATION: json.dumps(normalization),
             RESIZE: self.resize,
+            SCALE: self.scale,
             VERSION: cnncli_version(),
         }
 
@@ -216,6 +223,7 @@ def model_of(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> Model:
         _class_names(metadata[CLASSES]),
         _normalization(metadata[NORMALIZATION]),
         metadata.get(RESIZE, "stretch"),
+        metadata.get(SCALE, BYTES),
     )
 
 

@@ -17,10 +17,10 @@ from cnncli.training.datasets import Reading, read_picture
 from cnncli.training.model import Array, Model
 from cnncli.training.model_file import ModelFile
 
-MOST_AT_ONCE = 128
-"""Pictures that go through the network together."""
+MOST_AT_ONCE = 64
+"""Pictures that go through the network together: never by the number of jobs, for it changes their last bits."""
 
-_BATCH_BYTES = 16 << 20
+_BATCH_BYTES = 8 << 20
 
 
 class Prediction(NamedTuple):
@@ -60,8 +60,9 @@ def predict_files(
 ) -> Iterator[Prediction]:
     """Yield what a model says of picture files, in their order; one that cannot be read fails by name.
 
-    While a batch goes through the network, other threads read theirs: no more pictures than those of two large batches
-    are in memory, however many files there are.
+    While a batch goes through the network, other threads read theirs: no more pictures than a few batches a thread are
+    in memory, however many files there are. The same files in the same order give the same bits, whatever the number of
+    jobs; a picture among others may differ in the last bits, as rounding depends on what a batch holds.
 
     Args:
         model: the model.
@@ -84,8 +85,6 @@ def predict_files(
     classify: Classify = partial(_one_at_a_time, threading.Lock(), model, jobs)
     if elsewhere is not None:
         executor, classify = elsewhere.executor, elsewhere.model.probabilities
-    else:
-        at_once = max(1, 2 * at_once // max(2, jobs))
     task = Task(
         partial(_read, reading or model.reading()), then=partial(_classified, classify), together=at_once, in_order=True
     )

@@ -2,9 +2,10 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +15,19 @@ from cnncli.networks import Network, load_network
 from cnncli.networks.errors import ShapeError, show_shape
 from cnncli.networks.notation import read_input, split_words
 from cnncli.training.augmentation import Augmentation, parse_augmentations
-from cnncli.training.configuration import Configuration
-from cnncli.training.datasets import Dataset, Finding, Reading, Subset, find_duplicates, open_dataset
+from cnncli.training.configuration import Configuration, parse_share
+from cnncli.training.datasets import (
+    Dataset,
+    Finding,
+    Parts,
+    Reading,
+    Subset,
+    find_duplicates,
+    known_classes,
+    open_dataset,
+)
 from cnncli.training.datasets.folder import Progress
+from cnncli.training.footprint import check_memory
 from cnncli.training.losses import LOSSES, Loss, balanced_weights
 from cnncli.training.normalization import Normalization, measure
 from cnncli.training.optimizers import Optimizer
@@ -26,6 +37,9 @@ from cnncli.training.splits import split
 
 FRACTION = 0.1
 """The part of the training data that is held out for validation unless something else is said."""
+
+ACCURACY, BALANCED_ACCURACY = "accuracy", "balanced accuracy"
+"""What the epoch whose model is kept may be chosen by."""
 
 CACHE_BYTES = 256 << 20
 """Decoded pictures of a folder that are kept in memory."""
@@ -46,6 +60,7 @@ class Preparation(NamedTuple):
         optimizer: how parameters follow their gradients.
         augmentations: of the pictures that are learnt from.
         data_digest: tells whether the data is the same when a training goes on.
+        folders: part to the folder that was taken as it, where the data's folders are its parts.
     """
 
     configuration: Configuration
@@ -59,11 +74,17 @@ class Preparation(NamedTuple):
     optimizer: Optimizer
     augmentations: tuple[Augmentation, ...]
     data_digest: str
+    folders: Mapping[str, str] = MappingProxyType({})
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """The classes in order."""
         return self.train.class_names
+
+    @property
+    def chosen_by(self) -> str:
+        """What the epoch that is kept is the best by: where classes are weighted, accuracy that weights them, too."""
+        return ACCURACY if self.configuration.class_weight == "none" else BALANCED_ACCURACY
 
     @property
     def schedule(self) -> Schedule:
@@ -121,14 +142,17 @@ def prepare(
         jobs=jobs,
         cache_bytes=CACHE_BYTES,
     )
-    train, validation, test, findings = _parts(configuration, data, reading, progress)
+    train, validation, test, findings, folders = _parts(configuration, data, reading, progress)
     classes = len(train.class_names)
-    if classes < 2 or (train.counts() > 0).sum() < 2:
-        raise DataError(f"{_named(data)}: all pictures are of one class: there is nothing to tell apart")
+    present = np.flatnonzero(train.counts()).tolist()
+    if len(present) < 2:
+        only = ", ".join(repr(train.class_names[place]) for place in present)
+        raise DataError(f"{_named(data)}: all pictures are of one class, {only}: there is nothing to tell apart")
     loss = _loss(configuration, train)
     words = configuration.network or default_layers(train.shape, loss.outputs(classes))
     network = choose_network(words, train.shape, sized=configuration.size is not None)
     check_outputs(network, classes, loss)
+    findings += check_memory(configuration, network)
     return Preparation(
         configuration,
         train,
@@ -141,6 +165,7 @@ def prepare(
         configuration.make_optimizer(),
         parse_augmentations(configuration.augment),
         _digest(train, validation),
+        folders,
     )
 
 
@@ -149,48 +174,50 @@ def _parts(
     data: str | os.PathLike[str] | Dataset,
     reading: Reading,
     progress: Progress | None,
-) -> tuple[Dataset, Dataset | None, Dataset | None, list[Finding]]:
-    """Return the parts to train on, to validate by, and to test by, and what was found."""
-    if isinstance(data, Dataset):
-        train, own, test, findings = data, None, None, []
-    else:
-        parts = open_dataset(data, reading, progress=progress)
-        train, own, test, findings = parts.train, parts.validation, parts.test, list(parts.findings)
+) -> tuple[Dataset, Dataset | None, Dataset | None, list[Finding], Mapping[str, str]]:
+    """Return the parts to train on, to validate by, and to test by, what was found, and the parts' folders."""
+    parts = (
+        Parts("", data, None, None, ()) if isinstance(data, Dataset) else open_dataset(data, reading, progress=progress)
+    )
+    train, test, findings, folders = parts.train, parts.test, list(parts.findings), parts.folders
     fraction = _fraction(configuration.val)
     if fraction is None and configuration.val is not None:
         validation, found = _given(configuration.val, train, reading, progress)
-        return train, validation, test, [*findings, *found]
-    if configuration.val is None and own is not None:
-        return train, own, test, findings
+        if test is not None:
+            found += filter(None, [find_duplicates(validation, test, "validation", "test")])
+        return train, validation, test, [*findings, *found], folders
+    if configuration.val is None and parts.validation is not None:
+        return train, parts.validation, test, findings, folders
     fraction = FRACTION if fraction is None else fraction
     if not fraction:
-        return train, None, test, findings
+        return train, None, test, findings, folders
     inner, held_out = split(train, fraction)
-    return Subset(train, inner), Subset(train, held_out), test, findings
+    return Subset(train, inner), Subset(train, held_out), test, findings, folders
 
 
 def _fraction(val: str | None) -> float | None:
-    """Return the part that a text asks for; None where it is a path."""
-    try:
-        number = float(val or "x")
-    except ValueError:
-        return None
-    if val is not None and os.path.exists(val):
-        return None
-    if not 0 <= number < 1:
-        raise ArgumentError(f"val must be a part from 0 to below 1, or a data set, got {val!r}")
+    """Return the share that a text asks for; None where it is a path."""
+    number = None if val is None or os.path.exists(val) else parse_share(val)
+    if number is not None and not 0 <= number < 1:
+        raise ArgumentError(f"val must be a share from 0 to below 1, such as 0.2 or 20%, or a data set, got {val!r}")
     return number
 
 
 def _given(path: str, train: Dataset, reading: Reading, progress: Progress | None) -> tuple[Dataset, list[Finding]]:
     height, width, channels = train.shape
-    settled = reading._replace(size=(height, width), channels=channels)
-    parts = open_dataset(path, settled, class_names=train.class_names, progress=progress)
-    validation = parts.held_out
+    settled = reading._replace(size=(height, width), channels=channels, scale=train.scale)
+    parts = open_dataset(path, settled, progress=progress)
+    if parts.validation is None and parts.test is not None:
+        raise DataError(
+            f"{path}: has a training and a test part, but none to validate by, and a test part is not looked at while "
+            "choosing: name the folder to validate by"
+        )
+    own = parts.train if parts.validation is None else parts.validation
+    validation, unknown = known_classes(path, "validation", own, train.class_names)
     if validation.shape != train.shape:
         shapes = show_shape(validation.shape), show_shape(train.shape)
         raise DataError(f"{path}: its pictures are {shapes[0]}, those to train on {shapes[1]}")
-    return validation, [*parts.findings, *filter(None, [find_duplicates(train, validation)])]
+    return validation, [*parts.findings, *filter(None, [unknown, find_duplicates(train, validation)])]
 
 
 def _named(data: object) -> str:

@@ -14,7 +14,7 @@ from cnncli.training.configuration import Configuration, write_configuration
 from cnncli.training.datasets import Dataset
 from cnncli.training.metrics import Scores, score
 from cnncli.training.model import Model
-from cnncli.training.preparation import Preparation, prepare
+from cnncli.training.preparation import ACCURACY, Preparation, prepare
 from cnncli.training.run_folder import Metrics, RunFolder
 from cnncli.training.trainer import Trainer
 from cnncli.training.versions import versions
@@ -41,10 +41,13 @@ class Run(NamedTuple):
         metrics: an entry for each epoch.
         done: whether it went to its end; otherwise it was told to stop, and can be resumed.
         best_epoch: the model's, from 1; 0 where none was done.
+        chosen_by: what that epoch is the best by: `accuracy`, or `balanced accuracy` where classes are weighted.
         judged_by: `validation`, or `train` where nothing was held out.
         scores: of the model on that part; None where the training was stopped.
         test_scores: of the model on the data's test part, if there is one.
         baselines: on the part that it is judged by; None where the training was stopped.
+        chosen_among: how many epochs the model's was chosen among by the pictures of `scores`, whose interval holds for
+            all of them at once.
         pictures: files that were drawn.
     """
 
@@ -52,10 +55,12 @@ class Run(NamedTuple):
     metrics: tuple[Metrics, ...]
     done: bool
     best_epoch: int
+    chosen_by: str = ACCURACY
     judged_by: str = "validation"
     scores: Scores | None = None
     test_scores: Scores | None = None
     baselines: Baselines | None = None
+    chosen_among: int = 1
     pictures: tuple[Path, ...] = ()
 
 
@@ -205,10 +210,13 @@ def _judged(run: Run, trainer: Trainer, jobs: int) -> Run:
     preparation, model = trainer.preparation, run.model.on(trainer.backend)
     dataset = preparation.train if preparation.validation is None else preparation.validation
     probabilities = model.classify(dataset, jobs)
-    scores = score(dataset.labels, probabilities.argmax(axis=1), preparation.class_names)
+    epochs = 1 if preparation.validation is None else max(1, len(run.metrics))
+    scores = score(dataset.labels, probabilities.argmax(axis=1), preparation.class_names, choices=epochs)
     run = run._replace(
         judged_by="train" if preparation.validation is None else "validation",
         scores=scores,
+        chosen_by=preparation.chosen_by,
+        chosen_among=epochs,
         test_scores=_test_scores(preparation, model, jobs),
         baselines=Baselines(
             majority_class(preparation.train.labels, dataset.labels),

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from typing import Any, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,26 @@ from cnncli.training.initialization import initialize
 from cnncli.training.model import Model, load_model, save_model
 from cnncli.training.outputs import logits_loss, logits_network, predictions
 from cnncli.training.post_mortem import PostMortem, examine
-from cnncli.training.preparation import Preparation
+from cnncli.training.preparation import ACCURACY, Preparation
 from cnncli.training.processes import OtherProcessError
 from cnncli.training.run_folder import Metrics, RunFolder
 from cnncli.training.watching import BatchReport, Estimate, Watcher
 
 Array = NDArray[Any]
+
+
+class Judgement(NamedTuple):
+    """How good weights are on some pictures.
+
+    Attributes:
+        loss: the mean.
+        accuracy: the share of the pictures that is named rightly.
+        balanced_accuracy: the mean of that share over the classes that there are pictures of.
+    """
+
+    loss: float
+    accuracy: float
+    balanced_accuracy: float
 
 
 class Trainer:
@@ -136,35 +150,40 @@ class Trainer:
         In this order, a process that is killed on the way leaves a checkpoint that runs the epoch again.
         """
         progress, validation = self.progress, self.preparation.validation
-        loss, accuracy = (None, None) if validation is None else self.evaluate(validation)
+        judged = None if validation is None else self.evaluate(validation)
         metrics = {
             "epoch": progress.epoch + 1,
             "train_loss": progress.loss_sum / (progress.weight or 1),
             "train_accuracy": progress.correct / progress.seen,
-            "val_loss": loss if loss is None or math.isfinite(loss) else None,  # JSON knows no infinity
-            "val_accuracy": accuracy,
+            "val_loss": judged and _finite(judged.loss),
+            "val_accuracy": judged and judged.accuracy,
             "lr": self.schedule.at((progress.epoch + 1) * self.steps - 1),
             "seconds": round(seconds, 6),
             "images_per_second": round(images / seconds, 3),
         }
-        is_best = self._is_best(loss, accuracy)
+        if judged is not None and self.preparation.chosen_by != ACCURACY:
+            metrics["val_balanced_accuracy"] = judged.balanced_accuracy
+        is_best = self._is_best(judged)
         progress = progress.next_epoch()
         if is_best:
-            progress = progress._replace(
-                best_epoch=progress.epoch, best_accuracy=accuracy or 0.0, best_loss=_finite(loss)
-            )
+            measure, loss = (0.0, 0.0) if judged is None else (self._measure(judged), _finite(judged.loss) or 0.0)
+            progress = progress._replace(best_epoch=progress.epoch, best_accuracy=measure, best_loss=loss)
             self.best = self.model()
         self.progress = progress
         self.metrics.append(metrics)
         self._save_epoch(metrics, is_best=is_best)
         self.watcher.epoch(metrics, best=is_best)
 
-    def _is_best(self, loss: float | None, accuracy: float | None) -> bool:
+    def _is_best(self, judged: "Judgement | None") -> bool:
         """Whether this epoch is better than all before: by accuracy, then by loss; without validation, the last is."""
         progress = self.progress
-        if not progress.best_epoch or accuracy is None or loss is None:
+        if not progress.best_epoch or judged is None:
             return True
-        return (accuracy, -loss) > (progress.best_accuracy, -progress.best_loss)
+        return (self._measure(judged), -judged.loss) > (progress.best_accuracy, -progress.best_loss)
+
+    def _measure(self, judged: "Judgement") -> float:
+        """Return the accuracy that epochs are chosen by: where classes are to count the same, they do here, too."""
+        return judged.accuracy if self.preparation.chosen_by == ACCURACY else judged.balanced_accuracy
 
     def _save_epoch(self, metrics: Metrics, *, is_best: bool) -> None:
         if self.folder is None:
@@ -187,9 +206,9 @@ class Trainer:
             save_model(self.folder.model, self.model())
         self.save()
 
-    def evaluate(self, dataset: Dataset) -> tuple[float, float]:
-        """Return (mean loss, accuracy) of the weights as they are now."""
-        total, weight, correct = 0.0, 0.0, 0
+    def evaluate(self, dataset: Dataset) -> "Judgement":
+        """Return the mean loss and the accuracy of the weights as they are now."""
+        total, weight, correct = 0.0, 0.0, np.zeros(len(dataset.class_names))
         part = dataset
         if self.processes.count > 1:
             part = Subset(dataset, np.arange(len(dataset))[self.processes.part(len(dataset))])
@@ -198,9 +217,11 @@ class Trainer:
             logits = self.engine.predict(images, prepare=self.preparation.normalization.apply)
             total += self.loss(logits.reshape(len(logits), -1), labels)[0]
             weight += self.loss.total_weight(labels)
-            correct += int((predictions(logits, self.engine.network) == labels).sum())
-        total, weight, correct = self.processes.total(np.array([total, weight, correct])).tolist()
-        return total / (weight or 1), correct / len(dataset)
+            right = labels[predictions(logits, self.engine.network) == labels]
+            correct += np.bincount(right, minlength=len(correct))
+        total, weight, *hits = self.processes.total(np.array([total, weight, *correct])).tolist()
+        recalls = [hit / count for hit, count in zip(hits, dataset.counts().tolist(), strict=True) if count]
+        return Judgement(total / (weight or 1), sum(hits) / len(dataset), sum(recalls) / len(recalls))
 
     def model(self) -> Model:
         """Return a model of the weights as they are now."""
@@ -212,6 +233,7 @@ class Trainer:
             preparation.class_names,
             preparation.normalization,
             preparation.configuration.resize,
+            preparation.train.scale,
         )
 
     def checkpoint(self) -> Checkpoint:
@@ -304,5 +326,6 @@ def _copy_into(arrays: Mapping[str, Array], others: Mapping[str, Array]) -> None
         array[...] = others[name]
 
 
-def _finite(loss: float | None) -> float:
-    return loss if loss is not None and math.isfinite(loss) else 0.0
+def _finite(loss: float) -> float | None:
+    """Return a loss as JSON knows it, which has no infinity."""
+    return loss if math.isfinite(loss) else None

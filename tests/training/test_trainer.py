@@ -113,8 +113,8 @@ def test_metrics_are_what_the_weights_give():
     trainer = Trainer(preparation)
     with trainer:
         trainer.run()
-        loss, accuracy = trainer.evaluate(preparation.train)
-        val_loss, val_accuracy = trainer.evaluate(preparation.validation)
+        loss, accuracy, _ = trainer.evaluate(preparation.train)
+        val_loss, val_accuracy, _ = trainer.evaluate(preparation.validation)
     (line,) = trainer.metrics
     assert line["train_loss"] == pytest.approx(loss, rel=1e-6)
     assert line["train_accuracy"] == accuracy

@@ -3,12 +3,15 @@
 from cnncli.training.datasets.base import ArrayDataset, Dataset, Finding, Parts, Reading, Subset
 from cnncli.training.datasets.duplicates import find_conflicts, find_duplicates
 from cnncli.training.datasets.folder import FolderDataset
-from cnncli.training.datasets.opening import SOURCES, open_dataset, recognise
+from cnncli.training.datasets.opening import SOURCES, known_classes, open_dataset, recognise
 from cnncli.training.datasets.pictures import read_picture
 from cnncli.training.datasets.resizing import RESIZES
+from cnncli.training.datasets.scale import BYTES, SCALES
 
 __all__ = [
+    "BYTES",
     "RESIZES",
+    "SCALES",
     "SOURCES",
     "ArrayDataset",
     "Dataset",
@@ -19,6 +22,7 @@ __all__ = [
     "Subset",
     "find_conflicts",
     "find_duplicates",
+    "known_classes",
     "open_dataset",
     "read_picture",
     "recognise",

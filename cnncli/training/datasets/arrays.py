@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.errors import DataError
-from cnncli.training.datasets.base import ArrayDataset, Finding, Labels, Parts, Reading
+from cnncli.training.datasets.base import ArrayDataset, Finding, Labels, Parts, Reading, raw_finding
 from cnncli.training.datasets.naming import natural_key
 from cnncli.training.datasets.resizing import resized_all
+from cnncli.training.datasets.scale import BYTES, RAW, find_factor
 
 Array = NDArray[Any]
 ArrayParts = dict[str, tuple[Array, Array, str]]
@@ -41,13 +42,16 @@ def array_parts(
     labels = {part: _check_labels(labels, len(images), source) for part, (images, labels, source) in arrays.items()}
     names = class_names or _names_of(list(labels.values()))
     sets = {}
-    factors = _factors({part: images for part, (images, _, _) in arrays.items()})
+    for images, _, source in arrays.values():
+        _check_pictures(images, source)
+    factors = _find_factors([images for images, _, _ in arrays.values()], how.scale, path)
+    scale = RAW if None in factors.values() else BYTES
     for part in list(arrays):
         images, _, source = arrays.pop(part)  # what is converted is needed no longer
-        pixels = _pixels(images, factors[part], how, source)
+        pixels = _pixels(images, factors[images.dtype.kind] or 1, how, source)
         places = labels[part].astype(np.int64) if class_names else _places(labels[part], names)
-        sets[part] = ArrayDataset(pixels, places, names, source)
-    findings += [_scale_finding(path, factors)] if any(factor != 1 for factor in factors.values()) else []
+        sets[part] = ArrayDataset(pixels, places, names, source, scale)
+    findings += [_scale_finding(path, factor) for factor in factors.values() if factor != 1]
     first = next(sets[part] for part in ("train", "validation", "test") if part in sets)
     rest = {part: data for part, data in sets.items() if data is not first}
     return Parts(kind, first, rest.get("validation"), rest.get("test"), tuple(findings))
@@ -90,24 +94,20 @@ def _places(labels: Array, names: tuple[str, ...]) -> Labels:
     return found
 
 
-def _factors(images: dict[str, Array]) -> dict[str, float]:
-    """What pixels are multiplied by to be on the scale 0 to 255, the same for all parts: fractions and 16 bits."""
-    first = next(iter(images.values()))
-    if first.dtype.kind == "f" and all(_is_fraction(array) for array in images.values()):
-        factor = 255.0
-    elif first.dtype == np.uint16 and any(array.max(initial=0) > 255 for array in images.values()):
-        factor = 1 / 257
-    else:
-        factor = 255.0 if first.dtype == np.bool_ else 1.0
-    return dict.fromkeys(images, factor)
+def _find_factors(images: list[Array], scale: str | None, path: str) -> dict[str, float | None]:
+    """What the pixels of all parts are multiplied by, the same for all of a kind of number: their extremes tell it."""
+    ends: dict[str, list[Any]] = {}
+    for array in images:
+        ends.setdefault(array.dtype.kind, []).extend((array.min(), array.max()))
+    factors = {kind: find_factor(np.array(found), scale, path) for kind, found in ends.items()}
+    if scale is None and None in factors.values():
+        factors = {kind: find_factor(np.array(found), RAW, path) for kind, found in ends.items()}
+    return factors
 
 
-def _is_fraction(array: Array) -> bool:
-    return array.dtype.kind == "f" and array.size > 0 and array.min() >= 0 and array.max() <= 1
-
-
-def _scale_finding(path: str, factors: dict[str, float]) -> Finding:
-    factor = next(iter(factors.values()))
+def _scale_finding(path: str, factor: float | None) -> Finding:
+    if factor is None:
+        return raw_finding(path)
     scale = "0 to 1" if factor > 1 else "0 to 65,535"
     return Finding("scale", f"{path}: pixels from {scale} are put on the scale 0 to 255, that of picture files")
 
@@ -115,7 +115,7 @@ def _scale_finding(path: str, factors: dict[str, float]) -> Finding:
 def _pixels(images: Array, factor: float, how: Reading, source: str) -> Array:
     """Pictures as (N, H, W, C), uint8 or float32, of the size and channels asked for."""
     images = _check_pictures(images, source)
-    if images.dtype.kind in "iu" and factor == 1 and images.min() >= 0 and images.max() <= 255:
+    if factor == 1 and images.dtype.kind in "iu" and images.min() >= 0 and images.max() <= 255:
         images = images.astype(np.uint8, copy=False)
     if images.dtype != np.uint8:
         images = _floats(images, factor, source)

@@ -2,9 +2,10 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self, overload
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from cnncli.errors import DataError
 from cnncli.images import MAX_PIXELS
+from cnncli.training.datasets.scale import BYTES
 
 Array = NDArray[Any]
 Labels = NDArray[np.int64]
@@ -35,6 +37,14 @@ class Finding(NamedTuple):
     items: tuple[str, ...] = ()
 
 
+def raw_finding(path: str) -> Finding:
+    """Return what is to be said of data whose numbers have no scale that could be told."""
+    message = (
+        f"{path}: its numbers are no brightness from 0 to 255, 0 to 1 or 0 to 65,535: they are taken as they are, "
+    )
+    return Finding("scale", f"{message}and the model will take such numbers alone")
+
+
 class Reading(NamedTuple):
     """How pictures are read.
 
@@ -47,6 +57,7 @@ class Reading(NamedTuple):
         cache_bytes: decoded pictures of a folder that are kept in memory.
         max_bytes: the largest data set accepted of the kinds that are held in memory as a whole.
         max_pixels: the largest width x height of a picture file; None for any.
+        scale: what the numbers of arrays and float pictures mean: a word of `scale.SCALES`; None to find out.
     """
 
     size: tuple[int, int] | None = None
@@ -57,6 +68,7 @@ class Reading(NamedTuple):
     cache_bytes: int = 512 << 20
     max_bytes: int = 2 << 30
     max_pixels: int | None = MAX_PIXELS
+    scale: str | None = None
 
 
 class Dataset(ABC):
@@ -68,6 +80,7 @@ class Dataset(ABC):
         shape: (H, W, C) of every picture.
         names: what to call each item in a message.
         fingerprint_kind: what the fingerprints are of: `pixels` or `file`.
+        scale: what the numbers mean: a word of `scale.SCALES`.
     """
 
     labels: Labels
@@ -75,13 +88,14 @@ class Dataset(ABC):
     shape: Shape
     names: Sequence[str]
     fingerprint_kind: str = "pixels"
+    scale: str = BYTES
 
     @abstractmethod
     def images(self, indices: Any) -> Array:
         """Return the pictures of some items, (n, H, W, C), as a new array.
 
-        They are uint8, or float32 where the source is finer, on the scale 0 to 255 either way. Several threads may
-        call this at a time.
+        They are uint8, or float32 where the source is finer, on the scale 0 to 255 unless `scale` says otherwise.
+        Several threads may call this at a time.
         """
 
     def __len__(self) -> int:
@@ -136,6 +150,7 @@ class ArrayDataset(Dataset):
         labels: (N,) places in `class_names`.
         class_names: the classes in order.
         source: what messages call the data.
+        scale: what the numbers mean.
 
     Example:
         >>> data = ArrayDataset(np.zeros((2, 3, 3, 1), np.uint8), np.array([1, 0]), ("cat", "dog"), "pets.npz")
@@ -143,10 +158,12 @@ class ArrayDataset(Dataset):
         (2, (3, 3, 1), 'pets.npz[1]', (1, 3, 3, 1))
     """
 
-    def __init__(self, pixels: Array, labels: Labels, class_names: Sequence[str], source: str) -> None:
+    def __init__(
+        self, pixels: Array, labels: Labels, class_names: Sequence[str], source: str, scale: str = BYTES
+    ) -> None:
         if pixels.ndim != 4 or len(pixels) != len(labels):
             raise DataError(f"{source}: {len(labels)} labels do not fit pictures of shape {pixels.shape}")
-        self._pixels = pixels
+        self._pixels, self.scale = pixels, scale
         self.labels = labels.astype(np.int64, copy=False)
         self.class_names = tuple(class_names)
         self.shape = (pixels.shape[1], pixels.shape[2], pixels.shape[3])
@@ -173,7 +190,7 @@ class Subset(Dataset):
         self.labels = dataset.labels[self.indices]
         self.class_names, self.shape = dataset.class_names, dataset.shape
         self.names = _Chosen(dataset.names, self.indices)
-        self.fingerprint_kind = dataset.fingerprint_kind
+        self.fingerprint_kind, self.scale = dataset.fingerprint_kind, dataset.scale
 
     def images(self, indices: Any) -> Array:
         """Return the pictures of some items."""
@@ -199,6 +216,7 @@ class Parts(NamedTuple):
         validation: for choosing between networks, if given apart.
         test: for judging the one that was chosen, if given apart.
         findings: what its owner should know.
+        folders: part to the folder that was taken as it; empty where the parts are not folders.
     """
 
     kind: str
@@ -206,11 +224,7 @@ class Parts(NamedTuple):
     validation: Dataset | None
     test: Dataset | None
     findings: tuple[Finding, ...]
-
-    @property
-    def held_out(self) -> Dataset:
-        """What a network is to be judged by: the test part, else the validation part, else all there is."""
-        return next(part for part in (self.test, self.validation, self.train) if part is not None)
+    folders: Mapping[str, str] = MappingProxyType({})
 
 
 class _Names(Sequence[str]):

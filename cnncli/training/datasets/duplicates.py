@@ -5,10 +5,18 @@ from collections import Counter
 from cnncli.training.datasets.base import Dataset, Finding
 
 
-def find_duplicates(seen: Dataset, held_out: Dataset) -> Finding | None:
+def find_duplicates(
+    seen: Dataset, held_out: Dataset, seen_part: str = "training", part: str = "held-out"
+) -> Finding | None:
     """Return what is to be said of pictures that are in both parts: a network knows them by heart.
 
     Files are compared byte by byte, pictures in memory pixel by pixel; a file and a picture in memory by the pixels.
+
+    Args:
+        seen: the pictures that a network learns from, or is chosen by.
+        held_out: those that it is judged by.
+        seen_part: what the message calls the first.
+        part: what it calls the second.
 
     Example:
         >>> import numpy as np
@@ -32,9 +40,9 @@ def find_duplicates(seen: Dataset, held_out: Dataset) -> Finding | None:
     if not pairs:
         return None
     shown = [f"{held_out.names[place]} = {seen.names[other]}" for place, other in pairs]
-    count = f"{len(pairs)} picture{'s' if len(pairs) > 1 else ''} of the held-out part"
+    count = f"{len(pairs)} picture{'s' if len(pairs) > 1 else ''} of the {part} part"
     verb = "are" if len(pairs) > 1 else "is"
-    message = f"{count} {verb} in the training part too: {_some(shown)}"
+    message = f"{count} {verb} in the {seen_part} part too: {_some(shown)}"
     return Finding("duplicate", message, tuple(shown))
 
 

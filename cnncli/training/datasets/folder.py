@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import cached_property
@@ -13,10 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.errors import DataError, ImageError, NoInputError
-from cnncli.images import PICTURE_SUFFIXES
-from cnncli.training.datasets.base import Dataset, Finding, Labels, Reading, Shape
-from cnncli.training.datasets.naming import natural_key
+from cnncli.training.datasets.base import Dataset, Finding, Labels, Reading, Shape, raw_finding
+from cnncli.training.datasets.listing import (
+    RUN,
+    counted,
+    is_file,
+    is_picture,
+    is_system,
+    list_pictures,
+    visible_folders,
+)
 from cnncli.training.datasets.pictures import read_picture
+from cnncli.training.datasets.scale import BYTES, RAW, find_factor
 
 Array = NDArray[Any]
 Progress = Callable[[int, int], None]
@@ -57,6 +66,7 @@ class FolderDataset(Dataset):
         self.labels, self.class_names = labels, tuple(class_names)
         self.shape, self.dtype = shape, dtype
         self._reading, self._store = reading, store
+        self.scale = reading.scale or BYTES
 
     def images(self, indices: Any) -> Array:
         """Return the pictures of some items.
@@ -124,6 +134,7 @@ class _Facts(NamedTuple):
     path: str
     shape: Shape
     is_float: bool
+    is_raw: bool = False
     error: str = ""
 
 
@@ -184,6 +195,10 @@ def open_folder(
     labels = np.repeat([names.index(name) for name in listed], [len(files) for files in listed.values()])
     store = Store(how.cache_bytes)
     facts = list(_check(paths, how, store, progress))
+    if how.scale is None and any(fact.is_raw for fact in facts):  # then all of them are taken as they are
+        how, store = how._replace(scale=RAW), Store(how.cache_bytes)
+        facts = list(_check(paths, how, store, progress))
+        findings.append(raw_finding(path))
     good = [place for place, fact in enumerate(facts) if not fact.error]
     bad = [fact for fact in facts if fact.error]
     findings += [_corrupt(path, bad)] if bad else []
@@ -198,42 +213,39 @@ def open_folder(
 
 def holds_folders(path: str) -> bool:
     """Whether a folder holds others that may be classes."""
-    return os.path.isdir(path) and bool(_class_folders(path))
-
-
-def _class_folders(path: str) -> list[str]:
-    with os.scandir(path) as entries:
-        names = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith((".", "__"))]
-    return sorted(names, key=natural_key)
+    return os.path.isdir(path) and bool(visible_folders(path))
 
 
 def _list(path: str) -> tuple[dict[str, list[str]], list[Finding]]:
     """The pictures of each class that has some, and what is to be said of the rest."""
-    found = {name: list(_pictures_below(os.path.join(path, name))) for name in _class_folders(path)}
-    listed = {name: files for name, files in found.items() if files}
-    empty = tuple(name for name, files in found.items() if not files)
+    found = {name: list_pictures(os.path.join(path, name)) for name in visible_folders(path)}
+    listed = {name: listing.pictures for name, listing in found.items() if listing.pictures}
+    # A folder of runs alone is nobody's class.
+    empty = {name: listing.left_out for name, listing in found.items() if not listing.pictures}
+    empty = {name: left_out for name, left_out in empty.items() if set(left_out) != {RUN}}
     if not listed:
         raise NoInputError(f"{path}: its folders hold no pictures: it should hold a folder of pictures for each class")
     findings = []
     if empty:
-        message = f"{path}: no pictures of class {', '.join(empty)}: left out"
-        findings.append(Finding("empty class", message, empty))
-    loose = tuple(sorted(name for name in os.listdir(path) if is_picture(name)))
+        said = [f"{name} ({counted(left_out)})" if left_out else name for name, left_out in empty.items()]
+        findings.append(
+            Finding("empty class", f"{path}: no pictures of class {', '.join(said)}: left out", tuple(empty))
+        )
+    left_out = sum((found[name].left_out for name in listed), Counter[str]())
+    if left_out:
+        findings.append(Finding("ignored", f"{path}: {counted(left_out)} left out of its classes", tuple(left_out)))
+    loose = loose_pictures(path)
     if loose:
         message = f"{path}: {loose[0]} and all pictures beside the class folders belong to no class: left out"
         findings.append(Finding("ignored", message, loose))
     return listed, findings
 
 
-def _pictures_below(folder: str) -> Iterator[str]:
-    for root, folders, files in os.walk(folder):
-        folders[:] = sorted((name for name in folders if not name.startswith(".")), key=natural_key)
-        yield from (os.path.join(root, name) for name in sorted(files, key=natural_key) if is_picture(name))
-
-
-def is_picture(name: str) -> bool:
-    """Whether a file is named as a picture, and not hidden."""
-    return name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith(".")
+def loose_pictures(path: str) -> tuple[str, ...]:
+    """Return the names of the pictures in a folder itself."""
+    with os.scandir(path) as entries:
+        files = [entry for entry in entries if not is_system(entry.name) and is_file(entry)]
+    return tuple(sorted(entry.name for entry in files if is_picture(entry.path)))
 
 
 def _check(paths: list[str], how: Reading, store: Store, progress: Progress | None) -> Iterator[_Facts]:
@@ -245,9 +257,11 @@ def _check(paths: list[str], how: Reading, store: Store, progress: Progress | No
         except ImageError as error:
             if how.strict:
                 raise
-            return _Facts(path, (0, 0, 0), False, str(error))
+            return _Facts(path, (0, 0, 0), False, error=str(error))
         store.keep(path, picture)
-        return _Facts(path, (picture.shape[0], picture.shape[1], picture.shape[2]), picture.dtype != np.uint8)
+        is_float = picture.dtype != np.uint8
+        is_raw = is_float and how.scale is None and find_factor(picture, None, path) is None
+        return _Facts(path, (picture.shape[0], picture.shape[1], picture.shape[2]), is_float, is_raw)
 
     first: _Facts | None = None
     for done, facts in enumerate(in_parallel(check, paths, how.jobs), 1):

@@ -11,13 +11,12 @@ import numpy as np
 
 from cnncli.errors import DataError
 from cnncli.training.datasets import cifar, folder, idx, npz
-from cnncli.training.datasets.base import Dataset, Finding, Parts, Reading
+from cnncli.training.datasets.base import Dataset, Finding, Parts, Reading, Subset
 from cnncli.training.datasets.duplicates import find_conflicts, find_duplicates
 from cnncli.training.datasets.folder import Progress
+from cnncli.training.datasets.listing import visible_folders
+from cnncli.training.datasets.parts import find_parts
 from cnncli.training.datasets.streams import reading as errors_in_a_line
-
-_TRAIN = "train"
-_HELD_OUT = {"validation": ("val", "valid", "validation"), "test": ("test",)}
 
 
 class Source(NamedTuple):
@@ -73,7 +72,8 @@ def open_dataset(
 
     Returns:
         Its parts, and findings: corrupt pictures that were left out, the same picture in two parts or under two labels,
-        a single class.
+        a single class, classes that cannot be trained. Without `class_names`, the classes are those that the training
+        part has pictures of.
 
     Raises:
         DataError: it cannot be read, or its classes are not among `class_names`.
@@ -89,13 +89,56 @@ def open_dataset(
     kind = recognise(place)
     with errors_in_a_line(place):
         parts = SOURCES[kind].open(place, reading, class_names, progress)
+        if class_names is None:
+            parts = _with_trained_classes(place, parts)
         return parts._replace(findings=(*parts.findings, *_findings_of(place, parts)))
 
 
 def _findings_of(path: str, parts: Parts) -> list[Finding]:
     others = [part for part in (parts.validation, parts.test) if part is not None]
     found = [find_conflicts(parts.train), *(find_duplicates(parts.train, other) for other in others)]
+    if parts.validation is not None and parts.test is not None:
+        found.append(find_duplicates(parts.validation, parts.test, "validation", "test"))
     return [*_single_class(path, parts.train), *filter(None, found)]
+
+
+def _with_trained_classes(path: str, parts: Parts) -> Parts:
+    """Return the parts with the classes that there is something to learn of; no output is for what is never seen."""
+    train = parts.train
+    names = tuple(train.class_names[place] for place in np.flatnonzero(train.counts()).tolist())
+    findings = list(parts.findings)
+    absent = tuple(name for name in train.class_names if name not in names)
+    if absent:
+        message = f"{path}: no pictures of class {', '.join(absent)} to train on: left out"
+        findings.append(Finding("empty class", message, absent))
+    held_out: list[Dataset | None] = []
+    for part, dataset in (("validation", parts.validation), ("test", parts.test)):
+        known, finding = (None, None) if dataset is None else known_classes(path, part, dataset, names)
+        held_out.append(known)
+        findings += [finding] if finding else []
+    return parts._replace(
+        train=train.with_classes(names), validation=held_out[0], test=held_out[1], findings=tuple(findings)
+    )
+
+
+def known_classes(path: str, part: str, dataset: Dataset, names: Sequence[str]) -> tuple[Dataset, Finding | None]:
+    """Return the pictures of a held-out part whose classes are known, and what is to be said of the others.
+
+    Raises:
+        DataError: there are no others.
+    """
+    known = np.isin(dataset.labels, [place for place, name in enumerate(dataset.class_names) if name in names])
+    if known.all() or not known.any():
+        try:
+            return dataset.with_classes(names), None
+        except DataError as error:
+            raise DataError(f"{path}: {part} part: {error}") from error
+    others = {dataset.class_names[label]: 0 for label in np.unique(dataset.labels[~known]).tolist()}
+    count = int((~known).sum())
+    noun = "1 picture" if count == 1 else f"{count:,} pictures"
+    message = f"{path}: {noun} of class {', '.join(others)} in the {part} part alone: left out"
+    kept = Subset(dataset, np.flatnonzero(known)).with_classes(names)
+    return kept, Finding("empty class", message, tuple(others))
 
 
 def _single_class(path: str, dataset: Dataset) -> list[Finding]:
@@ -113,15 +156,27 @@ def _open_folder(path: str, reading: Reading, class_names: Sequence[str] | None,
 
 
 def _open_pair(path: str, reading: Reading, class_names: Sequence[str] | None, progress: Progress | None) -> Parts:
-    """Open a folder that holds train/ and val/ or test/: the others get the training part's size, channels, classes."""
-    train = _whole(os.path.join(path, _TRAIN), reading, class_names, progress)
+    """Open a folder whose folders are parts: the others get the training part's size, channels and scale."""
+    folders = find_parts(path)
+    if "train" not in folders:
+        raise DataError(f"{path}: has {_shown(folders)}, but no part to train on: name one of them, or add train/")
+    train = _whole(os.path.join(path, folders["train"]), reading, class_names, progress)
     height, width, channels = train.train.shape
-    settled = reading._replace(size=(height, width), channels=channels)
+    settled = reading._replace(size=(height, width), channels=channels, scale=train.train.scale)
     parts, findings = {}, [*train.findings]
-    for part, name in _held_out_folders(path).items():
-        opened = _whole(os.path.join(path, name), settled, train.train.class_names, progress)
-        parts[part], findings = opened.train, [*findings, *opened.findings]
-    return Parts("pair", train.train, parts.get("validation"), parts.get("test"), tuple(findings))
+    for part in ("validation", "test"):
+        if part in folders:
+            opened = _whole(os.path.join(path, folders[part]), settled, class_names, progress)
+            parts[part], findings = opened.train, [*findings, *opened.findings]
+    beside = [name for name in visible_folders(path) if name not in folders.values()]
+    if beside:
+        message = f"{path}: {', '.join(beside)} beside {_shown(folders)} left out"
+        findings.append(Finding("ignored", message, tuple(beside)))
+    return Parts("pair", train.train, parts.get("validation"), parts.get("test"), tuple(findings), folders)
+
+
+def _shown(folders: dict[str, str]) -> str:
+    return " and ".join(f"{name}/" for name in folders.values())
 
 
 def _whole(path: str, reading: Reading, class_names: Sequence[str] | None, progress: Progress | None) -> Parts:
@@ -131,16 +186,8 @@ def _whole(path: str, reading: Reading, class_names: Sequence[str] | None, progr
     return SOURCES[kind].open(path, reading, class_names, progress)
 
 
-def _held_out_folders(path: str) -> dict[str, str]:
-    found = {
-        part: next((name for name in names if os.path.isdir(os.path.join(path, name))), "")
-        for part, names in _HELD_OUT.items()
-    }
-    return {part: name for part, name in found.items() if name}
-
-
 def _is_pair(path: str) -> bool:
-    return os.path.isdir(os.path.join(path, _TRAIN)) and bool(_held_out_folders(path))
+    return os.path.isdir(path) and bool(find_parts(path))
 
 
 def _labelled_by(open_it: Callable[[str, Reading], Parts]) -> Callable[..., Parts]:
@@ -169,7 +216,7 @@ def _unknown_folder(path: str) -> DataError:
         return DataError(f"{path}: is empty")
     if "batches.meta" in names or "data_batch_1" in names:
         return DataError(f"{path}: is CIFAR-10's Python version, which is read by running code; get the binary version")
-    pictures = [name for name in names if folder.is_picture(name)]
+    pictures = folder.loose_pictures(path)
     if pictures:
         return DataError(
             f"{path}: holds pictures ({pictures[0]}), but no class folders: put those of each class into a folder"
@@ -184,6 +231,6 @@ SOURCES: dict[str, Source] = {
         "MNIST's train-images-idx3-ubyte and train-labels-idx1-ubyte", idx.matches, _labelled_by(idx.open_idx)
     ),
     "cifar": Source("CIFAR-10's data_batch_*.bin", cifar.matches, _labelled_by(cifar.open_cifar)),
-    "pair": Source("folders train and val or test", _is_pair, _open_pair),
+    "pair": Source("folders train and val or test, in any case and spelling", _is_pair, _open_pair),
     "folder": Source("a folder of pictures for each class", folder.holds_folders, _open_folder),
 }

@@ -51,7 +51,6 @@ def test_a_folder_with_a_test_set(mnist):
         assert data.images(np.arange(len(labels))).dtype == np.uint8
         assert np.array_equal(data.images(np.arange(len(labels)))[..., 0], images)
         assert np.array_equal(data.labels, labels)
-    assert parts.held_out is parts.test
     assert parts.test.names[3].startswith("t10k-images")
     assert parts.test.names[3].endswith("[3]")
 
@@ -62,7 +61,7 @@ def test_a_test_set_alone_is_all_there_is(mnist):
         path.unlink()
     parts = open_dataset(folder)
     assert parts.test is None
-    assert np.array_equal(parts.held_out.labels, sets["t10k"][1])
+    assert np.array_equal(parts.train.labels, sets["t10k"][1])
 
 
 def test_pictures_get_the_size_and_channels_asked_for(mnist):

@@ -82,7 +82,8 @@ def test_fractions_and_sixteen_bits_are_put_on_the_scale_of_picture_files(tmp_pa
 def test_other_numbers_are_taken_as_they_are(tmp_path):
     x = RNG.normal(size=(4, 3, 3))
     parts = open_dataset(saved(tmp_path, x=x, y=np.arange(4) % 2))
-    assert parts.findings == ()
+    assert [finding.kind for finding in parts.findings] == ["scale"]
+    assert parts.train.scale == "raw"
     images = parts.train.images(np.arange(4))
     assert images.dtype == np.float32
     assert np.allclose(images[..., 0], x, atol=1e-6)

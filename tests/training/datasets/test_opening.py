@@ -47,7 +47,7 @@ def test_and_so_is_a_validation_folder(pair, name):
     parts = open_dataset(pair)
     assert parts.test is None
     assert len(parts.validation) == 4
-    assert parts.held_out is parts.validation
+    assert parts.folders == {"train": "train", "validation": name}
 
 
 def test_the_other_part_gets_the_size_and_channels_of_the_training_part(pair):
@@ -57,8 +57,14 @@ def test_the_other_part_gets_the_size_and_channels_of_the_training_part(pair):
 
 def test_a_class_that_was_not_trained_on(pair):
     save(pair / "test" / "d" / "x.png", 1000)
-    with pytest.raises(DataError, match=r"test: class 'd' is not among the known ones: a, b, c"):
-        open_dataset(pair)
+    parts = open_dataset(pair)
+    assert parts.train.class_names == parts.test.class_names == ("a", "b", "c")
+    assert parts.test.labels.tolist() == [0, 0, 2, 2]
+    (finding,) = parts.findings
+    assert finding.kind == "empty class"
+    assert finding.message == f"{pair}: 1 picture of class d in the test part alone: left out"
+    with pytest.raises(DataError, match="class 'd' is not among the known ones: a, b, c"):
+        open_dataset(pair, class_names=("a", "b", "c"))  # a model that is judged is told what it does not know
 
 
 def test_a_pair_may_be_of_different_kinds(pair):

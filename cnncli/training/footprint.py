@@ -1,0 +1,67 @@
+"""What a training takes in memory, told before any is taken."""
+
+import os
+from math import prod
+
+from cnncli.errors import ArgumentError
+from cnncli.networks import Network
+from cnncli.networks.errors import show_shape
+from cnncli.training.configuration import Configuration
+from cnncli.training.datasets import Finding
+
+LARGE = 2 << 30
+"""Bytes from which on the owner of the data is told."""
+
+_ARRAYS_OF_PARAMETERS = 6
+"""Weights, the gradients of two shards, two arrays of Adam's, and a copy of the best."""
+
+_ARRAYS_OF_ACTIVATIONS = 3
+"""An output, its gradient, and what a layer works on."""
+
+
+def training_bytes(network: Network, batch_size: int) -> int:
+    """Return about how many bytes a training step takes.
+
+    Example:
+        >>> from cnncli.networks import parse_network
+        >>> training_bytes(parse_network("28x28x1 conv3-16,same,relu max2 fc-10"), 32) >> 20
+        6
+    """
+    totals = network.totals
+    image = prod(network.input_shape) + _ARRAYS_OF_ACTIVATIONS * totals.activations
+    return 4 * (_ARRAYS_OF_PARAMETERS * totals.params + batch_size * image)
+
+
+def check_memory(configuration: Configuration, network: Network) -> list[Finding]:
+    """Return what is to be said of a training that takes much memory.
+
+    Raises:
+        ArgumentError: it takes more than this machine has.
+    """
+    needed, room = training_bytes(network, configuration.batch_size), machine_bytes()
+    if needed < min(LARGE, room or LARGE):
+        return []
+    pictures = f"batches of {configuration.batch_size} pictures of {show_shape(network.input_shape)}"
+    totals = f"{network.totals.params:,} parameters and {network.totals.activations:,} activations"
+    message = f"{pictures} take about {_size(needed)} of memory: the network has {totals}"
+    advice = "--size 128 makes pictures smaller, --batch-size batches"
+    if room is not None and needed > room:
+        raise ArgumentError(f"{message}, and this machine {_size(room)}: {advice}")
+    return [Finding("memory", f"{message}; {advice}")]
+
+
+def machine_bytes() -> int | None:
+    """Return the memory of this machine, or of the container; None where it is not known."""
+    try:
+        room = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+    try:
+        with open("/sys/fs/cgroup/memory.max") as file:
+            return min(room, int(file.read()))
+    except (OSError, ValueError):  # no container, or one without a limit
+        return room
+
+
+def _size(number: int) -> str:
+    return f"{number / 2**30:,.1f} GiB"
