@@ -1,10 +1,10 @@
-"""The file formats: how each is recognised, what it can hold, and which module writes it. Add a format here."""
+"""The formats that are written: what each can hold, and which module writes it. Add a format here."""
 
 from pathlib import PurePath
 from typing import NamedTuple
 
 from cnncli.errors import ImageError
-from cnncli.matrices import TEXT_SUFFIXES
+from cnncli.images.kinds import KINDS
 
 _BYTES = ("uint8",)
 _PIXELS = ("uint8", "uint16")
@@ -55,41 +55,8 @@ _ALL = (
 )
 FORMATS: dict[str, Format] = {entry.name: entry for entry in _ALL}
 
-# What each kind of file begins with; a dot stands for any byte. A picture is known by this, never by its name.
-_SIGNATURES: dict[str, tuple[bytes, ...]] = {
-    "PNG": (b"\x89PNG\r\n\x1a\n",),
-    "JPEG": (b"\xff\xd8\xff",),
-    "TIFF": (b"II*\0", b"II+\0", b"MM\0*", b"MM\0+"),
-    "GIF": (b"GIF87a", b"GIF89a"),
-    "WebP": (b"RIFF....WEBP",),
-    "BMP": (b"BM",),
-    "PNM": tuple(f"P{digit}{space}".encode() for digit in range(1, 7) for space in " \t\n\r#"),
-    "NPY": (b"\x93NUMPY",),
-    "NPZ": (b"PK\x03\x04",),
-}
-READABLE = "PNG, JPEG, TIFF, GIF, WebP, BMP, PNM, .npy, .npz, .txt and .csv"
 # The endings that those look for who go through folders, where text and archives are seldom pictures.
-PICTURE_SUFFIXES = tuple(
-    suffix for entry in _ALL for suffix in entry.suffixes if suffix not in (*TEXT_SUFFIXES, ".npz")
-)
-
-
-_ANY = ord(".")
-
-
-def kind_of(beginning: bytes) -> str | None:
-    """The kind of file that begins with these bytes, such as "PNG"; None when none is known.
-
-    Example:
-        >>> kind_of(b"GIF89a")
-        'GIF'
-    """
-    for kind, signatures in _SIGNATURES.items():
-        for signature in signatures:
-            at = zip(beginning, signature, strict=False)
-            if len(beginning) >= len(signature) and all(byte == sign or sign == _ANY for byte, sign in at):
-                return kind
-    return None
+PICTURE_SUFFIXES = tuple({suffix: None for kind in KINDS.values() for suffix in kind.suffixes})
 
 
 def find_format(name: str) -> Format:

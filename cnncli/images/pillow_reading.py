@@ -11,6 +11,7 @@ import numpy as np
 from cnncli.errors import ImageError
 from cnncli.images import exif as exif_block
 from cnncli.images.frames import Array, ArrayFrame, Frame
+from cnncli.images.kinds import KINDS
 from cnncli.images.metadata import Metadata
 from cnncli.images.opened import OpenedImage
 from cnncli.images.sources import FRAME_PIXELS, check_frames, check_pixels, decoding, no_warnings, silence
@@ -18,15 +19,6 @@ from cnncli.images.sources import FRAME_PIXELS, check_frames, check_pixels, deco
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
 
-# Each plugin's file class: calling it loads this plugin alone, where `Image.open` on a stream loads five.
-_PLUGINS = {
-    "PNG": ("PngImagePlugin", "PngImageFile"),
-    "JPEG": ("JpegImagePlugin", "JpegImageFile"),  # not the MPO class: a phone's first picture is the photograph
-    "GIF": ("GifImagePlugin", "GifImageFile"),
-    "WebP": ("WebPImagePlugin", "WebPImageFile"),
-    "BMP": ("BmpImagePlugin", "BmpImageFile"),
-    "PNM": ("PpmImagePlugin", "PpmImageFile"),
-}
 silence("PIL")
 _GRAY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
 _PIXELS_PER_BAND = 1 << 18  # what one conversion handles stays in the cache
@@ -39,7 +31,7 @@ class PillowImage(OpenedImage):
 
     def __init__(self, stream: BinaryIO, name: str, kind: str, *, gray: bool, max_pixels: int | None) -> None:
         self._stream, self._name, self._gray, self._max_pixels = stream, name, gray, max_pixels
-        self.format, self.suffix = kind, f".{kind.lower()}"
+        self.format, self.suffix = kind, next(iter(KINDS[kind].suffixes), f".{kind.lower()}")
         with decoding(name, kind):
             self._image = self._open()
             check_pixels(name, *self._image.size, max_pixels)
@@ -56,6 +48,11 @@ class PillowImage(OpenedImage):
         """Close the file."""
         self._stream.close()
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """The first frame's columns and rows as they are stored."""
+        return self._image.size
+
     def decoded_bytes(self) -> int:
         """The size of Pillow's image: a byte a pixel for grey, else four."""
         width, height = self._image.size
@@ -63,16 +60,16 @@ class PillowImage(OpenedImage):
 
     def _open(self, stream: BinaryIO | None = None) -> "ImageFile.ImageFile":
         """Open the file, or another stream of its kind."""
-        module, factory = _PLUGINS[self.format]
+        module, factory = KINDS[self.format].plugin
         stream = stream or self._stream
         stream.seek(0)
         with no_warnings():
             raise_pillows_limit(self._max_pixels)
-            image: ImageFile.ImageFile = getattr(import_module(f"PIL.{module}"), factory)(stream)
+            image: ImageFile.ImageFile = getattr(import_module(f"PIL.{module}ImagePlugin"), factory)(stream)
         return image
 
     def _count_frames(self) -> int:
-        count = getattr(self._image, "n_frames", 1)
+        count = getattr(self._image, "n_frames", 1) if KINDS[self.format].frames else 1
         check_frames(self._name, count, count * max(FRAME_PIXELS, prod(self._image.size)), self._max_pixels)
         return count
 
@@ -93,7 +90,7 @@ class PillowImage(OpenedImage):
         kept: Image.Image = image if self.frame_count == 1 else image.copy()
         if turns != 1:
             kept, alpha = _turned(kept, turns), None if alpha is None else exif_block.turned(alpha, turns)
-        return PillowFrame(kept, alpha, metadata, gray=self._gray)
+        return PillowFrame(kept, alpha, metadata, gray=self._gray, alone=self.frame_count == 1)
 
     def _deep_frame(self, index: int, raw: str) -> Frame:
         metadata, turns = metadata_of(self._image), orientation_of(self._image)
@@ -126,10 +123,12 @@ _DEEP_MODES = {"RGB", "RGBA", "LA"}
 class PillowFrame(Frame):
     """A decoded Pillow image, converted band by band: one copy in memory, however large."""
 
-    def __init__(self, image: "Image.Image", alpha: Array | None, metadata: Metadata, *, gray: bool) -> None:
+    def __init__(
+        self, image: "Image.Image", alpha: Array | None, metadata: Metadata, *, gray: bool, alone: bool = True
+    ) -> None:
         image.info.pop("transparency", None)  # kept in `alpha`; conversions would trip over it
         self._image, self._alpha, self.has_alpha = image, alpha, alpha is not None
-        self._steps = _conversions(image, gray=gray)
+        self._steps = _conversions(image, gray=gray, alone=alone)
         width, height = image.size
         sample = self._band(0, 1)
         self.dtype, self.shape = sample.dtype, (height, width, *sample.shape[2:])
@@ -227,8 +226,8 @@ def _split_deep(samples: Array, raw: str) -> tuple[Array, Array | None]:
     return samples[..., :3], None
 
 
-def _conversions(image: "Image.Image", *, gray: bool) -> tuple[str, ...]:
-    """The modes that a band passes through on its way to L, RGB or numbers."""
+def _conversions(image: "Image.Image", *, gray: bool, alone: bool) -> tuple[str, ...]:
+    """The modes that a band passes through on its way to L, RGB or numbers; frames that are not alone go alike."""
     mode = image.mode
     steps = {"1": ("L",), "LA": ("L",), "La": ("LA", "L"), "RGBa": ("RGBA", "RGB"), "PA": ("RGBA", "RGB")}
     if mode in _GRAY_MODES:
@@ -236,14 +235,16 @@ def _conversions(image: "Image.Image", *, gray: bool) -> tuple[str, ...]:
     if mode == "YCbCr" and gray:
         return ("L",)  # the luma as it is stored
     colour = steps.get(mode, () if mode == "RGB" else ("RGB",))
-    return (*colour, "L") if gray or (mode == "P" and _is_gray_palette(image)) else colour
+    return (*colour, "L") if gray or (mode == "P" and _is_gray_palette(image, used=alone)) else colour
 
 
-def _is_gray_palette(image: "Image.Image") -> bool:
-    low, high = image.getextrema()
+def _is_gray_palette(image: "Image.Image", *, used: bool) -> bool:
+    """Whether all colours of the palette, or only those between the used ones, are grey."""
     palette = np.array(image.getpalette("RGB") or [0, 1, 2]).reshape(-1, 3)
-    used = palette[int(str(low)) : int(str(high)) + 1]
-    return bool(len(used) and (used == used[:, :1]).all())
+    if used:
+        low, high = image.getextrema()
+        palette = palette[int(str(low)) : int(str(high)) + 1]
+    return bool(len(palette) and (palette == palette[:, :1]).all())
 
 
 def _alpha_of(image: "Image.Image", raw: str) -> Array | None:
@@ -252,7 +253,8 @@ def _alpha_of(image: "Image.Image", raw: str) -> Array | None:
     if image.mode in ("LA", "RGBA", "PA", "La", "RGBa"):
         return np.asarray(image.getchannel(image.getbands()[-1]))
     if key is None:
-        return None
+        palette = image.palette.mode if image.mode == "P" and image.palette else ""
+        return np.asarray(image.convert("RGBA").getchannel("A")) if palette.endswith("A") else None
     if image.mode == "P":
         levels = np.full(256, 255, np.uint8)
         if isinstance(key, bytes):

@@ -12,7 +12,7 @@ from cnncli.images.frames import Array, ArrayFrame, Frame, Picture
 from cnncli.images.pillow_reading import PillowImage
 from cnncli.images.sources import check_pixels
 
-_HEADER = re.compile(rb"P([2356])" + 3 * rb"(?:\s|#[^\n]*\n)+(\d+)" + rb"\s")
+_HEADER = re.compile(rb"P([2356])" + 3 * rb"(?:\s|#[^\n]*\n)+(\d{1,10})" + rb"\s")
 
 
 class PnmImage(PillowImage):
@@ -25,7 +25,7 @@ class PnmImage(PillowImage):
             super().__init__(stream, name, kind, gray=gray, max_pixels=max_pixels)
             return
         self._stream, self._name, self._gray = stream, name, gray
-        self.format, self.suffix, self.frame_count, self._first = kind, ".pnm", 1, 0
+        self.format, self.suffix, self.frame_count = kind, ".pnm", 1
         width, height = self._size()
         check_pixels(name, width, height, max_pixels)
 

@@ -2,26 +2,18 @@
 
 from importlib import import_module
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from cnncli.errors import ImageError
-from cnncli.images.formats import READABLE, kind_of
 from cnncli.images.frames import Array
+from cnncli.images.kinds import KINDS, READABLE, kind_of, kind_of_weak, why_refused
 from cnncli.images.opened import OpenedImage
 from cnncli.images.sources import MAX_PIXELS, Source, open_source
 from cnncli.matrices import TEXT_SUFFIXES
 
-_READERS = {
-    "PNG": ("animations", "AnimatedImage"),
-    "GIF": ("animations", "AnimatedImage"),
-    "JPEG": ("jpeg_reading", "JpegImage"),
-    "TIFF": ("tiff.reading", "TiffImage"),
-    "PNM": ("pnm", "PnmImage"),
-    "NPY": ("arrays", "ArraysImage"),
-    "NPZ": ("arrays", "ArraysImage"),
-    "TXT": ("arrays", "ArraysImage"),
-}
+_TEXT_READER = ("arrays", "ArraysImage")
 _ENOUGH_TO_KNOW = 4096
 
 
@@ -45,9 +37,9 @@ def open_image(source: Source, *, gray: bool = False, max_pixels: int | None = M
     """
     stream, name = open_source(source)
     try:
-        kind = _recognise(stream.read(_ENOUGH_TO_KNOW), name, is_stream=stream is not source and _is_stream(source))
+        kind = _recognise(stream, name, is_stream=stream is not source and _is_stream(source))
         stream.seek(0)
-        module, reader = _READERS.get(kind, ("pillow_reading", "PillowImage"))
+        module, reader = KINDS[kind].reader if kind in KINDS else _TEXT_READER
         opened: OpenedImage = getattr(import_module(f"cnncli.images.{module}"), reader)(
             stream, name, kind, gray=gray, max_pixels=max_pixels
         )
@@ -105,12 +97,16 @@ def _is_text(beginning: bytes) -> bool:
     return True
 
 
-def _recognise(beginning: bytes, name: str, *, is_stream: bool) -> str:
+def _recognise(stream: BinaryIO, name: str, *, is_stream: bool) -> str:
+    beginning, suffix = stream.read(_ENOUGH_TO_KNOW), Path(name).suffix.lower()
     kind = kind_of(beginning)
     if kind:
         return kind
     is_text = _is_text(beginning)
-    if is_text and (is_stream or Path(name).suffix.lower() in TEXT_SUFFIXES):
+    if is_text and (is_stream or suffix in TEXT_SUFFIXES):
         return "TXT"
-    found = "holds text, not a picture" if is_text else "is of no known kind"
+    kind = None if is_text else kind_of_weak(stream, beginning, suffix)
+    if kind:
+        return kind
+    found = why_refused(beginning) or ("holds text, not a picture" if is_text else "is of no known kind")
     raise ImageError(f"{name}: {found}; pictures are read from {READABLE}")

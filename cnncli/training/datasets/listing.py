@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from cnncli.images import PICTURE_SUFFIXES
-from cnncli.images.formats import kind_of
+from cnncli.images.kinds import kind_of
 from cnncli.training.datasets.naming import natural_key
 
 _SYSTEM = frozenset(("@eadir", "__macosx", "#recycle", "$recycle.bin", "lost+found", "system volume information"))

@@ -1,0 +1,174 @@
+"""Kinds of file that Pillow's plugins read, but not all of it rightly."""
+
+import io
+import re
+import struct
+from collections.abc import Iterator
+from math import prod
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from cnncli.errors import ImageError
+from cnncli.images.frames import Array, ArrayFrame, Frame
+from cnncli.images.opened import OpenedImage
+from cnncli.images.pillow_reading import PillowImage, metadata_of
+from cnncli.images.sources import FRAME_PIXELS, check_frames, check_pixels, decoding
+
+if TYPE_CHECKING:
+    from PIL import ImageFile
+
+
+class IconImage(PillowImage):
+    """An icon or cursor: its largest picture, whose own header may state another size than the icon's."""
+
+    def _open(self, stream: BinaryIO | None = None) -> "ImageFile.ImageFile":
+        self._stream.seek(0)
+        content = self._stream.read()
+        for width, height in _sizes_inside(content):
+            check_pixels(self._name, width, height, self._max_pixels)
+        return super()._open(io.BytesIO(_as_icon(content)))
+
+
+def _as_icon(content: bytes) -> bytes:
+    """A cursor as an icon: with an icon's number, and bits a pixel in place of the pointer's place."""
+    if not content.startswith(b"\0\0\2\0"):
+        return content
+    icon = bytearray(content)
+    icon[2] = 1
+    for entry, _, _, bits in _bitmaps(content):
+        struct.pack_into("<HH", icon, entry + 4, 1, bits)
+    return bytes(icon)
+
+
+def _sizes_inside(content: bytes) -> Iterator[tuple[int, int]]:
+    """Yield (width, height) of what looks like a PNG, a JPEG 2000 or, in an .ico or .cur, a bitmap inside."""
+    for match in re.finditer(rb"\x89PNG\r\n\x1a\n.{4}IHDR(.{8})", content, re.DOTALL):
+        yield struct.unpack(">II", match[1])
+    for match in re.finditer(rb"\xff\x4f\xff\x51.{4}(.{16})", content, re.DOTALL):
+        right, bottom, left, top = struct.unpack(">IIII", match[1])
+        yield max(1, right - left), max(1, bottom - top)
+    for _, width, height, _ in _bitmaps(content):
+        yield max(1, abs(width)), max(1, abs(height) // 2)  # with a mask below
+
+
+def _bitmaps(content: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Yield each bitmap of an .ico or .cur: where its entry starts, its width, height and bits a pixel."""
+    if not content.startswith(b"\0\0"):
+        return
+    (count,) = struct.unpack_from("<H", content, 4)
+    for entry in range(6, min(6 + 16 * count, len(content) - 15), 16):
+        (start,) = struct.unpack_from("<I", content, entry + 12)
+        if content[start : start + 4] == b"\x28\0\0\0" and len(content) >= start + 16:
+            yield entry, *struct.unpack_from("<ii2xH", content, start + 4)
+
+
+class DcxImage(OpenedImage):
+    """Pages, each a whole PCX file; Pillow would take every page's palette from the end of the last."""
+
+    def __init__(self, stream: BinaryIO, name: str, kind: str, *, gray: bool, max_pixels: int | None) -> None:
+        self.format, self.suffix = kind, ".dcx"
+        self._stream, self._name, self._gray, self._max_pixels = stream, name, gray, max_pixels
+        with decoding(name, kind):
+            self._pages = self._find_pages()
+            self.frame_count = len(self._pages)
+            sizes = [self._open(page).size for page in self._pages]
+            check_frames(name, len(sizes), sum(max(FRAME_PIXELS, prod(size)) for size in sizes), max_pixels)
+
+    def frames(self) -> Iterator[Frame]:
+        """The pages in turn; one is of use until the next is asked for."""
+        for page in self._pages:
+            with self._open(page) as image:
+                yield from image.frames()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def _find_pages(self) -> list[tuple[int, int]]:
+        """Where each page starts, and how long it is: up to the next that starts."""
+        self._stream.seek(4)
+        table = self._stream.read(4 * 1024)
+        offsets = [offset for (offset,) in struct.iter_unpack("<I", table[: len(table) // 4 * 4])]
+        starts = offsets[: offsets.index(0)] if 0 in offsets else offsets
+        ends = [*sorted(set(starts)), self._stream.seek(0, io.SEEK_END)]
+        if not starts:
+            raise ImageError("has no pages")
+        return [(start, next(end for end in ends if end > start) - start) for start in starts if start < ends[-1]]
+
+    def _open(self, page: tuple[int, int]) -> PillowImage:
+        self._stream.seek(page[0])
+        content = io.BytesIO(self._stream.read(page[1]))
+        return PillowImage(content, self._name, "PCX", gray=self._gray, max_pixels=self._max_pixels)
+
+
+class SpiderImage(PillowImage):
+    """An image or a stack of images; Pillow forgets how many there are when it opens the second."""
+
+    def _seek(self, image: "ImageFile.ImageFile", index: int) -> None:
+        image.n_frames = self.frame_count  # type: ignore[attr-defined]
+        super()._seek(image, index)
+
+
+class ImImage(PillowImage):
+    """One image, or several of a mode of which Pillow knows how many bytes one has."""
+
+    def _count_frames(self) -> int:
+        image = self._image
+        if hasattr(image, "lut"):
+            raise ImageError("its lookup table is not supported")
+        count = getattr(image, "n_frames", 1)
+        if not isinstance(count, int) or (count > 1 and image.mode not in _IM_MODES):
+            raise ImageError(f"{count} images of mode {image.mode} are not supported")
+        return super()._count_frames()
+
+
+_IM_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK")
+
+
+class SgiImage(PillowImage):
+    """A picture of 8 or 16 bits; of the latter, where not compressed, Pillow reads the high byte alone."""
+
+    def _frame(self, index: int) -> Frame:
+        self._stream.seek(2)
+        compressed, size = self._stream.read(2)
+        if size == 1:
+            return super()._frame(index)
+        if compressed:
+            raise ImageError("compressed samples of 16 bits are not supported")
+        width, height = self._image.size
+        count = len(self._image.mode)
+        self._stream.seek(512)
+        planes = np.frombuffer(self._stream.read(2 * width * height * count), ">u2").reshape(count, height, width)
+        samples = np.moveaxis(planes[:, ::-1].astype(np.uint16), 0, -1)
+        return _frame_of(samples, self._image, gray=self._gray)
+
+
+class Jpeg2000Image(PillowImage):
+    """A picture, of which Pillow reads colours of more than 8 bits to 8."""
+
+    def _frame(self, index: int) -> Frame:
+        self._stream.seek(0)
+        content = self._stream.read()
+        start = content.find(b"\xff\x4f\xff\x51")
+        count, precision = struct.unpack_from(">HB", content, start + 40)
+        if count == 1 or precision & 0x7F < 8:
+            return super()._frame(index)
+        try:
+            from imagecodecs import jpeg2k_decode
+        except ImportError as error:
+            raise ImageError(
+                f"{self._name}: JPEG 2000 colours of {(precision & 0x7F) + 1} bits are not built in; "
+                "install them with: pip install 'cnncli[codecs]'"
+            ) from error
+        most = (2 << (precision & 0x7F)) - 1
+        samples = np.asarray(jpeg2k_decode(content)).astype(np.float64) * (65535 / most)
+        return _frame_of(np.rint(samples).astype(np.uint16), self._image, gray=self._gray)
+
+
+def _frame_of(samples: Array, image: "ImageFile.ImageFile", *, gray: bool) -> Frame:
+    """A frame of samples (H, W, C) of one to four channels."""
+    channels = samples.shape[2]
+    pixels, alpha = (samples[..., :-1], samples[..., -1]) if channels in (2, 4) else (samples, None)
+    pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    return ArrayFrame(pixels, alpha=alpha, metadata=metadata_of(image), gray=gray)
