@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cnncli.errors import ImageError
-from cnncli.images.frames import Array
+from cnncli.images.frames import Array, computing_dtype
 from cnncli.images.pillow_reading import lab_to_rgb
 from cnncli.images.tiff.codecs import ycbcr_to_rgb
 from cnncli.images.tiff.page import (
@@ -176,10 +176,14 @@ _RULES = {
 
 
 def _divided(pixels: Array, alpha: Array, opaque: float) -> Array:
-    """Colours that were stored multiplied by their alpha; 8-bit ones are cut as Pillow cuts them."""
-    under = np.where(alpha > 0, alpha, opaque).astype(np.float64)
-    colours = pixels / (under if pixels.ndim == 2 else under[..., np.newaxis]) * opaque
-    if pixels.dtype.kind == "f":
-        return colours.astype(pixels.dtype)
-    colours = np.floor(colours + 1e-9) if pixels.dtype == np.uint8 else np.rint(colours)
-    return np.minimum(colours, opaque).astype(pixels.dtype)
+    """Colours that were stored multiplied by their alpha: rounded, or with 8 bits cut as Pillow cuts them."""
+    under = np.where(alpha > 0, alpha, alpha.dtype.type(opaque))
+    under = under if pixels.ndim == 2 else under[..., np.newaxis]
+    if pixels.dtype.kind != "u":
+        colours = pixels / under.astype(np.float64) * opaque
+        colours = colours if pixels.dtype.kind == "f" else np.rint(colours).clip(max=opaque)
+        return colours.astype(computing_dtype(pixels.dtype))
+    whole, rest = np.divmod(pixels.astype(np.uint64) * int(opaque), under.astype(np.uint64))
+    if pixels.dtype != np.uint8:
+        whole += (2 * rest > under) | ((2 * rest == under) & (whole % 2 == 1))
+    return np.minimum(whole, int(opaque)).astype(pixels.dtype)
