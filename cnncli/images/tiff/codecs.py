@@ -7,6 +7,7 @@ made for it, for the byte codecs a grey one as wide as a row has bytes: so no la
 import ctypes
 import lzma
 import struct
+import threading
 import zlib
 from collections.abc import Callable, Sequence
 from functools import cache, partial
@@ -31,7 +32,6 @@ _NAMES = {
     5: "LZW",
     6: "old JPEG",
     7: "JPEG",
-    32771: "CCITT RLE",
     32773: "PackBits",
     32809: "ThunderScan",
     33003: "JPEG 2000",
@@ -104,13 +104,24 @@ def libtiff() -> Any:
 
     try:
         library = ctypes.CDLL(_imaging.__file__)
-        for setter in (library.TIFFSetErrorHandler, library.TIFFSetWarningHandler):
+        for setter, handler in ((library.TIFFSetErrorHandler, _HANDLER), (library.TIFFSetWarningHandler, None)):
             setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
-            setter(None)
+            setter(handler)
         library.TIFFIsCODECConfigured.argtypes = [ctypes.c_uint16]
     except (OSError, AttributeError):  # linked into Pillow without its names
         return None
     return library
+
+
+_complaints = threading.local()
+
+
+def _complain(*_: object) -> None:
+    """Note an error of libtiff: it goes on after some, and makes up the pixels."""
+    _complaints.any = True
+
+
+_HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)(_complain)
 
 
 def libtiff_has(compression: int) -> bool:
@@ -253,6 +264,7 @@ def _through_libtiff(
     from PIL.TiffImagePlugin import TiffImageFile
 
     libtiff()
+    _complaints.any = False
     height, width = segment
     rows = height * (len(data) - 1) + last
     tags = [*tags, _longs(256, width), _longs(257, rows), _shorts(259, compression), _longs(278, height)]
@@ -262,6 +274,8 @@ def _through_libtiff(
             found = np.asarray(image)
     except (OSError, ValueError) as error:
         raise ImageError(f"its {name_of(compression)} data are damaged") from error
+    if _complaints.any:
+        raise ImageError(f"its {name_of(compression)} data are damaged")
     missing = height * len(data) - rows
     return np.pad(found, [(0, missing), *[(0, 0)] * (found.ndim - 1)]) if missing else found
 
@@ -289,19 +303,27 @@ def _one_page(tags: list[_Tag], strips: Sequence[bytes]) -> bytes:
 
 
 def _imagecodecs(page: Page) -> Callable[..., Any]:
-    """Find the codec that tifffile would take.
+    """Find the codec of imagecodecs that tifffile would take.
 
     Raises:
         ImageError: it is not installed.
     """
-    from tifffile import TIFF
+    if page.photometric == YCBCR and page.compression != JPEG:
+        raise ImageError(f"YCbCr colours in {name_of(page.compression)} are not read")
+    try:
+        import imagecodecs
+        from tifffile import TIFF
 
-    if page.compression in TIFF.DECOMPRESSORS:
-        return _with_options(TIFF.DECOMPRESSORS[page.compression], page)
-    raise ImageError(
-        f"{name_of(page.compression)} compression of {page.bits}-bit samples is not built in; "
-        "install it with: pip install 'cnncli[codecs]'"
-    )
+        decode = TIFF.DECOMPRESSORS[page.compression]
+        codec = getattr(imagecodecs, decode.__name__.removesuffix("_decode").upper())
+    except (ImportError, KeyError):
+        codec = None
+    if codec is None or not codec.available:
+        raise ImageError(
+            f"{name_of(page.compression)} compression of {page.bits}-bit samples is not built in; "
+            "install it with: pip install 'cnncli[codecs]'"
+        )
+    return _with_options(decode, page)
 
 
 def _with_options(decode: Callable[..., Any], page: Page) -> Callable[..., Any]:
@@ -311,8 +333,6 @@ def _with_options(decode: Callable[..., Any], page: Page) -> Callable[..., Any]:
     if page.compression in _WEBP:
         return partial(decode, hasalpha=page.samples == 4)
     if page.compression != JPEG:
-        if page.photometric == YCBCR:
-            raise ImageError(f"YCbCr colours in {name_of(page.compression)} are not read")
         return decode
     colours = {YCBCR: {"outcolorspace": RGB}, RGB: {"colorspace": RGB, "outcolorspace": RGB}}
     options = {} if page.planar else colours.get(page.photometric, {})
