@@ -14,6 +14,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import islice
 from queue import Empty, SimpleQueue
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from cnncli.batch import worker
@@ -69,6 +70,8 @@ class Cluster(NamedTuple):
         """
         if find_spec("distributed") is None:
             raise ArgumentError(f"--scheduler runs batches with Dask, which is missing: {EXTRA}")
+        if self.address == LOCAL and find_spec("cryptography") is None:
+            raise ArgumentError(f"--scheduler {LOCAL} makes its key with cryptography, which is missing: {EXTRA}")
         for name in (name for job in jobs for name in (job.input.path, *job.outputs)):
             if name == STANDARD:
                 raise ArgumentError("--scheduler: other machines have no standard input and output of this: name files")
@@ -363,11 +366,12 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
 
     connect: Any = distributed.Client
     with ExitStack() as stack:
-        address = cluster.address
+        address, security = cluster.address, None
         if address == LOCAL:
-            address = stack.enter_context(_local(cluster.workers)).scheduler_address
+            local = stack.enter_context(_local(cluster.workers))
+            address, security = local.scheduler_address, local.security
         try:
-            client = connect(address, timeout=_CONNECTING, set_as_default=False, name="cnncli")
+            client = connect(address, timeout=_CONNECTING, set_as_default=False, name="cnncli", security=security)
         except (OSError, TimeoutError) as error:
             raise SchedulerError(
                 f"--scheduler {address}: no scheduler answers there; start one with: dask scheduler"
@@ -382,28 +386,37 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
 
 @contextmanager
 def _local(workers: int) -> Iterator[Any]:
-    """Give a cluster of processes of this machine."""
+    """Give a cluster of processes of this machine, which nobody else can use or look into.
+
+    Its ports can be reached by all users of the machine, and whoever may submit a task runs it as the owner of the
+    batch. So both ends of every connection show a key that is made for this batch and never leaves its processes; what
+    answers to HTTP without a key answers nothing; and its files stand in a folder that only the owner may enter.
+    """
     import dask.config
     import distributed
 
     begin: Any = distributed.LocalCluster
-    settings = {"distributed.scheduler.allowed-failures": _GIVEN_UP - 1}
-    with dask.config.set(settings), _without_interrupts():
-        cluster = begin(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=None,  # the room for decoded pictures bounds it, as in one process
-            scheduler_kwargs={
-                "dashboard": False,
-                "dashboard_address": "127.0.0.1:0",
-            },  # no fixed port, nor a word on it
-            silence_logs=logging.CRITICAL,
-        )
-    try:
+    security: Any = distributed.Security
+    settings = {
+        "distributed.scheduler.allowed-failures": _GIVEN_UP - 1,
+        "distributed.scheduler.http.routes": [],
+        "distributed.worker.http.routes": [],
+    }
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        with dask.config.set(settings), _without_interrupts():
+            cluster = begin(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                security=security.temporary(),
+                local_directory=folder,
+                memory_limit=None,  # the room for decoded pictures bounds it, as in one process
+                # No fixed port, nor a word on it.
+                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+                silence_logs=logging.CRITICAL,
+            )
+        stack.callback(cluster.close, timeout=5)
         yield cluster
-    finally:
-        cluster.close(timeout=5)
 
 
 @contextmanager

@@ -1,14 +1,17 @@
 """Batches on Dask: real schedulers and workers on loopback, killed and lost; and what needs none of them."""
 
+import glob
 import json
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
-from clusters import START, LoopbackCluster, cnncli, end, loopback_cluster, start, wait_for
+from clusters import PATIENCE, START, LoopbackCluster, cnncli, end, loopback_cluster, start, wait_for
 from folders import contents, make_photographs, temporaries
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,8 +58,12 @@ def here(photographs, tmp_path):
 
 
 def pids_of_children(pid):
-    with suppress(OSError), open(f"/proc/{pid}/task/{pid}/children") as listing:
-        return [int(word) for word in listing.read().split()]
+    """The children of a process, whichever of its threads began them."""
+    found = []
+    for path in glob.glob(f"/proc/{pid}/task/*/children"):
+        with suppress(OSError), open(path) as listing:
+            found += [int(word) for word in listing.read().split()]
+    return found
     return []
 
 
@@ -261,6 +268,92 @@ class TestLocal:
         wait_for(lambda: not any(os.path.exists(f"/proc/{child}/stat") and is_running(child) for child in children))
 
 
+LISTENING = "0A"
+
+
+def ports_of(pids):
+    """The ports on which processes listen."""
+    sockets = set()
+    for pid in pids:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(OSError):
+                sockets.add(os.readlink(f"/proc/{pid}/fd/{name}"))
+    rows = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with suppress(OSError), open(table) as listing:
+            rows += [line.split() for line in listing.readlines()[1:]]
+    return sorted(
+        {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == LISTENING and f"socket:[{row[9]}]" in sockets}
+    )
+
+
+def answer(port, context=None):
+    """What a port answers to somebody who asks for a page, in clear or over TLS."""
+    with suppress(OSError), ExitStack() as stack:
+        connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE))
+        connection = stack.enter_context(context.wrap_socket(connection)) if context else connection
+        connection.sendall(b"GET /info/main/workers.html HTTP/1.0\r\n\r\n")
+        return connection.recv(1000)
+    return b""
+
+
+def strangers_context(folder, *, key):
+    """What a stranger speaks TLS with: no key at all, or one of his own."""
+    import distributed
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if key:
+        own = distributed.Security.temporary()
+        path = folder / "stranger.pem"
+        path.write_text(own.tls_client_key + own.tls_client_cert)
+        context.load_cert_chain(path)
+    return context
+
+
+SUBMIT = """
+import logging, sys, distributed
+logging.disable()
+security = {"none": None, "own": distributed.Security.temporary()}[sys.argv[2]]
+try:
+    client = distributed.Client(sys.argv[1], timeout=2, security=security)
+    print(client.submit(lambda: "done").result(timeout=10))
+except (OSError, TimeoutError) as error:
+    print("refused")
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/net/tcp"), reason="the ports of a process are told by /proc")
+def test_strangers_can_submit_nothing_to_a_local_cluster(here, tmp_path):
+    pytest.importorskip("cryptography", reason="the extra cnncli[dask] is not installed")
+    words = ["edge", "in", "-r", "-o", "out/", "--scheduler", "local", "-j", "1"]
+    (tmp_path / "slowly.py").write_text(SLOWLY.format(seconds=0.5))
+    slowly = {"DASK_DISTRIBUTED__WORKER__PRELOAD": str(tmp_path / "slowly.py")}
+    process = start(*words, cwd=here, env=slowly)
+    wait_for(lambda: outputs(here / "out"))
+    family = {process.pid, *pids_of_children(process.pid)}
+    ports = ports_of(family)
+    assert len(ports) >= 3, "a scheduler, a nanny and a worker listen"
+    contexts = [strangers_context(tmp_path, key=False), strangers_context(tmp_path, key=True)]
+    secured = []
+    for port in ports:
+        if clear := answer(port):
+            assert clear.startswith(b"HTTP/1.1 404 ")
+            continue
+        secured.append(port)
+        assert [answer(port, context) for context in contexts] == [b"", b""]
+    assert len(secured) >= 3
+    strangers = [
+        start(f"{scheme}://127.0.0.1:{port}", key, cwd=here, program=SUBMIT)
+        for port in secured[:1]
+        for scheme, key in [("tcp", "none"), ("tls", "own")]
+    ]
+    assert [end(stranger, 0)[0] for stranger in strangers] == ["refused\n"] * 2
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    end(process, 130)
+
+
 def is_running(pid):
     with suppress(OSError), open(f"/proc/{pid}/stat") as file:
         return file.read().rpartition(")")[2].split()[0] != "Z"
@@ -283,6 +376,7 @@ class TestWithout:
         [
             ("distributed", ["--scheduler", "tcp://127.0.0.1:1"], "pip install 'cnncli[dask]'"),
             ("distributed", ["--scheduler", "local"], "pip install 'cnncli[dask]'"),
+            ("cryptography", ["--scheduler", "local"], "pip install 'cnncli[dask]'"),
             ("fsspec", ["s3://photos/a.jpg"], "pip install 'cnncli[remote]'"),
             ("fsspec", ["-o", "gs://photos/"], "pip install 'cnncli[remote]'"),
             ("s3fs", ["s3://photos/a.jpg"], "pip install 'cnncli[remote]'"),
