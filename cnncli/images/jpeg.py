@@ -16,13 +16,11 @@ from typing import BinaryIO
 
 import numpy as np
 
-from cnncli.errors import ImageError
 from cnncli.images.formats import Format
 from cnncli.images.frames import Array, Picture
 from cnncli.images.metadata import Metadata
 
 _QUALITY = 90
-_LARGEST_SIDE = 65_500  # libjpeg's, and so most decoders'
 _LONGEST_CONTENT = 65_533
 # Markers that begin segments, or stand alone.
 _START, _END, _RESTART = b"\xff\xd8", b"\xff\xd9", 0xFFD0
@@ -39,11 +37,6 @@ def write(file: BinaryIO, frames: Iterator[Picture], form: Format) -> None:
     """Write one picture, its bands as they come."""
     picture = next(frames)
     height, width = picture.shape[:2]
-    if max(height, width) > _LARGEST_SIDE:
-        raise ImageError(
-            f"{width} x {height} cannot be written as {form.name}, which holds {_LARGEST_SIDE:,} pixels a side; "
-            "write png or tiff"
-        )
     encode = _encoder()
     bands = (band for _, band in picture.placed())
     first = next(bands)
@@ -147,20 +140,12 @@ def _segment(marker: int, content: bytes) -> bytes:
 
 def _with_density(content: bytes, dpi: tuple[float, float] | None) -> bytes:
     """The JFIF segment with dots per inch, as whole numbers."""
-    across, down = (round(dots) for dots in dpi or (0, 0))
-    if not (0 < across < 1 << 16 and 0 < down < 1 << 16):
-        return content
-    return content[:7] + struct.pack(">BHH", 1, across, down) + content[12:]
+    return content if dpi is None else content[:7] + struct.pack(">BHH", 1, *map(round, dpi)) + content[12:]
 
 
 def _metadata_segments(metadata: Metadata) -> Iterator[Segment]:
     """EXIF, and the colour profile in as many segments as it needs."""
     if metadata.exif:
-        if len(metadata.exif) > _LONGEST_CONTENT:
-            raise ImageError(
-                f"an EXIF block of {len(metadata.exif):,} bytes does not fit into a JPEG, which holds "
-                f"{_LONGEST_CONTENT:,}; write png or webp"
-            )
         yield _APP1, metadata.exif
     profile = metadata.icc_profile or b""
     size = _LONGEST_CONTENT - len(_ICC_NAME) - 2

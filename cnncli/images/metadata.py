@@ -1,10 +1,29 @@
-"""What is true of a picture beside its pixels."""
+"""What is true of a picture beside its pixels, and what of it a format can hold."""
 
+import math
 from typing import NamedTuple
 
 from cnncli.images import exif as exif_block
 
 _COLOUR_SPACES = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
+
+
+class Room(NamedTuple):
+    """What a format has room for.
+
+    Attributes:
+        dpi: the least and the most dots per inch.
+        duration: the most milliseconds of a frame.
+        loop: the most repetitions of an animation.
+        exif: the largest EXIF block, in bytes, as `Metadata` holds it.
+        icc_profile: the largest colour profile, in bytes.
+    """
+
+    dpi: tuple[float, float] = (0.1, 5e7)
+    duration: float = 0
+    loop: int = 0
+    exif: int = 1 << 31
+    icc_profile: int = 1 << 31
 
 
 class Metadata(NamedTuple):
@@ -37,6 +56,25 @@ class Metadata(NamedTuple):
         """
         kept = exif_block.without(self.exif, exif_block.PIXEL_SIZE_TAGS) if size_changed else self.exif
         return self._replace(exif=kept, icc_profile=None if mode_changed else self.icc_profile)
+
+    def within(self, room: Room) -> "Metadata":
+        """What of it a format has room for: times and repetitions at most as long, the rest as it is or not at all.
+
+        Files say anything, also resolutions that are infinite or negative.
+
+        Example:
+            >>> Metadata(dpi=(math.inf, 72.0), duration=1e9).within(Room(duration=655_350))
+            Metadata(icc_profile=None, exif=None, dpi=None, duration=655350, loop=None)
+        """
+        least, most = room.dpi
+        timed = self.duration is not None and not math.isnan(self.duration)
+        return Metadata(
+            icc_profile=self.icc_profile if len(self.icc_profile or b"") <= room.icc_profile else None,
+            exif=self.exif if len(self.exif or b"") <= room.exif else None,
+            dpi=self.dpi if self.dpi and all(least <= dots <= most for dots in self.dpi) else None,
+            duration=min(max(self.duration or 0, 0), room.duration) if timed else None,
+            loop=None if self.loop is None else min(max(self.loop, 0), room.loop),
+        )
 
     def for_channels(self, channels: int) -> "Metadata":
         """The same without a colour profile that belongs to another number of channels.

@@ -32,11 +32,12 @@ def write(file: BinaryIO, frames: Iterator[Picture], form: Format) -> None:
     convert = _for_gif if form.name == "gif" else _for_webp if form.name == "webp" else _same
     first, *others = [convert(_image(picture)) for picture in pictures]
     if others:
-        options |= {"save_all": True, "append_images": others, "duration": [round(time) for time in durations]}
+        times = _kept_apart(durations, [first, *others], form.room.duration)
+        options |= {"save_all": True, "append_images": others, "duration": [round(time) for time in times]}
         options |= _loop_options(metadata, form.name)
     try:
         first.save(file, form.name, **options)
-    except (ValueError, SystemError) as error:  # such as a WebP of more than 16383 pixels a side
+    except (ValueError, SystemError, RuntimeError, OverflowError) as error:  # such as frames of years together
         raise ImageError(f"{first.width} x {first.height} cannot be written as {form.name}: {error}") from error
 
 
@@ -52,6 +53,19 @@ def _image(picture: Picture) -> Image.Image:
         image.paste(piece, (0, start))
     assert image is not None, "a picture has rows"
     return image
+
+
+def _kept_apart(durations: list[float], images: list[Image.Image], most: float) -> list[float]:
+    """Times of frames, those of equal frames cut to what one may last: Pillow makes such frames one."""
+    if sum(durations) <= most:
+        return durations
+    kept = durations[:1]
+    together = durations[0]
+    for duration, image, before in zip(durations[1:], images[1:], images, strict=False):
+        together = together if image.tobytes() == before.tobytes() else 0
+        kept.append(min(duration, most - together))
+        together += kept[-1]
+    return kept
 
 
 def _metadata_options(metadata: Metadata, name: str) -> dict[str, Any]:

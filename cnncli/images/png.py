@@ -79,7 +79,7 @@ def _write_animation(file: BinaryIO, first: Picture, frames: Iterator[Picture]) 
     number = 0
     for index, (duration, parts) in enumerate(encoded):
         height, width = first.shape[:2]
-        control = struct.pack(">IIIIIHHBB", number, width, height, 0, 0, min(round(duration), 65535), 1000, 0, 0)
+        control = struct.pack(">IIIIIHHBB", number, width, height, 0, 0, *_delay(duration), 0, 0)
         write_chunk(file, b"fcTL", control)
         number += 1
         for data in parts:
@@ -88,6 +88,11 @@ def _write_animation(file: BinaryIO, first: Picture, frames: Iterator[Picture]) 
                 continue
             write_chunk(file, b"fdAT", struct.pack(">I", number) + data)
             number += 1
+
+
+def _delay(duration: float) -> tuple[int, int]:
+    """Milliseconds as a fraction of a second whose numerator has 16 bits."""
+    return next((count, parts) for parts in (1000, 100, 10, 1) if (count := round(duration * parts / 1000)) < 1 << 16)
 
 
 def _compressed(picture: Picture) -> Iterator[bytes]:

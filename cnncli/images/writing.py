@@ -84,16 +84,31 @@ def write_image(
 
 def _fit(picture: Picture, form: Format) -> Picture:
     """The picture as the format can hold it."""
-    dtype, channels = picture.dtype.name, picture.channels
     if len(picture.shape) not in (2, 3) or 0 in picture.shape:
         raise ImageError(f"shape {picture.shape} is not a picture; expected (H, W) or (H, W, C)")
+    dtype, channels = picture.dtype.name, picture.channels
+    if not form.has_room(picture.shape):
+        raise _too_large(picture, form)
+    picture = picture.replace(metadata=picture.metadata.within(form.room))
     if form.holds(dtype, channels):
-        return picture
+        return picture if form.numeric or len(picture.shape) == 2 or channels > 1 else _without_axis(picture)
     if channels in (2, 4) and form.holds(dtype, channels - 1):
         return _opaque(picture, form)
     able = formats_for(dtype, channels)
     what = f"{dtype} with {channels} channel{'s' if channels != 1 else ''}"
     raise ImageError(f"{form.name} cannot hold {what}; " + (f"{able} can" if able else "convert the numbers first"))
+
+
+def _without_axis(picture: Picture) -> Picture:
+    """A picture (H, W, 1) as (H, W)."""
+    return picture.replace(shape=picture.shape[:2], bands=(band[..., 0] for _, band in picture.placed()))
+
+
+def _too_large(picture: Picture, form: Format) -> ImageError:
+    height, width = picture.shape[:2]
+    able = formats_for(picture.dtype.name, picture.channels, frames=1 + form.frames, shape=picture.shape, most=2)
+    most = f"{form.side:,} pixels a side" if max(height, width) > form.side else f"{form.size:,} bytes"
+    return ImageError(f"{width} x {height} cannot be written as {form.name}, which holds {most}; write {able}")
 
 
 def _opaque(picture: Picture, form: Format) -> Picture:

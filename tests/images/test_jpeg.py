@@ -193,9 +193,13 @@ def test_pictures_that_are_too_large(encoder, shape, capfd):
     assert capfd.readouterr().err == ""  # libjpeg says it there
 
 
-def test_an_exif_block_that_is_too_large():
-    with pytest.raises(ImageError, match=r"an EXIF block of 65,534 bytes does not fit .*; write png or webp"):
-        written([photograph(9, 9, 1)], Metadata(exif=b"Exif\0\0" + bytes(65_528)))
+@pytest.mark.parametrize(
+    "metadata",
+    [{"exif": b"Exif\0\0" + bytes(65_528)}, {"icc_profile": profile(255 * 65_519 + 1)}, {"dpi": (65_536, 72)}],
+)
+def test_what_segments_cannot_hold_is_left_out(metadata):
+    picture = photograph(9, 9, 3)
+    assert written([picture], Metadata(**metadata)) == written([picture], Metadata())
 
 
 @pytest.mark.parametrize("heights", [[5], [5, 6], [10, 1], []])

@@ -332,3 +332,91 @@ def test_tiff_pages_read_by_tifffile_alone(tmp_path):
     response = example("tiff", "float64", 7)
     write_image(tmp_path / "volume.tif", response)
     assert np.array_equal(tifffile.imread(tmp_path / "volume.tif"), response)
+
+
+RASTERS = [name for name, form in FORMATS.items() if not form.numeric]
+DTYPES = ("uint8", "uint16", "int16", "int32", "int64", "uint64", "float16", "float32", "float64", "bool", "c8")
+SHAPES = [(9, 8), (9, 8, 1), (9, 8, 2), (9, 8, 3), (9, 8, 4), (9, 8, 5), (0, 8), (9, 0, 3), (9,), (2, 9, 8, 3), (1, 1)]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_any_array_is_written_exactly_or_refused_in_one_line(name, shape):
+    refused = []
+    for dtype in DTYPES:
+        image = (np.arange(np.prod(shape)).reshape(shape) % 2 * 255).astype(dtype)
+        has_alpha = len(shape) == 3 and shape[2] in (2, 4) and not FORMATS[name].numeric
+        if has_alpha:
+            image[..., -1] = 255
+        stream = io.BytesIO()
+        try:
+            write_image(stream, image, format=name)
+        except ImageError as error:
+            refused.append(str(error))
+            continue
+        stream.seek(0)
+        found = read_image(stream, alpha=has_alpha)
+        if name in ("png", "tiff", "npy", "bmp", "pnm"):
+            assert np.array_equal(found if found.shape == shape else found.reshape(shape), image)
+    assert all(line.isprintable() for line in refused)
+    assert len(refused) < len(DTYPES) or shape not in [(9, 8), (1, 1)]
+
+
+ODD_RESOLUTIONS = [(dots, dots) for dots in (0.0, -1.0, 1e-30, 72.0, 70_000.0, 2e8, 1e30, np.inf, np.nan)]
+ODD_RESOLUTIONS += [(72.0, np.inf), (np.nan, 72.0)]
+
+
+@pytest.mark.parametrize("name", RASTERS)
+@pytest.mark.parametrize("dpi", ODD_RESOLUTIONS, ids=str)
+def test_resolutions_that_a_format_cannot_hold_are_left_out(name, dpi):
+    stream = io.BytesIO()
+    write_image(stream, np.zeros((5, 5), np.uint8), format=name, metadata=Metadata(dpi=dpi))
+    stream.seek(0)
+    with open_image(stream) as opened:
+        found = next(opened.frames()).metadata.dpi
+    if dpi == (72.0, 72.0) and name in ("png", "jpeg", "tiff", "bmp"):
+        assert found == pytest.approx((72.0, 72.0), rel=1e-3)
+    elif name != "bmp":  # which says 96 where it is told nothing
+        assert found is None or (np.isfinite(found).all() and min(found) > 0)
+
+
+@pytest.mark.parametrize("name", [name for name in RASTERS if FORMATS[name].frames and name != "tiff"])
+@pytest.mark.parametrize("alike", [True, False])
+@pytest.mark.parametrize(
+    ("duration", "loop"),
+    [
+        (None, -1),
+        (0.0, 1 << 40),
+        (-5.0, 0),
+        (0.4, None),
+        (100.0, 3),
+        (7e4, 70_000),
+        (6.5e7, 2),
+        (np.inf, 0),
+        (np.nan, 0),
+    ],
+)
+def test_times_that_a_format_cannot_hold_are_cut(name, duration, loop, alike):
+    frames = [
+        Picture((5, 5), np.dtype(np.uint8), [np.full((5, 5), value, np.uint8)], Metadata(duration=duration, loop=loop))
+        for value in ((0, 0, 0) if alike else (0, 100, 200))
+    ]
+    stream = io.BytesIO()
+    write_frames(stream, frames, format=name)
+    stream.seek(0)
+    with open_image(stream) as opened:
+        found = next(opened.frames()).metadata
+    if duration == 100 and loop == 3 and not alike:
+        assert (found.duration, found.loop) == (100, 3)
+
+
+@pytest.mark.parametrize("name", [name for name, form in FORMATS.items() if form.side < 1 << 20])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_picture_too_large_for_a_format_is_refused_before_any_work(name, turned):
+    side = int(FORMATS[name].side) + 1
+    shape = (1, side) if turned else (side, 1)
+    picture = Picture(shape, np.dtype(np.uint8), (pytest.fail("work was done") for _ in range(1)))
+    with pytest.raises(
+        ImageError, match=rf"{shape[1]} x {shape[0]} cannot be written as {name}, .*; write png or tiff"
+    ):
+        write_frames(io.BytesIO(), [picture], format=name)
