@@ -17,20 +17,23 @@ PIXEL_SIZE_TAGS = (0x0100, 0x0101, 0xA002, 0xA003)  # ImageWidth, ImageLength, P
 _EXIF_DIRECTORY = 0x8769
 _THUMBNAIL_START, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 _ENTRY_SIZE = 12
+_INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I"}  # the types of whole numbers
 
 
 def orientation(exif: bytes | None) -> int:
-    """The orientation that a block states, 1 to 8; 1 (upright) where it states none or is damaged.
+    """The orientation that a block states, 1 to 8; 1 (upright) where it states none or none that is there.
+
+    A block that is damaged behind it still states it.
 
     Example:
         >>> orientation(None)
         1
     """
     try:
-        value = _Block(exif or b"").values(_Block.FIRST).get(ORIENTATION, 1)
+        value = _Block(exif or b"").first_number(ORIENTATION)
     except (struct.error, ValueError):
         return 1
-    return value if 1 <= value <= 8 else 1
+    return value if value is not None and 1 <= value <= 8 else 1
 
 
 def without(exif: bytes | None, tags: Collection[int]) -> bytes | None:
@@ -73,10 +76,24 @@ class _Block:
     FIRST = 4  # where the offset of the first directory is written
 
     def __init__(self, exif: bytes) -> None:
-        self.data = bytearray(exif.removeprefix(PREFIX))
+        while exif.startswith(PREFIX):  # some writers put it there twice
+            exif = exif[len(PREFIX) :]
+        self.data = bytearray(exif)
         if not self.data.startswith((b"II*\0", b"MM\0*")):
             raise ValueError("not an EXIF block")
         self.order = "<" if self.data[:2] == b"II" else ">"
+
+    def first_number(self, wanted: int) -> int | None:
+        """The first whole number of a tag of the first directory, of any integer type; None without one."""
+        for at, tag, _ in self._entries(self._integer(self.FIRST)):
+            if tag == wanted:
+                kind, count = struct.unpack_from(self.order + "HI", self.data, at + 2)
+                if kind not in _INTEGERS or not count:
+                    return None
+                form = self.order + _INTEGERS[kind]
+                is_inside = count * struct.calcsize(form) <= 4
+                return int(struct.unpack_from(form, self.data, at + 8 if is_inside else self._integer(at + 8))[0])
+        return None
 
     def values(self, pointer: int) -> dict[int, int]:
         """Each tag's number in the directory that the offset at `pointer` leads to: its value or its offset."""

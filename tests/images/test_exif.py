@@ -1,4 +1,5 @@
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from cnncli.images import Metadata
+from cnncli.images import Metadata, read_image
 from cnncli.images.exif import ORIENTATION, orientation, turned, without
 
 
@@ -80,3 +81,61 @@ def test_arrays_turn_as_pillow_turns_images(value):
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "png", exif=exif)
     assert np.array_equal(turned(pixels, value), np.asarray(ImageOps.exif_transpose(Image.open(stream))))
+
+
+def hand_made(order, kind, values, *, before=(), cut=None, prefix=b"Exif\0\0"):
+    """A block with the orientation in any spelling; `cut` takes off the end."""
+    letter = {1: "B", 2: "B", 3: "H", 4: "I", 5: "II", 6: "b", 8: "h", 9: "i", 11: "f"}[kind]
+    content = b"".join(struct.pack(order + letter, *([value, 1] if kind == 5 else [value])) for value in values)
+    entries = [*before, (ORIENTATION, kind, len(values), content), (0x0131, 2, 4, b"abc\0")]
+    start = 8 + 2 + 12 * len(entries) + 4
+    table, behind = b"", b""
+    for tag, entry_kind, count, data in entries:
+        place = data.ljust(4, b"\0") if len(data) <= 4 else struct.pack(order + "I", start + len(behind))
+        behind += data if len(data) > 4 else b""
+        table += struct.pack(order + "HHI", tag, entry_kind, count) + place
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, len(entries))
+    return prefix + (head + table + bytes(4) + behind)[:cut]
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize(
+    ("kind", "values", "expected"),
+    [
+        *((kind, [6], 6) for kind in (1, 3, 4, 6, 8, 9)),
+        *((kind, [6, 1], 6) for kind in (1, 3, 4)),
+        (3, [8, 1, 1, 1], 8),
+        *((3, [value], 1) for value in (0, 9, 65535)),
+        (4, [0x60000], 1),
+        (9, [-6], 1),
+        (2, [6], 1),
+        (5, [6], 1),
+        (11, [6], 1),
+        (3, [], 1),
+    ],
+)
+def test_every_spelling_of_an_orientation(order, kind, values, expected):
+    assert orientation(hand_made(order, kind, values)) == expected
+
+
+@pytest.mark.parametrize("cut", [34, 23])
+def test_damage_behind_the_orientation_does_not_hide_it(cut):
+    assert orientation(hand_made(">", 3, [6], cut=cut)) == 6
+    assert orientation(hand_made(">", 3, [6], cut=12)) == 1
+    assert orientation(hand_made("<", 3, [6], prefix=b"Exif\0\0" * 2)) == 6
+
+
+@pytest.mark.parametrize("suffix", ["jpeg", "png", "webp"])
+def test_orientation_in_other_spellings_turns_the_picture(suffix):
+    pixels = np.arange(24, dtype=np.uint8).reshape(4, 6)
+    for data in (
+        hand_made(">", 4, [6]),
+        hand_made("<", 1, [6]),
+        hand_made("<", 3, [6, 6]),
+        hand_made(">", 3, [6], cut=34),
+    ):
+        stream = io.BytesIO()
+        options = {"lossless": True} if suffix == "webp" else {}
+        Image.fromarray(pixels).convert("RGB").save(stream, suffix, exif=data, **options)
+        stream.seek(0)
+        assert read_image(stream).shape[:2] == (6, 4)

@@ -130,7 +130,7 @@ def read_page(file: TiffFile, offset: int) -> Page:
     )
     if is_old:  # its tables and data may be anywhere: the decoder is given the file
         return page._replace(segment=size, tiled=False, offsets=np.zeros(1, int), counts=np.array([file.size]))
-    return _with_segments(page, file)
+    return page
 
 
 def own_samples(photometric: int) -> int:
@@ -193,8 +193,14 @@ def _first_of(tags: Directory, *names: int) -> NDArray[Any]:
     return next((tags.integers(name) for name in names if name in tags), tags.integers(names[0])).astype(np.int64)
 
 
-def _with_segments(page: Page, file: TiffFile) -> Page:
-    """The page with as many segments as its size needs, missing byte counts reckoned."""
+def with_segments(page: Page, file: TiffFile) -> Page:
+    """Return the page with as many segments as its size needs, missing byte counts reckoned.
+
+    Raises:
+        ImageError: there are fewer.
+    """
+    if page.compression == OLD_JPEG:
+        return page
     needed = page.grid[0] * page.grid[1] * (page.samples if page.planar else 1)
     if len(page.offsets) < needed or page.offsets.min() < 0:
         raise ImageError(f"has {len(page.offsets)} of the {needed} segments that its size needs")
@@ -202,6 +208,6 @@ def _with_segments(page: Page, file: TiffFile) -> Page:
     # A segment without a count ends where another begins, or with the file; so does the only one without compression,
     # whose count libtiff does not believe.
     if len(counts) < needed or (needed == 1 and (not counts[0] or page.compression == UNCOMPRESSED)):
-        ends = np.append(np.unique(offsets), max(file.size, int(offsets.max())))
+        ends = np.append(np.unique(offsets), max(file.size, int(offsets.max()) + 1))
         counts = ends[np.searchsorted(ends, offsets, side="right")] - offsets
     return page._replace(offsets=offsets, counts=counts)

@@ -12,7 +12,7 @@ from cnncli.images.sources import decoding
 from cnncli.images.tiff.codecs import decoder
 from cnncli.images.tiff.colours import colours
 from cnncli.images.tiff.directories import TiffFile
-from cnncli.images.tiff.page import OLD_JPEG, UNCOMPRESSED, Page
+from cnncli.images.tiff.page import OLD_JPEG, UNCOMPRESSED, Page, with_segments
 from cnncli.images.tiff.samples import byte_rows, row_bytes
 
 # Rows of segments that are kept: a band and its border seldom need more than three.
@@ -30,7 +30,7 @@ class PageRows:
     """
 
     def __init__(self, file: TiffFile, page: Page) -> None:
-        self._file, self.page = file, page
+        self._file, self.page = file, with_segments(page, file)
         self._decode, self.colours = decoder(page), colours(page)
         self.down, self._across = page.grid
         self.at_once = max(1, _PIXELS_AT_ONCE // (page.segment[0] * page.size[1]))
