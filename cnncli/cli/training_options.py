@@ -7,8 +7,9 @@ import typer
 from cnncli.cli import engine_choices
 from cnncli.cli import engine_options as engines
 from cnncli.cli import training_choices as choices
+from cnncli.errors import ArgumentError
 from cnncli.training.augmentation import AUGMENTATIONS
-from cnncli.training.configuration import Configuration
+from cnncli.training.configuration import Configuration, parse_share
 from cnncli.training.optimizers import OPTIMIZERS
 
 _LEARNING, _DATA, _RUN = "Learning", "Data", "Run"
@@ -20,6 +21,13 @@ def option(*names: str, about: str, panel: str = _LEARNING, default: str = "", *
     value = default or Configuration.defaults.get(field)
     shown = "" if value in (None, "", False) else f" Default: {value}."
     return typer.Option(*names, help=f"{about}{shown}", rich_help_panel=panel, show_default=False, **settings)
+
+
+def _share(text: str) -> float:
+    share = parse_share(text)
+    if share is None:
+        raise ArgumentError(f"a share is written as 0.1 or 10%, got {text!r}")
+    return share
 
 
 Data = Annotated[
@@ -97,7 +105,9 @@ ClassWeightOption = Annotated[
     choices.ClassWeight | None, option("--class-weight", about="Let every class count the same.")
 ]
 LossOption = Annotated[choices.LossName | None, option("--loss", about="What is made small.")]
-LabelSmoothing = Annotated[float | None, option("--label-smoothing", metavar="E", about="Doubt in the labels.")]
+LabelSmoothing = Annotated[
+    float | None, option("--label-smoothing", metavar="E", about="Doubt in the labels.", parser=_share)
+]
 ClipNorm = Annotated[float | None, option("--clip-norm", metavar="N", about="The largest norm of the gradient.")]
 EarlyStop = Annotated[
     int | None, option("--early-stop", metavar="N", about="Stop after N epochs without a better validation.")

@@ -218,7 +218,8 @@ class Engine:
         if optimizer is None:
             raise ArgumentError("the engine has no optimizer to update by: tell it with use(...)")
         if clip_norm is not None:
-            clip_by_norm(self.gradients, clip_norm)
+            with np.errstate(all="ignore"):
+                clip_by_norm(self.gradients, clip_norm)
 
         def follow(part: slice) -> None:
             state = {name: array[part] for name, array in self.state.items()}
@@ -227,14 +228,22 @@ class Engine:
         self.over_slices(follow)
 
     def over_slices(self, function: Callable[[slice], object]) -> None:
-        """Call a function for slices that together are the flat vectors, on the threads: an optimizer's update."""
+        """Call a function for slices that together are the flat vectors, on the threads: an optimizer's update.
+
+        An overflow shows in the next loss.
+        """
         size = self.parameters.size
-        if size < _WORTH_A_THREAD:
-            function(slice(0, size))
-            return
-        count = self._team.shards
+        count = self._team.shards if size >= _WORTH_A_THREAD else 1
         bounds = [size * number // count for number in range(count + 1)]
-        self._team.run(lambda number: function(slice(bounds[number], bounds[number + 1])), count)
+
+        def work(number: int) -> None:
+            with np.errstate(all="ignore"):  # each thread has its own
+                function(slice(bounds[number], bounds[number + 1]))
+
+        if count == 1:
+            work(0)
+        else:
+            self._team.run(work, count)
 
     def predict(self, images: Array, *, prepare: Callable[[Array], Array] | None = None) -> Array:
         """Return the logits (N, outputs) of images, of which a few at a time are in memory with their activations.

@@ -163,3 +163,24 @@ def test_names_that_are_no_text(folder):
     assert result.returncode == 0
     assert result.stdout.count(b"\n") == 1
     assert process("predict", "model.safetensors", name, "--json").returncode == 0
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_picture_named_twice_has_a_line_each_time(folder, jobs):
+    (folder / "list.txt").write_text("data/top/0.png\ndata/left/0.png\n")
+    names = ["data/top/0.png", "data/left/0.png", "missing.png", "data/top/0.png", "missing.png"]
+    words = [*names, "data/top/0.*", "--files-from", "list.txt", "--json", "--jobs", jobs]
+    result = cnncli("predict", "model.safetensors", *words)
+    assert result.exit_code == 1
+    lines = json_lines(result)
+    assert [line["input"] for line in lines] == [*names, "data/top/0.png", "data/top/0.png", "data/left/0.png"]
+    assert [line["class"] for line in lines] == ["top", "left", None, "top", None, "top", "top", "left"]
+
+
+def test_the_number_of_jobs_changes_no_bit(folder):
+    write_halves("more", 50)
+    found = [
+        done("predict", "model.safetensors", "-r", "more", "--json", "--jobs", jobs).stdout for jobs in (1, 2, 3, 8)
+    ]
+    assert len(found[0].splitlines()) == 150
+    assert len(set(found)) == 1

@@ -11,10 +11,12 @@ import subprocess
 import sys
 import termios
 import tomllib
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from shell import PATIENCE, cnncli, done, json_lines
 
 from cnncli.training.configuration import Configuration
@@ -320,3 +322,41 @@ def test_a_narrow_terminal_has_what_fits(tmp_path, bars):
     bar = [line for line in re.split(r"\x1b\[2K|\r|\n", shown) if re.search(r"/14", line)]
     assert any(re.search(r"epoch \d+/30 +\d+/14 \d+:\d\d left", re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in bar)
     assert "…" not in shown
+
+
+def test_the_folders_that_are_parts_are_said(tmp_path):
+    for part, seed in (("Training", 0), ("Testing", 1)):
+        rng = np.random.default_rng(seed)
+        for name, number in product("ab", range(4)):
+            path = tmp_path / "data" / part / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (8, 8)).astype(np.uint8)).save(path)
+    words = ["train", tmp_path / "data", "--network", "fc-2", "--epochs", "1", "--jobs", "1"]
+    assert "parts     Training/ to train on, Testing/ to test by" in messages(done(*words, "-o", tmp_path / "run"))
+    start = json_lines(done(*words, "-o", tmp_path / "json", "--json"))[0]
+    assert start["parts"] == {"train": "Training", "test": "Testing"}
+
+
+def test_what_weighted_classes_are_judged_by_is_said(tmp_path, bars):
+    words = ["train", bars, *QUICK, "--class-weight", "balanced"]
+    result = done(*words, "-o", tmp_path / "run")
+    assert "kept      the epoch with the best balanced accuracy on the pictures to validate by" in messages(result)
+    assert re.search(r"  balanced +[\d.]+%", result.stdout)
+    *_, end = json_lines(done(*words, "-o", tmp_path / "json", "--json"))
+    assert 0 <= end["balanced_accuracy"] <= 1
+
+
+def test_an_interval_says_that_it_was_widened(tmp_path, bars):
+    result = done("train", bars, "-o", tmp_path / "run", *QUICK)
+    assert re.search(
+        r"95% interval [\d.]+ to [\d.]+, widened for the choice among 2 epochs\), epoch [12]", result.stdout
+    )
+
+
+@pytest.mark.parametrize("name", ["--val", "--label-smoothing"])
+def test_shares_are_written_in_two_ways(tmp_path, bars, name):
+    models = []
+    for number, share in enumerate(("0.2", "20%")):
+        done("train", bars, "-o", tmp_path / str(number), *QUICK, name, share)
+        models.append((tmp_path / str(number) / "model.safetensors").read_bytes())
+    assert models[0] == models[1]

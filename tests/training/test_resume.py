@@ -9,6 +9,7 @@ from small_data import NETWORK, bars_dataset, bars_npz
 
 from cnncli.errors import ArgumentError, CnncliError, ModelError
 from cnncli.training.checkpoints import load_checkpoint
+from cnncli.training.datasets import Subset
 from cnncli.training.optimizers import OPTIMIZERS
 from cnncli.training.run_folder import PICTURES, RunFolder
 from cnncli.training.runs import train
@@ -228,3 +229,33 @@ def test_a_path_that_moved_is_the_same_data(tmp_path):
     run(tmp_path / "run", tmp_path / "one.npz", epochs=1)
     (tmp_path / "one.npz").rename(tmp_path / "other.npz")
     assert run(tmp_path / "run", tmp_path / "other.npz", epochs=2, resume=True).done
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "step"])
+def test_a_schedule_that_is_laid_out_is_not_stretched(tmp_path, schedule):
+    run(tmp_path / "run", epochs=2, schedule=schedule)
+    before = (tmp_path / "run/checkpoint.safetensors").read_bytes()
+    with pytest.raises(ArgumentError, match=f"the run's {schedule} schedule is laid out over 2 epochs: over 4 those"):
+        run(tmp_path / "run", epochs=4, schedule=schedule, resume=True)
+    assert (tmp_path / "run/checkpoint.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "step"])
+def test_a_run_in_which_nothing_was_learnt_yet_may_become_longer(tmp_path, schedule):
+    options = {"schedule": schedule, "warmup": 0.5}
+    run(tmp_path / "whole", epochs=4, **options)
+    stop = threading.Event()
+    stop.set()
+    run(tmp_path / "run", epochs=2, stop=stop, **options)
+    run(tmp_path / "run", epochs=4, resume=True)
+    assert_same_runs(tmp_path / "whole", tmp_path / "run")
+
+
+def test_weighted_classes_are_resumed_to_the_bit(tmp_path):
+    options = {"class_weight": "balanced", "epochs": 3}
+    data = Subset(bars_dataset(), np.arange(50))
+    run(tmp_path / "whole", data, **options)
+    watcher = StopAt(4)
+    run(tmp_path / "run", data, watcher=watcher, stop=watcher.stop, **options)
+    run(tmp_path / "run", data, resume=True)
+    assert_same_runs(tmp_path / "whole", tmp_path / "run")

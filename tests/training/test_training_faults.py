@@ -28,14 +28,31 @@ OPTIONS = ["--network", NETWORK, "--batch-size", "4", "--augment", "shift:1", "-
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs signals")
 
 
-def start(*words, cwd, program=START):
+def start(*words, cwd, program=START, **options):
     return subprocess.Popen(
         [sys.executable, "-c", program, "train", *map(str, words)],
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        **options,
     )
+
+
+SLOW = (
+    "import cnncli.training.trainer as t, sys, time\n"
+    "def learn(*_):\n"
+    "    print('learning', file=sys.stderr, flush=True)\n"
+    "    while True: time.sleep(0.01)\n"
+    "t.Trainer._learn = learn\n"
+)
+"""Before `START`: a training whose first batch never ends."""
+
+
+def read_until(process, words):
+    """Read a process's standard error up to a line with some words."""
+    while words not in (line := process.stderr.readline()):
+        assert line, "it ended"
 
 
 def end(process, code):
@@ -124,12 +141,15 @@ def test_a_kill_in_a_save_leaves_what_can_be_resumed(tmp_path, whole, save, plac
     assert_as_whole(whole, run)
 
 
-def test_ctrl_c_finishes_the_batch_and_saves(tmp_path, whole):
-    run = tmp_path / "run"
-    process = start(whole / "bars.npz", "-o", run, *OPTIONS, cwd=whole)
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_finishes_the_batch_and_saves(tmp_path, whole, name, jobs):
+    """Those that schedulers of clusters send before they kill are as Ctrl-C, for all processes of a job at once."""
+    run, number = tmp_path / "run", getattr(signal, name)
+    process = start(whole / "bars.npz", "-o", run, *OPTIONS[:-1], jobs, cwd=whole, start_new_session=True)
     wait_for(lambda: epochs_in(run) >= 1)
-    process.send_signal(signal.SIGINT)
-    out, err = end(process, 130)
+    os.killpg(process.pid, number)
+    out, err = end(process, 128 + number)
     assert out == ""
     assert f"cnncli train {whole / 'bars.npz'} -o {run} --resume" in err
     progress = load_checkpoint(run / "checkpoint.safetensors").progress
@@ -140,26 +160,25 @@ def test_ctrl_c_finishes_the_batch_and_saves(tmp_path, whole):
     assert_as_whole(whole, run)
 
 
-def test_the_second_ctrl_c_stops_at_once(tmp_path, whole):
+@pytest.mark.parametrize(
+    ("first", "second"), [("SIGINT", "SIGINT"), ("SIGTERM", "SIGINT"), ("SIGHUP", "SIGTERM"), ("SIGINT", "SIGTERM")]
+)
+def test_the_second_signal_stops_at_once(tmp_path, whole, first, second):
     run = tmp_path / "run"
-    slow = "import cnncli.training.trainer as t, time\nt.Trainer._learn = lambda *a: time.sleep(600)\n"
-    process = start(whole / "bars.npz", "-o", run, *OPTIONS, cwd=whole, program=slow + START)
-    wait_for(lambda: (run / "checkpoint.safetensors").exists())
-    time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    assert b"\n" in process.stderr.readline()
-    time.sleep(0.2)
+    process = start(whole / "bars.npz", "-o", run, *OPTIONS, cwd=whole, program=SLOW + START)
+    read_until(process, b"learning")
+    process.send_signal(getattr(signal, first))
+    read_until(process, b"finishing what is under way")
     assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    end(process, 130)
+    process.send_signal(getattr(signal, second))
+    end(process, 128 + getattr(signal, second))
     load_checkpoint(run / "checkpoint.safetensors")
 
 
 def test_two_trainings_do_not_share_a_folder(tmp_path, whole):
     run = tmp_path / "run"
-    slow = "import cnncli.training.trainer as t, time\nt.Trainer._learn = lambda *a: time.sleep(600)\n"
-    process = start(whole / "bars.npz", "-o", run, *OPTIONS, cwd=whole, program=slow + START)
-    wait_for(lambda: (run / "checkpoint.safetensors").exists())
+    process = start(whole / "bars.npz", "-o", run, *OPTIONS, cwd=whole, program=SLOW + START)
+    read_until(process, b"learning")
     before = {path: path.read_bytes() for path in run.iterdir()}
     for words in ([whole / "bars.npz", "-o", run, *OPTIONS, "--force"], ["-o", run, "--resume"]):
         _, err = end(start(*words, "-q", cwd=whole), 2)
@@ -191,3 +210,26 @@ def test_a_full_disk_is_one_line(tmp_path, whole):
     _, err = end(start(whole / "bars.npz", "-o", run, *OPTIONS, "-q", cwd=whole, program=full + START), 1)
     assert err.splitlines()[-1].endswith("cannot be written: No space left on device")
     assert not list(run.glob("*.safetensors"))
+
+
+def test_a_terminal_that_hangs_up_loses_nothing(tmp_path, whole):
+    """What is printed then has nowhere to go, and that is no reason to fail."""
+    run = tmp_path / "run"
+    controller, terminal = os.openpty()
+    words = [whole / "bars.npz", "-o", run, *OPTIONS]
+    process = subprocess.Popen(
+        [sys.executable, "-c", START, "train", *map(str, words)],
+        cwd=whole,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    )
+    os.close(terminal)
+    while epochs_in(run) < 1:  # what is not read would hold up the process
+        os.read(controller, 4096)
+    os.close(controller)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=PATIENCE) == 128 + signal.SIGHUP
+    resume(whole, run)
+    assert_as_whole(whole, run)
