@@ -14,6 +14,7 @@ import numpy as np
 from cnncli.images import apng, gif
 from cnncli.images.exif import turned
 from cnncli.images.frames import Array, ArrayFrame, Frame
+from cnncli.images.memory import hidden_bytes
 from cnncli.images.parts import Disposal, Part
 from cnncli.images.pillow_reading import PillowImage, metadata_of, orientation_of, raw_mode
 from cnncli.images.sources import FRAME_PIXELS, check_frames, decoding
@@ -37,6 +38,14 @@ class AnimatedImage(PillowImage):
                 canvas.put(part, *self._decoded(part))
                 yield self._shown(canvas, part)
                 canvas.dispose(part)
+
+    def decoded_bytes(self) -> int:
+        """What a part takes, and the canvas, twice."""
+        if not self._is_animated:
+            return super().decoded_bytes()
+        pixel, itemsize = (1 if self._is_gray else 3) * self._dtype.itemsize, self._dtype.itemsize
+        hidden = hidden_bytes(pixel) if self._has_alpha else 0
+        return super().decoded_bytes() + self._image.width * self._image.height * (2 * (pixel + itemsize) + hidden)
 
     def _count_frames(self) -> int:
         """Count the parts, and learn what holds for all frames, so that all can be given alike."""

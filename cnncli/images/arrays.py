@@ -1,47 +1,145 @@
 """Arrays and matrices as files: .npy and .npz hold any numbers exactly, .txt and .csv one matrix as text."""
 
 import io
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from itertools import chain
+from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.images.formats import Format
-from cnncli.images.frames import Array, ArrayFrame, Frame, Picture
+from cnncli.images.frames import Array, ArrayFrame, Frame, Picture, computing_dtype, gray_shape
+from cnncli.images.memory import working_bytes
+from cnncli.images.npy import read_npy_header
 from cnncli.images.opened import OpenedImage
 from cnncli.images.sources import check_pixels, decoding
 from cnncli.matrices import format_matrix, parser_of
 
+# Bytes that count as a pixel where there are more of them than pixels: 16-bit colour with alpha is as large.
+_PIXEL = 8
+
+# Bytes of text that a pixel has at least; and what each takes as one of Python's numbers.
+_TEXT_PIXEL, _PARSING = 2, 12
+
+
+class _Stored(NamedTuple):
+    """An array that is still in its file.
+
+    Attributes:
+        shape: (H, W), (H, W, C) or (N, H, W, C).
+        dtype: of its numbers.
+        load: reads it.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    load: Callable[[], Array]
+
+    @property
+    def frames(self) -> int:
+        """How many frames it is."""
+        return self.shape[0] if len(self.shape) == 4 else 1
+
+    @property
+    def frame(self) -> tuple[int, ...]:
+        """The shape of a frame."""
+        return self.shape[-3:]
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels all frames have."""
+        return self.frames * prod(self.frame[:2])
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its numbers."""
+        return prod(self.shape) * self.dtype.itemsize
+
 
 class ArraysImage(OpenedImage):
-    """Arrays as frames: those of an .npy or .npz file, or the matrix of a text.
+    """The arrays of an .npy or .npz file as frames, each read when its turn comes.
 
     An array of shape (H, W) or (H, W, C) is one frame, one of shape (N, H, W, C) is N frames.
     """
 
     def __init__(self, stream: BinaryIO, name: str, kind: str, *, gray: bool, max_pixels: int | None) -> None:
         self.format, self.suffix = kind, f".{kind.lower()}"
-        self._stream, self._gray = stream, gray
+        self._stream, self._name, self._gray = stream, name, gray
         with decoding(name, kind):
-            arrays = chain.from_iterable(map(_frames_of, _LOADERS[kind](stream)))
-            self._arrays = list(arrays)
-        self.frame_count = len(self._arrays)
-        for array in self._arrays:
-            if kind != "TXT":  # a text's size is its own limit
-                check_pixels(name, array.shape[1], array.shape[0], max_pixels)
-            with decoding(name, kind):
-                ArrayFrame(array, gray=gray)
+            self._arrays = _STORED[kind](stream)
+            for array in self._arrays:
+                _check_shape(array)
+                if gray:
+                    gray_shape(array.frame)
+        self.frame_count = sum(array.frames for array in self._arrays)
+        self._check_size(max_pixels)
 
     def frames(self) -> Iterator[Frame]:
         """The frames in turn."""
-        return (ArrayFrame(array, gray=self._gray) for array in self._arrays)
+        for stored in self._arrays:
+            with decoding(self._name, self.format):
+                array = stored.load()
+            for pixels in array if array.ndim == 4 else [array]:
+                yield ArrayFrame(pixels, gray=self._gray)
 
     def close(self) -> None:
         """Close the file."""
         self._stream.close()
+
+    def decoded_bytes(self) -> int:
+        """The size of the largest array, and what is made of a frame."""
+        return max(
+            array.size + working_bytes(prod(array.frame), computing_dtype(array.dtype).itemsize)
+            for array in self._arrays
+        )
+
+    def _check_size(self, max_pixels: int | None) -> None:
+        """Refuse frames that are too large, alone or together, before any is read."""
+        for array in self._arrays:
+            check_pixels(self._name, array.frame[1], array.frame[0], max_pixels)
+        size = sum(array.size for array in self._arrays)
+        counted = max(sum(array.pixels for array in self._arrays), size // _PIXEL)
+        if max_pixels is not None and counted > max_pixels:
+            raise ImageError(
+                f"{self._name}: holds {size:,} bytes, which count as {counted:,} pixels ({_PIXEL} bytes each at most), "
+                f"over the limit of {max_pixels:,}; raise it with --max-pixels {counted}"
+            )
+
+
+class TextImage(OpenedImage):
+    """The matrix of a text as a frame."""
+
+    format, suffix, frame_count = "TXT", ".txt", 1
+
+    def __init__(self, stream: BinaryIO, name: str, kind: str, *, gray: bool, max_pixels: int | None) -> None:
+        self._stream, self._name, self._kind, self._gray = stream, name, kind, gray
+        self._size = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+        if max_pixels is not None and self._size > _TEXT_PIXEL * max_pixels:
+            raise ImageError(
+                f"{name}: {self._size:,} bytes of text, over the limit of {_TEXT_PIXEL} for each of {max_pixels:,} "
+                f"pixels; raise it with --max-pixels {self._size // _TEXT_PIXEL + 1}"
+            )
+
+    def frames(self) -> Iterator[Frame]:
+        """The one frame."""
+        with decoding(self._name, self._kind):
+            text = self._stream.read().decode("utf-8-sig")
+            suffix = Path(self._name).suffix.lower() or (".json" if text.lstrip().startswith("[") else ".txt")
+            frame = ArrayFrame(parse_text(text, self._name, suffix), gray=self._gray)
+        yield frame
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def decoded_bytes(self) -> int:
+        """What the text takes while it is read, as numbers of Python's."""
+        return self._size * _PARSING
 
 
 def parse_text(text: str, name: str, suffix: str) -> Array:
@@ -62,34 +160,48 @@ def write(file: BinaryIO, frames: Iterator[Picture], form: Format) -> None:
     _WRITERS[form.name](file, frames)
 
 
-def _load_npy(stream: BinaryIO) -> list[Array]:
+def _stored_npy(stream: BinaryIO) -> list[_Stored]:
+    header = read_npy_header(stream)
     name = getattr(stream, "name", None)
     if isinstance(name, str) and Path(name).is_file():
-        return [np.load(name, mmap_mode="r", allow_pickle=False)]
-    return [np.load(stream, allow_pickle=False)]
+        return [_Stored(header.shape, header.dtype, lambda: np.load(name, mmap_mode="r", allow_pickle=False))]
+
+    def load() -> Array:
+        stream.seek(0)
+        array: Array = np.load(stream, allow_pickle=False)
+        return array
+
+    return [_Stored(header.shape, header.dtype, load)]
 
 
-def _load_npz(stream: BinaryIO) -> list[Array]:
-    with np.load(stream, allow_pickle=False) as archive:
-        return [archive[name] for name in archive.files]
+def _stored_npz(stream: BinaryIO) -> list[_Stored]:
+    archive = zipfile.ZipFile(stream)
+    return [_stored_member(archive, member) for member in archive.infolist()]
 
 
-def _load_text(stream: BinaryIO) -> list[Array]:
-    name = str(getattr(stream, "name", "standard input"))
-    text = stream.read().decode("utf-8-sig")
-    suffix = Path(name).suffix.lower() or (".json" if text.lstrip().startswith("[") else ".txt")
-    return [parse_text(text, name, suffix)]
+def _stored_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _Stored:
+    """An array of an archive, whose size is known from its own beginning: what the directory says need not be true."""
+    with archive.open(member) as file:
+        header = read_npy_header(file)
+
+    def load() -> Array:
+        with archive.open(member) as file:
+            array: Array = np.lib.format.read_array(file, allow_pickle=False)
+            file.read(1)  # at its end the archive checks its sum
+        return array
+
+    return _Stored(header.shape, header.dtype, load)
 
 
-_LOADERS = {"NPY": _load_npy, "NPZ": _load_npz, "TXT": _load_text}
+_STORED = {"NPY": _stored_npy, "NPZ": _stored_npz}
 
 
-def _frames_of(array: Array) -> list[Array]:
-    if array.ndim not in (2, 3, 4) or array.size == 0:
+def _check_shape(array: _Stored) -> None:
+    computing_dtype(array.dtype)
+    if len(array.shape) not in (2, 3, 4) or not prod(array.shape):
         raise ImageError(
             f"an array of shape {array.shape} is not a picture; expected (H, W), (H, W, C) or (N, H, W, C)"
         )
-    return list(array) if array.ndim == 4 else [array]
 
 
 def _write_npy(file: BinaryIO, frames: Iterator[Picture]) -> None:

@@ -31,6 +31,9 @@ _DTYPES = {
     "bool": "uint8",
 }
 
+# Weighted at a time, in wider numbers.
+_LUMA_PIXELS = 1 << 18
+
 
 class Frame(ABC):
     """One frame of an input.
@@ -190,6 +193,14 @@ def luma(pixels: Array) -> Array:
         return pixels
     if pixels.shape[2] == 1:
         return pixels[..., 0]
+    gray = np.empty(pixels.shape[:2], pixels.dtype)
+    step = max(1, _LUMA_PIXELS // max(1, pixels.shape[1]))
+    for start in range(0, len(pixels), step):
+        gray[start : start + step] = _weighted(pixels[start : start + step])
+    return gray
+
+
+def _weighted(pixels: Array) -> Array:
     red, green, blue = (pixels[..., channel] for channel in range(3))
     if pixels.dtype.kind == "f":
         return (0.299 * red + 0.587 * green + 0.114 * blue).astype(pixels.dtype)

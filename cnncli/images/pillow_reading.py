@@ -10,8 +10,9 @@ import numpy as np
 
 from cnncli.errors import ImageError
 from cnncli.images import exif as exif_block
-from cnncli.images.frames import Array, ArrayFrame, Frame
+from cnncli.images.frames import Array, ArrayFrame, Frame, luma
 from cnncli.images.kinds import KINDS
+from cnncli.images.memory import pillow_bytes
 from cnncli.images.metadata import Metadata
 from cnncli.images.opened import OpenedImage
 from cnncli.images.sources import FRAME_PIXELS, check_frames, check_pixels, decoding, no_warnings, silence
@@ -54,9 +55,9 @@ class PillowImage(OpenedImage):
         return self._image.size
 
     def decoded_bytes(self) -> int:
-        """The size of Pillow's image: a byte a pixel for grey, else four."""
-        width, height = self._image.size
-        return width * height * (1 if self._image.mode in ("1", "L", "P") or self._gray else 4)
+        """What Pillow's image takes, and what is made of it."""
+        turned = orientation_of(self._image) != 1
+        return pillow_bytes(self._image, raw_mode(self._image), gray=self._gray, turned=turned)
 
     def _open(self, stream: BinaryIO | None = None) -> "ImageFile.ImageFile":
         """Open the file, or another stream of its kind."""
@@ -99,6 +100,8 @@ class PillowImage(OpenedImage):
         pixels, alpha = _split_deep(exif_block.turned(samples, turns), raw)
         if key is not None:
             alpha = _keyed(pixels, key)
+        if self._gray:
+            pixels = luma(pixels)  # now, so that the colours need not be kept
         return ArrayFrame(pixels, alpha=alpha, metadata=metadata, gray=self._gray)
 
     def _deep_samples(self, index: int, raw: str) -> Array:
@@ -109,12 +112,14 @@ class PillowImage(OpenedImage):
         if raw == "LA;16B":  # as wide as 8-bit RGBA
             _set_raw_mode(self._image, "RGBA")
             return np.asarray(self._image).view(">u2").astype(np.uint16)
-        high = np.asarray(self._image).astype(np.uint16) << 8
-        again = self._open()
-        self._seek(again, index)
-        _set_raw_mode(again, raw[:-1] + ("L" if _is_big_endian(raw) else "B"))
-        low: Array = np.asarray(again)
-        return high | low
+        samples = np.zeros((self._image.height, self._image.width, len(self._image.getbands())), np.uint16)
+        for mode, shift in ((raw, 8), (raw[:-1] + ("L" if _is_big_endian(raw) else "B"), 0)):
+            image = self._open()  # anew each time, so that one decoding alone is in memory
+            self._seek(image, index)
+            _set_raw_mode(image, mode)
+            for rows, band in _bands(image):
+                samples[rows] |= band.astype(np.uint16) << shift
+        return samples
 
 
 _DEEP_MODES = {"RGB", "RGBA", "LA"}
@@ -261,16 +266,33 @@ def _alpha_of(image: "Image.Image", raw: str) -> Array | None:
             levels[: len(key)] = np.frombuffer(key, np.uint8)
         else:
             levels[key] = 0
-        looked_up: Array = levels[np.asarray(image)]
-        return looked_up
+        return _looked_up(image, levels)
     return _keyed(np.asarray(image.convert("L") if image.mode == "1" else image), key, scale=_KEY_SCALES.get(raw, 1))
+
+
+def _bands(image: "Image.Image") -> Iterator[tuple[slice, Array]]:
+    """Bands of a Pillow image as arrays, and which rows they are: NumPy would copy the whole image twice."""
+    step = max(1, _PIXELS_PER_BAND // image.width)
+    for start in range(0, image.height, step):
+        stop = min(start + step, image.height)
+        yield slice(start, stop), np.asarray(image.crop((0, start, image.width, stop)))
+
+
+def _looked_up(image: "Image.Image", levels: Array) -> Array:
+    """The level of each pixel of a palette image."""
+    found = np.empty((image.height, image.width), levels.dtype)
+    for rows, band in _bands(image):
+        found[rows] = levels[band]
+    return found
 
 
 def _keyed(pixels: Array, key: int | tuple[int, ...], *, scale: int = 1) -> Array:
     """Alpha of an image in which one colour is transparent."""
-    same = pixels == np.asarray(key) * scale
-    opaque = ~same.all(axis=2) if same.ndim == 3 else ~same
-    alpha: Array = np.where(opaque, np.iinfo(pixels.dtype).max, 0).astype(pixels.dtype)
+    alpha = np.full(pixels.shape[:2], np.iinfo(pixels.dtype).max, pixels.dtype)
+    step = max(1, _PIXELS_PER_BAND // pixels.shape[1])
+    for start in range(0, len(pixels), step):
+        same = pixels[start : start + step] == np.asarray(key) * scale
+        alpha[start : start + step][same.all(axis=2) if same.ndim == 3 else same] = 0
     return alpha
 
 

@@ -1,5 +1,6 @@
 """The plain formats PBM, PGM and PPM: 8 and 16 bits, grey and colour. Pillow reads all but 16 bits."""
 
+import io
 import re
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -9,10 +10,13 @@ import numpy as np
 from cnncli.errors import ImageError
 from cnncli.images.formats import Format
 from cnncli.images.frames import Array, ArrayFrame, Frame, Picture
+from cnncli.images.memory import working_bytes
 from cnncli.images.pillow_reading import PillowImage
 from cnncli.images.sources import check_pixels
 
 _HEADER = re.compile(rb"P([2356])" + 3 * rb"(?:\s|#[^\n]*\n)+(\d{1,10})" + rb"\s")
+_SPACE = re.compile(rb"\s")
+_AT_A_TIME = 1 << 18
 
 
 class PnmImage(PillowImage):
@@ -30,11 +34,12 @@ class PnmImage(PillowImage):
         check_pixels(name, width, height, max_pixels)
 
     def decoded_bytes(self) -> int:
-        """The size of deep samples, which Pillow does not hold."""
+        """The size of deep samples, which Pillow does not hold, and of the file's text."""
         if not self._is_deep:
             return super().decoded_bytes()
         width, height = self._size()
-        return 6 * width * height
+        text = self._stream.seek(0, io.SEEK_END)
+        return 2 * width * height * self._channels + text + working_bytes(width * height, 2)
 
     def _frame(self, index: int) -> Frame:
         return ArrayFrame(self._samples(), gray=self._gray) if self._is_deep else super()._frame(index)
@@ -43,21 +48,38 @@ class PnmImage(PillowImage):
         assert self._header
         return int(self._header[2]), int(self._header[3])
 
+    @property
+    def _channels(self) -> int:
+        assert self._header
+        return 3 if self._header[1] in b"36" else 1
+
     def _samples(self) -> Array:
         assert self._header
         width, height = self._size()
-        kind, maximum, channels = self._header[1], int(self._header[4]), 3 if self._header[1] in b"36" else 1
+        maximum, count = int(self._header[4]), width * height * self._channels
         self._stream.seek(self._header.end())
-        count = width * height * channels
-        if kind in b"56":
-            numbers = np.frombuffer(self._stream.read(2 * count), ">u2")
-        else:
-            numbers = np.array(re.sub(rb"#[^\n]*", b"", self._stream.read()).split(), np.uint16)
+        text = self._stream.read(2 * count) if self._header[1] in b"56" else self._stream.read()
+        numbers = np.frombuffer(text[: len(text) // 2 * 2], ">u2") if self._header[1] in b"56" else _numbers(text)
         if numbers.size < count or maximum > 65535:
             raise ImageError(f"holds {numbers.size} samples of {count} (largest {maximum})")
-        samples = numbers[:count].astype(np.uint32)
-        scaled = ((samples * 65535 + maximum // 2) // maximum).clip(0, 65535) if maximum < 65535 else samples
-        return scaled.astype(np.uint16).reshape((height, width, 3) if channels == 3 else (height, width))
+        samples = numbers[:count].astype(np.uint16)
+        for start in range(0, count if maximum < 65535 else 0, _AT_A_TIME):
+            part = samples[start : start + _AT_A_TIME]
+            part[:] = ((part * np.uint32(65535) + maximum // 2) // maximum).clip(0, 65535)
+        return samples.reshape((height, width, 3) if self._channels == 3 else (height, width))
+
+
+def _numbers(text: bytes) -> Array:
+    """The numbers of a text without its comments, read in pieces: a list of all would be many times as large."""
+    text = re.sub(rb"#[^\n]*", b"", text)
+    pieces = [np.empty(0, np.uint16)]
+    start = 0
+    while start < len(text):
+        space = _SPACE.search(text, start + _AT_A_TIME)
+        stop = space.start() if space else len(text)
+        pieces.append(np.array(text[start:stop].split(), np.uint16))
+        start = stop
+    return np.concatenate(pieces)
 
 
 def write(file: BinaryIO, frames: Iterator[Picture], form: Format) -> None:

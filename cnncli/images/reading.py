@@ -13,7 +13,7 @@ from cnncli.images.opened import OpenedImage
 from cnncli.images.sources import MAX_PIXELS, Source, open_source
 from cnncli.matrices import TEXT_SUFFIXES
 
-_TEXT_READER = ("arrays", "ArraysImage")
+_TEXT_READER = ("arrays", "TextImage")
 _ENOUGH_TO_KNOW = 4096
 
 

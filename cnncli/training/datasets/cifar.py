@@ -57,7 +57,7 @@ def open_cifar(path: str, how: Reading) -> Parts:
 
 def _read(files: list[str], max_bytes: int) -> tuple[Array, Array]:
     sizes = [_size(path) for path in files]
-    check_size(files[0], sum(sizes), sum(sizes), max_bytes, packed=False)
+    check_size(files[0], sum(sizes), sum(sizes), max_bytes, unpack=None)
     items = sum(sizes) // _RECORD
     images, labels = np.empty((items, 32, 32, 3), np.uint8), np.empty(items, np.uint8)
     start = 0

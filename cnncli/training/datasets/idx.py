@@ -49,7 +49,7 @@ def _read(stream: BinaryIO | Any, name: str, stored: int, max_bytes: int, *, pac
     size = dtype.itemsize
     for length in shape:
         size *= length
-    check_size(name, size, stored, max_bytes, packed=packed)
+    check_size(name, size, stored, max_bytes, unpack="gunzip" if packed else None)
     numbers = read_exactly(stream, size, name)
     if stream.read(1):
         raise DataError(f"{name}: goes on after the {size:,} bytes that its header speaks of")

@@ -12,10 +12,12 @@ from cnncli.errors import CnncliError, DataError
 
 _DEFLATE_LIMIT = 1032  # deflate makes no byte into more (zlib's technical notes)
 _SLACK = 4096
+# What small files may unfold to, and how many times its own size a larger one: pictures shrink to a tenth at best.
+_UNFOLDED, _UNFOLDING = 1 << 28, 100
 _PIECE = 1 << 20
 
 
-def check_size(name: str, claimed: int, stored: int, max_bytes: int, *, packed: bool) -> None:
+def check_size(name: str, claimed: int, stored: int, max_bytes: int, *, unpack: str | None) -> None:
     """Refuse an array that cannot be there, or is too large, before any memory is taken.
 
     Args:
@@ -23,18 +25,23 @@ def check_size(name: str, claimed: int, stored: int, max_bytes: int, *, packed: 
         claimed: bytes that the header says.
         stored: bytes that the file has.
         max_bytes: the largest array accepted.
-        packed: whether they are compressed.
+        unpack: what stores them uncompressed, where they are compressed.
 
     Raises:
         DataError: the header cannot be true, or the array is too large.
     """
-    room = stored * _DEFLATE_LIMIT + _SLACK if packed else stored
+    room = stored * _DEFLATE_LIMIT + _SLACK if unpack else stored
     if claimed > room:
         raise DataError(f"{name}: truncated or damaged: its header speaks of {claimed:,} bytes, it cannot hold them")
     if claimed > max_bytes:
         raise DataError(
             f"{name}: holds {claimed:,} bytes, over the limit of {max_bytes:,} for data kept in memory; "
             "a folder of pictures is read as needed"
+        )
+    if unpack and claimed > max(_UNFOLDED, stored * _UNFOLDING):
+        raise DataError(
+            f"{name}: {stored:,} bytes unfold to {claimed:,}, over the limit of {_UNFOLDING} times for more than "
+            f"{_UNFOLDED:,}; where that is meant, store it uncompressed ({unpack})"
         )
 
 

@@ -191,6 +191,24 @@ def test_a_bomb_is_refused_before_it_unfolds(tmp_path):
     tracemalloc.stop()
 
 
+def test_a_small_file_that_unfolds_to_very_much_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("cnncli.training.datasets.streams._UNFOLDED", 10_000_000)
+    path = zipped(tmp_path, npy((30, 1000, 1000), body=bytes(30_000_000)))
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"unfold to 30,000,000, over the limit of 100 times .* \(np\.savez\)"):
+        open_dataset(path)
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()
+
+
+def test_the_limit_is_for_all_arrays_together(tmp_path):
+    parts = {"x_train": pictures(5, 100, 100), "y_train": np.zeros(5, int), "x_test": pictures(5, 100, 100)}
+    path = saved(tmp_path, **parts, y_test=np.zeros(5, int))
+    assert len(open_dataset(path, Reading(max_bytes=101_000)).test) == 5
+    with pytest.raises(DataError, match="x_test: holds 50,000 bytes, over the limit of 29,960"):
+        open_dataset(path, Reading(max_bytes=80_000))
+
+
 @pytest.mark.parametrize("place", [0, 20, 60, -60, -10])
 @pytest.mark.parametrize("damage", ["cut", "flip"])
 def test_damaged_archives(tmp_path, place, damage):

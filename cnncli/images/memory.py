@@ -1,0 +1,68 @@
+"""Memory that a frame takes while it is read and worked on, reckoned from its file's header.
+
+Batches go by it: too little, and more images are begun than the machine can hold. Measured for each kind of file as the
+peak of a process, minus what it takes before the file is opened.
+"""
+
+from typing import Any
+
+# Numbers that a command works on at a time (see `cnncli.bands`).
+_BAND_PIXELS = 4_000_000
+
+# Bytes that Pillow holds for a pixel, where it is not four; and its WebP decoder beside the image: first with the
+# previous canvas and a copy of the current one.
+_PILLOW = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
+_WEBP_DECODING, _WEBP_DECODED = 16, 8
+_WITH_ALPHA = ("LA", "RGBA", "PA", "La", "RGBa")
+
+# Finding the nearest visible pixel: a mask, its copy, and a row and a column of 32 bits each.
+_NEAREST = 10
+
+
+def working_bytes(pixels: int, itemsize: int) -> int:
+    """Return what the bands of a frame take, of which each number has `itemsize` bytes: 11, 22, 24 or 28 for each."""
+    return min(pixels, _BAND_PIXELS) * (10 * min(itemsize, 2) + itemsize)
+
+
+def hidden_bytes(pixel: int) -> int:
+    """Return the bytes that each pixel takes while hidden ones are filled, in a frame of `pixel` bytes each."""
+    return _NEAREST + 2 * pixel
+
+
+def pillow_bytes(image: Any, raw: str, *, gray: bool, turned: bool) -> int:
+    """Return what one frame takes that Pillow decodes.
+
+    Args:
+        image: as Pillow opened it.
+        raw: the name that Pillow has for the samples in the file.
+        gray: whether only luma is wanted.
+        turned: whether the frame is turned by its EXIF orientation.
+    """
+    itemsize = 2 if ";16" in raw else 1
+    channels = 1 if gray or image.mode in ("1", "L", "LA", "I;16") else 3
+    pillow, pixel = _PILLOW.get(image.mode, 4), itemsize * channels
+    if itemsize == 2 and pillow == 4:  # decoded twice, for two bytes
+        decoding, kept = pillow + 2 * len(raw.partition(";")[0]), pixel
+    else:
+        decoding, kept = _decoding(image, pillow, gray=gray), pillow * (2 if turned else 1)
+    if image.format == "WEBP":
+        kept += _WEBP_DECODED
+    if image.mode in _WITH_ALPHA or "transparency" in image.info:
+        kept += itemsize + hidden_bytes(pixel)
+    pixels = int(image.width * image.height)
+    return pixels * max(decoding, kept) + working_bytes(pixels, itemsize)
+
+
+def _decoding(image: Any, pillow: int, *, gray: bool) -> int:
+    if image.format == "WEBP":
+        return _WEBP_DECODING
+    if image.format != "JPEG":
+        return pillow
+    plane = 1 if gray and image.mode == "RGB" else pillow
+    return plane + (_coefficients(image) if "progressive" in image.info else 0)
+
+
+def _coefficients(image: Any) -> int:
+    """Return the bytes of a pixel's coefficients: a progressive JPEG needs all before the first row is known."""
+    samples = [int(across * down) for _, across, down, _ in image.layer]
+    return -(-2 * sum(samples) // max(samples))

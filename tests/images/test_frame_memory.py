@@ -1,0 +1,91 @@
+"""What frames take in memory: measured in processes of their own, beside what batches reckon with."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SIDE = 3000
+# The processes' own differences: of allocators, and of bands on threads.
+FLOOR = 40 << 20
+
+MEASURE = """
+import json, re, sys
+import numpy, scipy.ndimage, PIL.Image
+from cnncli.batch import Input, Job
+from cnncli.edges import Filtering
+from cnncli.images import open_image
+from cnncli.pipelines.edging import EdgePipeline
+from cnncli.recipes import recipe
+
+def peak():
+    # Not of resource.getrusage, which gives what the parent had if that is more.
+    return 1024 * int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])
+
+warm, name, color = sys.argv[1:]
+pipeline = EdgePipeline((recipe("sobel"),), Filtering(color=color))
+pipeline(Job(Input(warm, warm), ("w.png",)), ["w.png"])
+with open_image(name, gray=color == "gray") as image:
+    reckoned = image.decoded_bytes()
+before = peak()
+pipeline(Job(Input(name, name), ("o.png",)), ["o.png"])
+print(json.dumps([peak() - before, reckoned]))
+"""
+
+LEVELS = (np.add.outer(np.arange(SIDE) // 16, np.arange(SIDE) // 16) % 256).astype(np.uint8)
+COLOURS = np.dstack([LEVELS, 255 - LEVELS, LEVELS // 2])
+ALPHA = np.where(LEVELS < 8, 0, 255).astype(np.uint8)
+
+
+def deep(path, pixels):
+    from cnncli import write_image
+
+    write_image(path, pixels.astype(np.uint16) * 257)
+
+
+def keyed(path, pixels):
+    Image.fromarray(pixels).save(path, transparency=(5, 250, 2))
+
+
+def palette(path, pixels):
+    image = Image.fromarray(pixels[..., 0])
+    image.putpalette(np.random.default_rng(0).integers(0, 256, 768).astype(np.uint8).tobytes())
+    image.save(path, transparency=b"\0\5\xff")
+
+
+def plain(path, pixels):
+    path.write_bytes(b"P6\n%d %d\n4095\n" % (SIDE, SIDE) + (pixels.astype(">u2") * 16).tobytes())
+
+
+FILES = {
+    "grey.png": (lambda path: Image.fromarray(LEVELS).save(path)),
+    "deep.png": (lambda path: deep(path, np.dstack([COLOURS, ALPHA]))),
+    "keyed.png": (lambda path: keyed(path, COLOURS)),
+    "palette.png": (lambda path: palette(path, COLOURS)),
+    "progressive.jpg": (lambda path: Image.fromarray(COLOURS).save(path, progressive=True)),
+    "alpha.webp": (
+        lambda path: Image.fromarray(np.dstack([COLOURS, ALPHA])).save(path, lossless=True, quality=0, method=0)
+    ),
+    "deep.ppm": (lambda path: plain(path, COLOURS)),
+    "floats.npy": (lambda path: np.save(path, LEVELS.astype(float))),
+    "packed.npz": (lambda path: np.savez_compressed(path, a=COLOURS, b=COLOURS)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the peak of a process is read from /proc")
+@pytest.mark.parametrize(
+    ("name", "color"), [*((name, "gray") for name in FILES), ("deep.png", "each"), ("alpha.webp", "each")]
+)
+def test_what_is_reckoned_is_what_is_taken(tmp_path, name, color):
+    FILES[name](tmp_path / name)
+    Image.fromarray(LEVELS[:40, :40]).save(tmp_path / "warm.png")
+    command = [sys.executable, "-c", MEASURE, "warm.png", name, color]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    taken, reckoned = json.loads(done.stdout)
+    assert taken <= 1.5 * reckoned + FLOOR
+    assert reckoned <= 3 * taken + FLOOR
