@@ -203,7 +203,8 @@ def luma(pixels: Array) -> Array:
 def _weighted(pixels: Array) -> Array:
     red, green, blue = (pixels[..., channel] for channel in range(3))
     if pixels.dtype.kind == "f":
-        return (0.299 * red + 0.587 * green + 0.114 * blue).astype(pixels.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite and missing numbers stay what they are
+            return (0.299 * red + 0.587 * green + 0.114 * blue).astype(pixels.dtype)
     if pixels.dtype.itemsize > 4 and np.abs(pixels.astype(np.float64)).max(initial=0) * 2**16 >= 2**63:
         raise ArgumentError("the luma of numbers this large exceeds 64 bits: convert them to float64")
     # 65535 * 65536 fits uint32, so that pictures need half the memory of the general case.

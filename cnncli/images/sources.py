@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from cnncli.errors import ImageError
+from cnncli.errors import CnncliError, ImageError
 
 Source = str | Path | BinaryIO
 
@@ -97,7 +97,7 @@ def decoding(name: str, kind: str) -> Iterator[None]:
     """
     try:
         yield
-    except ImageError as error:
+    except CnncliError as error:
         raise error if str(error).startswith(name) else ImageError(f"{name}: {error}") from error
     except MemoryError as error:
         raise ImageError(f"{name}: does not fit into memory") from error

@@ -20,6 +20,7 @@ from cnncli.errors import ImageError
 from cnncli.images.exif import turned
 from cnncli.images.frames import Array
 from cnncli.images.pillow_reading import raise_pillows_limit
+from cnncli.images.sources import no_warnings
 from cnncli.images.tiff.page import BLACK_IS_ZERO, CMYK, FAX, JPEG, OLD_JPEG, RGB, UNCOMPRESSED, YCBCR, Page
 from cnncli.images.tiff.samples import byte_rows, row_bytes, unpacker
 
@@ -90,6 +91,12 @@ def decoder(page: Page) -> Decoder:
     if libtiff_has(compression):
         return partial(_bytes_by_libtiff, page, unpack)
     return partial(_by_bytes, page, _imagecodecs(page), unpack)
+
+
+def most_bytes(page: Page, stored: int) -> int | None:
+    """Return how much data of this length can hold, decompressed; None where there is no telling."""
+    ratio = {UNCOMPRESSED: 1, _PACKBITS: 64, 8: 1032, 32946: 1032, _LZW: 2600}.get(page.compression)
+    return None if ratio is None else ratio * stored
 
 
 def name_of(compression: int) -> str:
@@ -222,7 +229,7 @@ def _by_old_jpeg(page: Page, data: Sequence[bytes], last: int) -> Array:
         raise ImageError("old JPEG in a BigTIFF is not read")
     offset = struct.pack(page.order + "I", page.tags.offset)
     raise_pillows_limit(last * page.segment[1])
-    with TiffImageFile(BytesIO(file[:4] + offset + file[8:])) as image:
+    with no_warnings(), TiffImageFile(BytesIO(file[:4] + offset + file[8:])) as image:
         # Pillow turns a page as its tag says; here that comes last.
         found = turned(np.asarray(image), {6: 8, 8: 6}.get(page.orientation, page.orientation))
     return found.reshape(1, *page.size, -1)[..., : page.samples]

@@ -180,9 +180,10 @@ def _divided(pixels: Array, alpha: Array, opaque: float) -> Array:
     under = np.where(alpha > 0, alpha, alpha.dtype.type(opaque))
     under = under if pixels.ndim == 2 else under[..., np.newaxis]
     if pixels.dtype.kind != "u":
-        colours = pixels / under.astype(np.float64) * opaque
-        colours = colours if pixels.dtype.kind == "f" else np.rint(colours).clip(max=opaque)
-        return colours.astype(computing_dtype(pixels.dtype))
+        with np.errstate(over="ignore", invalid="ignore"):  # floating point may hold anything
+            colours = pixels / under.astype(np.float64) * opaque
+            colours = colours if pixels.dtype.kind == "f" else np.rint(colours).clip(max=opaque)
+            return colours.astype(computing_dtype(pixels.dtype))
     whole, rest = np.divmod(pixels.astype(np.uint64) * int(opaque), under.astype(np.uint64))
     if pixels.dtype != np.uint8:
         whole += (2 * rest > under) | ((2 * rest == under) & (whole % 2 == 1))

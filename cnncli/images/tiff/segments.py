@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from cnncli.errors import ImageError
 from cnncli.images.exif import turned
 from cnncli.images.frames import Array, ArrayFrame, Frame, computing_dtype, for_computing, gray_shape, luma
 from cnncli.images.metadata import Metadata
 from cnncli.images.sources import decoding
-from cnncli.images.tiff.codecs import decoder
+from cnncli.images.tiff.codecs import decoder, most_bytes
 from cnncli.images.tiff.colours import colours
 from cnncli.images.tiff.directories import TiffFile
 from cnncli.images.tiff.page import OLD_JPEG, UNCOMPRESSED, Page, with_segments
@@ -33,7 +34,19 @@ class PageRows:
         self._file, self.page = file, with_segments(page, file)
         self._decode, self.colours = decoder(page), colours(page)
         self.down, self._across = page.grid
+        self._check_claims()
         self.at_once = max(1, _PIXELS_AT_ONCE // (page.segment[0] * page.size[1]))
+
+    def _check_claims(self) -> None:
+        """Refuse a small file that claims to be a large page before anything is made for it."""
+        page = self.page
+        stored = np.minimum(page.counts, self._file.size - page.offsets)
+        most = most_bytes(page, int(stored[stored > 0].sum()))
+        rows = np.full(len(page.counts), byte_rows(page, page.segment[0]))
+        rows[self.down - 1 :: self.down] = byte_rows(page, self._height(last=True))  # of tiles no fewer
+        needed = int(rows[page.counts > 0].sum()) * row_bytes(page)
+        if most is not None and needed > most:
+            raise ImageError(f"is cut off or damaged: its pixels would need {needed:,} bytes, its data hold {most:,}")
 
     def decoded_bytes(self, *, gray: bool) -> int:
         """Return the size of the pixels and of what is decoded at once."""
