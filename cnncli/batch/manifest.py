@@ -110,9 +110,19 @@ class Manifests:
             name for job in jobs for name in _names(job) if is_url(name) and name != _seen_already(job.input)
         )
 
-    def is_done(self, job: Job) -> bool:
-        """Whether every output of a job was finished with these options from this input, and is whole."""
-        return all(self._is_done(job.input, output) for output in job.outputs)
+    def is_done(self, job: Job, *, renew: bool = False) -> bool:
+        """Whether every output of a job was finished with these options from this input, and is whole.
+
+        Args:
+            job: which.
+            renew: list anew what had to be read to tell, so that its times tell the next time.
+        """
+        done = [self._done(job.input, output) for output in job.outputs]
+        for output, line in zip(job.outputs, done, strict=True):
+            if renew and line and line not in self._lines(output) and not is_url(output):
+                with suppress(OSError):  # a folder that cannot be written to is read again
+                    self._append(output, line)
+        return None not in done
 
     def may_replace(self, output: str, other: str) -> bool:
         """Whether an output that exists is our own work: as it was listed, or the beginning of a whole one.
@@ -125,29 +135,36 @@ class Manifests:
             return any(_same(line.output, seen) for line in lines)
         return any(_fits(line.output, output) for line in lines) or (bool(lines) and _begins(output, other))
 
-    def _is_done(self, source: Input, output: str) -> bool:
+    def _done(self, source: Input, output: str) -> Line | None:
+        """Return the line of an output that is done, as it would be written now; the newest come first."""
         if STANDARD in (source.path, output):
-            return False
-        made = [line for line in self._lines(output) if line.options == self.options]
-        return any(self._is_same(line.output, output) and self._is_source(line.input, source) for line in made)
+            return None
+        for line in reversed(self._lines(output)):
+            if line.options == self.options:
+                made = self._check(line.output, output)
+                read = made and self._check(line.input, source.path, source.seen)
+                if made and read:
+                    return line._replace(output=made, input=read)
+        return None
 
-    def _is_source(self, stamp: Stamp | Seen, source: Input) -> bool:
-        return _same(stamp, source.seen) if source.seen else self._is_same(stamp, source.path)
-
-    def _is_same(self, stamp: Stamp | Seen, path: str) -> bool:
+    def _check(self, stamp: Stamp | Seen, path: str, seen: Seen | None = None) -> Stamp | Seen | None:
+        """Return the stamp that a file or an object has now, if it is the same."""
         if not is_url(path):
-            return _fits(stamp, path)
-        if path not in self._seen:
+            return stamp.check(path) if isinstance(stamp, Stamp) else None
+        if seen is None and path not in self._seen:
             self._seen[path] = objects.look(path)
-        return _same(stamp, self._seen[path])
+        return stamp if _same(stamp, seen or self._seen[path]) else None
 
     def record(self, output: str, complete: str, source: Stamp | Seen) -> None:
         """Add a line for an output that is complete: under a temporary name, or in its store."""
         if is_url(output):
             self._keep(output, source)
             return
+        self._append(output, Line(self.options, Stamp.of(complete, settling=complete != output), source))
+
+    def _append(self, output: str, entry: Line) -> None:
         folder, name = os.path.split(output)
-        line = self._line(name, Stamp.of(complete), source)
+        line = _text(name, entry)
         path = os.path.join(folder, NAME)
         if self.apart:
             os.makedirs(os.path.join(folder, PARTS), exist_ok=True)
@@ -175,14 +192,9 @@ class Manifests:
         now = time.monotonic()
         with self._lock:
             self._since = self._since if self._kept else now
-            self._kept[folder].append(self._line(name, seen, source))
+            self._kept[folder].append(_text(name, Line(self.options, seen, source)))
         if now - self._since > _LONG_ENOUGH:
             self.flush()
-
-    def _line(self, name: str, output: Stamp | Seen, source: Stamp | Seen) -> bytes:
-        import json  # 3 ms, for batches alone
-
-        return (json.dumps({"name": name} | Line(self.options, output, source)._asdict()) + "\n").encode()
 
     def _lines(self, output: str) -> list[Line]:
         folder, name = os.path.split(output)
@@ -190,6 +202,12 @@ class Manifests:
             if folder not in self._folders:
                 self._folders[folder] = _entries(_read(folder))
         return self._folders[folder].get(name, [])
+
+
+def _text(name: str, line: Line) -> bytes:
+    import json  # 3 ms, for batches alone
+
+    return (json.dumps({"name": name} | line._asdict()) + "\n").encode()
 
 
 def stamp_of(source: Input) -> Stamp | Seen:
@@ -216,7 +234,7 @@ def _seen_already(source: Input) -> str | None:
 
 
 def _fits(stamp: Stamp | Seen, path: str) -> bool:
-    return isinstance(stamp, Stamp) and stamp.fits(path)
+    return isinstance(stamp, Stamp) and stamp.check(path) is not None
 
 
 def _same(stamp: Stamp | Seen, seen: Seen | None) -> bool:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from cnncli.batch.manifest import Manifests
 from cnncli.batch.plan import Job
-from cnncli.batch.task import Report, Task, Work
+from cnncli.batch.task import Alike, Report, Task, Work
 from cnncli.batch.threads import Threads
 
 
@@ -29,6 +29,7 @@ def run(
     manifests: Manifests | None = None,
     skip: bool = False,
     replace: bool = True,
+    alike: Alike | None = None,
     stop: threading.Event | None = None,
     executor: Executor | None = None,
 ) -> Iterator[Report]:
@@ -41,13 +42,14 @@ def run(
         manifests: where finished outputs are listed, if they are.
         skip: leave out what `manifests` lists as done.
         replace: replace whatever stands in an output's place; with `skip` only what is our own work is replaced.
+        alike: whether two files are the same result though their bytes differ.
         stop: when set, no new input is begun; those under way are finished.
         executor: where, by default on threads.
 
     Raises:
         ArgumentError: something else stands where a list of what is done should.
     """
-    task = Task(work, manifests, skip, replace)
+    task = Task(work, manifests, skip, replace, alike)
     if manifests is not None:
         manifests.check(jobs)
     try:

@@ -42,6 +42,9 @@ Work = Callable[[Job, Sequence[str]], list[dict[str, Any]]]
 """What is done with a job: given paths to write its outputs to, it returns the details of each."""
 
 
+Alike = Callable[[str, str], bool]
+"""Whether a new output and a file that stands in its place are the same result, packed in another way."""
+
 Then = Callable[[list[list[Report]]], list[list[Report]]]
 """What is done with the reports of jobs that were done together."""
 
@@ -54,6 +57,7 @@ class Task(NamedTuple):
         manifests: where finished outputs are listed, if they are.
         skip: leave out what `manifests` lists as done.
         replace: replace whatever stands in an output's place; with `skip` only what is our own work is replaced.
+        alike: whether two files are the same result though their bytes differ.
         then: what becomes of the reports of a group; None for nothing.
         together: the most jobs of a group: what `then` gets at a time.
         in_order: whether reports are wanted in the order of the jobs: then no executor goes far ahead of the oldest
@@ -64,6 +68,7 @@ class Task(NamedTuple):
     manifests: Manifests | None = None
     skip: bool = False
     replace: bool = True
+    alike: Alike | None = None
     then: Then | None = None
     together: int = 1
     in_order: bool = False
@@ -94,9 +99,9 @@ class Task(NamedTuple):
         begin = time.perf_counter()
         names: dict[str, str] = {}
         try:
-            if self.skip and self.manifests is not None and self.manifests.is_done(job):
+            if self.skip and self.manifests is not None and self.manifests.is_done(job, renew=True):
                 return [_report(job, output, begin, "skipped") for output in job.outputs]
-            finish = _Finish(job, self.manifests, skip=self.skip, replace=self.replace)
+            finish = _Finish(job, self)
             names[job.input.path] = job.input.path
             with ExitStack() as stack:
                 here = stack.enter_context(_fetched(job))
@@ -147,13 +152,12 @@ def _whole(output: str, finish: "_Finish") -> Iterator[str]:
 class _Finish:
     """What happens when an output is complete under its temporary name: it is listed, if outputs are."""
 
-    def __init__(self, job: Job, manifests: Manifests | None, *, skip: bool, replace: bool) -> None:
+    def __init__(self, job: Job, task: Task) -> None:
         self.kept: set[str] = set()
-        self._manifests = manifests
-        self._skip = skip
-        self._replace = replace
+        self._task = task
+        self._manifests = task.manifests
         # Taken before the input is read, so that a change while it is read will be noticed.
-        self._source = stamp_of(job.input) if manifests and _can_be_read_twice(job.input.path) else None
+        self._source = stamp_of(job.input) if task.manifests and _can_be_read_twice(job.input.path) else None
 
     def __call__(self, output: str, temporary: str) -> Ending:
         """List an output, and say what becomes of it."""
@@ -173,20 +177,35 @@ class _Finish:
 
     def _ending(self, output: str, temporary: str) -> Ending:
         """Hold an output against what stands there, made by a run that kept no list, or by somebody else."""
-        if self._replace and not self._skip:
+        if self._task.replace and not self._task.skip:
             return "replace"
         if not _exists(output):
             return "add"
-        if not self._skip or self._manifests is None:
+        if not self._task.skip or self._manifests is None:
             raise taken(output)
         if self._manifests.may_replace(output, temporary):
             return "replace"
-        if not _is_plain(output) or not same_content(output, temporary):
+        if not self._is_same(output, temporary):
             raise ImageError(
                 f"{output} exists, and is no result of this input and these options: --force overwrites it"
             )
         self.kept.add(output)
         return "discard"
+
+    def _is_same(self, output: str, temporary: str) -> bool:
+        """Whether an output holds the same result as what stands in its place."""
+        if not _is_plain(output):
+            return False
+        alike = self._task.alike
+        if same_content(output, temporary):
+            return True
+        if alike is None:
+            return False
+        if not is_url(output):
+            return alike(temporary, output)
+        with temporary_file(output, scratch(), private=True) as here:
+            objects.fetch(output, here)
+            return alike(temporary, here)
 
 
 def _exists(output: str) -> bool:

@@ -31,6 +31,7 @@ from cnncli.cli.listing import find_pictures
 from cnncli.cli.progress import Progress
 from cnncli.errors import ArgumentError, SchedulerError
 from cnncli.images import FORMATS
+from cnncli.images.png import alike
 from cnncli.matrices import TEXT_SUFFIXES
 from cnncli.pipelines.common import Pipeline, check_format
 from cnncli.text import json_text, printable
@@ -87,6 +88,7 @@ class Batch(NamedTuple):
                 manifests=self._manifests() if listed else None,
                 skip=self.options.skips,
                 replace=self.options.force,
+                alike=alike,
                 stop=stop,
                 executor=self._executor(jobs),
             )

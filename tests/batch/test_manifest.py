@@ -3,13 +3,14 @@
 import json
 import os
 import shutil
+import time
 
 import pytest
 from folders import OPTIONS, copy, make_jobs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnncli.batch import Manifests, run
+from cnncli.batch import Manifests, run, stamps
 from cnncli.batch.manifest import NAME
 
 
@@ -62,6 +63,91 @@ def test_changed_input_of_another_size_and_the_same_time(finished):
     source = finished[1].input.path
     write(source, "longer content", time=os.stat(source).st_mtime_ns)
     assert again(finished) == ["skipped", "ok", "skipped"]
+
+
+@pytest.mark.parametrize("age", [0, 10**9, 10**10, 10**15])
+@pytest.mark.parametrize("how", ["in place", "replaced"])
+def test_changed_input_of_the_same_size_and_the_same_time(tmp_path, monkeypatch, age, how):
+    """Whether it was made long before the batch or just now: what copies or edits files can set times back."""
+    jobs = make_jobs(tmp_path, 3)
+    monkeypatch.setattr("cnncli.batch.stamps.time_ns", lambda: time.time_ns() + age)
+    assert again(jobs) == ["ok"] * 3
+    source = jobs[1].input.path
+    before = os.stat(source)
+    if how == "replaced":
+        os.rename(source, f"{source}.old")
+    write(source, "CONTENT X", time=before.st_mtime_ns)
+    after = os.stat(source)
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert again(jobs) == ["skipped", "ok", "skipped"]
+    assert text_of(jobs[1].outputs[0]) == "CONTENT X"
+
+
+def test_changed_output_of_the_same_size_and_the_same_time(finished):
+    target = finished[1].outputs[0]
+    before = os.stat(target).st_mtime_ns
+    os.utime(target, ns=(before - 10**9, before - 10**9))
+    lines = open_lines(finished)
+    assert again(finished) == ["skipped"] * 3
+    assert again(finished) == ["skipped"] * 3
+    assert len(open_lines(finished)) > len(lines)
+    deadline = time.monotonic() + 60
+    while os.stat(target).st_ctime_ns <= json.loads(lines[1])["output"][3]:  # a rename needs its moment
+        assert time.monotonic() < deadline
+        write(target, "CONTENT X", time=before)
+    assert again(finished) == ["skipped", "failed", "skipped"]
+    assert text_of(target) == "CONTENT X"
+
+
+def open_lines(jobs):
+    with open(os.path.join(os.path.dirname(jobs[0].outputs[0]), NAME)) as listing:
+        return listing.read().splitlines()
+
+
+class TestReading:
+    """Content is read where times do not tell, and once."""
+
+    @pytest.fixture
+    def read(self, monkeypatch):
+        names = []
+        checksum = stamps._checksum
+        monkeypatch.setattr(stamps, "_checksum", lambda path: (names.append(os.path.basename(path)), checksum(path))[1])
+        return names
+
+    @pytest.fixture
+    def settled(self, tmp_path, monkeypatch):
+        """Jobs that were done long after their inputs were made."""
+        jobs = make_jobs(tmp_path, 3)
+        monkeypatch.setattr("cnncli.batch.stamps.time_ns", lambda: time.time_ns() + 10**10)
+        again(jobs)
+        return jobs
+
+    def test_nothing_is_read_of_what_is_as_it_was(self, settled, read):
+        assert again(settled) == ["skipped"] * 3
+        assert read == []
+
+    def test_what_has_other_times_is_read_once(self, settled, read):
+        os.utime(settled[0].input.path, (1, 1))
+        os.chmod(settled[1].input.path, 0o600)
+        assert again(settled) == ["skipped"] * 3
+        assert read == ["0.in", "1.in"]
+        assert again(settled) == ["skipped"] * 3
+        assert read == ["0.in", "1.in"]
+
+    def test_plan_reads_and_lists_nothing_anew(self, settled):
+        os.utime(settled[0].input.path, (1, 1))
+        before = open_lines(settled)
+        assert Manifests(OPTIONS).is_done(settled[0])
+        assert open_lines(settled) == before
+
+    def test_lines_of_earlier_versions_are_read_and_written_anew(self, settled, read, tmp_path):
+        entries = [json.loads(line) for line in open_lines(settled)]
+        older = [entry | {name: entry[name][:3] for name in ("input", "output")} for entry in entries]
+        (tmp_path / NAME).write_text("".join(json.dumps(entry) + "\n" for entry in older))
+        assert again(settled) == ["skipped"] * 3
+        assert len(read) == 6
+        assert again(settled) == ["skipped"] * 3
+        assert len(read) == 6
 
 
 def test_touched_input_and_output_are_the_same_still(finished):

@@ -1,6 +1,7 @@
 import io
 import subprocess
 import sys
+import zlib
 
 import cv2
 import numpy as np
@@ -12,7 +13,17 @@ from PIL import Image, ImageCms
 from skimage import data
 
 from cnncli.errors import ImageError
-from cnncli.images import FORMATS, Metadata, Picture, find_format, open_image, read_image, write_frames, write_image
+from cnncli.images import (
+    FORMATS,
+    Metadata,
+    Picture,
+    find_format,
+    open_image,
+    png,
+    read_image,
+    write_frames,
+    write_image,
+)
 
 RNG = np.random.default_rng(11)
 CLAIMS = [
@@ -420,3 +431,61 @@ def test_a_picture_too_large_for_a_format_is_refused_before_any_work(name, turne
         ImageError, match=rf"{shape[1]} x {shape[0]} cannot be written as {name}, .*; write png or tiff"
     ):
         write_frames(io.BytesIO(), [picture], format=name)
+
+
+class TestAlike:
+    """Two PNGs of the same pixels, however they are packed."""
+
+    @pytest.fixture
+    def ours(self, tmp_path):
+        rng = np.random.default_rng(0)
+        write_image(tmp_path / "ours.png", np.cumsum(rng.integers(0, 3, (40, 50)), 1).astype(np.uint8))
+        return tmp_path / "ours.png"
+
+    @staticmethod
+    def packed_anew(content, *, pieces=1, level=9, change=lambda rows: rows):
+        """The same file with its rows packed by zlib."""
+        parts, at, packed = [], 8, b""
+        while at < len(content):
+            size = int.from_bytes(content[at : at + 4], "big")
+            name, data = content[at + 4 : at + 8], content[at + 8 : at + 8 + size]
+            if name == b"IDAT":
+                packed += data
+            else:
+                parts.append((name, data))
+            at += size + 12
+        rows = zlib.compress(change(zlib.decompress(packed)), level)
+        step = -(-len(rows) // pieces)
+        parts[1:1] = [(b"IDAT", rows[start : start + step]) for start in range(0, len(rows), step)]
+        chunks = (
+            len(data).to_bytes(4, "big") + name + data + zlib.crc32(name + data).to_bytes(4, "big")
+            for name, data in parts
+        )
+        return content[:8] + b"".join(chunks)
+
+    @pytest.mark.parametrize("options", [{"level": 9}, {"level": 6, "pieces": 5}])
+    def test_packing_does_not_count(self, ours, options):
+        other = ours.with_name("other.png")
+        other.write_bytes(self.packed_anew(ours.read_bytes(), **options))
+        assert other.read_bytes() != ours.read_bytes()
+        assert png.alike(str(ours), str(other))
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda content: TestAlike.packed_anew(content, change=lambda rows: rows[:-1] + bytes([rows[-1] ^ 1])),
+            lambda content: TestAlike.packed_anew(content, change=lambda rows: rows[:-1]),
+            lambda content: TestAlike.packed_anew(content, change=lambda rows: rows + bytes(1)),
+            lambda content: TestAlike.packed_anew(content, change=lambda rows: rows + bytes(100_000_000)),
+            lambda content: TestAlike.packed_anew(content).replace(b"\0\0\0\x32\0\0\0\x28", b"\0\0\0\x28\0\0\0\x32"),
+            lambda content: content[: len(content) // 2],
+            lambda content: content[:9],
+            lambda content: b"",
+            lambda content: b"other" + content,
+            lambda content: content[:8] + b"other",
+        ],
+    )
+    def test_all_else_does(self, ours, damage):
+        other = ours.with_name("other.png")
+        other.write_bytes(damage(ours.read_bytes()))
+        assert not png.alike(str(ours), str(other))
