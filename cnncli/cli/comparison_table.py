@@ -40,9 +40,10 @@ def comparison_table(summaries: Sequence[Summary], *, stacked: bool, width: int 
 def _table(found: Comparison, stacked: bool, numbers: Sequence[str], most: int | None) -> Table:
     columns = [Column("map")]
     totals: list[Cell] = ["total"]
-    for name, total in zip(found.names, found.totals, strict=True):
+    for name, total, unknown in zip(found.names, found.totals, found.unknown, strict=True):
         columns += [Column(name, right=False), *map(Column, numbers)]
-        totals += ["", *(getattr(total, number) for number in numbers)]
+        sums = {number: getattr(total, number) for number in numbers}
+        totals += ["", *(f"at least {sums[each]:,}" if each in unknown else sums[each] for each in numbers)]
     rows = [row for stage in found.stages for row in _rows(stage, stacked, numbers, most)]
     return Table(columns, rows, totals)
 
@@ -54,8 +55,13 @@ def _rows(stage: Stage, stacked: bool, numbers: Sequence[str], most: int | None)
             columns += [["-"], *([] for _ in numbers)]
             continue
         layers = [line for word in cell.layers for line in fold(word, most)] if stacked else [" ".join(cell.layers)]
-        columns += [list[Cell](layers), *([getattr(cell, number)] for number in numbers)]
+        columns += [list[Cell](layers), *([_known(cell, number)] for number in numbers)]
     return side_by_side(columns)
+
+
+def _known(cell: StageCell, number: str) -> Cell:
+    found: int | None = getattr(cell, number)
+    return "?" if found is None else found
 
 
 def fold(text: str, most: int | None = None) -> list[str]:
@@ -103,7 +109,10 @@ def comparison_facts(summaries: Sequence[Summary]) -> dict[str, Any]:
     return {
         "networks": found.names,
         "stages": [{"size": stage.size, "cells": [_facts(cell) for cell in stage.cells]} for stage in found.stages],
-        "totals": [total._asdict() for total in found.totals],
+        "totals": [
+            {name: None if name in unknown else number for name, number in total._asdict().items()}
+            for total, unknown in zip(found.totals, found.unknown, strict=True)
+        ],
     }
 
 

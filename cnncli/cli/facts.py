@@ -12,6 +12,8 @@ A block also has `layers`, those inside it, whose numbers its own are the sums o
 `branch`, its name. So the numbers of each list of layers add up to those of the block, or to the `totals`, above it.
 A layer that may surprise has `warnings`.
 
+A number that would leave something out, because a file does not tell it, is null, and `notes` say what and why.
+
 Several networks are a list of such objects.
 """
 
@@ -24,7 +26,6 @@ from cnncli.cli.counted import Counted, Line
 def facts(counted: Counted, batch_size: int = 1) -> dict[str, Any]:
     """Return a network as JSON holds it: the layers of a block are in its own `layers`, so that each list adds up."""
     summary = counted.summary
-    totals = summary.totals
     memory = summary.memory(batch_size)
     found: dict[str, Any] = {
         "name": summary.name,
@@ -32,14 +33,10 @@ def facts(counted: Counted, batch_size: int = 1) -> dict[str, Any]:
         "input": summary.input_shape,
         "layers": _nested(counted.lines),
         "totals": {
-            "params": counted.params,
-            "macs": counted.macs,
-            "activations": totals.activations,
-            "buffers": totals.buffers,
-            "connections": totals.connections,
+            **{name: counted.total(name) for name in ("params", "macs", "activations", "buffers", "connections")},
         },
         "memory": {"batch_size": batch_size} | memory._asdict(),
-        "notes": [*summary.notes, *counted.reasons],
+        "notes": [*summary.notes, *summary.omissions, *counted.reasons],
     }
     return found | ({"convention": counted.convention} if counted.convention else {})
 
@@ -63,7 +60,7 @@ def _entry(line: Line) -> dict[str, Any]:
         "spec": row.spec,
         "input_shape": row.input_shape,
         "output_shape": row.output_shape,
-        "activations": row.activations,
+        "activations": line.activations,
         "params": line.params,
         "buffers": row.buffers,
         "macs": line.macs,

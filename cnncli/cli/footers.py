@@ -6,7 +6,7 @@ from cnncli.networks.summary import Shape, Summary
 
 FOOTER = (
     "params counts trainable numbers{buffers}; "
-    "macs counts multiply-adds of convolutions and fully connected layers only"
+    "macs counts multiply-adds of convolutions and fully connected layers{products} only"
 )
 
 
@@ -19,13 +19,28 @@ def footer(counted: Counted, batch_size: int = 1) -> list[str]:
     else:
         normal = all("bn" in line.row.spec for line in counted.lines if line.leaf and line.row.buffers)
         apart = f" ({buffers:,} {'buffers of batch norm' if normal else 'fixed numbers'} apart)" if buffers else ""
-        counting = [FOOTER.format(buffers=apart)]
-    return [memory_line(summary, batch_size), *warnings(summary), *summary.notes, *counting]
+        counting = [FOOTER.format(buffers=apart, products=_products(counted))]
+    return [memory_line(summary, batch_size), *warnings(summary), *summary.notes, *summary.omissions, *counting]
+
+
+def _products(counted: Counted) -> str:
+    """Return the other matrix products of a network's operations, which are multiply-adds too."""
+    ops = {line.row.op for line in counted.lines if line.macs and line.row.spec == line.row.op}
+    words = [word for word, kinds in _PRODUCTS.items() if ops & set(kinds)]
+    return "".join(f", {word}" for word in words[:-1]) + f" and {words[-1]}" if words else ""
+
+
+_PRODUCTS = {
+    "recurrent layers": ("LSTM", "GRU", "RNN", "SimpleRNN", "Bidirectional"),
+    "matrix products (attention's among them)": ("MatMul", "Einsum", "Attention", "MultiHeadAttention"),
+}
 
 
 def memory_line(summary: Summary, batch_size: int) -> str:
     """Return the memory of a network in words."""
     memory = summary.memory(batch_size)
+    if memory.weights is None:
+        return f"memory in float32, batch size {batch_size}: unknown, since parameters are"
     parts = [f"weights {size(memory.weights)}"]
     parts += [f"inference {size(memory.inference)}"] if memory.inference is not None else []
     parts += [f"training {size(memory.training)}"] if memory.training is not None else []

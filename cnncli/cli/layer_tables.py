@@ -26,9 +26,7 @@ def layer_table(counted: Counted, columns: Sequence[str], drawn: bool, notes: Se
     rows = [[found.get(name, "") for name in shown] for found in cells]
     sums: dict[str, Cell] = {
         "layer": "total",
-        "activations": counted.summary.totals.activations,
-        "params": counted.params,
-        "macs": counted.macs,
+        **{name: counted.written(name) for name in ("activations", "params", "macs")},
     }
     return Table(
         [COLUMNS[name] for name in shown], rows, [sums.get(name, "") for name in shown], _caption(counted), notes
@@ -70,9 +68,9 @@ def _named(line: Line) -> bool:
 
 _HIDDEN = {
     "name": _named,
-    "macs": lambda line: line.macs is not None,
+    "macs": lambda line: line.macs is not None or "macs" in line.row.unknown,
     "macs share": lambda line: bool(line.macs),
-    "params share": lambda line: line.params > 0,
+    "params share": lambda line: bool(line.params),
     "field/stride": lambda line: line.row.receptive_field is not None,
     "field": lambda line: line.row.receptive_field is not None,
     "stride": lambda line: line.row.receptive_field is not None,
@@ -102,13 +100,17 @@ def _cells(counted: Counted, line: Line, label: str, drawn: bool) -> dict[str, C
         cells |= {"field": size, "stride": stride, "offset": offset, "field/stride": f"{size}/{stride}"}
     if line.leaf:
         cells |= {
-            "activations": row.activations,
-            "params": line.params,
-            "params share": _share(line.params, counted.params, drawn),
-            "macs": line.macs,
-            "macs share": _share(line.macs or 0, counted.macs or 0, drawn),
+            "activations": _known(line.activations),
+            "params": _known(line.params),
+            "params share": _share(line.params or 0, counted.total("params") or 0, drawn),
+            "macs": "?" if "macs" in row.unknown else line.macs,
+            "macs share": _share(line.macs or 0, counted.total("macs") or 0, drawn),
         }
     return cells
+
+
+def _known(number: int | None) -> Cell:
+    return "?" if number is None else number
 
 
 def _one_or_both(values: tuple[float, float]) -> str:
@@ -154,21 +156,8 @@ def csv_table(counted: Counted) -> Table:
     """Return the table of a network's layers for programs; blocks have no numbers there, their inner rows have."""
     summary = counted.summary
     rows = [[summary.name, *_csv_cells(line)] for line in counted.lines]
-    totals = summary.totals
-    total: list[Cell] = [
-        summary.name,
-        "total",
-        "",
-        "",
-        totals.activations,
-        counted.params,
-        totals.buffers,
-        counted.macs,
-        totals.connections,
-        "",
-        "",
-        "",
-    ]
+    sums = [counted.total(name) for name in ("activations", "params", "buffers", "macs", "connections")]
+    total: list[Cell] = [summary.name, "total", "", "", *sums, "", "", ""]
     return Table([Column(name) for name in CSV_COLUMNS], rows, total)
 
 
@@ -176,7 +165,7 @@ def _csv_cells(line: Line) -> list[Cell]:
     row = line.row
     shape = "" if row.output_shape is None else show_shape(row.output_shape)
     numbers: list[Cell] = (
-        [row.activations, line.params, row.buffers, line.macs, row.connections] if line.leaf else [None] * 5
+        [line.activations, line.params, row.buffers, line.macs, row.connections] if line.leaf else [None] * 5
     )
     fields = ["", "", ""] if row.receptive_field is None else [*map(_one_or_both, row.receptive_field)]
     return [row.name, row.spec, shape, *numbers, *fields]

@@ -8,12 +8,13 @@ from cnncli.networks.notation import read_input
 from cnncli.networks.summary import Shape, Summary
 
 
-def read_networks(words: Sequence[str], input_text: str | None = None) -> list[Summary]:
+def read_networks(words: Sequence[str], input_text: str | None = None, *, shapes: bool = True) -> list[Summary]:
     """Return what is known of the networks that words name or write.
 
     Args:
         words: names of the zoo, files, and texts, whose words may come one by one.
-        input_text: `HxWxC`, the input of all of them.
+        input_text: `HxWxC`, the input of all of them, or sizes of any number, for model files.
+        shapes: whether shapes are needed; without them a model file's input may stay open.
 
     Raises:
         ArgumentError: no network, one that is not known, or a text that cannot be read.
@@ -21,10 +22,20 @@ def read_networks(words: Sequence[str], input_text: str | None = None) -> list[S
     """
     if not words:
         raise ArgumentError("which network? Give a name (cnncli params --list), a file, or an input and layers")
-    input_shape = None if input_text is None else read_input(input_text)
+    input_shape = None if input_text is None else read_input(input_text) or _sizes(input_text)
     if input_text is not None and input_shape is None:
-        raise ArgumentError(f"--input must be height x width x channels, such as 224x224x3, got {input_text!r}")
-    return [_summary(group, input_shape) for group in split_networks(words)]
+        raise ArgumentError(
+            f"--input must be height x width x channels, such as 224x224x3 (for a model file any sizes, such as 16000 "
+            f"or 8x112x112x3), got {input_text!r}"
+        )
+    return [_summary(group, input_shape, shapes) for group in split_networks(words)]
+
+
+def _sizes(text: str) -> Shape | None:
+    """Return sizes such as 16000 or 8x112x112x3, the channels last."""
+    parts = text.lower().split("x")
+    plain = len(parts) <= 8 and all(part.isascii() and part.isdecimal() and len(part) < 13 for part in parts)
+    return tuple(map(int, parts)) if plain and all(map(int, parts)) else None
 
 
 def split_networks(words: Sequence[str]) -> list[list[str]]:
@@ -64,11 +75,11 @@ def _is_model(word: str) -> bool:
     return is_model_file(word)
 
 
-def _summary(words: list[str], input_shape: Shape | None) -> Summary:
+def _summary(words: list[str], input_shape: Shape | None, shapes: bool) -> Summary:
     if _is_model(words[0]):
         from cnncli.formats import read_model
 
-        return read_model(words[0], input_shape=input_shape)
+        return read_model(words[0], input_shape=input_shape, shapes=shapes)
     network = load_network(words, input_shape=input_shape)
     summary = network.summary()
     return summary if summary.name else summary._replace(name=str(network))

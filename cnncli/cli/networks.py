@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import typer
+
 from cnncli.cli.counted import Counted
 from cnncli.cli.tables import FORMATS, Table, encodable, render
 from cnncli.errors import ArgumentError
@@ -43,8 +45,35 @@ def check_format(name: str, as_json: bool = False) -> str:
     return "json" if as_json else name
 
 
+def say_omissions(summaries: Sequence[Summary]) -> None:
+    """Say on standard error what totals leave out, and why: a line each."""
+    for summary in summaries:
+        for omission in summary.omissions:
+            print(f"cnncli: {summary.name}: {omission}", file=sys.stderr)
+
+
+def print_totals(counted: Sequence[Counted], name: str, as_json: bool) -> None:
+    """Print a sum of each network alone.
+
+    Raises:
+        Exit: with 1, where a sum leaves something out.
+    """
+    say_omissions([one.summary._replace(omissions=_about(one.summary, name)) for one in counted])
+    for one in counted:
+        total = one.total(name)
+        unknown = "null" if as_json else f"at least {one.at_least(name)}"
+        print(unknown if total is None else total)
+    if any(name in one.summary.unknown for one in counted):
+        raise typer.Exit(1)
+
+
+def _about(summary: Summary, name: str) -> tuple[str, ...]:
+    return tuple(omission for omission in summary.omissions if omission.startswith(name))
+
+
 def show(counted: Sequence[Counted], look: Look, format_name: str) -> None:
-    """Print networks."""
+    """Print networks, and on standard error what their totals leave out."""
+    say_omissions([one.summary for one in counted])
     if format_name == "json":
         documents = [_document(one, look) for one in counted]
         print(json_text(documents[0] if len(documents) == 1 else documents))

@@ -40,7 +40,7 @@ def params(
     as_json: options.Json = False,
 ) -> None:
     """Count the parameters and multiply-adds of networks, layer by layer, and the memory that they take."""
-    from cnncli.cli.networks import Look, check_format, show
+    from cnncli.cli.networks import Look, check_format, print_totals, show
 
     format_name = check_format(format_name, as_json)
     if listed:
@@ -50,7 +50,7 @@ def params(
     from cnncli.cli.layer_tables import PARAMS_COLUMNS
     from cnncli.cli.network_words import read_networks
 
-    summaries = read_networks(words or [], input_shape)
+    summaries = read_networks(words or [], input_shape, shapes=not total)
     if compare:
         others = {"--total": total, "--sharing": sharing, "--notation": notation, "--explain": explain}
         _check_compare({**others, "--convention": convention})
@@ -60,7 +60,7 @@ def params(
         raise ArgumentError("CSV holds one table: ask for --notation and --sharing one at a time")
     counted = [Counted.of(summary, convention) for summary in summaries]
     if total:
-        print(*(one.params for one in counted), sep="\n")
+        print_totals(counted, "params", as_json=format_name == "json")
         return
     working: Callable[[Summary], list[str]] | None = None
     if explain:
@@ -93,10 +93,11 @@ def _check_compare(others: dict[str, object]) -> None:
 def _compare(summaries: "list[Summary]", format_name: str) -> None:
     """Print networks side by side."""
     from cnncli.cli.comparison_table import LATEX_WIDTH, comparison_facts, comparison_table
-    from cnncli.cli.networks import show_tables, terminal_width
+    from cnncli.cli.networks import say_omissions, show_tables, terminal_width
 
     if len(summaries) < 2:
         raise ArgumentError("--compare needs two networks or more")
+    say_omissions(summaries)
     if format_name == "json":
         from cnncli.text import json_text
 

@@ -1,5 +1,6 @@
 """`cnncli shape`: output sizes, of one layer and of whole networks."""
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
@@ -132,9 +133,13 @@ def _check_one_layer(others: dict[str, object], format_name: str) -> None:
 
 
 def _print_outputs(summaries: "list[Summary]") -> None:
-    """Print the shape of each network's output alone."""
+    """Print the shape of each network's output alone; leave with exit code 1 if one is not known."""
     from cnncli.networks.errors import show_shape
 
-    for summary in summaries:
-        shape = summary.rows[-1].output_shape if summary.rows else summary.input_shape
+    shapes = [summary.rows[-1].output_shape if summary.rows else summary.input_shape for summary in summaries]
+    for summary, shape in zip(summaries, shapes, strict=True):
         print("?" if shape is None else show_shape(shape))
+        if shape is None:
+            print(f"cnncli: {summary.name}: the file does not tell the shape of its output", file=sys.stderr)
+    if None in shapes:
+        raise typer.Exit(1)

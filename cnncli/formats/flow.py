@@ -25,6 +25,8 @@ class Step(NamedTuple):
         buffers: numbers that are kept but not trained.
         macs: multiply-adds of a convolution or a fully connected layer.
         in_place: it can overwrite its first input.
+        unknown: which of `params` and `macs` leave something out.
+        runs: how often it is done; 0 where another branch is taken.
     """
 
     name: str
@@ -38,11 +40,13 @@ class Step(NamedTuple):
     buffers: int = 0
     macs: int = 0
     in_place: bool = False
+    unknown: tuple[str, ...] = ()
+    runs: int = 1
 
     @property
     def activations(self) -> int:
         """The numbers that go out, as far as they are known."""
-        return sum(prod(shape) for shape in self.output_shapes if shape is not None)
+        return self.runs * sum(prod(shape) for shape in self.output_shapes if shape is not None)
 
 
 def summarize(
@@ -52,6 +56,7 @@ def summarize(
     steps: Sequence[Step],
     outputs: Iterable[str],
     notes: Iterable[str],
+    omissions: Iterable[str] = (),
 ) -> Summary:
     """Return the summary of steps that begin with an input, a name and its shape."""
     rows = tuple(_rows(start, steps))
@@ -60,7 +65,9 @@ def summarize(
     peak = _peak(start[0], size, steps, set(outputs)) if known else None
     # The backward pass of a normalization needs what comes in and what goes out.
     kept = size + sum(step.activations for step in steps if not step.in_place or step.op in ("bn", "lrn"))
-    return Summary(name, title, start[1], rows, totals(rows), peak, kept if known else None, tuple(notes))
+    return Summary(
+        name, title, start[1], rows, totals(rows), peak, kept if known else None, tuple(notes), tuple(omissions)
+    )
 
 
 def _rows(start: tuple[str, Shape | None], steps: Sequence[Step]) -> Iterator[Row]:
@@ -82,8 +89,9 @@ def _row(step: Step, before: ReceptiveField | None) -> Row:
         activations=step.activations,
         params=step.params,
         buffers=step.buffers,
-        macs=step.macs,
+        macs=step.runs * step.macs,
         receptive_field=None if _moves(step) else before,
+        unknown=(*step.unknown, *(("activations",) if None in step.output_shapes else ())),
     )
     if step.layer is None or step.input_shape is None:
         return row

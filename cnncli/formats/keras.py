@@ -28,7 +28,7 @@ from cnncli.formats.files import (
     said_of,
 )
 from cnncli.formats.flow import Step, summarize
-from cnncli.formats.keras_layers import CLASSES, Applied, Settings
+from cnncli.formats.keras_layers import CLASSES, WEIGHING, Applied, Maker, Settings
 from cnncli.formats.tensors import written
 from cnncli.networks.summary import Shape, Summary
 
@@ -41,22 +41,24 @@ MODELS = ("Functional", "Model", "Sequential")
 
 
 class Tensor(NamedTuple):
-    """An activation on its way: its name, and its shape where it is known."""
+    """An activation on its way: its name, its shape where it is known, and what the file records of that."""
 
     name: str
     shape: Shape | None
+    said: tuple[int | None, ...] | None = None
 
 
 Reference = tuple[str, int, int]  # a layer, which of its calls, and which of that call's outputs
 
 
-def read_keras(path: Path, name: str, input_shape: Shape | None = None) -> Summary:
+def read_keras(path: Path, name: str, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
     """Return the summary of a Keras model.
 
     Args:
         path: the `.keras` file.
         name: its name without its ending.
         input_shape: `(H, W, C)`, for a model that leaves it open, or to count it at another size.
+        shapes: whether shapes are needed; without them an input may stay open.
 
     Raises:
         ModelError: no Keras model, a model that is not sound, or shapes that do not fit each other.
@@ -67,11 +69,12 @@ def read_keras(path: Path, name: str, input_shape: Shape | None = None) -> Summa
             f"a model of the class {named(config.get('class_name'))}: what it does is in its code, which is not run; "
             "export it to ONNX (model.export with format='onnx')"
         )
-    reader = KerasReader(input_shape, _channels_first(config))
+    reader = KerasReader(input_shape, _channels_first(config), shapes)
     outputs = reader.model(config, (), "")
-    start = reader.inputs[0] if reader.inputs else Tensor("", None)
+    start = (reader.inputs[0].name, reader.inputs[0].shape) if reader.inputs else ("", None)
     title = named(_inner(config).get("name") or name)
-    return summarize(name, title, start, reader.steps, [each.name for each in outputs], reader.notes())
+    ends = [each.name for each in outputs]
+    return summarize(name, title, start, reader.steps, ends, reader.notes(), reader.omissions())
 
 
 def read_member(path: Path, member: str) -> bytes:
@@ -112,10 +115,14 @@ class _Frugal(FileIO):
 class KerasReader:
     """Follows shapes through the layers of a model, and of the models in it."""
 
-    def __init__(self, input_shape: Shape | None, channels_first: bool) -> None:
+    def __init__(self, input_shape: Shape | None, channels_first: bool, shapes: bool = True) -> None:
         self.steps: list[Step] = []
         self.inputs: list[Tensor] = []
         self._given = input_shape
+        self._as_built = True  # the shapes that the file records are those of this count
+        self._shapes = shapes
+        self._frozen = False
+        self._lost: dict[str, list[str]] = {"params": [], "macs": [], "activations": []}
         self._channels_first = channels_first
         self._counted: set[str] = set()
         self._unknown: Counter[str] = Counter()
@@ -138,7 +145,17 @@ class KerasReader:
         yield from self._remarks
         for name, count in self._unknown.most_common(8):
             there = counted(count, "layer")
-            yield f"the class {name} is not known ({there}): its shape, and what follows, is not shown"
+            yield f"the class {name} is not known ({there})"
+
+    def omissions(self) -> Iterator[str]:
+        """What the totals leave out, and why."""
+        classes = ", ".join(name for name, _ in self._unknown.most_common(4))
+        why = (
+            f"of classes that are not known ({classes}), or whose input's shape is not" if classes else "of open shape"
+        )
+        for what, names in self._lost.items():
+            if names:
+                yield f"{what} leave out {counted(len(names), 'layer')} (the first: {named(names[0])}) {why}"
 
     def _sequence(
         self, model: dict[str, Any], layers: list[dict[str, Any]], incoming: Sequence[Tensor], prefix: str
@@ -150,7 +167,7 @@ class KerasReader:
                 continue
             if not current:
                 current = [self._input(layer, _said_shape(layer) or _said_shape(model))]
-            current = self._call(layer, current, prefix, 0)
+            current = self._call(layer, self._recorded(layer, current, [_said_shape(layer)]), prefix, 0)
         return current
 
     def _graph(
@@ -170,7 +187,8 @@ class KerasReader:
             if not references:
                 raise ModelError(f"the layer {named(name)} has no input")
             inputs = [_output(results, _settled(each, nodes, by_name), each) for each in references]
-            results[name, call] = self._call(layer, inputs, prefix, call)
+            said = _recorded_shapes(layer["inbound_nodes"][call]) if "inbound_nodes" in layer else []
+            results[name, call] = self._call(layer, self._recorded(layer, inputs, said), prefix, call)
         ends = _references(config.get("output_layers"))
         return [_output(results, _settled(each, nodes, by_name), each) for each in ends]
 
@@ -191,59 +209,129 @@ class KerasReader:
                     f"--input gives {written(self._given)}, but the input {named(name)} is {_shown(sizes)}"
                 )
             if any(isinstance(old, int) and old != new for old, new in zip(sizes, self._given, strict=False)):
+                self._as_built = False
                 self._remarks.append(f"the file's own input is {_shown(sizes)}; shown for another")
             return dimensions(tuple(self._given), "--input", 1)
         if said is None or None in sizes:
-            if not first:
+            if not first or not self._shapes:
                 return None
             wanted = "HxWxC" if len(sizes) != 3 else f"HxWx{sizes[2] if isinstance(sizes[2], int) else 'C'}"
             what = _shown(sizes) if said is not None else "of no shape"
             raise ModelError(f"the input {named(name)} is {what}: settle it with --input {wanted}")
         return dimensions(sizes, f"the input {named(name)}", 1)
 
+    def _recorded(
+        self, layer: dict[str, Any], inputs: Sequence[Tensor], said: Sequence[list[Any] | None]
+    ) -> list[Tensor]:
+        """Return inputs with the shapes that the file recorded, where they did not come out of the layers before."""
+        if all(each.shape is not None for each in inputs):
+            return list(inputs)
+        shapes = [self._turned(sizes) for sizes in said] if len(said) == len(inputs) else [None] * len(inputs)
+        if len(inputs) == 1 and shapes == [None]:
+            shapes = [self._turned(_said_shape(layer))]
+        return [
+            each._replace(shape=self._settled(shape), said=shape) if each.shape is None else each
+            for each, shape in zip(inputs, shapes, strict=True)
+        ]
+
+    def _settled(self, sizes: tuple[int | None, ...] | None) -> Shape | None:
+        known = tuple(size for size in sizes or () if size is not None)
+        return known if self._as_built and sizes and len(known) == len(sizes) else None
+
+    def _turned(self, sizes: list[Any] | None) -> tuple[int | None, ...] | None:
+        if sizes is None:
+            return None
+        return (*sizes[1:], sizes[0]) if self._channels_first and len(sizes) == 3 else tuple(sizes)
+
     def _call(self, layer: dict[str, Any], inputs: Sequence[Tensor], prefix: str, call: int) -> list[Tensor]:
         self._calls += 1
         if self._calls > MAX_ROWS or len(prefix) > 4096:
             raise ModelError(f"more than {MAX_ROWS} layers, those of inner models counted: too many for a summary")
         name, kind = prefix + _name(layer), named(layer.get("class_name"))
+        frozen, outside = self._frozen or _inner(layer).get("trainable") is False, self._frozen
         if "layers" in _inner(layer):
-            return self.model(layer, inputs, f"{name}/")
+            self._frozen = frozen
+            outputs = self.model(layer, inputs, f"{name}/")
+            self._frozen = outside
+            return outputs
         with said_of(f"layer {named(name)} ({kind})"):
             applied = self._applied(kind, layer, inputs)
-        new = name not in self._counted
+        if name in self._counted:
+            applied = applied._replace(params=0, buffers=0, unknown=tuple({*applied.unknown} - {"params"}))
+        elif frozen:
+            applied = applied._replace(params=0, buffers=applied.params + applied.buffers)
         self._counted.add(name)
-        output = Tensor(f"{name} {self._calls}", None if applied is None else applied.output_shape)
+        output = Tensor(f"{name} {self._calls}", applied.output_shape)
+        for what in (*applied.unknown, *(() if applied.output_shape else ("activations",))):
+            self._lost[what].append(name)
         self.steps.append(
             Step(
                 named(name, MAX_NAME) if not call else f"{named(name, MAX_NAME)} (call {call + 1})",
-                applied.layer.op if applied is not None and applied.layer is not None else kind,
+                applied.layer.op if applied.layer is not None else kind,
                 tuple(each.name for each in inputs),
                 (output.name,),
                 inputs[0].shape,
                 (output.shape,),
-                None if applied is None else applied.layer,
-                applied.params if applied is not None and new else 0,
-                applied.buffers if applied is not None and new else 0,
-                0 if applied is None else applied.macs,
-                applied is not None and applied.in_place,
+                applied.layer,
+                applied.params,
+                applied.buffers,
+                applied.macs,
+                applied.in_place,
+                applied.unknown,
             )
         )
         return [output]
 
-    def _applied(self, kind: str, layer: dict[str, Any], inputs: Sequence[Tensor]) -> Applied | None:
+    def _applied(self, kind: str, layer: dict[str, Any], inputs: Sequence[Tensor]) -> Applied:
+        """Return what a layer does; where shapes stay open, what can be said without them."""
         maker = CLASSES.get(kind)
-        shapes = [each.shape for each in inputs if each.shape is not None]
         if maker is None:
             self._unknown[kind] += 1
-        if maker is None or len(shapes) < len(inputs):
-            return None
+            return Applied(None, unknown=("params", "macs"))
+        settings = Settings(_inner(layer), self._channels_first)
+        shapes = [each.shape for each in inputs if each.shape is not None]
         try:
-            applied = maker(Settings(_inner(layer), self._channels_first), shapes)
+            if len(shapes) == len(inputs):
+                applied = maker(settings, shapes)
+            elif kind not in WEIGHING:
+                return Applied(None)
+            else:
+                return _without_shapes(maker, settings, inputs)
         except ArgumentError as error:
             raise ModelError(str(error)) from error
-        for size in (*applied.output_shape, prod(applied.output_shape)):
+        shape = applied.output_shape or ()
+        for size in (*shape, prod(shape)):
             dimension(size, "its output")
         return applied
+
+
+OPEN = 512
+"""A size that stands for an open one where weights are counted, which do not depend on it."""
+
+
+def _without_shapes(maker: Maker, settings: Settings, inputs: Sequence[Tensor]) -> Applied:
+    """Count the weights of a layer by what the file records of its inputs' shapes: the channels are settled."""
+    said = [each.shape or each.said for each in inputs]
+    shapes = [tuple(size or OPEN for size in shape) for shape in said if shape is not None]
+    if len(shapes) < len(inputs):
+        return Applied(None, unknown=("params", "macs"))
+    found = maker(settings, shapes)
+    return Applied(None, None, found.params, found.buffers, unknown=("macs",))
+
+
+def _recorded_shapes(node: Any) -> list[list[Any] | None]:
+    """Return the shapes that Keras 3 records beside the names of tensors that go into a call, without the batch."""
+    if isinstance(node, dict):
+        inner = _inner(node)
+        if "keras_history" in inner:
+            shape = inner.get("shape")
+            return [
+                [size if isinstance(size, int) else None for size in shape[1:33]] if isinstance(shape, list) else None
+            ]
+        return [found for part in node.values() for found in _recorded_shapes(part)]
+    if isinstance(node, list):
+        return [found for part in node for found in _recorded_shapes(part)]
+    return []
 
 
 def _inner(layer: dict[str, Any]) -> dict[str, Any]:

@@ -34,14 +34,15 @@ from cnncli.shapes import Pair
 
 
 class Applied(NamedTuple):
-    """What a layer makes of its input."""
+    """What a layer makes of its input; `unknown` names the numbers that leave something out."""
 
-    output_shape: Shape
+    output_shape: Shape | None
     layer: Layer | None = None
     params: int = 0
     buffers: int = 0
     macs: int = 0
     in_place: bool = False
+    unknown: tuple[str, ...] = ()
 
 
 class Settings:
@@ -64,6 +65,21 @@ class Settings:
         if len(found) != 2:
             raise ModelError(f"its {name} must be one number or two, got {named(value)}")
         return found[0], found[1]
+
+    def sizes(self, name: str, rank: int, default: int | None = None) -> Shape:
+        """Return a size for each axis, which may be given as one number."""
+        value = self.values.get(name)
+        value = default if value is None else value
+        found = dimensions(value if isinstance(value, list) else [value] * rank, f"its {name}", 1)
+        if len(found) != rank:
+            raise ModelError(f"its {name} must be one number or {rank}, got {named(value)}")
+        return found
+
+    def gates(self, bias: bool) -> tuple[int, int]:
+        """Return how many gates a recurrent layer has, and how many biases each of them."""
+        if "reset_after" in self.values:
+            return 3, bias + (bias and self.flag("reset_after", True))
+        return (4 if "recurrent_activation" in self.values else 1), int(bias)
 
     def margins(self, name: str) -> tuple[Pair, Pair]:
         """Return ((top, bottom), (left, right)) in any of Keras's forms."""
@@ -93,6 +109,8 @@ class Settings:
     def padding(self) -> str:
         """Return "valid" or "same"."""
         padding = self.values.get("padding", "valid")
+        if padding == "causal":
+            return "same"
         if padding not in ("valid", "same"):
             raise ModelError(f"its padding must be valid or same, got {named(padding)}")
         return str(padding)
@@ -130,10 +148,14 @@ Maker = Callable[[Settings, Sequence[Shape]], Applied]
 CLASSES: dict[str, Maker] = {}
 """The layers by Keras's names for them."""
 
+WEIGHING: set[str] = set()
+"""Those that have weights."""
 
-def _keras(*names: str) -> Callable[[Maker], Maker]:
+
+def _keras(*names: str, weighs: bool = False) -> Callable[[Maker], Maker]:
     def register(function: Maker) -> Maker:
         CLASSES.update(zip(names, repeat(function)))
+        WEIGHING.update(names if weighs else ())
         return function
 
     return register
@@ -152,7 +174,7 @@ def _apply(settings: Settings, shape: Shape, layer: Layer) -> Applied:
     )
 
 
-@_keras("Conv2D", "Convolution2D")
+@_keras("Conv2D", "Convolution2D", weighs=True)
 def _conv(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     layer = Conv(
         settings.pair("kernel_size"),
@@ -178,12 +200,12 @@ def _depthwise(settings: Settings, shape: Shape, bias: bool) -> Depthwise:
     )
 
 
-@_keras("DepthwiseConv2D")
+@_keras("DepthwiseConv2D", weighs=True)
 def _depthwise_conv(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     return _apply(settings, shapes[0], _depthwise(settings, shapes[0], settings.flag("use_bias", True)))
 
 
-@_keras("SeparableConv2D", "SeparableConvolution2D")
+@_keras("SeparableConv2D", "SeparableConvolution2D", weighs=True)
 def _separable(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     """A depthwise convolution without bias, and a 1x1 convolution."""
     first = _depthwise(settings, shapes[0], bias=False)
@@ -195,7 +217,7 @@ def _separable(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     )
 
 
-@_keras("Conv2DTranspose", "Convolution2DTranspose")
+@_keras("Conv2DTranspose", "Convolution2DTranspose", weighs=True)
 def _transposed(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     kernel, stride, dilation = (
         settings.pair("kernel_size"),
@@ -248,10 +270,11 @@ def _global_maximum(settings: Settings, shapes: Sequence[Shape]) -> Applied:
 
 def _global(settings: Settings, shape: Shape, layer: Layer) -> Applied:
     applied = _apply(settings, shape, layer)
-    return applied if settings.flag("keepdims", False) else applied._replace(output_shape=applied.output_shape[-1:])
+    kept = settings.flag("keepdims", False)
+    return applied if kept else applied._replace(output_shape=layer.output_shape(shape)[-1:])
 
 
-@_keras("Dense")
+@_keras("Dense", weighs=True)
 def _dense(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     """Connect along the last axis alone: on a picture that is a 1x1 convolution."""
     shape, units, bias = shapes[0], settings.count("units"), settings.flag("use_bias", True)
@@ -262,7 +285,7 @@ def _dense(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     return Applied((*shape[:-1], units), params=(shape[-1] + bias) * units, macs=prod(shape) * units)
 
 
-@_keras("BatchNormalization")
+@_keras("BatchNormalization", weighs=True)
 def _batch_norm(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     shape, axis = shapes[0], settings.axis(shapes[0])
     trained = settings.flag("scale", True) + settings.flag("center", True)
@@ -270,7 +293,7 @@ def _batch_norm(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     return Applied(shape, layer, trained * shape[axis], 2 * shape[axis], in_place=True)
 
 
-@_keras("LayerNormalization", "GroupNormalization")
+@_keras("LayerNormalization", "GroupNormalization", weighs=True)
 def _layer_norm(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     axis = settings.values.get("axis", -1)
     axes = axis if isinstance(axis, list) else [axis]
@@ -280,7 +303,7 @@ def _layer_norm(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     return Applied(shapes[0], params=trained * size, in_place=True)
 
 
-@_keras("Normalization")
+@_keras("Normalization", weighs=True)
 def _normalization(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     """Mean, variance and a count, taken from data and not trained."""
     given = settings.values.get("mean") is not None or settings.values.get("axis", -1) is None
@@ -315,7 +338,7 @@ def _permute(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     *("ActivityRegularization", "GaussianNoise", "Rescaling", "AlphaDropout", "GaussianDropout", "SpatialDropout2D"),
     *("RandomFlip", "RandomRotation", "RandomZoom", "RandomContrast", "RandomBrightness", "RandomTranslation"),
     *("RandomShear", "RandomHue", "RandomSaturation", "RandomErasing", "Identity", "Masking", "UnitNormalization"),
-    *("ThresholdedReLU",),
+    *("ThresholdedReLU", "StochasticDepth"),
 )
 def _unchanged(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     return Applied(shapes[0], in_place=True)
@@ -354,7 +377,7 @@ def _softmax(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     return Applied(shapes[0], Softmax(), in_place=True)
 
 
-@_keras("PReLU")
+@_keras("PReLU", weighs=True)
 def _prelu(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     """A slope for each number, except along the axes that share it."""
     shared = dimensions(settings.values.get("shared_axes") or [], "its shared_axes", 1)
@@ -399,7 +422,7 @@ def _resizing(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     return Applied((settings.count("height"), settings.count("width"), _picture(shapes[0])[2]))
 
 
-@_keras("Embedding")
+@_keras("Embedding", weighs=True)
 def _embedding(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     rows, width = settings.count("input_dim"), settings.count("output_dim")
     return Applied((*shapes[0], width), params=rows * width)
@@ -409,3 +432,114 @@ def _picture(shape: Shape) -> tuple[int, int, int]:
     if len(shape) != 3:
         raise ModelError(f"needs height x width x channels, got {written(shape)}")
     return shape[0], shape[1], shape[2]
+
+
+@_keras("LayerScale", weighs=True)
+def _layer_scale(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    """The layer of `keras.applications.convnext`."""
+    return Applied(shapes[0], params=settings.count("projection_dim"), in_place=True)
+
+
+# Sequences and volumes
+
+
+@_keras("Conv1D", "Convolution1D", "Conv3D", "Convolution3D", weighs=True)
+def _conv_of_any_rank(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    *size, channels = shapes[0]
+    if settings.channels_first:
+        channels, *size = shapes[0]
+    kernel, stride, dilation = (
+        settings.sizes(name, len(size), default)
+        for name, default in (("kernel_size", None), ("strides", 1), ("dilation_rate", 1))
+    )
+    filters, weight = settings.count("filters"), prod(kernel) * (channels // settings.count("groups", 1))
+    after = [
+        -(-n // s) if settings.padding() != "valid" else (n - d * (f - 1) - 1) // s + 1
+        for n, f, s, d in zip(size, kernel, stride, dilation, strict=True)
+    ]
+    result = dimensions((*after, filters), "the output", 1)
+    params = (weight + settings.flag("use_bias", True)) * filters
+    return Applied(result, None, params, macs=weight * prod(result))
+
+
+@_keras("LSTM", "GRU", "SimpleRNN", weighs=True)
+def _recurrent(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    """Gates that each see the input and the state; GRU has two biases since Keras 2, `reset_after`."""
+    steps, width = _sequence(shapes[0])
+    units, bias = settings.count("units"), settings.flag("use_bias", True)
+    gates, biases = settings.gates(bias)
+    weights = gates * units * (width + units)
+    result = (steps, units) if settings.flag("return_sequences", False) else (units,)
+    return Applied(result, None, weights + gates * units * biases, macs=steps * weights)
+
+
+@_keras("Bidirectional", weighs=True)
+def _both_ways(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    inner = _wrapped(settings, shapes)
+    joined = settings.values.get("merge_mode", "concat") == "concat"
+    shape = inner.output_shape
+    if shape is not None and joined:
+        shape = (*shape[:-1], 2 * shape[-1])
+    return Applied(shape, None, 2 * inner.params, 2 * inner.buffers, 2 * inner.macs, unknown=inner.unknown)
+
+
+@_keras("TimeDistributed", weighs=True)
+def _each_step(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    steps, rest = shapes[0][0], shapes[0][1:]
+    inner = _wrapped(settings, [rest])
+    shape = None if inner.output_shape is None else (steps, *inner.output_shape)
+    return Applied(shape, None, inner.params, inner.buffers, steps * inner.macs, unknown=inner.unknown)
+
+
+def _wrapped(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    layer = settings.values.get("layer")
+    config = layer.get("config") if isinstance(layer, dict) else None
+    maker = CLASSES.get(str(layer.get("class_name"))) if isinstance(layer, dict) else None
+    if maker is None or not isinstance(config, dict):
+        return Applied(None, unknown=("params", "macs"))
+    return maker(Settings(config, settings.channels_first), shapes)
+
+
+@_keras("MultiHeadAttention", weighs=True)
+def _attention(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    """Projections of query, key and value to heads, two products of activations, and the projection back."""
+    (length, width), (others, other_width) = _sequence(shapes[0]), _sequence(shapes[1 if len(shapes) > 1 else 0])
+    key_width = _sequence(shapes[2])[1] if len(shapes) > 2 else other_width
+    heads, key, bias = settings.count("num_heads"), settings.count("key_dim"), settings.flag("use_bias", True)
+    value = settings.count("value_dim", key)
+    back = settings.values.get("output_shape")
+    out = settings.count("output_shape") if isinstance(back, int) else width
+    query_in, key_in, value_in = heads * key * width, heads * key * key_width, heads * value * other_width
+    last = heads * value * out
+    params = query_in + key_in + value_in + last + bias * (2 * heads * key + heads * value + out)
+    products = heads * length * others * (key + value)
+    macs = length * (query_in + last) + others * (key_in + value_in) + products
+    return Applied((length, out), None, params, macs=macs)
+
+
+@_keras("GlobalAveragePooling1D", "GlobalMaxPooling1D", "GlobalAveragePooling3D", "GlobalMaxPooling3D")
+def _global_of_any_rank(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    channels = shapes[0][0 if settings.channels_first else -1]
+    kept = (1,) * (len(shapes[0]) - 1) if settings.flag("keepdims", False) else ()
+    return Applied((*kept, channels))
+
+
+@_keras("MaxPooling1D", "AveragePooling1D", "MaxPooling3D", "AveragePooling3D")
+def _pool_of_any_rank(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    *size, channels = shapes[0]
+    kernel = settings.sizes("pool_size", len(size), 2)
+    stride = kernel if settings.values.get("strides") is None else settings.sizes("strides", len(size), 1)
+    same = settings.padding() == "same"
+    after = [-(-n // s) if same else (n - f) // s + 1 for n, f, s in zip(size, kernel, stride, strict=True)]
+    return Applied(dimensions((*after, channels), "the output", 1))
+
+
+@_keras("RepeatVector")
+def _repeated(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+    return Applied((settings.count("n"), *shapes[0]))
+
+
+def _sequence(shape: Shape) -> tuple[int, int]:
+    if len(shape) != 2:
+        raise ModelError(f"needs steps x features, got {written(shape)}")
+    return shape[0], shape[1]

@@ -1,66 +1,53 @@
 """ONNX models as data: shapes are followed through the graph here, so that a mismatch is found and named."""
 
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Iterator, Sequence
-from math import prod
 from typing import NamedTuple
 
 from cnncli.errors import ArgumentError, ModelError
-from cnncli.formats.files import MAX_NAME, Buffer, counted, dimensions, named, said_of
+from cnncli.formats.files import MAX_NAME, MAX_ROWS, Buffer, counted, dimensions, named, said_of
 from cnncli.formats.flow import Step, summarize
-from cnncli.formats.onnx_graph import Constant, Graph, Input, Node, read_graph
+from cnncli.formats.onnx_control import CONTROL, function
+from cnncli.formats.onnx_graph import FILLED, LITERAL, MAX_DEPTH, Constant, Graph, Input, Node, OnnxModel, read_graph
 from cnncli.formats.onnx_layers import layer_of
-from cnncli.formats.onnx_operations import OPERATIONS, Call, Result, Unsettled
+from cnncli.formats.onnx_operations import MULTIPLYING, OPERATIONS, Call, Result, Unsettled
+from cnncli.formats.onnx_scopes import Scope
+from cnncli.formats.onnx_weights import Weights
 from cnncli.formats.protobuf import Reader
+from cnncli.formats.tensor_values import Values
 from cnncli.formats.tensors import MAX_VALUES, Dimensions, Tensor, written
 from cnncli.networks.summary import Shape, Summary
 
-BUFFERS = {"BatchNormalization": (3, 4)}
-"""Inputs that are kept but not trained."""
-
-SETTINGS = {
-    **dict.fromkeys(("QuantizeLinear", "DequantizeLinear"), (1, 2)),
-    "Resize": (1, 2, 3),
-    "Upsample": (1,),
-    "Clip": (1, 2),
-    "Pad": (1, 2, 3),
-    "Dropout": (1, 2),
-    "Pow": (1,),
-    "QLinearConv": (1, 2, 4, 5, 6, 7),
-    "QLinearMatMul": (1, 2, 4, 5, 6, 7),
-}
-"""Inputs that are settings, although they may be floating-point."""
-
-QUANTIZED = {
-    "QLinearConv": (3, 8),
-    "QLinearMatMul": (0, 3),
-    "ConvInteger": (1,),
-    "MatMulInteger": (0, 1),
-    "DequantizeLinear": (0,),
-}
-"""Inputs that are weights, although they are integers."""
-
-MAX_SOURCES = 64
+MAX_COMPUTED = 2**21
+"""Numbers of small tensors that are computed in one file at most, which takes about a second."""
 
 
-def read_onnx(buffer: Buffer, name: str, input_shape: Shape | None = None) -> Summary:
+def read_onnx(buffer: Buffer, name: str, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
     """Return the summary of an ONNX model; only the graph is looked at, the weights stay where they are.
 
     Args:
         buffer: the file's bytes.
         name: the file's name without its ending.
         input_shape: `(H, W, C)`, for a model that leaves it open, or to count it at another size.
+        shapes: whether shapes are needed; without them an input may stay open.
 
     Raises:
         ModelError: no ONNX model, a graph that is not sound, or shapes that do not fit each other.
     """
-    graph = read_graph(Reader(buffer), len(buffer))
-    propagation = Propagation(graph)
-    start, shape = propagation.begin(input_shape)
-    for node in graph.nodes:
-        propagation.pass_through(node)
+    reader = Reader(buffer)
+    model = read_graph(reader, len(buffer))
+    propagation = Propagation(model, reader)
+    start, shape = propagation.begin(input_shape, shapes)
+    propagation.run(model.graph, propagation.scope)
+    ends = [propagation.scope.tensors[each].name for each in model.graph.outputs if each in propagation.scope.tensors]
     return summarize(
-        name, named(graph.name) or name, (start, shape), propagation.steps, graph.outputs, propagation.notes()
+        name,
+        named(model.graph.name) or name,
+        (start, shape),
+        propagation.steps,
+        ends,
+        propagation.notes(),
+        propagation.omissions(),
     )
 
 
@@ -68,173 +55,237 @@ class Opening(NamedTuple):
     """The graph's first input, settled: the batch first, and whether its channels are last."""
 
     name: str
-    shape: Dimensions
+    shape: Dimensions | None
     channels_last: bool
 
 
 class Propagation:
-    """Follows shapes through a graph, node by node."""
+    """Follows shapes through a graph, node by node, and through the graphs inside its nodes."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, model: OnnxModel, reader: Reader) -> None:
+        self.model = model
         self.steps: list[Step] = []
+        self.scope = Scope(ChainMap())
+        self._weights = Weights(reader, model.producer)
         self._batch = 0
-        self._counted: set[str] = set()
-        self._shared: set[str] = set()
         self._unknown: Counter[str] = Counter()
         self._unsettled: list[str] = []
+        self._uncounted: list[str] = []
         self._remarks: list[str] = []
-        self._weights = {constant.name for constant in graph.constants.values() if constant.floating}
-        self._tensors = {constant.name: _tensor(constant) for constant in graph.constants.values()}
+        self._nodes = self._depth = self._computed = 0
+        self._take_in(model.graph, self.scope)
 
-    def begin(self, input_shape: Shape | None) -> tuple[str, Shape | None]:
+    def begin(self, input_shape: Shape | None, shapes: bool = True) -> tuple[str, Shape | None]:
         """Settle the inputs; return the first one's name and shape."""
-        inputs = [each for each in self.graph.inputs if each.name not in self.graph.constants]
+        graph, tensors = self.model.graph, self.scope.tensors
+        inputs = [each for each in graph.inputs if each.name not in graph.constants]
         if not inputs:
             raise ModelError("the graph has no input")
-        opening = settled(inputs[0], input_shape, self.graph.nodes)
+        opening = settled(inputs[0], input_shape, graph.nodes, shapes)
         for each in inputs[1:]:
             sizes = tuple(1 if index == 0 and isinstance(size, str) else size for index, size in _listed(each))
             known = tuple(size for size in sizes if isinstance(size, int))
-            self._tensors[each.name] = Tensor(known if each.dimensions and len(known) == len(sizes) else None)
+            there = each.dimensions is not None and len(known) == len(sizes)
+            tensors[each.name] = Tensor(known if there else None, name=each.name)
         if inputs[1:]:
             self._remarks.append(f"the graph has {len(inputs)} inputs: the first, {named(opening.name)}, is shown")
         said = tuple(size for _, size in _listed(inputs[0]))
-        if len(said) == len(opening.shape) and any(
-            isinstance(old, int) and old != new for old, new in zip(said, opening.shape, strict=True)
+        if len(said) == len(opening.shape or ()) and any(
+            isinstance(old, int) and old != new for old, new in zip(said, opening.shape or (), strict=True)
         ):
             self._remarks.append(f"the file's own input is {'x'.join(map(named, said))}; shown for another")
-        self._batch = opening.shape[0] if len(opening.shape) > 1 else 0
-        first = Tensor(opening.shape, channels_last=opening.channels_last)
-        self._tensors[opening.name] = first
+        first_is_time = any(node.op in _RECURRENT and node.inputs[:1] == (opening.name,) for node in graph.nodes)
+        self._batch = opening.shape[0] if opening.shape and len(opening.shape) > 1 and not first_is_time else 0
+        first = Tensor(opening.shape, channels_last=opening.channels_last, name=opening.name)
+        tensors[opening.name] = first
         return opening.name, self._row_shape(first)
 
-    def pass_through(self, node: Node) -> None:
-        """Work out what a node puts out, and take down its step."""
-        with said_of(f"node {named(node.name)} ({named(node.op)})"):
-            call = Call(node, tuple(self._incoming(node)))
-            try:
-                result = self._result(call)
-            except ArgumentError as error:
-                raise ModelError(str(error)) from error
-            constant = node.op in ("Shape", "Size") or all(each.constant for each in call.inputs if each is not None)
-            for name, tensor in zip(node.outputs, self._outgoing(call, result, constant), strict=True):
-                if name in self._tensors:
-                    raise ModelError(f"puts out {named(name)}, which is there already")
-                if name:
-                    self._tensors[name] = tensor
-            if not constant:
-                self._take_down(call, result)
+    def run(self, graph: Graph, scope: Scope) -> None:
+        """Pass through the nodes of a graph."""
+        for node in graph.nodes:
+            self._nodes += node.op != "Constant"
+            if self._nodes > MAX_ROWS:
+                raise ModelError(f"more than {MAX_ROWS} nodes, each call of a function counted: too many for a summary")
+            with said_of(f"node {named(node.name)} ({named(node.op)})"):
+                self._pass_through(scope.settled(node), graph, scope)
+
+    def inside(self, graph: Graph, scope: Scope, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Pass through a graph inside a node, whose inputs are given; return what it puts out."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise ModelError(f"graphs and functions call each other, more than {MAX_DEPTH} deep")
+        scope.tensors.update((each.name, given) for each, given in zip(graph.inputs, inputs, strict=False))
+        self._take_in(graph, scope)
+        self.run(graph, scope)
+        self._depth -= 1
+        if missing := [name for name in graph.outputs if name not in scope.tensors]:
+            raise ModelError(f"puts out {named(missing[0])}, which nothing in its graph makes")
+        return [scope.tensors[name] for name in graph.outputs]
+
+    def unsettle(self, node: Node, what: str) -> None:
+        """Take down that a number leaves something out at a node that runs other graphs."""
+        self._uncounted.append(node.name)
+        self.steps.append(Step(named(node.name, MAX_NAME), named(node.op), (), (), None, (), unknown=(what,)))
 
     def notes(self) -> Iterator[str]:
         """What a reader must know about where the numbers come from."""
-        made = f" written by {named(self.graph.producer)}" if self.graph.producer else ""
+        made = f" written by {named(self.model.producer)}" if self.model.producer else ""
         yield (
-            f"an ONNX model (opset {self.graph.opset}){made}: params are the floating-point constants that "
+            f"an ONNX model (opset {self.model.opset}){made}: params are the floating-point constants that "
             "nodes compute with; the format does not say which of them were trained"
         )
         yield from self._remarks
-        if self._shared:
-            yield f"constants that several nodes share are counted once, where they come first: {len(self._shared)} are"
+        if shared := len(self._weights.shared):
+            yield f"constants that several nodes share are counted once, where they come first: {shared} are"
         for op, count in self._unknown.most_common(8):
             there = counted(count, "node")
             yield f"the operation {named(op)} is not known ({there}): the shape of what it puts out is not shown"
         if self._unsettled:
             yield (
-                f"{len(self._unsettled)} shapes depend on more than the file tells, the first at node "
+                f"{counted(len(self._unsettled), 'shape')} depend on more than the file tells, the first at node "
                 f"{named(self._unsettled[0])}: what follows is not shown"
             )
 
-    def _incoming(self, node: Node) -> Iterator[Tensor | None]:
+    def omissions(self) -> Iterator[str]:
+        """What the totals leave out, and why."""
+        doubtful = self._weights.doubtful.values()
+        if doubtful:
+            first = next(iter(doubtful))
+            yield (
+                f"params leave out {sum(each.size for each in doubtful):,} numbers in "
+                f"{counted(len(doubtful), 'constant')} that the exporter computed (the first: {named(first.name)}, "
+                f"{written(first.shape)}): the file does not tell how many trained numbers they stand for"
+            )
+        if self._uncounted:
+            yield (
+                f"macs leave out {counted(len(self._uncounted), 'node')} (the first: {named(self._uncounted[0])}), "
+                "whose operation, shapes or repetitions the file does not tell"
+            )
+        if lost := [step.name for step in self.steps if None in step.output_shapes]:
+            yield f"activations leave out {counted(len(lost), 'node')} of unknown shape (the first: {named(lost[0])})"
+
+    def _take_in(self, graph: Graph, scope: Scope) -> None:
+        for constant in graph.constants.values():
+            self._weights.add(scope.home + constant.name, constant)
+            scope.tensors[constant.name] = Tensor(
+                constant.shape, _plain(constant.values), True, (scope.home + constant.name,), name=constant.name
+            )
+
+    def _pass_through(self, node: Node, graph: Graph, scope: Scope) -> None:
+        """Work out what a node puts out, and take down its step."""
+        call = Call(node, tuple(self._incoming(node, graph, scope)))
+        inner = self._inner(call, scope)
+        if inner is not None:
+            self._bind(node, scope, inner)
+            return
+        try:
+            result = self._result(call)
+        except ArgumentError as error:
+            raise ModelError(str(error)) from error
+        constant = node.op in ("Shape", "Size") or all(each.constant for each in call.inputs if each is not None)
+        self._bind(node, scope, list(self._outgoing(call, result, constant, scope)))
+        if not constant:
+            self._take_down(call, result, [scope.tensors[name] for name in node.outputs if name], scope)
+
+    def _inner(self, call: Call, scope: Scope) -> list[Tensor] | None:
+        """Return what graphs inside a node put out; None for a node that has none."""
+        follow, called = CONTROL.get(call.node.full_op), self.model.functions.get(call.node.full_op)
+        if follow is not None:
+            return follow(self, call, scope)
+        return None if called is None else function(self, called, call, scope)
+
+    def _bind(self, node: Node, scope: Scope, outputs: Sequence[Tensor]) -> None:
+        known = scope.tensors.maps[0]
+        unknown = Tensor(None, name=f"{scope.path}{node.name}", op=node.op)
+        for index, name in enumerate(node.outputs):
+            if name in known:
+                raise ModelError(f"puts out {named(name)}, which is there already")
+            if name:
+                known[name] = outputs[index] if index < len(outputs) else unknown
+
+    def _incoming(self, node: Node, graph: Graph, scope: Scope) -> Iterator[Tensor | None]:
         for name in node.inputs:
-            if name and name not in self._tensors:
-                later = next((each.name for each in self.graph.nodes if name in each.outputs), None)
+            if name and name not in scope.tensors:
+                later = next((each.name for each in graph.nodes if name in each.outputs), None)
                 if later is None:
                     raise ModelError(f"needs {named(name)}, which nothing in the graph makes")
                 raise ModelError(
                     f"needs {named(name)}, which comes only from node {named(later)}: the graph is cyclic, or its "
                     "nodes are not in order"
                 )
-            yield self._tensors[name] if name else None
+            yield scope.tensors[name] if name else None
 
     def _result(self, call: Call) -> Result:
-        node = call.node
-        operation = OPERATIONS.get(node.op) if node.domain in ("", "ai.onnx") else None
+        operation = OPERATIONS.get(call.node.full_op)
         if operation is None:
-            self._unknown[f"{node.domain}.{node.op}" if node.domain else node.op] += 1
+            self._unknown[call.node.full_op] += 1
             return Result(())
         try:
             return operation(call)
         except Unsettled:
-            self._unsettled.append(node.name)
+            if all(each.shape is not None for each in call.inputs if each is not None):
+                self._unsettled.append(call.node.name)
             return Result(())
 
-    def _outgoing(self, call: Call, result: Result, constant: bool) -> Iterator[Tensor]:
+    def _outgoing(self, call: Call, result: Result, constant: bool, scope: Scope) -> Iterator[Tensor]:
         first = call.inputs[0] if call.inputs else None
         last = first is not None and first.channels_last if result.keeps_layout else result.channels_last
-        sources = self._sources(call, result) if constant else ()
-        for index, _ in enumerate(call.node.outputs):
+        sources = self._sources(call, result, scope) if constant else ()
+        made_by = "" if not constant and _hands_pixels_on(call) else call.node.full_op
+        for index, name in enumerate(call.node.outputs):
             shape = result.shapes[index] if index < len(result.shapes) else None
+            values = _plain(result.values[index]) if index < len(result.values) else None
+            self._computed += 0 if values is None else len(values)
             yield Tensor(
                 None if shape is None else dimensions(shape, "its output"),
-                _plain(result.values) if index == 0 else None,
+                values if self._computed <= MAX_COMPUTED else None,
                 constant,
                 sources,
                 last,
+                scope.path + name,
+                made_by,
             )
 
-    def _sources(self, call: Call, result: Result) -> tuple[str, ...]:
-        """Return the constants behind a constant, and take note of those that become weights on the way."""
+    def _sources(self, call: Call, result: Result, scope: Scope) -> tuple[str, ...]:
+        """Return the constants behind a constant."""
         made = _made(call, result)
-        if made is not None:
-            self.graph.constants[made.name] = made
-            if made.floating and made.shape:
-                self._weights.add(made.name)
-            return (made.name,)
-        if call.node.op == "DequantizeLinear" and call.inputs and call.inputs[0] is not None:
-            self._weights.update(call.inputs[0].sources)
-            return call.inputs[0].sources
-        names = [name for each in call.inputs if each is not None for name in each.sources]
-        return tuple(dict.fromkeys(names))[:MAX_SOURCES] if call.node.op not in ("Shape", "Size") else ()
+        if made is None:
+            return self._weights.handed_on(call, scope.home) if call.node.outputs else ()
+        self._weights.add(scope.home + made.name, made)
+        return (scope.home + made.name,)
 
-    def _take_down(self, call: Call, result: Result) -> None:
-        data = [
-            (name, each)
-            for name, each in zip(call.node.inputs, call.inputs, strict=True)
-            if each is not None and not each.constant
-        ]
-        outputs = tuple(name for name in call.node.outputs if name)
-        shapes = tuple(self._row_shape(self._tensors[name]) for name in outputs)
+    def _take_down(self, call: Call, result: Result, outputs: Sequence[Tensor], scope: Scope) -> None:
+        node = call.node
+        data = [each for each in call.inputs if each is not None and not each.constant]
+        shown = outputs[:1] if node.op in ("MaxPool", "Dropout", "BatchNormalization", *_RECURRENT) else outputs
+        found = self._weights.count(call)
         layer = layer_of(call, result)
-        buffers = BUFFERS.get(call.node.op, ())
         self.steps.append(
             Step(
-                named(call.node.name, MAX_NAME),
-                layer.op if layer is not None else named(call.node.op),
-                tuple(name for name, _ in data),
-                outputs[:1] if call.node.op in ("MaxPool", "Dropout", "BatchNormalization") else outputs,
-                self._row_shape(data[0][1]),
-                shapes[:1] if call.node.op in ("MaxPool", "Dropout", "BatchNormalization") else shapes,
+                named(scope.path + node.name, MAX_NAME),
+                layer.op if layer is not None else named(node.op),
+                tuple(each.name for each in data),
+                tuple(each.name for each in shown),
+                self._row_shape(data[0]),
+                tuple(map(self._row_shape, shown)),
                 layer,
-                sum(self._count(call, index) for index in range(len(call.inputs)) if index not in buffers),
-                sum(self._count(call, index) for index in buffers),
+                found.params,
+                found.buffers,
                 self._per_example(result.macs),
                 result.in_place,
+                tuple(self._left_out(call, result)),
             )
         )
 
-    def _count(self, call: Call, index: int) -> int:
-        """Return how many weights come in by an input that no node before had."""
-        op = call.node.op
-        each = call.inputs[index] if index < len(call.inputs) else None
-        if each is None or index in SETTINGS.get(op, ()):
-            return 0
-        quantized = index in QUANTIZED.get(op, ())
-        weights = [name for name in each.sources if quantized or name in self._weights]
-        new = [name for name in weights if name not in self._counted]
-        self._shared.update(name for name in weights if name in self._counted)
-        self._counted.update(new)
-        return sum(prod(self.graph.constants[name].shape) for name in new)
+    def _left_out(self, call: Call, result: Result) -> Iterator[str]:
+        """Yield which numbers of a step leave something out."""
+        node = call.node
+        if node.full_op not in OPERATIONS or (node.full_op in MULTIPLYING and not result.shapes):
+            self._uncounted.append(node.name)
+            yield "macs"
+        sources = [source for each in call.inputs if each is not None for source in each.sources]
+        if any(source in self._weights.doubtful for source in sources):
+            yield "params"
 
     def _per_example(self, count: int) -> int:
         return count // self._batch if self._batch and count % self._batch == 0 else count
@@ -251,23 +302,35 @@ class Propagation:
         return rest or (1,)
 
 
+_RECURRENT = ("LSTM", "GRU", "RNN")
+
+
+def _hands_pixels_on(call: Call) -> bool:
+    """Whether a node does no more with the model's own input than scale its numbers or move them."""
+    data = [each for each in call.inputs if each is not None and not each.constant]
+    plain = call.node.op in ("Add", "Sub", "Mul", "Div", "Cast", "Transpose", "Identity", "QuantizeLinear")
+    return plain and all(not each.op for each in data)
+
+
 def _made(call: Call, result: Result) -> Constant | None:
-    """Return the constant that a node holds, or fills a shape of the file with."""
-    value = call.node.attributes.get("value")
+    """Return the constant that a node holds, or fills with one number."""
+    value = call.node.attributes.get("value", call.node.attributes.get("sparse_value"))
     name = call.node.outputs[0] if call.node.outputs else ""
     shape = result.shapes[0] if result.shapes else None
     if call.node.op == "Constant" and isinstance(value, Constant):
         return value._replace(name=name)
-    if call.node.op == "ConstantOfShape" and shape is not None and call.tensor(0).sources:
-        return Constant(name, shape, not isinstance(value, Constant) or value.floating, None)
+    if shape is None:
+        return None
+    values = result.values[0] if result.values else None
+    if call.node.op == "Constant":
+        floating = values is not None and all(isinstance(each, float) for each in values)
+        return Constant(name, shape, floating, values, origin=LITERAL)
+    if call.node.op == "ConstantOfShape":
+        return Constant(name, shape, not isinstance(value, Constant) or value.floating, None, origin=FILLED)
     return None
 
 
-def _tensor(constant: Constant) -> Tensor:
-    return Tensor(constant.shape, _plain(constant.values), True, (constant.name,) if constant.shape else ())
-
-
-def _plain(values: tuple[int | float, ...] | None) -> tuple[int | float, ...] | None:
+def _plain(values: Values | None) -> Values | None:
     """Return settled values that stay small however long a graph computes with them."""
     if values is None or len(values) > MAX_VALUES or any(abs(value) >= 2**63 for value in values):
         return None
@@ -278,40 +341,57 @@ def _listed(each: Input) -> list[tuple[int, int | str]]:
     return list(enumerate(each.dimensions or ()))
 
 
-def settled(each: Input, input_shape: Shape | None, nodes: Sequence[Node]) -> Opening:
+def settled(each: Input, input_shape: Shape | None, nodes: Sequence[Node], shapes: bool = True) -> Opening:
     """Return the first input with every dimension settled: the batch, where it is open, is 1.
 
     Raises:
-        ModelError: a dimension stays open, or `input_shape` has another number of dimensions.
+        ModelError: a dimension stays open although `shapes` are needed, or `input_shape` has another number of them.
     """
     said = each.dimensions
     if said is None and input_shape is None:
+        if not shapes:
+            return Opening(each.name, None, False)
         raise ModelError(f"the input {named(each.name)} has no shape: give it with --input HxWxC")
     said = ("?",) * (len(input_shape or ()) + 1) if said is None else said
     last = _channels_last(each.name, said, nodes)
-    batch = (said[0] if isinstance(said[0], int) else 1) if len(said) > 1 else 0
+    batch = () if len(said) < 2 else (said[0] if isinstance(said[0], int) else 1,)
     if input_shape is not None:
-        if len(input_shape) != len(said) - 1:
+        if len(input_shape) != len(said) - len(batch):
+            batch_first = ", the batch first" if batch else ""
             raise ModelError(
                 f"--input gives {written(input_shape)}, but the input {named(each.name)} is "
-                f"{'x'.join(map(named, said))}, the batch first"
+                f"{'x'.join(map(named, said))}{batch_first}: give {_wanted(said, last)}"
             )
-        example = input_shape if last or len(input_shape) != 3 else (input_shape[2], *input_shape[:2])
-        return Opening(each.name, dimensions((batch, *example), "--input", 1), last)
-    sizes = (batch, *said[1:]) if len(said) > 1 else said
+        turn = len(input_shape) in (3, 4) and not last
+        example = (input_shape[-1], *input_shape[:-1]) if turn else input_shape
+        return Opening(each.name, dimensions((*batch, *example), "--input", 1), last)
+    sizes = (*batch, *said[len(batch) :])
     known = tuple(size for size in sizes if isinstance(size, int))
     if len(known) < len(sizes):
+        if not shapes:
+            return Opening(each.name, None, last)
         raise ModelError(_open(each.name, said, last))
     return Opening(each.name, dimensions(known, f"the input {named(each.name)}", 1), last)
 
 
+def _wanted(said: Sequence[int | str], channels_last: bool) -> str:
+    """Return what --input is to say: the sizes that are fixed, and letters for the others; channels last."""
+    sizes = list(said[1:] if len(said) > 1 else said)
+    letters = list("LC"[-len(sizes) :] if len(sizes) < 3 else "DHWC"[-len(sizes) :])
+    if len(sizes) == 2:
+        letters = ["A", "B"]
+    elif len(sizes) == 1:
+        letters = ["N"]
+    elif not channels_last:
+        sizes = [*sizes[1:], *sizes[:1]]
+    letters += "?" * (len(sizes) - len(letters))
+    return "x".join(str(size) if isinstance(size, int) else letter for size, letter in zip(sizes, letters, strict=True))
+
+
 def _open(name: str, said: Dimensions | tuple[int | str, ...], channels_last: bool) -> str:
-    wanted = "H W C" if channels_last else "C H W"
-    parts = dict(zip(wanted.split(), said[1:], strict=True)) if len(said) == 4 else {}
-    fixed = parts.get("C")
-    example = f"HxWx{fixed if isinstance(fixed, int) else 'C'}" if parts else "its size"
     shown = "x".join(map(named, said))
-    return f"the input {named(name)} is {shown}, which leaves dimensions open: settle them with --input {example}"
+    wanted = _wanted(said, channels_last)
+    return f"the input {named(name)} is {shown}, which leaves dimensions open: settle them with --input {wanted}"
 
 
 def _channels_last(name: str, said: tuple[int | str, ...], nodes: Sequence[Node]) -> bool:

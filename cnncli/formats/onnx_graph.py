@@ -5,20 +5,25 @@ The numbers of the fields are those of onnx.proto (https://github.com/onnx/onnx/
 
 import struct
 from collections.abc import Sequence
-from math import prod
-from typing import NamedTuple
+from math import isinf, prod
+from typing import NamedTuple, Union
 
 from cnncli.errors import ModelError
-from cnncli.formats.files import MAX_RANK, MAX_ROWS, dimensions
+from cnncli.formats.files import BLOCK, MAX_RANK, MAX_ROWS, dimensions
 from cnncli.formats.protobuf import BYTES, MAX_TEXT, Field, Reader, signed
 
 FLOATING = {1, 10, 11, 16, 17, 18, 19, 20}  # float32, float16, float64, bfloat16 and the four of 8 bits
-_RAW = {1: "f", 2: "B", 3: "b", 4: "H", 5: "h", 6: "i", 7: "q", 9: "?", 11: "d", 12: "I", 13: "Q"}
+_RAW = {1: "f", 2: "B", 3: "b", 4: "H", 5: "h", 6: "i", 7: "q", 9: "?", 10: "e", 11: "d", 12: "I", 13: "Q"}
 
 MAX_VALUES = 1024
-"""Tensors of more elements are weights, whose values nobody asks for."""
+"""Tensors of more elements are not settings of a node: their values are not taken down."""
+
+MAX_DEPTH = 16
+"""Graphs in graphs: exporters nest a branch in a loop in a branch."""
 
 Number = int | float
+
+STORED, LITERAL, FILLED = "stored", "literal", "filled"
 
 
 class Constant(NamedTuple):
@@ -29,15 +34,32 @@ class Constant(NamedTuple):
         shape: its dimensions, outermost first.
         floating: floating-point numbers, and so perhaps weights.
         values: the numbers in C order, of tensors small enough to be settings of a node.
+        kind: the type of its numbers, as onnx.proto has it.
+        data: where they lie.
+        origin: `STORED` beside the graph, as weights are; a `LITERAL` in a node; or `FILLED` by a node with one number.
     """
 
     name: str
     shape: tuple[int, ...]
     floating: bool
     values: tuple[Number, ...] | None
+    kind: int = 0
+    data: tuple[Field, ...] = ()
+    origin: str = STORED
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return prod(self.shape)
 
 
-Attribute = int | float | str | list[int] | list[float] | Constant | None
+class Reference(NamedTuple):
+    """A setting of a node in a function, which each call of the function gives."""
+
+    name: str
+
+
+Attribute = Union[int, float, str, list[int], list[float], Constant, Reference, "Graph", None]
 
 
 class Node(NamedTuple):
@@ -59,6 +81,11 @@ class Node(NamedTuple):
     outputs: tuple[str, ...]
     attributes: dict[str, Attribute]
 
+    @property
+    def full_op(self) -> str:
+        """The operation, with its domain where that is not ONNX's own."""
+        return operation_name(self.domain, self.op)
+
 
 class Input(NamedTuple):
     """An input of the graph: the dimensions are integers, names, or "?"; None where the file gives no shape."""
@@ -71,21 +98,46 @@ class Graph(NamedTuple):
     """A graph, its nodes in the order in which they are computed."""
 
     name: str
-    producer: str
-    opset: int
     nodes: list[Node]
     constants: dict[str, Constant]
     inputs: list[Input]
     outputs: list[str]
 
 
-def read_graph(reader: Reader, size: int) -> Graph:
+class Function(NamedTuple):
+    """A function that the file defines: a graph without constants, with the settings that a call may leave out."""
+
+    graph: Graph
+    defaults: dict[str, Attribute]
+
+
+class OnnxModel(NamedTuple):
+    """A file: its graph, who wrote it, and the functions that its nodes call, by their names."""
+
+    graph: Graph
+    producer: str
+    opset: int
+    functions: dict[str, Function]
+
+
+def operation_name(domain: str, op: str) -> str:
+    """Return the name of an operation, with its domain where that is not ONNX's own.
+
+    Example:
+        >>> operation_name("ai.onnx", "Conv"), operation_name("com.microsoft", "QGemm")
+        ('Conv', 'com.microsoft.QGemm')
+    """
+    return op if domain in ("", "ai.onnx") else f"{domain}.{op}"
+
+
+def read_graph(reader: Reader, size: int) -> OnnxModel:
     """Read the graph of a model of `size` bytes.
 
     Raises:
         ModelError: the bytes are no ONNX model.
     """
     graph, producer, opset = None, "", 0
+    functions: list[Field] = []
     for field in reader.fields(0, size):
         if field.number == 7 and field.kind == BYTES:
             graph = field
@@ -93,9 +145,12 @@ def read_graph(reader: Reader, size: int) -> Graph:
             producer = reader.text(field)
         elif field.number == 8 and field.kind == BYTES:
             opset = max(opset, _opset(reader, field))
+        elif field.number == 25 and field.kind == BYTES:
+            functions.append(field)
     if graph is None:
         raise ModelError("holds no ONNX graph")
-    return _graph(reader, graph, producer, opset)
+    messages = _Messages(reader)
+    return OnnxModel(messages.graph(graph), producer, opset, dict(map(messages.function, functions)))
 
 
 def _opset(reader: Reader, message: Field) -> int:
@@ -108,56 +163,90 @@ def _opset(reader: Reader, message: Field) -> int:
     return version if domain in ("", "ai.onnx") else 0
 
 
-def _graph(reader: Reader, message: Field, producer: str, opset: int) -> Graph:
-    parts: dict[int, list[Field]] = {1: [], 2: [], 5: [], 11: [], 12: [], 15: []}
-    for field in reader.fields(message.start, message.stop):
-        if field.number in parts and field.kind == BYTES:
-            parts[field.number].append(field)
-            if len(parts[1]) > MAX_ROWS:
-                raise ModelError(f"more than {MAX_ROWS} nodes: too many for a summary")
-            if len(parts[field.number]) > 5 * MAX_ROWS:
-                raise ModelError(f"more than {5 * MAX_ROWS} constants, inputs or outputs: too many for a summary")
-    constants = [_tensor(reader, part) for part in parts[5]]
-    constants += [_sparse_tensor(reader, part) for part in parts[15]]
-    return Graph(
-        "".join(reader.text(part) for part in parts[2][-1:]),
-        producer,
-        opset,
-        [_node(reader, part, index) for index, part in enumerate(parts[1])],
-        {constant.name: constant for constant in constants},
-        [_input(reader, part) for part in parts[11]],
-        [_input(reader, part).name for part in parts[12]],
-    )
+class _Messages:
+    """Reads the messages that may hold others of their kind: graphs in nodes in graphs."""
 
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._nodes = self._depth = 0
 
-def _node(reader: Reader, message: Field, index: int) -> Node:
-    texts: dict[int, list[str]] = {1: [], 2: [], 3: [], 4: [], 7: []}
-    attributes: dict[str, Attribute] = {}
-    for field in reader.fields(message.start, message.stop):
-        if field.kind == BYTES and field.number in texts:
-            texts[field.number].append(reader.text(field))
-        elif field.kind == BYTES and field.number == 5:
-            name, value = _attribute(reader, field)
-            attributes[name] = value
-    op = "".join(texts[4][-1:])
-    name = "".join(texts[3][-1:]) or f"{op}_{index}"
-    return Node(name, op, "".join(texts[7][-1:]), tuple(texts[1]), tuple(texts[2]), attributes)
+    def graph(self, message: Field) -> Graph:
+        """Read a GraphProto."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise ModelError(f"graphs in graphs, more than {MAX_DEPTH} deep")
+        reader, parts = self._reader, self._parts(message, (1, 2, 5, 11, 12, 15))
+        constants = [_tensor(reader, part) for part in parts[5]]
+        constants += [_sparse_tensor(reader, part) for part in parts[15]]
+        found = Graph(
+            "".join(reader.text(part) for part in parts[2][-1:]),
+            [self.node(part, index) for index, part in enumerate(parts[1])],
+            {constant.name: constant for constant in constants},
+            [_input(reader, part) for part in parts[11]],
+            [_input(reader, part).name for part in parts[12]],
+        )
+        self._depth -= 1
+        return found
 
+    def function(self, message: Field) -> tuple[str, Function]:
+        """Read a FunctionProto, whose inputs and outputs are names alone."""
+        reader, parts = self._reader, self._parts(message, (1, 4, 5, 7, 10, 11))
+        names = {number: [reader.text(part) for part in parts[number]] for number in (1, 4, 5, 10)}
+        name = "".join(names[1][-1:])
+        nodes = [self.node(part, index) for index, part in enumerate(parts[7])]
+        graph = Graph(name, nodes, {}, [Input(each, None) for each in names[4]], names[5])
+        defaults = dict(map(self.attribute, parts[11]))
+        return operation_name("".join(names[10][-1:]), name), Function(graph, defaults)
 
-def _attribute(reader: Reader, message: Field) -> tuple[str, Attribute]:
-    name, value = "", None
-    integers: list[int] = []
-    floats: list[float] = []
-    for field in reader.fields(message.start, message.stop):
-        if field.number == 1 and field.kind == BYTES:
-            name = reader.text(field)
-        elif field.number == 7:
-            floats += reader.floats(field)
-        elif field.number == 8:
-            integers += reader.integers(field)
-        else:
-            value = _single(reader, field, value)
-    return name, integers or floats or value
+    def node(self, message: Field, index: int) -> Node:
+        """Read a NodeProto."""
+        texts: dict[int, list[str]] = {1: [], 2: [], 3: [], 4: [], 7: []}
+        attributes: dict[str, Attribute] = {}
+        for field in self._reader.fields(message.start, message.stop):
+            if field.kind == BYTES and field.number in texts:
+                texts[field.number].append(self._reader.text(field))
+            elif field.kind == BYTES and field.number == 5:
+                name, value = self.attribute(field)
+                attributes[name] = value
+        op = "".join(texts[4][-1:])
+        self._nodes += op != "Constant"
+        if self._nodes > MAX_ROWS:
+            raise ModelError(f"more than {MAX_ROWS} nodes: too many for a summary")
+        name = "".join(texts[3][-1:]) or f"{op}_{index}"
+        return Node(name, op, "".join(texts[7][-1:]), tuple(texts[1]), tuple(texts[2]), attributes)
+
+    def attribute(self, message: Field) -> tuple[str, Attribute]:
+        """Read an AttributeProto."""
+        reader = self._reader
+        name = ""
+        value: Attribute = None
+        integers: list[int] = []
+        floats: list[float] = []
+        for field in reader.fields(message.start, message.stop):
+            if field.number == 1 and field.kind == BYTES:
+                name = reader.text(field)
+            elif field.number == 6 and field.kind == BYTES:
+                value = self.graph(field)
+            elif field.number == 7:
+                floats += reader.floats(field)
+            elif field.number == 8:
+                integers += reader.integers(field)
+            else:
+                value = _single(reader, field, value)
+        return name, integers or floats or value
+
+    def _parts(self, message: Field, numbers: Sequence[int]) -> dict[int, list[Field]]:
+        """Return the fields of a message that have one of some numbers; no more than a summary can show."""
+        parts: dict[int, list[Field]] = {number: [] for number in numbers}
+        for field in self._reader.fields(message.start, message.stop):
+            if field.number in parts and field.kind == BYTES:
+                parts[field.number].append(field)
+                if len(parts[field.number]) > 10 * MAX_ROWS:
+                    raise ModelError(
+                        f"more than {MAX_ROWS} nodes, or {10 * MAX_ROWS} constants, inputs or outputs: too many for a "
+                        "summary"
+                    )
+        return parts
 
 
 def _single(reader: Reader, field: Field, otherwise: Attribute) -> Attribute:
@@ -169,7 +258,11 @@ def _single(reader: Reader, field: Field, otherwise: Attribute) -> Attribute:
         case 4:
             return reader.text(field) if field.kind == BYTES and field.stop - field.start <= MAX_TEXT else otherwise
         case 5:
-            return _tensor(reader, field) if field.kind == BYTES else otherwise
+            return _tensor(reader, field)._replace(origin=LITERAL) if field.kind == BYTES else otherwise
+        case 21:
+            return Reference(reader.text(field)) if field.kind == BYTES else otherwise
+        case 22:
+            return _sparse_tensor(reader, field)._replace(origin=LITERAL) if field.kind == BYTES else otherwise
     return otherwise
 
 
@@ -188,16 +281,55 @@ def _tensor(reader: Reader, message: Field) -> Constant:
             case 4 | 5 | 7 | 9 | 10:
                 data.append(field)
     known = dimensions(shape, f"the tensor {name!r}")
-    few = prod(known) <= MAX_VALUES
-    return Constant(name, known, kind in FLOATING, _values(reader, data, kind, prod(known)) if few else None)
+    values = _values(reader, data, kind, prod(known)) if prod(known) <= MAX_VALUES else None
+    return Constant(name, known, kind in FLOATING, values, kind, tuple(data[:4]))
+
+
+ROUND = 16
+"""Made numbers are multiples of a part of 1: the centres of a grid, the anchors of a detector, 0 and -100 of a mask."""
+
+
+def kind_of_numbers(reader: Reader, constant: Constant, most: int) -> str:
+    """Return "alike" for one number many times, "round" for several that are all round, else "" (or where they end).
+
+    Args:
+        reader: of the file.
+        constant: whose numbers are looked at.
+        most: numbers that are looked at.
+
+    Example:
+        >>> kind_of_numbers(Reader(b""), Constant("mask", (4,), True, (0.0, -100.0, 0.0, 0.0)), 4)
+        'round'
+    """
+    if constant.values is not None:
+        return _kind(set(constant.values))
+    letter = _RAW.get(constant.kind, "")
+    if not letter or letter in "e?" or not constant.size or constant.size > most or len(constant.data) != 1:
+        return ""
+    [field], size = constant.data, struct.calcsize(letter) * constant.size
+    if field.number != 9 or field.kind != BYTES or field.stop - field.start != size:
+        return ""
+    seen: set[Number] = set()
+    for start in range(field.start, field.stop, BLOCK):
+        raw = reader.buffer[start : min(start + BLOCK, field.stop)]
+        seen.update(struct.unpack(f"<{len(raw) // struct.calcsize(letter)}{letter}", raw))
+        if not _kind(seen):
+            return ""
+    return _kind(seen)
+
+
+def _kind(numbers: set[Number]) -> str:
+    if len(numbers) == 1:
+        return "alike"
+    return "round" if numbers and all(isinf(each) or float(each * ROUND).is_integer() for each in numbers) else ""
 
 
 def _values(reader: Reader, data: Sequence[Field], kind: int, count: int) -> tuple[Number, ...] | None:
     """Return the numbers of a small tensor, or None where they are elsewhere or of another kind."""
     found: list[Number] = []
     for field in data:
-        if field.number in (5, 7):
-            found += reader.integers(field)
+        if field.number in (5, 7):  # the two types of 16 bits are written there as integers that mean their bits
+            found += reader.integers(field) if kind not in (10, 16) else ()
         elif field.number == 4:
             found += reader.floats(field)
         elif letter := "d" if field.number == 10 else _RAW.get(kind):
@@ -209,13 +341,14 @@ def _values(reader: Reader, data: Sequence[Field], kind: int, count: int) -> tup
 
 def _sparse_tensor(reader: Reader, message: Field) -> Constant:
     shape: list[int] = []
-    values = Constant("", (), True, None)
+    values = Constant("", (0,), True, None)
     for field in reader.fields(message.start, message.stop):
         if field.number == 1 and field.kind == BYTES:
             values = _tensor(reader, field)
         elif field.number == 3:
             shape += reader.integers(field)
-    return Constant(values.name, dimensions(shape, f"the tensor {values.name!r}"), values.floating, None)
+    known = dimensions(shape, f"the tensor {values.name!r}")
+    return Constant(values.name, known, values.floating, None, values.kind)
 
 
 def _input(reader: Reader, message: Field) -> Input:

@@ -34,16 +34,17 @@ def is_model_file(name: str) -> bool:
     return name.lower().endswith((*MODEL_SUFFIXES, *OTHER_SUFFIXES))
 
 
-def read_model(path: str | Path, input_shape: Shape | None = None) -> Summary:
+def read_model(path: str | Path, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
     """Read what a model file says of its network: ONNX, safetensors or Keras. No code in it is run, no weight is read.
 
     Args:
         path: the file.
         input_shape: `(H, W, C)`, where the file leaves it open; or to count the network at another size.
+        shapes: whether shapes are needed; without them an input may stay open, and what depends on it is unknown.
 
     Returns:
-        One row for each of the file's own operations or layers; what the file does not tell is None, and said in the
-        notes.
+        One row for each of the file's own operations or layers; what the file does not tell is None or said to be
+        unknown, and the notes and omissions say why.
 
     Raises:
         ModelError: the file cannot be read, is not sound, leaves its input open, or has shapes that do not fit.
@@ -52,12 +53,12 @@ def read_model(path: str | Path, input_shape: Shape | None = None) -> Summary:
     with said_of(path):
         try:
             with opened(path) as buffer:
-                return _read(path, buffer, input_shape)
+                return _read(path, buffer, input_shape, shapes)
         except RecursionError as error:
             raise ModelError("nested too deeply") from error
 
 
-def _read(path: Path, buffer: FileBytes, input_shape: Shape | None) -> Summary:
+def _read(path: Path, buffer: FileBytes, input_shape: Shape | None, shapes: bool) -> Summary:
     kind = _kind(buffer, path.suffix.lower())
     if kind == "safetensors":
         from cnncli.formats.safetensors import read_safetensors
@@ -66,10 +67,10 @@ def _read(path: Path, buffer: FileBytes, input_shape: Shape | None) -> Summary:
     if kind == "keras":
         from cnncli.formats.keras import read_keras
 
-        return read_keras(path, path.stem, input_shape)
+        return read_keras(path, path.stem, input_shape, shapes=shapes)
     from cnncli.formats.onnx import read_onnx
 
-    return read_onnx(buffer, path.stem, input_shape)
+    return read_onnx(buffer, path.stem, input_shape, shapes=shapes)
 
 
 def _kind(buffer: FileBytes, suffix: str) -> str:

@@ -51,7 +51,10 @@ BITS = {
 NETWORK, INPUT = "cnncli.network", "cnncli.input"
 """What cnncli writes into the metadata of the networks that it trains: the network's text, and its input."""
 
-UNTRAINED = ("running_mean", "running_var", "moving_mean", "moving_variance", "num_batches_tracked", "position_ids")
+UNTRAINED = (
+    *("running_mean", "running_var", "moving_mean", "moving_variance", "num_batches_tracked", "position_ids"),
+    *("relative_coords_table", "relative_position_index", "attn_mask"),
+)
 """Ends of the names of arrays that are kept but not trained."""
 
 
@@ -147,7 +150,8 @@ def read_safetensors(buffer: Buffer, name: str, input_shape: Shape | None = None
         f"weights alone ({kinds}): a safetensors file names its arrays but not how they are joined, so the shapes of "
         "activations, macs and receptive fields need the architecture"
     )
-    return Summary(name, name, None, rows, totals(rows), notes=(note,))
+    omissions = ("macs and activations are not known: a safetensors file holds weights alone",) if rows else ()
+    return Summary(name, name, None, rows, totals(rows), notes=(note,), omissions=omissions)
 
 
 def _row(array: Array) -> Row:
@@ -159,6 +163,7 @@ def _row(array: Array) -> Row:
         "array",
         params=array.size if trained else 0,
         buffers=0 if trained else array.size,
+        unknown=("macs", "activations"),
     )
 
 

@@ -22,6 +22,8 @@ class Tensor(NamedTuple):
         constant: no example's data: it comes of the file's constants and of shapes alone.
         sources: the constants of the file that it comes of, which may be weights.
         channels_last: a batch of pictures is (N, H, W, C), and not (N, C, H, W).
+        name: what no other tensor of the model is called.
+        op: the operation that made it.
     """
 
     shape: Dimensions | None
@@ -29,6 +31,8 @@ class Tensor(NamedTuple):
     constant: bool = False
     sources: tuple[str, ...] = ()
     channels_last: bool = False
+    name: str = ""
+    op: str = ""
 
     @property
     def integers(self) -> Dimensions | None:
@@ -138,18 +142,3 @@ def product_of_matrices(left: Dimensions, right: Dimensions) -> Dimensions:
         raise ModelError(f"got {left[-1]} features ({written(left)}), needs {inner} (its weight is {written(right)})")
     stacks = broadcast([left[:-2], right[:-2]]) if left[:-2] or right[:-2] else ()
     return (*stacks, *left[-2:-1], *right[-1:]) if len(right) > 1 else (*stacks, *left[-2:-1])
-
-
-def sliced(size: int, start: int, stop: int, step: int) -> int:
-    """Return how many elements a slice of an axis has.
-
-    Raises:
-        ModelError: a step of 0.
-
-    Example:
-        >>> sliced(10, 0, 2**63 - 1, 2)
-        5
-    """
-    if step == 0:
-        raise ModelError("a slice has a step of 0")
-    return len(range(*slice(start, stop, step).indices(size)))

@@ -21,16 +21,16 @@ class Cell(NamedTuple):
     Attributes:
         layers: the words of the notation, equal neighbours written once, `2xconv3-64,same,relu`.
         channels: the channels, or numbers, that go out; None where a file does not tell.
-        params: trainable numbers.
+        params: trainable numbers; None, as the two below, where a file does not tell all.
         macs: multiply-adds.
         activations: numbers that go out of its layers.
     """
 
     layers: tuple[str, ...]
     channels: int | None
-    params: int
-    macs: int
-    activations: int
+    params: int | None
+    macs: int | None
+    activations: int | None
 
 
 class Stage(NamedTuple):
@@ -52,11 +52,13 @@ class Comparison(NamedTuple):
         names: of the networks; a text is called `network 1`, by its place.
         stages: from the input's end to the output's.
         totals: one for each network.
+        unknown: which of these leave something out, for each network.
     """
 
     names: tuple[str, ...]
     stages: tuple[Stage, ...]
     totals: tuple[Totals, ...]
+    unknown: tuple[frozenset[str], ...]
 
 
 def compare(summaries: Sequence[Summary]) -> Comparison:
@@ -85,6 +87,7 @@ def compare(summaries: Sequence[Summary]) -> Comparison:
         tuple(summary.name or f"network {number}" for number, summary in enumerate(summaries, 1)),
         tuple(Stage(key[0], tuple(network.get(key) for network in cells)) for key in keys),
         tuple(summary.totals for summary in summaries),
+        tuple(summary.unknown for summary in summaries),
     )
 
 
@@ -139,7 +142,9 @@ def _size(row: Row) -> Pair | None:
 def _cell(rows: list[Row]) -> Cell:
     sums = totals(tuple(rows))
     last = [row for row in rows if row.depth == 0][-1].output_shape
-    return Cell(describe(rows), last[-1] if last else None, sums.params, sums.macs, sums.activations)
+    unknown = {name for row in rows for name in row.unknown}
+    numbers = (None if name in unknown else getattr(sums, name) for name in ("params", "macs", "activations"))
+    return Cell(describe(rows), last[-1] if last else None, *numbers)
 
 
 def _merge(keys: list[Key], others: list[Key]) -> list[Key]:

@@ -108,9 +108,12 @@ def _sum(tallies: Iterable[Tally]) -> Tally:
     return Tally(sum(params), sum(non_trainable), sum(known) if len(known) == len(macs) else None)
 
 
+def _is_uncounted(row: Row) -> bool:
+    return "macs" in row.unknown or (row.output_shape is None and row.params > 0)
+
+
 def _torchvision(row: Row) -> Tally:
-    unknown = row.output_shape is None and row.params > 0
-    return Tally(row.params, 0, None if unknown else row.macs)
+    return Tally(row.params, 0, None if _is_uncounted(row) else row.macs)
 
 
 def _torchvision_reasons(ours: Totals, theirs: Tally) -> tuple[str, ...]:
@@ -122,7 +125,7 @@ def _torchvision_reasons(ours: Totals, theirs: Tally) -> tuple[str, ...]:
 
 
 def _torchinfo(row: Row) -> Tally:
-    if row.output_shape is None and row.params > 0:
+    if _is_uncounted(row):
         return Tally(row.params, 0, None)
     shared = _filter_numbers(row)
     positions = math.prod((row.output_shape or ())[:-1])

@@ -89,6 +89,7 @@ class Row(NamedTuple):
         receptive_field: None where it is not known.
         filter: the filters, of a layer that has them.
         warnings: what may surprise: pixels dropped, uneven padding.
+        unknown: which of the numbers leave something out, because a file does not tell it: they are lower bounds.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Row(NamedTuple):
     receptive_field: ReceptiveField | None = None
     filter: FilterShape | None = None
     warnings: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 class Totals(NamedTuple):
@@ -119,7 +121,7 @@ class Totals(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """Bytes in float32; None where shapes are not known.
+    """Bytes in float32; None where something is not known.
 
     Attributes:
         weights: parameters and buffers.
@@ -128,7 +130,7 @@ class Memory(NamedTuple):
             pass needs.
     """
 
-    weights: int
+    weights: int | None
     inference: int | None
     training: int | None
 
@@ -145,6 +147,7 @@ class Summary(NamedTuple):
         peak: the most numbers of activations alive at one moment of a forward pass over one example.
         kept: the numbers of activations that a backward pass over one example needs.
         notes: what a reader must know about where the numbers come from.
+        omissions: what is left out of totals, and why.
     """
 
     name: str
@@ -155,6 +158,12 @@ class Summary(NamedTuple):
     peak: int | None = None
     kept: int | None = None
     notes: tuple[str, ...] = ()
+    omissions: tuple[str, ...] = ()
+
+    @property
+    def unknown(self) -> frozenset[str]:
+        """Which of the totals leave something out, and are lower bounds."""
+        return frozenset(name for row in self.rows for name in row.unknown)
 
     def memory(self, batch_size: int = 1) -> Memory:
         """Return the memory that a batch takes, in bytes of float32.
@@ -165,6 +174,8 @@ class Summary(NamedTuple):
         (a convolution's and its batch norm's both; an activation or dropout in place), the weights, and a gradient and
         a momentum for each parameter. Not counted: workspaces, and the gradients of activations.
         """
+        if self.unknown & {"params", "buffers"}:
+            return Memory(None, None, None)
         weights = self.totals.params + self.totals.buffers
         inference = None if self.peak is None else (weights + batch_size * self.peak) * BYTES
         trained = weights + 2 * self.totals.params

@@ -363,3 +363,66 @@ def test_a_network_of_ones_own(tmp_path):
 )
 def test_words_are_split_into_networks(words, networks):
     assert split_networks(words) == networks
+
+
+def onnx_file(folder, *nodes, constants=(), shape=(1, 3, 8, 8)):
+    pytest.importorskip("onnx")
+    from onnx import TensorProto, ValueInfoProto, helper
+
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)]
+    graph = helper.make_graph(list(nodes), "sample", inputs, [ValueInfoProto(name="y")], list(constants))
+    path = folder / "model.onnx"
+    path.write_bytes(helper.make_model(graph).SerializeToString())
+    return str(path)
+
+
+def spread_table(folder):
+    """A graph whose exporter has spread a table of biases: how many were trained, it does not tell."""
+    pytest.importorskip("onnx")
+    from onnx import helper
+
+    values = [0.1 * number for number in range(1, 65)]
+    table = helper.make_tensor("onnx::Add_77", 1, [8, 8], values)
+    return onnx_file(folder, helper.make_node("Add", ["x", "onnx::Add_77"], ["y"]), constants=[table])
+
+
+def test_an_incomplete_total_says_so(tmp_path):
+    path = spread_table(tmp_path)
+    total = cnncli("params", path, "--total")
+    assert (total.stdout, total.exit_code) == ("at least 0\n", 1)
+    assert "params leave out 64 numbers" in total.stderr
+    as_json = cnncli("params", path, "--total", "--json")
+    assert (as_json.stdout, as_json.exit_code) == ("null\n", 1)
+    found = cnncli("params", path, "--json")
+    facts = json.loads(found.stdout)
+    assert (found.exit_code, facts["totals"]["params"], facts["layers"][0]["params"]) == (0, None, None)
+    assert any("64 numbers" in note for note in facts["notes"])
+    assert "params leave out" in found.stderr
+    assert "at least 0" in cnncli("params", path).stdout
+    rows = list(csv.DictReader(io.StringIO(cnncli("params", path, "--format", "csv").stdout)))
+    assert rows[-1]["params"] == ""
+    assert "at least" in cnncli("params", path, "lenet5", "--compare").stdout
+
+
+def test_a_total_needs_no_shapes(tmp_path):
+    pytest.importorskip("onnx")
+    from onnx import helper
+
+    weight = helper.make_tensor("w", 1, [4, 3, 1, 1], [0.5] * 12)
+    node = helper.make_node("Conv", ["x", "w"], ["y"])
+    path = onnx_file(tmp_path, node, constants=[weight], shape=(1, 3, "h", "w"))
+    assert cnncli("params", path, "--total").stdout == "12\n"
+    refused = cnncli("params", path)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "--input HxWx3" in refused.stderr
+    assert cnncli("params", path, "--input", "5x5x3").exit_code == 0
+
+
+def test_an_output_that_is_not_known_is_no_success(tmp_path):
+    pytest.importorskip("onnx")
+    from onnx import helper
+
+    path = onnx_file(tmp_path, helper.make_node("Mystery", ["x"], ["y"], domain="org.example"))
+    found = cnncli("shape", path, "--total")
+    assert (found.stdout, found.exit_code) == ("?\n", 1)
+    assert "does not tell" in found.stderr

@@ -84,8 +84,23 @@ ONE_INPUT = {
     **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd"), ({}, [ints("w", 2, -1)])),
     **dict.fromkeys(("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp"), ({"keepdims": 0}, [ints("w", 2)])),
     "ReduceSumSquare": ({}, []),
+    "Einsum": ({"equation": "nchw,wk->nkch"}, [weight("w", 10, 5)]),
+    "OneHot": ({"axis": 1}, [ints("w", 7), weight("v", 2)]),
+    "GatherElements": ({"axis": 1}, [tensor("w", np.zeros((1, 3, 12, 10), np.int64))]),
+    "GatherND": ({}, [tensor("w", np.zeros((4, 3), np.int64))]),
+    "ScatterND": ({}, [tensor("w", np.zeros((4, 3), np.int64)), weight("u", 4, 10)]),
+    "GridSample": ({}, [weight("w", 1, 5, 6, 2)]),
+    "ReverseSequence": ({"batch_axis": 0, "time_axis": 1}, [ints("w", 8)]),
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Sum"), ({}, [weight("w", 8, 1, 1)])),
     **dict.fromkeys(("Mean", "Mod", "Equal", "Greater", "GreaterOrEqual"), ({}, [weight("w", 12, 1)])),
+    "Col2Im": ({}, [ints("w", 5, 6), ints("b", 2, 5)]),
+    **{
+        op: (
+            {"hidden_size": 4, "direction": "bidirectional"},
+            [weight("w", 2, gates * 4, 8), weight("r", 2, gates * 4, 4)],
+        )
+        for op, gates in (("LSTM", 4), ("GRU", 3), ("RNN", 1))
+    },
     **dict.fromkeys(("Less", "LessOrEqual"), ({}, [weight("w", 3, 1, 1, 10)])),
 }
 """Settings and further inputs of operations on a picture; what is not here takes the picture alone."""
@@ -106,19 +121,29 @@ OTHER_INPUTS = {
     *("Shape", "Size", "Constant", "ConstantOfShape", "Range"),  # constants, see the chains of shapes
     *("QLinearConv", "ConvInteger", "QLinearMatMul", "MatMulInteger", "QuantizeLinear", "DequantizeLinear"),
     *("GroupNormalization", "MeanVarianceNormalization"),  # functions, which onnx does not follow
-    *("Upsample", "CastLike", "Swish", "RMSNormalization"),  # of other versions
+    *("Upsample", "CastLike", "Swish", "RMSNormalization", "SimplifiedLayerNormalization"),  # of other versions
+    *("Attention", "RotaryEmbedding", "RandomNormal", "RandomUniform", "NonZero", "NonMaxSuppression", "Unique"),
+    *("TopK", "Compress", "CenterCropPad", "DeformConv", "RoiAlign", "MaxRoiPool", "DynamicQuantizeLinear"),
 }
 
 
 def single(op):
     attributes, more = ONE_INPUT.get(op, ({}, []))
     constants = [each for each in more if each]
-    inputs = {"x": (1, 8)} if op == "Gemm" else PICTURE
+    inputs = {"x": OTHER_SHAPES[op]} if op in OTHER_SHAPES else PICTURE
     names = [each.name if each else "" for each in more]
     return model([node(op, ["x", *names], **attributes)], inputs, constants=constants)
 
 
-@pytest.mark.parametrize("op", sorted(set(OPERATIONS) - OTHER_INPUTS))
+OTHER_SHAPES = {
+    "Gemm": (1, 8),
+    "EyeLike": (1, 4),
+    "Col2Im": (1, 30, 8),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), (5, 1, 8)),
+}
+
+
+@pytest.mark.parametrize("op", sorted({each for each in OPERATIONS if "." not in each} - OTHER_INPUTS))
 def test_every_operation_gives_the_shape_that_onnx_infers(op):
     proto = single(op)
     [row] = ours(proto).rows

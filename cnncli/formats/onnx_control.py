@@ -1,0 +1,152 @@
+"""Branches, loops and functions: which graphs run, how often, and what they hand on."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cnncli.errors import ModelError
+from cnncli.formats.files import MAX_DIMENSION, dimensions, named
+from cnncli.formats.flow import Step
+from cnncli.formats.onnx_graph import Function, Graph
+from cnncli.formats.onnx_operations import Call
+from cnncli.formats.onnx_scopes import Scope
+from cnncli.formats.tensors import Tensor, axis_index
+
+if TYPE_CHECKING:
+    from cnncli.formats.onnx import Propagation
+
+Outputs = list[Tensor]
+
+
+def branch(propagation: "Propagation", call: Call, scope: Scope) -> Outputs:
+    """Follow an If: both branches hold parameters, and the one that runs has multiply-adds.
+
+    Where the condition depends on data, the branch with more of them is counted, and said to be one of two.
+    """
+    condition = call.tensor(0).values
+    runs = []
+    for name in ("then_branch", "else_branch"):
+        start = len(propagation.steps)
+        outputs = propagation.inside(_graph(call, name), scope.inner(f"{call.node.name}/{name[:4]}"), ())
+        runs.append((outputs, slice(start, len(propagation.steps))))
+    (then, first), (otherwise, second) = runs
+    if len(then) != len(otherwise):
+        raise ModelError(f"its branches put out {len(then)} and {len(otherwise)} tensors")
+    if condition:
+        _repeat(propagation, second if condition[0] else first, 0)
+        return then if condition[0] else otherwise
+    sums = [sum(step.macs for step in propagation.steps[part]) for part in (first, second)]
+    _repeat(propagation, second if sums[0] >= sums[1] else first, 0)
+    if sums[0] != sums[1]:
+        propagation.unsettle(call.node, "macs")
+    return [_either(one, other) for one, other in zip(then, otherwise, strict=True)]
+
+
+def _either(one: Tensor, other: Tensor) -> Tensor:
+    """Return what is known of a tensor that is one of two."""
+    return Tensor(
+        one.shape if one.shape == other.shape else None,
+        one.values if one.values == other.values else None,
+        one.constant and other.constant,
+        tuple(dict.fromkeys((*one.sources, *other.sources))),
+        one.channels_last and other.channels_last,
+        one.name,
+        one.op,
+    )
+
+
+def loop(propagation: "Propagation", call: Call, scope: Scope) -> Outputs:
+    """Follow a Loop: its graph takes the number of the round, whether to go on, and what each round hands on."""
+    body, start = _graph(call, "body"), len(propagation.steps)
+    carried = [_fresh(each, f"{scope.path}{call.node.name}") for each in call.inputs[2:]]
+    begins = (not call.has(1) and (1,)) or (call.tensor(1).values if call.has(1) else None)
+    going = Tensor((), (1,) if begins and begins[0] else None, True)
+    outputs = propagation.inside(
+        body, scope.inner(call.node.name), (Tensor((), None, False, name=f"{scope.path}round"), going, *carried)
+    )
+    if len(outputs) < 1 + len(carried):
+        raise ModelError("its body puts out less than it takes in")
+    rounds = _rounds(call, outputs[0])
+    steady = all(new.shape == old.shape for new, old in zip(outputs[1:], carried, strict=False))
+    _repeat(propagation, slice(start, len(propagation.steps)), 1 if rounds is None else rounds)
+    if (rounds is None or not steady) and any(step.macs or step.unknown for step in propagation.steps[start:]):
+        propagation.unsettle(call.node, "macs")
+    kept = [new._replace(constant=False, values=None) if steady else Tensor(None, name=new.name) for new in outputs[1:]]
+    scanned = [_stacked(each, rounds, 0) for each in kept[len(carried) :]]
+    return [*kept[: len(carried)], *scanned]
+
+
+def _rounds(call: Call, going: Tensor) -> int | None:
+    limit = call.tensor(0).integers if call.has(0) else None
+    endless = going.values is not None and len(going.values) == 1 and bool(going.values[0])
+    return limit[0] if limit and endless and 0 <= limit[0] <= MAX_DIMENSION else None
+
+
+def scan(propagation: "Propagation", call: Call, scope: Scope) -> Outputs:
+    """Follow a Scan: its graph takes what each step hands on, and one slice of each sequence."""
+    body, start = _graph(call, "body"), len(propagation.steps)
+    count = call.integer("num_scan_inputs", 0)
+    states = [_fresh(each, f"{scope.path}{call.node.name}") for each in call.inputs[: len(call.inputs) - count]]
+    sequences = [call.tensor(index) for index in range(len(states), len(call.inputs))]
+    axes = call.integers("scan_input_axes") or (0,) * count
+    if not sequences or len(axes) != count:
+        raise ModelError(f"its {count} scan_input_axes do not fit its inputs")
+    slices, lengths = zip(*map(_slice, sequences, axes), strict=True)
+    outputs = propagation.inside(body, scope.inner(call.node.name), (*states, *slices))
+    length = lengths[0]
+    _repeat(propagation, slice(start, len(propagation.steps)), 1 if length is None else length)
+    if length is None and any(step.macs or step.unknown for step in propagation.steps[start:]):
+        propagation.unsettle(call.node, "macs")
+    kept = [each._replace(constant=False, values=None) for each in outputs]
+    places = call.integers("scan_output_axes") or (0,) * max(0, len(kept) - len(states))
+    return [
+        *kept[: len(states)],
+        *(_stacked(each, length, axis) for each, axis in zip(kept[len(states) :], places, strict=False)),
+    ]
+
+
+def _slice(sequence: Tensor, axis: int) -> tuple[Tensor, int | None]:
+    if sequence.shape is None:
+        return sequence._replace(constant=False, values=None), None
+    at = axis_index(axis, len(sequence.shape))
+    rest = (*sequence.shape[:at], *sequence.shape[at + 1 :])
+    return Tensor(rest, name=sequence.name, op="Scan"), sequence.shape[at]
+
+
+def _stacked(each: Tensor, length: int | None, axis: int) -> Tensor:
+    if each.shape is None or length is None:
+        return each._replace(shape=None)
+    at = axis_index(axis, len(each.shape) + 1)
+    return each._replace(shape=dimensions((*each.shape[:at], length, *each.shape[at:]), "its output"))
+
+
+def function(propagation: "Propagation", called: Function, call: Call, scope: Scope) -> Outputs:
+    """Follow a function that the file defines."""
+    inputs = called.graph.inputs
+    if len(call.inputs) > len(inputs):
+        raise ModelError(f"gives {len(call.inputs)} inputs to a function of {len(inputs)}")
+    inner = scope.called(call.node.name, call.node.full_op, {**called.defaults, **call.node.attributes})
+    given = [each or Tensor(None, name="") for each in call.inputs]
+    return propagation.inside(called.graph, inner, given)
+
+
+def _fresh(each: Tensor | None, path: str) -> Tensor:
+    """Return a tensor that each round makes anew: its numbers are those of the first round only."""
+    if each is None:
+        return Tensor(None)
+    return each._replace(constant=False, values=None, name=each.name or path, op=each.op or "Loop")
+
+
+def _graph(call: Call, name: str) -> Graph:
+    found = call.node.attributes.get(name)
+    if not isinstance(found, Graph):
+        raise ModelError(f"has no {named(name)}")
+    return found
+
+
+def _repeat(propagation: "Propagation", part: slice, times: int) -> None:
+    steps: Sequence[Step] = propagation.steps[part]
+    propagation.steps[part] = [step._replace(runs=step.runs * times) for step in steps]
+
+
+CONTROL = {"If": branch, "Loop": loop, "Scan": scan}
+"""Operations that hold graphs."""

@@ -1,0 +1,259 @@
+"""Which constants of an ONNX graph are parameters: the format does not say, so that their use and their numbers tell.
+
+A convolution's or a matrix product's constant is a weight whatever it holds. A constant that is added, multiplied or
+joined may be learned (a layer scale, a class token, position embeddings) or made (a mask, a grid, anchors, a mean):
+it was made where an exporter has computed it or written it into the graph, and where its numbers are round.
+"""
+
+import re
+from math import prod
+from typing import NamedTuple
+
+from cnncli.formats.onnx_graph import FILLED, LITERAL, STORED, Constant, kind_of_numbers
+from cnncli.formats.onnx_operations import Call
+from cnncli.formats.protobuf import Reader
+from cnncli.formats.safetensors import UNTRAINED
+
+_PRODUCTS = ("MatMul", "Gemm", "Einsum", "com.microsoft.FusedMatMul", "com.microsoft.FusedGemm")
+_CONVOLUTIONS = ("Conv", "ConvTranspose", "DeformConv", "com.microsoft.FusedConv")
+_RECURRENT = ("LSTM", "GRU", "RNN")
+
+NORMS = {
+    **dict.fromkeys(("BatchNormalization", "InstanceNormalization", "GroupNormalization"), (1, 2)),
+    **dict.fromkeys(("LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization"), (1, 2)),
+    "com.microsoft.SkipLayerNormalization": (2, 3),
+}
+"""Inputs that are weights, unless an exporter has filled them with one number for a normalization without weights."""
+
+QUANTIZED = {
+    **dict.fromkeys(("QLinearConv", "com.microsoft.QLinearConv"), (3, 8)),
+    "QLinearMatMul": (0, 3),
+    "ConvInteger": (1,),
+    "MatMulInteger": (0, 1),
+    "DequantizeLinear": (0,),
+    "com.microsoft.DequantizeLinear": (0,),
+    "com.microsoft.QGemm": (0, 3, 6),
+    "com.microsoft.QLinearAdd": (0, 3),
+    "com.microsoft.QLinearMul": (0, 3),
+    "com.microsoft.MatMulIntegerToFloat": (0, 1, 6),
+    "com.microsoft.DynamicQuantizeMatMul": (1, 4),
+}
+"""Inputs that are weights, although they are integers."""
+
+WEIGHTS = {
+    **dict.fromkeys(_PRODUCTS, (0, 1, 2)),
+    **dict.fromkeys(_CONVOLUTIONS, (1, 2, 3)),
+    **dict.fromkeys(_RECURRENT, (1, 2, 3, 7)),
+    "PRelu": (1,),
+    "Gather": (0,),
+    **QUANTIZED,
+}
+"""Inputs that are weights."""
+
+BUFFERS = {"BatchNormalization": (3, 4)}
+"""Inputs that are kept but not trained."""
+
+SETTINGS = {
+    **dict.fromkeys(("QuantizeLinear", "DequantizeLinear"), (1, 2)),
+    **dict.fromkeys(("com.microsoft.QuantizeLinear", "com.microsoft.DequantizeLinear"), (1, 2)),
+    **dict.fromkeys(("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Mod"), (0, 1)),
+    **dict.fromkeys(("QLinearConv", "QLinearMatMul"), (1, 2, 4, 5, 6, 7)),
+    **dict.fromkeys(("com.microsoft.QLinearAdd", "com.microsoft.QLinearMul"), (1, 2, 4, 5, 6, 7)),
+    **dict.fromkeys(("com.microsoft.QLinearSigmoid", "com.microsoft.QLinearLeakyRelu"), (1, 2, 3, 4)),
+    **dict.fromkeys(("com.microsoft.QLinearGlobalAveragePool", "com.microsoft.QLinearAveragePool"), (1, 2, 3, 4)),
+    "com.microsoft.QLinearSoftmax": (1, 2, 3, 4),
+    "com.microsoft.QLinearConcat": tuple(at for at in range(1024) if at < 2 or at % 3 != 2),
+    "com.microsoft.QGemm": (1, 2, 4, 5, 7, 8),
+    "com.microsoft.MatMulIntegerToFloat": (2, 3, 4, 5),
+    "com.microsoft.DynamicQuantizeMatMul": (2, 3),
+    "Resize": (1, 2, 3),
+    "Upsample": (1,),
+    "Clip": (1, 2),
+    "Pad": (1, 2, 3),
+    "Dropout": (1, 2),
+    "Pow": (1,),
+    "OneHot": (1, 2),
+    "NonMaxSuppression": (2, 3, 4),
+    "Range": (0, 1, 2),
+}
+"""Inputs that are settings, although they may be floating-point."""
+
+MAX_SOURCES = 64
+
+MAX_LOOKED_AT = 2**24
+"""Numbers that are looked at in one file at most, to tell masks and fresh arrays from trained ones."""
+
+_COMPUTED = re.compile(
+    r"^onnx::|^/|_output_\d+$|(^|_)val_\d|const|^_?\d+$|scalar_tensor|lifted_tensor|"
+    r"^(index|unsqueeze|squeeze|view|reshape|permute|transpose|expand|slice)(_\d+)?$|"
+    r"^(add|mul|sub|div|cat|stack|sin|cos|select|clone|sum|mean|pow|where|full|zeros|ones|arange)_\d+$",
+    re.I,
+)
+"""Names that exporters give to what they have computed, and not a network's author to a parameter."""
+
+_SCALED = ("Add", "Sub", "Mul", "Div")
+
+
+class Found(NamedTuple):
+    """How many numbers come in by an input, which no node before had."""
+
+    params: int = 0
+    buffers: int = 0
+
+
+class Weights:
+    """The constants of a model, and those of them that were counted.
+
+    Attributes:
+        constants: by keys that no two of them share.
+        shared: those that several nodes use.
+        doubtful: those that an exporter computed, and which may stand for trained numbers.
+    """
+
+    def __init__(self, reader: Reader, producer: str) -> None:
+        self.constants: dict[str, Constant] = {}
+        self.shared: set[str] = set()
+        self.doubtful: dict[str, Constant] = {}
+        self._reader, self._producer = reader, producer
+        self._looked_at = 0
+        self._kinds: dict[str, str] = {}
+        self._counted: set[str] = set()
+        self._weighing: set[str] = set()
+
+    def add(self, key: str, constant: Constant) -> None:
+        """Take a constant in."""
+        self.constants.setdefault(key, constant)
+
+    def handed_on(self, call: Call, home: str) -> tuple[str, ...]:
+        """Return the constants behind what a node makes of constants; `home` begins the keys of its graph's own."""
+        name = call.node.full_op
+        if name in ("Shape", "Size", "Range", "NonZero", "EyeLike"):
+            return ()
+        if name == "Identity":
+            return self._alias(call.tensor(0).sources, call.node.outputs[0], home)
+        left_out = (*SETTINGS.get(name, ()), *BUFFERS.get(name, ()))
+        used = [(index, each) for index, each in enumerate(call.inputs) if each is not None and index not in left_out]
+        for index, each in used:
+            if index in QUANTIZED.get(name, ()) or (index in WEIGHTS.get(name, ()) and index):
+                self._weighing.update(source for source in each.sources if self._can_weigh(source, name, index))
+        norm = NORMS.get(name, ())
+        names = [
+            source for index, each in used for source in each.sources if not (index in norm and self._is_filler(source))
+        ]
+        return tuple(dict.fromkeys(names))[:MAX_SOURCES]
+
+    def count(self, call: Call) -> Found:
+        """Return the parameters and buffers that come in by a node, and were not counted before."""
+        roles: dict[str, list[str]] = {"params": [], "buffers": []}
+        for index, tensor in enumerate(call.inputs):
+            if tensor is None or not tensor.constant or index in SETTINGS.get(call.node.full_op, ()):
+                continue
+            for source in tensor.sources:
+                if role := self._role(source, call, index):
+                    roles[role].append(source)
+        return Found(self._new(roles["params"]), self._new(roles["buffers"]))
+
+    def _role(self, source: str, call: Call, index: int) -> str:
+        """Return "params", "buffers", or nothing for what is no more than a setting."""
+        constant, name = self.constants[source], call.node.full_op
+        weighs = index in WEIGHTS.get(name, ()) or source in self._weighing
+        if not (source in self._weighing or self._can_weigh(source, name, index)):
+            return ""
+        if index in BUFFERS.get(name, ()) or constant.name.endswith(UNTRAINED):
+            return "buffers"
+        if _is_made(constant) and constant.size == 1:
+            return "params" if weighs and len(call.tensor(index).sources) == 1 else ""
+        if weighs:
+            return "params"
+        if index in NORMS.get(name, ()):
+            return "" if self._is_filler(source) else "params"
+        return self._role_by_numbers(source, call, index)
+
+    def _can_weigh(self, source: str, name: str, index: int) -> bool:
+        return self.constants[source].floating or index in QUANTIZED.get(name, ())
+
+    def _role_by_numbers(self, source: str, call: Call, index: int) -> str:
+        """Return the role of what is added, multiplied or joined."""
+        constant, made, kind = self.constants[source], _is_made(self.constants[source]), self._kind(source)
+        if kind == "round" or (_scales_pixels(call, constant) and not _is_bias(call, index)):
+            return "" if made else "buffers"
+        if not made or (constant.origin == LITERAL and _is_bias(call, index)):
+            return "params"
+        if constant.origin == FILLED or (constant.origin == LITERAL and (kind or self._producer == "pytorch")):
+            return ""
+        if call.node.op in ("Mul", "Concat") and _is_vector(constant):  # a layer's scale or a token, of another rank
+            return "params"
+        self.doubtful[source] = constant
+        return ""
+
+    def _is_filler(self, source: str) -> bool:
+        """Whether a constant is the scale of 1 or shift of 0 that an exporter gives to a norm without weights."""
+        constant = self.constants[source]
+        made = constant.origin != FILLED and _is_made(constant) and self._kind(source) == "alike"
+        return made and (constant.values is None or constant.values[0] in (0, 1))
+
+    def _alias(self, sources: tuple[str, ...], name: str, home: str) -> tuple[str, ...]:
+        """Return what stands for another name of a constant.
+
+        PyTorch's exporter writes equal arrays once, and hands them on by a node to where another array was: the
+        biases of a fresh network are many arrays that hold zeros. Equal arrays of trained numbers are one.
+        """
+        if len(sources) != 1 or not self._is_untrained(sources[0]):
+            return sources
+        self.add(home + name, self.constants[sources[0]]._replace(name=name))
+        return (home + name,)
+
+    def _is_untrained(self, source: str) -> bool:
+        constant = self.constants[source]
+        return constant.floating and constant.origin == STORED and bool(self._kind(source))
+
+    def _kind(self, source: str) -> str:
+        if source not in self._kinds:
+            constant = self.constants[source]
+            self._kinds[source] = kind_of_numbers(self._reader, constant, MAX_LOOKED_AT - self._looked_at)
+            self._looked_at += constant.size if self._kinds[source] else 0
+        return self._kinds[source]
+
+    def _new(self, sources: list[str]) -> int:
+        """Count constants that were not counted before.
+
+        Vectors of one number many times are counted again, since exporters write equal arrays of a fresh network
+        once; unless they come with a weight that is shared, as both of a layer do that is called twice.
+        """
+        sources = list(dict.fromkeys(sources))
+        new = [source for source in sources if source not in self._counted]
+        old = [source for source in sources if source in self._counted]
+        again = [each for each in old if _is_vector(self.constants[each]) and self._is_untrained(each)]
+        if len(again) < len(old):
+            again = []
+        self.shared.update(source for source in old if source not in again)
+        self._counted.update(new)
+        return sum(self.constants[source].size for source in (*new, *again))
+
+
+def _is_made(constant: Constant) -> bool:
+    """Whether an exporter made a constant: it gives names of its own kind to what it computes."""
+    return constant.origin != STORED or _COMPUTED.search(constant.name) is not None
+
+
+def _is_vector(constant: Constant) -> bool:
+    return len([size for size in constant.shape if size != 1]) <= 1
+
+
+def _is_bias(call: Call, index: int) -> bool:
+    """Whether a number for each feature or channel is added to a product."""
+    if call.node.op != "Add" or len(call.inputs) != 2:
+        return False
+    constant, other = call.inputs[index], call.inputs[1 - index]
+    if constant is None or other is None or not constant.shape or not other.shape:
+        return False
+    if other.op in _PRODUCTS:
+        return prod(constant.shape) == constant.shape[-1] == other.shape[-1]
+    return other.op in _CONVOLUTIONS and prod(constant.shape) == other.shape[1] and constant.shape[-1] == 1
+
+
+def _scales_pixels(call: Call, constant: Constant) -> bool:
+    """Whether a constant is the mean or deviation of pixels, a number for each channel: the model's input meets it."""
+    pixels = any(each is not None and not each.constant and not each.op for each in call.inputs)
+    named = constant.name.endswith(("mean", "std"))
+    return call.node.op in _SCALED and pixels and (named or 1 < constant.size <= 4)

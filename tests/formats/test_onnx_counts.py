@@ -1,0 +1,228 @@
+"""What ONNX graphs count: weights wherever they stand, products of activations, and what is left out."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+
+from onnx import AttributeProto, TensorProto, helper
+from onnx_files import model, node, tensor, weight
+
+from cnncli.errors import ModelError
+from cnncli.formats.onnx import read_onnx
+
+RNG = np.random.default_rng(0)
+PICTURE = {"x": (1, 3, 8, 8)}
+
+
+def ours(proto, **options):
+    return read_onnx(proto.SerializeToString(), "sample", **options)
+
+
+def ints(name, *values):
+    return tensor(name, np.array(values, np.int64))
+
+
+def learned(name, *shape):
+    return tensor(name, RNG.normal(size=shape).astype(np.float32))
+
+
+def graph(nodes, outputs, constants=(), inputs=()):
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in inputs]
+    return helper.make_graph(nodes, "inner", infos, [helper.make_tensor_value_info(outputs, 1, None)], list(constants))
+
+
+def conv_branch(filters, prefix=""):
+    return graph([node("Conv", ["x", f"{prefix}w"], "out")], "out", [learned(f"{prefix}w", filters, 3, 3, 3)])
+
+
+def test_both_branches_hold_parameters_and_the_one_that_runs_has_macs():
+    both = {"then_branch": conv_branch(4), "else_branch": conv_branch(2)}
+    settled = ours(model([node("If", ["c"], **both)], PICTURE, constants=[tensor("c", np.array(False))]))
+    assert (settled.totals.params, settled.totals.macs) == (27 * 4 + 27 * 2, 36 * 27 * 2)
+    assert not settled.unknown
+    unsettled = ours(model([node("If", ["c"], **both)], {**PICTURE, "c": ()}))
+    assert (unsettled.totals.params, unsettled.totals.macs) == (27 * 6, 36 * 27 * 4)
+    assert unsettled.unknown == {"macs"}
+    assert any("macs leave out" in line for line in unsettled.omissions)
+
+
+def test_a_loop_multiplies_and_holds_its_weights_once():
+    body = graph([], "go", [learned("w", 3, 3, 1, 1)], ("i", "go_on", "v"))
+    body.ClearField("output")
+    body.node.extend([node("Identity", ["go_on"], "go"), node("Conv", ["v", "w"], "after")])
+    body.output.extend([helper.make_tensor_value_info(name, 1, None) for name in ("go", "after")])
+    proto = model([node("Loop", ["n", "", "x"], body=body)], PICTURE, constants=[tensor("n", np.array(5, np.int64))])
+    found = ours(proto)
+    assert (found.totals.params, found.totals.macs) == (9, 5 * 64 * 9)
+    assert not found.unknown
+    endless = ours(model([node("Loop", ["n", "", "x"], body=body)], {**PICTURE, "n": ()}))
+    assert (endless.totals.params, endless.unknown) == (9, {"macs"})
+
+
+def test_a_scan_does_its_graph_once_for_each_slice():
+    body = graph([node("MatMul", ["s", "w"], "out")], "out", [learned("w", 8, 4)], ("s",))
+    found = ours(model([node("Scan", ["x"], body=body, num_scan_inputs=1)], {"x": (6, 2, 8)}))
+    assert (found.totals.params, found.rows[-1].output_shape) == (32, (2, 4))
+    assert found.totals.macs * 6 in (6 * 2 * 8 * 4, 6 * 6 * 2 * 8 * 4)
+
+
+def test_a_function_of_the_file_is_followed_and_its_settings_with_it():
+    conv = node("Conv", ["a", "b"], "c")
+    conv.attribute.append(AttributeProto(name="group", ref_attr_name="group", type=AttributeProto.INT))
+    function = helper.make_function(
+        "local", "Twice", ["a", "b"], ["c"], [conv], [helper.make_opsetid("", 20)], ["group"]
+    )
+    proto = model([node("Twice", ["x", "w"], domain="local", group=3)], PICTURE, constants=[learned("w", 6, 1, 3, 3)])
+    proto.functions.append(function)
+    found = ours(proto)
+    assert (found.totals.params, found.totals.macs) == (54, 36 * 54)
+    assert found.rows[-1].output_shape == (6, 6, 6)
+
+
+def test_functions_that_call_themselves_are_refused():
+    call = node("Again", ["a"], "b", domain="local")
+    proto = model([node("Again", ["x"], domain="local")], PICTURE)
+    proto.functions.append(helper.make_function("local", "Again", ["a"], ["b"], [call], [helper.make_opsetid("", 20)]))
+    with pytest.raises(ModelError, match="more than 16 deep"):
+        ours(proto)
+
+
+def test_graphs_in_graphs_without_end_are_refused():
+    inner = graph([node("Relu", ["x"], "out")], "out")
+    for _ in range(20):
+        inner = graph([node("If", ["c"], "out", then_branch=inner)], "out")
+    with pytest.raises(ModelError, match="more than 16 deep"):
+        ours(model([node("If", ["c"], then_branch=inner)], {**PICTURE, "c": ()}))
+
+
+def test_the_padding_that_pytorch_writes_as_a_chain_of_shapes_is_followed():
+    """`nn.ZeroPad2d(1)` before a 3x3 convolution with 8 filters."""
+    nodes = [
+        node("ConstantOfShape", ["four"], "zeros", value=ints("", 0)),
+        node("Concat", ["ones", "zeros"], "eight", axis=0),
+        node("Reshape", ["eight", "pairs"], "by two"),
+        node("Slice", ["by two", "last", "first", "axis", "back"], "turned"),
+        node("Transpose", ["turned"], "other", perm=[1, 0]),
+        node("Reshape", ["other", "flat"], "row"),
+        node("Cast", ["row"], "pads", to=TensorProto.INT64),
+        node("Pad", ["x", "pads"], "padded"),
+        node("Conv", ["padded", "w"]),
+    ]
+    constants = [ints("four", 4), ints("ones", 1, 1, 1, 1), ints("pairs", -1, 2), ints("last", -1), ints("axis", 0)]
+    constants += [ints("first", -(2**63) + 1), ints("back", -1), ints("flat", -1), learned("w", 8, 3, 3, 3)]
+    found = ours(model(nodes, PICTURE, constants=constants))
+    assert (found.totals.macs, found.rows[-1].output_shape) == (13_824, (8, 8, 8))
+
+
+CHAINS = {
+    "Mod": ([node("Mod", ["a", "b"], "t")], {"a": [17, 5], "b": [9, 6]}, (8, 5)),
+    "Min": ([node("Min", ["a", "b"], "t")], {"a": [8, 7], "b": [20, 5]}, (8, 5)),
+    "Max": ([node("Max", ["a", "b"], "t")], {"a": [8, 2], "b": [2, 5]}, (8, 5)),
+    "Pow": ([node("Pow", ["a", "b"], "t")], {"a": [2, 5], "b": [3, 1]}, (8, 5)),
+    "Range": ([node("Range", ["a", "b", "c"], "t")], {"a": 8, "b": 2, "c": -3}, (8, 5)),
+    "Div": ([node("Div", ["a", "b"], "t")], {"a": [-17, 11], "b": [-2, 2]}, (8, 5)),
+    "Where": ([node("Less", ["a", "b"], "l"), node("Where", "lba", "t")], {"a": [3, 5], "b": [8, 1]}, (8, 5)),
+    "Tile": (
+        [node("Tile", ["a", "b"], "s"), node("Gather", ["s", "c"], "t")],
+        {"a": [8, 5], "b": [3], "c": [4, 5]},
+        (8, 5),
+    ),
+    "NonZero": (
+        [node("NonZero", ["a"], "i"), node("Squeeze", ["i", "c"], "j"), node("Add", ["j", "b"], "t")],
+        {"a": [0, 1, 0, 7], "b": [7, 2], "c": [0]},
+        (8, 5),
+    ),
+    "TopK": ([node("TopK", ["a", "b"], ["t", "places"])], {"a": [5, 1, 8], "b": [2]}, (8, 5)),
+    "Split": ([node("Split", ["a", "b"], ["s", "t"])], {"a": [1, 8, 5], "b": [1, 2]}, (8, 5)),
+    "Expand": ([node("Expand", ["a", "b"], "t")], {"a": [8], "b": [2]}, (8, 8)),
+    "ReduceProd": ([node("ReduceProd", ["a", "c"], "t", keepdims=0)], {"a": [[4, 2], [5, 1]], "c": [1]}, (8, 5)),
+    "Not": (
+        [node("Equal", "ab", "e"), node("Not", "e", "n"), node("Where", "nab", "t")],
+        {"a": [8, 5], "b": [1, 5]},
+        (8, 5),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_values_of_small_integer_tensors_are_followed(name):
+    nodes, values, expected = CHAINS[name]
+    constants = [tensor(each, np.array(value, np.int64)) for each, value in values.items()]
+    filled = node("ConstantOfShape", ["t"], "filled")
+    found = ours(model([*nodes, filled, node("Add", ["x", "filled"])], {"x": (1, 1)}, constants=constants))
+    assert found.rows[-1].output_shape == expected
+    assert found.totals.params == 0
+
+
+def test_what_is_not_trained_is_told_by_its_use_and_its_numbers():
+    mask = tensor("mask", np.where(np.eye(8), 0, -100).astype(np.float32))
+    grid = tensor("grid", (np.arange(8, dtype=np.float32) + 0.5))
+    mean = tensor("pixels.mean", np.array([0.485, 0.456, 0.406], np.float32).reshape(1, 3, 1, 1))
+    nodes = [
+        node("Sub", ["x", "pixels.mean"], "a"),
+        node("Conv", ["a", "w"], "b"),
+        node("Mul", ["b", "layer.scale"], "c"),
+        node("Add", ["c", "mask"], "d"),
+        node("Add", ["d", "grid"], "e"),
+        node("PRelu", ["e", "slope"]),
+    ]
+    constants = [mean, learned("w", 4, 3, 1, 1), learned("layer.scale"), mask, grid, learned("slope", 1)]
+    found = ours(model(nodes, PICTURE, constants=constants))
+    assert [(row.params, row.buffers) for row in found.rows] == [(0, 3), (12, 0), (1, 0), (0, 64), (0, 8), (1, 0)]
+
+
+def test_states_of_zeros_are_no_parameters():
+    nodes = [
+        node("ConstantOfShape", ["size"], "zeros"),
+        node("LSTM", ["x", "w", "r", "b", "", "zeros", "zeros"], hidden_size=16, direction="bidirectional"),
+    ]
+    constants = [ints("size", 2, 1, 16), learned("w", 2, 64, 8), learned("r", 2, 64, 16), learned("b", 2, 128)]
+    found = ours(model(nodes, {"x": (5, 1, 8)}, constants=constants))
+    assert (found.totals.params, found.totals.macs) == (3_328, 5 * 2 * 64 * 24)
+
+
+def test_a_table_that_an_exporter_has_spread_is_said_to_be_left_out():
+    nodes = [node("MatMul", "xx", "a"), node("Add", ["a", "onnx::Add_77"], "b"), node("Softmax", "b")]
+    found = ours(model(nodes, {"x": (1, 4, 4)}, constants=[learned("onnx::Add_77", 1, 4, 4)]))
+    assert (found.totals.params, found.totals.macs, found.unknown) == (0, 64, {"params"})
+    assert any("16 numbers in 1 constant" in line for line in found.omissions)
+
+
+def test_equal_vectors_of_a_fresh_network_stand_for_many():
+    nodes = [
+        node("Conv", ["x", "v", "zeros"], "a"),
+        node("Identity", ["zeros"], "second"),
+        node("Conv", ["a", "w", "second"]),
+    ]
+    constants = [learned("v", 3, 3, 1, 1), learned("w", 3, 3, 1, 1), weight("zeros", 3)]
+    assert ours(model(nodes, PICTURE, constants=constants)).totals.params == 24
+
+
+def test_sparse_and_quantized_weights_are_counted():
+    values, places = tensor("w", np.ones(2, np.float32)), tensor("", np.array([0, 5], np.int64))
+    proto = model([node("MatMul", ["x", "w"])], {"x": (1, 3)})
+    proto.graph.sparse_initializer.append(helper.make_sparse_tensor(values, places, [3, 4]))
+    found = ours(proto)
+    assert (found.totals.params, found.totals.macs, found.rows[0].output_shape) == (12, 12, (4,))
+    scale, zero = tensor("s", np.float32(0.1)), tensor("z", np.int8(0))
+    inputs = ["x", "s", "z", "q", "s", "z", "s", "z", "b"]
+    constants = [tensor("q", np.zeros((4, 3, 3, 3), np.int8)), scale, zero, tensor("b", np.zeros(4, np.int32))]
+    found = ours(model([node("QLinearConv", inputs)], PICTURE, constants=constants))
+    assert (found.totals.params, found.totals.macs) == (112, 36 * 108)
+
+
+def test_constants_do_not_count_against_the_limit_of_nodes():
+    nodes = [helper.make_node("Constant", [], [f"c{number}"], value_int=number) for number in range(10_500)]
+    assert len(ours(model([*nodes, node("Relu", "x")], PICTURE)).rows) == 1
+
+
+@pytest.mark.parametrize("shape", [("n",), ("n", 3, "d", "h", "w"), ("n", "t", 4)])
+def test_an_open_input_of_any_rank_is_settled_and_a_sum_of_parameters_needs_none(shape):
+    proto = model([node("Mul", ["x", "w"])], {"x": shape}, constants=[learned("w", 1)])
+    sizes = {1: (6,), 5: (5, 6, 7, 3), 3: (9, 4)}[len(shape)]
+    with pytest.raises(ModelError, match="settle them with --input"):
+        ours(proto)
+    assert ours(proto, input_shape=sizes).rows[0].output_shape == sizes
+    open_one = ours(proto, shapes=False)
+    assert (open_one.totals.params, open_one.unknown) == (1, {"activations"})
