@@ -95,5 +95,5 @@ def test_a_small_file_cannot_claim_a_large_page(compression):
         tag = int.from_bytes(data[at : at + 2], "little")
         if tag in (256, 257, 278):
             data[at + 2 : at + 12] = b"\4\0\1\0\0\0" + (9000).to_bytes(4, "little")
-    with pytest.raises(ImageError, match=r"cut off|data are damaged|bytes"):
+    with pytest.raises(ImageError, match=r"truncated|damaged"):
         read_image(io.BytesIO(data), max_pixels=10**8)

@@ -217,11 +217,14 @@ BOMBS = {
         file_of(gray_page() | {256: (LONG, [9000]), 257: (LONG, [9000]), 258: (SHORT, [8]), 277: (SHORT, [60000])}),
         "9000 x 9000 pixels of 60000 samples",
     ),
-    "a strip beyond the end": (file_of(gray_page() | {273: (LONG, [10**9])}), "is cut off"),
-    "a strip that is too short": (file_of(gray_page() | {257: (SHORT, [200]), 278: (SHORT, [200])}), "of 600 bytes"),
+    "a strip beyond the end": (file_of(gray_page() | {273: (LONG, [10**9])}), "is truncated"),
+    "a strip that is too short": (
+        file_of(gray_page() | {257: (SHORT, [200]), 278: (SHORT, [200])}),
+        "pixels need 600 bytes",
+    ),
     "a large table": (
         file_of(gray_page() | {279: (LONG, [6])}).replace(b"\x17\1\4\0\1", b"\x17\1\4\0\xff"),
-        "is cut off",
+        "is truncated",
     ),
 }
 

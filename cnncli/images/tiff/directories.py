@@ -48,7 +48,7 @@ class TiffFile:
             ImageError: the file ends before.
         """
         if start + length > self.size:
-            raise ImageError(f"is cut off: it ends at byte {self.size:,}, before its data at byte {start:,} do")
+            raise ImageError(f"is truncated: refers to data at byte {start:,}, but is only {self.size:,} bytes long")
         self._stream.seek(start)
         return self._stream.read(length)
 

@@ -46,7 +46,9 @@ class PageRows:
         rows[self.down - 1 :: self.down] = byte_rows(page, self._height(last=True))  # of tiles no fewer
         needed = int(rows[page.counts > 0].sum()) * row_bytes(page)
         if most is not None and needed > most:
-            raise ImageError(f"is cut off or damaged: its pixels would need {needed:,} bytes, its data hold {most:,}")
+            raise ImageError(
+                f"is truncated or damaged: its pixels need {needed:,} bytes, but its data hold at most {most:,}"
+            )
 
     def decoded_bytes(self, *, gray: bool) -> int:
         """Return the size of the pixels and of what is decoded at once."""
