@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from cnncli.images import Picture, tiff, write_frames
+from cnncli.images import Picture, write_frames
+from cnncli.images.tiff import reading
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read as Linux says it")
 
@@ -40,7 +41,7 @@ def write_tiles(path, height, width, *, tile=256):
 
 
 def test_a_tiled_tiff_takes_as_much_however_large_it_is(tmp_path):
-    width, height = 4096, tiff.LARGE_PIXELS // 4096 + 256
+    width, height = 4096, reading.LARGE_PIXELS // 4096 + 256
     peaks = []
     for times in (1, 3):
         write_tiles(tmp_path / "tiles.tif", times * height, width)

@@ -193,6 +193,10 @@ def test_without_imagecodecs_one_line_says_what_helps(tmp_path):
         ({32997: (LONG, [5])}, "a volume of 5 slices is not a picture"),
         ({284: (SHORT, [3])}, "planar configuration 3"),
         ({278: (SHORT, [1])}, "has 1 of the 4 segments"),
+        ({258: (SHORT, [0])}, r"these numbers of bits are not read: \[0\]"),
+        ({277: (LONG, [2**32 - 1])}, "4294967295 samples per pixel"),
+        ({279: (16, [2**64 - 1])}, "segments at impossible places"),
+        ({273: (16, [2**63])}, "segments at impossible places"),
     ],
 )
 def test_what_is_not_read_is_one_line(change, message):
@@ -203,7 +207,7 @@ def test_what_is_not_read_is_one_line(change, message):
 
 def test_samples_of_different_depth_are_refused():
     page = page_of(SMOOTH, bits=8, photometric=2) | {258: (SHORT, [8, 8, 16])}
-    with pytest.raises(ImageError, match=r"samples of different bits per sample are not read: \[8, 16\]"):
+    with pytest.raises(ImageError, match=r"samples of these numbers of bits are not read: \[8, 16\]"):
         read_image(io.BytesIO(file_of(page)))
 
 

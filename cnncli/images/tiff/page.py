@@ -15,6 +15,7 @@ _EXTRA_SAMPLES, _SAMPLE_FORMAT, _SUBSAMPLING, _DEPTH = 338, 339, 530, 32997
 
 UNCOMPRESSED, OLD_JPEG, JPEG, FAX = 1, 6, 7, (2, 3, 4)
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, MASK, CMYK, YCBCR, CIELAB, ICCLAB = 0, 1, 2, 3, 4, 5, 6, 8, 9
+_MOST_SAMPLES = 65535
 _COLOURS = {RGB: 3, CMYK: 4, YCBCR: 3, CIELAB: 3, ICCLAB: 3}
 _KINDS = {1: "u", 2: "i", 3: "f", 4: "u"}  # 4 is "undefined"
 
@@ -106,12 +107,12 @@ def read_page(file: TiffFile, offset: int) -> Page:
     is_old = compression == OLD_JPEG
     samples = tags.integer(_SAMPLES, 3 if is_old and photometric == YCBCR else 1)
     planes = tags.integer(_PLANES, 1)
-    if samples < 1 or planes not in (1, 2):
+    if not 1 <= samples <= _MOST_SAMPLES or planes not in (1, 2):
         raise ImageError(f"{samples} samples per pixel in planar configuration {planes} is not a picture")
     tiled = _TILE_WIDTH in tags and _TILE_LENGTH in tags
     page = Page(
         size=size,
-        bits=_same(tags, _BITS, 8 if is_old else 1, samples, "bits per sample"),
+        bits=_same(tags, _BITS, 8 if is_old else 1, samples, "numbers of bits"),
         kind=_kind(tags, samples),
         samples=samples,
         extras=_extras(tags, photometric, samples),
@@ -151,13 +152,13 @@ def _photometric(tags: Directory, compression: int) -> int:
 def _same(tags: Directory, tag: int, default: int, samples: int, what: str) -> int:
     """The value that all samples share; a file may write it once for all."""
     values = {int(value) for value in tags.integers(tag)[:samples]} or {default}
-    if len(values) > 1:
-        raise ImageError(f"samples of different {what} are not read: {sorted(values)}")
+    if len(values) > 1 or min(values) < 1:
+        raise ImageError(f"samples of these {what} are not read: {sorted(values)}")
     return values.pop()
 
 
 def _kind(tags: Directory, samples: int) -> str:
-    form = _same(tags, _SAMPLE_FORMAT, 1, samples, "sample format")
+    form = _same(tags, _SAMPLE_FORMAT, 1, samples, "sample formats")
     if form not in _KINDS:
         raise ImageError("complex numbers are not pixels" if form in (5, 6) else f"sample format {form} is not known")
     return _KINDS[form]
@@ -202,9 +203,11 @@ def with_segments(page: Page, file: TiffFile) -> Page:
     if page.compression == OLD_JPEG:
         return page
     needed = page.grid[0] * page.grid[1] * (page.samples if page.planar else 1)
-    if len(page.offsets) < needed or page.offsets.min() < 0:
+    if len(page.offsets) < needed:
         raise ImageError(f"has {len(page.offsets)} of the {needed} segments that its size needs")
     offsets, counts = page.offsets[:needed], page.counts[:needed]
+    if min(offsets.min(), counts.min(initial=0)) < 0:
+        raise ImageError("has segments at impossible places")
     # A segment without a count ends where another begins, or with the file; so does the only one without compression,
     # whose count libtiff does not believe.
     if len(counts) < needed or (needed == 1 and (not counts[0] or page.compression == UNCOMPRESSED)):
