@@ -16,6 +16,9 @@ Array = npt.NDArray[Any]
 # One band: large enough to spread the cost of a call, small enough that memory does not count.
 BAND_PIXELS = 4_000_000
 
+# A row counts as this many pixels at least: it is padded, and as an object of its own it costs too.
+_LEAST_ROW = 64
+
 # From here on an image is worth threads of its own; several images at a time keep the cores busy without.
 MANY_BANDS = 4
 
@@ -49,8 +52,8 @@ def band_edges(shape: Sequence[int], together: int = 1) -> list[tuple[int, int]]
         shape: (H, W) or (H, W, C).
         together: bands begin at multiples of this row.
     """
-    per_row = int(np.prod(shape[1:]))
-    height = max(1, BAND_PIXELS // max(1, per_row) // together) * together
+    per_row = max(_LEAST_ROW, int(np.prod(shape[1:])))
+    height = max(1, BAND_PIXELS // per_row // together) * together
     return [(start, min(start + height, shape[0])) for start in range(0, shape[0], height)]
 
 

@@ -176,8 +176,8 @@ class Response:
         first = start - start % self.rows_together
         last = min(stop + -stop % self.rows_together, self.shape[0])
         top, bottom, left, right = window.padding
-        index = border_index(height, top, bottom, self.filtering.padding_mode)
-        needed = index[first * window.stride[0] : (last - 1) * window.stride[0] + window.span[0]]
+        taken = slice(first * window.stride[0], (last - 1) * window.stride[0] + window.span[0])
+        needed = border_index(height, top, bottom, self.filtering.padding_mode, taken=taken)
         asked = slice(start - first, stop - first)
         return self._respond(take_rows(self.image, needed), (0, 0, left, right), finish, asked)
 

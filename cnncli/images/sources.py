@@ -17,6 +17,9 @@ Source = str | Path | BinaryIO
 # Pillow's limit, a quarter of a GiB of 24-bit pixels; written here so that reading arrays needs no Pillow.
 MAX_PIXELS = 1024**3 // 4 // 3
 
+# Rows are filtered whole, which takes the memory of some 16 decoded ones: wider pictures count as that many at least.
+_WIDE, _LEAST_ROWS = 1 << 16, 16
+
 # A frame counts as this many pixels however small it is: opening, filtering and writing it takes 0.6 ms all the same.
 FRAME_PIXELS = 1 << 14
 
@@ -62,10 +65,12 @@ def check_pixels(name: str, width: int, height: int, max_pixels: int | None) -> 
     """
     if width < 1 or height < 1:
         raise ImageError(f"{name}: has no pixels ({width} x {height})")
-    if max_pixels is not None and width * height > max_pixels:
+    rows = max(height, _LEAST_ROWS) if width > _WIDE else height
+    if max_pixels is not None and width * rows > max_pixels:
+        count = f"is {width * rows:,} pixels" if rows == height else f"counts as {rows} rows, {width * rows:,} pixels"
         raise ImageError(
-            f"{name}: {width} x {height} is {width * height:,} pixels, over the limit of {max_pixels:,}; "
-            f"raise it with --max-pixels {width * height}"
+            f"{name}: {width} x {height} {count}, over the limit of {max_pixels:,}; "
+            f"raise it with --max-pixels {width * rows}"
         )
 
 

@@ -50,7 +50,9 @@ PADDING_MODES: dict[str, Callable[[Index, int], Index]] = {
 """PyTorch's names, and `symmetric` for what SciPy calls `reflect`. `reflect` does not repeat the edge pixel."""
 
 
-def border_index(n: int, before: int, after: int, mode: str = "zeros", reach: int = 0) -> Index:
+def border_index(
+    n: int, before: int, after: int, mode: str = "zeros", reach: int = 0, taken: slice = slice(None)
+) -> Index:
     """Return, for each of before + n + after padded positions, the position in the input that stands there, or -1.
 
     Args:
@@ -59,6 +61,7 @@ def border_index(n: int, before: int, after: int, mode: str = "zeros", reach: in
         after: positions behind it.
         mode: one of `PADDING_MODES`.
         reach: the least length of the result; positions past the padding are -1 (the partial windows of ceil mode).
+        taken: which of the padded positions are asked for, without a step; the work is by their number.
 
     Raises:
         ArgumentError: an unknown mode.
@@ -69,7 +72,8 @@ def border_index(n: int, before: int, after: int, mode: str = "zeros", reach: in
     """
     if mode not in PADDING_MODES:
         raise ArgumentError(f"unknown padding_mode {mode!r}: the modes are {', '.join(PADDING_MODES)}")
-    index = PADDING_MODES[mode](np.arange(-before, n + after), n)
+    positions = range(-before, n + after)[taken]
+    index = PADDING_MODES[mode](np.arange(positions.start, positions.stop), n)
     return np.concatenate([index, np.full(max(0, reach - len(index)), OUTSIDE)])
 
 

@@ -378,6 +378,17 @@ def test_the_limit_is_pillows_and_can_be_moved():
     assert read_image(stream, max_pixels=1200).shape == SMALL.shape
 
 
+def test_a_row_that_is_very_wide_counts_as_several():
+    wide = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 89_000_000, 1, 8, 0, 0, 0, 0))
+    with pytest.raises(
+        ImageError, match=r"89000000 x 1 counts as 16 rows, 1,424,000,000 pixels, .* --max-pixels 1424000"
+    ):
+        read_image(io.BytesIO(wide + chunk(b"IDAT", b"")))
+    for shape in ((70_000, 1), (16, 70_000), (1, 65_536)):
+        stream = saved(Image.new("L", shape[::-1]), "png")
+        assert read_image(stream, max_pixels=shape[0] * shape[1]).shape == shape
+
+
 def test_a_raised_limit_reads_what_pillow_alone_would_refuse(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     for suffix in ("png", "tiff", "webp", "gif", "jpeg"):

@@ -36,6 +36,8 @@ def test_borders_are_numpy_s_however_wide(mode, n, before, after):
     line = np.arange(n)
     expected = np.pad(line, (before, after), NUMPY_MODES[mode], **({"constant_values": -1} if mode == "zeros" else {}))
     assert border_index(n, before, after, mode).tolist() == expected.tolist()
+    for taken in (slice(1, 3), slice(before, before + n + 1), slice(n, 99), slice(5, 2)):
+        assert border_index(n, before, after, mode, taken=taken).tolist() == expected[taken].tolist()
 
 
 def test_what_is_reached_past_the_padding_is_outside():
