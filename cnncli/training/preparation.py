@@ -143,6 +143,9 @@ def prepare(
         cache_bytes=CACHE_BYTES,
     )
     train, validation, test, findings, folders = _parts(configuration, data, reading, progress)
+    for part in (validation, test):
+        if part is not None:
+            _check_shape(_named(data), part, train)
     classes = len(train.class_names)
     present = np.flatnonzero(train.counts()).tolist()
     if len(present) < 2:
@@ -214,10 +217,14 @@ def _given(path: str, train: Dataset, reading: Reading, progress: Progress | Non
         )
     own = parts.train if parts.validation is None else parts.validation
     validation, unknown = known_classes(path, "validation", own, train.class_names)
-    if validation.shape != train.shape:
-        shapes = show_shape(validation.shape), show_shape(train.shape)
-        raise DataError(f"{path}: its pictures are {shapes[0]}, those to train on {shapes[1]}")
+    _check_shape(path, validation, train)
     return validation, [*parts.findings, *filter(None, [unknown, find_duplicates(train, validation)])]
+
+
+def _check_shape(path: str, held_out: Dataset, train: Dataset) -> None:
+    if held_out.shape != train.shape:
+        shapes = show_shape(held_out.shape), show_shape(train.shape)
+        raise DataError(f"{path}: {held_out.names[0]} is {shapes[0]}, those to train on are {shapes[1]}")
 
 
 def _named(data: object) -> str:

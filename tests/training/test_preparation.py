@@ -81,6 +81,13 @@ def test_a_class_that_is_never_trained_has_no_output(tmp_path):
     ]
 
 
+def test_parts_of_other_shapes_are_refused_before_any_work(tmp_path):
+    x, y = bars(12)
+    np.savez(tmp_path / "x.npz", x_train=x, y_train=y, x_test=np.repeat(x, 3, axis=3), y_test=y)
+    with pytest.raises(DataError, match=r"x\.npz:x_test\[0\] is 8x8x3, those to train on are 8x8x1"):
+        prepare(Configuration(), tmp_path / "x.npz")
+
+
 def test_the_only_class_is_named(tmp_path):
     np.savez(tmp_path / "x.npz", x=bars(6)[0], y=np.full(6, 7))
     with pytest.raises(DataError, match="all pictures are of one class, '7': there is nothing to tell apart"):

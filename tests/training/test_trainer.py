@@ -144,7 +144,7 @@ def test_an_estimate_changes_nothing():
 
 
 def test_early_stopping():
-    run = train(bars_dataset(), network="fc-3", epochs=50, lr=1e-9, early_stop=3)
+    run = train(bars_dataset(), network="fc-3", epochs=50, lr=1e-14, early_stop=3)
     assert len(run.metrics) == run.best_epoch + 3
     assert run.done
 

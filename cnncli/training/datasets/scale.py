@@ -47,7 +47,7 @@ def find_factor(pixels: Array, scale: str | None, name: str, *, picture: bool = 
     low, high = (float(pixels.min()), float(pixels.max())) if pixels.size else (0.0, 0.0)
     factor = 1 / 257 if picture and pixels.dtype == np.uint16 else _factor(pixels.dtype.kind, low, high)
     if scale == RAW:
-        if factor is not None and pixels.dtype.kind not in "f":
+        if pixels.dtype in (np.uint8, np.bool_) or (picture and pixels.dtype.kind == "u"):
             raise DataError(f"{name}: holds whole numbers from {low:g} to {high:g}, the network was trained on others")
         return None
     if factor is None and scale == BYTES:

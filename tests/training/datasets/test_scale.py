@@ -145,6 +145,15 @@ class TestNoScale:
             evaluate(model, tmp_path / "bytes.npz")
 
 
+def test_dark_pictures_of_numbers_without_a_scale_are_as_the_others(tmp_path):
+    pixels = np.where(LABELS[:, None, None], 1_000_000, 3) + np.zeros((COUNT, SIDE, SIDE), np.int64)
+    np.savez(tmp_path / "x.npz", x=pixels, y=LABELS)
+    model = train(tmp_path / "x.npz", network="gap fc-2", epochs=30, lr=0.1, val=0, jobs=1).model
+    np.save(tmp_path / "dark.npy", pixels[0])
+    (prediction,) = predict_files(model, [str(tmp_path / "dark.npy")])
+    assert prediction.top(1, model.class_names)[0][0] == "0"
+
+
 def test_a_model_of_bytes_refuses_numbers_that_have_no_scale(tmp_path):
     np.save(tmp_path / "x.npy", TestNoScale.signed[0])
     with pytest.raises(CnncliError, match=r"x\.npy: holds numbers from -0\.\d+ to .* trained on 0 to 255 or 0 to 1"):
