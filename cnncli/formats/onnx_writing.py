@@ -5,7 +5,7 @@ What is flattened keeps our order, so that fully connected weights stay as they 
 unequal `same` paddings are written as explicit amounts, which every runtime reads the same way.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -28,17 +28,25 @@ from cnncli.networks.layers import (
     FullyConnected,
     GlobalAvgPool,
     GlobalMaxPool,
+    GroupNorm,
+    InstanceNorm,
     Layer,
+    LayerNorm,
     LocalResponseNorm,
     MaxPool,
+    PReLU,
+    Product,
     RadialBasis,
     Residual,
+    Scale,
     Subsampling,
     TransposedConv,
+    Upsampling,
     ZeroPad,
 )
 from cnncli.networks.layers.blocks import Compound
 from cnncli.networks.layers.convolution import TABLE
+from cnncli.networks.layers.rearranging import Crop, DepthToSpace, Reshape, Shuffle, SpaceToDepth, Split
 from cnncli.networks.summary import Shape
 from cnncli.shapes import Window
 
@@ -126,6 +134,34 @@ def _residual(graph: OnnxGraph, layer: Residual, prefix: str, x: str, shape: Sha
 
 def _concat(graph: OnnxGraph, layer: Concat, prefix: str, x: str, shape: Shape) -> str:
     return graph.node("Concat", f"{prefix}joined", *_branches(graph, layer, prefix, x, shape), axis=1)
+
+
+def _product(graph: OnnxGraph, layer: Product, prefix: str, x: str, shape: Shape) -> str:
+    factors = _branches(graph, layer, prefix, x, shape)
+    shapes = [branch.output_shape(shape) for _, _, branch in layer.branches]
+    if any(len(each) == 3 for each in shapes):
+        factors = [
+            factor if len(each) == 3 else _reshape(graph, f"{prefix}picture", factor, (*each, 1, 1))
+            for factor, each in zip(factors, shapes, strict=True)
+        ]
+    found = factors[0]
+    for factor in factors[1:]:
+        found = graph.node("Mul", f"{prefix}product", found, factor)
+    return found
+
+
+def _reshape(graph: OnnxGraph, name: str, x: str, shape: Sequence[int]) -> str:
+    """Add the same numbers in another shape, the batch's own size before it."""
+    return graph.node("Reshape", name, x, graph.constant(f"{name}_shape", np.array([0, *shape], np.int64)))
+
+
+def _per_channel(graph: OnnxGraph, name: str, array: Array, shape: Shape) -> str:
+    """Add a vector of one number a channel, such that it is repeated over positions."""
+    return graph.constant(name, array[:, np.newaxis, np.newaxis] if len(shape) == 3 else array)
+
+
+def _channels_first(shape: Shape) -> Shape:
+    return (*shape[-1:], *shape[:-1])
 
 
 def _conv(graph: OnnxGraph, layer: Conv, prefix: str, x: str, shape: Shape) -> str:
@@ -233,8 +269,95 @@ def _sub(graph: OnnxGraph, layer: Subsampling, prefix: str, x: str, shape: Shape
     return graph.node("Add", f"{prefix}output", graph.node("Mul", f"{prefix}scaled", means, weight), bias)
 
 
-def _global(op: str) -> Writer:
-    return lambda graph, layer, prefix, x, shape: graph.node(op, f"{prefix}output", x)
+def _global_average(graph: OnnxGraph, layer: GlobalAvgPool, prefix: str, x: str, shape: Shape) -> str:
+    if layer.output_size == (1, 1):
+        return graph.node("GlobalAveragePool", f"{prefix}output", x)
+    rows, columns = layer.matrices(shape)
+    across = graph.node("MatMul", f"{prefix}across", x, _float(graph, f"{prefix}columns", columns.T))
+    return graph.node("MatMul", f"{prefix}output", _float(graph, f"{prefix}rows", rows), across)
+
+
+def _float(graph: OnnxGraph, name: str, array: ArrayLike) -> str:
+    return graph.constant(name, np.asarray(array, np.float32))
+
+
+def _global_max(graph: OnnxGraph, layer: GlobalMaxPool, prefix: str, x: str, shape: Shape) -> str:
+    if layer.output_size == (1, 1):
+        return graph.node("GlobalMaxPool", f"{prefix}output", x)
+    for axis, bounds in zip((2, 3), layer.bounds(shape), strict=True):
+        runs = [_slice(graph, f"{prefix}run", x, {axis: run}) for run in bounds]
+        maxima = [graph.node("ReduceMax", f"{prefix}maximum", run, axes=[axis]) for run in runs]
+        x = graph.node("Concat", f"{prefix}output" if axis == 3 else f"{prefix}down", *maxima, axis=axis)
+    return x
+
+
+def _slice(graph: OnnxGraph, name: str, x: str, bounds: Mapping[int, tuple[int, int]]) -> str:
+    """Add what lies between bounds along some axes."""
+    starts, stops = zip(*bounds.values(), strict=True)
+    numbers = {"starts": starts, "stops": stops, "axes": tuple(bounds)}
+    return graph.node(
+        "Slice",
+        name,
+        x,
+        *(graph.constant(f"{name}_{key}", np.array(value, np.int64)) for key, value in numbers.items()),
+    )
+
+
+def _crop(graph: OnnxGraph, layer: Crop, prefix: str, x: str, shape: Shape) -> str:
+    top, bottom, left, right = layer.margins
+    return _slice(graph, f"{prefix}output", x, {2: (top, shape[0] - bottom), 3: (left, shape[1] - right)})
+
+
+def _split(graph: OnnxGraph, layer: Split, prefix: str, x: str, shape: Shape) -> str:
+    number, size = layer.part[0], layer.output_shape(shape)[-1]
+    return _slice(graph, f"{prefix}output", x, {1: ((number - 1) * size, number * size)})
+
+
+def _shuffle(graph: OnnxGraph, layer: Shuffle, prefix: str, x: str, shape: Shape) -> str:
+    size = shape[:-1]
+    grouped = _reshape(graph, f"{prefix}groups", x, (layer.groups, shape[-1] // layer.groups, *size))
+    turned = graph.node("Transpose", f"{prefix}turned", grouped, perm=(0, 2, 1, *range(3, 3 + len(size))))
+    return _reshape(graph, f"{prefix}output", turned, _channels_first(shape))
+
+
+def _space_to_depth(graph: OnnxGraph, layer: SpaceToDepth, prefix: str, x: str, shape: Shape) -> str:
+    """Add blocks in PyTorch's order: ONNX's own operation has another."""
+    (height, width, channels), size = shape, layer.block_size
+    blocks = _reshape(graph, f"{prefix}blocks", x, (channels, height // size, size, width // size, size))
+    turned = graph.node("Transpose", f"{prefix}turned", blocks, perm=(0, 1, 3, 5, 2, 4))
+    return _reshape(graph, f"{prefix}output", turned, _channels_first(layer.output_shape(shape)))
+
+
+def _depth_to_space(graph: OnnxGraph, layer: DepthToSpace, prefix: str, x: str, shape: Shape) -> str:
+    return graph.node("DepthToSpace", f"{prefix}output", x, blocksize=layer.block_size, mode="CRD")
+
+
+def _reshaped(graph: OnnxGraph, layer: Reshape, prefix: str, x: str, shape: Shape) -> str:
+    flat = _flatten(graph, None, prefix, x, shape)
+    if len(layer.shape) == 1:
+        return flat
+    pictures = _reshape(graph, f"{prefix}pictures", flat, layer.shape)
+    return graph.node("Transpose", f"{prefix}output", pictures, perm=(0, 3, 1, 2))
+
+
+def _upsampling(graph: OnnxGraph, layer: Upsampling, prefix: str, x: str, shape: Shape) -> str:
+    scales = _float(graph, f"{prefix}scales", (1, 1, *layer.scale_factor))
+    if layer.mode == "nearest":
+        how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    else:
+        places = "align_corners" if layer.align_corners else "half_pixel"
+        how = {"mode": "linear", "coordinate_transformation_mode": places}
+    return graph.node("Resize", f"{prefix}output", x, "", scales, **how)
+
+
+def _scale(graph: OnnxGraph, layer: Scale, prefix: str, x: str, shape: Shape) -> str:
+    weight = _per_channel(graph, f"{prefix}weight", graph.array(f"{prefix}weight"), shape)
+    return graph.node("Mul", f"{prefix}output", x, weight)
+
+
+def _prelu(graph: OnnxGraph, layer: PReLU, prefix: str, x: str, shape: Shape) -> str:
+    weight = _per_channel(graph, f"{prefix}weight", graph.array(f"{prefix}weight"), shape)
+    return graph.node("PRelu", f"{prefix}output", x, weight)
 
 
 def _flatten(graph: OnnxGraph, layer: Layer | None, prefix: str, x: str, shape: Shape) -> str:
@@ -264,6 +387,35 @@ def _batch_norm(graph: OnnxGraph, layer: BatchNorm, prefix: str, x: str, shape: 
     names = ("weight", "bias", "running_mean", "running_var")
     arrays = [graph.constant(f"{prefix}{name}", graph.array(f"{prefix}{name}")) for name in names]
     return graph.node("BatchNormalization", f"{prefix}output", x, *arrays, epsilon=layer.eps)
+
+
+def _group_norm(graph: OnnxGraph, layer: GroupNorm | InstanceNorm, prefix: str, x: str, shape: Shape) -> str:
+    groups = layer.groups if isinstance(layer, GroupNorm) else shape[-1]
+    one, zero = (_float(graph, f"{prefix}{name}", np.full(groups, n)) for name, n in (("ones", 1), ("zeros", 0)))
+    grouped = _reshape(graph, f"{prefix}groups", x, (groups, -1))
+    normal = graph.node("InstanceNormalization", f"{prefix}normal", grouped, one, zero, epsilon=layer.eps)
+    back = _reshape(graph, f"{prefix}standardized", normal, _channels_first(shape))
+    return _affine(graph, layer, prefix, back, shape)
+
+
+def _layer_norm(graph: OnnxGraph, layer: LayerNorm, prefix: str, x: str, shape: Shape) -> str:
+    """Add the operations one by one: ONNX's own takes the last axes together, and channels are the first."""
+    centred = graph.node("Sub", f"{prefix}centred", x, graph.node("ReduceMean", f"{prefix}mean", x, axes=[1]))
+    squares = graph.node("Mul", f"{prefix}squares", centred, centred)
+    variance = graph.node("ReduceMean", f"{prefix}variance", squares, axes=[1])
+    raised = graph.node("Add", f"{prefix}raised", variance, _float(graph, f"{prefix}eps", layer.eps))
+    deviation = graph.node("Sqrt", f"{prefix}deviation", raised)
+    return _affine(graph, layer, prefix, graph.node("Div", f"{prefix}standardized", centred, deviation), shape)
+
+
+def _affine(graph: OnnxGraph, layer: Any, prefix: str, x: str, shape: Shape) -> str:
+    """Add the scale and the shift of each channel."""
+    if not layer.affine:
+        return x
+    weight, bias = (
+        _per_channel(graph, f"{prefix}{name}", graph.array(f"{prefix}{name}"), shape) for name in ("weight", "bias")
+    )
+    return graph.node("Add", f"{prefix}output", graph.node("Mul", f"{prefix}scaled", x, weight), bias)
 
 
 def _local_response(graph: OnnxGraph, layer: LocalResponseNorm, prefix: str, x: str, shape: Shape) -> str:
@@ -327,6 +479,19 @@ def _gelu(graph: OnnxGraph, layer: Any, name: str, x: str) -> str:
     return graph.node("Mul", name, x, share)
 
 
+def _mish(graph: OnnxGraph, layer: Any, name: str, x: str) -> str:
+    share = graph.node("Tanh", f"{name}_share", graph.node("Softplus", f"{name}_softplus", x))
+    return graph.node("Mul", name, x, share)
+
+
+def _hard_sigmoid(graph: OnnxGraph, layer: Any, name: str, x: str) -> str:
+    return graph.node("HardSigmoid", name, x, alpha=1 / 6, beta=0.5)
+
+
+def _hard_swish(graph: OnnxGraph, layer: Any, name: str, x: str) -> str:
+    return graph.node("Mul", name, x, _hard_sigmoid(graph, layer, f"{name}_share", x))
+
+
 _ACTIVATIONS: dict[str, Callable[[OnnxGraph, Any, str, str], str]] = {
     "relu": _plain("Relu"),
     "relu6": _relu6,
@@ -334,6 +499,9 @@ _ACTIVATIONS: dict[str, Callable[[OnnxGraph, Any, str, str], str]] = {
     "elu": _plain("Elu"),
     "silu": _silu,
     "gelu": _gelu,
+    "mish": _mish,
+    "hswish": _hard_swish,
+    "hsigmoid": _hard_sigmoid,
     "tanh": _plain("Tanh"),
     "sigmoid": _plain("Sigmoid"),
     "softmax": _plain("Softmax", axis=1),
@@ -345,18 +513,31 @@ _WRITERS: dict[type[Layer], Writer] = {
     Add: _add,
     Residual: _residual,
     Concat: _concat,
+    Product: _product,
     Conv: _conv,
     Depthwise: _depthwise,
     TransposedConv: _transposed,
     MaxPool: _max,
     AvgPool: _avg,
     Subsampling: _sub,
-    GlobalAvgPool: _global("GlobalAveragePool"),
-    GlobalMaxPool: _global("GlobalMaxPool"),
+    GlobalAvgPool: _global_average,
+    GlobalMaxPool: _global_max,
     FullyConnected: _connected,
     RadialBasis: _radial,
     BatchNorm: _batch_norm,
     LocalResponseNorm: _local_response,
+    LayerNorm: _layer_norm,
+    GroupNorm: _group_norm,
+    InstanceNorm: _group_norm,
+    Scale: _scale,
+    PReLU: _prelu,
+    Upsampling: _upsampling,
+    Crop: _crop,
+    Split: _split,
+    Shuffle: _shuffle,
+    SpaceToDepth: _space_to_depth,
+    DepthToSpace: _depth_to_space,
+    Reshape: _reshaped,
     Dropout: _same,
     Flatten: _flatten,
     ZeroPad: _zero_pad,

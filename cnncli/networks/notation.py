@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, NoReturn
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import NotationError, ShapeError
-from cnncli.networks.layers import BLOCKS, LAYERS, Chain, Concat, Layer, Repeat, Sequential
+from cnncli.networks.layers import BLOCKS, LAYERS, Chain, Layer, Repeat, Sequential
 from cnncli.networks.layers.base import OPTIONS
-from cnncli.networks.layers.fields import DIGITS, FLAGS, KINDS, LARGEST, LETTERS, read_whole, read_wholes
+from cnncli.networks.layers.fields import DIGITS, EXAMPLES, FLAGS, KINDS, LARGEST, LETTERS, read_whole, read_wholes
 from cnncli.networks.summary import Shape
 
 MAX_TEXT = 1_000_000
@@ -25,6 +25,9 @@ MAX_WORDS = 20_000
 """Words of a text, with those of its macros."""
 
 BRACKETS = "[]|"
+
+SYNONYMS = {"swish": "silu", "hardswish": "hswish", "hardsigmoid": "hsigmoid", "upsample": "up2"}
+"""What layers are called elsewhere, by their words here."""
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -272,11 +275,7 @@ class _Reader:
         if not name:
             return self.repeated(place, branches)
         paths = [self.build(place, Sequential, branch) for branch in branches]
-        if name == Concat.op:
-            return (self.build(place, Concat, tuple(paths)),)
-        if len(paths) > 2 or not any(branches):
-            self.fail(place, f"{name}[ main | shortcut ] has a main branch and at most one shortcut")
-        return (self.build(place, BLOCKS[name], *paths),)
+        return (self.build(place, BLOCKS[name].of, paths),)
 
     def repeated(self, place: Word, branches: list[tuple[Layer, ...]]) -> tuple[Layer, ...]:
         if len(branches) > 1 or not branches[0]:
@@ -334,7 +333,7 @@ class _Reader:
     def read_head(self, word: Word) -> tuple[type[Layer], dict[str, Any]]:
         """Read the word before the options: `conv3-64` is conv, a size and filters."""
         text = _plain(word.text)
-        op = text if text in LAYERS else text[: len(text) - len(text.lstrip("abcdefghijklmnopqrstuvwxyz"))]
+        op = _op(text)
         kind = LAYERS.get(op)
         if kind is None:
             self.fail(word, self.unknown(word, op))
@@ -351,8 +350,12 @@ class _Reader:
             return f"{quote(word.text)} is a block: write {word.text}[ conv3-64,same ]"
         if word.text == "...":
             return "'...' stands for layers that are left out: write them all"
-        names = {*LAYERS, *BLOCKS, *self.macros}
-        return f"unknown layer {quote(word.text)}: {nearest(op or word.text, names)}"
+        if op in SYNONYMS:
+            return f"unknown layer {quote(word.text)}: it is written {SYNONYMS[op]}"
+        layers, name = {*LAYERS, *self.macros}, op or word.text
+        found = near(name, layers)  # rather than a block, which would have a bracket behind it
+        hint = f"did you mean {found}?" if found else nearest(name, {*layers, *BLOCKS})
+        return f"unknown layer {quote(word.text)}: {hint}"
 
     def read_number(self, word: Word, kind: type[Layer], field: str, text: str, fields: dict[str, Any]) -> None:
         """Read the number after the word or after the dash."""
@@ -369,7 +372,7 @@ class _Reader:
         text = _plain(word.text)
         field, value = FLAGS.get(text, ("", None))
         if not field and text not in LAYERS:
-            letters = text[: len(text) - len(text.lstrip("abcdefghijklmnopqrstuvwxyz"))]
+            letters = _first_letters(text)
             field = next((name for name, letter in LETTERS.items() if letter == letters), "")
             value = KINDS[field].read(text[len(letters) :]) if field else None
         if not field:
@@ -387,13 +390,25 @@ class _Reader:
         """Read an option that is a layer itself, such as relu."""
         if not word.text:
             self.fail(word, "an option is missing beside the comma")
-        text = _plain(word.text)
-        op = text if text in LAYERS else text.rstrip("0123456789.e-")
+        op = _op(_plain(word.text))
         if op not in LAYERS or not LAYERS[op].follows:
             self.fail(word, f"{quote(word.text)} {_no_option(op, kind)}")
         follower, fields = self.read_head(word)
         layer: Layer = self.build(word, follower, **fields)
         return layer
+
+
+def _first_letters(text: str) -> str:
+    return text[: len(text) - len(text.lstrip("abcdefghijklmnopqrstuvwxyz"))]
+
+
+def _op(text: str) -> str:
+    """Return the layer's word that a word begins with, `conv` of `conv3-64`; its first letters where there is none."""
+    letters = _first_letters(text)
+    if text in LAYERS or letters in LAYERS:
+        return text if text in LAYERS else letters
+    # A word with a digit inside it, such as s2d: what follows it is no letter.
+    return next((op for op in LAYERS if text.startswith(op) and not text[len(op) :][:1].isalpha()), letters)
 
 
 def _no_option(op: str, kind: type[Layer]) -> str:
@@ -420,31 +435,20 @@ def _plain(text: str) -> str:
 
 def _form(kind: type[Layer]) -> str:
     """Say how a layer's word is written."""
-    size = {"kernel_size": "3", "size": "5", "rate": "0.5", "negative_slope": "0.1"}.get(kind.size_field, "")
-    filters = {"out_channels": "-64", "out_features": "-10"}.get(kind.filters_field, "")
+    size, filters = (
+        KINDS[field].write(EXAMPLES[field]) if field else "" for field in (kind.size_field, kind.filters_field)
+    )
     optional = " (the number may be left out)" if kind.size_field in kind.defaults else ""
-    return f"{kind.op} is written {kind.op}{size}{filters}{optional}"
+    return f"{kind.op} is written {kind.op}{size}{'-' if filters else ''}{filters}{optional}"
 
 
 def _options(kind: type[Layer]) -> str:
     named = (kind.size_field, kind.filters_field)
     fields = [name for name in OPTIONS if name in kind.fields and name not in named]
-    shown = [LETTERS[name] + KINDS[name].write(_EXAMPLES[name]) for name in fields if name in LETTERS]
+    shown = [LETTERS[name] + KINDS[name].write(EXAMPLES[name]) for name in fields if name in LETTERS]
     shown += [word for word, (name, _) in FLAGS.items() if name in fields]
     return (
         f"it takes {', '.join(shown)}, and what follows it, such as bn and relu"
         if shown
         else "only what follows it, such as relu"
     )
-
-
-_EXAMPLES: dict[str, Any] = {
-    "stride": (2, 2),
-    "padding": (1, 1, 1, 1),
-    "output_padding": (1, 1),
-    "dilation": (2, 2),
-    "groups": 2,
-    "k": 2.0,
-    "alpha": 5e-4,
-    "beta": 0.75,
-}

@@ -5,7 +5,8 @@ from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING
 
-from cnncli.networks.layers import Block, Chain, Concat, Layer, Sequential, TransposedConv
+from cnncli.networks.layers import Block, Chain, Layer, Sequential
+from cnncli.networks.layers.normalization import Normalization
 from cnncli.networks.summary import ReceptiveField, Row, Shape, Summary, totals
 from cnncli.shapes import Window
 
@@ -65,7 +66,9 @@ def block_rows(
         fields.append(after)
     direct = [row for row in rows if row.depth == depth + 1]
     sums = {key: sum(getattr(row, key) for row in direct) for key in _SUMS}
-    whole = union(fields)
+    # What is repeated over positions does not move with them.
+    moving = all(branch.output_shape(input_shape)[:-1] == output_shape[:-1] for _, _, branch in block.branches)
+    whole = union(fields) if moving else None
     return [
         Row(name, block.label, block.op, depth, "", input_shape, output_shape, **sums, receptive_field=whole),
         *rows,
@@ -100,13 +103,10 @@ def _facts(layer: Layer, input_shape: Shape) -> Row:
 
 
 def field_after(layer: Layer, input_shape: Shape, field: ReceptiveField | None) -> ReceptiveField | None:
-    """Return the receptive field after a layer; None once a transposed convolution has made fractions of the stride."""
+    """Return the receptive field after a layer; None once positions have none in common, as after upsampling."""
     if isinstance(layer, Chain):
         layer = layer.layers[0]
-    if field is None or isinstance(layer, TransposedConv):
-        return None
-    window = layer.window(input_shape)
-    return field if window is None else field.through(window)
+    return None if field is None else layer.receptive_field(field, input_shape)
 
 
 def union(fields: list[ReceptiveField | None]) -> ReceptiveField | None:
@@ -179,7 +179,7 @@ def layer_peak(layer: Layer, input_shape: Shape, output_shape: Shape) -> int:
             held += prod(branch.output_shape(input_shape))
         else:
             held += prod(input_shape)
-    return max(most, held + prod(output_shape)) if isinstance(layer, Concat) else max(most, held)
+    return max(most, held if layer.joins_in_place(input_shape) else held + prod(output_shape))
 
 
 def kept(layers: Sequential, input_shape: Shape) -> Iterator[int]:
@@ -191,5 +191,5 @@ def kept(layers: Sequential, input_shape: Shape) -> Iterator[int]:
             yield prod(step.output_shape)
         else:
             parts = step.layer.layers if isinstance(step.layer, Chain) else (step.layer,)
-            in_place = [layer.follows and layer.op not in ("bn", "lrn") for layer in parts]
+            in_place = [layer.follows and not isinstance(layer, Normalization) for layer in parts]
             yield prod(step.output_shape) * in_place.count(False)

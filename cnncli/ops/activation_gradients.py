@@ -98,6 +98,35 @@ def _gelu_backward(grad: Array, x: Array, out: Array, memory: Memory) -> Array:
     return result
 
 
+def _softplus(x: Array) -> Array:
+    result: Array = np.logaddexp(x, x.dtype.type(0))
+    return result
+
+
+def _mish_backward(grad: Array, x: Array, out: Array, memory: Memory) -> Array:
+    share = np.tanh(_softplus(x))
+    result: Array = np.multiply(grad, share + x * _sigmoid(x) * (1 - share * share), out=out)
+    return result
+
+
+def _hard_sigmoid(x: Array, out: Array) -> Array:
+    np.add(x, x.dtype.type(3), out=out)
+    np.clip(out, 0, 6, out=out)
+    out *= x.dtype.type(1 / 6)
+    return out
+
+
+def _hard_sigmoid_backward(grad: Array, y: Array, out: Array, memory: Memory) -> Array:
+    result: Array = np.multiply(grad, ((y > 0) & (y < 1)) * y.dtype.type(1 / 6), out=out)
+    return result
+
+
+def _hard_swish_backward(grad: Array, x: Array, out: Array, memory: Memory) -> Array:
+    slope = np.where(np.abs(x) < 3, x * x.dtype.type(1 / 3) + x.dtype.type(0.5), x > 0).astype(x.dtype, copy=False)
+    result: Array = np.multiply(grad, slope, out=out)
+    return result
+
+
 def _softmax_forward(x: Array, out: Array) -> None:
     np.subtract(x, x.max(axis=-1, keepdims=True), out=out)
     np.exp(out, out=out)
@@ -137,6 +166,11 @@ NONLINEARITIES: dict[str, Nonlinearity] = {
     "elu": Nonlinearity(lambda x, out: np.add(np.maximum(x, 0), np.expm1(np.minimum(x, 0)), out=out), _elu_backward),
     "silu": Nonlinearity(lambda x, out: np.multiply(x, _sigmoid(x), out=out), _silu_backward, keeps="input"),
     "gelu": Nonlinearity(lambda x, out: np.multiply(x, _normal_cumulative(x), out=out), _gelu_backward, keeps="input"),
+    "mish": Nonlinearity(lambda x, out: np.multiply(x, np.tanh(_softplus(x)), out=out), _mish_backward, keeps="input"),
+    "hswish": Nonlinearity(
+        lambda x, out: np.multiply(x, _hard_sigmoid(x, np.empty_like(x)), out=out), _hard_swish_backward, keeps="input"
+    ),
+    "hsigmoid": Nonlinearity(_hard_sigmoid, _hard_sigmoid_backward),
     "tanh": Nonlinearity(lambda x, out: np.tanh(x, out=out), _tanh_backward),
     "sigmoid": Nonlinearity(_sigmoid_forward, _sigmoid_backward),
     "softmax": Nonlinearity(_softmax_forward, _softmax_backward),

@@ -1,4 +1,4 @@
-"""Batch normalisation and local response normalisation, forward and backward, in PyTorch's convention."""
+"""Normalisation of batches, images and neighbouring channels, forward and backward, in PyTorch's convention."""
 
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -142,6 +142,34 @@ def batch_norm_input_gradient(
         result += rows[1]
         result += gradient
         result *= rows[2]
+
+
+def standardize(x: Array, axes: tuple[int, ...], eps: float, out: Array) -> Array:
+    """Write (x - mean) / sqrt(variance + eps) to `out`, both measured along some axes, and return the second factor.
+
+    Example:
+        >>> out = np.empty((2, 2))
+        >>> _ = standardize(np.array([[1.0, 3.0], [5.0, 5.0]]), (1,), 0.01, out)
+        >>> out.round(3).tolist()
+        [[-0.995, 0.995], [0.0, 0.0]]
+    """
+    np.subtract(x, _mean(x, axes), out=out)
+    inverse: Array = 1 / np.sqrt(_mean(out * out, axes) + x.dtype.type(eps))
+    out *= inverse
+    return inverse
+
+
+def standardize_backward(grad: Array, standardized: Array, inverse: Array, axes: tuple[int, ...], out: Array) -> None:
+    """Write the gradient of `standardize`'s input: inverse (dy - mean(dy) - y mean(dy y))."""
+    np.multiply(standardized, _mean(grad * standardized, axes), out=out)
+    np.subtract(grad, out, out=out)
+    out -= _mean(grad, axes)
+    out *= inverse
+
+
+def _mean(x: Array, axes: tuple[int, ...]) -> Array:
+    mean: Array = x.mean(axis=axes, keepdims=True, dtype=np.float64).astype(x.dtype)
+    return mean
 
 
 @lru_cache

@@ -98,7 +98,7 @@ def _draw(rng: np.random.Generator, name: str, shape: Shape, layer: Layer, place
     if name.endswith(".bias"):
         return np.zeros(shape)
     if len(shape) == 1:
-        return np.ones(shape)
+        return np.full(shape, layer.initial_scale)
     inputs, outputs = _fans(shape, layer)
     if place.is_last:
         return rng.normal(0, NEARLY_ZERO * inputs**-0.5, shape)

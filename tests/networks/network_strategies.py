@@ -17,16 +17,24 @@ from cnncli.networks.layers import (
     FullyConnected,
     GlobalAvgPool,
     GlobalMaxPool,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
     LocalResponseNorm,
     MaxPool,
+    PReLU,
+    Product,
     RadialBasis,
     Repeat,
     Residual,
+    Scale,
     Sequential,
     Subsampling,
     TransposedConv,
+    Upsampling,
 )
 from cnncli.networks.layers.pointwise import LeakyReLU
+from cnncli.networks.layers.rearranging import Crop, DepthToSpace, Shuffle, SpaceToDepth, Split
 from cnncli.networks.layers.widening import ZeroPad
 
 kernels = st.tuples(st.integers(1, 5), st.integers(1, 5)) | st.sampled_from([(1, 1), (3, 3)])
@@ -93,6 +101,33 @@ followers = st.lists(
 )
 
 
+def divisors(number):
+    return st.sampled_from([part for part in range(1, number + 1) if number % part == 0])
+
+
+def standardizations(channels):
+    return st.one_of(
+        st.builds(LayerNorm, decimals, st.booleans()),
+        st.builds(GroupNorm, decimals, st.booleans(), divisors(channels)),
+        st.builds(InstanceNorm, decimals, st.booleans()),
+    )
+
+
+def rearrangements(channels):
+    parts = divisors(channels).flatmap(lambda count: st.tuples(st.integers(1, count), st.just(count)))
+    return st.one_of(
+        st.builds(Crop, st.tuples(*[st.integers(0, 2)] * 4)),
+        st.builds(Split, parts),
+        st.builds(Shuffle, divisors(channels)),
+        st.builds(SpaceToDepth, st.integers(1, 3)),
+        st.builds(DepthToSpace, st.integers(1, 3)),
+    )
+
+
+upsamplings = st.builds(Upsampling, strides) | st.builds(Upsampling, strides, st.just("bilinear"), st.booleans())
+adaptive = st.builds(GlobalAvgPool, kernels) | st.builds(GlobalMaxPool, kernels)
+
+
 def plain_layers(channels):
     return st.one_of(
         convolutions(),
@@ -105,6 +140,11 @@ def plain_layers(channels):
         activations,
         dropouts,
         st.just(ZeroPad(channels + 3)),
+        upsamplings,
+        adaptive,
+        rearrangements(channels),
+        standardizations(channels),
+        st.builds(Scale, decimals) | st.builds(PReLU, st.booleans()),
     )
 
 
@@ -123,6 +163,13 @@ def fits(layer, shape):
     return max(size) <= 64
 
 
+def gates(shape, main):
+    """Branches whose results fit that of another branch, by broadcasting."""
+    gate = (*main.layers, *((GlobalAvgPool(),) if len(shape) == 3 else ()))
+    known = [gate, (*gate, FullyConnected(shape[-1])), main.layers]
+    return st.lists(st.sampled_from([Sequential(layers) for layers in known]), max_size=2)
+
+
 @st.composite
 def blocks(draw, shape, depth, kinds):
     main = draw(sequences(shape, depth - 1, kinds))
@@ -130,6 +177,8 @@ def blocks(draw, shape, depth, kinds):
         rest = [path for path in [draw(sequences(shape, depth - 1, kinds, most=2))] if fits(path, shape)]
         return Concat((Sequential(), main, *rest)[draw(st.integers(0, 1)) :])
     output_shape = main.output_shape(shape)
+    if kinds is plain_layers and draw(st.integers(0, 3)) == 0:
+        return Product((main, *draw(gates(output_shape, main))))
     kind = draw(st.sampled_from([Residual, Add]))
     if output_shape == shape and main.layers and draw(st.booleans()):
         return kind(main)

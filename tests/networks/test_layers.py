@@ -32,25 +32,37 @@ from cnncli.networks.layers.context import Context
 from cnncli.networks.layers.convolution import TABLE
 from cnncli.networks.notation import read_notation
 
-SIZES = {"kernel_size": "3", "out_channels": "12", "out_features": "12"}
+SIZES = {
+    "kernel_size": "3",
+    "out_channels": "12",
+    "out_features": "12",
+    "scale_factor": "2",
+    "margins": "1",
+    "part": "1/2",
+    "shape": "18x9x3",
+    "groups": "3",
+    "block_size": "3",
+}
 
 
 @pytest.mark.parametrize("op", LAYERS)
 def test_every_layer_of_the_registry_is_read_by_its_word_and_keeps_the_contract(op):
     kind = LAYERS[op]
-    size = SIZES.get(kind.size_field, "") if kind.size_field not in kind.defaults else ""
+    optional = kind.size_field in kind.defaults and kind.size_field not in ("scale_factor", "groups", "block_size")
+    size = "" if optional else SIZES.get(kind.size_field, "")
     filters = "-" + SIZES[kind.filters_field] if kind.filters_field else ""
-    (layer,) = parse_network(f"9x9x6 {op}{size}{filters}").layers.layers
+    shape = (9, 9, 9) if op == "d2s" else (9, 9, 6)
+    (layer,) = parse_network(f"{op}{size}{filters}", input_shape=shape).layers.layers
     assert type(layer) is kind
     assert str(layer) == f"{op}{size}{filters}"
     assert kind.__doc__
-    output_shape = layer.output_shape((9, 9, 6))
+    output_shape = layer.output_shape(shape)
     assert all(n > 0 for n in output_shape)
-    assert layer.macs((9, 9, 6)) >= 0
-    assert layer.connections((9, 9, 6)) >= layer.macs((9, 9, 6))
-    for name, shape in {**layer.param_shapes((9, 9, 6)), **layer.buffer_shapes((9, 9, 6))}.items():
+    assert layer.macs(shape) >= 0
+    assert layer.connections(shape) >= layer.macs(shape)
+    for name, array_shape in {**layer.param_shapes(shape), **layer.buffer_shapes(shape)}.items():
         assert name in ("weight", "bias", "running_mean", "running_var")
-        assert all(n > 0 for n in shape)
+        assert all(n > 0 for n in array_shape)
 
 
 @given(plain_layers(6), st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(6)))
@@ -101,6 +113,14 @@ def test_the_padding_that_is_named_makes_a_window_fit(layer, shape):
         ("8x8x3 relu cat[ | relu res[ relu | conv1-4 ] ]", "layer 2, branch 2, layer 2 (res after 8x8x3)"),
         ("8x8x8 zeropad-4", "at most 4 channels"),
         ("3x3x1 max2,s1,p2,d4", "got windows that see padding alone on 3x3; dilation d3 at most"),
+        ("8x8x8 mul[ conv1-3 | conv3-4 ]", "branches of 8x8x3, 6x6x4; a branch of 1x1x4 or 8x8x1 would fit"),
+        ("5x4x3 s2d", "needs a height and a width that divide by 2, got 5x4; 6x4 would fit"),
+        ("8x8x6 d2s", "needs channels that divide by 2x2, got 6 channels; 8 channels would fit"),
+        ("8x8x6 gn4", "gn4 needs channels that divide into 4 groups, got 6 channels; gn2 would fit"),
+        ("8x8x6 split1/4", "split1/2 would fit"),
+        ("8x8x6 crop4x1", "crop4x1 needs more than the 8x2 pixels that it cuts off, got 8x8"),
+        ("8x8x6 reshape8x8x5", "needs 320 numbers, got 8x8x6 = 384"),
+        ("8 in", "needs height x width x channels"),
         ("2x2x4 max5,s2,ceil", "needs at least 4x4, got 2x2; padding p1 would fit"),
     ],
 )  # fmt: skip

@@ -1,4 +1,6 @@
+import re
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -57,6 +59,16 @@ def test_the_zoo_is_printed_without_macros_and_read_back(name):
         ("784 fc-10", "784 fc-10"),
         ("8x8x4 tconv2-3,s2,o1,g1", "8x8x4 tconv2-3,s2,o1"),
         ("8x8x4 dw3-8,s2 dw3-8", "8x8x4 dw3-8,s2 dw3-8"),
+        ("8x8x4 up up2x2 up3x1,nearest up2,bilinear", "8x8x4 up2 up2 up3x1 up2,bilinear"),
+        ("8x8x4 s2d2 s2d4 d2s4 d2s2", "8x8x4 s2d s2d4 d2s4 d2s"),
+        ("18x18x4 crop1x2 crop1x1x2x2 crop0x1x0x0", "18x18x4 crop1x2 crop1x2 crop0x1x0x0"),
+        ("8x8x4 split1/2 reshape128 reshape8x8x2", "8x8x4 split1/2 reshape128 reshape8x8x2"),
+        ("8x8x64 conv1-64,gn gn32 gn8,eps1e-3", "8x8x64 conv1-64,gn gn gn8,eps0.001"),
+        ("8x8x4 in,noaffine in,affine ln,affine ln,noaffine", "8x8x4 in in,affine ln ln,noaffine"),
+        ("8x8x4 scale1 scale1e-6 prelu prelu,shared", "8x8x4 scale scale1e-06 prelu prelu,shared"),
+        ("8x8x4 gap1 gmp1", "8x8x4 gap gmp"),
+        ("8x8x4 gap7 gmp3x2", "8x8x4 gap7 gmp3x2"),
+        ("8x8x4 mul[|gap conv1-4,hsigmoid]", "8x8x4 mul[ | gap conv1-4,hsigmoid ]"),
     ],
 )
 def test_every_network_has_one_canonical_text(written, canonical):
@@ -100,6 +112,19 @@ WRONG = [
     ("6x6x3 conv3-64,g3", "conv3-64,g3", "64 filters"),
     ("6x6x3 drop1.5", "drop1.5", "below 1"),
     ("6x6x3 conv5-9,table", "conv5-9,table", "16"),
+    ("6x6x3 swish", "swish", "silu"),
+    ("6x6x3 mux2", "mux2", "did you mean max?"),
+    ("6x6x3 sd2", "sd2", "did you mean s2d?"),
+    ("6x6x3 split", "split", "split1/2"),
+    ("6x6x3 split3/2", "split3/2", "1/2"),
+    ("6x6x3 split0/2", "split0/2", "1/2"),
+    ("6x6x3 crop", "crop", "crop4"),
+    ("6x6x3 reshape6x6", "reshape6x6", "reshape7x7x30"),
+    ("6x6x3 up2,align_corners", "up2,align_corners", "bilinear"),
+    ("6x6x3 up0", "up0", "up2"),
+    ("6x6x3 conv3-8,s2d", "s2d", "space"),
+    ("6x6x3 conv3-8,gn8,eps1", "eps1", "conv takes no option"),
+    ("6x6x3 mul relu", "mul", "is a block"),
     ("6x6x3 0xconv3-8", "0xconv3-8", "from 1"),
     ("6x6x3 9999999999xconv3-8", "9999999999xconv3-8", "9 digits"),
     ("6x6x3 999999999xrelu", "999999999xrelu", "10,000"),
@@ -260,3 +285,10 @@ def test_any_text_gives_a_network_or_one_error(text):
         assert isinstance(error, (NotationError, ShapeError))
         assert 0 <= error.start <= error.end <= len(text)
         assert not error.pointed or error.pointed.count("\n") == 1
+
+
+def test_the_readme_names_every_word():
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("### The notation")[2].partition("Options follow")[0]
+    words = set(re.findall(r"s2d|d2s|relu6|[a-z]+", table))
+    assert {*LAYERS, *BLOCKS} - words == set()

@@ -1,3 +1,4 @@
+import re
 import tomllib
 from math import prod
 
@@ -22,6 +23,13 @@ PUBLISHED = {
     "googlenet-torchvision": (6_624_904, 1_498_376_192),
     "squeezenet1.1": (1_235_496, 349_151_936),
     "mobilenet-v2": (3_504_872, 300_774_272),
+    "squeezenet1.0": (1_248_424, 818_924_576),
+    "densenet121": (7_978_856, 2_834_161_664),
+    "resnext50": (25_028_904, 4_230_479_872),
+    "mobilenet-v3-large": (5_483_032, 216_589_760),
+    "mobilenet-v3-small": (2_542_856, 56_510_400),
+    "efficientnet-b0": (5_288_548, 385_814_752),
+    "convnext-t": (28_589_128, 4_455_531_264),
     # Recounted by hand and by other programs.
     "plain18": (11_515_688, 1_794_805_760),
     "plain34": (21_623_848, 3_644_493_824),
@@ -36,6 +44,8 @@ PUBLISHED = {
     "bottleneck-direct": (None, 120_422_400),
     "resnet20": (269_722, 40_551_040),
     "resnet56": (853_018, None),
+    "unet": (31_030_658, 150_428_424_448),
+    "yolov1": (271_703_550, 20_285_153_280),
 }
 
 
@@ -89,8 +99,10 @@ def test_a_network_printed_and_read_again_is_the_same(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_macro_is_used(name):
     table = tomllib.loads((ZOO / f"{name}.toml").read_text(encoding="utf-8"))
-    for macro in table.get("define", {}):
-        assert f"{macro}:" in table["layers"]
+    define = table.get("define", {})
+    for macro in define:
+        words = " ".join([table["layers"], *(text for name, text in define.items() if name != macro)])
+        assert re.search(rf"(?:^| |x){re.escape(macro)}(?::| |$)", words), macro
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -169,6 +181,45 @@ def test_the_stages_of_the_inception_blocks():
     assert [shape[0] for shape in blocks] == [28] * 2 + [14] * 5 + [7] * 2
 
 
+def test_the_u_net_of_the_paper():
+    network = load_network("unet")
+    assert network.output_shape == (388, 388, 2)
+    joined = [row.output_shape for row in network.summary().rows if row.op == "cat"]
+    assert joined == [(392, 392, 128), (200, 200, 256), (104, 104, 512), (56, 56, 1024)]  # figure 1
+
+
+def test_yolo_puts_out_a_grid_of_cells():
+    assert load_network("yolov1").output_shape == (7, 7, 30)
+
+
+MODELS = {
+    "alexnet-torchvision": "alexnet",
+    "vgg16": "vgg16",
+    "resnet50": "resnet50",
+    "googlenet-torchvision": "googlenet",
+    "mobilenet-v2": "mobilenet_v2",
+    "squeezenet1.0": "squeezenet1_0",
+    "squeezenet1.1": "squeezenet1_1",
+    "densenet121": "densenet121",
+    "resnext50": "resnext50_32x4d",
+    "mobilenet-v3-large": "mobilenet_v3_large",
+    "mobilenet-v3-small": "mobilenet_v3_small",
+    "efficientnet-b0": "efficientnet_b0",
+    "convnext-t": "convnext_tiny",
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_torchvision_builds_the_same_arrays(name):
+    torch = pytest.importorskip("torch")
+    models = pytest.importorskip("torchvision").models
+    options = {"aux_logits": False, "init_weights": False} if name.startswith("googlenet") else {}
+    with torch.device("meta"):
+        module = models.get_model(MODELS[name], **options)
+    sizes = sorted(parameter.numel() for parameter in module.parameters())
+    assert sorted(map(prod, load_network(name).param_shapes().values())) == sizes
+
+
 def receptive_field(summary, last):
     row = [row for row in summary.rows if row.depth == 0 and row.op == last][-1]
     assert row.receptive_field is not None
@@ -207,8 +258,8 @@ INCEPTION_V3 = {
     "long": "conv7x1-$1,same,bn conv1x7-$1,same,bn conv7x1-$1,same,bn conv1x7-192,same,bn",
     "c": "cat[ conv1-192,bn | conv1-$1,bn cross:$1,192 | conv1-$1,bn long:$1 | avg3,s1,same conv1-192,bn ]",
     "d": "cat[ conv1-192,bn conv3-320,s2,bn | conv1-192,bn cross:192,192 conv3-192,s2,bn | max3,s2 ]",
-    "split": "cat[ conv1x3-384,same,bn | conv3x1-384,same,bn ]",
-    "e": "cat[ conv1-320,bn | conv1-384,bn split | conv1-448,bn conv3-384,same,bn split | avg3,s1,same conv1-192,bn ]",
+    "fork": "cat[ conv1x3-384,same,bn | conv3x1-384,same,bn ]",
+    "e": "cat[ conv1-320,bn | conv1-384,bn fork | conv1-448,bn conv3-384,same,bn fork | avg3,s1,same conv1-192,bn ]",
 }
 
 

@@ -22,7 +22,38 @@ class Joined(nn.Module):
         results = [path(x) for path in self.paths]
         if self.op == "cat":
             return torch.cat(results, dim=1)
+        if self.op == "mul":
+            return product(results)
         return torch.relu(results[0] + results[1]) if self.op == "res" else results[0] + results[1]
+
+
+def product(results):
+    most = max(result.dim() for result in results)
+    y = torch.ones(())
+    for result in results:
+        y = y * (result if result.dim() == most else result[:, :, None, None])
+    return y
+
+
+class Function(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+class Scaled(nn.Module):
+    bias = None
+
+    def forward(self, x):
+        return x * (self.weight[:, None, None] if x.dim() == 4 else self.weight)
+
+
+class OverChannels(nn.LayerNorm):
+    def forward(self, x):
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
 class MoreChannels(nn.Module):
@@ -82,6 +113,48 @@ def batch_norm(layer, input_shape, params, buffers):
     return module
 
 
+def standardized(layer, input_shape, params, buffers):
+    channels, options = input_shape[-1], {"eps": layer.eps}
+    if layer.op == "in":
+        module = nn.InstanceNorm2d(channels, affine=layer.affine, **options)
+    elif layer.op == "ln":
+        module = OverChannels(channels, elementwise_affine=layer.affine, **options)
+    else:
+        module = nn.GroupNorm(layer.groups, channels, affine=layer.affine, **options)
+    return with_parameters(module, params) if layer.affine else module
+
+
+def vector(module):
+    def build(layer, input_shape, params, buffers):
+        module_ = module()
+        module_.weight = nn.Parameter(torch.tensor(params["weight"]))
+        return module_
+
+    return build
+
+
+def upsampling(layer):
+    options = {} if layer.mode == "nearest" else {"align_corners": layer.align_corners}
+    return nn.Upsample(scale_factor=layer.scale_factor, mode=layer.mode, **options)
+
+
+def cropped(layer):
+    top, bottom, left, right = layer.margins
+    return Function(lambda x: x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right])
+
+
+def reshaped(layer):
+    flat = HeightWidthChannels()
+    if len(layer.shape) == 1:
+        return flat
+    return Function(lambda x: flat(x).reshape(len(x), *layer.shape).permute(0, 3, 1, 2))
+
+
+class Shuffled(nn.ChannelShuffle):
+    def forward(self, x):
+        return super().forward(x) if x.dim() == 4 else super().forward(x[:, :, None, None])[:, :, 0, 0]
+
+
 def block(layer, input_shape, params, buffers):
     paths = [
         torch_module(branch, input_shape, within(params, f"{name}."), within(buffers, f"{name}."))
@@ -101,8 +174,18 @@ SIMPLE = {
     "sigmoid": lambda layer: nn.Sigmoid(),
     "softmax": lambda layer: nn.Softmax(dim=1),
     "linear": lambda layer: nn.Identity(),
-    "gap": lambda layer: nn.AdaptiveAvgPool2d(1),
-    "gmp": lambda layer: nn.AdaptiveMaxPool2d(1),
+    "mish": lambda layer: nn.Mish(),
+    "hswish": lambda layer: nn.Hardswish(),
+    "hsigmoid": lambda layer: Function(lambda x: nn.functional.relu6(x + 3) / 6),  # PyTorch has float32's sixth
+    "gap": lambda layer: nn.AdaptiveAvgPool2d(layer.output_size),
+    "gmp": lambda layer: nn.AdaptiveMaxPool2d(layer.output_size),
+    "up": upsampling,
+    "crop": cropped,
+    "split": lambda layer: Function(lambda x: x.chunk(layer.part[1], 1)[layer.part[0] - 1]),
+    "shuffle": lambda layer: Shuffled(layer.groups),
+    "s2d": lambda layer: nn.PixelUnshuffle(layer.block_size),
+    "d2s": lambda layer: nn.PixelShuffle(layer.block_size),
+    "reshape": reshaped,
     "lrn": lambda layer: nn.LocalResponseNorm(layer.size, layer.alpha, layer.beta, layer.k),
     "zeropad": lambda layer: MoreChannels(layer.out_channels),
 }
@@ -114,6 +197,12 @@ BUILT = {
     "avg": pool,
     "fc": fully_connected,
     "bn": batch_norm,
+    "ln": standardized,
+    "gn": standardized,
+    "in": standardized,
+    "scale": vector(Scaled),
+    "prelu": vector(nn.PReLU),
+    "mul": block,
     "res": block,
     "add": block,
     "cat": block,

@@ -18,15 +18,23 @@ from cnncli.networks.layers import (
     FullyConnected,
     GlobalAvgPool,
     GlobalMaxPool,
+    GroupNorm,
+    InstanceNorm,
     Layer,
+    LayerNorm,
     MaxPool,
+    PReLU,
+    Product,
     RadialBasis,
     Repeat,
     Residual,
+    Scale,
     Sequential,
     Subsampling,
     TransposedConv,
+    Upsampling,
 )
+from cnncli.networks.layers.rearranging import Crop, DepthToSpace, Reshape, Shuffle, SpaceToDepth, Split
 from cnncli.networks.layers.widening import ZeroPad
 
 
@@ -181,6 +189,52 @@ class Joined(nn.Module):
         return torch.cat([path(x) for path in self.paths], 1)
 
 
+class Multiplied(Joined):
+    def forward(self, x):
+        results = [path(x) for path in self.paths]
+        most = max(result.ndim for result in results)
+        return prod(result[(..., *(None,) * (most - result.ndim))] for result in results)
+
+
+class Factors(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+
+    def forward(self, x):
+        return x * self.weight.reshape(-1, *(1,) * (x.ndim - 2))
+
+
+class Standardized(nn.GroupNorm):
+    """Group normalisation, also of one number, which PyTorch's modules refuse."""
+
+    def forward(self, x):
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias)
+
+
+class Rearranged(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def cropped(layer, shape):
+    top, bottom, left, right = layer.margins
+    return Rearranged(lambda x: x[:, :, top : shape[0] - bottom, left : shape[1] - right])
+
+
+def reshaped(layer, shape):
+    return Rearranged(lambda x: x.flatten(1).reshape(len(x), *layer.shape[-1:], *layer.shape[:-1]))
+
+
+def upsampled(layer, shape):
+    options = {} if layer.mode == "nearest" else {"align_corners": layer.align_corners}
+    return nn.Upsample(scale_factor=layer.scale_factor, mode=layer.mode, **options)
+
+
 def convolution(layer, channels):
     return nn.Conv2d(
         channels,
@@ -208,8 +262,23 @@ MODULES = {
     MaxPool: lambda layer, shape: Pooled(layer, shape, nn.MaxPool2d, dilation=layer.dilation),
     AvgPool: lambda layer, shape: Pooled(layer, shape, nn.AvgPool2d, count_include_pad=layer.count_include_pad),
     Subsampling: lambda layer, shape: Scaled(layer, shape[2]),
-    GlobalAvgPool: lambda layer, shape: nn.AdaptiveAvgPool2d(1),
-    GlobalMaxPool: lambda layer, shape: nn.AdaptiveMaxPool2d(1),
+    GlobalAvgPool: lambda layer, shape: nn.AdaptiveAvgPool2d(layer.output_size),
+    GlobalMaxPool: lambda layer, shape: nn.AdaptiveMaxPool2d(layer.output_size),
+    LayerNorm: lambda layer, shape: Standardized(1, shape[-1], affine=layer.affine),  # of the same parameters
+    GroupNorm: lambda layer, shape: Standardized(layer.groups, shape[-1], affine=layer.affine),
+    InstanceNorm: lambda layer, shape: Standardized(shape[-1], shape[-1], affine=layer.affine),
+    Scale: lambda layer, shape: Factors(shape[-1]),
+    PReLU: lambda layer, shape: nn.PReLU(1 if layer.shared else shape[-1]),
+    Upsampling: upsampled,
+    Crop: cropped,
+    Split: lambda layer, shape: Rearranged(lambda x: x.chunk(layer.part[1], 1)[layer.part[0] - 1]),
+    Shuffle: lambda layer, shape: Rearranged(
+        lambda x: x.unflatten(1, (layer.groups, -1)).transpose(1, 2).flatten(1, 2)
+    ),
+    SpaceToDepth: lambda layer, shape: nn.PixelUnshuffle(layer.block_size),
+    DepthToSpace: lambda layer, shape: nn.PixelShuffle(layer.block_size),
+    Reshape: reshaped,
+    Product: Multiplied,
     FullyConnected: lambda layer, shape: nn.Sequential(
         nn.Flatten(), nn.Linear(prod(shape), layer.out_features, layer.bias)
     ),

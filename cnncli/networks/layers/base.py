@@ -1,13 +1,13 @@
 """The contract of a layer."""
 
 from functools import lru_cache
-from math import prod
+from math import gcd, prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError, show_shape
 from cnncli.networks.layers.fields import FLAGS, KINDS, LETTERS, write_option
-from cnncli.networks.summary import FilterShape, Shape
+from cnncli.networks.summary import FilterShape, ReceptiveField, Shape
 from cnncli.shapes import Four, Pair, Window, overhang
 from cnncli.values import Value
 
@@ -76,6 +76,19 @@ class Layer(Value):
         """Return the window that slides over the input, or None for a layer that has none."""
         return None
 
+    def receptive_field(self, before: ReceptiveField, input_shape: Shape) -> ReceptiveField | None:
+        """Return what a position of the output sees of the network's input.
+
+        Args:
+            before: what a position of the layer's input sees.
+            input_shape: what comes in.
+
+        Returns:
+            None where positions have no common size or distance.
+        """
+        window = self.window(input_shape)
+        return before if window is None else before.through(window)
+
     def filter_shape(self, input_shape: Shape) -> FilterShape | None:
         """Return f, p, s and n_c of a layer with a window or filters."""
         window = self.window(input_shape)
@@ -96,6 +109,11 @@ class Layer(Value):
     def default(self, name: str) -> Any:
         """Return what a field is where the word does not say; None where it must."""
         return self.defaults.get(name)
+
+    @property
+    def initial_scale(self) -> float:
+        """What a trained vector other than a bias begins with."""
+        return 1.0
 
     @property
     def label(self) -> str:
@@ -159,6 +177,19 @@ def picture(layer: Layer, input_shape: Shape) -> tuple[int, int, int]:
         return input_shape[0], input_shape[1], input_shape[2]
     fits = f"put {layer.label} before what flattens the picture"
     raise ShapeError(layer, "height x width x channels", f"{show_shape(input_shape)} numbers", fits)
+
+
+def uneven_groups(layer: Layer, channels: int, groups: int, written: str = "g") -> ShapeError:
+    """Return the error of groups that do not share the channels evenly.
+
+    Args:
+        layer: the layer.
+        channels: that come in.
+        groups: of the layer.
+        written: what stands before their number in the layer's word.
+    """
+    needs = f"channels that divide into {groups} groups"
+    return ShapeError(layer, needs, f"{channels} channels", f"{written}{gcd(channels, groups)} would fit")
 
 
 def slide(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError, show_shape
@@ -252,7 +252,11 @@ class Sequential(Compound):
 
 
 class Block(Compound):
-    """A layer with branches, whose results become one."""
+    """A layer with branches, whose results become one.
+
+    Attributes:
+        elementwise: whether each number of the output comes of one number of each result.
+    """
 
     @property
     def branches(self) -> tuple[tuple[str, str, Sequential], ...]:
@@ -273,6 +277,21 @@ class Block(Compound):
         """Yield the branches."""
         for name, _, branch in self.branches:
             yield f"{name}.", branch, input_shape
+
+    @classmethod
+    def of(cls, paths: "list[Sequential]") -> Self:
+        """Return the block with these branches, in the order of its text.
+
+        Raises:
+            ArgumentError: it has others.
+        """
+        raise NotImplementedError
+
+    elementwise: ClassVar[bool] = True
+
+    def joins_in_place(self, input_shape: Shape) -> bool:
+        """Return whether the results can be joined in the memory of one of them."""
+        return self.elementwise and self.output_shape(input_shape) in self._branch_shapes(input_shape)
 
     def _branch_shapes(self, input_shape: Shape) -> list[Shape]:
         shapes = []
@@ -377,6 +396,13 @@ class Add(Block):
     main: Sequential
     shortcut: Sequential = Sequential()
 
+    @classmethod
+    def of(cls, paths: list[Sequential]) -> Self:
+        """Return the block of one or two branches, of which not all are empty."""
+        if len(paths) > 2 or not any(path.layers for path in paths):
+            raise ArgumentError(f"{cls.op}[ main | shortcut ] has a main branch and at most one shortcut")
+        return cls(*paths)
+
     def validate(self) -> None:
         """Count the layers."""
         self.settle(_count=_limited(1 + self.main.layer_count + self.shortcut.layer_count))
@@ -451,7 +477,33 @@ class Residual(Add):
         return [relu_backward(grad, cache, out, context.memory)] * 2
 
 
-class Concat(Block):
+class Parallel(Block):
+    """Any number of branches side by side, of which an empty one is the identity."""
+
+    paths: tuple[Sequential, ...]
+
+    def validate(self) -> None:
+        """Count the layers."""
+        self.settle(_count=_limited(1 + len(self.paths) + sum(path.layer_count for path in self.paths)))
+        if not self.paths:
+            raise ArgumentError(f"{self.op}[ ] needs a branch")
+
+    @classmethod
+    def of(cls, paths: list[Sequential]) -> Self:
+        """Return the block of these branches."""
+        return cls(tuple(paths))
+
+    @property
+    def branches(self) -> tuple[tuple[str, str, Sequential], ...]:
+        """The paths, numbered from 1."""
+        return tuple((str(number), f"branch {number}", path) for number, path in enumerate(self.paths, 1))
+
+    def __str__(self) -> str:
+        inner = "|".join(f" {path} " if path.layers else " " for path in self.paths)
+        return f"{self.op}[{inner}]"
+
+
+class Concat(Parallel):
     """Branches side by side, joined on channels: `cat[ conv1-64 | conv3-64,same ]`; an empty branch is the identity.
 
     Example:
@@ -461,19 +513,7 @@ class Concat(Block):
     """
 
     op: ClassVar[str] = "cat"
-
-    paths: tuple[Sequential, ...]
-
-    def validate(self) -> None:
-        """Count the layers."""
-        self.settle(_count=_limited(1 + len(self.paths) + sum(path.layer_count for path in self.paths)))
-        if not self.paths:
-            raise ArgumentError("cat[ ] needs a branch")
-
-    @property
-    def branches(self) -> tuple[tuple[str, str, Sequential], ...]:
-        """The paths, numbered from 1."""
-        return tuple((str(number), f"branch {number}", path) for number, path in enumerate(self.paths, 1))
+    elementwise: ClassVar[bool] = False
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the branches' height and width, and the sum of their channels."""
@@ -486,10 +526,6 @@ class Concat(Block):
         got = f"branches of {', '.join(some[:4])}{' ...' * (len(some) > 4)}"
         fits = "'same' with s1 in every branch keeps the size" if kept else "give every branch the same strides"
         raise ShapeError(self, "branches of one height and width", got, fits)
-
-    def __str__(self) -> str:
-        inner = "|".join(f" {path} " if path.layers else " " for path in self.paths)
-        return f"{self.op}[{inner}]"
 
     def join(self, results: "list[Array]", context: "Context") -> "tuple[Array, Any]":
         """Return the results side by side."""
@@ -505,3 +541,68 @@ class Concat(Block):
 
         stops = [sum(cache[:number]) for number in range(1, len(cache))]
         return [np.ascontiguousarray(part) for part in np.split(grad, stops, axis=-1)]
+
+
+class Product(Parallel):
+    """The product of branches: `mul[ A | B ]`; an empty branch is the identity.
+
+    A branch of 1x1xC, or of C numbers as `fc-C` gives them, is repeated over all positions, one of HxWx1 over all
+    channels. So squeeze and excitation is `mul[ | gap fc-16,relu fc-64,sigmoid ]` (Hu et al. 2017, arXiv:1709.01507).
+
+    Example:
+        >>> from cnncli.networks.layers import FullyConnected, GlobalAvgPool
+        >>> gate = Sequential((GlobalAvgPool(), FullyConnected(64)))
+        >>> Product((Sequential(), gate)).output_shape((56, 56, 64))
+        (56, 56, 64)
+    """
+
+    op: ClassVar[str] = "mul"
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the branches' shape, where 1 fits any."""
+        shapes = self._branch_shapes(input_shape)
+        axes = [shape if len(shape) == 3 else (1, 1, *shape) for shape in shapes]
+        joined = tuple(max(sizes) for sizes in zip(*axes, strict=True))
+        if all(size in (1, most) for shape in axes for size, most in zip(shape, joined, strict=True)):
+            return joined if any(len(shape) == 3 for shape in shapes) else joined[2:]
+        some = list(map(show_shape, dict.fromkeys(shapes)))
+        got = f"branches of {', '.join(some[:4])}{' ...' * (len(some) > 4)}"
+        fits = f"a branch of 1x1x{joined[2]} or {'x'.join(map(str, joined[:2]))}x1 would fit"
+        raise ShapeError(self, "branches of one shape, or of 1 along an axis", got, fits)
+
+    def join(self, results: "list[Array]", context: "Context") -> "tuple[Array, Any]":
+        """Return the product."""
+        import numpy as np
+
+        most = max(result.ndim for result in results)
+        factors = [_as_picture(result) if result.ndim < most else result for result in results]
+        out = context.output(np.broadcast_shapes(*(factor.shape for factor in factors)), factors[0].dtype)
+        return _multiply(factors, out), (factors, [result.shape for result in results])
+
+    def split(self, grad: "Array", cache: Any, context: "Context") -> "list[Array]":
+        """Return each result's gradient: the product's, times the other results, summed where it was repeated."""
+        factors, shapes = cache
+        gradients = []
+        for number, (factor, shape) in enumerate(zip(factors, shapes, strict=True)):
+            others = [grad, *factors[:number], *factors[number + 1 :]]
+            share = _multiply(others, context.memory.take("share", grad.shape, grad.dtype))
+            own = context.kept(f"gradient {number}", shape, grad.dtype)
+            repeated = tuple(axis for axis in range(grad.ndim) if factor.shape[axis] < grad.shape[axis])
+            share.sum(axis=repeated, keepdims=True, out=own.reshape(factor.shape))
+            gradients.append(own)
+        return gradients
+
+
+def _as_picture(numbers: "Array") -> "Array":
+    return numbers.reshape(len(numbers), 1, 1, -1)
+
+
+def _multiply(factors: "list[Array]", out: "Array") -> "Array":
+    import numpy as np
+
+    first, *others = factors
+    if not others:
+        np.copyto(out, first)
+    for factor in others:
+        first = np.multiply(first, factor, out=out)
+    return out

@@ -1,12 +1,12 @@
 """Convolutions: filters that slide over a volume."""
 
-from math import gcd, prod
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError
-from cnncli.networks.layers.base import Layer, picture, slide
-from cnncli.networks.summary import FilterShape, Shape
+from cnncli.networks.layers.base import Layer, picture, slide, uneven_groups
+from cnncli.networks.summary import FilterShape, ReceptiveField, Shape
 from cnncli.shapes import Four, Pair, Window
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
@@ -22,12 +22,6 @@ TABLE = (
 
 _TABLE_INPUTS = [channel for channels in TABLE for channel in channels]
 _TABLE_OUTPUTS = [number for number, channels in enumerate(TABLE) for _ in channels]
-
-
-def uneven_groups(layer: Layer, channels: int, groups: int) -> ShapeError:
-    """Return the error of groups that do not share the channels evenly."""
-    needs = f"channels that divide into {groups} groups"
-    return ShapeError(layer, needs, f"{channels} channels", f"g{gcd(channels, groups)} would fit")
 
 
 class Conv(Layer):
@@ -299,6 +293,10 @@ class TransposedConv(Layer):
         """Return the weights at each input position, and a bias at each output."""
         biases = prod(self.output_shape(input_shape)) if self.bias else 0
         return self.macs(input_shape) + biases
+
+    def receptive_field(self, before: ReceptiveField, input_shape: Shape) -> ReceptiveField | None:
+        """Return None: it makes fractions of the stride."""
+        return None
 
     def filter_shape(self, input_shape: Shape) -> FilterShape:
         """Return the filters; the padding is what is cut off."""

@@ -127,6 +127,41 @@ def _padding(value: Any, name: str) -> Any:
     return four if any(four) else "valid"
 
 
+def _read_part(text: str) -> tuple[int, int] | None:
+    number, slash, parts = text.partition("/")
+    values = read_whole(number), read_whole(parts)
+    return (values[0], values[1]) if slash and values[0] and values[1] and values[0] <= values[1] else None
+
+
+def _part(value: Any, name: str) -> tuple[int, int]:
+    number, parts = _pair(value, name)
+    if number > parts:
+        raise ArgumentError(f"{name} must be the number of a part and how many there are, got {value!r}")
+    return number, parts
+
+
+def _margins(value: Any, name: str) -> tuple[int, int, int, int]:
+    four: Any = _padding(value, name)
+    return (0, 0, 0, 0) if four in ("valid", "same") else four
+
+
+def _read_shape(text: str) -> tuple[int, ...] | None:
+    values = read_wholes(text)
+    return values if values and 0 not in values and len(values) in (1, 3) else None
+
+
+def _shape(value: Any, name: str) -> tuple[int, ...]:
+    if not isinstance(value, (tuple, list)) or len(value) not in (1, 3):
+        raise ArgumentError(f"{name} must be (height, width, channels) or (numbers,), got {value!r}")
+    return tuple(_count(size, name) for size in value)
+
+
+def _mode(value: Any, name: str) -> str:
+    if value in ("nearest", "bilinear"):
+        return str(value)
+    raise ArgumentError(f"{name} must be 'nearest' or 'bilinear', got {value!r}")
+
+
 def _flag(value: Any, name: str) -> bool:
     if isinstance(value, bool):
         return value
@@ -149,6 +184,10 @@ AMOUNTS = Kind("a whole number, or two such as 0x1", _read_amounts, _write_pair,
 PADDING = Kind(
     "pixels: 1, vertical x horizontal as 1x2, or top x bottom x left x right", _read_padding, _write_padding, _padding
 )
+MARGINS = PADDING._replace(settle=_margins)
+PART = Kind("the number of a part / how many there are, as 1/2", _read_part, lambda part: f"{part[0]}/{part[1]}", _part)
+SHAPE = Kind("height x width x channels, or one number", _read_shape, lambda shape: "x".join(map(str, shape)), _shape)
+MODE = Kind("nearest or bilinear", lambda _: None, str, _mode)
 DECIMAL = Kind("a number such as 0.5", read_decimal, _write_decimal, _decimal)
 FLAG = Kind("", lambda _: None, str, _flag)
 
@@ -157,6 +196,12 @@ KINDS: dict[str, Kind] = {
     "out_channels": COUNT,
     "out_features": COUNT,
     "size": COUNT,
+    "block_size": COUNT,
+    "output_size": PAIR,
+    "scale_factor": PAIR,
+    "margins": MARGINS,
+    "part": PART,
+    "shape": SHAPE,
     "rate": DECIMAL,
     "negative_slope": DECIMAL,
     "stride": PAIR,
@@ -167,6 +212,12 @@ KINDS: dict[str, Kind] = {
     "k": DECIMAL,
     "alpha": DECIMAL,
     "beta": DECIMAL,
+    "eps": DECIMAL,
+    "initial": DECIMAL,
+    "mode": MODE,
+    "align_corners": FLAG,
+    "affine": FLAG,
+    "shared": FLAG,
     "ceil_mode": FLAG,
     "count_include_pad": FLAG,
     "table": FLAG,
@@ -183,6 +234,7 @@ LETTERS: dict[str, str] = {
     "k": "k",
     "alpha": "alpha",
     "beta": "beta",
+    "eps": "eps",
 }
 """The fields that an option of letters and a number sets, in the order in which they are printed."""
 
@@ -194,8 +246,41 @@ FLAGS: dict[str, tuple[str, Any]] = {
     "table": ("table", True),
     "bias": ("bias", True),
     "nobias": ("bias", False),
+    "affine": ("affine", True),
+    "noaffine": ("affine", False),
+    "shared": ("shared", True),
+    "nearest": ("mode", "nearest"),
+    "bilinear": ("mode", "bilinear"),
+    "align_corners": ("align_corners", True),
 }
 """The options that are one word: the field and the value that they give it."""
+
+
+EXAMPLES: dict[str, Any] = {
+    "kernel_size": (3, 3),
+    "out_channels": 64,
+    "out_features": 10,
+    "size": 5,
+    "block_size": 2,
+    "output_size": (7, 7),
+    "scale_factor": (2, 2),
+    "margins": (4, 4, 4, 4),
+    "part": (1, 2),
+    "shape": (7, 7, 30),
+    "rate": 0.5,
+    "negative_slope": 0.1,
+    "initial": 1e-6,
+    "stride": (2, 2),
+    "padding": (1, 1, 1, 1),
+    "output_padding": (1, 1),
+    "dilation": (2, 2),
+    "groups": 2,
+    "k": 2.0,
+    "alpha": 5e-4,
+    "beta": 0.75,
+    "eps": 1e-6,
+}
+"""A value of each field that takes one, for messages."""
 
 
 def write_option(name: str, value: Any) -> str:

@@ -1,15 +1,22 @@
 """Normalisation of activations."""
 
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cnncli.networks.layers.base import Layer
+from cnncli.networks.layers.base import Layer, picture, uneven_groups
 from cnncli.networks.summary import Shape
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
     from cnncli.networks.layers.context import Array, Context, Params
 
 
-class BatchNorm(Layer):
+class Normalization(Layer):
+    """A layer that measures what comes in, and reads it again for the gradient: training cannot do it in place."""
+
+    follows: ClassVar[bool] = True
+
+
+class BatchNorm(Normalization):
     """Batch normalisation: `bn`, with a scale and a shift for each channel (Ioffe and Szegedy, arXiv:1502.03167).
 
     Example:
@@ -18,7 +25,6 @@ class BatchNorm(Layer):
     """
 
     op: ClassVar[str] = "bn"
-    follows: ClassVar[bool] = True
     momentum: ClassVar[float] = 0.1
     eps: ClassVar[float] = 1e-5
 
@@ -75,7 +81,120 @@ class BatchNorm(Layer):
         return out, grads
 
 
-class LocalResponseNorm(Layer):
+class Standardization(Normalization):
+    """Numbers of an image made to have the mean 0 and the variance 1, then scaled and shifted, channel by channel.
+
+    y = (x - mean) / sqrt(variance + eps) * weight + bias; over which numbers is the subclass's matter. `affine` has
+    weight and bias, `noaffine` leaves them out.
+    """
+
+    eps: float = 1e-5
+    affine: bool = True
+
+    def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """Return scale and shift."""
+        return {"weight": (input_shape[-1],), "bias": (input_shape[-1],)} if self.affine else {}
+
+    def grouped(self, shape: Shape) -> tuple[Shape, tuple[int, ...]]:
+        """Return a batch's shape in groups, and the axes along which a group's numbers lie."""
+        raise NotImplementedError
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return the input, standardized, scaled and shifted."""
+        from cnncli.ops.normalization import scale_channels, standardize
+
+        shape, axes = self.grouped(x.shape)
+        standardized = context.kept("standardized", x.shape, x.dtype)
+        inverse = standardize(x.reshape(shape), axes, self.eps, standardized.reshape(shape))
+        if not self.affine:
+            return standardized, (standardized, inverse)
+        out = context.output(x.shape, x.dtype)
+        scale_channels(standardized, params["weight"], params["bias"], out)
+        return out, (standardized, inverse)
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradients of the input, the scale and the shift."""
+        from cnncli.ops.normalization import standardize_backward
+        from cnncli.ops.rows import sum_over_positions
+
+        standardized, inverse = cache
+        shape, axes = self.grouped(grad.shape)
+        slope, grads = grad, {}
+        if self.affine:
+            grads = {"weight": sum_over_positions(grad * standardized), "bias": sum_over_positions(grad)}
+            slope = grad * params["weight"]
+        out = context.gradient(grad.shape, grad.dtype)
+        standardize_backward(slope.reshape(shape), standardized.reshape(shape), inverse, axes, out.reshape(shape))
+        return out, grads
+
+
+class LayerNorm(Standardization):
+    """Layer normalisation over the channels of each position: `ln`, as ConvNeXt has it (Ba et al., arXiv:1607.06450).
+
+    Example:
+        >>> str(LayerNorm(eps=1e-6)), LayerNorm().param_shapes((56, 56, 96))
+        ('ln,eps1e-06', {'weight': (96,), 'bias': (96,)})
+    """
+
+    op: ClassVar[str] = "ln"
+
+    def grouped(self, shape: Shape) -> tuple[Shape, tuple[int, ...]]:
+        """Return the shape as it is, and the channels."""
+        return shape, (len(shape) - 1,)
+
+
+class GroupNorm(Standardization):
+    """Group normalisation: `gn`, over an image's pixels and each of 32 groups of channels, or `gn8` of 8 groups.
+
+    Wu and He 2018, arXiv:1803.08494.
+
+    Example:
+        >>> GroupNorm(8).param_shapes((56, 56, 64))
+        {'weight': (64,), 'bias': (64,)}
+    """
+
+    op: ClassVar[str] = "gn"
+    size_field: ClassVar[str] = "groups"
+
+    groups: int = 32
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the input's; its channels must divide into the groups."""
+        if input_shape[-1] % self.groups:
+            raise uneven_groups(self, input_shape[-1], self.groups, self.op)
+        return input_shape
+
+    def grouped(self, shape: Shape) -> tuple[Shape, tuple[int, ...]]:
+        """Return (N, positions, groups, C / groups), and the axes of positions and of a group's channels."""
+        return (shape[0], prod(shape[1:-1]), self.groups, shape[-1] // self.groups), (1, 3)
+
+
+class InstanceNorm(Standardization):
+    """Instance normalisation: `in`, over each channel's pixels (Ulyanov et al. 2016, arXiv:1607.08022).
+
+    Without scale and shift, as in PyTorch and CycleGAN; `in,affine` has them.
+
+    Example:
+        >>> InstanceNorm().param_shapes((56, 56, 64)), str(InstanceNorm(affine=True))
+        ({}, 'in,affine')
+    """
+
+    op: ClassVar[str] = "in"
+
+    affine: bool = False
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the input's, which must be a picture."""
+        return picture(self, input_shape)
+
+    def grouped(self, shape: Shape) -> tuple[Shape, tuple[int, ...]]:
+        """Return (N, positions, C), and the axis of positions."""
+        return (shape[0], prod(shape[1:-1]), shape[-1]), (1,)
+
+
+class LocalResponseNorm(Normalization):
     """Local response normalisation: `lrn`, over neighbouring channels.
 
     y = x / (k + alpha / size * sum of x^2 over `size` channels)^beta. The defaults are AlexNet's (Krizhevsky et al.
@@ -88,7 +207,6 @@ class LocalResponseNorm(Layer):
 
     op: ClassVar[str] = "lrn"
     size_field: ClassVar[str] = "size"
-    follows: ClassVar[bool] = True
 
     size: int = 5
     k: float = 2.0

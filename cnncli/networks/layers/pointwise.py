@@ -97,6 +97,30 @@ class GELU(Activation):
     monotone: ClassVar[bool] = False
 
 
+class Mish(Activation):
+    """x * tanh(log(1 + exp(x))) (Misra 2019, arXiv:1908.08681)."""
+
+    op: ClassVar[str] = "mish"
+    keeps: ClassVar[tuple[str, ...]] = ("input",)
+    in_place: ClassVar[bool] = False
+    monotone: ClassVar[bool] = False
+
+
+class HardSwish(Activation):
+    """x * min(max(0, x + 3), 6) / 6, MobileNetV3's (Howard et al. 2019, arXiv:1905.02244)."""
+
+    op: ClassVar[str] = "hswish"
+    keeps: ClassVar[tuple[str, ...]] = ("input",)
+    in_place: ClassVar[bool] = False
+    monotone: ClassVar[bool] = False
+
+
+class HardSigmoid(Activation):
+    """min(max(0, x + 3), 6) / 6."""
+
+    op: ClassVar[str] = "hsigmoid"
+
+
 class Tanh(Activation):
     """tanh(x)."""
 
@@ -120,6 +144,96 @@ class Linear(Activation):
     """x itself: says that no nonlinearity is meant."""
 
     op: ClassVar[str] = "linear"
+
+
+class PReLU(Layer):
+    """x where it is positive, else a trained slope times x: `prelu`, one slope a channel, or `prelu,shared` for all.
+
+    He et al. 2015, arXiv:1502.01852. The slopes begin at 0.25, as there.
+
+    Example:
+        >>> PReLU().param_shapes((8, 8, 64)), PReLU(shared=True).param_shapes((8, 8, 64))
+        ({'weight': (64,)}, {'weight': (1,)})
+    """
+
+    op: ClassVar[str] = "prelu"
+    follows: ClassVar[bool] = True
+
+    shared: bool = False
+
+    @property
+    def initial_scale(self) -> float:
+        """What the slopes begin with."""
+        return 0.25
+
+    def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """Return the slopes."""
+        return {"weight": (1 if self.shared else input_shape[-1],)}
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return the positive part, and the other times the slope."""
+        import numpy as np
+
+        out = np.minimum(x, 0, out=context.output(x.shape, x.dtype))
+        out *= params["weight"]
+        out += np.maximum(x, 0)
+        return out, x
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradients of the input and the slopes."""
+        import numpy as np
+
+        from cnncli.ops.rows import sum_over_positions
+
+        slopes = sum_over_positions(grad * np.minimum(cache, 0))
+        out = np.multiply(grad, params["weight"], out=context.gradient(grad.shape, grad.dtype))
+        np.copyto(out, grad, where=cache > 0)
+        return out, {"weight": slopes.sum(keepdims=True) if self.shared else slopes}
+
+
+class Scale(Layer):
+    """A trained number for each channel, which it is multiplied by: `scale`, from 1, or `scale1e-6` from there.
+
+    The layer scale of Touvron et al. 2021, arXiv:2103.17239, which ConvNeXt has.
+
+    Example:
+        >>> Scale(1e-6).param_shapes((14, 14, 384))
+        {'weight': (384,)}
+    """
+
+    op: ClassVar[str] = "scale"
+    size_field: ClassVar[str] = "initial"
+    follows: ClassVar[bool] = True
+
+    initial: float = 1.0
+
+    @property
+    def initial_scale(self) -> float:
+        """What the factors begin with."""
+        return self.initial
+
+    def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """Return the factors."""
+        return {"weight": (input_shape[-1],)}
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return the product."""
+        import numpy as np
+
+        return np.multiply(x, params["weight"], out=context.output(x.shape, x.dtype)), x
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradients of the input and the factors."""
+        import numpy as np
+
+        from cnncli.ops.rows import sum_over_positions
+
+        grads = {"weight": sum_over_positions(grad * cache)}
+        return np.multiply(grad, params["weight"], out=context.gradient(grad.shape, grad.dtype)), grads
 
 
 class Dropout(Layer):
@@ -195,6 +309,9 @@ ACTIVATIONS: tuple[type[Activation], ...] = (
     ELU,
     SiLU,
     GELU,
+    Mish,
+    HardSwish,
+    HardSigmoid,
     Tanh,
     Sigmoid,
     Softmax,

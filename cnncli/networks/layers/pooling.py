@@ -1,11 +1,13 @@
 """Pooling: windows that slide over each channel by itself."""
 
+from collections.abc import Iterator
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncli.networks.errors import ShapeError, show_shape
 from cnncli.networks.layers.base import Layer, picture, slide
-from cnncli.networks.summary import Shape
+from cnncli.networks.summary import ReceptiveField, Shape
 from cnncli.shapes import Four, Pair, Window
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
@@ -205,33 +207,74 @@ class Subsampling(Pool):
 
 
 class GlobalPool(Layer):
-    """One window that is the whole picture."""
+    """One window that is the whole picture; or, as `gap7x7`, that many windows which together are the picture.
 
-    def window(self, input_shape: Shape) -> Window:
-        """Return the window."""
+    Window i of k along an axis of n pixels reaches from floor(i n / k) to before ceil((i + 1) n / k), as in PyTorch's
+    adaptive pooling: where k does not divide n, neighbours overlap.
+    """
+
+    size_field: ClassVar[str] = "output_size"
+    keeps: ClassVar[tuple[str, ...]] = ()
+
+    output_size: Pair = (1, 1)
+
+    def bounds(self, input_shape: Shape) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """Return each window's first and last-but-one pixel, along the height and along the width."""
+        return tuple(
+            tuple((i * n // k, -(-(i + 1) * n // k)) for i in range(k))
+            for n, k in zip(input_shape[:2], self.output_size, strict=True)
+        )
+
+    def window(self, input_shape: Shape) -> Window | None:
+        """Return the window; None where the windows differ."""
         height, width, _ = picture(self, input_shape)
-        return Window.over((height, width), (height, width))
+        (down, across), (rows, columns) = (height, width), self.output_size
+        if down % rows or across % columns:
+            return None
+        kernel = down // rows, across // columns
+        stride = kernel[0] if rows > 1 else 1, kernel[1] if columns > 1 else 1
+        return Window.over((height, width), kernel, stride=stride)
+
+    def receptive_field(self, before: ReceptiveField, input_shape: Shape) -> ReceptiveField | None:
+        """Return the window's; None where the windows differ."""
+        window = self.window(input_shape)
+        return window and before.through(window)
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return `(1, 1, C)`."""
-        return 1, 1, picture(self, input_shape)[2]
+        """Return `(1, 1, C)`, or the number of windows and C."""
+        return *self.output_size, picture(self, input_shape)[2]
 
     def connections(self, input_shape: Shape) -> int:
-        """Return every input once."""
-        return prod(input_shape)
+        """Return the windows' sizes."""
+        rows, columns = (sum(stop - start for start, stop in axis) for axis in self.bounds(input_shape))
+        return rows * columns * input_shape[2]
 
 
 class GlobalAvgPool(GlobalPool):
-    """The mean of each channel: `gap`."""
+    """The mean of each channel: `gap`; `gap7` makes 7x7 means of any picture (adaptive pooling).
+
+    Example:
+        >>> GlobalAvgPool((7, 7)).output_shape((13, 13, 512))
+        (7, 7, 512)
+    """
 
     op: ClassVar[str] = "gap"
-    keeps: ClassVar[tuple[str, ...]] = ()
+
+    def matrices(self, input_shape: Shape) -> "list[Array]":
+        """Return the weights of the means, (H_out, H) and (W_out, W)."""
+        from cnncli.ops.resampling import averaging_matrix
+
+        return [averaging_matrix(axis, n) for axis, n in zip(self.bounds(input_shape), input_shape[:2], strict=True)]
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         """Return the means."""
+        from cnncli.ops.resampling import resample
         from cnncli.ops.rows import image_sums
 
-        out = context.output((len(x), 1, 1, x.shape[3]), x.dtype)
+        out = context.output((len(x), *self.output_size, x.shape[3]), x.dtype)
+        if self.output_size != (1, 1):
+            rows, columns = self.matrices(x.shape[1:])
+            return resample(x, rows, columns, out), x.shape
         out[:] = image_sums(x)
         out *= x.dtype.type(1 / prod(x.shape[1:3]))
         return out, x.shape
@@ -239,24 +282,35 @@ class GlobalAvgPool(GlobalPool):
     def backward(
         self, grad: "Array", cache: Any, params: "Params", context: "Context"
     ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the gradient of the input: an equal share to each pixel."""
+        """Return the gradient of the input: an equal share to each pixel of a window."""
+        from cnncli.ops.resampling import resample
+
         out = context.gradient(cache, grad.dtype)
+        if self.output_size != (1, 1):
+            rows, columns = self.matrices(cache[1:])
+            return resample(grad, rows.T, columns.T, out), {}
         out[:] = grad * grad.dtype.type(1 / prod(cache[1:3]))
         return out, {}
 
 
 class GlobalMaxPool(GlobalPool):
-    """The maximum of each channel: `gmp`."""
+    """The maximum of each channel: `gmp`; `gmp7` makes 7x7 maxima of any picture (adaptive pooling)."""
 
     op: ClassVar[str] = "gmp"
-    keeps: ClassVar[tuple[str, ...]] = ()
+
+    def _windows(self, shape: Shape) -> "Iterator[tuple[tuple[int, int], tuple[slice, slice, slice]]]":
+        rows, columns = self.bounds(shape[1:])
+        for (i, (top, bottom)), (j, (left, right)) in product(enumerate(rows), enumerate(columns)):
+            yield (i, j), (slice(None), slice(top, bottom), slice(left, right))
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         """Return the maxima."""
-        pixels = x.reshape(len(x), -1, x.shape[3])
-        winners = pixels.argmax(axis=1)
-        out = context.output((len(x), 1, 1, x.shape[3]), x.dtype)
-        out[:, 0, 0] = pixels.max(axis=1)
+        out = context.output((len(x), *self.output_size, x.shape[3]), x.dtype)
+        winners = []
+        for (i, j), window in self._windows(x.shape):
+            pixels = x[window].reshape(len(x), -1, x.shape[3])
+            winners.append(pixels.argmax(axis=1))
+            out[:, i, j] = pixels.max(axis=1)
         return out, (winners, x.shape)
 
     def backward(
@@ -268,5 +322,9 @@ class GlobalMaxPool(GlobalPool):
         winners, shape = cache
         out = context.gradient(shape, grad.dtype)
         out[:] = 0
-        np.put_along_axis(out.reshape(len(out), -1, shape[3]), winners[:, None], grad.reshape(len(out), 1, -1), axis=1)
+        for winner, ((i, j), window) in zip(winners, self._windows(shape), strict=True):
+            share = np.zeros_like(out[window])
+            won = grad[:, i, j][:, None]
+            np.put_along_axis(share.reshape(len(out), -1, shape[3]), winner[:, None], won, axis=1)
+            out[window] += share
         return out, {}

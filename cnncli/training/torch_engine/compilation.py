@@ -92,6 +92,17 @@ def _average(layer: Any, place: Place) -> nn.Module:
     return modules.AvgPool(layer.window(place.input_shape), include_padding=layer.count_include_pad)
 
 
+def _upsampling(layer: Any, place: Place) -> nn.Module:
+    size = layer.output_shape(place.input_shape)[:2]
+    if layer.mode == "nearest":
+        return nn.Upsample(size)
+    return nn.Upsample(size, mode="bilinear", align_corners=layer.align_corners)
+
+
+def _group_norm(layer: Any, groups: int, place: Place) -> nn.Module:
+    return modules.GroupNorm(groups, place.input_shape[-1], layer.eps, layer.affine)
+
+
 Builder = Callable[[Any, Place], nn.Module]
 
 BUILDERS: dict[str, Builder] = {
@@ -101,11 +112,25 @@ BUILDERS: dict[str, Builder] = {
     "max": lambda layer, place: modules.MaxPool(layer.window(place.input_shape)),
     "avg": _average,
     "sub": lambda layer, place: modules.Subsampling(layer.window(place.input_shape), place.input_shape[2]),
-    "gap": lambda layer, place: nn.AdaptiveAvgPool2d(1),
-    "gmp": lambda layer, place: nn.AdaptiveMaxPool2d(1),
+    "gap": lambda layer, place: nn.AdaptiveAvgPool2d(layer.output_size),
+    "gmp": lambda layer, place: nn.AdaptiveMaxPool2d(layer.output_size),
     "fc": lambda layer, place: modules.Connected(prod(place.input_shape), layer.out_features, bias=layer.bias),
     "rbf": lambda layer, place: modules.Distances(prod(place.input_shape), layer.out_features),
     "bn": lambda layer, place: modules.BatchNorm(place.input_shape[-1], layer.eps, layer.momentum),
+    "ln": lambda layer, place: modules.LayerNorm(place.input_shape[-1], layer.eps, layer.affine),
+    "gn": lambda layer, place: _group_norm(layer, layer.groups, place),
+    "in": lambda layer, place: _group_norm(layer, place.input_shape[-1], place),
+    "scale": lambda layer, place: modules.Scale(place.input_shape[-1]),
+    "up": _upsampling,
+    "crop": lambda layer, place: modules.Rearranged(lambda x: modules.cropped(x, layer.margins)),
+    "split": lambda layer, place: modules.Rearranged(lambda x: x.chunk(layer.part[1], 1)[layer.part[0] - 1]),
+    "shuffle": lambda layer, place: modules.Rearranged(
+        lambda x: x.unflatten(1, (layer.groups, -1)).transpose(1, 2).flatten(1, 2)
+    ),
+    "s2d": lambda layer, place: nn.PixelUnshuffle(layer.block_size),
+    "d2s": lambda layer, place: nn.PixelShuffle(layer.block_size),
+    "reshape": lambda layer, place: modules.Rearranged(lambda x: modules.reshaped(x, layer.shape)),
+    "prelu": lambda layer, place: nn.PReLU(*layer.param_shapes(place.input_shape)["weight"]),
     "lrn": lambda layer, place: modules.LocalResponseNorm(layer.size, layer.alpha, layer.beta, layer.k),
     "drop": lambda layer, place: modules.Dropout(layer.rate, place.path, place.chance),
     "flatten": lambda layer, place: modules.Rows(),
@@ -116,6 +141,9 @@ BUILDERS: dict[str, Builder] = {
     "elu": lambda layer, place: nn.ELU(),
     "silu": lambda layer, place: nn.SiLU(),
     "gelu": lambda layer, place: nn.GELU(),
+    "mish": lambda layer, place: nn.Mish(),
+    "hswish": lambda layer, place: nn.Hardswish(),
+    "hsigmoid": lambda layer, place: modules.HardSigmoid(),
     "tanh": lambda layer, place: nn.Tanh(),
     "sigmoid": lambda layer, place: nn.Sigmoid(),
     "softmax": lambda layer, place: nn.Softmax(dim=1),
@@ -127,4 +155,5 @@ _JOINED: dict[str, type[modules.Joined]] = {
     "res": modules.Residual,
     "add": modules.Sum,
     "cat": modules.Concatenation,
+    "mul": modules.Product,
 }

@@ -3,7 +3,8 @@
 All take (N, C, H, W) in channels-last memory, or (N, features). Their parameters have PyTorch's order of axes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import reduce
 from typing import Any
 
 import torch
@@ -222,6 +223,63 @@ class LocalResponseNorm(nn.LocalResponseNorm):
         return super().forward(x if x.ndim == 4 else x[:, :, None]).view_as(x)
 
 
+class LayerNorm(nn.LayerNorm):
+    """Layer normalisation over the channels of each position."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the input, standardized, scaled and shifted."""
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation, also where a group has one number alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the input, standardized, scaled and shifted."""
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
+class HardSigmoid(nn.Module):
+    """min(max(0, x + 3), 6) / 6; PyTorch's own multiplies by the sixth of float32 in any type."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the function of each number."""
+        return functional.relu6(x + 3) / 6
+
+
+class Scale(nn.Module):
+    """A trained factor for each channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the product."""
+        return x * (self.weight[:, None, None] if x.ndim == 4 else self.weight)
+
+
+class Rearranged(nn.Module):
+    """Numbers that are moved, or left out.
+
+    Args:
+        function: what a batch becomes.
+    """
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the batch becomes."""
+        return self.function(x)
+
+
+def reshaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return the same numbers as (N, features) or, of (height, width, channels), as (N, C, H, W)."""
+    return rows(x) if len(shape) == 1 else rows(x).unflatten(1, shape).permute(0, 3, 1, 2)
+
+
 class Dropout(nn.Module):
     """Dropout by numbers that belong to the image.
 
@@ -296,12 +354,28 @@ class Concatenation(Joined):
         return torch.cat(results, 1)
 
 
+class Product(Joined):
+    """`mul`: their product; what is smaller is repeated."""
+
+    def join(self, results: list[Tensor]) -> Tensor:
+        """Return the product."""
+        if any(result.ndim == 4 for result in results):
+            results = [result if result.ndim == 4 else result[:, :, None, None] for result in results]
+        return reduce(torch.mul, results)
+
+
 def padded(x: Tensor, sides: Four | None, value: float = 0.0) -> Tensor:
     """Return pictures with pixels around them, (top, bottom, left, right); fewer than none cuts off."""
     if sides is None or not any(sides):
         return x
     top, bottom, left, right = sides
     return functional.pad(x, (left, right, top, bottom), value=value)
+
+
+def cropped(x: Tensor, margins: Four) -> Tensor:
+    """Return pictures without pixels at their borders, (top, bottom, left, right)."""
+    top, bottom, left, right = margins
+    return x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right]
 
 
 def reaching(window: Window) -> Four:

@@ -1,0 +1,235 @@
+"""What moves numbers or leaves some out, and computes nothing."""
+
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from cnncli.networks.errors import ShapeError, show_shape
+from cnncli.networks.layers.base import Layer, picture, uneven_groups
+from cnncli.networks.summary import FilterShape, ReceptiveField, Shape
+from cnncli.shapes import Four, Window
+
+if TYPE_CHECKING:  # what only computes shapes loads no NumPy
+    from cnncli.networks.layers.context import Array, Context, Params
+
+
+class Rearrangement(Layer):
+    """A layer whose output is a view of its input: `seen` says which."""
+
+    keeps: ClassVar[tuple[str, ...]] = ()
+
+    def seen(self, x: "Array") -> "Array":
+        """Return a view of a batch that has the output's numbers in their order, in any number of axes."""
+        raise NotImplementedError
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return the numbers that are seen."""
+        view = self.seen(x)
+        out = context.output((len(x), *context.plan(x.shape, self.output_shape)), x.dtype)
+        out.reshape(view.shape)[:] = view
+        return out, x.shape
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradient of the input: 0 for the numbers that are not seen."""
+        out = context.gradient(cache, grad.dtype)
+        view = self.seen(out)
+        if view.size < out.size:
+            out[:] = 0
+        view[:] = grad.reshape(view.shape)
+        return out, {}
+
+
+class Crop(Rearrangement):
+    """Pixels cut off at the borders: `crop4` on every side, `crop4x2`, or `crop1x2x3x4` (top, bottom, left, right).
+
+    Example:
+        >>> Crop(4).output_shape((64, 64, 512))
+        (56, 56, 512)
+    """
+
+    op: ClassVar[str] = "crop"
+    size_field: ClassVar[str] = "margins"
+
+    margins: Four
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return `(H, W, C)`."""
+        height, width, channels = picture(self, input_shape)
+        top, bottom, left, right = self.margins
+        if top + bottom < height and left + right < width:
+            return height - top - bottom, width - left - right, channels
+        needs = f"more than the {top + bottom}x{left + right} pixels that it cuts off"
+        raise ShapeError(self, needs, f"{height}x{width}", "smaller margins would fit")
+
+    def receptive_field(self, before: ReceptiveField, input_shape: Shape) -> ReceptiveField | None:
+        """Return the same field, which begins further in."""
+        (down, across), (y, x) = before.stride, before.offset
+        return before._replace(offset=(y + self.margins[0] * down, x + self.margins[2] * across))
+
+    def seen(self, x: "Array") -> "Array":
+        """Return the pixels within the margins."""
+        top, bottom, left, right = self.margins
+        return x[:, top : x.shape[1] - bottom, left : x.shape[2] - right]
+
+
+class Split(Rearrangement):
+    """One of equal parts of the channels: `split1/2` is the first half, `split2/2` the second.
+
+    Branches that take a part each are ShuffleNet's and CSPNet's blocks: `cat[ split1/2 | split2/2 conv1-64 ]`.
+
+    Example:
+        >>> Split((1, 2)).output_shape((28, 28, 116))
+        (28, 28, 58)
+    """
+
+    op: ClassVar[str] = "split"
+    size_field: ClassVar[str] = "part"
+
+    part: tuple[int, int]
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the input's, with a part of its channels."""
+        if input_shape[-1] % self.part[1]:
+            raise uneven_groups(self, input_shape[-1], self.part[1], "split1/")
+        return *input_shape[:-1], input_shape[-1] // self.part[1]
+
+    def seen(self, x: "Array") -> "Array":
+        """Return the part."""
+        number, parts = self.part
+        size = x.shape[-1] // parts
+        return x[..., (number - 1) * size : number * size]
+
+
+class Shuffle(Rearrangement):
+    """ShuffleNet's channel shuffle: `shuffle2`, the first channels of 2 groups, then the second, and so on.
+
+    Zhang et al. 2017, arXiv:1707.01083, section 3.1.
+
+    Example:
+        >>> str(Shuffle(3))
+        'shuffle3'
+    """
+
+    op: ClassVar[str] = "shuffle"
+    size_field: ClassVar[str] = "groups"
+
+    groups: int
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the input's."""
+        if input_shape[-1] % self.groups:
+            raise uneven_groups(self, input_shape[-1], self.groups, self.op)
+        return input_shape
+
+    def seen(self, x: "Array") -> "Array":
+        """Return the channels in their new order."""
+        return x.reshape(*x.shape[:-1], self.groups, -1).swapaxes(-1, -2)
+
+
+class SpaceToDepth(Rearrangement):
+    """Blocks of pixels as channels: `s2d`, blocks of 2x2, or `s2d4`.
+
+    The channel c at row i and column j of its block becomes the channel (c * size + i) * size + j, as in PyTorch's
+    `pixel_unshuffle`. ONNX's SpaceToDepth and TensorFlow's have (i * size + j) * C + c.
+
+    Example:
+        >>> SpaceToDepth().output_shape((26, 26, 64))
+        (13, 13, 256)
+    """
+
+    op: ClassVar[str] = "s2d"
+    size_field: ClassVar[str] = "block_size"
+
+    block_size: int = 2
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return `(H / size, W / size, C * size^2)`."""
+        (height, width, channels), size = picture(self, input_shape), self.block_size
+        if height % size or width % size:
+            fits = f"{show_shape((-(-height // size) * size, -(-width // size) * size))} would fit"
+            raise ShapeError(self, f"a height and a width that divide by {size}", f"{height}x{width}", fits)
+        return height // size, width // size, channels * size * size
+
+    def window(self, input_shape: Shape) -> Window | None:
+        """Return the window that is a block."""
+        height, width, _ = picture(self, input_shape)
+        return Window.over((height, width), self.block_size, stride=self.block_size)
+
+    def filter_shape(self, input_shape: Shape) -> FilterShape | None:
+        """Return None: it has no filters."""
+        return None
+
+    def seen(self, x: "Array") -> "Array":
+        """Return (N, H / size, W / size, C, size, size)."""
+        count, height, width, channels = x.shape
+        size = self.block_size
+        blocks = x.reshape(count, height // size, size, width // size, size, channels)
+        return blocks.transpose(0, 1, 3, 5, 2, 4)
+
+
+class DepthToSpace(Rearrangement):
+    """Channels as blocks of pixels: `d2s`, blocks of 2x2, or `d2s4`. It undoes `s2d`, and is PyTorch's `pixel_shuffle`.
+
+    The channel (c * size + i) * size + j becomes the channel c at row i and column j of a block; ONNX calls it CRD.
+
+    Example:
+        >>> DepthToSpace(3).output_shape((13, 13, 27))
+        (39, 39, 3)
+    """
+
+    op: ClassVar[str] = "d2s"
+    size_field: ClassVar[str] = "block_size"
+
+    block_size: int = 2
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return `(H * size, W * size, C / size^2)`."""
+        (height, width, channels), size = picture(self, input_shape), self.block_size
+        if channels % size**2:
+            fits = f"{max(1, round(channels / size**2)) * size**2} channels would fit"
+            raise ShapeError(self, f"channels that divide by {size}x{size}", f"{channels} channels", fits)
+        return height * size, width * size, channels // size**2
+
+    def receptive_field(self, before: ReceptiveField, input_shape: Shape) -> ReceptiveField | None:
+        """Return None: neighbours have one field in common."""
+        return None
+
+    def seen(self, x: "Array") -> "Array":
+        """Return (N, H, size, W, size, C / size^2)."""
+        count, height, width, channels = x.shape
+        size = self.block_size
+        blocks = x.reshape(count, height, width, channels // size**2, size, size)
+        return blocks.transpose(0, 1, 4, 2, 5, 3)
+
+
+class Reshape(Rearrangement):
+    """The same numbers in another shape: `reshape7x7x30`, in the order height, width, channels that `flatten` has.
+
+    Example:
+        >>> Reshape((7, 7, 30)).output_shape((1470,))
+        (7, 7, 30)
+    """
+
+    op: ClassVar[str] = "reshape"
+    size_field: ClassVar[str] = "shape"
+
+    shape: Shape
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape."""
+        if prod(input_shape) != prod(self.shape):
+            got = f"{show_shape(input_shape)} = {prod(input_shape)}"
+            raise ShapeError(self, f"{prod(self.shape)} numbers", got)
+        return self.shape
+
+    def receptive_field(self, before: ReceptiveField, input_shape: Shape) -> ReceptiveField | None:
+        """Return None: pixels are no longer where they were."""
+        return before if input_shape == self.shape else None
+
+    def seen(self, x: "Array") -> "Array":
+        """Return them all."""
+        return x
+
+
+REARRANGEMENTS: tuple[type[Rearrangement], ...] = (Crop, Split, Shuffle, SpaceToDepth, DepthToSpace, Reshape)

@@ -1,0 +1,106 @@
+"""Larger pictures of the same numbers."""
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from cnncli.errors import ArgumentError
+from cnncli.networks.layers.base import Layer, picture
+from cnncli.networks.summary import ReceptiveField, Shape
+from cnncli.shapes import Pair
+
+if TYPE_CHECKING:  # what only computes shapes loads no NumPy
+    from cnncli.networks.layers.context import Array, Context, Params
+
+
+class Resampling(Layer):
+    """A layer whose output is its input, times a matrix along the height and one along the width."""
+
+    keeps: ClassVar[tuple[str, ...]] = ()
+
+    def matrices(self, input_shape: Shape) -> "tuple[Array, Array]":
+        """Return the matrices, (H_out, H) and (W_out, W)."""
+        raise NotImplementedError
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return the pictures in their new size."""
+        from cnncli.ops.resampling import resample
+
+        out = context.output((len(x), *context.plan(x.shape, self.output_shape)), x.dtype)
+        return resample(x, *self.matrices(x.shape[1:]), out), x.shape
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradient of the input."""
+        from cnncli.ops.resampling import resample
+
+        rows, columns = self.matrices(cache[1:])
+        return resample(grad, rows.T, columns.T, context.gradient(cache, grad.dtype)), {}
+
+
+class Upsampling(Resampling):
+    """A picture made larger: `up2` repeats each pixel, `up2,bilinear` interpolates; `up` is `up2`.
+
+    Bilinear as PyTorch's `interpolate` does it: pixels are areas, or with `align_corners` points whose corners stay.
+
+    Example:
+        >>> Upsampling((2, 2)).output_shape((13, 13, 256)), str(Upsampling(mode="bilinear"))
+        ((26, 26, 256), 'up2,bilinear')
+    """
+
+    op: ClassVar[str] = "up"
+    size_field: ClassVar[str] = "scale_factor"
+
+    scale_factor: Pair = (2, 2)
+    mode: str = "nearest"
+    align_corners: bool = False
+
+    def validate(self) -> None:
+        """Check that corners are aligned where that means something."""
+        super().validate()
+        if self.align_corners and self.mode != "bilinear":
+            raise ArgumentError("corners are aligned by interpolation alone: up2,bilinear,align_corners")
+
+    def default(self, name: str) -> Any:
+        """Return the default; the factor is always written."""
+        return None if name == "scale_factor" else super().default(name)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return `(H * factor, W * factor, C)`."""
+        height, width, channels = picture(self, input_shape)
+        return height * self.scale_factor[0], width * self.scale_factor[1], channels
+
+    def receptive_field(self, before: ReceptiveField, input_shape: Shape) -> ReceptiveField | None:
+        """Return None where it makes fractions of the stride."""
+        return before if self.scale_factor == (1, 1) else None
+
+    def matrices(self, input_shape: Shape) -> "tuple[Array, Array]":
+        """Return the weights of interpolation."""
+        from cnncli.ops.resampling import bilinear_matrix
+
+        rows, columns = (
+            bilinear_matrix(n, n * factor, align_corners=self.align_corners)
+            for n, factor in zip(input_shape[:2], self.scale_factor, strict=True)
+        )
+        return rows, columns
+
+    def _blocks(self, x: "Array") -> "Array":
+        """Return a picture that comes out as blocks of one pixel that comes in, (N, H, factor, W, factor, C)."""
+        (down, across), (count, height, width, channels) = self.scale_factor, x.shape
+        return x.reshape(count, height // down, down, width // across, across, channels)
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        """Return the larger pictures."""
+        if self.mode == "bilinear":
+            return super().forward(x, params, context)
+        out = context.output((len(x), *context.plan(x.shape, self.output_shape)), x.dtype)
+        self._blocks(out)[:] = x[:, :, None, :, None]
+        return out, x.shape
+
+    def backward(
+        self, grad: "Array", cache: Any, params: "Params", context: "Context"
+    ) -> "tuple[Array | None, dict[str, Array]]":
+        """Return the gradient of the input."""
+        if self.mode == "bilinear":
+            return super().backward(grad, cache, params, context)
+        out = context.gradient(cache, grad.dtype)
+        return self._blocks(grad).sum(axis=(2, 4), out=out), {}
