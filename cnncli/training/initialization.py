@@ -16,7 +16,7 @@ from cnncli.training.fusion import leaves
 
 Array = npt.NDArray[Any]
 
-_RECTIFIERS = ("relu", "relu6", "leaky", "elu", "silu", "gelu")
+_RECTIFIERS = ("relu", "relu6", "leaky", "elu", "silu", "gelu", "mish", "hswish")
 
 NEARLY_ZERO = 0.03
 """What the deviation of weights is multiplied by where they shall say nothing yet."""

@@ -32,6 +32,9 @@ NETWORKS = [
     "8x8x2 res[ conv3-2,same ] max2 res[ conv3-2,same ] sigmoid res[ conv3-2,same | ] drop0.3 relu cat[ conv1-2 | ] "
     "tanh add[ conv3-4,same | conv1-4 ] sigmoid fc-4",
     "8x8x3 conv3-4,linear max2 conv3-4,same,relu,drop0.2 max2 fc-4",
+    "8x8x4 cat[ conv3-4,same,drop0.3 | avg3,s1,same,drop0.2 | conv1-4 drop ] add[ gap drop0.4 | conv8-12,drop ] fc-4",
+    "8x8x4 conv3-8,p1,ln,hswish mul[ | gap conv1-2,relu conv1-8,hsigmoid ] s2d,prelu split2/2 gn4 up2 max2 "
+    "mul[ | fc-16 ] cat[ crop1 | in,affine max2,s1 scale0.5 max2,s1 ] shuffle4,mish d2s gap3x2 reshape4x3x4 gmp2 fc-4",
 ]
 
 

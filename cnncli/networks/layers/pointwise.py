@@ -241,6 +241,7 @@ class Dropout(Layer):
 
     op: ClassVar[str] = "drop"
     keeps: ClassVar[tuple[str, ...]] = ()
+    in_place: ClassVar[bool] = True  # where it drops nothing, its input is its output, and must stay as long
     size_field: ClassVar[str] = "rate"
     follows: ClassVar[bool] = True
 
