@@ -1,16 +1,41 @@
 """Text that is safe to print: names of files and of classes may hold anything, also what a terminal obeys."""
 
 import math
+import re
 from typing import Any
+
+_SECRET = "sig|token|key|secret|passw|pwd|credential|auth"
+_SECRETS = (
+    (re.compile(r"(?<=://)([^\s/?#:@'\"]*):[^\s/?#'\"]*@"), r"\1:***@"),
+    (re.compile(r"(?<=http://|ttps://)[^\s/?#:@'\"]+@", re.IGNORECASE), "***@"),
+    (re.compile(rf"([?&;][^\s=&;#]*(?:{_SECRET})[^\s=&;#]*=)[^\s&;#'\"]*[^\s&;#'\":,]", re.IGNORECASE), r"\1***"),
+)
+"""The passwords, tokens and signatures of URLs, and what is shown of them."""
+
+
+def without_secrets(text: str) -> str:
+    """Return a text whose URLs show no passwords, tokens and signatures.
+
+    Example:
+        >>> without_secrets("ftp://ann:5ecret@host/a.jpg"), without_secrets("https://host/a.jpg?v=2&X-Amz-Signature=12ab")
+        ('ftp://ann:***@host/a.jpg', 'https://host/a.jpg?v=2&X-Amz-Signature=***')
+    """
+    if "://" in text:
+        for secret, shown in _SECRETS:
+            text = secret.sub(shown, text)
+    return text
 
 
 def printable(text: str) -> str:
     r"""Return a text on one line: line ends, what a terminal obeys, and bytes that are not UTF-8 are written out.
 
+    URLs show no secrets.
+
     Example:
         >>> print(printable("two\nlines\x1b[2J"), printable("gr\udcf6\udcdfe.png"))
         two\nlines\x1b[2J gr\xf6\xdfe.png
     """
+    text = without_secrets(text)
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
@@ -20,7 +45,8 @@ def json_text(value: Any) -> str:
     r"""Return a value as JSON that every parser takes: on one line, and in ASCII.
 
     JSON has no numbers that are not finite: they become null. It has no bytes either: where a name is not UTF-8 they
-    are written out, and if the name is a field of an object, the field beside it holds its exact bytes in base64.
+    are written out, and if the name is a field of an object, the field beside it holds its exact bytes in base64. URLs
+    show no secrets.
 
     Example:
         >>> print(json_text({"input": "gr\udcf6n.png", "min": math.inf}))
@@ -34,6 +60,7 @@ def json_text(value: Any) -> str:
 def _plain(value: Any) -> Any:
     """Return what JSON can say of a value."""
     if isinstance(value, str):
+        value = without_secrets(value)
         return value if value.isprintable() else "".join(_escaped(one) if _is_surrogate(one) else one for one in value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -48,7 +75,7 @@ def _fields(name: str, value: Any) -> list[tuple[str, Any]]:
     if halves and all(map(_is_byte, halves)):
         from base64 import b64encode
 
-        exact = value.encode("utf-8", "surrogateescape")
+        exact = without_secrets(value).encode("utf-8", "surrogateescape")
         fields.append((f"{name}_base64", b64encode(exact).decode()))
     return fields
 

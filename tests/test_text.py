@@ -57,3 +57,37 @@ def test_any_value_is_one_line_of_strict_ascii_json(value):
 
 def test_numbers_that_are_not_finite_become_null():
     assert json_text([math.nan, math.inf, 1.5, 2, None, True]) == "[null, null, 1.5, 2, null, true]"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("ftp://ann:5ecret@host/a.jpg", "ftp://ann:***@host/a.jpg"),
+        ("https://ann:se@cret@host/a", "https://ann:***@host/a"),
+        ("https://5ecret@host/a", "https://***@host/a"),
+        ("https://host/a?X-Amz-Signature=5ecret&X-Amz-Credential=5ecret%2F&v=3", None),
+        ("https://host/a?v=3&sig=5ecret: no such file", "https://host/a?v=3&sig=***: no such file"),
+        ("https://host/a?AWSAccessKeyId=5ecret&Signature=5ecret%3D", None),
+        ("Client('https://ann:5ecret@host/x?token=5ecret') and ftp://b:5ecret@host/x: no", None),
+    ],
+)
+def test_secrets_of_urls_are_struck_out(text, shown):
+    for found in (printable(text), json_text({"input": text})):
+        assert "5ecret" not in found
+        assert "host" in found
+    assert shown is None or printable(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "s3://photos/a@2x.png",
+        "s3://photos/k:v@2x.png",
+        "sftp://ann@host/a.jpg",
+        "abfs://photos@account/a.jpg",
+        "https://host:8080/a@b.jpg?v=3",
+        "photos/ann:x@host/a.jpg?token=no-url",
+    ],
+)
+def test_what_is_no_secret_is_shown(text):
+    assert printable(text) == text

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from cnncli.batch import objects
 from cnncli.batch.stamps import Seen
-from cnncli.batch.urls import is_url, without_file_scheme
+from cnncli.batch.urls import is_url, without_file_scheme, without_query
 from cnncli.errors import ArgumentError, NoInputError
 
 STANDARD = "-"
@@ -141,7 +141,7 @@ class _Search(NamedTuple):
 
     def _expand_url(self, word: str) -> Iterator[Input]:
         objects.check(word)
-        if glob.has_magic(word) and objects.look(word) is None:
+        if glob.has_magic(without_query(word)) and objects.look(word) is None:
             matches = objects.match(word)
             if not matches:
                 raise NoInputError(f"{word}: the glob matches no file")
@@ -200,7 +200,7 @@ def mode_of(path: str) -> int | None:
 
 
 def _named(path: str) -> Input:
-    return Input(path, os.path.basename(path))
+    return Input(path, os.path.basename(without_query(path)))
 
 
 def _objects(folder: str, suffixes: tuple[str, ...]) -> Iterator[Input]:

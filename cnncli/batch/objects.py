@@ -26,6 +26,11 @@ _IN_BUCKETS = frozenset(["s3", "s3a", "gs", "gcs"])
 _TAGS = ("ETag", "etag", "md5Hash", "content_md5", "crc32c", "mtime", "LastModified", "last_modified", "updated")
 """What stores call that which changes when an object does; a digest is better than a time."""
 
+_SILENCE = 15
+"""Seconds for which a server may be silent."""
+
+_SSH_PATIENCE = {"timeout": _SILENCE, "banner_timeout": _SILENCE, "auth_timeout": _SILENCE}
+
 _FEW = 8
 """As many objects of a folder are asked for one by one; for more, the folder is listed."""
 
@@ -43,7 +48,8 @@ def place(url: str) -> str:
     """Return the one name of an object that has several, such as `gs://` and `gcs://`."""
     found = _class(scheme_of(url))
     protocol = found.protocol if isinstance(found.protocol, str) else found.protocol[0]
-    return f"{protocol}://{found._strip_protocol(url)}"
+    server = [str(part) for name, part in found._get_kwargs_from_urls(url).items() if name in ("host", "port")]
+    return f"{protocol}://{':'.join(server)}{found._strip_protocol(url)}"
 
 
 def look(url: str) -> Seen | None:
@@ -171,9 +177,11 @@ def read_all(folder: str, suffix: str) -> list[bytes]:
 
 
 def write(url: str, content: bytes) -> None:
-    """Write a small object in one put."""
+    """Write a small object in one put; where there are folders, its own is made."""
     store, key = _open(url)
     with _talking(url):
+        if scheme_of(url) not in _WHOLE_AT_ONCE:
+            store.makedirs(folder_of(key), exist_ok=True)
         store.pipe_file(key, content)
 
 
@@ -230,17 +238,35 @@ def _seen(info: dict[str, Any]) -> Seen:
 
 
 def _url(like: str, name: str) -> str:
-    return name if is_url(name) else f"{scheme_of(like)}://{name}"
+    """Return the URL of an object that a store lists beside or below one whose URL is known."""
+    if is_url(name):
+        return name
+    known = like.rstrip("/")
+    key = str(_class(scheme_of(like))._strip_protocol(like)).rstrip("/")
+    # The server and the user stand between the scheme and the name, where there are any.
+    return f"{known.removesuffix(key) if known.endswith(key) else f'{scheme_of(like)}://'}{name}"
 
 
 def _open(url: str) -> tuple[Any, str]:
     """Return the store of a URL, and the name that it has there."""
     from fsspec import filesystem
 
-    found = _class(scheme_of(url))
+    scheme = scheme_of(url)
+    found = _class(scheme)
     with _talking(url):
-        # Listings that are remembered would hide what others do meanwhile.
-        return filesystem(scheme_of(url), use_listings_cache=False), str(found._strip_protocol(url))
+        # A server, its port and a user are part of the URL. Listings that are remembered would hide what others do.
+        options = found._get_kwargs_from_urls(url) | _patience(scheme)
+        return filesystem(scheme, use_listings_cache=False, **options), str(found._strip_protocol(url))
+
+
+@cache
+def _patience(scheme: str) -> dict[str, Any]:
+    """Return for how long a server may be silent, where its library waits for minutes; a large file may take long."""
+    if scheme in ("http", "https"):
+        from aiohttp import ClientTimeout
+
+        return {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=_SILENCE, sock_read=_SILENCE)}}
+    return {"ftp": {"timeout": _SILENCE}, "sftp": _SSH_PATIENCE, "ssh": _SSH_PATIENCE}.get(scheme, {})
 
 
 @cache
@@ -261,6 +287,10 @@ def _class(scheme: str) -> Any:
         ) from error
 
 
+_LONGEST = 300
+"""Letters of what a library says that are passed on; some quote what a server sent."""
+
+
 @contextmanager
 def _talking(url: str) -> Iterator[None]:
     """Turn whatever a store raises into one line: which errors its libraries have is no promise of theirs."""
@@ -279,5 +309,7 @@ def _talking(url: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"the server was silent for {_SILENCE} s"
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return printable(os.fspath(text)) or type(error).__name__
+    return printable(os.fspath(text)[:_LONGEST]) or type(error).__name__

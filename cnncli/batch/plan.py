@@ -13,7 +13,7 @@ from unicodedata import normalize
 from cnncli.batch import objects
 from cnncli.batch.inputs import STANDARD, Input
 from cnncli.batch.temporary import is_special, scratch
-from cnncli.batch.urls import is_url, without_file_scheme
+from cnncli.batch.urls import is_url, without_file_scheme, without_query
 from cnncli.errors import ArgumentError, NoInputError
 from cnncli.values import Value
 
@@ -81,7 +81,7 @@ class OutputRule(Value):
         """Return the output of each label."""
         if self.names_one:
             return (self.target or STANDARD,)
-        folder, name = os.path.split(source.path if source.path != STANDARD else source.below)
+        folder, name = os.path.split(without_query(source.path) if source.path != STANDARD else source.below)
         stem, ext = os.path.splitext(name)
         if self.target is None or self.is_folder:
             kept = folder if self.target is None else os.path.join(self.target, os.path.dirname(source.below))

@@ -13,7 +13,7 @@ from cnncli.batch.inputs import STANDARD
 from cnncli.batch.manifest import Manifests, same_content, stamp_of
 from cnncli.batch.plan import Job
 from cnncli.batch.temporary import Ending, scratch, taken, temporary_file, whole_file
-from cnncli.batch.urls import is_url
+from cnncli.batch.urls import is_url, without_query
 from cnncli.errors import CnncliError, ImageError
 from cnncli.text import printable
 
@@ -131,8 +131,9 @@ def _fetched(job: Job) -> Iterator[Job]:
     if not is_url(url):
         yield job
         return
-    ending = os.path.splitext(url)[1]
-    with temporary_file(url, scratch(), ending=ending if ending[1:].isalnum() else "", private=True) as path:
+    name = without_query(url)  # which may be a signature, and others see the names of temporaries
+    ending = os.path.splitext(name)[1]
+    with temporary_file(name, scratch(), ending=ending if ending[1:].isalnum() else "", private=True) as path:
         objects.fetch(url, path)
         yield job._replace(input=job.input._replace(path=path))
 

@@ -3,6 +3,7 @@
 import re
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_WEB = re.compile(r"\Ahttps?://", re.IGNORECASE)
 _FILE = re.compile(r"\A(file|local)://", re.IGNORECASE)
 """Schemes of this machine: paths are held against each other by device and number, URLs could not be."""
 
@@ -27,6 +28,16 @@ def without_file_scheme(name: str) -> str:
         ('/photos/a.jpg', 's3://photos/a.jpg')
     """
     return _FILE.sub("", name)
+
+
+def without_query(name: str) -> str:
+    """Return a web address without what follows its path, often a signature, and any other name as it is.
+
+    Example:
+        >>> without_query("https://host/a.jpg?token=1"), without_query("s3://photos/?.jpg")
+        ('https://host/a.jpg', 's3://photos/?.jpg')
+    """
+    return re.split("[?#]", name, maxsplit=1)[0] if _WEB.match(name) else name
 
 
 def folder_of(url: str) -> str:

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import urllib.request
 from importlib.util import find_spec
+from typing import ClassVar
 
 import pytest
 from clusters import START, cnncli, end, loopback_cluster, start, wait_for
@@ -14,10 +15,11 @@ from folders import OPTIONS, contents, copy, make_photographs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnncli.batch import Input, Job, Manifests, OutputRule, find_inputs, plan, refuse_existing, run
+from cnncli.batch import Input, Job, Manifests, OutputRule, find_inputs, objects, plan, refuse_existing, run
 from cnncli.batch.manifest import PARTS
 from cnncli.batch.urls import is_url
 from cnncli.errors import ArgumentError, ImageError, NoInputError
+from cnncli.text import json_text, printable
 
 fsspec = pytest.importorskip("fsspec", reason="the extra cnncli[remote] is not installed")
 
@@ -187,6 +189,82 @@ class TestObjects:
         objects.put(str(tmp_path / "a.txt"), f"local://{made}/b.txt")
         assert [path.name for path in made.iterdir()] == ["b.txt"]
         assert (made / "b.txt").read_text() == "content"
+
+
+class OnServers(fsspec.get_filesystem_class("memory")):
+    """A store whose servers and users are part of the URL, as over FTP and SFTP."""
+
+    protocol = "onservers"
+    store: ClassVar = {}
+    pseudo_dirs: ClassVar = [""]
+    asked: ClassVar = []
+
+    def __init__(self, host, username=None, password=None, **options):
+        self.asked.append((host, username, password))
+        super().__init__(**options)
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return fsspec.utils.infer_storage_options(path)["path"].rstrip("/")
+
+    @staticmethod
+    def _get_kwargs_from_urls(path):
+        return {
+            name: value
+            for name, value in fsspec.utils.infer_storage_options(path).items()
+            if name not in ("protocol", "path")
+        }
+
+
+class TestServers:
+    @pytest.fixture
+    def server(self):
+        fsspec.register_implementation("onservers", OnServers, clobber=True)
+        OnServers.store.clear()
+        OnServers.clear_instance_cache()
+        server = OnServers("host", "ann", "5ecret")
+        for number in range(3):
+            server.pipe_file(f"/in/{number}.txt", f"content {number}".encode())
+        objects._class.cache_clear()
+        yield server
+        objects._class.cache_clear()
+
+    @pytest.mark.parametrize("words", [["onservers://ann:5ecret@host/in/*.txt"], ["onservers://ann:5ecret@host/in/"]])
+    def test_every_name_keeps_its_server(self, server, words):
+        def jobs():
+            return jobs_of(*words, output="onservers://ann:5ecret@host/out/", recursive=True)
+
+        assert [job.input.path for job in jobs()] == [f"onservers://ann:5ecret@host/in/{n}.txt" for n in range(3)]
+        assert statuses(jobs()) == ["ok"] * 3
+        assert statuses(jobs()) == ["skipped"] * 3
+        assert server.cat_file("/out/2-copy.txt") == b"CONTENT 2"
+        assert set(OnServers.asked) == {("host", "ann", "5ecret")}, "whoever is asked is told who asks"
+
+    def test_one_path_on_two_servers_is_two_places(self, server):
+        names = [objects.place(f"onservers://{name}/a.txt") for name in ("ann@host", "bob@host", "other")]
+        assert names[0] == names[1] != names[2]
+
+    def test_no_secret_is_told(self, server):
+        (job,) = jobs_of("onservers://ann:5ecret@host/in/9.txt", output="memory:///out/")
+        (report,) = run([job], copy)
+        assert "5ecret" not in printable(report.error)
+        assert "5ecret" not in json_text(report._asdict())
+        assert "onservers://ann:***@host/in/9.txt" in printable(report.error)
+
+
+class TestWeb:
+    def test_query_is_no_part_of_any_name(self, monkeypatch):
+        monkeypatch.setattr(objects, "check", lambda url: None)
+        monkeypatch.setattr(objects, "is_folder", lambda url: False)
+        (source,) = find_inputs(["https://host/photos/a.jpg?X-Amz-Signature=12ab"])
+        assert source.below == "a.jpg"
+        assert OutputRule("out/", ("sobel",)).outputs(source) == ("out/a-sobel.png",)
+
+    def test_silent_server_is_not_waited_for_long(self):
+        pytest.importorskip("aiohttp", reason="the extra cnncli[remote] is not installed")
+        timeout = objects._patience("https")["client_kwargs"]["timeout"]
+        assert timeout.sock_read == timeout.sock_connect == objects._SILENCE
+        assert timeout.total is None, "a large file may take long"
 
 
 class TestDone:
