@@ -29,8 +29,6 @@ _TAGS = ("ETag", "etag", "md5Hash", "content_md5", "crc32c", "mtime", "LastModif
 _SILENCE = 15
 """Seconds for which a server may be silent."""
 
-_SSH_PATIENCE = {"timeout": _SILENCE, "banner_timeout": _SILENCE, "auth_timeout": _SILENCE}
-
 _FEW = 8
 """As many objects of a folder are asked for one by one; for more, the folder is listed."""
 
@@ -254,19 +252,23 @@ def _open(url: str) -> tuple[Any, str]:
     scheme = scheme_of(url)
     found = _class(scheme)
     with _talking(url):
-        # A server, its port and a user are part of the URL. Listings that are remembered would hide what others do.
-        options = found._get_kwargs_from_urls(url) | _patience(scheme)
-        return filesystem(scheme, use_listings_cache=False, **options), str(found._strip_protocol(url))
+        # A server, its port and a user are part of the URL.
+        options = found._get_kwargs_from_urls(url) | _settings(scheme)
+        return filesystem(scheme, **options), str(found._strip_protocol(url))
 
 
 @cache
-def _patience(scheme: str) -> dict[str, Any]:
-    """Return for how long a server may be silent, where its library waits for minutes; a large file may take long."""
+def _settings(scheme: str) -> dict[str, Any]:
+    """Return how a store is used: nothing is remembered, and servers are not waited for as long as libraries would."""
+    if scheme in ("sftp", "ssh"):  # remembers nothing, and has no word for it
+        return {"timeout": _SILENCE, "banner_timeout": _SILENCE, "auth_timeout": _SILENCE}
+    settings: dict[str, Any] = {"use_listings_cache": False}  # they would hide what others do meanwhile
     if scheme in ("http", "https"):
         from aiohttp import ClientTimeout
 
-        return {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=_SILENCE, sock_read=_SILENCE)}}
-    return {"ftp": {"timeout": _SILENCE}, "sftp": _SSH_PATIENCE, "ssh": _SSH_PATIENCE}.get(scheme, {})
+        # In all it may take as long as a large file does.
+        settings["client_kwargs"] = {"timeout": ClientTimeout(None, sock_connect=_SILENCE, sock_read=_SILENCE)}
+    return settings | ({"timeout": _SILENCE} if scheme == "ftp" else {})
 
 
 @cache

@@ -262,7 +262,7 @@ class TestWeb:
 
     def test_silent_server_is_not_waited_for_long(self):
         pytest.importorskip("aiohttp", reason="the extra cnncli[remote] is not installed")
-        timeout = objects._patience("https")["client_kwargs"]["timeout"]
+        timeout = objects._settings("https")["client_kwargs"]["timeout"]
         assert timeout.sock_read == timeout.sock_connect == objects._SILENCE
         assert timeout.total is None, "a large file may take long"
 
