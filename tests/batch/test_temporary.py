@@ -294,3 +294,16 @@ def test_discarding_before_leaving_at_once(tmp_path):
         open(name, "w").close()
         discard_all()
         assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="open files have no names here")
+def test_way_to_an_open_file_is_given_through(tmp_path):
+    """As /dev/stdout is, also where it was redirected to a file: the link is the system's."""
+    with open(tmp_path / "a", "wb") as file:
+        path = f"/proc/self/fd/{file.fileno()}"
+        with whole_file(path) as name:
+            assert name == path
+            with open_temporary(name) as again:
+                again.write(b"whole")
+    assert (tmp_path / "a").read_text() == "whole"
+    assert os.listdir(tmp_path) == ["a"]
