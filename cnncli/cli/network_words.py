@@ -1,5 +1,6 @@
 """The words of a command line as networks: names, files and texts, several one after the other."""
 
+import os
 from collections.abc import Sequence
 
 from cnncli.errors import ArgumentError
@@ -67,6 +68,9 @@ def _is_file(word: str) -> bool:
 
 
 def _is_model(word: str) -> bool:
+    """Whether a word is a model file by its ending, or a folder: that of a run."""
+    if "\0" not in word and os.path.isdir(word) and word not in zoo_names():
+        return True
     ending = word.rpartition(".")[2]
     if ending == word or ending.isdecimal():  # as in lrn's 0.75, which is no reason to load the formats
         return False

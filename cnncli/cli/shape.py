@@ -90,7 +90,8 @@ def shape(
 ) -> None:
     """Compute the output size of one layer (-n, -f, ...), or the shapes of every layer of a network.
 
-    A network is a name of the zoo, a file (.toml, .onnx, .safetensors, .keras), or an input and layers:
+    A network is a name of the zoo, a file (.toml, .onnx, .safetensors, .keras), the folder of a run, or an
+    input and layers:
     39x39x3 conv3-10 conv5-20,s2.
     """
     from cnncli.cli.arithmetic import OneLayer, answer

@@ -255,5 +255,5 @@ def _is_bias(call: Call, index: int) -> bool:
 def _scales_pixels(call: Call, constant: Constant) -> bool:
     """Whether a constant is the mean or deviation of pixels, a number for each channel: the model's input meets it."""
     pixels = any(each is not None and not each.constant and not each.op for each in call.inputs)
-    named = constant.name.endswith(("mean", "std"))
+    named = constant.name.endswith(("mean", "std")) or constant.name.startswith(("normaliz", "normalis"))
     return call.node.op in _SCALED and pixels and (named or 1 < constant.size <= 4)

@@ -16,6 +16,9 @@ _EXPORT_TORCH = (
 _EXPORT_KERAS = "an HDF5 file is not read: load the model in Keras and save it as .keras (model.save('model.keras'))"
 _EXPORT_TENSORFLOW = "a TensorFlow model is not read: convert it to ONNX (python -m tf2onnx.convert)"
 
+RUN_MODEL = "model.safetensors"
+"""The file in the folder of a run that holds its network."""
+
 OTHER_SUFFIXES = {
     **dict.fromkeys((".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".pt2"), _EXPORT_TORCH),
     **dict.fromkeys((".h5", ".hdf5"), _EXPORT_KERAS),
@@ -34,11 +37,40 @@ def is_model_file(name: str) -> bool:
     return name.lower().endswith((*MODEL_SUFFIXES, *OTHER_SUFFIXES))
 
 
+def check_is_trained(buffer: FileBytes, suffix: str) -> None:
+    """Check that a file can be a model that cnncli has trained: it begins as a safetensors file does.
+
+    Raises:
+        ModelError: it is a model file of another kind, which the message names.
+    """
+    head = buffer[:256]
+    if head[8:9] == b"{":
+        return
+    suffix = suffix.lower()
+    if suffix == ".onnx" or head[:1] == b"\x08":
+        maker = "that cnncli exported, for other runtimes" if b"cnncli" in head else "of another program"
+        kind = f"an ONNX model {maker}"
+    elif head.startswith(b"\x89HDF\r\n\x1a\n"):
+        kind = "a Keras or other HDF5 file"
+    elif head[4:8] == b"TFL3":
+        kind = "a TensorFlow Lite model"
+    elif head.startswith(b"PK\x03\x04"):
+        kind = "a PyTorch file" if OTHER_SUFFIXES.get(suffix) == _EXPORT_TORCH else "a zip archive"
+        kind = "a Keras model" if suffix == ".keras" else kind
+    elif head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        kind = "a PyTorch file or other pickle"
+    elif len(head) >= 8 and int.from_bytes(head[:8], "little") > len(buffer) - 8:
+        kind = "not a model file, or a damaged one"
+    else:
+        return
+    raise ModelError(f"{kind}: give a model that cnncli has trained, the folder of a run or its {RUN_MODEL}")
+
+
 def read_model(path: str | Path, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
     """Read what a model file says of its network: ONNX, safetensors or Keras. No code in it is run, no weight is read.
 
     Args:
-        path: the file.
+        path: the file, or the folder of a run.
         input_shape: `(H, W, C)`, where the file leaves it open; or to count the network at another size.
         shapes: whether shapes are needed; without them an input may stay open, and what depends on it is unknown.
 
@@ -49,11 +81,16 @@ def read_model(path: str | Path, input_shape: Shape | None = None, *, shapes: bo
     Raises:
         ModelError: the file cannot be read, is not sound, leaves its input open, or has shapes that do not fit.
     """
-    path = Path(path)
+    path, given = Path(path), Path(path)
+    if path.is_dir():
+        path = path / RUN_MODEL
+        if not path.exists():
+            raise ModelError(f"{given}: a folder without {RUN_MODEL}: give a model file or the folder of a run")
     with said_of(path):
         try:
             with opened(path) as buffer:
-                return _read(path, buffer, input_shape, shapes)
+                found = _read(path, buffer, input_shape, shapes)
+                return found._replace(name=given.name) if given is not path else found
         except RecursionError as error:
             raise ModelError("nested too deeply") from error
 

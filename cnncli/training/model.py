@@ -209,6 +209,8 @@ def model_of(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> Model:
         ArgumentError: a text that cannot be read as a network or a normalization.
     """
     missing = [key for key in (NETWORK, CLASSES, NORMALIZATION) if key not in metadata]
+    if missing and "cnncli.progress" in metadata:
+        raise ModelError("the checkpoint of a run, which --resume goes on from: give the model.safetensors beside it")
     if missing:
         raise ModelError(f"no model that `cnncli train` wrote: its metadata has no {', '.join(missing)}")
     network = parse_network(metadata[NETWORK])

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cnncli.batch import open_whole
 from cnncli.errors import ModelError
 from cnncli.formats.files import Buffer, named, opened, said_of
+from cnncli.formats.reading import check_is_trained
 from cnncli.formats.safetensors import Array as Entry
 from cnncli.formats.safetensors import Header, read_header
 
@@ -80,6 +81,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[s
         ModelError: it is missing, damaged, cut short, or holds arrays of other types.
     """
     with said_of(path), opened(Path(path)) as buffer:
+        check_is_trained(buffer, Path(path).suffix)
         header = read_header(buffer)
         offset = 8 + int.from_bytes(buffer[:8], "little")
         _check_cover(header, len(buffer) - offset)

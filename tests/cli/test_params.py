@@ -2,7 +2,9 @@
 
 import csv
 import io
+import itertools
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -426,3 +428,22 @@ def test_an_output_that_is_not_known_is_no_success(tmp_path):
     found = cnncli("shape", path, "--total")
     assert (found.stdout, found.exit_code) == ("?\n", 1)
     assert "does not tell" in found.stderr
+
+
+def test_the_folder_of_a_run_is_its_network(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    shapes = load_network("8x8x1 conv3-4 gap fc-2").param_shapes()
+    ends = list(itertools.accumulate(4 * math.prod(shape) for shape in shapes.values()))
+    header = {
+        name: {"dtype": "F32", "shape": shape, "data_offsets": [end - 4 * math.prod(shape), end]}
+        for (name, shape), end in zip(shapes.items(), ends, strict=True)
+    }
+    header["__metadata__"] = {"cnncli.network": "conv3-4 gap fc-2", "cnncli.input": "8x8x1"}
+    text = json.dumps(header).encode()
+    (folder / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + bytes(ends[-1]))
+    assert done("params", folder, "--total").stdout == "50\n"
+    assert done("shape", folder, "--total").stdout == "2\n"
+    assert json.loads(done("params", folder, "--json").stdout)["name"] == "run"
+    empty = cnncli("params", tmp_path)
+    assert "a folder without model.safetensors" in empty.stderr

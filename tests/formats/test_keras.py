@@ -251,3 +251,65 @@ def test_any_change_of_a_configuration_gives_a_summary_or_one_clear_error(tmp_pa
     except ModelError as error:
         said = str(error)
     assert "\n" not in said
+
+
+def built(layer_, *sizes):
+    return layer_ | {"build_config": {"input_shape": [None, *sizes]}}
+
+
+def test_what_follows_a_layer_of_an_unknown_class_has_the_shape_that_the_file_records(tmp_path):
+    after = built(conv("c", 4), 8, 8, 3)
+    config = sequential([start(8, 8, 3), layer("Mystery", "own"), after, layer("ReLU", "relu")])
+    summary = read(tmp_path, config)
+    assert [row.output_shape for row in summary.rows] == [None, (8, 8, 4), (8, 8, 4)]
+    assert (summary.totals.params, summary.totals.macs) == (112, 64 * 108)
+    assert summary.unknown == {"params", "macs", "activations"}
+    assert any("params leave out 1 layer" in line and "Mystery" in line for line in summary.omissions)
+
+
+def test_a_functional_model_goes_on_with_the_shapes_beside_its_names(tmp_path):
+    layers = [start(8, 8, 3), layer("Mystery", "own", "input_layer"), conv("c", 4, "own")]
+    layers[2]["inbound_nodes"][0]["args"][0]["config"]["shape"] = [None, 6, 6, 5]
+    summary = read(tmp_path, functional(layers, "c"))
+    assert (summary.rows[1].output_shape, summary.rows[1].params) == ((6, 6, 4), 4 * 46)
+
+
+def test_weights_are_counted_where_a_size_stays_open(tmp_path):
+    config = sequential([start(None, None, 3), built(conv("c", 4), None, None, 3), layer("ReLU", "relu")])
+    summary = read(tmp_path, config, shapes=False)
+    assert (summary.totals.params, "params" in summary.unknown) == (112, False)
+    assert "macs" in summary.unknown
+
+
+@pytest.mark.parametrize("outside", [True, False])
+def test_frozen_layers_are_kept_but_not_trained(tmp_path, outside):
+    inner = sequential([start(8, 8, 3), conv("c", 4, trainable=outside)], name="inner")
+    inner["config"]["trainable"] = not outside
+    config = sequential([start(8, 8, 3), inner, layer("Dense", "d", units=2, use_bias=True)])
+    config["config"]["layers"][1] = inner
+    summary = read(tmp_path, config)
+    assert (summary.totals.params, summary.totals.buffers) == (10, 112)
+
+
+SEQUENCES = {
+    "LSTM": ({"units": 4, "recurrent_activation": "sigmoid", "return_sequences": True}, (9, 4), 4 * 4 * (6 + 4 + 1)),
+    "GRU": ({"units": 4, "recurrent_activation": "sigmoid", "reset_after": True}, (4,), 3 * 4 * (6 + 4 + 2)),
+    "SimpleRNN": ({"units": 4}, (4,), 4 * (6 + 4 + 1)),
+    "Conv1D": ({"filters": 5, "kernel_size": [3], "strides": [2]}, (4, 5), (3 * 6 + 1) * 5),
+    "MultiHeadAttention": ({"num_heads": 2, "key_dim": 3}, (9, 6), 3 * (6 * 6 + 6) + 6 * 6 + 6),
+    "MaxPooling1D": ({"pool_size": [2], "strides": [2]}, (4, 6), 0),
+    "LayerScale": ({"projection_dim": 6}, (9, 6), 6),
+}
+
+
+@pytest.mark.parametrize("kind", SEQUENCES)
+def test_layers_of_sequences_have_the_shapes_and_parameters_that_keras_gives_them(tmp_path, kind):
+    config, shape, params = SEQUENCES[kind]
+    summary = read(tmp_path, sequential([start(9, 6), layer(kind, "one", **config)]))
+    assert (summary.rows[0].output_shape, summary.totals.params) == (shape, params)
+
+
+def test_both_directions_count_twice(tmp_path):
+    inner = {"class_name": "LSTM", "config": {"units": 4, "recurrent_activation": "sigmoid"}}
+    summary = read(tmp_path, sequential([start(9, 6), layer("Bidirectional", "both", layer=inner)]))
+    assert (summary.rows[0].output_shape, summary.totals.params) == ((8,), 2 * 176)

@@ -243,3 +243,25 @@ def test_what_is_not_there_is_one_line(tmp_path):
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
     with pytest.raises(CnncliError, match="cannot be written"):
         save_model(tmp_path / "missing" / "model.safetensors", make_model())
+
+
+OTHER_FILES = {
+    "ours.onnx": (b"\x08\x0a\x12\x06cnncli:", "an ONNX model that cnncli exported"),
+    "theirs.onnx": (b"\x08\x08\x12\x07pytorch:", "an ONNX model of another program"),
+    "model.keras": (b"PK\x03\x04" + bytes(40), "a Keras model"),
+    "model.h5": (b"\x89HDF\r\n\x1a\n" + bytes(40), "a Keras or other HDF5 file"),
+    "model.pth": (b"PK\x03\x04" + bytes(40), "a PyTorch file"),
+    "old.pt": (b"\x80\x02}q\x00." + bytes(40), "a PyTorch file"),
+    "files.zip": (b"PK\x03\x04" + bytes(40), "a zip archive"),
+    "model.tflite": (b"\x1c\x00\x00\x00TFL3" + bytes(40), "a TensorFlow Lite model"),
+    "photo.jpg": (b"\xff\xd8\xff\xe0" + bytes(40), "not a model file"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_FILES)
+def test_another_kind_of_file_is_named_and_what_to_do_said(tmp_path, name):
+    content, kind = OTHER_FILES[name]
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=f"{kind}.*: give a model that cnncli has trained, the folder of a run"):
+        load_model(path)
