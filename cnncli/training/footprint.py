@@ -16,11 +16,12 @@ _ARRAYS_OF_PARAMETERS = 6
 """Weights, the gradients of two shards, two arrays of Adam's, and a copy of the best."""
 
 _ARRAYS_OF_ACTIVATIONS = 3
-"""An output, its gradient, and what a layer works on."""
+"""An output, its gradient, and what a layer works on: what the default network was measured to take. Batch norms keep
+more, so that it is the least that others take."""
 
 
 def training_bytes(network: Network, batch_size: int) -> int:
-    """Return about how many bytes a training step takes.
+    """Return how many bytes a training step takes at least.
 
     Example:
         >>> from cnncli.networks import parse_network
@@ -43,7 +44,7 @@ def check_memory(configuration: Configuration, network: Network) -> list[Finding
         return []
     pictures = f"batches of {configuration.batch_size} pictures of {show_shape(network.input_shape)}"
     totals = f"{network.totals.params:,} parameters and {network.totals.activations:,} activations"
-    message = f"{pictures} take about {_size(needed)} of memory: the network has {totals}"
+    message = f"{pictures} take {_size(needed)} of memory or more: the network has {totals}"
     advice = "--size 128 makes pictures smaller, --batch-size batches"
     if room is not None and needed > room:
         raise ArgumentError(f"{message}, and this machine {_size(room)}: {advice}")

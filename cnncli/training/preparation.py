@@ -27,6 +27,7 @@ from cnncli.training.datasets import (
     open_dataset,
 )
 from cnncli.training.datasets.folder import Progress
+from cnncli.training.datasets.listing import visible_folders
 from cnncli.training.footprint import check_memory
 from cnncli.training.losses import LOSSES, Loss, balanced_weights
 from cnncli.training.normalization import Normalization, measure
@@ -150,7 +151,7 @@ def prepare(
     present = np.flatnonzero(train.counts()).tolist()
     if len(present) < 2:
         only = ", ".join(repr(train.class_names[place]) for place in present)
-        raise DataError(f"{_named(data)}: all pictures are of one class, {only}: there is nothing to tell apart")
+        raise DataError(f"{_named(data)}: all pictures are of one class, {only}: {_advice(data, train, present)}")
     loss = _loss(configuration, train)
     words = configuration.network or default_layers(train.shape, loss.outputs(classes))
     network = choose_network(words, train.shape, sized=configuration.size is not None)
@@ -219,6 +220,15 @@ def _given(path: str, train: Dataset, reading: Reading, progress: Progress | Non
     validation, unknown = known_classes(path, "validation", own, train.class_names)
     _check_shape(path, validation, train)
     return validation, [*parts.findings, *filter(None, [unknown, find_duplicates(train, validation)])]
+
+
+def _advice(data: object, train: Dataset, present: list[int]) -> str:
+    """Return what to do about a single class: often an archive has put a folder around the data."""
+    if isinstance(data, str | os.PathLike):
+        inner = os.path.join(os.fspath(data), *(train.class_names[place] for place in present))
+        if os.path.isdir(inner) and visible_folders(inner):
+            return f"its folder holds folders itself: if those are the classes or parts, name {inner}"
+    return "there is nothing to tell apart"
 
 
 def _check_shape(path: str, held_out: Dataset, train: Dataset) -> None:

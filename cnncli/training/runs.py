@@ -86,7 +86,8 @@ def train(
         data: a folder with a folder of pictures for each class, MNIST's or CIFAR-10's files, an `.npz`, or a data set.
         output: the folder of the run: model, checkpoint, metrics, configuration and pictures; None to keep no files.
         resume: go on with the run in `output`. Options that are not given are those that it began with; of the
-            others, only `epochs` may differ, and grow.
+            others, only `epochs` may differ, and grow; with a constant schedule alone, for the others are laid out
+            over their number.
         force: overwrite the run in `output`.
         jobs: processes and threads; None for the machine's cores.
         engine: what computes: a name in `ENGINES`, or a backend that is open.

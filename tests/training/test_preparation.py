@@ -94,6 +94,12 @@ def test_the_only_class_is_named(tmp_path):
         prepare(Configuration(), tmp_path / "x.npz")
 
 
+def test_a_folder_around_the_data_is_told(tmp_path):
+    save_parts(tmp_path / "data" / "archive", "train", "val")
+    with pytest.raises(DataError, match=r"one class, 'archive': its folder holds folders itself.*name .*archive"):
+        prepare(Configuration(), tmp_path / "data")
+
+
 class TestShares:
     @pytest.mark.parametrize(
         ("text", "share"),
@@ -124,7 +130,7 @@ class TestMemory:
     def test_what_the_machine_cannot_hold_is_refused_before_it_is_taken(self, monkeypatch):
         monkeypatch.setattr(footprint, "machine_bytes", lambda: 1 << 20)
         with pytest.raises(
-            ArgumentError, match=r"32 pictures of 8x8x1 take about .* GiB of memory: .*--size 128 makes"
+            ArgumentError, match=r"32 pictures of 8x8x1 take .* GiB of memory or more: .*--size 128 makes"
         ):
             prepare(Configuration(network="3xconv5-64,same fc-3"), bars_dataset())
 
