@@ -14,7 +14,7 @@ from tiff_files import DEFLATE, LONG, LZW, NONE, SHORT, compress, file_of, page_
 from cnncli.errors import ImageError
 from cnncli.images import read_image
 from cnncli.images.pillow_reading import lab_to_rgb
-from cnncli.images.tiff import codecs
+from cnncli.images.tiff.libtiff import libtiff
 
 ROWS, COLUMNS = np.mgrid[:24, :36]
 SMOOTH = np.stack([COLUMNS * 7, 255 - ROWS * 9, ROWS * COLUMNS % 256], -1).astype(np.uint8)
@@ -222,5 +222,5 @@ def test_libtiff_says_nothing_on_standard_error(capfd):
     content[40:90] = bytes(50)
     with pytest.raises(ImageError, match=r"LZW \(5\) data are damaged"):
         read_image(io.BytesIO(content))
-    assert codecs.libtiff() is not None
+    assert libtiff() is not None
     assert capfd.readouterr() == ("", "")

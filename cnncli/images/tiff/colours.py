@@ -8,7 +8,7 @@ import numpy as np
 from cnncli.errors import ImageError
 from cnncli.images.frames import Array, computing_dtype
 from cnncli.images.pillow_reading import lab_to_rgb
-from cnncli.images.tiff.codecs import ycbcr_to_rgb
+from cnncli.images.tiff.libtiff import ycbcr_to_rgb
 from cnncli.images.tiff.page import (
     BLACK_IS_ZERO,
     CIELAB,

@@ -13,7 +13,35 @@ _STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _STRIP_COUNTS, _PLANES 
 _PREDICTOR, _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 317, 322, 323, 324, 325
 _EXTRA_SAMPLES, _SAMPLE_FORMAT, _SUBSAMPLING, _DEPTH = 338, 339, 530, 32997
 
-UNCOMPRESSED, OLD_JPEG, JPEG, FAX = 1, 6, 7, (2, 3, 4)
+UNCOMPRESSED, LZW, OLD_JPEG, JPEG, PACKBITS, FAX = 1, 5, 6, 7, 32773, (2, 3, 4)
+_NAMES = {
+    2: "CCITT RLE",
+    3: "CCITT Group 3",
+    4: "CCITT Group 4",
+    5: "LZW",
+    6: "old JPEG",
+    7: "JPEG",
+    32773: "PackBits",
+    32809: "ThunderScan",
+    33003: "JPEG 2000",
+    33004: "JPEG 2000",
+    33005: "JPEG 2000",
+    33007: "JPEG",
+    34676: "SGI LogLuv",
+    34677: "SGI LogLuv",
+    34712: "JPEG 2000",
+    34887: "LERC",
+    34892: "JPEG",
+    34926: "Zstandard",
+    34927: "WebP",
+    34933: "PNG",
+    34934: "JPEG XR",
+    22610: "JPEG XR",
+    50000: "Zstandard",
+    50001: "WebP",
+    50002: "JPEG XL",
+    52546: "JPEG XL",
+}
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, MASK, CMYK, YCBCR, CIELAB, ICCLAB = 0, 1, 2, 3, 4, 5, 6, 8, 9
 _MOST_SAMPLES = 65535
 _COLOURS = {RGB: 3, CMYK: 4, YCBCR: 3, CIELAB: 3, ICCLAB: 3}
@@ -132,6 +160,11 @@ def read_page(file: TiffFile, offset: int) -> Page:
     if is_old:  # its tables and data may be anywhere: the decoder is given the file
         return page._replace(segment=size, tiled=False, offsets=np.zeros(1, int), counts=np.array([file.size]))
     return page
+
+
+def name_of(compression: int) -> str:
+    """Name a compression for a message."""
+    return f"{_NAMES[compression]} ({compression})" if compression in _NAMES else f"unknown ({compression})"
 
 
 def own_samples(photometric: int) -> int:
