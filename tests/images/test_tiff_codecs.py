@@ -183,6 +183,7 @@ def test_without_imagecodecs_one_line_says_what_helps(tmp_path):
     ("change", "message"),
     [
         ({259: (SHORT, [34661])}, r"unknown \(34661\) compression of 1 x 8 bits is not read"),
+        ({259: (SHORT, [33003])}, r"JPEG 2000 \(33003\) compression"),
         ({259: (SHORT, [34677])}, r"SGI LogLuv \(34677\) compression"),
         ({262: (SHORT, [32803])}, r"raw camera \(CFA\) colours are not read"),
         ({262: (SHORT, [2])}, "has 1 samples per pixel, too few for its colours, which need 3"),

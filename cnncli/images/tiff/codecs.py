@@ -32,8 +32,9 @@ from cnncli.images.tiff.samples import byte_rows, row_bytes, unpacker
 
 _THUNDERSCAN, _WEBP = 32809, (50001, 34927)
 _BYTES = (LZW, PACKBITS, 50000, 34926)  # these two are Zstandard
-# Codecs of whole pictures, which imagecodecs has: JPEG 2000, LERC, PNG, JPEG XR, WebP and JPEG XL.
-_PICTURES = (33003, 33004, 33005, 34712, 34887, 34933, 34934, 22610, *_WEBP, 50002, 52546)
+# Codecs of whole pictures, which imagecodecs has: JPEG 2000, LERC, PNG, JPEG XR, WebP and JPEG XL. Aperio's 33003 is
+# JPEG 2000 of YCbCr that its tags call RGB, and is left out.
+_PICTURES = (33004, 33005, 34712, 34887, 34933, 34934, 22610, *_WEBP, 50002, 52546)
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _T4_OPTIONS, _T6_OPTIONS, _SUBSAMPLING, _JPEG_TABLES = 292, 293, 530, 347
 
