@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -166,13 +167,21 @@ def _as_array(matrix: Matrix) -> npt.NDArray[Any]:
 
 
 def _load_array(path: str) -> npt.NDArray[Any]:
+    """Return the array of an .npy file; what it claims is held against its size before memory is taken."""
+    from cnncli.images.npy import read_npy_header
+
     try:
-        array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+        with open(path, "rb") as file:
+            header = read_npy_header(file)
+            room = os.fstat(file.fileno()).st_size - file.tell()
+            if header.size > room:
+                raise ValueError(f"its header speaks of {header.size:,} bytes, it holds {room:,}")
+            numbers: Array = np.fromfile(file, header.dtype, prod(header.shape))
     except OSError as error:
         raise ArgumentError(f"kernel {path}: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
+    except ValueError as error:
         raise ArgumentError(f"kernel {path}: not an .npy array of numbers: {error}") from error
-    return array
+    return numbers.reshape(header.shape, order="F" if header.fortran_order else "C")
 
 
 def load_recipes(filters: Sequence[str], kernel: str | None, direction: str | None) -> tuple[Recipe, ...]:

@@ -342,6 +342,10 @@ def _renamed(error: str | None, names: dict[str, str]) -> str | None:
     return error
 
 
+def _broken(error: ImportError) -> ArgumentError:
+    return ArgumentError(f"--scheduler runs batches with Dask, which is broken ({error}): {EXTRA}")
+
+
 def _is_killed_worker(error: Exception) -> bool:
     from distributed import KilledWorker
 
@@ -358,12 +362,16 @@ def _killing(job: Job, error: Any) -> str:
 @contextmanager
 def _connected(cluster: Cluster) -> Iterator[Any]:
     """Give a client of a cluster, and close what was opened."""
-    import dask.config
-
+    try:
+        import dask.config
+    except ImportError as error:
+        raise _broken(error) from error
     if not dask.config.get("logging", None):  # what matters is reported here, in one line
         dask.config.set({"logging": dict.fromkeys(("distributed", "distributed.client"), "critical")})
-    import distributed
-
+    try:
+        import distributed
+    except ImportError as error:
+        raise _broken(error) from error
     connect: Any = distributed.Client
     with ExitStack() as stack:
         address, security = cluster.address, None

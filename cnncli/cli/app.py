@@ -25,7 +25,7 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except typer.TyperException as error:
-        _print_error(" ".join(error.format_message().split()))
+        _print_error(_message(error))
         raise typer.Exit(2) from error
     except CnncliError as error:
         _print_error(str(error))
@@ -42,6 +42,26 @@ def one_line_errors() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
+def _message(error: Any) -> str:
+    """Return one line on wrong usage, with the one option that was meant instead of all that are like it."""
+    from difflib import get_close_matches  # 5 ms, for mistakes alone
+
+    meant = get_close_matches(str(getattr(error, "option_name", "")), getattr(error, "possibilities", None) or (), 1, 0)
+    message = f"{error.message}: did you mean {meant[0]}?" if meant else error.format_message()
+    return " ".join(message.split())
+
+
+def _unknown(command: str, ctx: Any) -> None:
+    """Say which command was meant; a shell that completes one is told nothing."""
+    if ctx is None or ctx.resilient_parsing:
+        return
+    from difflib import get_close_matches
+
+    meant = get_close_matches(command, COMMANDS, 1)
+    advice = f"did you mean {meant[0]!r}?" if meant else f"the commands are {', '.join(COMMANDS)}"
+    raise ArgumentError(f"no such command {command!r}: {advice}")
+
+
 def _print_error(message: str) -> None:
     print(f"cnncli: {printable(message)}", file=sys.stderr)
 
@@ -56,7 +76,7 @@ class Group(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Load a command."""
         if cmd_name not in COMMANDS:
-            return None
+            return _unknown(cmd_name, ctx)
         if cmd_name not in self.commands:
             module = import_module(f"cnncli.cli.{cmd_name}")
             single = typer.Typer(add_completion=False, context_settings=_CONTEXT)

@@ -7,7 +7,7 @@ import numpy as np
 from cnncli.batch import STANDARD
 from cnncli.batch.urls import is_url
 from cnncli.cli.running import Batch
-from cnncli.edges import EdgePicture, Response, pictures
+from cnncli.edges import EdgePicture, pictures
 from cnncli.errors import ArgumentError
 from cnncli.explanation import Explanation, explain
 from cnncli.images import open_image, read_image
@@ -32,7 +32,7 @@ def run_and_explain(batch: Batch, pipeline: EdgePipeline, position: tuple[int, .
     column, row = position
     gray = pipeline.filtering.color == "gray"
     with open_image(job.input.path, gray=gray, max_pixels=pipeline.max_pixels) as image:
-        response = Response(visible(next(image.frames())), pipeline.recipes[0], pipeline.filtering)
+        response = pipeline.response(visible(next(image.frames())), pipeline.recipes[0])
         explanation = explain(response, column, row)
         edge = pictures(response, pipeline.rendering(pipeline.recipes[0]))[0]
         batch.run(jobs)

@@ -25,10 +25,10 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write a model as ONNX, the normalisation inside, the class names in its metadata.
+    r"""Write a model as ONNX, the normalisation inside, the class names in its metadata.
 
     Its input `image` is float32 (batch, C, H, W) from 0 to 255, its output `probabilities` (batch, classes). What it
-    gives is compared with the model's own predictions before it is written. Needs cnncli[onnx].
+    gives is compared with the model's own predictions before it is written. Needs the extra cnncli\[onnx].
     """
     import os
 

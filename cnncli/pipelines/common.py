@@ -4,6 +4,7 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
@@ -15,6 +16,7 @@ from cnncli.batch import STANDARD, Job, open_temporary
 from cnncli.batch.room import DECODED
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.images import (
+    MAX_PIXELS,
     Frame,
     Metadata,
     OpenedImage,
@@ -26,6 +28,7 @@ from cnncli.images import (
 )
 from cnncli.ops.borders import Rows
 from cnncli.rendering import Statistics
+from cnncli.shapes import Window
 from cnncli.transparency import fill_hidden
 
 Array = npt.NDArray[Any]
@@ -33,6 +36,9 @@ Details = dict[str, Any]
 
 FLOAT_TIFF = "float-tiff"
 """A TIFF that holds the exact response as floating point, and not a picture."""
+
+TAP_PIXELS = 16
+"""A number of a kernel counts as this many pixels: through Fourier transforms it takes 125 bytes and 2 microseconds."""
 
 
 class Pipeline(Protocol):
@@ -81,6 +87,35 @@ def check_format(name: str) -> str:
         return find_format(name).name
     except ImageError as error:
         raise ArgumentError(f"{error}, {FLOAT_TIFF}") from error
+
+
+def check_kernel(shape: Sequence[int], max_pixels: int | None) -> None:
+    """Refuse a kernel that takes more memory and time than the largest picture.
+
+    Raises:
+        ArgumentError: its numbers, each counted as `TAP_PIXELS`, are more than `max_pixels`, and than the usual limit.
+    """
+    counted = prod(shape) * TAP_PIXELS
+    if max_pixels is not None and counted > (most := max(max_pixels, MAX_PIXELS)):
+        raise ArgumentError(
+            f"a kernel of {' x '.join(map(str, shape))} takes as much as {counted:,} pixels, over the limit of "
+            f"{most:,}; raise it with --max-pixels {counted}"
+        )
+
+
+def check_padding(window: Window, max_pixels: int | None) -> None:
+    """Refuse padding that takes more memory than the largest picture; to be called before anything is padded.
+
+    Raises:
+        ImageError: it adds more than `max_pixels` pixels, and than the usual limit.
+    """
+    (height, width), (top, bottom, left, right) = window.size, window.padding
+    added = (height + top + bottom) * (width + left + right) - height * width
+    if max_pixels is not None and added > (most := max(max_pixels, MAX_PIXELS)):
+        raise ImageError(
+            f"the padding, {top},{bottom},{left},{right}, adds {added:,} pixels to {width} x {height}, over the limit "
+            f"of {most:,}; raise it with --max-pixels {added}"
+        )
 
 
 def is_numeric(form: str) -> bool:
@@ -184,6 +219,10 @@ class Conversion(NamedTuple):
                     sys.stdout.flush()
             except ImageError as error:  # the user knows the file by the name that it will get
                 raise ImageError(str(error).replace(target, output) if target != STANDARD else str(error)) from error
+            except BrokenPipeError:
+                raise
+            except OSError as error:  # as the last bytes are written
+                raise ImageError(f"{output}: cannot be written: {error.strerror or error}") from error
 
 
 def _format_of(output: str, image: OpenedImage) -> str:

@@ -9,6 +9,7 @@ from cnncli.batch import Job
 from cnncli.edges import EdgePicture, Filtering, Response, pictures
 from cnncli.errors import ArgumentError
 from cnncli.images import MAX_PIXELS, Frame, Picture, check_pixels
+from cnncli.ops.borders import Rows
 from cnncli.pipelines.common import (
     FLOAT_TIFF,
     Array,
@@ -16,6 +17,8 @@ from cnncli.pipelines.common import (
     Details,
     Notes,
     check_format,
+    check_kernel,
+    check_padding,
     exact_picture,
     is_numeric,
     options_of,
@@ -59,9 +62,10 @@ class EdgePipeline(Value):
     statistics: bool = False
 
     def validate(self) -> None:
-        """Refuse renderings that there are not."""
+        """Refuse renderings that there are not, and kernels that are too large."""
         for recipe in self.recipes:
             self.rendering(recipe)
+            check_kernel(recipe.kernels[0].shape, self.max_pixels)
 
     def rendering(self, recipe: Recipe) -> Rendering:
         """Return how a filter's response is rendered."""
@@ -113,10 +117,20 @@ class EdgePipeline(Value):
         convert(source, target, output, lambda frame, form: self._pages(frame, form, parts, notes))
         return notes.details()
 
+    def response(self, image: Rows, recipe: Recipe) -> Response:
+        """Return an image's response to a filter.
+
+        Raises:
+            ImageError: its padding is too large.
+        """
+        response = Response(image, recipe, self.filtering)
+        check_padding(response.window, self.max_pixels)
+        return response
+
     def _pages(self, frame: Frame, form: str, parts: list[Part], notes: Notes) -> Iterator[Picture]:
         """Yield what one file holds of a frame: numbers, or the pictures of `parts`."""
         image = visible(frame)
-        responses = {recipe.name: Response(image, recipe, self.filtering) for recipe, _ in parts}
+        responses = {recipe.name: self.response(image, recipe) for recipe, _ in parts}
         first = next(iter(responses.values()))
         check_pixels("the output", first.shape[1], first.shape[0], self.max_pixels)
         notes.shapes(frame, first)

@@ -9,6 +9,7 @@ from cnncli.pipelines.common import (
     Conversion,
     Details,
     Notes,
+    check_padding,
     exact_picture,
     is_numeric,
     options_of,
@@ -59,6 +60,7 @@ class PoolPipeline(Value):
 
     def _page(self, frame: Frame, form: str, notes: Notes) -> Picture:
         pooled = Pooled(visible(frame), self.pooling)
+        check_padding(pooled.window, self.max_pixels)
         notes.shapes(frame, pooled)
         if is_numeric(form) or (form == "tiff" and frame.dtype.kind == "f"):
             return exact_picture(pooled, form, notes.statistics, metadata=true_metadata(pooled, frame))

@@ -161,9 +161,11 @@ def open_backend(engine: str = "numpy", device: str = "auto") -> Backend:
 def _imported(module: str, engine: str) -> Any:
     try:
         return import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != engine:
+    except (ImportError, OSError) as error:  # OSError: a library in it does not load
+        if str(getattr(error, "name", None)).startswith("cnncli"):
             raise
+        missing = isinstance(error, ModuleNotFoundError) and error.name == engine
+        state = "not installed" if missing else f"broken ({error})"
         raise ArgumentError(
-            f"the engine {engine} is not installed; install it with: pip install 'cnncli[{engine}]'"
+            f"the engine {engine} is {state}; install it with: pip install 'cnncli[{engine}]'"
         ) from error

@@ -86,8 +86,10 @@ def export_onnx(model: Model, path: str | os.PathLike[str], *, seed: int = 0, re
 def _check_onnx() -> None:
     try:
         import onnx  # noqa: F401
-    except ImportError as error:
-        raise ModelError("ONNX files are written with the package onnx: pip install 'cnncli[onnx]'") from error
+    except Exception as error:  # a package that is there in half raises anything
+        missing = isinstance(error, ModuleNotFoundError) and error.name == "onnx"
+        reason = "" if missing else f", which is broken ({error})"
+        raise ModelError(f"ONNX files are written with the package onnx{reason}: pip install 'cnncli[onnx]'") from error
 
 
 def onnx_model(model: Model) -> Any:

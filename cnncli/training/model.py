@@ -191,9 +191,14 @@ def model_path(path: str | os.PathLike[str]) -> Path:
     """Return the file of a model, which the folder of a run stands for too.
 
     Raises:
-        ModelError: a folder that holds none.
+        ModelError: it is not there, or a folder that holds none.
     """
     file = Path(path)
+    if not os.path.lexists(file):
+        raise ModelError(
+            f"{path}: no such file or folder: a model is the folder of a run, or the {FILE_NAME} that `cnncli train` "
+            "wrote"
+        )
     if not file.is_dir():
         return file
     if not (file / FILE_NAME).exists():

@@ -122,11 +122,26 @@ COMMAND_LINES = [
     ("pool photo.png -f 0", USAGE, "kernel_size"),
     ("pool photo.png -s 0", USAGE, "stride"),
     ("pool photo.png -f 2 -p 2", FAILED, "padding"),
+    ("pool photo.png -f 1000000000 -p 499999999", FAILED, "--max-pixels"),
+    ("pool photo.png -f 100000 -p 49999", FAILED, "adds 10,0"),
+    ("edge photo.png --dilation 1000000000", FAILED, "--max-pixels"),
+    ("edge photo.png --dilation 1000000000 --explain 1,1", FAILED, "--max-pixels"),
+    ("edge photo.png -k large.npy", USAGE, "a kernel of 2500 x 2500 takes as much as 100,000,000 pixels"),
+    ("edge photo.png -k claims.npy", USAGE, "its header speaks of 800,000,000,000 bytes"),
+    ("edge photo.png -k token.npy", USAGE, "token.npy"),
+    ("edge photo.png -k zip.npy", USAGE, "zip.npy"),
+    ("edge photo.png -k objects.npy", USAGE, "Python objects"),
     ("pool photo.png --mode median", USAGE, "'median'"),
     ("pool photo.png --global -f 2", USAGE, "--global"),
     ("pool photo.png --global -p 1", USAGE, "--global"),
     ("pool photo.png -o out.txt", FAILED, "txt cannot hold"),
     ("polish photo.png", USAGE, "polish"),
+    ("egde photo.png", USAGE, "did you mean 'edge'?"),
+    ("edge photo.png --forse", USAGE, "did you mean --force?"),
+    ("train --epoch 3 folder", USAGE, "did you mean --epochs?"),
+    ("predict nowhere photo.png", FAILED, "a model is the folder of a run, or"),
+    ("export nowhere out.onnx", FAILED, "a model is the folder of a run, or"),
+    ("evaluate nowhere folder", FAILED, "a model is the folder of a run, or"),
     ("--nonsense", USAGE, "--nonsense"),
 ]
 
@@ -161,7 +176,16 @@ def files(tmp_path, monkeypatch):
     np.save("line.npy", np.arange(3))
     np.save("complex.npy", np.ones((3, 3), complex))
     np.save("volume.npy", np.ones((3, 3, 3)))
+    np.save("large.npy", np.ones((2500, 2500), np.int8))
+    np.save("objects.npy", np.array([[None]]), allow_pickle=True)
+    (tmp_path / "zip.npy").write_bytes(b"PK\3\4" + bytes(99))
+    (tmp_path / "claims.npy").write_bytes(_npy(b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 100000)}"))
+    (tmp_path / "token.npy").write_bytes(_npy(b"{'descr': (((((("))
     return tmp_path
+
+
+def _npy(header):
+    return b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header
 
 
 def _chunk(name, data):
