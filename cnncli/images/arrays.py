@@ -93,7 +93,7 @@ class ArraysImage(OpenedImage):
     def decoded_bytes(self) -> int:
         """The size of the largest array, and what is made of a frame."""
         return max(
-            array.size + working_bytes(prod(array.frame), computing_dtype(array.dtype).itemsize)
+            array.size + working_bytes(prod(array.frame), computing_dtype(array.dtype).itemsize, array.frame[1])
             for array in self._arrays
         )
 

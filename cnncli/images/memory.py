@@ -9,9 +9,13 @@ from typing import Any
 # Numbers that a command works on at a time (see `cnncli.bands`).
 _BAND_PIXELS = 4_000_000
 
+# Bytes that a pixel takes where a row is longer than that.
+_LONG_ROW = 32
+
 # Bytes that Pillow holds for a pixel, where it is not four; and its WebP decoder beside the image: first with the
 # previous canvas and a copy of the current one.
 _PILLOW = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
+_ROW = 12  # for each row a pointer, and what its end is filled up with
 _WEBP_DECODING, _WEBP_DECODED = 16, 8
 _WITH_ALPHA = ("LA", "RGBA", "PA", "La", "RGBa")
 
@@ -19,9 +23,13 @@ _WITH_ALPHA = ("LA", "RGBA", "PA", "La", "RGBa")
 _NEAREST = 10
 
 
-def working_bytes(pixels: int, itemsize: int) -> int:
-    """Return what the bands of a frame take, of which each number has `itemsize` bytes: 11, 22, 24 or 28 for each."""
-    return min(pixels, _BAND_PIXELS) * (10 * min(itemsize, 2) + itemsize)
+def working_bytes(pixels: int, itemsize: int, width: int = 0) -> int:
+    """Return what the bands of a frame take, of which each number has `itemsize` bytes: 11, 22, 24 or 28 for each.
+
+    A row that is longer than a band is worked on as a whole.
+    """
+    banded = min(pixels, _BAND_PIXELS) * (10 * min(itemsize, 2) + itemsize)
+    return banded + _LONG_ROW * max(0, width - _BAND_PIXELS)
 
 
 def hidden_bytes(pixel: int) -> int:
@@ -41,25 +49,26 @@ def pillow_bytes(image: Any, raw: str, *, gray: bool, turned: bool) -> int:
     itemsize = 2 if ";16" in raw else 1
     channels = 1 if gray or image.mode in ("1", "L", "LA", "I;16") else 3
     pillow, pixel = _PILLOW.get(image.mode, 4), itemsize * channels
+    if image.format == "JPEG" and gray and image.mode == "RGB":
+        pillow = 1  # the luma plane alone
     if itemsize == 2 and pillow == 4:  # decoded twice, for two bytes
         decoding, kept = pillow + 2 * len(raw.partition(";")[0]), pixel
     else:
-        decoding, kept = _decoding(image, pillow, gray=gray), pillow * (2 if turned else 1)
+        decoding, kept = _decoding(image, pillow), pillow * (2 if turned else 1)
     if image.format == "WEBP":
         kept += _WEBP_DECODED
     if image.mode in _WITH_ALPHA or "transparency" in image.info:
         kept += itemsize + hidden_bytes(pixel)
     pixels = int(image.width * image.height)
-    return pixels * max(decoding, kept) + working_bytes(pixels, itemsize)
+    return pixels * max(decoding, kept) + _ROW * int(image.height) + working_bytes(pixels, itemsize, int(image.width))
 
 
-def _decoding(image: Any, pillow: int, *, gray: bool) -> int:
+def _decoding(image: Any, pillow: int) -> int:
     if image.format == "WEBP":
         return _WEBP_DECODING
     if image.format != "JPEG":
         return pillow
-    plane = 1 if gray and image.mode == "RGB" else pillow
-    return plane + (_coefficients(image) if "progressive" in image.info else 0)
+    return pillow + (_coefficients(image) if "progressive" in image.info else 0)
 
 
 def _coefficients(image: Any) -> int:

@@ -10,6 +10,7 @@ from cnncli.networks.errors import NotationError, TextError
 from cnncli.networks.network import Network, parse_network
 from cnncli.networks.notation import near, nearest, quote, read_input, split_words
 from cnncli.networks.summary import Shape
+from cnncli.toml import parse_toml
 
 ZOO = Path(__file__).parent / "zoo"
 """The folder of the classic networks, one TOML file each."""
@@ -105,8 +106,6 @@ def read_network_file(path: Path, *, input_shape: Shape | None = None) -> Networ
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
-    import tomllib
-
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE + 1)
@@ -115,8 +114,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
     if len(content) > MAX_FILE:
         raise ArgumentError(f"{path}: a network's file has at most {MAX_FILE:,} bytes")
     try:
-        return tomllib.loads(content.decode())
-    except (ValueError, RecursionError) as error:  # of a number with thousands of digits a plain ValueError
+        return parse_toml(content)
+    except ValueError as error:  # of a number with thousands of digits a plain ValueError
         raise ArgumentError(f"{path}: cannot be read as TOML: {error}") from error
 
 

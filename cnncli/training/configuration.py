@@ -11,6 +11,7 @@ from typing import Any
 
 from cnncli.choices import RESIZES
 from cnncli.errors import ArgumentError
+from cnncli.toml import parse_toml
 from cnncli.training.augmentation import parse_augmentations
 from cnncli.training.losses import LOSSES
 from cnncli.training.optimizers import OPTIMIZERS, Optimizer
@@ -173,17 +174,15 @@ def read_configuration(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
-    import tomllib
-
     try:
         with open(path, "rb") as file:
             content = file.read(MAX_FILE + 1)
         if len(content) > MAX_FILE:
             raise ArgumentError(f"{path}: a configuration has at most {MAX_FILE:,} bytes")
-        return tomllib.loads(content.decode())
+        return parse_toml(content)
     except OSError as error:
         raise ArgumentError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         if isinstance(error, ArgumentError):
             raise
         raise ArgumentError(f"{path}: cannot be read as TOML: {error}") from error

@@ -85,3 +85,16 @@ def test_any_terminal_can_write_it(encoding):
     text = encodable("├─ conv ███▌ é中", encoding)
     assert "conv" in text
     text.encode(encoding or "utf-8")
+
+
+def test_a_table_of_many_layers_is_summed_once(monkeypatch):
+    from cnncli import parse_network
+    from cnncli.cli.counted import Counted
+    from cnncli.cli.layer_tables import COLUMNS, layer_table
+
+    asked = []
+    total = Counted.total
+    monkeypatch.setattr(Counted, "total", lambda counted, name: asked.append(name) or total(counted, name))
+    counted = Counted.of(parse_network("6x6x3 100xconv1-3").summary())
+    assert len(layer_table(counted, list(COLUMNS), drawn=True).rows) == 100
+    assert len(asked) < 10

@@ -62,3 +62,11 @@ def test_an_unknown_mode_is_told_with_the_modes():
     with pytest.raises(ArgumentError) as caught:
         border_index(4, 1, 1, "mirror")
     assert str(caught.value) == f"unknown padding_mode 'mirror': the modes are {', '.join(PADDING_MODES)}"
+
+
+@pytest.mark.parametrize("mode", PADDING_MODES)
+def test_a_part_of_an_index_is_that_part(mode):
+    whole = border_index(7, 3, 2, mode)
+    for start in range(12):
+        for stop in range(start, 15):
+            assert border_index(7, 3, 2, mode, taken=slice(start, stop)).tolist() == whole[start:stop].tolist()
