@@ -66,7 +66,7 @@ _ALL = (
     ),
     Format("tiff", (".tif", ".tiff"), "tiff.writing", _NUMBERS, channels=(), frames=True, room=Room((1e-9, 4e9))),
     Format("bmp", (".bmp",), "pillow_writing", channels=(1, 3), side=_LONG, size=4_000_000_000),
-    Format("gif", (".gif",), "pillow_writing", frames=True, side=65_535, room=Room(duration=655_350, loop=65_535)),
+    Format("gif", (".gif",), "gif_writing", frames=True, side=65_535, room=Room(duration=655_350, loop=65_535)),
     Format("webp", (".webp",), "pillow_writing", frames=True, side=16_383, room=Room(duration=16_777_215, loop=65_535)),
     Format("pnm", (".pnm",), "pnm", _PIXELS, channels=(1, 3)),
     Format("ppm", (".ppm",), "pnm", _PIXELS, channels=(1, 3)),

@@ -10,7 +10,7 @@ from cnncli.images.parts import Disposal, Part, is_gray
 
 # By the values of the field. 4 is written by old encoders for 3, the others are undefined.
 _DISPOSALS = {2: Disposal.CLEAR, 3: Disposal.RESTORE, 4: Disposal.RESTORE}
-_EXTENSION, _IMAGE, _FILLING = b"!", b",", b"\0"
+_EXTENSION, _IMAGE, _TRAILER = b"!", b",", b";"
 _GRAPHIC_CONTROL = b"\xf9"
 _INTERLACED, _HAS_PALETTE = 0x40, 0x80
 
@@ -32,7 +32,7 @@ class _Control(NamedTuple):
 
 
 def read_parts(stream: BinaryIO) -> Iterator[Part]:
-    """Yield the parts of a GIF file; what follows its last block is not read.
+    """Yield the parts of a GIF file; bytes between its blocks that begin none are skipped, as Pillow does.
 
     Raises:
         struct.error: the file ends within a block.
@@ -41,7 +41,7 @@ def read_parts(stream: BinaryIO) -> Iterator[Part]:
     (flags,) = struct.unpack("<4xB2x", stream.read(7))
     palette, control = _palette(stream, flags), _Control()
     over = False
-    while (block := stream.read(1)) in (_EXTENSION, _IMAGE, _FILLING):
+    while (block := stream.read(1)) not in (_TRAILER, b""):
         if block == _EXTENSION:
             control = _extension(stream) or control
         elif block == _IMAGE:

@@ -16,7 +16,7 @@ from animated_files import (
 )
 
 from cnncli.errors import ImageError
-from cnncli.images import open_image, read_image, write_frames
+from cnncli.images import Metadata, open_image, read_image, write_frames
 from cnncli.images.frames import Picture, luma
 
 A_FEW, MANY = range(60), range(60, 1000)
@@ -198,6 +198,34 @@ def test_written_frames_are_read_as_they_were_meant(form):
     write_frames(stream, [Picture(frame.shape, frame.dtype, [frame]) for frame in frames], format=form)
     for (pixels, alpha), expected in zip(frames_of(stream.getvalue()), frames, strict=True):
         assert np.array_equal(np.dstack([pixels, alpha]), expected)
+
+
+def test_a_transparent_frame_of_a_gif_is_not_dropped_for_a_black_one():
+    nothing, black = np.zeros((2, 3, 2), np.uint8), np.full((2, 3, 2), (0, 255), np.uint8)
+    for frames in ([nothing, black, nothing], [black, nothing]):
+        stream = io.BytesIO()
+        write_frames(stream, [Picture(frame.shape, frame.dtype, [frame]) for frame in frames], format="gif")
+        read = frames_of(stream.getvalue())
+        assert len(read) == len(frames)
+        for (pixels, alpha), frame in zip(read, frames, strict=True):
+            assert np.array_equal(alpha, frame[..., 1])
+            assert (pixels[alpha > 0] == 0).all()
+
+
+def test_every_frame_of_a_gif_is_written_with_its_time_also_those_that_are_alike():
+    frame = np.zeros((2, 3), np.uint8)
+    pictures = [Picture(frame.shape, frame.dtype, [frame], Metadata(duration=time, loop=3)) for time in (10, 20, 1e9)]
+    stream = io.BytesIO()
+    write_frames(stream, pictures, format="gif")
+    with open_image(io.BytesIO(stream.getvalue())) as image:
+        read = [frame.metadata for frame in image.frames()]
+    assert [metadata.duration for metadata in read] == [10, 20, 655_350]
+    assert read[0].loop == 3
+
+
+def test_bytes_between_the_blocks_of_a_gif_are_skipped():
+    images = [gif_image(0, 0, [[1, 1]]), b"\0\0", gif_image(0, 0, [[2, 2]]), b"junk", gif_image(0, 0, [[3, 3]])]
+    check(gif(*images) + b"," + bytes(20), [[[colour, colour]] for colour in (RED, GREEN, BLUE)])
 
 
 def test_a_large_blend_is_made_in_bands(monkeypatch):
