@@ -114,7 +114,7 @@ class Task(NamedTuple):
         except (CnncliError, OSError, MemoryError) as error:
             return failed(job, begin, _message(error, job, names))
         return [
-            _report(job, output, begin, "skipped" if output in finish.kept else "ok", details=detail)
+            _report(job, output, begin, "skipped" if self.skip and output in finish.kept else "ok", details=detail)
             for output, detail in zip(job.reported, details, strict=True)
         ]
 
@@ -182,9 +182,11 @@ class _Finish:
             return "replace"
         if not _exists(output):
             return "add"
-        if not self._task.skip or self._manifests is None:
+        manifests = self._manifests
+        # On a cluster a job may be done again, after a worker that was lost when its output stood there.
+        if manifests is None or not (self._task.skip or manifests.apart):
             raise taken(output)
-        if self._manifests.may_replace(output, temporary):
+        if manifests.may_replace(output, temporary):
             return "replace"
         if not self._is_same(output, temporary):
             raise ImageError(

@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -12,13 +13,14 @@ from contextlib import ExitStack, suppress
 
 import pytest
 from clusters import PATIENCE, START, LoopbackCluster, cnncli, end, loopback_cluster, start, wait_for
-from folders import contents, make_photographs, temporaries
+from folders import contents, copy, make_jobs, make_photographs, temporaries
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnncli.batch import Input, Job
+from cnncli.batch import Input, Job, Manifests, Task
 from cnncli.batch.cluster import Cluster
 from cnncli.batch.groups import GroupSize
+from cnncli.batch.manifest import PARTS
 from cnncli.batch.worker import Needs
 from cnncli.errors import ArgumentError
 
@@ -234,6 +236,22 @@ class TestLosses:
             words = ["edge", "in", "-r", "-o", "out/", "--scheduler", cluster.address]
             err = cnncli(*words, cwd=here, program=code + START, code=1)[1]
         assert f"there was no worker for 1 s; start some with: dask worker {cluster.address}" in err
+
+
+class TestAgain:
+    """A job that a lost worker had finished is done again elsewhere: what stands there is its own."""
+
+    @pytest.mark.parametrize("listed", [True, False])
+    def test_what_a_lost_worker_made_is_no_obstacle(self, tmp_path, listed):
+        jobs = make_jobs(tmp_path, 2)
+        task = Task(copy, Manifests("options"), replace=False)
+        assert [report.status for job in jobs for report in task.share([job])(job)] == ["ok", "ok"]
+        if not listed:
+            shutil.rmtree(tmp_path / PARTS)
+        assert [report.status for job in jobs for report in task.share([job])(job)] == ["ok", "ok"]
+        (tmp_path / "1.out").write_text("mine")
+        assert [report.status for job in jobs for report in task.share([job])(job)] == ["ok", "failed"]
+        assert (tmp_path / "1.out").read_text() == "mine"
 
 
 class TestLocal:
