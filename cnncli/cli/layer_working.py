@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from cnncli.arithmetic import Axis, sum_in_a_line
 from cnncli.networks.conventions import leaves
 from cnncli.networks.errors import show_shape
+from cnncli.networks.layers import LAYERS, Layer
+from cnncli.networks.notation import op_of
 from cnncli.networks.summary import FilterShape, Row, Shape, Summary
 
 NAMES = ("height", "width")
@@ -63,13 +65,20 @@ def _row_params(row: Row, input_shape: Shape, output_shape: Shape) -> str:
     biases = min(rest, bias)
     terms = ["*".join(map(str, weight))]
     terms += [f"{biases} biases"] if biases else []
-    terms += [f"{rest - biases} of batch norm"] if rest > biases else []
+    terms += [f"{rest - biases} of {_trained_options(row.spec)}"] if rest > biases else []
     sums = f"{row.name} {row.spec}: params {' + '.join(terms)} = {row.params:,}"
     if not row.macs:  # such as trainable subsampling, whose multiplications are not counted
         return sums
     positions = input_shape[:2] if row.op == "tconv" else output_shape[:-1]
     macs = f"{show_shape(positions)} positions * {weights:,}" if positions else terms[0]
     return f"{sums}; macs {macs} = {row.macs:,}"
+
+
+def _trained_options(spec: str) -> str:
+    """Return the options of a word that have numbers of their own to train."""
+    ops = [op_of(option) for option in spec.split(",")[1:]]
+    trained = [op for op in ops if op in LAYERS and LAYERS[op].param_shapes is not Layer.param_shapes]
+    return " and ".join(trained).replace("bn", "batch norm")
 
 
 def weight_and_bias(row: Row) -> tuple[Shape | None, int]:

@@ -333,7 +333,7 @@ class _Reader:
     def read_head(self, word: Word) -> tuple[type[Layer], dict[str, Any]]:
         """Read the word before the options: `conv3-64` is conv, a size and filters."""
         text = _plain(word.text)
-        op = _op(text)
+        op = op_of(text)
         kind = LAYERS.get(op)
         if kind is None:
             self.fail(word, self.unknown(word, op))
@@ -390,7 +390,7 @@ class _Reader:
         """Read an option that is a layer itself, such as relu."""
         if not word.text:
             self.fail(word, "an option is missing beside the comma")
-        op = _op(_plain(word.text))
+        op = op_of(_plain(word.text))
         if op not in LAYERS or not LAYERS[op].follows:
             self.fail(word, f"{quote(word.text)} {_no_option(op, kind)}")
         follower, fields = self.read_head(word)
@@ -402,7 +402,7 @@ def _first_letters(text: str) -> str:
     return text[: len(text) - len(text.lstrip("abcdefghijklmnopqrstuvwxyz"))]
 
 
-def _op(text: str) -> str:
+def op_of(text: str) -> str:
     """Return the layer's word that a word begins with, `conv` of `conv3-64`; its first letters where there is none."""
     letters = _first_letters(text)
     if text in LAYERS or letters in LAYERS:

@@ -248,6 +248,12 @@ def test_what_is_not_a_multiply_add_is_not_explained_as_one():
     assert "1.sub sub,tanh: params 6 + 6 biases = 12" in lines
 
 
+def test_what_options_add_is_named_after_them():
+    lines = done("params", "8x8x3 conv3-8,ln,prelu conv1-8,bn,scale0.5,relu", "--explain").stdout.splitlines()
+    assert any("params 3*3*3*8 + 8 biases + 24 of ln and prelu = 248" in line for line in lines)
+    assert any("params 1*1*8*8 + 24 of batch norm and scale = 88" in line for line in lines)
+
+
 def test_biases_beside_a_batch_norm_are_told_apart():
     text = done("params", "5x5x1", "fc-3,bn", "fc-3,bias,bn", "--notation", "--explain").stdout
     assert "1.fc fc-3,bias,bn: params 3*3 + 3 biases + 6 of batch norm = 18; macs 3*3 = 9" in text

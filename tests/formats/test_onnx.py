@@ -430,3 +430,9 @@ def test_any_damage_gives_a_summary_or_one_clear_error(at, more, cut):
     except ModelError as error:
         said = str(error)
     assert "\n" not in said
+
+
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
+def test_with_ceil_mode_the_only_window_may_hang_over(op):
+    proto = model([node(op, ["x"], kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)], {"x": (1, 4, 2, 2)})
+    assert ours(proto).rows[-1].output_shape == (1, 1, 4)

@@ -198,6 +198,21 @@ def pooled_by_pytorch(torch, word, image):
     return y.detach().numpy().transpose(0, 2, 3, 1), x.grad.numpy().transpose(0, 2, 3, 1)
 
 
+@pytest.mark.parametrize("n", range(1, 10))
+@pytest.mark.parametrize("k", range(1, 10))
+def test_adaptive_windows_are_pytorch_s_and_their_sizes_add_up(n, k):
+    layer = LAYERS["gap"]((k, 1))
+    rows, _ = layer.bounds((n, 1, 3))
+    assert layer.connections((n, 1, 3)) == 3 * sum(stop - start for start, stop in rows)
+    assert rows[0][0] == 0
+    assert rows[-1][1] == n
+    assert (layer.window((n, 1, 3)) is None) == (n % k > 0)
+
+
+def test_numbers_of_any_size_are_counted_at_once():
+    assert parse_network("8x8x3 gap999999999x1").totals.connections == (999_999_999 + 8 - 1) * 8 * 3
+
+
 def test_pooling_strides_are_the_window_unless_given():
     assert MaxPool((2, 2)) == MaxPool((2, 2), (2, 2))
     assert str(MaxPool((3, 3), (2, 2))) == "max3,s2"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import product
-from math import prod
+from math import gcd, prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncli.networks.errors import ShapeError, show_shape
@@ -246,7 +246,8 @@ class GlobalPool(Layer):
 
     def connections(self, input_shape: Shape) -> int:
         """Return the windows' sizes."""
-        rows, columns = (sum(stop - start for start, stop in axis) for axis in self.bounds(input_shape))
+        # Together the k windows of an axis are n pixels, and one more for each border that no pixel begins at.
+        rows, columns = (n + k - gcd(n, k) for n, k in zip(input_shape[:2], self.output_size, strict=True))
         return rows * columns * input_shape[2]
 
 
