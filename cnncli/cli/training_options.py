@@ -96,7 +96,7 @@ Val = Annotated[
     option(
         "--val",
         metavar="PART|DATA",
-        about="What to validate by: a part of the pictures, or other data; 0 for nothing.",
+        about="What to validate by: a share of the pictures (0.1 or 10%), or other data; 0 for nothing.",
         default="the data's own, else 0.1",
         panel=_DATA,
     ),
