@@ -47,10 +47,11 @@ class TiffImage(OpenedImage):
         self._stream.close()
 
     def decoded_bytes(self) -> int:
-        """The size of the first page, and of what it is decoded from; 0 where it is read by segments."""
+        """What the first page takes while it is decoded and worked on; its bands alone where it is read by segments."""
         with decoding(self._name, self.format):
             rows = PageRows(self._file, self._first)
-            return 0 if _by_segments(rows) else rows.decoded_bytes(gray=self._gray)
+            bands = rows.working_bytes()
+            return bands if _by_segments(rows) else bands + rows.decoded_bytes(gray=self._gray)
 
     def _page(self, index: int) -> Page:
         page = read_page(self._file, self._pages[index])

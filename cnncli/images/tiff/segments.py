@@ -8,6 +8,7 @@ import numpy as np
 from cnncli.errors import ImageError
 from cnncli.images.exif import turned
 from cnncli.images.frames import Array, ArrayFrame, Frame, computing_dtype, for_computing, gray_shape, luma
+from cnncli.images.memory import hidden_bytes, working_bytes
 from cnncli.images.metadata import Metadata
 from cnncli.images.sources import decoding
 from cnncli.images.tiff.codecs import decoder, most_bytes
@@ -54,11 +55,17 @@ class PageRows:
         """Return the size of the pixels and of what is decoded at once."""
         height, width = self.page.size
         dtype = computing_dtype(self.colours.dtype)
-        channels = (1 if gray else self.colours.channels) + (self.colours.alpha is not None)
-        pixels = height * width * channels * dtype.itemsize
-        # Bytes, samples, and what is made of them.
+        pixel, has_alpha = (1 if gray else self.colours.channels) * dtype.itemsize, self.colours.alpha is not None
+        hidden = hidden_bytes(pixel) * height * width if has_alpha else 0
+        # Bytes, samples, and what is made of them; that is over when hidden pixels are filled.
         rows = min(height, self.at_once * self.page.segment[0])
-        return pixels + 3 * rows * width * self.page.samples * self.page.dtype.itemsize
+        decoded = 3 * rows * width * self.page.samples * self.page.dtype.itemsize
+        return height * width * (pixel + has_alpha * dtype.itemsize) + max(decoded, hidden)
+
+    def working_bytes(self) -> int:
+        """Return what the bands of the page take."""
+        height, width = self.page.size
+        return working_bytes(height * width, computing_dtype(self.colours.dtype).itemsize, width)
 
     def samples(self, first: int, last: int) -> Array:
         """Decode the rows of segments from `first` up to `last`: (rows, width, samples)."""
