@@ -71,6 +71,8 @@ class PillowImage(OpenedImage):
 
     def _count_frames(self) -> int:
         count = getattr(self._image, "n_frames", 1) if KINDS[self.format].frames else 1
+        if count < 1:
+            raise ImageError(f"states {count} frames")
         check_frames(self._name, count, count * max(FRAME_PIXELS, prod(self._image.size)), self._max_pixels)
         return count
 

@@ -92,9 +92,9 @@ class DcxImage(OpenedImage):
         offsets = [offset for (offset,) in struct.iter_unpack("<I", table[: len(table) // 4 * 4])]
         starts = offsets[: offsets.index(0)] if 0 in offsets else offsets
         ends = [*sorted(set(starts)), self._stream.seek(0, io.SEEK_END)]
-        if not starts:
-            raise ImageError("has no pages")
-        return [(start, next(end for end in ends if end > start) - start) for start in starts if start < ends[-1]]
+        if not starts or max(starts) >= ends[-1]:
+            raise ImageError("has no pages, or some beyond its end")
+        return [(start, next(end for end in ends if end > start) - start) for start in starts]
 
     def _open(self, page: tuple[int, int]) -> PillowImage:
         self._stream.seek(page[0])

@@ -357,6 +357,25 @@ def test_folders_are_not_searched_for_names_that_mean_other_things(suffix):
     assert f".{suffix}" not in PICTURE_SUFFIXES
 
 
+SMALL_FILES = {name: content for name, (content, _) in MADE.items() if name != "PCD"}
+SMALL_FILES |= {"DCX": dcx(saved(palette_image(), "PCX")), "FLI 2": fli(GRAY, GRAY), "SPIDER": spider(GRAY, GRAY)}
+
+
+@pytest.mark.parametrize("name", SMALL_FILES)
+def test_damage_is_one_line_or_pictures(name, capfd):
+    random = np.random.default_rng(5)
+    for _ in range(40):
+        damaged = bytearray(SMALL_FILES[name])
+        for place in random.integers(0, min(150, len(damaged)), 2):
+            damaged[place] = random.integers(256)
+        del damaged[random.integers(100, 2 * len(damaged)) :]
+        try:
+            assert frames_of(bytes(damaged), max_pixels=10**6)
+        except ImageError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+    assert capfd.readouterr() == ("", "")
+
+
 def test_every_kind_is_tested():
     tested = {*WRITTEN, "AVIF", "DCX", "ICNS", "SPIDER"} | {name.split()[0] for name in MADE}
     usual = {"PNG", "JPEG", "TIFF", "GIF", "WebP", "BMP", "PNM", "NPY", "NPZ"}
