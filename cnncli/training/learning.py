@@ -24,6 +24,8 @@ Array = NDArray[Any]
 STEPS = 100_000
 """The most steps that are taken."""
 
+_WIDEST = 1 << 12
+
 TOLERANCE = 1e-8
 """How near descent comes to the least-squares answer, as a share of the kernel's length."""
 
@@ -149,7 +151,10 @@ def learn_kernel(
         raise ArgumentError(f"a target is one response (H, W), got the shape {target.shape}")
     window = _window(image, target, pair(kernel_size, "kernel_size"), stride, padding, dilation)
     equations = Equations(image, target, window, padding_mode=padding_mode, flip=flip, bias=bias)
-    sums = equations.sums.without_bias() if bias else equations.sums
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = equations.sums.without_bias() if bias else equations.sums
+        if not all(np.isfinite(numbers).all() for numbers in sums):
+            raise ArgumentError("the squares of these numbers exceed floating point: scale image and target down")
     curvature = _curvature(sums, equations.positions, negligible=float(np.trace(equations.sums.gram)) * NEGLIGIBLE**2)
     weights, descent = _descend(sums, equations.positions, curvature, optimizer, lr, steps)
     if descent.converged:
@@ -183,6 +188,10 @@ def _window(
 ) -> Window:
     size, wanted = (image.shape[0], image.shape[1]), (target.shape[0], target.shape[1])
     window = Window.over(size, kernel_size, stride=stride, padding=padding, dilation=dilation)
+    if max(window.span) > _WIDEST:
+        raise ArgumentError(
+            f"the dilated filter spans {_times(window.span)} pixels, over the limit of {_WIDEST:,} a side"
+        )
     if window.output_size == wanted:
         return window
     fitting = [option for option, output in _options(window, padding) if output == wanted]

@@ -191,3 +191,16 @@ def test_every_optimizer_learns_something():
     for name in OPTIMIZERS:
         losses = learn_kernel(image, image, 3, optimizer=name, steps=500).descent.losses
         assert losses[-1][1] < losses[0][1]
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_numbers_whose_squares_are_too_large_are_refused(bias):
+    image = np.random.default_rng(0).random((9, 9)) * 1e300
+    with pytest.raises(ArgumentError, match="exceed floating point"):
+        learn_kernel(image, image, 3, padding="same", bias=bias)
+
+
+def test_a_filter_that_reaches_far_beyond_the_image_is_refused():
+    image = np.eye(9)
+    with pytest.raises(ArgumentError, match="over the limit of 4,096 a side"):
+        learn_kernel(image, image, 3, padding="same", dilation=10**20)

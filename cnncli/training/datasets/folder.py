@@ -150,6 +150,7 @@ def in_parallel(work: Callable[[Entry], Result], entries: Sequence[Entry], jobs:
     if jobs == 1 or len(entries) < 2:
         yield from map(work, entries)
         return
+    jobs = min(jobs, len(entries))
     size = max(1, min(_GROUP, len(entries) // (2 * jobs)))
     groups = iter([entries[start : start + size] for start in range(0, len(entries), size)])
     with ThreadPoolExecutor(jobs) as pool:

@@ -7,6 +7,7 @@ from PIL import Image
 
 from cnncli.errors import DataError, ImageError, NoInputError
 from cnncli.training.datasets import Reading, open_dataset, read_picture
+from cnncli.training.datasets.folder import in_parallel
 
 RNG = np.random.default_rng(2)
 
@@ -295,3 +296,8 @@ def test_memory_does_not_grow_with_the_data(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 16 << 20 < 60 * 400_000
+
+
+@pytest.mark.parametrize("jobs", [1, 10**20])
+def test_any_number_of_threads_will_do(jobs):
+    assert list(in_parallel(str, range(5), jobs)) == ["0", "1", "2", "3", "4"]
