@@ -113,7 +113,8 @@ def avg_pool2d(
     result = np.promote_types(images.dtype, np.float32) if images.dtype.itemsize < 4 else images.dtype
     if result.kind != "f":
         result = np.dtype(np.float64)
-    means = _reduce(images, window, np.add, 0, _sum_type(images.dtype, window)).astype(result)
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = _reduce(images, window, np.add, 0, _sum_type(images.dtype, window)).astype(result)
     rows, columns = window_counts(window, include_padding=count_include_pad)
     means /= rows[0] * columns[0] if _uniform(rows, columns) else np.outer(rows, columns)[:, :, None]
     return _restore(means, x)

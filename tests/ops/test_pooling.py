@@ -265,3 +265,7 @@ def test_an_error_is_one_line_that_says_what_was_found(mode, shape, kernel, opti
         POOLS[mode](np.ones(shape), kernel, **options)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_means_of_what_is_too_large_or_not_finite_warn_nobody():
+    assert avg_pool2d(np.array([[3e38, 3e38, np.inf, -np.inf]] * 2, np.float32), 2).shape == (1, 2)
