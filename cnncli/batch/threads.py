@@ -30,12 +30,13 @@ class Threads(NamedTuple):
 
         reuse_freed_memory()
         waiting = grouped(jobs, task.together)
-        with ThreadPoolExecutor(self.workers) as pool:
+        workers = max(1, min(self.workers, len(jobs)))
+        with ThreadPoolExecutor(workers) as pool:
             running: deque[Future[list[list[Report]]]] = deque()
             try:
                 while True:
                     # One group waits for each worker, so that none is idle while a report is written.
-                    ahead = 0 if stop.is_set() else 2 * self.workers - len(running)
+                    ahead = 0 if stop.is_set() else 2 * workers - len(running)
                     running.extend(pool.submit(_unless, stop, task, group) for group in islice(waiting, ahead))
                     if not running:
                         return

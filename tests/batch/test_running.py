@@ -159,3 +159,8 @@ def test_summary_is_one_line_with_every_count(done, skipped, failed, left, secon
     for count, word in ((skipped, "skipped"), (failed, "failed"), (left, "left")):
         assert (f"{count} {word}" in line) == bool(count)
     assert line.startswith("interrupted") == bool(left)
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_any_number_of_threads_will_do(tmp_path, count):
+    assert [report.status for report in run(make_jobs(tmp_path, count), copy, workers=10**20)] == ["ok"] * count
