@@ -23,6 +23,9 @@ _WIDE, _LEAST_ROWS = 1 << 16, 16
 # A frame counts as this many pixels however small it is: opening, filtering and writing it takes 0.6 ms all the same.
 FRAME_PIXELS = 1 << 14
 
+# Frames are worked on one after another: together they take the time of many pictures, and the memory of one.
+TOGETHER = 10
+
 _STANDARD_INPUT = "standard input"
 _WARNINGS_ARE_OFF = threading.Lock()
 
@@ -75,21 +78,21 @@ def check_pixels(name: str, width: int, height: int, max_pixels: int | None) -> 
 
 
 def check_frames(name: str, count: int, pixels: int, max_pixels: int | None) -> None:
-    """Refuse more frames than the limit allows together; to be called before any is decoded.
+    """Refuse frames of more than `TOGETHER` times the limit in all; to be called before any is decoded.
 
     Args:
         name: what messages call the file.
         count: how many frames there are; a single one is no matter of this limit.
         pixels: what they count for together, each `FRAME_PIXELS` at least.
-        max_pixels: the limit; None for any.
+        max_pixels: the limit of one picture; None for any.
 
     Raises:
         ImageError: they count for more.
     """
-    if count > 1 and max_pixels is not None and pixels > max_pixels:
+    if count > 1 and max_pixels is not None and pixels > TOGETHER * max_pixels:
         raise ImageError(
             f"{name}: its {count:,} frames count as {pixels:,} pixels ({FRAME_PIXELS:,} each at least), "
-            f"over the limit of {max_pixels:,}; raise it with --max-pixels {pixels}"
+            f"over {TOGETHER} times the limit of {max_pixels:,}; raise it with --max-pixels {-(-pixels // TOGETHER)}"
         )
 
 

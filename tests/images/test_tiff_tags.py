@@ -207,7 +207,7 @@ def many_pages(number):
 
 
 BOMBS = {
-    "a million pages": (many_pages(10**5), "has more than 5,461 pages; read it all with --max-pixels 0"),
+    "a million pages": (many_pages(10**5), "has more than 54,613 pages; read it all with --max-pixels 0"),
     "large pages": (
         file_of(*[gray_page() | {256: (LONG, [9000]), 257: (LONG, [9000])}] * 2),
         "its 2 frames count as 162,000,000 pixels",

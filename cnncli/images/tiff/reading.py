@@ -8,7 +8,7 @@ from cnncli.errors import ImageError
 from cnncli.images.frames import Frame
 from cnncli.images.metadata import Metadata
 from cnncli.images.opened import OpenedImage
-from cnncli.images.sources import FRAME_PIXELS, check_frames, check_pixels, decoding
+from cnncli.images.sources import FRAME_PIXELS, TOGETHER, check_frames, check_pixels, decoding
 from cnncli.images.tiff.directories import TiffFile
 from cnncli.images.tiff.page import OLD_JPEG, Page, read_page
 from cnncli.images.tiff.segments import PageRows, SegmentFrame, whole_frame
@@ -27,7 +27,7 @@ class TiffImage(OpenedImage):
         self.format, self.suffix = kind, ".tiff"
         with decoding(name, kind):
             self._file = TiffFile(stream)
-            pages = self._file.pages(None if max_pixels is None else max(1, max_pixels // FRAME_PIXELS))
+            pages = self._file.pages(None if max_pixels is None else max(1, TOGETHER * max_pixels // FRAME_PIXELS))
             if not pages:
                 raise ImageError("has no pages")
             self._pages, self.frame_count = list(pages), len(pages)
