@@ -39,6 +39,7 @@ def read_onnx(buffer: Buffer, name: str, input_shape: Shape | None = None, *, sh
     propagation = Propagation(model, reader)
     start, shape = propagation.begin(input_shape, shapes)
     propagation.run(model.graph, propagation.scope)
+    propagation.settle_doubts()
     ends = [propagation.scope.tensors[each].name for each in model.graph.outputs if each in propagation.scope.tensors]
     return summarize(
         name,
@@ -126,6 +127,13 @@ class Propagation:
         """Take down that a number leaves something out at a node that runs other graphs."""
         self._uncounted.append(node.name)
         self.steps.append(Step(named(node.name, MAX_NAME), named(node.op), (), (), None, (), unknown=(what,)))
+
+    def settle_doubts(self) -> None:
+        """Take back that parameters are left out, where another node has shown that they are ones."""
+        if not self._weights.doubtful:
+            self.steps = [
+                step._replace(unknown=tuple(name for name in step.unknown if name != "params")) for step in self.steps
+            ]
 
     def notes(self) -> Iterator[str]:
         """What a reader must know about where the numbers come from."""

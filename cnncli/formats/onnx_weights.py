@@ -107,18 +107,22 @@ class Weights:
     Attributes:
         constants: by keys that no two of them share.
         shared: those that several nodes use.
-        doubtful: those that an exporter computed, and which may stand for trained numbers.
     """
 
     def __init__(self, reader: Reader, producer: str) -> None:
         self.constants: dict[str, Constant] = {}
         self.shared: set[str] = set()
-        self.doubtful: dict[str, Constant] = {}
+        self._doubtful: dict[str, Constant] = {}
         self._reader, self._producer = reader, producer
         self._looked_at = 0
         self._kinds: dict[str, str] = {}
         self._counted: set[str] = set()
         self._weighing: set[str] = set()
+
+    @property
+    def doubtful(self) -> dict[str, Constant]:
+        """The constants that an exporter computed, and which may stand for trained numbers."""
+        return {key: constant for key, constant in self._doubtful.items() if key not in self._counted}
 
     def add(self, key: str, constant: Constant) -> None:
         """Take a constant in."""
@@ -161,6 +165,8 @@ class Weights:
             return ""
         if index in BUFFERS.get(name, ()) or constant.name.endswith(UNTRAINED):
             return "buffers"
+        if f"{source.removesuffix('_scale')}_zero_point" in self.constants:  # how a quantizer calls a weight's scale
+            return ""
         if _is_made(constant) and constant.size == 1:
             return "params" if weighs and len(call.tensor(index).sources) == 1 else ""
         if weighs:
@@ -181,9 +187,12 @@ class Weights:
             return "params"
         if constant.origin == FILLED or (constant.origin == LITERAL and (kind or self._producer == "pytorch")):
             return ""
-        if call.node.op in ("Mul", "Concat") and _is_vector(constant):  # a layer's scale or a token, of another rank
+        # A layer's scale, a norm's shift or a token, of another rank; a shift of rank 1 may be several biases joined.
+        if _is_vector(constant) and (
+            call.node.op in ("Mul", "Concat") or (call.node.op == "Add" and constant.shape[1:])
+        ):
             return "params"
-        self.doubtful[source] = constant
+        self._doubtful[source] = constant
         return ""
 
     def _is_filler(self, source: str) -> bool:

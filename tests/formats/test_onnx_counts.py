@@ -1,5 +1,8 @@
 """What ONNX graphs count: weights wherever they stand, products of activations, and what is left out."""
 
+import io
+import warnings
+
 import numpy as np
 import pytest
 
@@ -226,3 +229,42 @@ def test_an_open_input_of_any_rank_is_settled_and_a_sum_of_parameters_needs_none
     assert ours(proto, input_shape=sizes).rows[0].output_shape == sizes
     open_one = ours(proto, shapes=False)
     assert (open_one.totals.params, open_one.unknown) == (1, {"activations"})
+
+
+def test_the_scales_of_a_dynamically_quantized_model_are_no_parameters():
+    nodes = [
+        node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"]),
+        node("ConvInteger", ["q", "w_quantized", "z", "w_zero_point"], "a"),
+        node("Cast", ["a"], "b", to=TensorProto.FLOAT),
+        node("Mul", ["s", "w_scale"], "t"),
+        node("Mul", "bt"),
+    ]
+    constants = [tensor("w_quantized", np.zeros((4, 3, 3, 3), np.uint8)), tensor("w_scale", np.float32(0.1))]
+    found = ours(model(nodes, PICTURE, constants=[*constants, tensor("w_zero_point", np.uint8(3))]))
+    assert (found.totals.params, found.totals.macs) == (108, 36 * 108)
+
+
+def exported(module, *shape):
+    torch = pytest.importorskip("torch")
+    target = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(module, torch.zeros(shape), target, dynamo=False, opset_version=17)
+    return read_onnx(target.getvalue(), "sample")
+
+
+def test_pytorchs_layers_have_their_numbers():
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    padded = exported(nn.Sequential(nn.ZeroPad2d(1), nn.Conv2d(3, 8, 3)), 1, 3, 8, 8)
+    assert (padded.totals.params, padded.totals.macs) == (224, 13_824)
+    lstm = exported(nn.LSTM(8, 16, bidirectional=True), 5, 1, 8)
+    assert (lstm.totals.params, lstm.totals.macs) == (3_328, 5 * 2 * 64 * 24)
+    gru = exported(nn.GRU(8, 16, batch_first=True), 1, 5, 8)
+    assert (gru.totals.params, gru.totals.macs) == (1_248, 5 * 48 * 24)
+    norms = nn.Sequential(nn.Conv2d(3, 8, 1), nn.GroupNorm(2, 8), nn.InstanceNorm2d(8), nn.PReLU())
+    assert exported(norms, 1, 3, 4, 4).totals.params == 32 + 16 + 1
+    heads = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    attention = exported(heads.train(), 1, 5, 16)
+    assert attention.totals.params == sum(each.numel() for each in heads.parameters())
+    assert attention.totals.macs == 5 * (4 * 256 + 2 * 512) + 2 * 25 * 16
