@@ -264,7 +264,25 @@ def test_pytorchs_layers_have_their_numbers():
     assert (gru.totals.params, gru.totals.macs) == (1_248, 5 * 48 * 24)
     norms = nn.Sequential(nn.Conv2d(3, 8, 1), nn.GroupNorm(2, 8), nn.InstanceNorm2d(8), nn.PReLU())
     assert exported(norms, 1, 3, 4, 4).totals.params == 32 + 16 + 1
-    heads = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
-    attention = exported(heads.train(), 1, 5, 16)
-    assert attention.totals.params == sum(each.numel() for each in heads.parameters())
-    assert attention.totals.macs == 5 * (4 * 256 + 2 * 512) + 2 * 25 * 16
+
+
+def test_the_products_of_attention_are_counted():
+    torch = pytest.importorskip("torch")
+
+    class Attention(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.qkv, self.out = torch.nn.Linear(16, 48), torch.nn.Linear(16, 16)
+            self.position = torch.nn.Parameter(torch.randn(1, 5, 16))
+            self.scale = torch.nn.Parameter(torch.randn(1))
+
+        def forward(self, x):
+            q, k, v = self.qkv(x + self.position).reshape(1, 5, 3, 2, 8).permute(2, 0, 3, 1, 4)
+            weights = (q @ k.transpose(-1, -2) * self.scale).softmax(-1)
+            return self.out((weights @ v).transpose(1, 2).reshape(1, 5, 16))
+
+    module = Attention().eval()
+    found = exported(module, 1, 5, 16)
+    assert found.totals.params == sum(each.numel() for each in module.parameters())
+    assert found.totals.macs == 5 * 4 * 256 + 2 * 25 * 16
+    assert not found.unknown
