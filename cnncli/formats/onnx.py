@@ -18,8 +18,8 @@ from cnncli.formats.tensor_values import Values
 from cnncli.formats.tensors import MAX_VALUES, Dimensions, Tensor, written
 from cnncli.networks.summary import Shape, Summary
 
-MAX_COMPUTED = 2**21
-"""Numbers of small tensors that are computed in one file at most, which takes about a second."""
+MAX_COMPUTED = 2**19
+"""Numbers of small tensors that are computed in one file at most, which takes half a second."""
 
 
 def read_onnx(buffer: Buffer, name: str, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
@@ -243,7 +243,8 @@ class Propagation:
         for index, name in enumerate(call.node.outputs):
             shape = result.shapes[index] if index < len(result.shapes) else None
             values = _plain(result.values[index]) if index < len(result.values) else None
-            self._computed += 0 if values is None else len(values)
+            if values is not None and call.inputs:  # what went in was looked at, too
+                self._computed += len(values) + sum(len(each.values or ()) for each in call.inputs if each is not None)
             yield Tensor(
                 None if shape is None else dimensions(shape, "its output"),
                 values if self._computed <= MAX_COMPUTED else None,
