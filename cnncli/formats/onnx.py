@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cnncli.errors import ArgumentError, ModelError
-from cnncli.formats.files import MAX_NAME, MAX_ROWS, Buffer, counted, dimensions, named, said_of
+from cnncli.formats.files import MAX_NAME, MAX_RANK, MAX_ROWS, Buffer, counted, dimensions, named, said_of
 from cnncli.formats.flow import Step, summarize
 from cnncli.formats.onnx_control import CONTROL, function
 from cnncli.formats.onnx_graph import FILLED, LITERAL, MAX_DEPTH, Constant, Graph, Input, Node, OnnxModel, read_graph
@@ -18,8 +18,8 @@ from cnncli.formats.tensor_values import Values
 from cnncli.formats.tensors import MAX_VALUES, Dimensions, Tensor, written
 from cnncli.networks.summary import Shape, Summary
 
-MAX_COMPUTED = 2**19
-"""Numbers of small tensors that are computed in one file at most, which takes half a second."""
+MAX_COMPUTED = 2**21
+"""Numbers of small tensors that are computed in one file at most, which takes about half a second."""
 
 
 def read_onnx(buffer: Buffer, name: str, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
@@ -221,7 +221,9 @@ class Propagation:
                     f"needs {named(name)}, which comes only from node {named(later)}: the graph is cyclic, or its "
                     "nodes are not in order"
                 )
-            yield scope.tensors[name] if name else None
+            found = scope.tensors[name] if name else None
+            spent = self._computed > MAX_COMPUTED and found is not None and len(found.values or ()) > MAX_RANK
+            yield found._replace(values=None) if found is not None and spent else found
 
     def _result(self, call: Call) -> Result:
         operation = OPERATIONS.get(call.node.full_op)
