@@ -209,8 +209,8 @@ def many_pages(number):
 BOMBS = {
     "a million pages": (many_pages(10**5), "has more than 54,613 pages; read it all with --max-pixels 0"),
     "large pages": (
-        file_of(*[gray_page() | {256: (LONG, [9000]), 257: (LONG, [9000])}] * 2),
-        "its 2 frames count as 162,000,000 pixels",
+        file_of(*[gray_page() | {256: (LONG, [9000]), 257: (LONG, [9000])}] * 12),
+        "its 12 frames count as 972,000,000 pixels",
     ),
     "a large page": (file_of(gray_page() | {256: (LONG, [10**6]), 257: (LONG, [10**6])}), "1,000,000,000,000 pixels"),
     "samples": (
