@@ -162,9 +162,9 @@ def test_pictures_in_a_store_are_those_of_files(folder, expected):
     words = ["predict", "model.safetensors", "-r", "memory://data"]
     out, err = cnncli(*words, cwd=folder, program=FILLED, code=1)
     files = {line.removeprefix("data/") for line in expected.splitlines()}
-    assert {line.removeprefix("memory:///data/") for line in out.splitlines()} == files
+    assert {line.removeprefix("memory://data/") for line in out.splitlines()} == files
     junk, summary = err.splitlines()
-    assert junk.startswith("cnncli: memory:///data/zzz.png: ")
+    assert junk.startswith("cnncli: memory://data/zzz.png: ")
     assert "tmp" not in junk
     assert summary.startswith(f"{COUNT} done, 1 failed in ")
 

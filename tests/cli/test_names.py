@@ -40,13 +40,25 @@ def test_a_pipe_is_written_to_and_never_replaced(folder, options):
     assert cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_UNCHANGED).shape == (6, 6)
 
 
-def test_a_file_that_is_overwritten_keeps_its_mode_and_a_link_its_target(folder):
+def test_a_file_that_is_overwritten_keeps_its_mode(folder):
     assert cnncli("edge", "step.png", "-o", "out.png", cwd=folder).returncode == 0
     (folder / "out.png").chmod(0o600)
-    (folder / "link.png").symlink_to("out.png")
-    assert cnncli("edge", "step.png", "-f", "laplacian", "-o", "link.png", "--force", cwd=folder).returncode == 0
-    assert (folder / "link.png").is_symlink()
+    assert cnncli("edge", "step.png", "-f", "laplacian", "-o", "out.png", "--force", cwd=folder).returncode == 0
     assert stat.S_IMODE((folder / "out.png").stat().st_mode) == 0o600
+
+
+def test_a_link_is_replaced_and_its_target_kept(folder):
+    target, link = folder / "target.png", folder / "link.png"
+    target.write_bytes(b"kept")
+    target.chmod(0o600)
+    link.symlink_to("target.png")
+    assert cnncli("edge", "step.png", "-o", "link.png", cwd=folder).returncode == 2
+    assert link.is_symlink()
+    assert cnncli("edge", "step.png", "-o", "link.png", "--force", cwd=folder).returncode == 0
+    assert not link.is_symlink()
+    assert cv2.imread(str(link), cv2.IMREAD_UNCHANGED).shape == (6, 6)
+    assert target.read_bytes() == b"kept"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(
