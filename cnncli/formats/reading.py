@@ -90,7 +90,7 @@ def read_model(path: str | Path, input_shape: Shape | None = None, *, shapes: bo
         try:
             with opened(path) as buffer:
                 found = _read(path, buffer, input_shape, shapes)
-                return found._replace(name=given.name) if given is not path else found
+                return found._replace(name=given.name) if given != path else found
         except RecursionError as error:
             raise ModelError("nested too deeply") from error
 
