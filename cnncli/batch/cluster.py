@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
@@ -80,7 +80,7 @@ class Cluster(NamedTuple):
                     f"--scheduler: {name} exists in the memory of one process only: use files, or s3://"
                 )
 
-    def each(self, jobs: Sequence[Job], task: Task, stop: threading.Event) -> Iterator[list[Report]]:
+    def each(self, jobs: Sequence[Job], task: Task, stop: threading.Event) -> Generator[list[Report], None, None]:
         """Do a task for each job on the workers, and yield its reports as groups are finished.
 
         Raises:

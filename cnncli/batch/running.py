@@ -2,7 +2,8 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from typing import Protocol
 
 from cnncli.batch.manifest import Manifests
@@ -14,7 +15,7 @@ from cnncli.batch.threads import Threads
 class Executor(Protocol):
     """Where jobs are done: threads of this process, or the workers of a cluster."""
 
-    def each(self, jobs: Sequence[Job], task: Task, stop: threading.Event) -> Iterator[list[Report]]:
+    def each(self, jobs: Sequence[Job], task: Task, stop: threading.Event) -> Generator[list[Report], None, None]:
         """Do a task for each job, a few at a time, and yield its reports as jobs are finished, in any order.
 
         When `stop` is set no new job is begun, and those under way are finished.
@@ -32,8 +33,10 @@ def run(
     alike: Alike | None = None,
     stop: threading.Event | None = None,
     executor: Executor | None = None,
-) -> Iterator[Report]:
+) -> Generator[Report, None, None]:
     """Run a function over jobs, and yield reports as inputs are finished.
+
+    Who stops early closes it (`contextlib.closing`): the lists of what is done are written then, and that may fail.
 
     Args:
         jobs: what to do.
@@ -58,8 +61,10 @@ def run(
             return
         if skip and manifests is not None:
             manifests.look(jobs)
-        for reports in (executor or Threads(workers)).each(jobs, task, stop or threading.Event()):
-            yield from reports
+        # Closed before the lists are written: what is under way when the reader leaves is finished, and listed.
+        with closing((executor or Threads(workers)).each(jobs, task, stop or threading.Event())) as groups:
+            for reports in groups:
+                yield from reports
     finally:
         if manifests is not None:
             manifests.flush()

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ class Threads(NamedTuple):
 
     workers: int
 
-    def each(self, jobs: Sequence[Job], task: Task, stop: threading.Event) -> Iterator[list[Report]]:
+    def each(self, jobs: Sequence[Job], task: Task, stop: threading.Event) -> Generator[list[Report], None, None]:
         """Do a task for each job, and yield its reports as groups are finished, or in order where the task asks."""
         from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait  # 5 ms, for batches alone
 

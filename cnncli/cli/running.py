@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import typer
@@ -94,10 +95,11 @@ class Batch(NamedTuple):
             )
             lost: SchedulerError | None = None
             try:
-                for report in reports:
-                    statuses[report.status] += 1
-                    progress.advance(failed=report.status == "failed")
-                    self._print_report(report, progress)
+                with closing(reports):  # also where a report cannot be printed
+                    for report in reports:
+                        statuses[report.status] += 1
+                        progress.advance(failed=report.status == "failed")
+                        self._print_report(report, progress)
             except SchedulerError as error:  # what was done stays done, and is counted
                 lost = error
         left = sum(len(job.outputs) for job in jobs) - statuses.total()

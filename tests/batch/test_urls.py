@@ -1,6 +1,7 @@
 """Inputs and outputs by URL: plans, whole objects, what is done; in memory, and through an S3 server on loopback."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -265,6 +266,36 @@ class TestWeb:
         timeout = objects._settings("https")["client_kwargs"]["timeout"]
         assert timeout.sock_read == timeout.sock_connect == objects._SILENCE
         assert timeout.total is None, "a large file may take long"
+
+
+UNLISTED = (
+    """
+from fsspec.implementations.memory import MemoryFileSystem
+put = MemoryFileSystem.pipe_file
+def refuse(self, path, value, **kwargs):
+    if ".cnncli-done" in path:
+        raise RuntimeError("quota exceeded")
+    put(self, path, value, **kwargs)
+MemoryFileSystem.pipe_file = refuse
+MemoryFileSystem._get_kwargs_from_urls = staticmethod(lambda url: {})
+"""
+    + START
+)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs the signals of a system with pipes")
+@pytest.mark.parametrize("count", [2, 30])
+def test_a_list_that_cannot_be_written_when_the_reader_has_left_is_one_line(tmp_path, count):
+    make_photographs(tmp_path / "in", count)
+    ours, theirs = os.pipe()
+    os.close(ours)
+    words = ["edge", "in", "-r", "-o", "memory://ann:5ecret@host/out/", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", UNLISTED, *words], cwd=tmp_path, stdout=theirs, stderr=subprocess.PIPE, text=True
+    )
+    os.close(theirs)
+    assert done.returncode == 1
+    assert re.fullmatch(r"cnncli: memory://ann:\*\*\*@host/out/.cnncli-done/\S+: quota exceeded\n", done.stderr)
 
 
 class TestDone:
