@@ -36,7 +36,7 @@ def facts(counted: Counted, batch_size: int = 1) -> dict[str, Any]:
             **{name: counted.total(name) for name in ("params", "macs", "activations", "buffers", "connections")},
         },
         "memory": {"batch_size": batch_size} | memory._asdict(),
-        "notes": [*summary.notes, *summary.omissions, *counted.reasons],
+        "notes": [*summary.notes, *map(str, summary.omissions), *counted.reasons],
     }
     return found | ({"convention": counted.convention} if counted.convention else {})
 

@@ -20,7 +20,8 @@ def footer(counted: Counted, batch_size: int = 1) -> list[str]:
         normal = all("bn" in line.row.spec for line in counted.lines if line.leaf and line.row.buffers)
         apart = f" ({buffers:,} {'buffers of batch norm' if normal else 'fixed numbers'} apart)" if buffers else ""
         counting = [FOOTER.format(buffers=apart, products=_products(counted))]
-    return [memory_line(summary, batch_size), *warnings(summary), *summary.notes, *summary.omissions, *counting]
+    told = [*summary.notes, *map(str, summary.omissions)]
+    return [memory_line(summary, batch_size), *warnings(summary), *told, *counting]
 
 
 def _products(counted: Counted) -> str:

@@ -9,7 +9,7 @@ import typer
 from cnncli.cli.counted import Counted
 from cnncli.cli.tables import FORMATS, Table, encodable, render
 from cnncli.errors import ArgumentError
-from cnncli.networks.summary import Summary
+from cnncli.networks.summary import Omission, Summary
 from cnncli.text import json_text
 from cnncli.values import Value
 
@@ -67,8 +67,8 @@ def print_totals(counted: Sequence[Counted], name: str, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _about(summary: Summary, name: str) -> tuple[str, ...]:
-    return tuple(omission for omission in summary.omissions if omission.startswith(name))
+def _about(summary: Summary, name: str) -> tuple[Omission, ...]:
+    return tuple(omission for omission in summary.omissions if name in omission.totals)
 
 
 def show(counted: Sequence[Counted], look: Look, format_name: str) -> None:

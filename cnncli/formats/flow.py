@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.layers import Layer
+from cnncli.networks.layers.normalization import Normalization
 from cnncli.networks.rows import field_after, union, window_warnings
-from cnncli.networks.summary import ReceptiveField, Row, Shape, Summary, totals
+from cnncli.networks.summary import Omission, ReceptiveField, Row, Shape, Summary, totals
 
 
 class Step(NamedTuple):
@@ -22,6 +23,7 @@ class Step(NamedTuple):
         output_shapes: of the outputs.
         layer: the layer of ours that does the same, where there is one.
         params: trainable numbers that no earlier step has.
+        repeated: those of them that an earlier step has too, where they are taken for others that are equal.
         buffers: numbers that are kept but not trained.
         macs: multiply-adds of a convolution or a fully connected layer.
         in_place: it can overwrite its first input.
@@ -42,6 +44,7 @@ class Step(NamedTuple):
     in_place: bool = False
     unknown: tuple[str, ...] = ()
     runs: int = 1
+    repeated: int = 0
 
     @property
     def activations(self) -> int:
@@ -56,7 +59,7 @@ def summarize(
     steps: Sequence[Step],
     outputs: Iterable[str],
     notes: Iterable[str],
-    omissions: Iterable[str] = (),
+    omissions: Iterable[Omission] = (),
 ) -> Summary:
     """Return the summary of steps that begin with an input, a name and its shape."""
     rows = tuple(_rows(start, steps))
@@ -64,7 +67,7 @@ def summarize(
     size = prod(start[1] or ())
     peak = _peak(start[0], size, steps, set(outputs)) if known else None
     # The backward pass of a normalization needs what comes in and what goes out.
-    kept = size + sum(step.activations for step in steps if not step.in_place or step.op in ("bn", "lrn"))
+    kept = size + sum(step.activations for step in steps if not step.in_place or isinstance(step.layer, Normalization))
     return Summary(
         name, title, start[1], rows, totals(rows), peak, kept if known else None, tuple(notes), tuple(omissions)
     )

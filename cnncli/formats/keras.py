@@ -30,7 +30,7 @@ from cnncli.formats.files import (
 from cnncli.formats.flow import Step, summarize
 from cnncli.formats.keras_layers import CLASSES, WEIGHING, Applied, Maker, Settings
 from cnncli.formats.tensors import written
-from cnncli.networks.summary import Shape, Summary
+from cnncli.networks.summary import Omission, Shape, Summary
 
 MAX_DIRECTORY = 2**20
 """Bytes of an archive's directory: a model has a handful of files."""
@@ -147,7 +147,7 @@ class KerasReader:
             there = counted(count, "layer")
             yield f"the class {name} is not known ({there})"
 
-    def omissions(self) -> Iterator[str]:
+    def omissions(self) -> Iterator[Omission]:
         """What the totals leave out, and why."""
         classes = ", ".join(name for name, _ in self._unknown.most_common(4))
         why = (
@@ -155,7 +155,8 @@ class KerasReader:
         )
         for what, names in self._lost.items():
             if names:
-                yield f"{what} leave out {counted(len(names), 'layer')} (the first: {named(names[0])}) {why}"
+                first = f"{counted(len(names), 'layer')} (the first: {named(names[0])})"
+                yield Omission((what,), f"leave out {first} {why}")
 
     def _sequence(
         self, model: dict[str, Any], layers: list[dict[str, Any]], incoming: Sequence[Tensor], prefix: str

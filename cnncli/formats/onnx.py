@@ -16,7 +16,7 @@ from cnncli.formats.onnx_weights import Weights
 from cnncli.formats.protobuf import Reader
 from cnncli.formats.tensor_values import Values
 from cnncli.formats.tensors import MAX_VALUES, Dimensions, Tensor, written
-from cnncli.networks.summary import Shape, Summary
+from cnncli.networks.summary import Omission, Shape, Summary
 
 MAX_COMPUTED = 2**21
 """Numbers of small tensors that are computed in one file at most, which takes about half a second."""
@@ -72,6 +72,8 @@ class Propagation:
         self._unknown: Counter[str] = Counter()
         self._unsettled: list[str] = []
         self._uncounted: list[str] = []
+        self._repeated: list[str] = []
+        self._products: list[str] = []
         self._remarks: list[str] = []
         self._nodes = self._depth = self._computed = 0
         self._take_in(model.graph, self.scope)
@@ -129,11 +131,18 @@ class Propagation:
         self.steps.append(Step(named(node.name, MAX_NAME), named(node.op), (), (), None, (), unknown=(what,)))
 
     def settle_doubts(self) -> None:
-        """Take back that parameters are left out, where another node has shown that they are ones."""
-        if not self._weights.doubtful:
-            self.steps = [
-                step._replace(unknown=tuple(name for name in step.unknown if name != "params")) for step in self.steps
-            ]
+        """Settle what only the whole graph tells: which constants are parameters, and whether weights are shared.
+
+        Where some are, a vector that comes a second time may be shared too: it is counted once, and this is said.
+        """
+        doubts, shared = self._weights.doubtful, self._weights.shared or self._weights.ambiguous
+        for place, step in enumerate(self.steps):
+            unknown = step.unknown if doubts else tuple(name for name in step.unknown if name != "params")
+            if step.repeated and shared:
+                self._repeated.append(step.name)
+                step = step._replace(params=step.params - step.repeated)
+                unknown = (*unknown, "params")
+            self.steps[place] = step._replace(unknown=unknown)
 
     def notes(self) -> Iterator[str]:
         """What a reader must know about where the numbers come from."""
@@ -145,6 +154,11 @@ class Propagation:
         yield from self._remarks
         if shared := len(self._weights.shared):
             yield f"constants that several nodes share are counted once, where they come first: {shared} are"
+        if self._products:
+            yield (
+                f"macs count no products of constants alone, which are the same for every input: "
+                f"{counted(len(self._products), 'node')} (the first: {named(self._products[0])})"
+            )
         for op, count in self._unknown.most_common(8):
             there = counted(count, "node")
             yield f"the operation {named(op)} is not known ({there}): the shape of what it puts out is not shown"
@@ -154,23 +168,35 @@ class Propagation:
                 f"{named(self._unsettled[0])}: what follows is not shown"
             )
 
-    def omissions(self) -> Iterator[str]:
+    def omissions(self) -> Iterator[Omission]:
         """What the totals leave out, and why."""
         doubtful = self._weights.doubtful.values()
         if doubtful:
             first = next(iter(doubtful))
-            yield (
-                f"params leave out {sum(each.size for each in doubtful):,} numbers in "
-                f"{counted(len(doubtful), 'constant')} that the exporter computed (the first: {named(first.name)}, "
-                f"{written(first.shape)}): the file does not tell how many trained numbers they stand for"
+            yield Omission(
+                ("params",),
+                f"leave out {sum(each.size for each in doubtful):,} numbers in {counted(len(doubtful), 'constant')} "
+                f"that the exporter computed (the first: {named(first.name)}, {written(first.shape)}): the file does "
+                "not tell how many trained numbers they stand for",
+            )
+        if self._repeated:
+            yield Omission(
+                ("params",),
+                f"leave out {counted(len(self._repeated), 'use')} of arrays that hold one number many times and were "
+                f"counted before (the first: {named(self._repeated[0])}): exporters write equal arrays once, so that "
+                "the file does not tell a shared one from several",
             )
         if self._uncounted:
-            yield (
-                f"macs leave out {counted(len(self._uncounted), 'node')} (the first: {named(self._uncounted[0])}), "
-                "whose operation, shapes or repetitions the file does not tell"
+            yield Omission(
+                ("macs",),
+                f"leave out {counted(len(self._uncounted), 'node')} (the first: {named(self._uncounted[0])}), whose "
+                "operation, shapes or repetitions the file does not tell",
             )
         if lost := [step.name for step in self.steps if None in step.output_shapes]:
-            yield f"activations leave out {counted(len(lost), 'node')} of unknown shape (the first: {named(lost[0])})"
+            yield Omission(
+                ("activations",),
+                f"leave out {counted(len(lost), 'node')} of unknown shape (the first: {named(lost[0])})",
+            )
 
     def _take_in(self, graph: Graph, scope: Scope) -> None:
         for constant in graph.constants.values():
@@ -192,7 +218,9 @@ class Propagation:
             raise ModelError(str(error)) from error
         constant = node.op in ("Shape", "Size") or all(each.constant for each in call.inputs if each is not None)
         self._bind(node, scope, list(self._outgoing(call, result, constant, scope)))
-        if not constant:
+        if constant and result.macs:
+            self._products.append(node.name)
+        elif not constant:
             self._take_down(call, result, [scope.tensors[name] for name in node.outputs if name], scope)
 
     def _inner(self, call: Call, scope: Scope) -> list[Tensor] | None:
@@ -285,6 +313,7 @@ class Propagation:
                 self._per_example(result.macs),
                 result.in_place,
                 tuple(self._left_out(call, result)),
+                repeated=found.repeated,
             )
         )
 
@@ -295,7 +324,7 @@ class Propagation:
             self._uncounted.append(node.name)
             yield "macs"
         sources = [source for each in call.inputs if each is not None for source in each.sources]
-        if any(source in self._weights.doubtful for source in sources):
+        if any(map(self._weights.is_doubtful, sources)):
             yield "params"
 
     def _per_example(self, count: int) -> int:

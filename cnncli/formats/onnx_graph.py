@@ -290,7 +290,7 @@ ROUND = 16
 
 
 def kind_of_numbers(reader: Reader, constant: Constant, most: int) -> str:
-    """Return "alike" for one number many times, "round" for several that are all round, else "" (or where they end).
+    """Return "zero", "one" or "alike" for one number many times, "round" for several that are all round, else "".
 
     Args:
         reader: of the file.
@@ -320,7 +320,7 @@ def kind_of_numbers(reader: Reader, constant: Constant, most: int) -> str:
 
 def _kind(numbers: set[Number]) -> str:
     if len(numbers) == 1:
-        return "alike"
+        return "zero" if numbers == {0} else "one" if numbers == {1} else "alike"
     return "round" if numbers and all(isinf(each) or float(each * ROUND).is_integer() for each in numbers) else ""
 
 

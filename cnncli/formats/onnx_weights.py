@@ -50,6 +50,9 @@ WEIGHTS = {
 }
 """Inputs that are weights."""
 
+STATES = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
+"""Inputs that are states to begin with: 0 many times is made, and not learned."""
+
 BUFFERS = {"BatchNormalization": (3, 4)}
 """Inputs that are kept but not trained."""
 
@@ -86,19 +89,29 @@ MAX_LOOKED_AT = 2**24
 _COMPUTED = re.compile(
     r"^onnx::|^/|_output_\d+$|(^|_)val_\d|const|^_?\d+$|scalar_tensor|lifted_tensor|"
     r"^(index|unsqueeze|squeeze|view|reshape|permute|transpose|expand|slice)(_\d+)?$|"
-    r"^(add|mul|sub|div|cat|stack|sin|cos|select|clone|sum|mean|pow|where|full|zeros|ones|arange)_\d+$",
+    r"^(add|mul|sub|div|cat|stack|sin|cos|select|clone|pow|where|full|zeros|ones|arange)(_\d+)?$|^(sum|mean)_\d+$",
     re.I,
 )
 """Names that exporters give to what they have computed, and not a network's author to a parameter."""
+
+_COMBINED = re.compile(r"^((add|mul|sub|div|pow|where)(_\d+)?|(sum|mean)_\d+)$", re.I)
+"""Those that tell of arithmetic: several of them may stand for one trained number, as a gate g and 1 - g do."""
 
 _SCALED = ("Add", "Sub", "Mul", "Div")
 
 
 class Found(NamedTuple):
-    """How many numbers come in by an input, which no node before had."""
+    """How many numbers come in by a node, which no node before had.
+
+    Attributes:
+        params: trained ones.
+        buffers: kept but not trained.
+        repeated: those of the parameters that a node before had too, and which are taken for equal arrays of others.
+    """
 
     params: int = 0
     buffers: int = 0
+    repeated: int = 0
 
 
 class Weights:
@@ -107,11 +120,14 @@ class Weights:
     Attributes:
         constants: by keys that no two of them share.
         shared: those that several nodes use.
+        ambiguous: whether an array was used again that may be shared as well as several that are equal.
     """
 
     def __init__(self, reader: Reader, producer: str) -> None:
         self.constants: dict[str, Constant] = {}
         self.shared: set[str] = set()
+        self.ambiguous = False
+        self._names_equals = False  # the exporter has given equal arrays names of their own
         self._doubtful: dict[str, Constant] = {}
         self._reader, self._producer = reader, producer
         self._looked_at = 0
@@ -123,6 +139,10 @@ class Weights:
     def doubtful(self) -> dict[str, Constant]:
         """The constants that an exporter computed, and which may stand for trained numbers."""
         return {key: constant for key, constant in self._doubtful.items() if key not in self._counted}
+
+    def is_doubtful(self, source: str) -> bool:
+        """Whether a constant is one of the doubtful ones, as far as the graph was followed."""
+        return source in self._doubtful and source not in self._counted
 
     def add(self, key: str, constant: Constant) -> None:
         """Take a constant in."""
@@ -142,7 +162,10 @@ class Weights:
                 self._weighing.update(source for source in each.sources if self._can_weigh(source, name, index))
         norm = NORMS.get(name, ())
         names = [
-            source for index, each in used for source in each.sources if not (index in norm and self._is_filler(source))
+            source
+            for index, each in used
+            for source in each.sources
+            if not (index in norm and self._is_filler(source, norm.index(index)))
         ]
         return tuple(dict.fromkeys(names))[:MAX_SOURCES]
 
@@ -155,7 +178,9 @@ class Weights:
             for source in tensor.sources:
                 if role := self._role(source, call, index):
                     roles[role].append(source)
-        return Found(self._new(roles["params"]), self._new(roles["buffers"]))
+        params, repeated = self._new(roles["params"], call)
+        buffers, more = self._new(roles["buffers"], call)
+        return Found(params + repeated, buffers + more, repeated)
 
     def _role(self, source: str, call: Call, index: int) -> str:
         """Return "params", "buffers", or nothing for what is no more than a setting."""
@@ -170,10 +195,16 @@ class Weights:
         if _is_made(constant) and constant.size == 1:
             return "params" if weighs and len(call.tensor(index).sources) == 1 else ""
         if weighs:
-            return "params"
+            return "buffers" if self._is_fixed(source, name) else "params"
         if index in NORMS.get(name, ()):
-            return "" if self._is_filler(source) else "params"
+            return "" if self._is_filler(source, NORMS[name].index(index)) else "params"
+        if index in STATES.get(name, ()) and _is_made(constant) and self._kind(source) == "zero":
+            return ""
         return self._role_by_numbers(source, call, index)
+
+    def _is_fixed(self, source: str, name: str) -> bool:
+        """Whether a convolution's filters were made: a blur before pooling has binomial numbers."""
+        return name in _CONVOLUTIONS and _is_made(self.constants[source]) and self._kind(source) == "round"
 
     def _can_weigh(self, source: str, name: str, index: int) -> bool:
         return self.constants[source].floating or index in QUANTIZED.get(name, ())
@@ -188,18 +219,19 @@ class Weights:
         if constant.origin == FILLED or (constant.origin == LITERAL and (kind or self._producer == "pytorch")):
             return ""
         # A layer's scale, a norm's shift or a token, of another rank; a shift of rank 1 may be several biases joined.
-        if _is_vector(constant) and (
-            call.node.op in ("Mul", "Concat") or (call.node.op == "Add" and constant.shape[1:])
+        if (
+            _is_vector(constant)
+            and not _COMBINED.search(constant.name)
+            and (call.node.op in ("Mul", "Concat") or (call.node.op == "Add" and constant.shape[1:]))
         ):
             return "params"
         self._doubtful[source] = constant
         return ""
 
-    def _is_filler(self, source: str) -> bool:
-        """Whether a constant is the scale of 1 or shift of 0 that an exporter gives to a norm without weights."""
+    def _is_filler(self, source: str, part: int) -> bool:
+        """Whether a constant is the scale of 1 (part 0) or shift of 0 that exporters give to norms without weights."""
         constant = self.constants[source]
-        made = constant.origin != FILLED and _is_made(constant) and self._kind(source) == "alike"
-        return made and (constant.values is None or constant.values[0] in (0, 1))
+        return constant.origin != FILLED and _is_made(constant) and self._kind(source) == ("one", "zero")[part]
 
     def _alias(self, sources: tuple[str, ...], name: str, home: str) -> tuple[str, ...]:
         """Return what stands for another name of a constant.
@@ -209,6 +241,7 @@ class Weights:
         """
         if len(sources) != 1 or not self._is_untrained(sources[0]):
             return sources
+        self._names_equals = True
         self.add(home + name, self.constants[sources[0]]._replace(name=name))
         return (home + name,)
 
@@ -223,21 +256,27 @@ class Weights:
             self._looked_at += constant.size if self._kinds[source] else 0
         return self._kinds[source]
 
-    def _new(self, sources: list[str]) -> int:
-        """Count constants that were not counted before.
+    def _new(self, sources: list[str], call: Call) -> tuple[int, int]:
+        """Count constants that were not counted before, and those that are counted again.
 
-        Vectors of one number many times are counted again, since exporters write equal arrays of a fresh network
-        once; unless they come with a weight that is shared, as both of a layer do that is called twice.
+        Exporters write equal arrays of a fresh network once, its biases of 0 and scales of 1. Where they do not give
+        the others names of their own, a vector of one number that a layer has beside its weight, or a norm, is taken
+        for another; what is multiplied or joined twice may be either.
         """
         sources = list(dict.fromkeys(sources))
         new = [source for source in sources if source not in self._counted]
         old = [source for source in sources if source in self._counted]
-        again = [each for each in old if _is_vector(self.constants[each]) and self._is_untrained(each)]
-        if len(again) < len(old):
-            again = []
-        self.shared.update(source for source in old if source not in again)
+        equal = not self._names_equals and all(
+            _is_vector(self.constants[each]) and self._is_untrained(each) for each in old
+        )
+        beside = new or call.node.full_op in NORMS or any(_is_bias(call, index) for index in (0, 1))
         self._counted.update(new)
-        return sum(self.constants[source].size for source in (*new, *again))
+        if equal:
+            self.ambiguous |= bool(old) and not beside
+        else:
+            self.shared.update(old)
+        repeated = sum(self.constants[source].size for source in old) if equal else 0
+        return sum(self.constants[source].size for source in new), repeated
 
 
 def _is_made(constant: Constant) -> bool:

@@ -20,7 +20,7 @@ from cnncli.formats.files import (
     said_of,
 )
 from cnncli.networks.network import Network, parse_network
-from cnncli.networks.summary import Row, Shape, Summary, totals
+from cnncli.networks.summary import Omission, Row, Shape, Summary, totals
 
 BITS = {
     "BOOL": 8,
@@ -150,8 +150,8 @@ def read_safetensors(buffer: Buffer, name: str, input_shape: Shape | None = None
         f"weights alone ({kinds}): a safetensors file names its arrays but not how they are joined, so the shapes of "
         "activations, macs and receptive fields need the architecture"
     )
-    omissions = ("macs and activations are not known: a safetensors file holds weights alone",) if rows else ()
-    return Summary(name, name, None, rows, totals(rows), notes=(note,), omissions=omissions)
+    omissions = (Omission(("macs", "activations"), "are not known: a safetensors file holds weights alone"),)
+    return Summary(name, name, None, rows, totals(rows), notes=(note,), omissions=omissions if rows else ())
 
 
 def _row(array: Array) -> Row:

@@ -135,6 +135,21 @@ class Memory(NamedTuple):
     training: int | None
 
 
+class Omission(NamedTuple):
+    """What totals leave out.
+
+    Attributes:
+        totals: the names of these totals: "params", "macs", "activations".
+        text: what is left out, and why.
+    """
+
+    totals: tuple[str, ...]
+    text: str
+
+    def __str__(self) -> str:
+        return f"{' and '.join(self.totals)} {self.text}"
+
+
 class Summary(NamedTuple):
     """A network, row by row, and its totals.
 
@@ -158,7 +173,7 @@ class Summary(NamedTuple):
     peak: int | None = None
     kept: int | None = None
     notes: tuple[str, ...] = ()
-    omissions: tuple[str, ...] = ()
+    omissions: tuple[Omission, ...] = ()
 
     @property
     def unknown(self) -> frozenset[str]:
