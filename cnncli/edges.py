@@ -201,17 +201,18 @@ class Response:
         return response
 
     def _correlate(self, pixels: Array, options: dict[str, Any]) -> Array:
-        parts = [
-            conv2d(pixels, kernel, groups=self._groups, flip=self.filtering.flip, **options) for kernel in self.kernels
-        ]
-        parts = [part.reshape(part.shape[:2]) if self.filtering.color == "volume" else part for part in parts]
-        if len(parts) == 1:
-            return parts[0]
-        vertical, horizontal = (part.astype(np.promote_types(part.dtype, np.float32)) for part in parts)
+        if len(self.kernels) == 1:
+            return self._part(pixels, self.kernels[0], options)
+        # Each is converted before the next is made, and the last is written over: bands of this are large.
+        vertical, horizontal = (_floating(self._part(pixels, kernel, options)) for kernel in self.kernels)
         combine = np.hypot if self.recipe.direction == "magnitude" else np.arctan2
         with np.errstate(over="ignore", invalid="ignore"):
-            combined: Array = combine(horizontal, vertical)
+            combined: Array = combine(horizontal, vertical, out=horizontal)
         return combined
+
+    def _part(self, pixels: Array, kernel: Array, options: dict[str, Any]) -> Array:
+        part = conv2d(pixels, kernel, groups=self._groups, flip=self.filtering.flip, **options)
+        return part.reshape(part.shape[:2]) if self.filtering.color == "volume" else part
 
     def _bias(self, dtype: np.dtype[Any]) -> Any:
         bias = float(self.filtering.bias)
@@ -250,6 +251,10 @@ class Response:
         if self.filtering.color == "volume":
             return self.recipe._replace(kernels=self.kernels).unit
         return self.recipe.unit
+
+
+def _floating(part: Array) -> Array:
+    return part.astype(np.promote_types(part.dtype, np.float32), copy=False)
 
 
 class EdgePicture:

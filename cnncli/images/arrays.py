@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -89,6 +89,11 @@ class ArraysImage(OpenedImage):
     def close(self) -> None:
         """Close the file."""
         self._stream.close()
+
+    @property
+    def pixels(self) -> int:
+        """The pixels of the largest frame."""
+        return max(prod(array.frame[:2]) for array in self._arrays)
 
     def decoded_bytes(self) -> int:
         """The size of the largest array, and what is made of a frame."""
@@ -216,7 +221,7 @@ def _write_npy(file: BinaryIO, frames: Iterator[Picture]) -> None:
     _write_bands(file, (len(arrays), *arrays[0].shape), first.dtype, iter(arrays))
 
 
-def _write_bands(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], bands: Iterator[Array]) -> None:
+def _write_bands(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], bands: Iterator[Array]) -> None:
     header: dict[str, Any] = {"descr": dtype.str, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
     for band in bands:
@@ -224,16 +229,16 @@ def _write_bands(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], b
 
 
 def _write_npz(file: BinaryIO, frames: Iterator[Picture]) -> None:
-    pictures = list(frames)
-    unnamed = [f"frame{index}" for index in range(len(pictures))] if len(pictures) > 1 else ["image"]
-    arrays: dict[str, Any] = {
-        picture.name or name: picture.array() for picture, name in zip(pictures, unnamed, strict=True)
-    }
-    if len(arrays) < len(pictures):
-        raise ImageError("two arrays of one .npz file have the same name")
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    file.write(buffer.getbuffer())
+    """Write an archive of arrays, each compressed band by band."""
+    first, second = next(frames), next(frames, None)
+    pictures = [first] if second is None else chain([first, second], frames)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for index, picture in enumerate(pictures):
+            name = f"{picture.name or ('image' if second is None else f'frame{index}')}.npy"
+            if name in archive.namelist():
+                raise ImageError("two arrays of one .npz file have the same name")
+            with archive.open(name, "w", force_zip64=True) as member:
+                _write_bands(member, picture.shape, picture.dtype, (band for _, band in picture.placed()))
 
 
 def _write_text(file: BinaryIO, frames: Iterator[Picture], separator: str | None = None) -> None:

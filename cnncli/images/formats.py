@@ -29,6 +29,7 @@ class Format(NamedTuple):
         side: the most pixels of a side.
         size: the most bytes of a picture that is not compressed.
         room: for metadata.
+        held: bytes that the writer holds for each pixel beside the bands: of a grey picture, and of one in colour.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Format(NamedTuple):
     side: float = math.inf
     size: float = math.inf
     room: Room = Room()
+    held: tuple[int, int] = (0, 0)
 
     def holds(self, dtype: str, channels: int) -> bool:
         """Whether a picture of this dtype and number of channels can be written."""
@@ -65,9 +67,25 @@ _ALL = (
         room=Room((1, 65_535), exif=65_533, icc_profile=255 * 65_519),
     ),
     Format("tiff", (".tif", ".tiff"), "tiff.writing", _NUMBERS, channels=(), frames=True, room=Room((1e-9, 4e9))),
-    Format("bmp", (".bmp",), "pillow_writing", channels=(1, 3), side=_LONG, size=4_000_000_000),
-    Format("gif", (".gif",), "gif_writing", frames=True, side=65_535, room=Room(duration=655_350, loop=65_535)),
-    Format("webp", (".webp",), "pillow_writing", frames=True, side=16_383, room=Room(duration=16_777_215, loop=65_535)),
+    Format("bmp", (".bmp",), "pillow_writing", channels=(1, 3), side=_LONG, size=4_000_000_000, held=(1, 4)),
+    Format(
+        "gif",
+        (".gif",),
+        "gif_writing",
+        frames=True,
+        side=65_535,
+        room=Room(duration=655_350, loop=65_535),
+        held=(2, 12),
+    ),
+    Format(
+        "webp",
+        (".webp",),
+        "pillow_writing",
+        frames=True,
+        side=16_383,
+        room=Room(duration=16_777_215, loop=65_535),
+        held=(20, 24),
+    ),
     Format("pnm", (".pnm",), "pnm", _PIXELS, channels=(1, 3)),
     Format("ppm", (".ppm",), "pnm", _PIXELS, channels=(1, 3)),
     Format("pgm", (".pgm",), "pnm", _PIXELS, channels=(1,)),

@@ -9,6 +9,9 @@ from typing import Any
 # Numbers that a command works on at a time (see `cnncli.bands`).
 _BAND_PIXELS = 4_000_000
 
+# Bytes of an exact response, which a picture is made of piece by piece.
+_EXACT = 8
+
 # Bytes that a pixel takes where a row is longer than that.
 _LONG_ROW = 32
 
@@ -30,6 +33,11 @@ def working_bytes(pixels: int, itemsize: int, width: int = 0) -> int:
     """
     banded = min(pixels, _BAND_PIXELS) * (10 * min(itemsize, 2) + itemsize)
     return banded + _LONG_ROW * max(0, width - _BAND_PIXELS)
+
+
+def writing_bytes(pixels: int, held: int, *, exact: bool) -> int:
+    """Return what is held while a frame is written, beside its bands: `held` bytes a pixel, and exact bands."""
+    return pixels * held + (_EXACT * min(pixels, _BAND_PIXELS) if exact else 0)
 
 
 def hidden_bytes(pixel: int) -> int:

@@ -36,6 +36,11 @@ class OpenedImage(ABC):
         """About how much memory a decoded frame takes; 0 where it is read a band at a time."""
         return 0
 
+    @property
+    def pixels(self) -> int:
+        """How many pixels a frame has; 0 where only reading tells."""
+        return 0
+
     def __enter__(self) -> Self:
         return self
 

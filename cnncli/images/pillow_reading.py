@@ -54,6 +54,11 @@ class PillowImage(OpenedImage):
         """The first frame's columns and rows as they are stored."""
         return self._image.size
 
+    @property
+    def pixels(self) -> int:
+        """The pixels of the first frame."""
+        return prod(self.size)
+
     def decoded_bytes(self) -> int:
         """What Pillow's image takes, and what is made of it."""
         turned = orientation_of(self._image) != 1

@@ -30,21 +30,25 @@ class PnmImage(PillowImage):
             return
         self._stream, self._name, self._gray = stream, name, gray
         self.format, self.suffix, self.frame_count = kind, ".pnm", 1
-        width, height = self._size()
+        width, height = self.size
         check_pixels(name, width, height, max_pixels)
 
     def decoded_bytes(self) -> int:
         """The size of deep samples, which Pillow does not hold, and of the file's text."""
         if not self._is_deep:
             return super().decoded_bytes()
-        width, height = self._size()
+        width, height = self.size
         text = self._stream.seek(0, io.SEEK_END)
         return 2 * width * height * self._channels + text + working_bytes(width * height, 2)
 
     def _frame(self, index: int) -> Frame:
         return ArrayFrame(self._samples(), gray=self._gray) if self._is_deep else super()._frame(index)
 
-    def _size(self) -> tuple[int, int]:
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and rows."""
+        if not self._is_deep:
+            return super().size
         assert self._header
         return int(self._header[2]), int(self._header[3])
 
@@ -55,7 +59,7 @@ class PnmImage(PillowImage):
 
     def _samples(self) -> Array:
         assert self._header
-        width, height = self._size()
+        width, height = self.size
         maximum, count = int(self._header[4]), width * height * self._channels
         self._stream.seek(self._header.end())
         text = self._stream.read(2 * count) if self._header[1] in b"56" else self._stream.read()

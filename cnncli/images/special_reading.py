@@ -85,6 +85,15 @@ class DcxImage(OpenedImage):
         """Close the file."""
         self._stream.close()
 
+    def decoded_bytes(self) -> int:
+        """What the largest page takes."""
+        return max(self._open(page).decoded_bytes() for page in self._pages)
+
+    @property
+    def pixels(self) -> int:
+        """The pixels of the largest page."""
+        return max(self._open(page).pixels for page in self._pages)
+
     def _find_pages(self) -> list[tuple[int, int]]:
         """Where each page starts, and how long it is: up to the next that starts."""
         self._stream.seek(4)

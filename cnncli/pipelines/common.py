@@ -26,6 +26,7 @@ from cnncli.images import (
     read_standard_input,
     write_frames,
 )
+from cnncli.images.memory import writing_bytes
 from cnncli.ops.borders import Rows
 from cnncli.rendering import Statistics
 from cnncli.shapes import Window
@@ -209,20 +210,30 @@ class Conversion(NamedTuple):
             make: gives the pictures of a frame.
         """
         opened = open_image(open_stream(source), gray=self.gray, max_pixels=self.max_pixels)
-        with opened as image, DECODED.take(image.decoded_bytes()):
+        with opened as image:
             form = self.format or _format_of(output, image)
-            pages = (picture for frame in image.frames() for picture in make(frame, form))
-            try:
-                with _open_target(target) as file:
-                    write_frames(file, pages, format="tiff" if form == FLOAT_TIFF else form)
-                if target == STANDARD:
-                    sys.stdout.flush()
-            except ImageError as error:  # the user knows the file by the name that it will get
-                raise ImageError(str(error).replace(target, output) if target != STANDARD else str(error)) from error
-            except BrokenPipeError:
-                raise
-            except OSError as error:  # as the last bytes are written
-                raise ImageError(f"{output}: cannot be written: {error.strerror or error}") from error
+            with DECODED.take(self._reckoned(image, form)):
+                pages = (picture for frame in image.frames() for picture in make(frame, form))
+                _write(pages, form, target, output)
+
+    def _reckoned(self, image: OpenedImage, form: str) -> int:
+        """Return the bytes that a frame takes on its way from one file to the other."""
+        held = 0 if form == FLOAT_TIFF else find_format(form).held[not self.gray]
+        return image.decoded_bytes() + writing_bytes(image.pixels, held, exact=is_numeric(form))
+
+
+def _write(pages: Iterable[Picture], form: str, target: str, output: str) -> None:
+    try:
+        with _open_target(target) as file:
+            write_frames(file, pages, format="tiff" if form == FLOAT_TIFF else form)
+        if target == STANDARD:
+            sys.stdout.flush()
+    except ImageError as error:  # the user knows the file by the name that it will get
+        raise ImageError(str(error).replace(target, output) if target != STANDARD else str(error)) from error
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # as the last bytes are written
+        raise ImageError(f"{output}: cannot be written: {error.strerror or error}") from error
 
 
 def _format_of(output: str, image: OpenedImage) -> str:

@@ -15,10 +15,11 @@ FLOOR = 40 << 20
 
 MEASURE = """
 import json, re, sys
+from contextlib import nullcontext
 import numpy, scipy.ndimage, PIL.Image
 from cnncli.batch import Input, Job
 from cnncli.edges import Filtering
-from cnncli.images import open_image
+from cnncli.pipelines import common
 from cnncli.pipelines.edging import EdgePipeline
 from cnncli.recipes import recipe
 
@@ -26,14 +27,20 @@ def peak():
     # Not of resource.getrusage, which gives what the parent had if that is more.
     return 1024 * int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])
 
-warm, name, color = sys.argv[1:]
+taken = []
+
+class Reckoning:
+    def take(self, size):
+        taken.append(size)
+        return nullcontext()
+
+common.DECODED = Reckoning()
+warm, name, color, form = sys.argv[1:]
 pipeline = EdgePipeline((recipe("sobel"),), Filtering(color=color))
-pipeline(Job(Input(warm, warm), ("w.png",)), ["w.png"])
-with open_image(name, gray=color == "gray") as image:
-    reckoned = image.decoded_bytes()
+pipeline(Job(Input(warm, warm), (f"w.{form}",)), [f"w.{form}"])
 before = peak()
-pipeline(Job(Input(name, name), ("o.png",)), ["o.png"])
-print(json.dumps([peak() - before, reckoned]))
+pipeline(Job(Input(name, name), (f"o.{form}",)), [f"o.{form}"])
+print(json.dumps([peak() - before, taken[-1]]))
 """
 
 LEVELS = (np.add.outer(np.arange(SIDE) // 16, np.arange(SIDE) // 16) % 256).astype(np.uint8)
@@ -70,6 +77,7 @@ FILES = {
     "alpha.webp": (
         lambda path: Image.fromarray(np.dstack([COLOURS, ALPHA])).save(path, lossless=True, quality=0, method=0)
     ),
+    "colour.bmp": (lambda path: Image.fromarray(COLOURS).save(path)),
     "wide.png": (lambda path: Image.new("L", (5_500_000, 1), 5).save(path)),
     "tall.png": (lambda path: Image.new("L", (1, 9_000_000), 5).save(path)),
     "deep.ppm": (lambda path: plain(path, COLOURS)),
@@ -81,12 +89,22 @@ FILES = {
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the peak of a process is read from /proc")
 @pytest.mark.parametrize(
-    ("name", "color"), [*((name, "gray") for name in FILES), ("deep.png", "each"), ("alpha.webp", "each")]
+    ("name", "color", "form"),
+    [
+        *((name, "gray", "png") for name in FILES),
+        ("deep.png", "each", "png"),
+        ("alpha.webp", "each", "png"),
+        ("grey.png", "volume", "png"),
+        ("deep.ppm", "volume", "tiff"),
+        ("colour.bmp", "volume", "jpg"),
+        *(("colour.bmp", "each", form) for form in ("bmp", "gif", "webp", "npy", "npz")),
+        *(("colour.bmp", "gray", form) for form in ("gif", "webp", "npz")),
+    ],
 )
-def test_what_is_reckoned_is_what_is_taken(tmp_path, name, color):
+def test_what_is_reckoned_is_what_is_taken(tmp_path, name, color, form):
     FILES[name](tmp_path / name)
     Image.fromarray(LEVELS[:40, :40]).save(tmp_path / "warm.png")
-    command = [sys.executable, "-c", MEASURE, "warm.png", name, color]
+    command = [sys.executable, "-c", MEASURE, "warm.png", name, color, form]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     taken, reckoned = json.loads(done.stdout)
     assert taken <= 1.5 * reckoned + FLOOR

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from math import prod
 from typing import BinaryIO
 
 from cnncli.errors import ImageError
@@ -45,6 +46,11 @@ class TiffImage(OpenedImage):
     def close(self) -> None:
         """Close the file."""
         self._stream.close()
+
+    @property
+    def pixels(self) -> int:
+        """The pixels of the first page."""
+        return prod(self._first.size)
 
     def decoded_bytes(self) -> int:
         """What the first page takes while it is decoded and worked on; its bands alone where it is read by segments."""
