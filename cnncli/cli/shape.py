@@ -90,7 +90,7 @@ def shape(
 ) -> None:
     """Compute the output size of one layer (-n, -f, ...), or the shapes of every layer of a network.
 
-    A network is a name of the zoo, a file (.toml, .onnx, .safetensors, .keras), the folder of a run, or an
+    A network is a name of the zoo, a file (.toml, .onnx, .safetensors, .keras, .h5), the folder of a run, or an
     input and layers:
     39x39x3 conv3-10 conv5-20,s2.
     """

@@ -63,7 +63,15 @@ def read_keras(path: Path, name: str, input_shape: Shape | None = None, *, shape
     Raises:
         ModelError: no Keras model, a model that is not sound, or shapes that do not fit each other.
     """
-    config = parse_json(read_member(path, "config.json"), "config.json")
+    return read_config(parse_json(read_member(path, "config.json"), "config.json"), name, input_shape, shapes=shapes)
+
+
+def read_config(config: dict[str, Any], name: str, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
+    """Return the summary of a model that its configuration describes; the arguments are those of `read_keras`.
+
+    Raises:
+        ModelError: a model that is not sound, or shapes that do not fit each other.
+    """
     if config.get("class_name") not in MODELS:
         raise ModelError(
             f"a model of the class {named(config.get('class_name'))}: what it does is in its code, which is not run; "
@@ -337,7 +345,9 @@ def _recorded_shapes(node: Any) -> list[list[Any] | None]:
 
 def _inner(layer: dict[str, Any]) -> dict[str, Any]:
     config = layer.get("config")
-    return config if isinstance(config, dict) else {}
+    if isinstance(config, dict):
+        return config
+    return {"layers": config} if isinstance(config, list) else {}  # a list: a sequential model before Keras 2.3
 
 
 def _name(layer: dict[str, Any]) -> str:

@@ -101,6 +101,9 @@ class Propagation:
         self._batch = opening.shape[0] if opening.shape and len(opening.shape) > 1 and not first_is_time else 0
         first = Tensor(opening.shape, channels_last=opening.channels_last, name=opening.name)
         tensors[opening.name] = first
+        if _alone(inputs[0].dimensions or (), input_shape):
+            self._batch = 1
+            return opening.name, input_shape
         return opening.name, self._row_shape(first)
 
     def run(self, graph: Graph, scope: Scope) -> None:
@@ -394,7 +397,7 @@ def settled(each: Input, input_shape: Shape | None, nodes: Sequence[Node], shape
         raise ModelError(f"the input {named(each.name)} has no shape: give it with --input HxWxC")
     said = ("?",) * (len(input_shape or ()) + 1) if said is None else said
     last = _channels_last(each.name, said, nodes)
-    batch = () if len(said) < 2 else (said[0] if isinstance(said[0], int) else 1,)
+    batch = () if len(said) < 2 or _alone(said, input_shape) else (said[0] if isinstance(said[0], int) else 1,)
     if input_shape is not None:
         if len(input_shape) != len(said) - len(batch):
             batch_first = ", the batch first" if batch else ""
@@ -412,6 +415,11 @@ def settled(each: Input, input_shape: Shape | None, nodes: Sequence[Node], shape
             return Opening(each.name, None, last)
         raise ModelError(_open(each.name, said, last))
     return Opening(each.name, dimensions(known, f"the input {named(each.name)}", 1), last)
+
+
+def _alone(said: Sequence[int | str], input_shape: Shape | None) -> bool:
+    """Whether an input is a picture without a batch, channels first, as PyTorch's detectors take it."""
+    return len(said) == 3 and said[0] in (1, 3, 4) and input_shape is not None and len(input_shape) == 3
 
 
 def _wanted(said: Sequence[int | str], channels_last: bool) -> str:

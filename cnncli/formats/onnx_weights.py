@@ -185,7 +185,8 @@ class Weights:
     def _role(self, source: str, call: Call, index: int) -> str:
         """Return "params", "buffers", or nothing for what is no more than a setting."""
         constant, name = self.constants[source], call.node.full_op
-        weighs = index in WEIGHTS.get(name, ()) or source in self._weighing
+        made_table = name == "Gather" and constant.origin == LITERAL  # such as a detector's anchors
+        weighs = (index in WEIGHTS.get(name, ()) and not made_table) or source in self._weighing
         if not (source in self._weighing or self._can_weigh(source, name, index)):
             return ""
         if index in BUFFERS.get(name, ()) or constant.name.endswith(UNTRAINED):

@@ -6,14 +6,13 @@ from cnncli.errors import ModelError
 from cnncli.formats.files import FileBytes, opened, said_of
 from cnncli.networks.summary import Shape, Summary
 
-MODEL_SUFFIXES = (".onnx", ".safetensors", ".keras")
+MODEL_SUFFIXES = (".onnx", ".safetensors", ".keras", ".h5", ".hdf5")
 """Endings of the files that are read."""
 
 _EXPORT_TORCH = (
     "a PyTorch file is a pickle, which runs code when it is read, and does not say how its weights are joined: export "
     "the model with torch.onnx.export, or its weights with safetensors.torch.save_file"
 )
-_EXPORT_KERAS = "an HDF5 file is not read: load the model in Keras and save it as .keras (model.save('model.keras'))"
 _EXPORT_TENSORFLOW = "a TensorFlow model is not read: convert it to ONNX (python -m tf2onnx.convert)"
 
 RUN_MODEL = "model.safetensors"
@@ -21,7 +20,6 @@ RUN_MODEL = "model.safetensors"
 
 OTHER_SUFFIXES = {
     **dict.fromkeys((".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".pt2"), _EXPORT_TORCH),
-    **dict.fromkeys((".h5", ".hdf5"), _EXPORT_KERAS),
     **dict.fromkeys((".pb", ".tflite"), _EXPORT_TENSORFLOW),
 }
 """Endings of model files that are not read, and what to do instead."""
@@ -69,6 +67,8 @@ def check_is_trained(buffer: FileBytes, suffix: str) -> None:
 def read_model(path: str | Path, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
     """Read what a model file says of its network: ONNX, safetensors or Keras. No code in it is run, no weight is read.
 
+    `.h5` files of Keras need the extra `cnncli[keras]`.
+
     Args:
         path: the file, or the folder of a run.
         input_shape: `(H, W, C)`, where the file leaves it open; or to count the network at another size.
@@ -105,6 +105,10 @@ def _read(path: Path, buffer: FileBytes, input_shape: Shape | None, shapes: bool
         from cnncli.formats.keras import read_keras
 
         return read_keras(path, path.stem, input_shape, shapes=shapes)
+    if kind == "hdf5":
+        from cnncli.formats.hdf5 import read_hdf5
+
+        return read_hdf5(buffer, path.stem, input_shape, shapes=shapes)
     from cnncli.formats.onnx import read_onnx
 
     return read_onnx(buffer, path.stem, input_shape, shapes=shapes)
@@ -113,7 +117,7 @@ def _read(path: Path, buffer: FileBytes, input_shape: Shape | None, shapes: bool
 def _kind(buffer: FileBytes, suffix: str) -> str:
     head = buffer[:16]
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
-        raise ModelError(_EXPORT_KERAS)
+        return "hdf5"
     if head.startswith(b"PK\x03\x04") and suffix not in OTHER_SUFFIXES:
         return "keras"
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= len(buffer) - 8:
@@ -123,7 +127,7 @@ def _kind(buffer: FileBytes, suffix: str) -> str:
     if head.startswith(b"\x80") and head[1:2] in b"\x02\x03\x04\x05" and suffix not in MODEL_SUFFIXES:
         raise ModelError(_EXPORT_TORCH)
     if suffix in MODEL_SUFFIXES:
-        return suffix[1:]
+        return "hdf5" if suffix == ".h5" else suffix[1:]
     if head[:1] == b"\x08":  # the version, the first field of every ONNX file
         return "onnx"
     raise ModelError(f"not a model file that can be read: {', '.join(MODEL_SUFFIXES)}")

@@ -4,6 +4,7 @@ The format (https://github.com/huggingface/safetensors): eight bytes that give t
 header, a JSON object from names to `{"dtype", "shape", "data_offsets"}`, with texts under `__metadata__`; the arrays.
 """
 
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -59,12 +60,21 @@ UNTRAINED = (
 
 
 class Array(NamedTuple):
-    """An array of a file: its name, type and shape, and the byte after the header at which its numbers start."""
+    """An array of a file.
+
+    Attributes:
+        name: its name.
+        dtype: the type of its numbers.
+        shape: its dimensions.
+        start: the byte after the header at which its numbers start.
+        fixed: the file tells that it is not trained.
+    """
 
     name: str
     dtype: str
     shape: Shape
     start: int = 0
+    fixed: bool = False
 
     @property
     def size(self) -> int:
@@ -74,7 +84,11 @@ class Array(NamedTuple):
     @property
     def trained(self) -> bool:
         """Whether it can have been trained: its name and its type do not speak against it."""
-        return not self.name.endswith(UNTRAINED) and self.dtype not in ("BOOL", "I32", "I64", "U32", "U64")
+        return (
+            not self.fixed
+            and not self.name.endswith(UNTRAINED)
+            and self.dtype not in ("BOOL", "I32", "I64", "U32", "U64")
+        )
 
 
 class Header(NamedTuple):
@@ -144,14 +158,19 @@ def read_safetensors(buffer: Buffer, name: str, input_shape: Shape | None = None
         with said_of("the network in its metadata"):
             network = _network(header, input_shape)
             return network.summary()._replace(name=name, notes=_agreement(header, network, input_shape))
-    rows = tuple(_row(array) for array in header.arrays)
-    kinds = ", ".join(sorted({array.dtype for array in header.arrays})) or "none"
+    return weights_alone(name, header.arrays, "a safetensors file")
+
+
+def weights_alone(name: str, arrays: Sequence[Array], kind: str, notes: Iterable[str] = ()) -> Summary:
+    """Return the summary of a file that holds arrays and no network; `kind` says what it is."""
+    rows = tuple(map(_row, arrays))
+    kinds = ", ".join(sorted({array.dtype for array in arrays})) or "none"
     note = (
-        f"weights alone ({kinds}): a safetensors file names its arrays but not how they are joined, so the shapes of "
-        "activations, macs and receptive fields need the architecture"
+        f"weights alone ({kinds}): {kind} names its arrays but not how they are joined, so the shapes of activations, "
+        "macs and receptive fields need the architecture"
     )
-    omissions = (Omission(("macs", "activations"), "are not known: a safetensors file holds weights alone"),)
-    return Summary(name, name, None, rows, totals(rows), notes=(note,), omissions=omissions if rows else ())
+    lost = Omission(("macs", "activations"), f"are not known: {kind} holds weights alone")
+    return Summary(name, name, None, rows, totals(rows), notes=(note, *notes), omissions=(lost,) if rows else ())
 
 
 def _row(array: Array) -> Row:

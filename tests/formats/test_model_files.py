@@ -182,8 +182,8 @@ HOSTILE = {
     "compressed.onnx": (zlib.compress(b"model" * 100), "damaged|no ONNX graph"),
     "picture.keras": (b"\x89PNG\r\n\x1a\n" + bytes(100), "archive"),
     "weights.pt": (b"\x80\x02cposix\nsystem\n", "torch.onnx.export"),
-    "model.h5": (b"\x89HDF\r\n\x1a\n" + bytes(100), r"save it as .keras"),
-    "renamed.onnx": (b"\x89HDF\r\n\x1a\n" + bytes(100), r"save it as .keras"),
+    "model.h5": (b"\x89HDF\r\n\x1a\n" + bytes(100), r"damaged HDF5|pip install 'cnncli\[keras\]'; a .keras"),
+    "renamed.onnx": (b"\x89HDF\r\n\x1a\n" + bytes(100), r"damaged HDF5|pip install 'cnncli\[keras\]'; a .keras"),
     "saved_model.pb": (b"\x08\x01", "tf2onnx"),
     "some.bytes": (b"hello, this is no model at all", "not a model file"),
 }

@@ -263,6 +263,22 @@ def test_the_first_state_of_a_recurrent_layer_is_no_parameter():
     assert (found.totals.params, found.unknown) == (20 * 13, frozenset())
 
 
+def test_anchors_that_are_gathered_are_no_parameters():
+    anchors = node("Constant", [], "anchors", value=learned("", 9, 4))
+    nodes = [anchors, node("Gather", ["anchors", "x"])]
+    proto = model(nodes, {"x": (5,)})
+    proto.producer_name = "pytorch"
+    assert ours(proto).totals.params == 0
+
+
+def test_an_input_may_be_a_picture_without_a_batch():
+    nodes = [node("Unsqueeze", ["x", "first"], "a"), node("Conv", ["a", "w"])]
+    proto = model(nodes, {"x": (3, "h", "w")}, constants=[ints("first", 0), learned("w", 4, 3, 3, 3)])
+    found = ours(proto, input_shape=(8, 10, 3))
+    assert (found.input_shape, found.rows[-1].output_shape) == ((8, 10, 3), (6, 8, 4))
+    assert (found.totals.params, found.totals.macs) == (108, 48 * 108)
+
+
 def test_filters_that_blur_are_fixed():
     blur = tensor("/aa/Constant_8_output_0", np.tile(np.outer([1, 2, 1], [1, 2, 1]) / 16, (3, 1, 1, 1)).astype("f"))
     found = ours(model([node("Conv", ["x", blur.name], group=3)], PICTURE, constants=[blur]))

@@ -1,0 +1,197 @@
+"""Keras models and weights in HDF5 (`.h5`): the configuration in an attribute, and the arrays' names and shapes.
+
+No array is read, and no link that leads out of the file is followed.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import RawIOBase
+from typing import Any
+
+from cnncli.errors import ModelError
+from cnncli.formats.files import MAX_JSON, MAX_ROWS, Buffer, dimensions, named, parse_json
+from cnncli.formats.keras import read_config
+from cnncli.formats.safetensors import Array, weights_alone
+from cnncli.networks.summary import Shape, Summary
+
+_MARKS = ("layer_names", "keras_version", "backend")
+"""Attributes of a file of weights that Keras 2 wrote; Keras 3 puts each layer's arrays in a group `vars`."""
+
+_OTHERS = ("optimizer", "optimizer_weights")
+"""Groups of arrays that are not the network's."""
+
+_STATES = ("normalization", "seed_generator")
+"""Layers that have no trained arrays."""
+
+_MAX_READ = 2**30
+"""Bytes that are read of one file at most: some hundred kilobytes describe a model of any size."""
+
+
+def read_hdf5(buffer: Buffer, name: str, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
+    """Return the summary of a Keras model in HDF5, or of its weights alone.
+
+    Args:
+        buffer: the file's bytes.
+        name: the file's name without its ending.
+        input_shape: `(H, W, C)`, for a model that leaves it open, or to count it at another size.
+        shapes: whether shapes are needed; without them an input may stay open.
+
+    Raises:
+        ModelError: h5py is not installed, the file is damaged or no Keras file, or the model is not sound.
+    """
+    with _root(buffer) as root:
+        text = _text(root, "model_config")
+        arrays = () if text is not None else _arrays(root)
+    if text is not None:
+        return read_config(parse_json(text, "model_config"), name, input_shape, shapes=shapes)
+    note = (
+        "the names of arrays tell which are not trained; of batch normalization in a file of Keras 3, which has "
+        "numbers for names, they are the last two"
+    )
+    return weights_alone(name, arrays, "a file of weights in HDF5", (note,))
+
+
+@contextmanager
+def _root(buffer: Buffer) -> Iterator[Any]:
+    try:
+        import h5py
+    except ImportError as error:
+        raise ModelError(
+            "an HDF5 file is read with the package h5py: pip install 'cnncli[keras]'; a .keras file needs no package"
+        ) from error
+    source = _Source(buffer)
+    try:
+        with h5py.File(source, "r") as file:
+            yield file
+    except ModelError:
+        raise
+    except Exception as error:  # a library that decodes what may be hostile raises of every kind
+        raise ModelError(source.refused or f"a damaged HDF5 file: {named(error, 120)}") from error
+
+
+class _Source(RawIOBase):
+    """The bytes of a file as HDF5 asks for them: never many at once, and not without end."""
+
+    def __init__(self, buffer: Buffer) -> None:
+        self._buffer, self._at, self._read = buffer, 0, 0
+        self.refused = ""
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        self._at = offset + (0, self._at, len(self._buffer))[whence]
+        return self._at
+
+    def readinto(self, target: Any, /) -> int:
+        """Read as many bytes as a target has, or those that are left."""
+        view = memoryview(target).cast("B")
+        self._read += len(view)
+        if len(view) > MAX_JSON or self._read > _MAX_READ:
+            self.refused = (
+                f"a damaged HDF5 file: {len(view)} bytes at once, or {self._read} in all, describe its arrays"
+            )
+            raise OSError(self.refused)
+        found = self._buffer[self._at : self._at + len(view)]
+        view[: len(found)] = found
+        self._at += len(found)
+        return len(found)
+
+
+def _text(root: Any, name: str) -> bytes | None:
+    """Return a text that is an attribute of the file, which is there whole where it is not too large."""
+    import h5py
+
+    key = name.encode()
+    if not h5py.h5a.exists(root.id, key):
+        return None
+    attribute = h5py.h5a.open(root.id, key)
+    kind = attribute.get_type()
+    if attribute.get_storage_size() > MAX_JSON or attribute.shape or not isinstance(kind, h5py.h5t.TypeStringID):
+        raise ModelError(f"its {name} is no text, or larger than {MAX_JSON // 2**20} MiB")
+    text = root.attrs[name]
+    return text if isinstance(text, bytes) else str(text).encode()
+
+
+def _arrays(root: Any) -> tuple[Array, ...]:
+    """Return the arrays of a file of weights.
+
+    Raises:
+        ModelError: there are too many, or it does not look like one that Keras wrote.
+    """
+    import h5py
+
+    groups: dict[tuple[str, ...], list[Array]] = {}
+    for path, dataset in _datasets(root, ()):
+        groups.setdefault(path[:-1], []).append(_array(path, dataset))
+    keras = any(h5py.h5a.exists(root.id, mark.encode()) for mark in _MARKS) or any("vars" in path for path in groups)
+    if not keras:
+        raise ModelError("an HDF5 file, but no Keras model or weights: it has no model_config and no layers")
+    return tuple(array for path, arrays in groups.items() for array in _told_apart(path, arrays))
+
+
+def _told_apart(path: tuple[str, ...], arrays: list[Array]) -> list[Array]:
+    """Return a layer's arrays, with those that are not trained told apart where numbers are their names.
+
+    A layer that Keras named by its class tells what it is; else four vectors of one size are batch normalization's.
+    """
+    layer = re.sub(r"_\d+$", "", path[-2]) if path[-1:] == ("vars",) and path[1:] else ""
+    four = len(arrays) == 4 and len({array.shape for array in arrays}) == 1 == len(arrays[0].shape)
+    fixed = 2 if layer == "batch_normalization" or (layer and four) else len(arrays) if layer in _STATES else 0
+    return [array._replace(fixed=index >= len(arrays) - fixed) for index, array in enumerate(arrays)]
+
+
+def _datasets(group: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield the arrays in a group and the groups in it; links that lead elsewhere are passed over."""
+    import h5py
+
+    waiting, seen, arrays = [(path, group)], 0, 0
+    while waiting:
+        path, group = waiting.pop()
+        inner = []
+        for key in _hard_links(group):
+            seen += 1
+            if seen > 4 * MAX_ROWS or arrays > MAX_ROWS or len(path) > 64:
+                raise ModelError(
+                    f"more than {MAX_ROWS} arrays, or groups in groups without end: too many for a summary"
+                )
+            part = group[key]
+            here = (*path, key.decode("utf-8", "replace")[:256])
+            if isinstance(part, h5py.Dataset):
+                arrays += 1
+                yield here, part
+            elif isinstance(part, h5py.Group) and not (not path and here[0] in _OTHERS):
+                inner.append((here, part))
+        waiting += reversed(inner)
+
+
+def _hard_links(group: Any) -> list[bytes]:
+    import h5py
+
+    names: list[bytes] = []
+
+    def take(name: bytes, info: Any) -> bool | None:
+        if info.type == h5py.h5l.TYPE_HARD:
+            names.append(name)
+        return True if len(names) > 4 * MAX_ROWS else None
+
+    group.id.links.iterate(take, info=True)
+    return names
+
+
+def _array(path: tuple[str, ...], dataset: Any) -> Array:
+    import h5py
+
+    what = f"the array {named('/'.join(path))}"
+    kind = dataset.id.get_type()
+    letter = {h5py.h5t.FLOAT: "F", h5py.h5t.INTEGER: "I"}.get(kind.get_class(), "BOOL")
+    name = "/".join(path).removesuffix(":0")
+    dtype = letter if letter == "BOOL" else f"{letter}{8 * kind.get_size()}"
+    return Array(name, dtype, dimensions(tuple(dataset.shape or ()), what))
