@@ -35,7 +35,9 @@ def named(part: object, most: int = 64) -> str:
         >>> named("conv" * 40, most=12)
         'convconvc...'
     """
-    text = "".join(letter if letter.isprintable() else "?" for letter in str(part)[: most + 1])
+    text = str(part)[: most + 1]
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else "?" for letter in text)
     return text if len(text) <= most else text[: most - 3] + "..."
 
 

@@ -47,7 +47,7 @@ def read_hdf5(buffer: Buffer, name: str, input_shape: Shape | None = None, *, sh
         return read_config(parse_json(text, "model_config"), name, input_shape, shapes=shapes)
     note = (
         "the names of arrays tell which are not trained; of batch normalization in a file of Keras 3, which has "
-        "numbers for names, they are the last two"
+        "numbers for names, they are the last two; whether a layer was frozen, a file of weights does not tell"
     )
     return weights_alone(name, arrays, "a file of weights in HDF5", (note,))
 
@@ -142,9 +142,11 @@ def _told_apart(path: tuple[str, ...], arrays: list[Array]) -> list[Array]:
 
     A layer that Keras named by its class tells what it is; else four vectors of one size are batch normalization's.
     """
-    layer = re.sub(r"_\d+$", "", path[-2]) if path[-1:] == ("vars",) and path[1:] else ""
+    numbered = path[-1:] == ("vars",)
+    layer = re.sub(r"_\d+$", "", "".join(path[-2:-1] if numbered else path[-1:]))
     four = len(arrays) == 4 and len({array.shape for array in arrays}) == 1 == len(arrays[0].shape)
-    fixed = 2 if layer == "batch_normalization" or (layer and four) else len(arrays) if layer in _STATES else 0
+    statistics = 2 if numbered and (layer == "batch_normalization" or four) else 0
+    fixed = len(arrays) if layer in _STATES else statistics
     return [array._replace(fixed=index >= len(arrays) - fixed) for index, array in enumerate(arrays)]
 
 

@@ -1,6 +1,7 @@
 """The layer of ours that does what an ONNX node does: for its word, its filters and its receptive field."""
 
 from collections.abc import Callable
+from math import prod
 
 from cnncli.errors import ArgumentError
 from cnncli.formats.onnx_operations import Call, Result, Sliding, Unsettled
@@ -19,7 +20,24 @@ from cnncli.networks.layers import (
     MaxPool,
     TransposedConv,
 )
-from cnncli.networks.layers.pointwise import ELU, GELU, LeakyReLU, Linear, ReLU, ReLU6, Sigmoid, Softmax, Tanh
+from cnncli.networks.layers.normalization import GroupNorm, InstanceNorm, LayerNorm
+from cnncli.networks.layers.pointwise import (
+    ELU,
+    GELU,
+    HardSigmoid,
+    HardSwish,
+    LeakyReLU,
+    Linear,
+    Mish,
+    PReLU,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
+from cnncli.networks.layers.rearranging import DepthToSpace
+from cnncli.networks.layers.resampling import Upsampling
 from cnncli.shapes import Four, Pair
 
 Maker = Callable[[Call, Result], Layer | None]
@@ -119,6 +137,47 @@ def _dropout(call: Call, result: Result) -> Layer | None:
     return Dropout(float(f"{given[0]:.6g}") if given else _number(call, "ratio", 0.5))
 
 
+def _layer_norm(call: Call, result: Result) -> Layer | None:
+    rank = len(call.shape())
+    last = call.integer("axis", -1) in (-1, rank - 1) and (rank != 4 or call.tensor(0).channels_last)
+    return LayerNorm(_number(call, "epsilon", 1e-5)) if last and call.has(2) else None
+
+
+def _group_norm(call: Call, result: Result) -> Layer | None:
+    return GroupNorm(_number(call, "epsilon", 1e-5), groups=call.integer("num_groups", 1))
+
+
+def _instance_norm(call: Call, result: Result) -> Layer | None:
+    affine = set(call.tensor(1).values or ()) != {1} or set(call.tensor(2).values or ()) != {0}
+    return InstanceNorm(_number(call, "epsilon", 1e-5), affine) if len(call.shape()) == 4 else None
+
+
+def _hard_sigmoid(call: Call, result: Result) -> Layer | None:
+    return HardSigmoid() if (_number(call, "alpha", 0.2), _number(call, "beta", 0.5)) == (0.166667, 0.5) else None
+
+
+def _prelu(call: Call, result: Result) -> Layer | None:
+    slopes, shape = prod(call.shape(1)), call.shape()
+    return PReLU(shared=slopes == 1) if len(shape) > 1 and slopes in (1, shape[1]) else None
+
+
+def _depth_to_space(call: Call, result: Result) -> Layer | None:
+    return DepthToSpace(call.integer("blocksize", 2)) if call.node.attributes.get("mode") == "CRD" else None
+
+
+def _upsampling(call: Call, result: Result) -> Layer | None:
+    """Return the layer where each side becomes so many times as long, in one of the two ways that it knows."""
+    before, after, given = call.shape(), result.shapes[0], call.node.attributes
+    kind = {"nearest": "nearest", "linear": "bilinear"}.get(str(given.get("mode", "nearest")))
+    ways = ("half_pixel", "pytorch_half_pixel", *(("asymmetric",) if kind == "nearest" else ()))
+    plain = given.get("coordinate_transformation_mode", "half_pixel") in ways
+    if after is None or kind is None or not plain or len(before) != 4 or before[:2] != after[:2] or 0 in before:
+        return None
+    (rows, more), (columns, rest) = map(divmod, after[2:], before[2:])
+    exact = not more and not rest and min(rows, columns) > 0
+    return Upsampling((rows, columns), kind) if exact else None
+
+
 def _plain(layer: Layer) -> Maker:
     return lambda call, result: layer
 
@@ -140,6 +199,16 @@ _MAKERS: dict[str, Maker] = {
     "Clip": _clip,
     "LRN": _lrn,
     "Dropout": _dropout,
+    "LayerNormalization": _layer_norm,
+    "GroupNormalization": _group_norm,
+    "InstanceNormalization": _instance_norm,
+    "PRelu": _prelu,
+    "DepthToSpace": _depth_to_space,
+    "Resize": _upsampling,
+    "Upsample": _upsampling,
+    "HardSigmoid": _hard_sigmoid,
+    "HardSwish": _plain(HardSwish()),
+    "Mish": _plain(Mish()),
     "LeakyRelu": lambda call, result: LeakyReLU(_number(call, "alpha", 0.01)),
     "Elu": _plain(ELU()),
     "Gelu": _plain(GELU()),

@@ -54,7 +54,7 @@ NETWORK, INPUT = "cnncli.network", "cnncli.input"
 
 UNTRAINED = (
     *("running_mean", "running_var", "moving_mean", "moving_variance", "num_batches_tracked", "position_ids"),
-    *("relative_coords_table", "relative_position_index", "attn_mask"),
+    *("relative_coords_table", "relative_position_index", "attn_mask", "vector_u"),
 )
 """Ends of the names of arrays that are kept but not trained."""
 

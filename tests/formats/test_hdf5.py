@@ -52,6 +52,7 @@ def test_a_sequential_model_that_is_a_list_of_layers_is_read(h5py, tmp_path):
 
 
 def test_weights_of_keras_2_are_told_apart_by_their_names(h5py, tmp_path):
+    others = {"normalization_1/mean:0": (3,), "normalization_1/variance:0": (3,)}
     names = {
         "kernel:0": (3, 3, 3, 4),
         "gamma:0": (4,),
@@ -59,9 +60,9 @@ def test_weights_of_keras_2_are_told_apart_by_their_names(h5py, tmp_path):
         "moving_mean:0": (4,),
         "moving_variance:0": (4,),
     }
-    arrays = {f"layer/layer/{name}": shape for name, shape in names.items()}
+    arrays = {f"layer/layer/{name}": shape for name, shape in names.items()} | others
     found = read_model(save(h5py, tmp_path / "w.h5", arrays, layer_names=[b"layer"], backend="tensorflow"))
-    assert (found.totals.params, found.totals.buffers) == (108 + 8, 8)
+    assert (found.totals.params, found.totals.buffers) == (108 + 8, 8 + 6)
     assert found.unknown == {"macs", "activations"}
     assert "layer/layer/moving_mean" in [row.name for row in found.rows]
 

@@ -348,6 +348,45 @@ def test_what_is_not_known_is_said_and_not_an_error():
     assert summary.memory().inference is None
 
 
+TWICE = tensor("twice", np.array([1, 1, 2, 2], np.float32))
+
+
+@pytest.mark.parametrize(
+    ("op", "more", "attributes", "word"),
+    [
+        ("HardSwish", [], {}, "hswish"),
+        ("HardSigmoid", [], {"alpha": 1 / 6}, "hsigmoid"),
+        ("HardSigmoid", [], {}, None),
+        ("Mish", [], {}, "mish"),
+        ("PRelu", [weight("w", 8, 1, 1)], {}, "prelu"),
+        ("PRelu", [weight("w", 1)], {}, "prelu,shared"),
+        ("GroupNormalization", [weight("w", 8), weight("b", 8)], {"num_groups": 4}, "gn4"),
+        ("InstanceNormalization", [weight("w", 8), weight("b", 8)], {}, "in,affine"),
+        ("DepthToSpace", [], {"blocksize": 2, "mode": "CRD"}, "d2s"),
+        ("DepthToSpace", [], {"blocksize": 2}, None),
+        ("Resize", [tensor("", np.float32(0)), TWICE], {"mode": "nearest"}, "up2"),
+        ("Resize", [tensor("", np.float32(0)), TWICE], {"mode": "linear"}, "up2,bilinear"),
+        ("Resize", [tensor("", np.float32(0)), TWICE], {"mode": "cubic"}, None),
+    ],
+)
+def test_what_the_notation_has_a_word_for_is_shown_as_it(op, more, attributes, word):
+    inputs = ["x", *(each.name for each in more)]
+    proto = model([node(op, inputs, **attributes)], {"x": (1, 8, 6, 4)}, constants=more, opset=22)
+    [row] = ours(proto).rows
+    assert row.spec == (word or op)
+    if word:
+        theirs = parse_network(f"6x4x8 {word}").summary()
+        assert (row.output_shape, row.params) == (theirs.rows[0].output_shape, theirs.totals.params)
+
+
+def test_a_layer_norm_of_the_last_axis_has_its_word_where_that_is_the_channels():
+    constants = [weight("w", 10), weight("b", 10)]
+    proto = model([node("LayerNormalization", ["x", "w", "b"], axis=-1)], {"x": (1, 7, 10)}, constants=constants)
+    assert ours(proto).rows[0].spec == "ln"
+    rows = ours(model([node("LayerNormalization", ["x", "w", "b"])], PICTURE, constants=constants)).rows
+    assert rows[0].spec == "LayerNormalization"
+
+
 def test_shared_weights_are_counted_once():
     nodes = [node("Conv", "xw", "a"), node("Conv", "aw")]
     summary = ours(model(nodes, {"x": (1, 3, 8, 8)}, constants=[weight("w", 3, 3, 3, 3)]))
