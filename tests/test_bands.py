@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from hashlib import sha256
 from itertools import product
 
 import numpy as np
@@ -36,13 +37,16 @@ def responses():
             yield Response(ArrayRows(picture), recipe(name), Filtering(color=color))
     for name in FILTERS:
         yield Response(ArrayRows(spoilt), recipe(name))
+    wide = RANDOM.random((40, 3000)).astype(np.float32)  # its products would be divided among threads
+    yield Response(ArrayRows(wide), recipe(KERNELS["separable"]), Filtering())
     for filter_ in (recipe("sobel", "angle"), *map(recipe, KERNELS.values())):
         for picture, stride in product((image, spoilt), (1, 2)):
             yield Response(ArrayRows(picture), filter_, Filtering(stride))
 
 
 def compare():
-    """Compare bands, and rows cut at random, with the whole."""
+    """Compare bands, and rows cut at random, with the whole; print a digest of all."""
+    digest = sha256()
     chosen = set()
     choose = convolution.Work.choose
     convolution.Work.choose = lambda *work, **how: chosen.add(name := choose(*work, **how)) or name
@@ -53,21 +57,28 @@ def compare():
         expected = response.rows(0, response.shape[0])
         edges = band_edges(response.shape, response.rows_together)
         assert len(edges) > 2, (len(edges), response.recipe.name)
+        digest.update(expected.tobytes())
         np.testing.assert_array_equal(whole(response), expected, strict=True)
         start, stop = sorted(RANDOM.choice(response.shape[0] + 1, 2, replace=False))
         np.testing.assert_array_equal(response.rows(start, stop), expected[start:stop], strict=True)
     assert chosen >= {"strips", "banded", "fourier"}, chosen
+    print(digest.hexdigest())
 
 
 @pytest.mark.parametrize("kernel", BLAS_KERNELS)
 def test_bands_have_the_bits_of_the_whole(kernel):
+    assert digest(kernel, threads=2) == digest(kernel, threads=1)
+
+
+def digest(kernel, threads):
+    """What `compare` prints in a process of its own."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
-    if kernel:
-        variables["OPENBLAS_CORETYPE"] = kernel
+    variables |= {"OPENBLAS_NUM_THREADS": str(threads)} | ({"OPENBLAS_CORETYPE": kernel} if kernel else {})
     result = subprocess.run([sys.executable, __file__], env=variables, capture_output=True, text=True)
     if result.returncode == -signal.SIGILL:
         pytest.skip(f"this processor has no instructions for {kernel}")
     assert result.returncode == 0, result.stderr[-2000:]
+    return result.stdout
 
 
 if __name__ == "__main__":

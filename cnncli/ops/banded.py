@@ -6,6 +6,7 @@ on it beats one pass a tap.
 """
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,10 @@ BAND = 16
 
 STRIP_BYTES = 640_000
 
+# OpenBLAS computes a product of so few multiply-adds on one thread, however many it has. Where it divides a larger one
+# among threads, some of its kernels round otherwise.
+ONE_THREAD = 1 << 18
+
 
 def run(image: Array, weight: Array, groups: int, window: Window, border: Border, out: Array) -> None:
     """Correlate one image with kernels of rank 1; arguments as in `cnncli.ops.products.run`.
@@ -30,7 +35,7 @@ def run(image: Array, weight: Array, groups: int, window: Window, border: Border
     Stride and dilation must be 1, and each group must have one input channel.
     """
     height, width = window.output_size
-    bands, row_length = -(-width // BAND), _row_length(window)
+    bands, row_length = -(-width // BAND), prod(_pieces(window))
     strip = min(height, rows_together(window, out.dtype))
     scratch = Scratch(weight.dtype, (strip + window.span[0] - 1) * row_length)
     loader = Loader(border, (1, 1), len(border.columns))
@@ -40,18 +45,26 @@ def run(image: Array, weight: Array, groups: int, window: Window, border: Border
         for number, (column, row) in enumerate(matrices):
             padded = scratch.plane("input")[: (rows + window.span[0] - 1) * row_length].reshape(-1, row_length)
             loader.load(image[:, :, number * groups // weight.shape[3]], start, (0, 0), padded)
-            down = _down(padded, column, rows, scratch)
+            down = _down(padded, column, rows, _pieces(window)[0], scratch)
             out[start : start + rows, :, number] = _across(down, row, bands, scratch)[:, :width]
 
 
 def rows_together(window: Window, dtype: np.dtype[Any]) -> int:
     """Return the number of output rows in a strip."""
-    return -(-STRIP_BYTES // (dtype.itemsize * _row_length(window) * BAND)) * BAND
+    in_cache = -(-STRIP_BYTES // (dtype.itemsize * prod(_pieces(window)) * BAND)) * BAND
+    return min(in_cache, _most(window.span[1]))
 
 
-def _row_length(window: Window) -> int:
-    bands = -(-window.output_size[1] // BAND)
-    return -(-(bands * BAND + window.span[1] - 1) // 16) * 16
+def _pieces(window: Window) -> tuple[int, int]:
+    """Return the number of pieces into which rows are cut, and their width."""
+    needed = -(-window.output_size[1] // BAND) * BAND + window.span[1] - 1
+    count = -(-needed // _most(window.span[0]))
+    return count, -(-needed // (count * BAND)) * BAND
+
+
+def _most(taps: int) -> int:
+    """Return how many rows or columns a product with a banded matrix may have on one thread."""
+    return max(1, ONE_THREAD // (BAND * (BAND + taps - 1)) // BAND) * BAND
 
 
 def _matrices(kernel: Array) -> tuple[Array, Array]:
@@ -68,12 +81,14 @@ def toeplitz(vector: Sequence[float], dtype: npt.DTypeLike) -> Array:
     return matrix
 
 
-def _down(padded: Array, matrix: Array, rows: int, scratch: Scratch) -> Array:
+def _down(padded: Array, matrix: Array, rows: int, pieces: int, scratch: Scratch) -> Array:
     out = scratch.plane("down")[: rows * padded.shape[1]].reshape(rows, -1)
+    source, target = (array.reshape(len(array), pieces, -1).transpose(1, 0, 2) for array in (padded, out))
     more = len(matrix) - BAND
     for top in range(0, rows, BAND):
         count = min(BAND, rows - top)
-        np.matmul(matrix[: count + more, :count].T, padded[top : top + count + more], out=out[top : top + count])
+        seen = source[:, top : top + count + more]
+        np.matmul(matrix[: count + more, :count].T, seen, out=target[:, top : top + count])
     return out
 
 

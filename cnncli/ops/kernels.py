@@ -48,7 +48,9 @@ def rank_one(kernel: Matrix) -> tuple[Vector, Vector] | None:
         column = kernel[:, j] // row[j]
         same = np.array_equal(np.outer(column, row), kernel)
     else:
-        column = kernel[:, j] / row[j]
+        # The two as large as each other: the factors of a product of a vector with itself are that vector.
+        half = np.sqrt(abs(row[j]))
+        column, row = kernel[:, j] / half, row / np.copysign(half, row[j])
         tolerance = 4 * np.finfo(kernel.dtype).eps * abs(kernel[i, j])
         same = bool(np.max(np.abs(np.outer(column, row) - kernel)) <= tolerance)
     return (tuple(column.tolist()), tuple(row.tolist())) if same else None
