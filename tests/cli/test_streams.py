@@ -1,0 +1,121 @@
+"""What every command does when its streams are closed, full, or read by nobody."""
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from models import halves_model, write_halves
+from shell import PATIENCE, save
+
+from cnncli.cli.app import COMMANDS
+from cnncli.training.model import save_model
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a shell's redirections")
+
+WORDS = {
+    "edge": "a.png b.png -o out/",
+    "pool": "a.png b.png -f 2 -o out/",
+    "shape": "6x6x3 conv3-1",
+    "params": "6x6x3 conv3-1",
+    "train": "data --network fc-3 --epochs 1 -o run",
+    "predict": "model.safetensors -r data",
+    "evaluate": "model.safetensors data",
+    "export": "model.safetensors model.onnx",
+    "learn": "a.png b.png -f 3",
+}
+CLOSED = ["".join(chosen) for count in (1, 2, 3) for chosen in itertools.combinations(("<&- ", ">&- ", "2>&- "), count)]
+SILENT = ("edge", "pool")
+"""Commands that print nothing on standard output but with --json."""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    save_model(str(folder / "model.safetensors"), halves_model())
+    write_halves(folder / "data", 4)
+    for name in ("a.png", "b.png"):
+        save(folder, np.eye(12, dtype=np.uint8) * 200, name)
+    return folder
+
+
+@pytest.fixture
+def folder(made, tmp_path):
+    return Path(shutil.copytree(made, tmp_path / "here"))
+
+
+def words_of(command, option=""):
+    if command == "export":
+        pytest.importorskip("onnxruntime")
+    return [sys.executable, "-m", "cnncli", command, *WORDS[command].split(), *option.split()]
+
+
+def redirected(redirections, folder, *words):
+    return subprocess.run(
+        ["/bin/sh", "-c", f'"$@" {redirections}', "sh", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+
+
+def check_quiet(result):
+    for text in (result.stdout, result.stderr):
+        assert "Traceback" not in text
+        assert "ignored" not in text
+
+
+def test_every_command_is_tried():
+    assert set(WORDS) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_closed_streams_change_nothing(folder, command):
+    result = redirected("<&- >&- 2>&-", folder, *words_of(command))
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("closed", CLOSED)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_left_open_gets_what_it_gets_otherwise(folder, command, closed):
+    result = redirected(closed, folder, *words_of(command, "--json"))
+    assert result.returncode == 0, result.stderr
+    check_quiet(result)
+    assert bool(result.stdout) == (" >&-" not in f" {closed}")
+    assert all(line.startswith(("{", "[")) for line in result.stdout.splitlines() if command != "export")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_full_disk_behind_standard_output_is_one_line(folder, command):
+    result = redirected("> /dev/full", folder, *words_of(command, "--json"))
+    assert result.returncode == 1
+    assert result.stderr == "cnncli: standard output: No space left on device\n"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_messages_that_cannot_be_written_are_no_traceback(folder, command):
+    result = redirected("2> /dev/full", folder, *words_of(command))
+    assert result.returncode in (0, 1)
+    assert bool(result.stdout) == (command not in (*SILENT, "train"))
+    check_quiet(result)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_reader_that_has_left_is_told_nothing(folder, command):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    result = subprocess.run(
+        words_of(command, "--json"), cwd=folder, stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=PATIENCE
+    )
+    os.close(theirs)
+    assert (result.returncode, result.stderr) == (1, "")
