@@ -3,6 +3,8 @@
 Every message says what was asked, what was found and, where it can, what to do.
 """
 
+import errno
+
 
 class CnncliError(Exception):
     """The base of all errors raised on purpose; catch this to catch them all."""
@@ -42,3 +44,23 @@ class TrainingError(CnncliError):
 
 class SchedulerError(CnncliError):
     """A cluster that cannot be reached, that was lost, or whose workers cannot do the work."""
+
+
+def shortage(error: BaseException) -> str:
+    """Return in words what exceeds the system, if an error or its cause says so; else the empty text.
+
+    Modules are loaded, and threads begun, when they are needed: what the system lacks comes up at any moment, as errors
+    of several classes, and not always with a name that the user knows.
+
+    Example:
+        >>> shortage(MemoryError()), shortage(OSError(2, "No such file or directory"))
+        ('does not fit into memory', '')
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    text = str(error) if isinstance(error, ImportError | RuntimeError) else ""
+    if number in (errno.EMFILE, errno.ENFILE) or "Too many open files" in text:
+        return "needs more open files than the limit allows: raise it (ulimit -n)"
+    lacks = ("failed to map segment", "Cannot allocate memory", "can't start new thread")
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or any(words in text for words in lacks):
+        return "does not fit into memory"
+    return shortage(error.__cause__) if error.__cause__ else ""

@@ -14,7 +14,7 @@ from cnncli.batch.manifest import Manifests, same_content, stamp_of
 from cnncli.batch.plan import Job
 from cnncli.batch.temporary import Ending, scratch, taken, temporary_file, whole_file
 from cnncli.batch.urls import is_url, without_query
-from cnncli.errors import CnncliError, ImageError
+from cnncli.errors import CnncliError, ImageError, shortage
 from cnncli.text import printable
 
 
@@ -111,7 +111,9 @@ class Task(NamedTuple):
                 details = self.work(here, targets)
         except BrokenPipeError:
             raise
-        except (CnncliError, OSError, MemoryError) as error:
+        except (CnncliError, OSError, MemoryError, ImportError, RuntimeError) as error:
+            if not (isinstance(error, CnncliError | OSError) or shortage(error)):
+                raise
             return failed(job, begin, _message(error, job, names))
         return [
             _report(job, output, begin, "skipped" if self.skip and output in finish.kept else "ok", details=detail)
@@ -241,8 +243,8 @@ def _report(
 def _message(error: BaseException, job: Job, names: Mapping[str, str]) -> str:
     """Return one line on an error, with the names that the user knows instead of temporary ones."""
     source = printable(job.input.path)
-    if isinstance(error, MemoryError):
-        return f"{source}: does not fit into memory"
+    if words := shortage(error):
+        return f"{source}: {words}"
     if isinstance(error, OSError):
         return _renamed(f"{error.filename or job.input.path}: {error.strerror or error}", names)
     message = _renamed(str(error), names)

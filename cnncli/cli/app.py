@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cnncli.errors import ArgumentError, CnncliError, NoInputError
+from cnncli.errors import ArgumentError, CnncliError, NoInputError, shortage
 from cnncli.text import printable
 
 COMMANDS = ("edge", "pool", "shape", "params", "train", "predict", "evaluate", "export", "learn")
@@ -32,13 +32,15 @@ def one_line_errors() -> Iterator[None]:
         if place := getattr(error, "pointed", ""):  # the text of a network, and carets below what is wrong in it
             print(place, file=sys.stderr)
         raise typer.Exit(next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))) from error
-    except MemoryError as error:
-        _print_error("this does not fit into memory")
-        raise typer.Exit(1) from error
     except BrokenPipeError:  # the reader has left: Typer ends quietly
         raise
-    except OSError as error:  # such as a full disk behind standard output
-        _print_error(f"{error.filename or 'standard output'}: {error.strerror or error}")
+    except Exception as error:
+        if words := shortage(error):
+            _print_error(f"this {words}")
+        elif isinstance(error, OSError):  # such as a full disk behind standard output
+            _print_error(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        else:
+            raise
         raise typer.Exit(1) from error
 
 

@@ -63,6 +63,8 @@ def pillow_bytes(image: Any, raw: str, *, gray: bool, turned: bool) -> int:
         decoding, kept = pillow + 2 * len(raw.partition(";")[0]), pixel
     else:
         decoding, kept = _decoding(image, pillow), pillow * (2 if turned else 1)
+    if image.mode == "P":
+        kept += pixel  # the colours of the palette
     if image.format == "WEBP":
         kept += _WEBP_DECODED
     if image.mode in _WITH_ALPHA or "transparency" in image.info:

@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from cnncli.errors import CnncliError, ImageError
+from cnncli.errors import CnncliError, ImageError, shortage
 
 Source = str | Path | BinaryIO
 
@@ -107,9 +107,9 @@ def decoding(name: str, kind: str) -> Iterator[None]:
         yield
     except CnncliError as error:
         raise error if str(error).startswith(name) else ImageError(f"{name}: {error}") from error
-    except MemoryError as error:
-        raise ImageError(f"{name}: does not fit into memory") from error
     except Exception as error:
+        if words := shortage(error):
+            raise ImageError(f"{name}: {words}") from error
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(f"{name}: a damaged or unsupported {kind} file: {reason}") from error
 
@@ -142,7 +142,7 @@ def _open_file(path: str | Path) -> BinaryIO:
     except PermissionError as error:
         raise ImageError(f"{path}: permission denied") from error
     except (OSError, ValueError) as error:
-        raise ImageError(f"{path}: cannot be opened: {error}") from error
+        raise ImageError(f"{path}: cannot be opened: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _whole(stream: BinaryIO, name: str) -> BytesIO:

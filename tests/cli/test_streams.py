@@ -1,5 +1,6 @@
 """What every command does when its streams are closed, full, or read by nobody."""
 
+import errno
 import itertools
 import os
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from models import halves_model, write_halves
-from shell import PATIENCE, save
+from shell import PATIENCE, cnncli, save
 
 from cnncli.cli.app import COMMANDS
 from cnncli.training.model import save_model
@@ -119,3 +120,76 @@ def test_a_reader_that_has_left_is_told_nothing(folder, command):
     )
     os.close(theirs)
     assert (result.returncode, result.stderr) == (1, "")
+
+
+LIMITED = ("edge", "train", "predict")
+
+
+def limited(limits, folder, command):
+    """Run a command below limits of the shell; what it says."""
+    line = f'ulimit {limits}; exec "$@"'
+    result = subprocess.run(
+        ["/bin/sh", "-c", line, "sh", *words_of(command, "-q")],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    check_quiet(result)
+    assert ".py" not in result.stderr
+    return result
+
+
+@pytest.mark.parametrize("command", LIMITED)
+def test_a_few_file_numbers_are_enough(folder, command):
+    result = limited("-n 16", folder, command)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("number", [4, 5, 6])
+@pytest.mark.parametrize("command", LIMITED)
+def test_no_file_numbers_left_is_a_line_an_input(folder, command, number):
+    result = limited(f"-n {number}", folder, command)
+    said = result.stderr.splitlines()
+    assert all(line.startswith("cnncli: ") and "open files" in line for line in said)
+    assert result.returncode == bool(said)
+
+
+@pytest.mark.parametrize("number", [4, 5])
+def test_data_is_never_cut_down_to_what_can_be_opened(folder, number):
+    result = redirected("", folder, "/bin/sh", "-c", f'ulimit -n {number}; exec "$@"', "sh", *words_of("evaluate"))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("cnncli: data")
+    assert "open files" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="limits memory in Linux's way")
+@pytest.mark.parametrize("kilobytes", range(90_000, 190_000, 10_000))
+@pytest.mark.parametrize("command", LIMITED)
+def test_too_little_memory_is_a_line(folder, command, kilobytes):
+    limited(f"-v {kilobytes}", folder, command)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "memory"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory", "module.py"), "memory"),
+        (ImportError("module.so: failed to map segment from shared object"), "memory"),
+        (RuntimeError("can't start new thread"), "memory"),
+        (OSError(errno.EMFILE, "Too many open files", "module.py"), "open files"),
+        (ImportError("module.so: cannot open shared object file: Too many open files"), "open files"),
+    ],
+)
+def test_what_the_system_lacks_is_a_line_wherever_it_comes_up(monkeypatch, error, words):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("cnncli.cli.network_words.read_networks", fail)
+    result = cnncli("params", "6x6x3 conv3-1")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("cnncli: this ")
+    assert words in result.stderr
+    assert "module" not in result.stderr

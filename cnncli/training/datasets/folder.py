@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.errors import DataError, ImageError, NoInputError
+from cnncli.errors import DataError, ImageError, NoInputError, shortage
 from cnncli.training.datasets.base import Dataset, Finding, Labels, Reading, Shape, raw_finding
 from cnncli.training.datasets.listing import (
     RUN,
@@ -256,7 +256,7 @@ def _check(paths: list[str], how: Reading, store: Store, progress: Progress | No
         try:
             picture = read_picture(path, how)
         except ImageError as error:
-            if how.strict:
+            if how.strict or shortage(error):  # what the system lacks is no fault of the picture's
                 raise
             return _Facts(path, (0, 0, 0), False, error=str(error))
         store.keep(path, picture)

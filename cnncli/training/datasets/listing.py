@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from cnncli.errors import shortage
 from cnncli.images import PICTURE_SUFFIXES
 from cnncli.images.kinds import kind_of
 from cnncli.training.datasets.naming import natural_key
@@ -52,7 +53,9 @@ def _visit(folder: str, found: Listing, visited: set[str], top: str) -> Iterator
     try:
         with os.scandir(folder) as listing:
             seen = {entry.name: entry for entry in listing if not is_system(entry.name)}
-    except OSError:
+    except OSError as error:
+        if shortage(error):  # no fault of the folder's, and the data would be others than the next time
+            raise
         found.left_out["folder that cannot be listed"] += 1
         return
     for entry in (seen[name] for name in sorted(seen, key=natural_key)):
@@ -114,7 +117,9 @@ def is_picture(path: str) -> bool:
     try:
         with open(path, "rb") as file:
             head = file.read(_HEAD)
-    except OSError:
+    except OSError as error:
+        if shortage(error):
+            raise
         return False
     kind = kind_of(head)
     # Archives begin as .npz files do, and a text may begin with BM.
