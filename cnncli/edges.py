@@ -195,7 +195,8 @@ class Response:
         if self.filtering.bias:
             bias = self._bias(response.dtype)
             # By the types alone: older NumPy looks at the number and may take a type that is too small.
-            response = np.add(response, bias, dtype=np.promote_types(response.dtype, bias.dtype))
+            with np.errstate(over="ignore"):  # beyond the type is infinity
+                response = np.add(response, bias, dtype=np.promote_types(response.dtype, bias.dtype))
         if self.filtering.activation is not None:
             response = ACTIVATIONS[self.filtering.activation](response)
         return response

@@ -492,3 +492,8 @@ def test_true_is_white():
     mask = np.zeros((6, 6), bool)
     mask[:, :3] = True
     assert edge_picture(mask, "vertical").max() == 255
+
+
+def test_a_bias_beyond_the_type_is_infinity_without_a_warning():
+    image = np.full((3, 3), 1e308)
+    assert np.isposinf(filter_image(image, [[1.0]], bias=1e308)).all()

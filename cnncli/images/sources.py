@@ -106,7 +106,9 @@ def decoding(name: str, kind: str) -> Iterator[None]:
     try:
         yield
     except CnncliError as error:
-        raise error if str(error).startswith(name) else ImageError(f"{name}: {error}") from error
+        if str(error).startswith(name):
+            raise
+        raise ImageError(f"{name}: {error}") from error
     except Exception as error:
         if words := shortage(error):
             raise ImageError(f"{name}: {words}") from error
