@@ -120,7 +120,8 @@ class PooledPicture:
         if pooled.dtype == self.dtype:
             return pooled
         white = np.iinfo(self.dtype).max
-        levels = np.rint(np.nan_to_num(pooled * self.gain, nan=0, posinf=np.inf, neginf=-np.inf))
+        with np.errstate(over="ignore"):  # what is beyond the type is beyond white
+            levels = np.rint(np.nan_to_num(pooled * self.gain, nan=0, posinf=np.inf, neginf=-np.inf))
         if self.statistics is not None:
             self.statistics.add_clipped(int(np.count_nonzero((levels < 0) | (levels > white))))
         return np.clip(levels, 0, white).astype(self.dtype)

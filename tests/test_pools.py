@@ -71,3 +71,10 @@ def test_floating_point_goes_from_black_at_0_to_white_at_1():
 def test_what_no_image_can_use_is_refused_at_once(options):
     with pytest.raises(ArgumentError):
         Pooling(**options)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_near_the_largest_are_white_without_a_warning(dtype):
+    pixels = np.array([[np.finfo(dtype).max, 0], [np.finfo(dtype).min, 0.5]], dtype)
+    picture = PooledPicture(Pooled(ArrayRows(pixels), Pooling(1)))
+    assert picture.rows(0, 2).tolist() == [[255, 0], [0, 128]]
