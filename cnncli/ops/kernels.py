@@ -48,9 +48,11 @@ def rank_one(kernel: Matrix) -> tuple[Vector, Vector] | None:
         column = kernel[:, j] // row[j]
         same = np.array_equal(np.outer(column, row), kernel)
     else:
-        # The two as large as each other: the factors of a product of a vector with itself are that vector.
-        half = np.sqrt(abs(row[j]))
-        column, row = kernel[:, j] / half, row / np.copysign(half, row[j])
+        column = kernel[:, j] / row[j]
+        if np.any(column % 1):
+            # As large as each other, and exact where the kernel is the product of a vector with itself.
+            half = np.sqrt(abs(row[j]))
+            column, row = kernel[:, j] / half, row / np.copysign(half, row[j])
         tolerance = 4 * np.finfo(kernel.dtype).eps * abs(kernel[i, j])
         same = bool(np.max(np.abs(np.outer(column, row) - kernel)) <= tolerance)
     return (tuple(column.tolist()), tuple(row.tolist())) if same else None
