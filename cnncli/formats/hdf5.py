@@ -3,14 +3,19 @@
 No array is read, and no link that leads out of the file is followed.
 """
 
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from io import RawIOBase
+from pathlib import Path
 from typing import Any
 
 from cnncli.errors import ModelError
-from cnncli.formats.files import MAX_JSON, MAX_ROWS, Buffer, dimensions, named, parse_json
+from cnncli.formats.files import MAX_JSON, MAX_ROWS, Buffer, dimensions, named, opened, parse_json
 from cnncli.formats.keras import read_config
 from cnncli.formats.safetensors import Array, weights_alone
 from cnncli.networks.summary import Shape, Summary
@@ -28,38 +33,70 @@ _MAX_READ = 2**30
 """Bytes that are read of one file at most: some hundred kilobytes describe a model of any size."""
 
 
-def read_hdf5(buffer: Buffer, name: str, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
+_SECONDS = 20
+"""Time that a file is looked into at most: the library goes round without end in some damaged files."""
+
+
+def read_hdf5(path: Path, name: str, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
     """Return the summary of a Keras model in HDF5, or of its weights alone.
 
     Args:
-        buffer: the file's bytes.
-        name: the file's name without its ending.
+        path: the file.
+        name: its name without its ending.
         input_shape: `(H, W, C)`, for a model that leaves it open, or to count it at another size.
         shapes: whether shapes are needed; without them an input may stay open.
 
     Raises:
         ModelError: h5py is not installed, the file is damaged or no Keras file, or the model is not sound.
     """
-    with _root(buffer) as root:
-        text = _text(root, "model_config")
-        arrays = () if text is not None else _arrays(root)
-    if text is not None:
-        return read_config(parse_json(text, "model_config"), name, input_shape, shapes=shapes)
+    if find_spec("h5py") is None:
+        raise ModelError(
+            "an HDF5 file is read with the package h5py: pip install 'cnncli[keras]'; a .keras file needs no package"
+        )
+    found = _described_apart(path)
+    if "error" in found:
+        raise ModelError(found["error"])
+    if "config" in found:
+        config = parse_json(found["config"].encode("utf-8", "surrogateescape"), "model_config")
+        return read_config(config, name, input_shape, shapes=shapes)
     note = (
         "the names of arrays tell which are not trained; of batch normalization in a file of Keras 3, which has "
         "numbers for names, they are the last two; whether a layer was frozen, a file of weights does not tell"
     )
+    arrays = [Array(each[0], each[1], tuple(each[2]), fixed=each[3]) for each in found["arrays"]]
     return weights_alone(name, arrays, "a file of weights in HDF5", (note,))
+
+
+def _described_apart(path: Path) -> dict[str, Any]:
+    """Return what `describe` prints in a process of its own, which damaged files may end or hold up."""
+    code = f"import sys; sys.path[:] = {sys.path!r}; from cnncli.formats.hdf5 import describe; describe(sys.argv[1])"
+    try:
+        run = subprocess.run([sys.executable, "-c", code, path], capture_output=True, timeout=_SECONDS, check=True)
+        return dict(json.loads(run.stdout))
+    except subprocess.TimeoutExpired as error:
+        raise ModelError(f"a damaged HDF5 file: not read in {_SECONDS} s") from error
+    except (subprocess.CalledProcessError, ValueError) as error:
+        raise ModelError("a damaged HDF5 file: the package h5py ended without an answer") from error
+
+
+def describe(path: str) -> None:
+    """Print the configuration or the arrays of a file as JSON, or what is wrong with it."""
+    found: dict[str, Any] = {}
+    try:
+        with opened(Path(path)) as buffer, _root(buffer) as root:
+            if (text := _text(root, "model_config")) is not None:
+                found["config"] = text.decode("utf-8", "surrogateescape")
+            else:
+                found["arrays"] = [(each.name, each.dtype, each.shape, each.fixed) for each in _arrays(root)]
+    except ModelError as error:
+        found["error"] = str(error)
+    print(json.dumps(found))
 
 
 @contextmanager
 def _root(buffer: Buffer) -> Iterator[Any]:
-    try:
-        import h5py
-    except ImportError as error:
-        raise ModelError(
-            "an HDF5 file is read with the package h5py: pip install 'cnncli[keras]'; a .keras file needs no package"
-        ) from error
+    import h5py
+
     source = _Source(buffer)
     try:
         with h5py.File(source, "r") as file:

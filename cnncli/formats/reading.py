@@ -108,7 +108,7 @@ def _read(path: Path, buffer: FileBytes, input_shape: Shape | None, shapes: bool
     if kind == "hdf5":
         from cnncli.formats.hdf5 import read_hdf5
 
-        return read_hdf5(buffer, path.stem, input_shape, shapes=shapes)
+        return read_hdf5(path, path.stem, input_shape, shapes=shapes)
     from cnncli.formats.onnx import read_onnx
 
     return read_onnx(buffer, path.stem, input_shape, shapes=shapes)
