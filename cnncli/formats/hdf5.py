@@ -68,7 +68,7 @@ def read_hdf5(path: Path, name: str, input_shape: Shape | None = None, *, shapes
 
 
 def _described_apart(path: Path) -> dict[str, Any]:
-    """Return what `describe` prints in a process of its own, which damaged files may end or hold up."""
+    """Return what `describe` writes in a process of its own, which damaged files may end or hold up."""
     code = f"import sys; sys.path[:] = {sys.path!r}; from cnncli.formats.hdf5 import describe; describe(sys.argv[1])"
     try:
         run = subprocess.run([sys.executable, "-c", code, path], capture_output=True, timeout=_SECONDS, check=True)
@@ -80,7 +80,7 @@ def _described_apart(path: Path) -> dict[str, Any]:
 
 
 def describe(path: str) -> None:
-    """Print the configuration or the arrays of a file as JSON, or what is wrong with it."""
+    """Write the configuration or the arrays of a file as JSON, or what is wrong with it."""
     found: dict[str, Any] = {}
     try:
         with opened(Path(path)) as buffer, _root(buffer) as root:
@@ -90,7 +90,7 @@ def describe(path: str) -> None:
                 found["arrays"] = [(each.name, each.dtype, each.shape, each.fixed) for each in _arrays(root)]
     except ModelError as error:
         found["error"] = str(error)
-    print(json.dumps(found))
+    sys.stdout.write(json.dumps(found))
 
 
 @contextmanager
