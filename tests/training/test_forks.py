@@ -137,17 +137,19 @@ def test_what_cannot_be_sent_is_told_and_ends_the_processes(team_of):
     assert multiprocessing.active_children() == before
 
 
-class UnreadableError(Exception):
-    """Pickle makes it again of what it says alone, which it does not take."""
+class Unreadable:
+    """Can be pickled, but not made again."""
 
-    def __init__(self, what, why):
-        super().__init__(f"{what}: {why}")
+    def __reduce__(self):
+        return int, ("too many",)
 
 
-def test_an_error_that_cannot_be_sent_ends_its_process(team_of):
+# Not an exception with arguments of its own: once distributed is imported, tblib teaches pickle to make those again.
+@pytest.mark.parametrize("held", [Unreadable, threading.Lock], ids=["unreadable", "unwritable"])
+def test_an_error_that_cannot_be_sent_ends_its_process(team_of, held):
     def work(number):
         if number:
-            raise UnreadableError("weights", "too many")
+            raise ValueError(held())
 
     with pytest.raises(CannotForkError, match="ended"):
         team_of(work).run([(), ()])
