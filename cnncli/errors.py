@@ -57,10 +57,15 @@ def shortage(error: BaseException) -> str:
         ('does not fit into memory', '')
     """
     number = error.errno if isinstance(error, OSError) else None
-    text = str(error) if isinstance(error, ImportError | RuntimeError) else ""
+    text = str(error) if isinstance(error, ImportError | RuntimeError | SystemError) else ""
     if number in (errno.EMFILE, errno.ENFILE) or "Too many open files" in text:
         return "needs more open files than the limit allows: raise it (ulimit -n)"
-    lacks = ("failed to map segment", "Cannot allocate memory", "can't start new thread")
+    lacks = (
+        "failed to map segment",
+        "Cannot allocate memory",
+        "can't start new thread",
+        "error return without exception set",  # of modules in C that give up halfway
+    )
     if isinstance(error, MemoryError) or number == errno.ENOMEM or any(words in text for words in lacks):
         return "does not fit into memory"
     return shortage(error.__cause__) if error.__cause__ else ""

@@ -29,7 +29,7 @@ BRACKETS = "[]|"
 SYNONYMS = {"swish": "silu", "hardswish": "hswish", "hardsigmoid": "hsigmoid", "upsample": "up2"}
 """What layers are called elsewhere, by their words here."""
 
-TIMES = "\N{MULTIPLICATION SIGN}"
+TIMES = "\u00d7"
 
 Place = tuple[int, int]
 

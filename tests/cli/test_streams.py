@@ -51,7 +51,7 @@ def folder(made, tmp_path):
 
 def words_of(command, option=""):
     if command == "export":
-        pytest.importorskip("onnxruntime")
+        pytest.importorskip("onnx")
     return [sys.executable, "-m", "cnncli", command, *WORDS[command].split(), *option.split()]
 
 
@@ -123,17 +123,24 @@ def test_a_reader_that_has_left_is_told_nothing(folder, command):
 
 
 LIMITED = ("edge", "train", "predict")
+# Python itself cannot begin with so few: the limit is set once it has, and is counted from what is open by then.
+LIMITING = """
+import os, resource, sys
+import cnncli.cli.app
+from cnncli.__main__ import main
+number = int(sys.argv.pop(1))
+free = os.dup(1)
+os.close(free)
+resource.setrlimit(resource.RLIMIT_NOFILE, (free + number, free + number))
+main()
+"""
 
 
-def limited(limits, folder, command):
-    """Run a command below limits of the shell; what it says."""
-    line = f'ulimit {limits}; exec "$@"'
+def limited(number, folder, command):
+    """Run a command that has so many file numbers left; what it says."""
+    words = [str(number), command, *WORDS[command].split(), "-q"]
     result = subprocess.run(
-        ["/bin/sh", "-c", line, "sh", *words_of(command, "-q")],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
+        [sys.executable, "-c", LIMITING, *words], cwd=folder, capture_output=True, text=True, timeout=PATIENCE
     )
     check_quiet(result)
     assert ".py" not in result.stderr
@@ -142,34 +149,25 @@ def limited(limits, folder, command):
 
 @pytest.mark.parametrize("command", LIMITED)
 def test_a_few_file_numbers_are_enough(folder, command):
-    result = limited("-n 16", folder, command)
+    result = limited(13, folder, command)
     assert (result.returncode, result.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("number", [4, 5, 6])
+@pytest.mark.parametrize("number", [1, 2, 3])
 @pytest.mark.parametrize("command", LIMITED)
 def test_no_file_numbers_left_is_a_line_an_input(folder, command, number):
-    result = limited(f"-n {number}", folder, command)
+    result = limited(number, folder, command)
     said = result.stderr.splitlines()
     assert all(line.startswith("cnncli: ") and "open files" in line for line in said)
     assert result.returncode == bool(said)
 
 
-@pytest.mark.parametrize("number", [4, 5])
+@pytest.mark.parametrize("number", [1, 2])
 def test_data_is_never_cut_down_to_what_can_be_opened(folder, number):
-    result = redirected("", folder, "/bin/sh", "-c", f'ulimit -n {number}; exec "$@"', "sh", *words_of("evaluate"))
+    result = limited(number, folder, "evaluate")
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr.startswith("cnncli: data")
     assert "open files" in result.stderr
     assert result.stderr.count("\n") == 1
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="limits memory in Linux's way")
-@pytest.mark.parametrize("kilobytes", range(90_000, 190_000, 10_000))
-@pytest.mark.parametrize("command", LIMITED)
-def test_too_little_memory_is_a_line(folder, command, kilobytes):
-    limited(f"-v {kilobytes}", folder, command)
 
 
 @pytest.mark.parametrize(
@@ -177,6 +175,7 @@ def test_too_little_memory_is_a_line(folder, command, kilobytes):
     [
         (MemoryError(), "memory"),
         (OSError(errno.ENOMEM, "Cannot allocate memory", "module.py"), "memory"),
+        (SystemError("error return without exception set"), "memory"),
         (ImportError("module.so: failed to map segment from shared object"), "memory"),
         (RuntimeError("can't start new thread"), "memory"),
         (OSError(errno.EMFILE, "Too many open files", "module.py"), "open files"),
