@@ -38,7 +38,7 @@ class Threshold(NamedTuple):
         """Read a level (`64`) or a share of white (`25%`).
 
         Raises:
-            ArgumentError: it is neither, or negative.
+            ArgumentError: it is neither, negative, or more than 100%.
         """
         if isinstance(text, Threshold):
             return text
@@ -47,9 +47,10 @@ class Threshold(NamedTuple):
             number = float(words.removesuffix("%"))
         except ValueError:
             number = -1
-        if not 0 <= number < float("inf"):
+        relative = words.endswith("%")
+        if not 0 <= number < float("inf") or (relative and number > 100):
             raise ArgumentError(f"threshold must be a level such as 64 or a share of white such as 25%, got {text!r}")
-        return cls(number / 100, relative=True) if words.endswith("%") else cls(number)
+        return cls(number / 100 if relative else number, relative)
 
     def of(self, white: float) -> float:
         """Return the level in a picture whose white is `white`."""

@@ -15,8 +15,6 @@ Four = tuple[int, int, int, int]
 IntOrPair = int | Sequence[int]
 Padding = str | int | Sequence[int]
 
-NAMED_PADDINGS = ("valid", "same")
-
 
 def effective_size(kernel_size: int, dilation: int = 1) -> int:
     """Return the pixels that a dilated kernel spans, d(f - 1) + 1.

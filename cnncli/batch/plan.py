@@ -91,11 +91,10 @@ class OutputRule(Value):
 
 
 def _parsed(template: str) -> list[tuple[Any, ...]]:
-
     try:
         return list(Formatter().parse(template))
     except ValueError as error:
-        raise ArgumentError(f"output {template!r}: {error}; write {{{{ and }}}} for braces that are none") from error
+        raise ArgumentError(f"output {template!r}: {error}; write {{{{ and }}}} for literal braces") from error
 
 
 def plan(inputs: Sequence[Input], rule: OutputRule) -> list[Job]:
@@ -181,12 +180,21 @@ def _refuse_collisions(jobs: Sequence[Job], places: _Places) -> None:
         for place, output in zip(made, job.outputs, strict=True):
             other = first.setdefault(place, job)
             if other is not job:
+                both = other.input.path, job.input.path
                 raise ArgumentError(
-                    f"{other.input.path} and {job.input.path} would both become {output}: tell them apart with a "
-                    "template such as '{parent}/{name}-{filter}.png'"
+                    f"{both[0]} and {both[1]} would both become {output}: tell them apart with a template such as "
+                    f"{_apart(*both, output)!r}"
                 )
         if len(set(made)) < len(made):
             raise ArgumentError(f"{job.outputs[0]} would be written several times: put {{filter}} into the name")
+
+
+def _apart(one: str, other: str, output: str) -> str:
+    """Return a template that names outputs of two inputs differently, in the folder of the output where it can."""
+    folder, suffix = os.path.dirname(output), os.path.splitext(output)[1]
+    if os.path.basename(one) == os.path.basename(other):
+        folder = "{parent}"
+    return os.path.join(folder, f"{{name}}-{{filter}}{suffix}")
 
 
 def _refuse_one_file(outputs: Sequence[str], places: _Places) -> None:

@@ -59,10 +59,10 @@ Output = Annotated[
         panel=_RUN,
     ),
 ]
-Epochs = Annotated[int | None, option("--epochs", metavar="N", about="How often every picture is seen.")]
-BatchSize = Annotated[int | None, option("--batch-size", metavar="N", about="Pictures of a step.")]
+Epochs = Annotated[int | None, option("--epochs", metavar="N", about="Number of passes over the training pictures.")]
+BatchSize = Annotated[int | None, option("--batch-size", metavar="N", about="Pictures per batch.")]
 OptimizerOption = Annotated[
-    choices.Optimizer | None, option("--optimizer", about="How weights follow their gradients.")
+    choices.Optimizer | None, option("--optimizer", about="Optimizer that updates the weights.")
 ]
 LearningRate = Annotated[
     float | None,
@@ -73,13 +73,21 @@ LearningRate = Annotated[
         default=", ".join(f"{name} {kind.default_lr:g}" for name, kind in OPTIMIZERS.items()),
     ),
 ]
-Momentum = Annotated[float | None, option("--momentum", metavar="M", about="Of momentum and nesterov.", default="0.9")]
+Momentum = Annotated[
+    float | None,
+    option("--momentum", metavar="M", about="Momentum coefficient, for momentum and nesterov.", default="0.9"),
+]
 WeightDecay = Annotated[
     float | None,
-    option("--weight-decay", metavar="W", about="Pull of the weights to 0.", default="0; with adamw 0.01"),
+    option(
+        "--weight-decay",
+        metavar="W",
+        about="Weight decay (L2 penalty; decoupled with adamw).",
+        default="0; with adamw 0.01",
+    ),
 ]
-ScheduleOption = Annotated[choices.ScheduleName | None, option("--schedule", about="The learning rate over time.")]
-Warmup = Annotated[float | None, option("--warmup", metavar="EPOCHS", about="In which the learning rate rises.")]
+ScheduleOption = Annotated[choices.ScheduleName | None, option("--schedule", about="Learning-rate schedule.")]
+Warmup = Annotated[float | None, option("--warmup", metavar="EPOCHS", about="Epochs of linear warm-up.")]
 Augment = Annotated[
     list[str] | None,
     option(
@@ -96,19 +104,20 @@ Val = Annotated[
     option(
         "--val",
         metavar="PART|DATA",
-        about="What to validate by: a share of the pictures (0.1 or 10%), or other data; 0 for nothing.",
+        about="Validation data: a share of the pictures (0.1 or 10%), or other data; 0 for none.",
         default="the data's own, else 0.1",
         panel=_DATA,
     ),
 ]
 ClassWeightOption = Annotated[
-    choices.ClassWeight | None, option("--class-weight", about="Let every class count the same.")
+    choices.ClassWeight | None,
+    option("--class-weight", about="Weight classes by the inverse of their frequency (balanced)."),
 ]
-LossOption = Annotated[choices.LossName | None, option("--loss", about="What is made small.")]
+LossOption = Annotated[choices.LossName | None, option("--loss", about="Loss to minimise.")]
 LabelSmoothing = Annotated[
-    float | None, option("--label-smoothing", metavar="E", about="Doubt in the labels.", parser=_share)
+    float | None, option("--label-smoothing", metavar="E", about="Label smoothing, from 0 to 1.", parser=_share)
 ]
-ClipNorm = Annotated[float | None, option("--clip-norm", metavar="N", about="The largest norm of the gradient.")]
+ClipNorm = Annotated[float | None, option("--clip-norm", metavar="N", about="Clip the gradient to this norm.")]
 EarlyStop = Annotated[
     int | None, option("--early-stop", metavar="N", about="Stop after N epochs without a better validation.")
 ]
@@ -116,7 +125,9 @@ Seed = Annotated[int | None, option("--seed", metavar="N", about="The same seed 
 Size = Annotated[
     str | None, option("--size", metavar="N|HxW", about="Bring all pictures to this size, as 32 or 24x32.", panel=_DATA)
 ]
-ResizeOption = Annotated[choices.Resize | None, option("--resize", about="How they are brought to it.", panel=_DATA)]
+ResizeOption = Annotated[
+    choices.Resize | None, option("--resize", about="How pictures are brought to that size.", panel=_DATA)
+]
 Channels = Annotated[
     int | None,
     option("--channels", metavar="1|3", about="Grey or colour.", default="what the pictures are", panel=_DATA),

@@ -108,5 +108,8 @@ def _recognise(stream: BinaryIO, name: str, *, is_stream: bool) -> str:
     kind = None if is_text else kind_of_weak(stream, beginning, suffix)
     if kind:
         return kind
-    found = why_refused(beginning) or ("holds text, not a picture" if is_text else "is of no known kind")
-    raise ImageError(f"{name}: {found}; pictures are read from {READABLE}")
+    if is_text:
+        known = f"holds text, not a picture; matrices are read from {' and '.join(TEXT_SUFFIXES)}"
+    else:
+        known = f"is of no known kind; pictures are read from {READABLE}"
+    raise ImageError(f"{name}: {why_refused(beginning) or known}")

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from math import prod
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
@@ -250,10 +249,10 @@ def read_source(path: str) -> str | bytes:
     return read_standard_input() if path == STANDARD else path
 
 
-def open_stream(source: str | bytes) -> Path | BinaryIO:
+def open_stream(source: str | bytes) -> str | BinaryIO:
     """Return what `open_image` takes: what `read_source` gave, with a name."""
     if isinstance(source, str):
-        return Path(source)
+        return source
     stream = io.BytesIO(source)
     stream.name = "standard input"
     return stream

@@ -1,4 +1,4 @@
-"""What a training tells while it runs, to whom it may concern."""
+"""Progress callbacks of a training run."""
 
 from typing import TYPE_CHECKING, NamedTuple
 

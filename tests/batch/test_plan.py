@@ -87,10 +87,17 @@ def test_several_inputs_do_not_fit_into_one_file(here):
         outputs(named("a.jpg", "b.jpg"), "x.png")
 
 
-@pytest.mark.parametrize("target", ["out/", "{stem}.png"])
-def test_two_inputs_that_would_become_one_output(here, target):
-    with pytest.raises(ArgumentError, match=r"a/x.jpg and b/x.png would both become"):
-        outputs(named("a/x.jpg", "b/x.png"), target)
+@pytest.mark.parametrize(
+    ("other", "target", "advice"),
+    [
+        ("b/x.png", "out/", "'out/{name}-{filter}.png'"),
+        ("b/x.png", "{stem}.webp", "'{name}-{filter}.webp'"),
+        ("b/x.jpg", "out/", "'{parent}/{name}-{filter}.png'"),
+    ],
+)
+def test_two_inputs_that_would_become_one_output(here, other, target, advice):
+    with pytest.raises(ArgumentError, match=f"a/x.jpg and {other} would both become .* such as {advice}"):
+        outputs(named("a/x.jpg", other), target)
 
 
 def test_two_outputs_that_are_one_file_by_way_of_a_linked_folder(here):

@@ -82,6 +82,7 @@ COMMAND_LINES = [
     ("edge photo.png --signed diverging --color each -o out.png", FAILED, "diverging"),
     ("edge photo.png --threshold -5", USAGE, "threshold"),
     ("edge photo.png --threshold half", USAGE, "threshold"),
+    ("edge photo.png --threshold 101%", USAGE, "threshold"),
     ("edge photo.png --explain 5", USAGE, "X,Y"),
     ("edge photo.png --explain a,b", USAGE, "explain"),
     ("edge photo.png --explain 32,0", USAGE, "x goes from 0 to 31"),
@@ -232,6 +233,11 @@ def test_the_good_inputs_are_done_all_the_same(files, command):
     )
     assert "nowhere.png: no such file" in result.stderr.lower()
     assert "text.png: holds text" in result.stderr
+
+
+@pytest.mark.parametrize("command", PICTURE_COMMANDS)
+def test_a_path_is_said_once_however_it_is_spelled(files, command):
+    assert cnncli(command, "./text.png").stderr.startswith("cnncli: ./text.png: holds text")
 
 
 @pytest.mark.parametrize("command", PICTURE_COMMANDS)

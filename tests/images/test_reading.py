@@ -439,7 +439,7 @@ def test_each_unusable_path_has_its_own_line(tmp_path):
         tmp_path / "none.png": "no such file",
         tmp_path: "is a folder, not a picture",
         empty: "is empty (0 bytes)",
-        text: "holds text, not a picture; pictures are read from PNG, JPEG",
+        text: "holds text, not a picture; matrices are read from .txt and .csv",
         noise: "is of no known kind; pictures are read from PNG, JPEG",
     }
     for path, message in expected.items():

@@ -12,7 +12,6 @@ from cnncli.networks import BLOCKS, LAYERS, NotationError, ShapeError, load_netw
 from cnncli.networks.layers import Add, Concat, Conv, FullyConnected, MaxPool, Repeat, Residual, Sequential
 
 
-@settings(max_examples=150)
 @given(networks())
 def test_parsing_what_is_printed_gives_the_network_back(network):
     text = str(network)
