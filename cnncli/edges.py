@@ -125,8 +125,9 @@ class Response:
         """Rows that are computed in one go: bands that begin at multiples of it have the bits of the whole."""
         if self._length_of_pair:
             return 1
-        pixels = np.broadcast_to(np.zeros((), self.image.dtype), (self.window.span[0], *self.image.shape[1:]))
-        pixels = luma(pixels) if self.filtering.color == "gray" else pixels
+        pixel = np.zeros((1, 1, *self.image.shape[2:]), self.image.dtype)
+        pixel = luma(pixel) if self.filtering.color == "gray" else pixel
+        pixels = np.broadcast_to(pixel, (self.window.span[0], self.image.shape[1], *pixel.shape[2:]))
         options = self._options((0, 0, *self.window.padding[2:]))
         return lcm(*(rows_together(pixels, kernel, groups=self._groups, **options) for kernel in self.kernels))
 

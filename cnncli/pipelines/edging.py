@@ -1,7 +1,6 @@
 """Filtering one file: read its frames, filter each, write pictures or numbers."""
 
 from collections.abc import Iterator, Sequence
-from math import lcm
 
 import numpy as np
 
@@ -162,7 +161,8 @@ class _Stack:
         self.responses = responses
         self.shape = (*shape, len(responses))
         self.dtype = np.result_type(*(response.dtype for response in responses))
-        self.rows_together = lcm(*(response.rows_together for response in responses))
+        # Each keeps its own rows together; bands that suit the one with the most spare most work.
+        self.rows_together = max(response.rows_together for response in responses)
 
     def rows(self, start: int, stop: int) -> Array:
         """Return the rows [start, stop)."""

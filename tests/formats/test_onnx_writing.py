@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, checker, helper
 from onnx.reference import ReferenceEvaluator
+from word_grid import WORDS
 
 from cnncli.errors import ModelError
 from cnncli.formats.onnx_writing import OPSET, OnnxGraph
@@ -14,6 +15,13 @@ from cnncli.networks import BLOCKS, LAYERS, load_network, parse_network
 from cnncli.networks.layers.base import Layer
 from cnncli.training.engine import Engine
 from cnncli.training.initialization import initialize
+
+
+def as_picture(text):
+    """A network of numbers as one of a picture, which is what a file takes."""
+    count, words = text.split(" ", 1)
+    return f"1x1x{count} flatten {words}" if count.isdigit() else text
+
 
 NETWORKS = {
     "conv": [
@@ -78,40 +86,7 @@ NETWORKS = {
     "sigmoid": ["5x4x3 conv3-4,sigmoid"],
     "softmax": ["5x4x3 conv3-4,softmax", "5x4x3 fc-4,softmax"],
     "linear": ["5x4x3 conv3-4,linear"],
-    "gap": ["5x4x3 gap", "6x4x3 gap3x2", "5x7x3 gap3", "2x3x2 gap4", "9x9x2 gap7 fc-2"],
-    "gmp": ["5x4x3 gmp", "6x4x3 gmp3x2", "5x7x3 gmp3", "2x3x2 gmp4"],
-    "ln": ["5x4x6 ln", "4x4x3 conv3-4,p1,ln,gelu", "1x1x7 flatten ln", "5x4x3 ln,eps0.1", "4x4x3 ln,noaffine"],
-    "gn": ["5x4x6 gn3", "4x4x3 conv3-8,p1,gn4,relu", "2x2x2 flatten gn2", "5x4x32 gn", "4x4x6 gn1,noaffine"],
-    "in": ["5x4x3 in", "5x4x3 in,affine", "6x6x3 conv3-4,p1,in,relu"],
-    "scale": ["5x4x3 scale", "5x4x3 conv1-4,scale0.5 relu", "1x1x7 flatten scale2"],
-    "prelu": ["5x4x3 prelu", "5x4x3 conv3-4,prelu", "5x4x3 prelu,shared", "1x1x7 flatten prelu"],
-    "up": [
-        "4x3x2 up2",
-        "4x3x2 up3x1",
-        "4x3x2 up2,bilinear",
-        "3x4x2 up3x2,bilinear,align_corners",
-        "1x2x2 up2,bilinear",
-    ],
-    "crop": ["7x8x3 crop1", "7x8x3 crop0x2", "7x8x3 crop1x2x0x3"],
-    "split": ["5x4x6 split1/2", "5x4x6 split3/3", "2x2x2 flatten split2/4", "5x4x6 cat[ split1/2 | split2/2 conv1-5 ]"],
-    "shuffle": ["5x4x6 shuffle2", "5x4x6 shuffle3", "1x1x6 flatten shuffle2"],
-    "s2d": ["4x6x3 s2d", "6x6x2 s2d3"],
-    "d2s": ["4x6x8 d2s", "3x2x18 d2s3"],
-    "reshape": [
-        "4x3x2 reshape2x6x2",
-        "4x3x2 flatten reshape4x3x2",
-        "4x3x2 reshape24",
-        "4x3x2 fc-12 reshape2x2x3 conv1-2",
-    ],
-    "mul": [
-        "5x5x6 mul[ | gap fc-3,relu fc-6,sigmoid ]",
-        "5x5x6 mul[ | gap conv1-3,relu conv1-6,hsigmoid ]",
-        "5x5x6 mul[ conv1-4 | conv1-1,sigmoid ]",
-        "5x5x6 mul[ conv1-1 | gap conv1-4 ]",
-        "5x5x6 mul[ split1/2 | split2/2 tanh | conv1-3 ] relu",
-        "1x2x3 flatten mul[ | fc-6,sigmoid ]",
-        "5x5x6 relu mul[ | conv1-6 ] add[ | mul[ | gmp ] ] tanh",
-    ],
+    **{op: [as_picture(text) for text in texts] for op, texts in WORDS.items()},
     "mish": ["5x4x3 conv3-4,mish"],
     "hswish": ["5x4x3 conv3-4,hswish"],
     "hsigmoid": ["5x4x3 conv3-4,hsigmoid"],
