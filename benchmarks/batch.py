@@ -27,7 +27,7 @@ from PIL import Image, ImageDraw
 from cnncli.batch import Input, Job
 from cnncli.batch.memory import reuse_freed_memory
 from cnncli.pipelines.edging import EdgePipeline
-from cnncli.recipes import load_recipes
+from cnncli.filters.recipes import load_recipes
 
 SIZE = (1920, 1280)
 WORKERS = 2

@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from timing import alternating, copy_speed
 
-from cnncli.edges import edge_picture, filter_image
-from cnncli.filters import FILTERS
+from cnncli.filters.edges import edge_picture, filter_image
+from cnncli.filters.named import FILTERS
 from cnncli.ops import conv2d, max_pool2d
 
 Array = np.ndarray[Any, Any]

@@ -9,15 +9,15 @@ from PIL import Image
 
 from cnncli import filter_image, read_image, write_image
 from cnncli.batch import Input, Job
-from cnncli.edges import Filtering
+from cnncli.filters.edges import Filtering
 from cnncli.errors import ArgumentError, ImageError
-from cnncli.filters import FILTERS
+from cnncli.filters.named import FILTERS
 from cnncli.images import FORMATS
 from cnncli.pipelines.common import FLOAT_TIFF, check_format, is_numeric
 from cnncli.pipelines.edging import EdgePipeline
 from cnncli.pipelines.pooling import PoolPipeline
-from cnncli.pools import Pooling, pool_image
-from cnncli.recipes import recipe
+from cnncli.filters.pools import Pooling, pool_image
+from cnncli.filters.recipes import recipe
 
 GRAY = gray_photograph("camera")[100:140, 200:260]
 RGB = photograph("astronaut")[20:60, 200:260]
@@ -161,7 +161,7 @@ def reported(source, output, **options):
 @pytest.mark.parametrize("scale", ["unit", "none", 3.0])
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_the_report_counts_every_number_once(tmp_path, monkeypatch, name, color, scale, dtype):
-    monkeypatch.setattr("cnncli.bands.BAND_PIXELS", 200)
+    monkeypatch.setattr("cnncli.filters.bands.BAND_PIXELS", 200)
     # A slope: its gradient is nowhere 0, so that a number that is no response would be seen.
     slope = np.add.outer(np.arange(12) * 3, np.arange(15) * 5)[..., None] + np.array([1, 20, 90])
     image = (slope / (255 if dtype == "float32" else 1)).astype(dtype)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnncli.text import json_text, printable
+from cnncli.files.text import json_text, printable
 
 NAMES = st.binary(max_size=30).map(lambda name: name.decode(errors="surrogateescape")) | st.text(
     st.characters(exclude_categories=())

@@ -1,6 +1,6 @@
 import pytest
 
-from cnncli.toml import MAX_DEPTH, parse_toml
+from cnncli.files.toml import MAX_DEPTH, parse_toml
 
 
 @pytest.mark.parametrize(

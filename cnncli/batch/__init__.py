@@ -8,7 +8,7 @@ from cnncli.batch.manifest import Manifests
 from cnncli.batch.plan import Job, OutputRule, make_folders, plan, refuse_existing, work_folders
 from cnncli.batch.running import Executor, run, summary
 from cnncli.batch.task import Report, Task, Work
-from cnncli.batch.temporary import open_temporary, open_whole, remove_leftovers, whole_file
+from cnncli.files.temporary import open_temporary, open_whole, remove_leftovers, whole_file
 from cnncli.batch.threads import Threads
 
 __all__ = [

@@ -27,7 +27,7 @@ from cnncli.batch import objects
 from cnncli.batch.inputs import STANDARD, Input
 from cnncli.batch.plan import Job
 from cnncli.batch.stamps import Seen, Stamp
-from cnncli.batch.temporary import MACHINE
+from cnncli.files.temporary import MACHINE
 from cnncli.batch.urls import is_url
 from cnncli.errors import ArgumentError, ImageError
 

@@ -10,7 +10,7 @@ from typing import Any
 from cnncli.batch.stamps import Seen
 from cnncli.batch.urls import folder_of, is_url, scheme_of
 from cnncli.errors import ArgumentError, CnncliError, ImageError
-from cnncli.text import printable
+from cnncli.files.text import printable
 
 EXTRA = "pip install 'cnncli[remote]'"
 """What installs fsspec and the stores that most people have."""

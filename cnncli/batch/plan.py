@@ -12,7 +12,7 @@ from unicodedata import normalize
 
 from cnncli.batch import objects
 from cnncli.batch.inputs import STANDARD, Input
-from cnncli.batch.temporary import is_special, scratch
+from cnncli.files.temporary import is_special, scratch
 from cnncli.batch.urls import is_url, without_file_scheme, without_query
 from cnncli.errors import ArgumentError, NoInputError
 from cnncli.values import Value

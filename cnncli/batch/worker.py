@@ -12,7 +12,7 @@ from cnncli.batch.groups import grouped
 from cnncli.batch.memory import reuse_freed_memory
 from cnncli.batch.plan import Job, work_folders
 from cnncli.batch.task import Report, Task
-from cnncli.batch.temporary import remove_leftovers
+from cnncli.files.temporary import remove_leftovers
 from cnncli.errors import CnncliError
 
 

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from cnncli.errors import ArgumentError, CnncliError, NoInputError, shortage
-from cnncli.text import printable
+from cnncli.files.text import printable
 
 COMMANDS = ("edge", "pool", "shape", "params", "train", "predict", "evaluate", "export", "learn")
 """The commands: each is the function of that name in the module of that name beside this one."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
-from cnncli.arithmetic import (
+from cnncli.networks.arithmetic import (
     LISTED,
     Axis,
     Setting,
@@ -18,7 +18,7 @@ from cnncli.arithmetic import (
 from cnncli.cli.options import parse_integers, parse_padding
 from cnncli.errors import ArgumentError, CnncliError
 from cnncli.shapes import Pair
-from cnncli.text import json_text
+from cnncli.files.text import json_text
 
 LARGEST = 10**9
 """The largest number that a size, a stride or a padding may be."""

@@ -8,7 +8,7 @@ from cnncli.cli import options
 from cnncli.cli.batch_options import BatchOptions, over_files
 from cnncli.cli.options import parse_integers, parse_number, parse_padding, parse_pair, parse_scale
 from cnncli.errors import ArgumentError
-from cnncli.filters import FILTERS
+from cnncli.filters.named import FILTERS
 
 EXAMPLES = """Examples:
 
@@ -98,9 +98,9 @@ def edge(
     told otherwise.
     """
     from cnncli.cli.running import Batch
-    from cnncli.edges import Filtering
+    from cnncli.filters.edges import Filtering
     from cnncli.pipelines.edging import EdgePipeline
-    from cnncli.recipes import load_recipes
+    from cnncli.filters.recipes import load_recipes
 
     pipeline = EdgePipeline(
         recipes=load_recipes(filter_names or [], kernel, direction),

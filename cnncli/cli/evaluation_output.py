@@ -10,7 +10,7 @@ from cnncli.cli.networks import show_tables
 from cnncli.cli.progress import Progress
 from cnncli.cli.tables import Cell, Column, Table
 from cnncli.errors import ArgumentError, ImageError
-from cnncli.text import json_text, printable
+from cnncli.files.text import json_text, printable
 from cnncli.training.evaluation import Evaluation
 from cnncli.training.metrics import Scores
 

@@ -7,13 +7,13 @@ import numpy as np
 from cnncli.batch import STANDARD
 from cnncli.batch.urls import is_url
 from cnncli.cli.running import Batch
-from cnncli.edges import EdgePicture, pictures
+from cnncli.filters.edges import EdgePicture, pictures
 from cnncli.errors import ArgumentError
-from cnncli.explanation import Explanation, explain
+from cnncli.filters.explanation import Explanation, explain
 from cnncli.images import open_image, read_image
 from cnncli.pipelines.common import is_numeric, visible
 from cnncli.pipelines.edging import EdgePipeline
-from cnncli.text import printable
+from cnncli.files.text import printable
 
 
 def run_and_explain(batch: Batch, pipeline: EdgePipeline, position: tuple[int, ...]) -> None:

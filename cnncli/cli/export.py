@@ -6,7 +6,7 @@ import typer
 
 from cnncli.cli import options
 from cnncli.errors import ArgumentError
-from cnncli.text import json_text, printable
+from cnncli.files.text import json_text, printable
 
 EXAMPLES = """Examples:
 

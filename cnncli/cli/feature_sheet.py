@@ -6,7 +6,7 @@ import sys
 from cnncli.batch import STANDARD
 from cnncli.batch.urls import is_url
 from cnncli.errors import ArgumentError
-from cnncli.text import printable
+from cnncli.files.text import printable
 from cnncli.training.datasets import Reading, read_picture
 from cnncli.training.features import features
 from cnncli.training.model import Model

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from cnncli.arithmetic import Axis, sum_in_a_line
+from cnncli.networks.arithmetic import Axis, sum_in_a_line
 from cnncli.networks.conventions import leaves
 from cnncli.networks.errors import show_shape
 from cnncli.networks.layers import LAYERS, Layer

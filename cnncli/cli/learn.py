@@ -7,7 +7,7 @@ import typer
 from cnncli.cli import options
 from cnncli.cli.options import parse_number, parse_padding, parse_pair
 from cnncli.errors import ArgumentError
-from cnncli.text import json_text, printable
+from cnncli.files.text import json_text, printable
 from cnncli.training.optimizers import OPTIMIZERS
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def learn(
     if output is not None:
         _check_output(output, force, (image, target))
     from cnncli.cli.learning_output import facts, lines
-    from cnncli.recipes import save_kernel
+    from cnncli.filters.recipes import save_kernel
     from cnncli.training.learning import learn_kernel
 
     limit = {} if max_pixels is None else {"max_pixels": max_pixels or None}
@@ -106,7 +106,7 @@ def learn(
 def _check_output(output: str, force: bool, inputs: tuple[str, ...]) -> None:
     import os
 
-    from cnncli.recipes import check_kernel_path
+    from cnncli.filters.recipes import check_kernel_path
 
     check_kernel_path(output)
     if any(os.path.exists(output) and os.path.exists(path) and os.path.samefile(output, path) for path in inputs):

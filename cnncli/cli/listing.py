@@ -9,7 +9,7 @@ from cnncli.batch.objects import read as read_object
 from cnncli.batch.urls import is_url, without_file_scheme
 from cnncli.errors import ArgumentError
 from cnncli.images import PICTURE_SUFFIXES
-from cnncli.text import printable
+from cnncli.files.text import printable
 
 LONGEST_LIST = 256 << 20
 """Bytes of a list: of millions of names. What has no end, such as /dev/zero, is refused."""

@@ -10,7 +10,7 @@ from cnncli.cli.counted import Counted
 from cnncli.cli.tables import FORMATS, Table, encodable, render
 from cnncli.errors import ArgumentError
 from cnncli.networks.summary import Omission, Summary
-from cnncli.text import json_text
+from cnncli.files.text import json_text
 from cnncli.values import Value
 
 

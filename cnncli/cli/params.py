@@ -78,7 +78,7 @@ def _list(words: list[str], format_name: str) -> None:
     if words:
         raise ArgumentError(f"--list lists the zoo: leave out {words[0]!r}, or --list")
     if format_name == "json":
-        from cnncli.text import json_text
+        from cnncli.files.text import json_text
 
         print(json_text(zoo_facts()))
     else:
@@ -99,7 +99,7 @@ def _compare(summaries: "list[Summary]", format_name: str) -> None:
         raise ArgumentError("--compare needs two networks or more")
     say_omissions(summaries)
     if format_name == "json":
-        from cnncli.text import json_text
+        from cnncli.files.text import json_text
 
         print(json_text(comparison_facts(summaries)))
     else:

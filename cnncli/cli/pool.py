@@ -43,7 +43,7 @@ def pool(
     """
     from cnncli.cli.running import Batch
     from cnncli.pipelines.pooling import PoolPipeline
-    from cnncli.pools import Pooling
+    from cnncli.filters.pools import Pooling
 
     if global_pooling and (kernel_size or stride or padding != "0"):
         raise ArgumentError("--global pools the whole image: it takes no --kernel-size, --stride or --padding")

@@ -13,7 +13,7 @@ from cnncli.batch import summary
 from cnncli.cli.interrupts import interrupts
 from cnncli.cli.progress import Progress
 from cnncli.errors import SchedulerError
-from cnncli.text import json_text, printable
+from cnncli.files.text import json_text, printable
 from cnncli.training.datasets import Reading
 from cnncli.training.model import Model
 from cnncli.training.model_file import ModelFile

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 
 from cnncli.images import read_image
-from cnncli.rendering import render
+from cnncli.filters.rendering import render
 
 _SHADES = " .:-=+*#%@"
 _MOST_COLUMNS = 100

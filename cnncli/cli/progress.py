@@ -4,7 +4,7 @@ import sys
 from types import TracebackType
 from typing import Any, Self
 
-from cnncli.text import printable
+from cnncli.files.text import printable
 
 
 class Progress:

@@ -33,9 +33,9 @@ from cnncli.cli.progress import Progress
 from cnncli.errors import ArgumentError, SchedulerError
 from cnncli.images import FORMATS
 from cnncli.images.png import alike
-from cnncli.matrices import TEXT_SUFFIXES
+from cnncli.files.matrices import TEXT_SUFFIXES
 from cnncli.pipelines.common import Pipeline, check_format
-from cnncli.text import json_text, printable
+from cnncli.files.text import json_text, printable
 
 FIELDS = ("filter", "input_shape", "output_shape", "min", "max", "clipped_fraction")
 """What a JSON line says of the work, beside input, output, status, error and seconds."""

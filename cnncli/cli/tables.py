@@ -6,7 +6,7 @@ Of our own, and small: the libraries that draw tables take 40 to 70 ms to load, 
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
-from cnncli.text import printable
+from cnncli.files.text import printable
 from cnncli.values import Value
 
 Cell = str | int | None

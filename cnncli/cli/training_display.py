@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from cnncli.cli.training_summary import epoch_line, estimate_line, result_lines, summary_lines
-from cnncli.text import json_text, printable
+from cnncli.files.text import json_text, printable
 from cnncli.training.preparation import Preparation
 from cnncli.training.run_folder import Metrics
 from cnncli.training.runs import Run

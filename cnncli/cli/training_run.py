@@ -12,7 +12,7 @@ import typer
 from cnncli.cli.interrupts import interrupts
 from cnncli.cli.training_display import choose_display
 from cnncli.errors import ArgumentError
-from cnncli.text import printable
+from cnncli.files.text import printable
 from cnncli.training.backends import Backend, open_backend
 from cnncli.training.configuration import read_configuration
 from cnncli.training.preparation import default_output

@@ -17,7 +17,7 @@ from cnncli.images.memory import working_bytes
 from cnncli.images.npy import read_npy_header
 from cnncli.images.opened import OpenedImage
 from cnncli.images.sources import check_pixels, decoding
-from cnncli.matrices import format_matrix, parser_of
+from cnncli.files.matrices import format_matrix, parser_of
 
 # Bytes that count as a pixel where there are more of them than pixels: 16-bit colour with alpha is as large.
 _PIXEL = 8

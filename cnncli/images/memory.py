@@ -6,7 +6,7 @@ peak of a process, minus what it takes before the file is opened.
 
 from typing import Any
 
-# Numbers that a command works on at a time (see `cnncli.bands`).
+# Numbers that a command works on at a time (see `cnncli.filters.bands`).
 _BAND_PIXELS = 4_000_000
 
 # Bytes of an exact response, which a picture is made of piece by piece.

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.bands import ArrayRows, bands
+from cnncli.filters.bands import ArrayRows, bands
 from cnncli.batch import STANDARD, Job, open_temporary
 from cnncli.batch.room import DECODED
 from cnncli.errors import ArgumentError, ImageError
@@ -27,9 +27,9 @@ from cnncli.images import (
 )
 from cnncli.images.memory import writing_bytes
 from cnncli.ops.borders import Rows
-from cnncli.rendering import Statistics
+from cnncli.filters.rendering import Statistics
 from cnncli.shapes import Window
-from cnncli.transparency import fill_hidden
+from cnncli.filters.transparency import fill_hidden
 
 Array = npt.NDArray[Any]
 Details = dict[str, Any]

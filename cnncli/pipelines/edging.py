@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from cnncli.batch import Job
-from cnncli.edges import EdgePicture, Filtering, Response, pictures
+from cnncli.filters.edges import EdgePicture, Filtering, Response, pictures
 from cnncli.errors import ArgumentError
 from cnncli.images import MAX_PIXELS, Frame, Picture, check_pixels
 from cnncli.ops.borders import Rows
@@ -25,9 +25,9 @@ from cnncli.pipelines.common import (
     visible,
     visible_picture,
 )
-from cnncli.recipes import Recipe
-from cnncli.rendering import Rendering, Statistics
-from cnncli.transparency import alpha_at_outputs
+from cnncli.filters.recipes import Recipe
+from cnncli.filters.rendering import Rendering, Statistics
+from cnncli.filters.transparency import alpha_at_outputs
 from cnncli.values import Value
 
 _STACKS = ("npy", "npz", "tiff")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cnncli.bands import ArrayRows, whole
+from cnncli.filters.bands import ArrayRows, whole
 from cnncli.batch import Job
 from cnncli.images import MAX_PIXELS, Frame, Picture
 from cnncli.pipelines.common import (
@@ -18,7 +18,7 @@ from cnncli.pipelines.common import (
     visible,
     visible_picture,
 )
-from cnncli.pools import Pooled, PooledPicture, Pooling
+from cnncli.filters.pools import Pooled, PooledPicture, Pooling
 from cnncli.values import Value
 
 

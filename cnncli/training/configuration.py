@@ -11,7 +11,7 @@ from typing import Any
 
 from cnncli.choices import RESIZES
 from cnncli.errors import ArgumentError
-from cnncli.toml import parse_toml
+from cnncli.files.toml import parse_toml
 from cnncli.training.augmentation import parse_augmentations
 from cnncli.training.losses import LOSSES
 from cnncli.training.optimizers import OPTIMIZERS, Optimizer

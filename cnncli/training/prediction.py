@@ -12,7 +12,7 @@ import numpy as np
 
 from cnncli.batch import STANDARD, Executor, Input, Job, Report, Task, Threads
 from cnncli.images import read_standard_input
-from cnncli.text import printable
+from cnncli.files.text import printable
 from cnncli.training.datasets import Reading, read_picture
 from cnncli.training.model import Array, Model
 from cnncli.training.model_file import ModelFile

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cnncli.batch import open_whole, remove_leftovers
-from cnncli.batch.temporary import lock
+from cnncli.files.temporary import lock
 from cnncli.errors import ArgumentError, ModelError
 
 Metrics = dict[str, Any]

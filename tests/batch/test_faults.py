@@ -139,7 +139,7 @@ class TestKills:
 
     def test_leftover_of_a_killed_process_is_removed_by_the_next(self, here, undisturbed):
         code = (
-            "import os, signal, cnncli.batch.temporary as temporary\n"
+            "import os, signal, cnncli.files.temporary as temporary\n"
             "temporary.os.link = lambda *names: os.kill(os.getpid(), signal.SIGKILL)\n" + START
         )
         words = ["edge", "in", "-r", "-o", "out/", "--skip-existing", "-q"]

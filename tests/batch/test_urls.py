@@ -20,7 +20,7 @@ from cnncli.batch import Input, Job, Manifests, OutputRule, find_inputs, objects
 from cnncli.batch.manifest import PARTS
 from cnncli.batch.urls import is_url
 from cnncli.errors import ArgumentError, ImageError, NoInputError
-from cnncli.text import json_text, printable
+from cnncli.files.text import json_text, printable
 
 fsspec = pytest.importorskip("fsspec", reason="the extra cnncli[remote] is not installed")
 

@@ -12,7 +12,7 @@ from scipy import ndimage
 from shell import cnncli, done, json_lines, listing, process, save, save_photograph
 
 from cnncli.choices import ACTIVATIONS, CHANNELS, DIRECTIONS, PADDING_MODES, SIGNED
-from cnncli.filters import FILTERS, get_filter, unit_scale
+from cnncli.filters.named import FILTERS, get_filter, unit_scale
 
 KEYS = [
     "input",

@@ -14,7 +14,7 @@ import pytest
 from oracles import photograph
 from shell import PICTURE_COMMANDS, cnncli, listing, process, save
 
-from cnncli.filters import FILTERS
+from cnncli.filters.named import FILTERS
 
 FAILED, USAGE, NOTHING = 1, 2, 3
 

@@ -9,7 +9,7 @@ from PIL import Image
 from shell import cnncli, done, process, save
 
 from cnncli.choices import PADDING_MODES
-from cnncli.filters import FILTERS
+from cnncli.filters.named import FILTERS
 
 GRAY = gray_photograph("camera")[100:120, 200:230]
 RGB = np.array(photograph("astronaut")[20:40, 200:230])

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cnncli.text import printable
+from cnncli.files.text import printable
 
 SAMPLES = Path(__file__).parent.parent.parent / "samples"
 

@@ -18,10 +18,10 @@ import json, re, sys
 from contextlib import nullcontext
 import numpy, scipy.ndimage, PIL.Image
 from cnncli.batch import Input, Job
-from cnncli.edges import Filtering
+from cnncli.filters.edges import Filtering
 from cnncli.pipelines import common
 from cnncli.pipelines.edging import EdgePipeline
-from cnncli.recipes import recipe
+from cnncli.filters.recipes import recipe
 
 def peak():
     # Not of resource.getrusage, which gives what the parent had if that is more.

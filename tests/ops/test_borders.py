@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import NUMPY_MODES, random_image
 
-from cnncli.bands import ArrayRows
+from cnncli.filters.bands import ArrayRows
 from cnncli.errors import ArgumentError
 from cnncli.ops.borders import PADDING_MODES, border_index, take_rows
 

@@ -4,7 +4,7 @@ import pytest
 from oracles import PHOTOGRAPHS, gray_photograph, naive_conv2d, photograph, random_image
 
 from cnncli.errors import ArgumentError
-from cnncli.filters import FILTERS
+from cnncli.filters.named import FILTERS
 from cnncli.ops import PADDING_MODES, conv2d, gradient_magnitude, strips
 
 PAIRS = {name: known.kernels for name, known in FILTERS.items() if known.is_pair}

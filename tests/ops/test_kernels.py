@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnncli.filters import FILTERS
+from cnncli.filters.named import FILTERS
 from cnncli.ops.kernels import cascade, divide, divide_lines, passes, rank_one
 
 whole = st.integers(-9, 9)

@@ -7,9 +7,9 @@ import pytest
 from oracles import gray_photograph, photograph, random_image
 from scipy.signal import correlate2d
 
-from cnncli.edges import filter_image
+from cnncli.filters.edges import filter_image
 from cnncli.errors import ArgumentError
-from cnncli.filters import FILTERS
+from cnncli.filters.named import FILTERS
 from cnncli.shapes import Window
 from cnncli.training.equations import Equations
 from cnncli.training.learning import learn_kernel

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from cnncli.choices import SCALES, SIGNED
 from cnncli.errors import ArgumentError
-from cnncli.filters import get_filter, unit_scale
+from cnncli.filters.named import get_filter, unit_scale
 from cnncli.values import Value
 
 Array = npt.NDArray[Any]

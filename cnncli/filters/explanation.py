@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.edges import Response
+from cnncli.filters.edges import Response
 from cnncli.errors import ArgumentError
 from cnncli.ops.borders import OUTSIDE, border_index
 from cnncli.shapes import Window

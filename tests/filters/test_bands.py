@@ -10,12 +10,12 @@ from itertools import product
 import numpy as np
 import pytest
 
-from cnncli import bands
-from cnncli.bands import ArrayRows, band_edges, whole
-from cnncli.edges import Filtering, Response
-from cnncli.filters import FILTERS
+from cnncli.filters import bands
+from cnncli.filters.bands import ArrayRows, band_edges, whole
+from cnncli.filters.edges import Filtering, Response
+from cnncli.filters.named import FILTERS
 from cnncli.ops import banded, convolution, fourier, strips
-from cnncli.recipes import recipe
+from cnncli.filters.recipes import recipe
 
 BLAS_KERNELS = (None, "Prescott", "Sandybridge", "Haswell")
 RANDOM = np.random.default_rng(7)

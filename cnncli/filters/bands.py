@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.ops.borders import Rows
-from cnncli.rendering import finite_range
+from cnncli.filters.rendering import finite_range
 
 Array = npt.NDArray[Any]
 

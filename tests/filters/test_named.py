@@ -3,7 +3,7 @@ import pytest
 
 from cnncli import choices
 from cnncli.errors import ArgumentError
-from cnncli.filters import FILTERS, get_filter, transposed, unit_scale
+from cnncli.filters.named import FILTERS, get_filter, transposed, unit_scale
 from cnncli.ops import ACTIVATIONS, PADDING_MODES
 
 PAIRS = [name for name, known in FILTERS.items() if known.is_pair]

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import random_image
 
-from cnncli.bands import ArrayRows, whole
+from cnncli.filters.bands import ArrayRows, whole
 from cnncli.choices import POOLING_MODES
 from cnncli.errors import ArgumentError
-from cnncli.pools import POOLS, Pooled, PooledPicture, Pooling, pool_image
-from cnncli.rendering import Statistics
+from cnncli.filters.pools import POOLS, Pooled, PooledPicture, Pooling, pool_image
+from cnncli.filters.rendering import Statistics
 
 
 def test_the_choices_of_the_command_line_are_the_registry():

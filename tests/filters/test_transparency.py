@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from oracles import random_image
 
 from cnncli.shapes import Window
-from cnncli.transparency import alpha_at_outputs, fill_hidden
+from cnncli.filters.transparency import alpha_at_outputs, fill_hidden
 
 
 @pytest.mark.parametrize("shape", [(9, 12), (9, 12, 3)])

@@ -7,8 +7,8 @@ from hypothesis.extra.numpy import arrays
 
 from cnncli.choices import SCALES, SIGNED
 from cnncli.errors import ArgumentError
-from cnncli.filters import FILTERS, unit_scale
-from cnncli.rendering import NEGATIVE_HUE, POSITIVE_HUE, Rendering, Statistics, Threshold, render
+from cnncli.filters.named import FILTERS, unit_scale
+from cnncli.filters.rendering import NEGATIVE_HUE, POSITIVE_HUE, Rendering, Statistics, Threshold, render
 
 SOBEL_STEPS = [[0, 1020, -1020, 510, -255]]
 ORANGE, BLUE = [230, 158, 0], [0, 115, 230]

@@ -10,7 +10,7 @@ from cnncli.choices import POOLING_MODES
 from cnncli.errors import ArgumentError
 from cnncli.ops import avg_pool2d, max_pool2d, min_pool2d
 from cnncli.ops.borders import Rows
-from cnncli.rendering import Statistics
+from cnncli.filters.rendering import Statistics
 from cnncli.shapes import IntOrPair, Padding, Window
 from cnncli.values import Value
 

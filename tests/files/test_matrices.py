@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from cnncli.errors import ArgumentError
-from cnncli.matrices import format_matrix, parse_matrix, read_matrix
+from cnncli.files.matrices import format_matrix, parse_matrix, read_matrix
 
 SOBEL = ((1, 0, -1), (2, 0, -2), (1, 0, -1))
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cnncli.arithmetic import (
+from cnncli.networks.arithmetic import (
     Axis,
     inputs_for,
     keeping_padding,

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from cnncli.batch import open_whole
 from cnncli.choices import DIRECTIONS
 from cnncli.errors import ArgumentError
-from cnncli.filters import FILTERS, get_filter, unit_scale
-from cnncli.matrices import TEXT_SUFFIXES, Matrix, format_matrix, parse_matrix, read_matrix
-from cnncli.rendering import Rendering
+from cnncli.filters.named import FILTERS, get_filter, unit_scale
+from cnncli.files.matrices import TEXT_SUFFIXES, Matrix, format_matrix, parse_matrix, read_matrix
+from cnncli.filters.rendering import Rendering
 
 Array = npt.NDArray[Any]
 

@@ -21,7 +21,7 @@ class Filter(NamedTuple):
     Attributes:
         about: one line for people.
         kernels: one kernel or two; each a tuple of rows.
-        scale: how its response becomes a picture unless the user says otherwise (`cnncli.edges.render`).
+        scale: how its response becomes a picture unless the user says otherwise (`cnncli.filters.edges.render`).
         signed: what becomes of negative numbers in a picture, likewise.
     """
 

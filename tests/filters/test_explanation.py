@@ -4,13 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import NUMPY_MODES, random_image
 
-from cnncli.bands import ArrayRows
+from cnncli.filters.bands import ArrayRows
 from cnncli.choices import COLORS
-from cnncli.edges import Filtering, Response
+from cnncli.filters.edges import Filtering, Response
 from cnncli.errors import ArgumentError
-from cnncli.explanation import explain
-from cnncli.filters import FILTERS
-from cnncli.recipes import recipe
+from cnncli.filters.explanation import explain
+from cnncli.filters.named import FILTERS
+from cnncli.filters.recipes import recipe
 
 
 def response(image, filter_name="sobel", direction=None, **filtering):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cnncli.batch import STANDARD, open_temporary, open_whole, remove_leftovers, whole_file
-from cnncli.batch.temporary import MACHINE, discard_all, temporary_file
+from cnncli.files.temporary import MACHINE, discard_all, temporary_file
 
 
 def test_file_appears_when_it_is_whole(tmp_path):
