@@ -16,7 +16,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 
-from cnncli.training.datasets import ArrayDataset
+from cnncli.data import ArrayDataset
 from cnncli.training.runs import train
 
 Array = np.ndarray[Any, Any]

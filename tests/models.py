@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image
 
 from cnncli.networks import parse_network
-from cnncli.training.initialization import initialize
-from cnncli.training.model import Model
-from cnncli.training.normalization import Normalization
+from cnncli.engines.initialization import initialize
+from cnncli.models.model import Model
+from cnncli.data.normalization import Normalization
 
 CLASSES = ("left", "right", "top")
 

@@ -73,9 +73,9 @@ def evaluate(
     if part is not None and part not in PARTS:
         raise ArgumentError(f"--part must be {', '.join(PARTS)}, got {part!r}")
     from cnncli.cli.evaluation_output import check_pictures, checking, draw, show
-    from cnncli.training.backends import open_backend
-    from cnncli.training.evaluation import evaluate as judge
-    from cnncli.training.model import load_model
+    from cnncli.engines.backends import open_backend
+    from cnncli.models.evaluation import evaluate as judge
+    from cnncli.models.model import load_model
     from cnncli.training.runs import cores
 
     if pictures is not None:

@@ -11,8 +11,8 @@ from cnncli.cli.progress import Progress
 from cnncli.cli.tables import Cell, Column, Table
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.files.text import json_text, printable
-from cnncli.training.evaluation import Evaluation
-from cnncli.training.metrics import Scores
+from cnncli.models.evaluation import Evaluation
+from cnncli.models.metrics import Scores
 
 MOST_CLASSES = 20
 """Of more classes the confusion matrix is too wide to read; its largest mistakes are listed."""

@@ -36,8 +36,8 @@ def export(
         raise ArgumentError(f"{file}: models are exported as ONNX: let the name end in .onnx")
     if os.path.lexists(file) and not force:
         raise ArgumentError(f"{file} exists already: --force overwrites")
-    from cnncli.training.exporting import export_onnx
-    from cnncli.training.model import load_model
+    from cnncli.models.exporting import export_onnx
+    from cnncli.models.model import load_model
 
     loaded = load_model(model)
     exported = export_onnx(loaded, file, replace=force)

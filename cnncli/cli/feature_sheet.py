@@ -7,9 +7,9 @@ from cnncli.batch import STANDARD
 from cnncli.batch.urls import is_url
 from cnncli.errors import ArgumentError
 from cnncli.files.text import printable
-from cnncli.training.datasets import Reading, read_picture
-from cnncli.training.features import features
-from cnncli.training.model import Model
+from cnncli.data import Reading, read_picture
+from cnncli.models.features import features
+from cnncli.models.model import Model
 
 
 def draw_features(

@@ -75,9 +75,9 @@ def predict(
     if features is not None and scheduler is not None:
         raise ArgumentError("--features draws one picture on this machine: leave out --scheduler")
     from cnncli.cli.listing import find_pictures
-    from cnncli.training.backends import open_backend
-    from cnncli.training.model import load_model
-    from cnncli.training.model_file import ModelFile
+    from cnncli.engines.backends import open_backend
+    from cnncli.models.model import load_model
+    from cnncli.models.model_file import ModelFile
 
     # A cluster's workers may have engines that this machine lacks.
     backend = open_backend(engine, device) if scheduler is None else None

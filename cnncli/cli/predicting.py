@@ -14,10 +14,10 @@ from cnncli.cli.interrupts import interrupts
 from cnncli.cli.progress import Progress
 from cnncli.errors import SchedulerError
 from cnncli.files.text import json_text, printable
-from cnncli.training.datasets import Reading
-from cnncli.training.model import Model
-from cnncli.training.model_file import ModelFile
-from cnncli.training.prediction import Elsewhere, Prediction, predict_files
+from cnncli.data import Reading
+from cnncli.models.model import Model
+from cnncli.models.model_file import ModelFile
+from cnncli.models.prediction import Elsewhere, Prediction, predict_files
 from cnncli.training.runs import cores
 
 

@@ -3,8 +3,8 @@
 from cnncli.choices import RESIZES
 from cnncli.cli.options import choice
 from cnncli.training.configuration import CLASS_WEIGHTS
-from cnncli.training.losses import LOSSES
-from cnncli.training.optimizers import OPTIMIZERS
+from cnncli.engines.losses import LOSSES
+from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.training.schedules import SCHEDULES
 
 Optimizer = choice("Optimizer", tuple(OPTIMIZERS))

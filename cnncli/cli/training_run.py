@@ -13,10 +13,10 @@ from cnncli.cli.interrupts import interrupts
 from cnncli.cli.training_display import choose_display
 from cnncli.errors import ArgumentError
 from cnncli.files.text import printable
-from cnncli.training.backends import Backend, open_backend
+from cnncli.engines.backends import Backend, open_backend
 from cnncli.training.configuration import read_configuration
 from cnncli.training.preparation import default_output
-from cnncli.training.processes import OtherProcessError
+from cnncli.engines.processes import OtherProcessError
 from cnncli.training.run_folder import RunFolder
 from cnncli.training.runs import Run, train
 

@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.training.datasets import Dataset
+from cnncli.data import Dataset
 
 Array = NDArray[Any]
 Labels = NDArray[np.int64]
@@ -28,7 +28,7 @@ class NearestCentroid:
         centroids: (classes, H W C) mean pictures; infinite where a class has none.
 
     Example:
-        >>> from cnncli.training.datasets import ArrayDataset
+        >>> from cnncli.data import ArrayDataset
         >>> pixels = np.array([0, 10, 200, 210], np.uint8).reshape(4, 1, 1, 1)
         >>> data = ArrayDataset(pixels, np.array([0, 0, 1, 1]), ("dark", "bright"), "x")
         >>> NearestCentroid.fit(data).accuracy(data)

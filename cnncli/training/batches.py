@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.training.augmentation import augment
+from cnncli.data.augmentation import augment
 from cnncli.training.preparation import Preparation, batch_starts
-from cnncli.training.randomness import ItemRandom
+from cnncli.data.randomness import ItemRandom
 
 Array = NDArray[Any]
 Indices = NDArray[np.int64]

@@ -16,8 +16,8 @@ from cnncli.formats.files import named, parse_json
 from cnncli.formats.safetensors import NETWORK
 from cnncli.networks.errors import show_shape
 from cnncli.training.configuration import Configuration
-from cnncli.training.model import CLASSES, VERSION
-from cnncli.training.tensors import read_tensors, write_tensors
+from cnncli.models.model import CLASSES, VERSION
+from cnncli.models.tensors import read_tensors, write_tensors
 
 Array = NDArray[Any]
 
@@ -137,7 +137,7 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
     Raises:
         ModelError: it cannot be written.
     """
-    from cnncli.training.versions import cnncli_version
+    from cnncli.models.versions import cnncli_version
 
     metadata = {
         NETWORK: checkpoint.network,

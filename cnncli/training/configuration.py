@@ -12,9 +12,9 @@ from typing import Any
 from cnncli.choices import RESIZES
 from cnncli.errors import ArgumentError
 from cnncli.files.toml import parse_toml
-from cnncli.training.augmentation import parse_augmentations
-from cnncli.training.losses import LOSSES
-from cnncli.training.optimizers import OPTIMIZERS, Optimizer
+from cnncli.data.augmentation import parse_augmentations
+from cnncli.engines.losses import LOSSES
+from cnncli.engines.optimizers import OPTIMIZERS, Optimizer
 from cnncli.training.schedules import SCHEDULES
 from cnncli.values import Value
 

@@ -7,7 +7,7 @@ from cnncli.errors import ArgumentError
 from cnncli.networks import Network
 from cnncli.networks.errors import show_shape
 from cnncli.training.configuration import Configuration
-from cnncli.training.datasets import Finding
+from cnncli.data import Finding
 
 LARGE = 2 << 30
 """Bytes from which on the owner of the data is told."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cnncli.errors import ArgumentError
 from cnncli.shapes import IntOrPair, Padding, Pair, Window, pair
 from cnncli.training.equations import NEGLIGIBLE, Equations, Residuals, Sums
-from cnncli.training.optimizers import OPTIMIZERS, Optimizer
+from cnncli.engines.optimizers import OPTIMIZERS, Optimizer
 
 Array = NDArray[Any]
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from cnncli.training.canvas import BLUE, FAINT, GRID, INK, ORANGE, PAPER, Box, Canvas, diverging, text_width
 from cnncli.training.charts import Curve, draw_chart
-from cnncli.training.datasets import Dataset
-from cnncli.training.metrics import Scores
-from cnncli.training.model import Model
+from cnncli.data import Dataset
+from cnncli.models.metrics import Scores
+from cnncli.models.model import Model
 from cnncli.training.run_folder import PICTURES
 
 Array = NDArray[Any]

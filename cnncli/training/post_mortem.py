@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.training.backends import Computing
+from cnncli.engines.backends import Computing
 from cnncli.training.run_folder import RunFolder
 
 Array = NDArray[Any]

@@ -14,9 +14,9 @@ from cnncli.errors import ArgumentError, DataError
 from cnncli.networks import Network, load_network
 from cnncli.networks.errors import ShapeError, show_shape
 from cnncli.networks.notation import read_input, split_words
-from cnncli.training.augmentation import Augmentation, parse_augmentations
+from cnncli.data.augmentation import Augmentation, parse_augmentations
 from cnncli.training.configuration import Configuration, parse_share
-from cnncli.training.datasets import (
+from cnncli.data import (
     Dataset,
     Finding,
     Parts,
@@ -26,15 +26,15 @@ from cnncli.training.datasets import (
     known_classes,
     open_dataset,
 )
-from cnncli.training.datasets.folder import Progress
-from cnncli.training.datasets.listing import visible_folders
+from cnncli.data.folder import Progress
+from cnncli.data.listing import visible_folders
 from cnncli.training.footprint import check_memory
-from cnncli.training.losses import LOSSES, Loss, balanced_weights
-from cnncli.training.normalization import Normalization, measure
-from cnncli.training.optimizers import Optimizer
-from cnncli.training.outputs import check_outputs
+from cnncli.engines.losses import LOSSES, Loss, balanced_weights
+from cnncli.data.normalization import Normalization, measure
+from cnncli.engines.optimizers import Optimizer
+from cnncli.engines.outputs import check_outputs
 from cnncli.training.schedules import Schedule
-from cnncli.training.splits import split
+from cnncli.data.splits import split
 
 FRACTION = 0.1
 """The part of the training data that is held out for validation unless something else is said."""

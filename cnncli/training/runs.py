@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnncli.errors import ArgumentError
-from cnncli.training.backends import Backend, open_backend
+from cnncli.engines.backends import Backend, open_backend
 from cnncli.training.baselines import NearestCentroid, majority_class
 from cnncli.training.checkpoints import Checkpoint, load_checkpoint
 from cnncli.training.configuration import Configuration, write_configuration
-from cnncli.training.datasets import Dataset
-from cnncli.training.metrics import Scores, score
-from cnncli.training.model import Model
+from cnncli.data import Dataset
+from cnncli.models.metrics import Scores, score
+from cnncli.models.model import Model
 from cnncli.training.preparation import ACCURACY, Preparation, prepare
 from cnncli.training.run_folder import Metrics, RunFolder
 from cnncli.training.trainer import Trainer
-from cnncli.training.versions import versions
+from cnncli.models.versions import versions
 from cnncli.training.watching import Watcher
 
 
@@ -106,7 +106,7 @@ def train(
 
     Example:
         >>> import numpy as np
-        >>> from cnncli.training.datasets import ArrayDataset
+        >>> from cnncli.data import ArrayDataset
         >>> pixels = np.array([10, 200] * 20, np.uint8)[:, None, None, None] + np.zeros((40, 4, 4, 1), np.uint8)
         >>> pixels[:, 0, 0, 0] = range(40)
         >>> data = ArrayDataset(pixels, np.arange(40) % 2, ("dark", "bright"), "patches")

@@ -10,7 +10,7 @@ from clusters import PATIENCE, cnncli, end, loopback_cluster, start
 COUNT = 60
 SLOWLY = """
 import time
-import cnncli.training.prediction as prediction
+import cnncli.models.prediction as prediction
 read = getattr(prediction, "unhurried", prediction.read_picture)
 prediction.unhurried = read
 def slow(*words):
@@ -21,7 +21,7 @@ prediction.read_picture = slow
 MODELS = """
 import sys; sys.path.insert(0, sys.argv[1])
 from models import halves_model, write_halves
-from cnncli.training.model import save_model
+from cnncli.models.model import save_model
 save_model("model.safetensors", halves_model()); write_halves("data", 20)
 """
 PREDICT = ["predict", "model.safetensors", "-r", "data"]
@@ -76,7 +76,7 @@ class TestScheduler:
 
     def test_a_model_that_workers_do_not_see(self, folder, tmp_path):
         pytest.importorskip("distributed")
-        text = "import cnncli.training.model_file as models\nmodels._digest = lambda path: 'another'\n"
+        text = "import cnncli.models.model_file as models\nmodels._digest = lambda path: 'another'\n"
         preload = tmp_path / "preload.py"
         preload.write_text(text)
         with loopback_cluster(tmp_path / "other", workers=1, words=("--no-nanny", "--preload", preload)) as other:

@@ -9,7 +9,7 @@ from models import CLASSES, halves_model, random_model, write_halves
 from PIL import Image
 from shell import cnncli, done
 
-from cnncli.training.model import save_model
+from cnncli.models.model import save_model
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from models import CLASSES, halves_model
 from shell import cnncli, done, listing
 
-from cnncli.training.model import save_model
+from cnncli.models.model import save_model
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from models import CLASSES, halves_model, write_halves
 from PIL import Image
 from shell import PATIENCE, cnncli, done, json_lines, listing, process
 
-from cnncli.training.model import save_model
+from cnncli.models.model import save_model
 
 
 @pytest.fixture

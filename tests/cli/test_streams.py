@@ -14,7 +14,7 @@ from models import halves_model, write_halves
 from shell import PATIENCE, cnncli, save
 
 from cnncli.cli.app import COMMANDS
-from cnncli.training.model import save_model
+from cnncli.models.model import save_model
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a shell's redirections")
 

@@ -20,7 +20,7 @@ from PIL import Image
 from shell import PATIENCE, cnncli, done, json_lines
 
 from cnncli.training.configuration import Configuration
-from cnncli.training.tensors import read_tensors
+from cnncli.models.tensors import read_tensors
 
 ROOT = Path(__file__).parent.parent.parent
 SAMPLES = ROOT / "samples/digits"

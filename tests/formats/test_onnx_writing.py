@@ -13,8 +13,8 @@ from cnncli.errors import ModelError
 from cnncli.formats.onnx_writing import OPSET, OnnxGraph
 from cnncli.networks import BLOCKS, LAYERS, load_network, parse_network
 from cnncli.networks.layers.base import Layer
-from cnncli.training.engine import Engine
-from cnncli.training.initialization import initialize
+from cnncli.engines.engine import Engine
+from cnncli.engines.initialization import initialize
 
 
 def as_picture(text):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cnncli.training.baselines import NearestCentroid, majority_class
-from cnncli.training.datasets import ArrayDataset, Subset, base
+from cnncli.data import ArrayDataset, Subset, base
 
 
 @pytest.fixture(scope="module")

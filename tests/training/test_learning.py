@@ -13,7 +13,7 @@ from cnncli.filters.named import FILTERS
 from cnncli.shapes import Window
 from cnncli.training.equations import Equations
 from cnncli.training.learning import learn_kernel
-from cnncli.training.optimizers import OPTIMIZERS
+from cnncli.engines.optimizers import OPTIMIZERS
 
 LINEAR = [name for name, known in FILTERS.items() if not known.is_pair]
 GEOMETRIES = list(

@@ -10,8 +10,8 @@ from PIL import Image
 from cnncli.errors import ImageError
 from cnncli.training import canvas
 from cnncli.training.canvas import BLUE, ORANGE, Axis, Box, Canvas, diverging, fitting, text_width
-from cnncli.training.datasets import ArrayDataset
-from cnncli.training.metrics import score
+from cnncli.data import ArrayDataset
+from cnncli.models.metrics import score
 from cnncli.training.pictures import (
     draw_confusion,
     draw_curves,

@@ -9,8 +9,8 @@ from cnncli.errors import ArgumentError, DataError, TrainingError
 from cnncli.networks import parse_network
 from cnncli.training import footprint
 from cnncli.training.configuration import Configuration, parse_share
-from cnncli.training.metrics import score
-from cnncli.training.optimizers import OPTIMIZERS
+from cnncli.models.metrics import score
+from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.training.preparation import prepare
 from cnncli.training.runs import train
 

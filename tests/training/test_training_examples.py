@@ -5,7 +5,7 @@ import pkgutil
 import pytest
 
 import cnncli.training
-import cnncli.training.datasets
+import cnncli.data
 
 MODULES = [
     *(
@@ -13,7 +13,7 @@ MODULES = [
         for module in pkgutil.iter_modules(cnncli.training.__path__)
         if not module.ispkg
     ),
-    *(f"cnncli.training.datasets.{module.name}" for module in pkgutil.iter_modules(cnncli.training.datasets.__path__)),
+    *(f"cnncli.data.{module.name}" for module in pkgutil.iter_modules(cnncli.data.__path__)),
     "cnncli.cli.training_display",
     "cnncli.cli.training_summary",
 ]

@@ -1,0 +1,166 @@
+"""What lies in the folder of a data set: pictures, known by their content, and what is left out."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from cnncli.errors import shortage
+from cnncli.images import PICTURE_SUFFIXES
+from cnncli.images.kinds import kind_of
+from cnncli.data.naming import natural_key
+
+_SYSTEM = frozenset(("@eadir", "__macosx", "#recycle", "$recycle.bin", "lost+found", "system volume information"))
+_SYSTEM_FILES = frozenset(("thumbs.db", "desktop.ini", "icon\r"))
+_RUN = ("config.toml", "checkpoint.safetensors")
+"""What the folder of a run always holds."""
+
+RUN = "folder of a training run"
+
+_HEAD = 32
+
+
+class Listing(NamedTuple):
+    """The pictures below a folder.
+
+    Attributes:
+        pictures: files that are pictures by their name or content, in natural order.
+        left_out: how many things are not, by kind: `.txt file`.
+    """
+
+    pictures: list[str]
+    left_out: Counter[str]
+
+
+def list_pictures(folder: str) -> Listing:
+    """Look for pictures in a folder and all below it: links are followed, each folder is visited once.
+
+    Example:
+        >>> len(list_pictures("samples/digits/0").pictures)  # doctest: +SKIP
+        40
+    """
+    found = Listing([], Counter())
+    top = os.path.realpath(folder)
+    visited = {top}
+    waiting = [folder]
+    while waiting:
+        waiting.extend(reversed(list(_visit(waiting.pop(), found, visited, top))))
+    return found
+
+
+def _visit(folder: str, found: Listing, visited: set[str], top: str) -> Iterator[str]:
+    """Add the files of a folder to what is found, and yield its folders."""
+    try:
+        with os.scandir(folder) as listing:
+            seen = {entry.name: entry for entry in listing if not is_system(entry.name)}
+    except OSError as error:
+        if shortage(error):  # no fault of the folder's, and the data would be others than the next time
+            raise
+        found.left_out["folder that cannot be listed"] += 1
+        return
+    for entry in (seen[name] for name in sorted(seen, key=natural_key)):
+        if is_folder(entry):
+            kind = _why_not_visited(entry.path, visited, top)
+            if kind:
+                found.left_out[kind] += 1
+            else:
+                yield entry.path
+        elif kind := _why_no_picture(entry):
+            found.left_out[kind] += 1
+        else:
+            found.pictures.append(entry.path)
+
+
+def _why_not_visited(folder: str, visited: set[str], top: str) -> str:
+    """Return what a folder is that is not gone into; empty for any other, which counts as visited from now on."""
+    place = os.path.realpath(folder)
+    if is_run(folder):
+        return RUN
+    if place in visited or top.startswith(place.rstrip(os.sep) + os.sep):
+        return "link to a folder that is visited already"
+    visited.add(place)
+    return ""
+
+
+def _why_no_picture(entry: os.DirEntry[str]) -> str:
+    """Return what a file is that is not a picture; empty for a picture."""
+    if not is_file(entry) and os.path.exists(entry.path):
+        return "special file"
+    if is_picture(entry.path):  # a link named as one that leads nowhere will fail by its name
+        return ""
+    if not is_file(entry):
+        return "broken link"
+    suffix = os.path.splitext(entry.name)[1]
+    return f"{suffix} file" if suffix else "file without a suffix"
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one; a link that leads in a circle is not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a regular file, or a link to one: opening a pipe would wait for somebody to write to it."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
+
+
+def is_picture(path: str) -> bool:
+    """Whether a file is named as a picture, or begins as pictures do."""
+    if path.lower().endswith(PICTURE_SUFFIXES):
+        return True
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEAD)
+    except OSError as error:
+        if shortage(error):
+            raise
+        return False
+    kind = kind_of(head)
+    # Archives begin as .npz files do, and a text may begin with BM.
+    return kind is not None and kind != "NPZ" and (kind != "BMP" or b"\0" in head)
+
+
+def is_system(name: str) -> bool:
+    """Whether a name is hidden, or one that systems give to what is not the user's.
+
+    Example:
+        >>> [is_system(name) for name in (".git", "__MACOSX", "@eaDir", "cats")]
+        [True, True, True, False]
+    """
+    return name.startswith((".", "__")) or name.lower() in _SYSTEM or name.lower() in _SYSTEM_FILES
+
+
+def is_run(folder: str) -> bool:
+    """Whether a folder is that of a training run."""
+    return all(os.path.exists(os.path.join(folder, name)) for name in _RUN)
+
+
+def visible_folders(path: str) -> list[str]:
+    """Return the names of the folders in a folder that may hold pictures of a class, or a part of the data."""
+    with os.scandir(path) as entries:
+        names = [entry.name for entry in entries if is_folder(entry) and not is_system(entry.name)]
+    return sorted((name for name in names if not is_run(os.path.join(path, name))), key=natural_key)
+
+
+def counted(left_out: Counter[str]) -> str:
+    """Say what was left out.
+
+    Example:
+        >>> counted(Counter({".txt file": 2, "special file": 1}))
+        '2 .txt files, 1 special file'
+    """
+    return ", ".join(f"{count:,} {_plural(kind) if count > 1 else kind}" for kind, count in left_out.most_common())
+
+
+def _plural(kind: str) -> str:
+    head, space, rest = kind.partition(" file")
+    if space:
+        return f"{head} files{rest}"
+    noun, space, rest = kind.partition(" ")
+    return f"{noun}s{space}{rest}" if noun != "broken" else f"{kind}s"

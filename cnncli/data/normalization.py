@@ -1,0 +1,86 @@
+"""Normalization: pictures that are stored as bytes, as numbers around 0 that a network learns well from."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.errors import ArgumentError
+from cnncli.ops.rows import as_rows, row_repeats, tiled
+from cnncli.data import Dataset
+from cnncli.values import Value
+
+Array = NDArray[Any]
+
+
+class Normalization(Value):
+    """(x - mean) / std, for each channel.
+
+    Attributes:
+        mean: of each channel, on the scale 0 to 255 of the pictures.
+        std: of each channel; 1 where a channel is the same everywhere.
+
+    Raises:
+        ArgumentError: numbers that are not finite, or a std that is not positive.
+
+    Example:
+        >>> Normalization((100.0,), (50.0,)).apply(np.array([[[[150]]]], np.uint8)).tolist()
+        [[[[1.0]]]]
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def validate(self) -> None:
+        """Refuse what cannot be applied."""
+        self.settle(mean=tuple(map(float, self.mean)), std=tuple(map(float, self.std)))
+        if len(self.mean) != len(self.std) or not np.isfinite((*self.mean, *self.std)).all() or min(self.std) <= 0:
+            raise ArgumentError(
+                f"a normalization needs a mean and a std above 0 a channel, got {self.mean}, {self.std}"
+            )
+
+    def apply(self, images: Array) -> Array:
+        """Return pictures (N, H, W, C), normalised, as float32.
+
+        Raises:
+            ArgumentError: pictures with another number of channels.
+        """
+        if images.shape[-1] != len(self.mean):
+            raise ArgumentError(f"pictures of {images.shape[-1]} channels, normalised for {len(self.mean)}")
+        result = np.empty(images.shape, np.float32)
+        # A row of many numbers at a time: over single channels the inner loop would be three numbers long.
+        repeats = row_repeats(images.shape)
+        mean = tiled(np.asarray(self.mean), repeats, result.dtype)
+        scale = tiled(1 / np.asarray(self.std), repeats, result.dtype)
+        rows = as_rows(result, repeats)
+        np.copyto(rows, as_rows(images, repeats), casting="same_kind")
+        rows -= mean
+        rows *= scale
+        return result
+
+
+def measure(dataset: Dataset) -> Normalization:
+    """Return the normalization by a data set's own mean and standard deviation; give it the training part alone.
+
+    The pictures are read a few at a time, and added up in float64.
+
+    Example:
+        >>> from cnncli.data import ArrayDataset
+        >>> pixels = np.array([0, 200], np.uint8).reshape(2, 1, 1, 1)
+        >>> measure(ArrayDataset(pixels, np.array([0, 1]), ("a", "b"), "x"))
+        Normalization(mean=(100.0,), std=(100.0,))
+    """
+    count, channels = 0, dataset.shape[2]
+    mean, spread = np.zeros(channels), np.zeros(channels)
+    for _, images in dataset.chunks():
+        numbers = images.reshape(-1, channels).astype(np.float64)
+        part_mean = numbers.mean(axis=0)
+        numbers -= part_mean
+        # Chan, Golub and LeVeque 1979: joining the moments of two parts loses no digits, sums of squares would.
+        apart, total = part_mean - mean, count + len(numbers)
+        spread += np.einsum("ij,ij->j", numbers, numbers) + apart**2 * (count * len(numbers) / total)
+        mean += apart * (len(numbers) / total)
+        count = total
+    std = np.sqrt(spread / count)
+    std[std < 1e-6] = 1
+    return Normalization(tuple(mean.tolist()), tuple(std.tolist()))

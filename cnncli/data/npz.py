@@ -1,0 +1,75 @@
+"""NumPy's `.npz`: `x` and `y`, or Keras's `x_train, y_train, x_test, y_test` (and `x_val, y_val`).
+
+Nothing that is read can run code: arrays of objects, which NumPy would unpickle, are refused.
+"""
+
+import os
+import zipfile
+from typing import Any
+
+from numpy.typing import NDArray
+
+from cnncli.errors import DataError
+from cnncli.images.npy import read_npy_header
+from cnncli.data.arrays import ArrayParts, array_parts
+from cnncli.data.base import Parts, Reading
+from cnncli.data.streams import check_size, read_exactly, reading
+
+Array = NDArray[Any]
+
+_PARTS = {"train": ("", "_train"), "validation": ("_val", "_valid"), "test": ("_test",)}
+
+
+def matches(path: str) -> bool:
+    """Whether a file is named as an `.npz`."""
+    return os.path.isfile(path) and path.lower().endswith(".npz")
+
+
+def open_npz(path: str, how: Reading) -> Parts:
+    """Open an `.npz` file.
+
+    Raises:
+        DataError: arrays are missing, damaged, too large, or of objects.
+    """
+    with reading(path), _open_zip(path) as archive:
+        found = {name.removesuffix(".npy"): archive.getinfo(name) for name in archive.namelist()}
+        parts: ArrayParts = {}
+        left = how.max_bytes
+        for part, endings in _PARTS.items():
+            for ending in endings:
+                x, y = f"x{ending}", f"y{ending}"
+                if x in found and y in found and part not in parts:
+                    arrays = []
+                    for name in (x, y):
+                        arrays.append(_read_member(archive, found[name], path, left))
+                        left -= arrays[-1].nbytes  # the limit is for all of them together
+                    parts[part] = (arrays[0], arrays[1], f"{path}:{x}")
+        if not parts:
+            names = ", ".join(sorted(found)[:10]) or "nothing"
+            raise DataError(f"{path}: should hold x and y, or x_train, y_train, x_test and y_test; found {names}")
+    return array_parts("npz", path, parts, how, [])
+
+
+def _open_zip(path: str) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: is no .npz file, or a damaged one: {' '.join(str(error).split())}") from error
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: str, max_bytes: int) -> Array:
+    name = f"{path}:{member.filename.removesuffix('.npy')}"
+    try:
+        with archive.open(member) as stream:
+            try:
+                header = read_npy_header(stream)
+            except ValueError as error:
+                raise DataError(f"{name}: {error}") from error
+            packed = member.compress_type != zipfile.ZIP_STORED
+            stored = min(member.compress_size, os.path.getsize(path))
+            check_size(name, header.size, stored, max_bytes, unpack="np.savez" if packed else None)
+            numbers = read_exactly(stream, header.size, name).view(header.dtype)
+            stream.read(1)  # at its end the archive checks its sum
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, ValueError) as error:
+        raise DataError(f"{name}: cannot be read: {' '.join(str(error).split())}") from error
+    return numbers.reshape(header.shape[::-1]).T if header.fortran_order else numbers.reshape(header.shape)

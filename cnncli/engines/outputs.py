@@ -1,0 +1,151 @@
+"""What the numbers that leave a network mean: which of them the loss works on, and how they become probabilities.
+
+Losses work on logits, so a softmax at the end (or the sigmoid of a single output) is taken off for training: the loss
+does the same sum with less rounding. Predictions have it back. Parameters keep their names and shapes.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.errors import ArgumentError
+from cnncli.networks import Network
+from cnncli.networks.errors import show_shape
+from cnncli.networks.layers import Chain, FullyConnected, Layer, Sequential
+from cnncli.engines.losses import Logistic, Loss, SquaredError, softmax
+
+Array = NDArray[Any]
+
+DISTANCES = "rbf"
+"""The layer whose outputs are distances: the smallest is the best."""
+
+
+def last_op(network: Network) -> str:
+    """Return the word of the very last layer, options counted: `softmax` for `fc-10,softmax`."""
+    last = network.layers.unrolled[-1]
+    return last.layers[-1].op if isinstance(last, Chain) else last.op
+
+
+def output_count(network: Network) -> int | None:
+    """Return how many numbers a network puts out for a picture; None where it puts out a picture.
+
+    Example:
+        >>> from cnncli.networks import parse_network
+        >>> output_count(parse_network("4x4x1 conv3-5 gap")), output_count(parse_network("4x4x1 conv3-5"))
+        (5, None)
+    """
+    *size, channels = network.output_shape
+    return channels if all(n == 1 for n in size) else None
+
+
+def logits_network(network: Network, loss: Loss) -> Network:
+    """Return the network whose outputs the loss works on.
+
+    Example:
+        >>> from cnncli.networks import parse_network
+        >>> from cnncli.engines.losses import CrossEntropy
+        >>> print(logits_network(parse_network("4x4x1 fc-10,softmax"), CrossEntropy()))
+        4x4x1 fc-10
+    """
+    single = output_count(network) == 1
+    taken_off = "sigmoid" if single else "softmax"
+    if isinstance(loss, SquaredError) or last_op(network) != taken_off:
+        return network
+    layers = network.layers.unrolled
+    return network.replace(layers=Sequential((*layers[:-1], *_without_last(layers[-1]))))
+
+
+def _without_last(layer: Layer) -> tuple[Layer, ...]:
+    if not isinstance(layer, Chain):
+        return ()
+    return (Chain(layer.layers[:-1]),) if len(layer.layers) > 2 else layer.layers[:1]
+
+
+class DistanceLoss:
+    """A loss of distances: the smaller the better, so it is the loss of minus them.
+
+    Args:
+        loss: of logits.
+    """
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+
+    def __call__(self, distances: Array, labels: Array) -> tuple[float, Array]:
+        """Return the sum of the losses, and its gradient by the distances."""
+        total, gradient = self.loss(-distances, labels)
+        return total, np.negative(gradient, out=gradient)
+
+    def total_weight(self, labels: Array) -> float:
+        """Return what sum and gradient are to be divided by for the mean."""
+        return self.loss.total_weight(labels)
+
+
+def logits_loss(loss: Loss, network: Network) -> Loss | DistanceLoss:
+    """Return the loss of what `logits_network` puts out."""
+    return DistanceLoss(loss) if last_op(network) == DISTANCES else loss
+
+
+def predictions(logits: Array, network: Network) -> Array:
+    """Return the class that each row of outputs (N, outputs) speaks for.
+
+    Args:
+        logits: what the loss works on; (N, 1, 1, outputs) will do.
+        network: what put them out.
+    """
+    logits = logits.reshape(len(logits), -1)
+    if logits.shape[1] == 1:
+        return (logits[:, 0] > 0).astype(np.int64)
+    best: Array = logits.argmin(axis=1) if last_op(network) == DISTANCES else logits.argmax(axis=1)
+    return best
+
+
+def probabilities(outputs: Array, network: Network) -> Array:
+    """Return (N, classes) numbers from 0 to 1, each row of which adds up to 1.
+
+    What a softmax puts out stays as it is. One output is the second of two classes, through a sigmoid unless the
+    network ends in one. Anything else goes through a softmax.
+
+    Args:
+        outputs: (N, outputs) or (N, 1, 1, outputs), of the whole network.
+        network: the network.
+    """
+    last, outputs = last_op(network), outputs.reshape(len(outputs), -1)
+    if outputs.shape[1] > 1:
+        return outputs if last == "softmax" else softmax(-outputs if last == DISTANCES else outputs)
+    if last != "sigmoid":
+        return Logistic().probabilities(outputs)
+    return np.concatenate([1 - outputs, outputs], axis=1)
+
+
+def check_outputs(network: Network, classes: int, loss: Loss) -> None:
+    """Check that a network can tell so many classes apart with this loss.
+
+    Raises:
+        ArgumentError: it cannot; the message says what would.
+    """
+    wanted = loss.outputs(classes)
+    if output_count(network) != wanted:
+        raise ArgumentError(
+            f"the network puts out {show_shape(network.output_shape)}, the data has {classes} classes: "
+            f"{_fitting(network, classes, wanted, loss)}"
+        )
+    last = last_op(network)
+    if last == "sigmoid" and wanted > 1 and not isinstance(loss, SquaredError):
+        raise ArgumentError(
+            f"a network that tells {classes} classes apart ends in softmax or in its fc alone; sigmoid fits one output "
+            "of two classes (fc-1,sigmoid with --loss logistic) or --loss squared_error"
+        )
+
+
+def _fitting(network: Network, classes: int, wanted: int, loss: Loss) -> str:
+    last = network.layers.unrolled[-1]
+    if classes == 2 and output_count(network) == 1 and not isinstance(loss, Logistic):
+        return "add --loss logistic, or let it end in fc-2"
+    words = last.layers if isinstance(last, Chain) else (last,)
+    if isinstance(words[0], FullyConnected):
+        fitting = ",".join(map(str, (words[0].replace(out_features=wanted), *words[1:])))
+        layers = " ".join(map(str, (*network.layers.layers[:-1], fitting)))
+        return f"let it end in {fitting}, as in --network '{layers}'"
+    return f"let it end in fc-{wanted}"

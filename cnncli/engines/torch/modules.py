@@ -1,0 +1,386 @@
+"""The modules that PyTorch does not have in the form that a network needs.
+
+All take (N, C, H, W) in channels-last memory, or (N, features). Their parameters have PyTorch's order of axes.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cnncli.networks.layers.convolution import TABLE
+from cnncli.ops.pooling import window_counts
+from cnncli.shapes import Four, Window
+from cnncli.engines.torch.chance import Chance
+
+
+def rows(x: Tensor) -> Tensor:
+    """Return (N, features) in cnncli's order, height, width, channels: a view in channels-last memory."""
+    return x.permute(0, 2, 3, 1).flatten(1) if x.ndim == 4 else x
+
+
+class Rows(nn.Module):
+    """Pictures as rows of numbers: `flatten`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, H * W * C)."""
+        return rows(x)
+
+
+class Connected(nn.Linear):
+    """A fully connected layer that flattens by itself: `fc`."""
+
+    def reset_parameters(self) -> None:
+        """Leave the first weights to cnncli."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, outputs)."""
+        return super().forward(rows(x))
+
+
+class Distances(nn.Module):
+    """LeNet-5's output: the squared distance to each code, `rbf`."""
+
+    weight: Tensor
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.zeros(in_features, out_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, outputs)."""
+        return (rows(x)[:, :, None] - self.weight).square().sum(1)
+
+
+class Convolution(nn.Conv2d):
+    """A convolution whose padding may be another number on every side.
+
+    Args:
+        window: its geometry.
+        in_channels: of the input.
+        out_channels: filters.
+        groups: of channels.
+        bias: whether it has one.
+    """
+
+    def __init__(self, window: Window, in_channels: int, out_channels: int, groups: int, *, bias: bool) -> None:
+        top, bottom, left, right = window.padding
+        even = (top, left) == (bottom, right)
+        super().__init__(
+            in_channels,
+            out_channels,
+            window.kernel_size,
+            window.stride,
+            (top, left) if even else 0,
+            window.dilation,
+            groups,
+            bias,
+        )
+        self.sides: Four | None = None if even else window.padding
+
+    def reset_parameters(self) -> None:
+        """Leave the first weights to cnncli."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the convolution."""
+        return super().forward(padded(x, self.sides))
+
+
+class TableConvolution(nn.Module):
+    """LeNet-5's C3: one kernel for each pair of an input map and an output map, (pairs, f_h, f_w)."""
+
+    def __init__(self, window: Window, *, bias: bool) -> None:
+        super().__init__()
+        pairs = [(number, channel) for number, channels in enumerate(TABLE) for channel in channels]
+        self.outputs, self.inputs = ([pair[side] for pair in pairs] for side in (0, 1))
+        self.window = window
+        self.weight = nn.Parameter(torch.zeros(len(pairs), *window.kernel_size))
+        self.bias = nn.Parameter(torch.zeros(len(TABLE))) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the convolution with zeros where nothing is connected."""
+        dense = self.weight.new_zeros(len(TABLE), 6, *self.window.kernel_size)
+        dense[self.outputs, self.inputs] = self.weight
+        pixels = padded(x, self.window.padding)
+        return functional.conv2d(pixels, dense, self.bias, self.window.stride, dilation=self.window.dilation)
+
+
+class TransposedConvolution(nn.Module):
+    """A transposed convolution; what its padding cuts off may be another number on every side.
+
+    Its weight is (in_channels / groups, out_channels, f_h, f_w): PyTorch's own form has the groups on the other axis.
+
+    Args:
+        layer: the layer.
+        in_channels: of the input.
+    """
+
+    def __init__(self, layer: Any, in_channels: int) -> None:
+        super().__init__()
+        self.stride, self.dilation, self.groups = layer.stride, layer.dilation, layer.groups
+        self.cut, self.extra = layer.paddings()
+        self.weight = nn.Parameter(torch.zeros(in_channels // layer.groups, layer.out_channels, *layer.kernel_size))
+        self.bias = nn.Parameter(torch.zeros(layer.out_channels)) if layer.bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return each input number's share of the outputs in its window, added up."""
+        grouped = self.weight.unflatten(1, (self.groups, -1)).transpose(0, 1).flatten(0, 1)
+        full = functional.conv_transpose2d(x, grouped, stride=self.stride, groups=self.groups, dilation=self.dilation)
+        top, bottom, left, right = self.cut
+        y = padded(full, (-top, self.extra[0] - bottom, -left, self.extra[1] - right))
+        return y if self.bias is None else y + self.bias[:, None, None]
+
+
+class MaxPool(nn.Module):
+    """The maximum of each window; padding never wins."""
+
+    def __init__(self, window: Window) -> None:
+        super().__init__()
+        self.window, self.sides = window, reaching(window)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the maxima."""
+        window = self.window
+        pixels = padded(x, self.sides, -torch.inf)
+        return functional.max_pool2d(pixels, window.kernel_size, window.stride, dilation=window.dilation)
+
+
+class AvgPool(nn.Module):
+    """The mean of each window.
+
+    Args:
+        window: its geometry.
+        include_padding: whether padding counts.
+    """
+
+    shares: Tensor
+
+    def __init__(self, window: Window, *, include_padding: bool = False) -> None:
+        super().__init__()
+        self.window, self.sides = window, reaching(window)
+        counted_rows, counted_columns = window_counts(window, include_padding=include_padding)
+        counts = torch.tensor(counted_rows)[:, None] * torch.tensor(counted_columns)
+        self.is_even = bool((counts == window.kernel_size[0] * window.kernel_size[1]).all())
+        self.register_buffer("shares", 1 / counts.double(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the means."""
+        window, pixels = self.window, padded(x, self.sides)
+        if self.is_even:
+            return functional.avg_pool2d(pixels, window.kernel_size, window.stride)
+        return functional.avg_pool2d(pixels, window.kernel_size, window.stride, divisor_override=1) * self.shares.to(
+            x.dtype
+        )
+
+
+class Subsampling(AvgPool):
+    """LeNet-5's `sub`: the mean times a coefficient plus a bias, one of each for a map."""
+
+    def __init__(self, window: Window, channels: int) -> None:
+        super().__init__(window)
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the scaled means."""
+        return super().forward(x) * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation of pictures and of rows, also where a channel has one number alone."""
+
+    def __init__(self, channels: int, eps: float, momentum: float) -> None:
+        super().__init__(channels, eps, momentum)
+        self.num_batches_tracked = None  # nobody reads it, and it is no array of the network's
+
+    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002 - PyTorch's name
+        """Take any."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the input, normalised, scaled and shifted."""
+        if self.training and x.numel() == x.shape[1]:  # PyTorch refuses: twice the same number has the same moments
+            return super().forward(torch.cat([x, x]))[:1]
+        return super().forward(x)
+
+
+def synchronized(module: nn.Module) -> nn.Module:
+    """Return a module whose batch normalisation takes the statistics of all processes' images: for GPUs alone."""
+    module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
+    for inner in module.modules():
+        if isinstance(inner, nn.SyncBatchNorm):  # it counts its batches, come what may
+            inner.register_buffer("num_batches_tracked", torch.tensor(0), persistent=False)
+    return module
+
+
+class LocalResponseNorm(nn.LocalResponseNorm):
+    """Local response normalisation of pictures and of rows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the input, divided by what its neighbours make of it."""
+        return super().forward(x if x.ndim == 4 else x[:, :, None]).view_as(x)
+
+
+class LayerNorm(nn.LayerNorm):
+    """Layer normalisation over the channels of each position."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the input, standardized, scaled and shifted."""
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation, also where a group has one number alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the input, standardized, scaled and shifted."""
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
+class HardSigmoid(nn.Module):
+    """min(max(0, x + 3), 6) / 6; PyTorch's own multiplies by the sixth of float32 in any type."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the function of each number."""
+        return functional.relu6(x + 3) / 6
+
+
+class Scale(nn.Module):
+    """A trained factor for each channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the product."""
+        return x * (self.weight[:, None, None] if x.ndim == 4 else self.weight)
+
+
+class Rearranged(nn.Module):
+    """Numbers that are moved, or left out.
+
+    Args:
+        function: what a batch becomes.
+    """
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the batch becomes."""
+        return self.function(x)
+
+
+def reshaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return the same numbers as (N, features) or, of (height, width, channels), as (N, C, H, W)."""
+    return rows(x) if len(shape) == 1 else rows(x).unflatten(1, shape).permute(0, 3, 1, 2)
+
+
+class Dropout(nn.Module):
+    """Dropout by numbers that belong to the image.
+
+    Args:
+        rate: the share that is dropped.
+        path: the beginning of the layer's names.
+        chance: what random numbers depend on.
+    """
+
+    def __init__(self, rate: float, path: str, chance: Chance) -> None:
+        super().__init__()
+        self.rate, self.path, self.chance = rate, path, chance
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the input with some numbers put to 0, the others scaled up, in training; else itself."""
+        if not self.training or not self.rate:
+            return x
+        kept = self.chance.uniform(self.path, x) >= self.rate
+        return x * kept.to(x.dtype).mul_(1 / (1 - self.rate))
+
+
+class ZeroPad(nn.Module):
+    """Channels of zeros after those that come in."""
+
+    def __init__(self, more: int) -> None:
+        super().__init__()
+        self.more = more
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the input, and zeros."""
+        return functional.pad(x, (0, 0, 0, 0, 0, self.more))
+
+
+class Joined(nn.Module):
+    """Branches, each of which sees the input; what becomes of their results is the subclass's matter."""
+
+    def __init__(self, branches: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        for name, branch in branches.items():
+            self.add_module(name, branch)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the results, joined."""
+        return self.join([branch(x) for branch in self.children()])
+
+    def join(self, results: list[Tensor]) -> Tensor:
+        """Return what becomes of the results."""
+        raise NotImplementedError
+
+
+class Sum(Joined):
+    """`add`: their sum."""
+
+    def join(self, results: list[Tensor]) -> Tensor:
+        """Return the sum."""
+        return results[0] + results[1]
+
+
+class Residual(Joined):
+    """`res`: the positive part of their sum."""
+
+    def join(self, results: list[Tensor]) -> Tensor:
+        """Return the positive part."""
+        return functional.relu(results[0] + results[1])
+
+
+class Concatenation(Joined):
+    """`cat`: side by side, on channels."""
+
+    def join(self, results: list[Tensor]) -> Tensor:
+        """Return the results side by side."""
+        return torch.cat(results, 1)
+
+
+class Product(Joined):
+    """`mul`: their product; what is smaller is repeated."""
+
+    def join(self, results: list[Tensor]) -> Tensor:
+        """Return the product."""
+        if any(result.ndim == 4 for result in results):
+            results = [result if result.ndim == 4 else result[:, :, None, None] for result in results]
+        return reduce(torch.mul, results)
+
+
+def padded(x: Tensor, sides: Four | None, value: float = 0.0) -> Tensor:
+    """Return pictures with pixels around them, (top, bottom, left, right); fewer than none cuts off."""
+    if sides is None or not any(sides):
+        return x
+    top, bottom, left, right = sides
+    return functional.pad(x, (left, right, top, bottom), value=value)
+
+
+def cropped(x: Tensor, margins: Four) -> Tensor:
+    """Return pictures without pixels at their borders, (top, bottom, left, right)."""
+    top, bottom, left, right = margins
+    return x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right]
+
+
+def reaching(window: Window) -> Four:
+    """Return the padding with which a window reaches exactly the end: partial windows become whole ones."""
+    top, _, left, _ = window.padding
+    axes = zip(window.output_size, window.stride, window.span, window.size, (top, left), strict=True)
+    below, beside = ((count - 1) * s + span - n - before for count, s, span, n, before in axes)
+    return top, below, left, beside

@@ -1,0 +1,187 @@
+"""A model as an ONNX file that takes pictures and gives probabilities."""
+
+import os
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.batch import open_whole
+from cnncli.errors import ModelError
+from cnncli.models.model import Model
+from cnncli.engines.outputs import DISTANCES, last_op
+from cnncli.models.versions import cnncli_version
+
+Array = NDArray[Any]
+
+INPUT, OUTPUT, BATCH = "image", "probabilities", "batch"
+"""The names of the graph's input, of its output, and of their first dimension."""
+
+TOLERANCE = 1e-4
+"""How far a runtime's probabilities may be from ours, and the outputs of a layer, as a share of its largest."""
+
+CHECKED = 3
+"""Random pictures that are compared."""
+
+
+class Exported(NamedTuple):
+    """What was written.
+
+    Attributes:
+        path: the file.
+        difference: the largest between its probabilities, as onnx's reference evaluator computes them, and ours.
+        pictures: how many random ones were compared.
+        size: bytes of the file.
+    """
+
+    path: str
+    difference: float
+    pictures: int
+    size: int
+
+
+def export_onnx(model: Model, path: str | os.PathLike[str], *, seed: int = 0, replace: bool = True) -> Exported:
+    """Write a model as ONNX, whole or not at all, once it gives what the model gives.
+
+    The input `image` is float32 (batch, C, H, W) on the scale 0 to 255, RGB or grey, as pictures are stored: the
+    normalisation is inside. The output `probabilities` is (batch, classes). The class names, in order, are in the
+    metadata under `cnncli.classes`, as a JSON list, beside the network's text and how pictures are resized.
+
+    Args:
+        model: the model.
+        path: the file.
+        seed: of the random pictures on which both are compared.
+        replace: whether it may replace a file.
+
+    Raises:
+        ModelError: the package onnx is missing, the model is too large for one file, the file cannot be written, or its
+            probabilities differ from ours by more than `TOLERANCE`.
+
+    Example:
+        >>> from cnncli.models.model import load_model
+        >>> export_onnx(load_model("runs/digits"), "digits.onnx").difference < 1e-5  # doctest: +SKIP
+        True
+    """
+    _check_onnx()
+    proto = onnx_model(model)
+    try:
+        content = proto.SerializeToString()
+    except Exception as error:  # protobuf's own, whose class differs between its versions
+        raise ModelError(f"{path}: the model does not fit into one ONNX file (2 GB): {error}") from error
+    difference, apart, layer = compare(model, proto, seed)
+    if max(difference, apart) > TOLERANCE:
+        what = f"its probabilities differ by {difference:.2g}" + (
+            f", {layer} by {apart:.2g} of its range" * bool(layer)
+        )
+        raise ModelError(f"{path}: not written, because it does not compute what the model does: {what}")
+    try:
+        with open_whole(path, replace=replace) as file:
+            file.write(content)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be written: {error.strerror or error}") from error
+    return Exported(os.fspath(path), difference, CHECKED, len(content))
+
+
+def _check_onnx() -> None:
+    try:
+        import onnx  # noqa: F401
+    except Exception as error:  # a package that is there in half raises anything
+        missing = isinstance(error, ModuleNotFoundError) and error.name == "onnx"
+        reason = "" if missing else f", which is broken ({error})"
+        raise ModelError(f"ONNX files are written with the package onnx{reason}: pip install 'cnncli[onnx]'") from error
+
+
+def onnx_model(model: Model) -> Any:
+    """Return a model as onnx's `ModelProto`, checked by onnx."""
+    from onnx import TensorProto, checker, helper
+
+    from cnncli.formats.onnx_writing import OPSET, OnnxGraph
+
+    height, width, channels = model.input_shape
+    graph = OnnxGraph({**model.parameters, **model.buffers}, taken=(INPUT,))
+    x = graph.layer(model.network.layers, "", _normalized(graph, model), model.input_shape)
+    graph.node("Identity", OUTPUT, _probabilities(graph, x, model))
+    info = helper.make_tensor_value_info
+    found = helper.make_graph(
+        graph.nodes,
+        "cnncli",
+        [info(INPUT, TensorProto.FLOAT, [BATCH, channels, height, width])],
+        [info(OUTPUT, TensorProto.FLOAT, [BATCH, len(model.class_names)])],
+        graph.constants,
+    )
+    found.input[
+        0
+    ].doc_string = f"{'RGB' if channels == 3 else 'grey'} pictures from 0 to 255, channels first, not normalised"
+    found.output[0].doc_string = f"probabilities of {', '.join(model.class_names)}"[:1000]
+    proto = helper.make_model(
+        found,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=8,
+        producer_name="cnncli",
+        producer_version=cnncli_version(),
+    )
+    helper.set_model_props(proto, model.metadata)
+    checker.check_model(proto, full_check=True)
+    return proto
+
+
+def _normalized(graph: Any, model: Model) -> str:
+    mean = np.asarray(model.normalization.mean, np.float32)[:, np.newaxis, np.newaxis]
+    scale = 1 / np.asarray(model.normalization.std, np.float32)[:, np.newaxis, np.newaxis]
+    centred = graph.node("Sub", "normalization.centred", INPUT, graph.constant("normalization.mean", mean))
+    scaled: str = graph.node("Mul", "normalization.scaled", centred, graph.constant("normalization.scale", scale))
+    return scaled
+
+
+def _probabilities(graph: Any, x: str, model: Model) -> str:
+    """Add what `cnncli.engines.outputs.probabilities` does with the network's outputs."""
+    last, found = last_op(model.network), x
+    if model.network.output_shape == (1,):
+        if last != "sigmoid":
+            found = graph.node("Sigmoid", "probabilities.sigmoid", x)
+        one = graph.constant("probabilities.one", np.ones(1, np.float32))
+        other = graph.node("Sub", "probabilities.other", one, found)
+        found = graph.node("Concat", "probabilities.both", other, found, axis=1)
+    elif last != "softmax":
+        if last == DISTANCES:
+            found = graph.node("Neg", "probabilities.near", x)
+        found = graph.node("Softmax", "probabilities.softmax", found, axis=1)
+    return str(found)
+
+
+def compare(model: Model, proto: Any, seed: int = 0) -> tuple[float, float, str]:
+    """Compare what onnx's reference evaluator and the model make of random pictures.
+
+    Layers are compared too: probabilities alone hide much where one of them is nearly 1.
+
+    Returns:
+        The largest difference between probabilities; the largest between outputs of a layer, as a share of the layer's
+        largest number; and that layer's name.
+    """
+    from onnx.reference import ReferenceEvaluator
+
+    pictures = np.random.default_rng(seed).integers(0, 256, (CHECKED, *model.input_shape), np.uint8)
+    computed = {name for node in proto.graph.node for name in node.output}
+    normalized = model.normalization.apply(pictures)
+    layers = {f"{name}.output": output for name, output in model.engine().activations(normalized)}
+    layers = {name: output for name, output in layers.items() if name in computed}
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # the evaluator's own
+        feeds = {INPUT: pictures.transpose(0, 3, 1, 2).astype(np.float32)}
+        probabilities, *outputs = ReferenceEvaluator(proto).run([OUTPUT, *layers], feeds)
+    apart = {
+        name.removesuffix(".output"): _difference(theirs, ours) / max(1e-6, float(np.abs(ours).max()))
+        for (name, ours), theirs in zip(layers.items(), outputs, strict=True)
+    }
+    worst = max(apart, key=lambda name: apart[name], default="")
+    return _difference(probabilities, model.probabilities(pictures)), apart.get(worst, 0.0), worst
+
+
+def _difference(theirs: Any, ours: Array) -> float:
+    """Return the largest difference; what is not finite on either side counts as infinitely far."""
+    theirs = np.moveaxis(np.asarray(theirs), 1, -1)
+    if theirs.shape != ours.shape:
+        return float("inf")
+    difference = float(np.abs(theirs - ours).max())
+    return difference if np.isfinite(difference) else float("inf")

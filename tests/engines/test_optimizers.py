@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+
+from cnncli.errors import ArgumentError
+from cnncli.engines.optimizers import OPTIMIZERS, clip_by_norm, norm
+
+STEPS = 50
+
+
+def torch_optimizer(torch, name, parameters, lr, weight_decay):
+    optim = torch.optim
+    return {
+        "sgd": lambda: optim.SGD(parameters, lr=lr, weight_decay=weight_decay),
+        "momentum": lambda: optim.SGD(parameters, lr=lr, momentum=0.9, weight_decay=weight_decay),
+        "nesterov": lambda: optim.SGD(parameters, lr=lr, momentum=0.9, nesterov=True, weight_decay=weight_decay),
+        "rmsprop": lambda: optim.RMSprop(parameters, lr=lr, weight_decay=weight_decay),
+        "adam": lambda: optim.Adam(parameters, lr=lr, weight_decay=weight_decay),
+        "adamw": lambda: optim.AdamW(parameters, lr=lr, weight_decay=weight_decay),
+    }[name]()
+
+
+def rate_of(step):
+    """A rate that changes, as schedules make it."""
+    return 0.01 * (1 + step % 3)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("weight_decay", [0.0, 0.05])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_fifty_steps_are_those_of_pytorch(name, weight_decay, dtype):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(7)
+    ours = rng.normal(size=200).astype(dtype)
+    theirs = torch.tensor(ours.copy(), requires_grad=True)
+    optimizer = OPTIMIZERS[name](weight_decay=weight_decay)
+    oracle = torch_optimizer(torch, name, [theirs], 0.01, weight_decay)
+    state = optimizer.initial_state(ours)
+    for step in range(1, STEPS + 1):
+        gradients = rng.normal(size=200).astype(dtype) * 10.0 ** rng.integers(-3, 2)
+        gradients = gradients.astype(dtype)
+        oracle.param_groups[0]["lr"] = rate_of(step)
+        theirs.grad = torch.tensor(gradients)
+        oracle.step()
+        optimizer.update(ours, gradients, state, step, rate_of(step))
+        assert ours.dtype == dtype
+        found, expected = ours, theirs.detach().numpy()
+        assert np.abs(found - expected).max() <= 1e-6 * max(1, np.abs(expected).max()), step
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_default_weight_decay_is_that_of_pytorch(name):
+    torch = pytest.importorskip("torch")
+    kind = {"rmsprop": "RMSprop", "adam": "Adam", "adamw": "AdamW"}.get(name, "SGD")
+    oracle = getattr(torch.optim, kind)([torch.zeros(1)], lr=0.1)
+    assert OPTIMIZERS[name]().weight_decay == oracle.defaults["weight_decay"]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_slices_may_be_updated_apart(name):
+    """Threads share the work so; and arrays longer than a block are no special case."""
+    rng = np.random.default_rng(1)
+    size = 50_000
+    whole = rng.normal(size=size).astype(np.float32)
+    parts = whole.copy()
+    optimizer = OPTIMIZERS[name](weight_decay=0.01)
+    state, part_state = optimizer.initial_state(whole), optimizer.initial_state(parts)
+    cuts = [slice(0, 7), slice(7, 33_333), slice(33_333, size)]
+    for step in (1, 2, 3):
+        gradients = rng.normal(size=size).astype(np.float32)
+        optimizer.update(whole, gradients, state, step, 0.01)
+        for cut in reversed(cuts):
+            pieces = {key: array[cut] for key, array in part_state.items()}
+            optimizer.update(parts[cut], gradients[cut], pieces, step, 0.01)
+    assert np.array_equal(whole, parts)
+    assert all(np.array_equal(state[key], part_state[key]) for key in state)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_gradients_are_left_alone_and_a_bowl_is_descended(name):
+    parameters = np.array([3.0, -2.0, 0.5])
+    optimizer = OPTIMIZERS[name](weight_decay=0)
+    state = optimizer.initial_state(parameters)
+    assert set(state) == set(optimizer.state_names)
+    first = np.sum(parameters**2)
+    for step in range(1, 400):
+        gradients = 2 * parameters
+        before = gradients.copy()
+        optimizer.update(parameters, gradients, state, step, 0.01)
+        assert np.array_equal(gradients, before)
+    assert np.sum(parameters**2) < first / 50
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_numbers_out_of_range_are_refused(name):
+    with pytest.raises(ArgumentError, match="weight_decay must be a finite number from 0, got -1"):
+        OPTIMIZERS[name](weight_decay=-1)
+    with pytest.raises(ArgumentError, match="got nan"):
+        OPTIMIZERS[name](weight_decay=float("nan"))
+
+
+def test_a_momentum_of_one_is_refused():
+    with pytest.raises(ArgumentError, match="momentum must be from 0 to below 1, got 1"):
+        OPTIMIZERS["momentum"](momentum=1)
+
+
+@pytest.mark.parametrize("size", [1, 1000, 40_000])
+@pytest.mark.parametrize("max_norm", [0.5, 1e6])
+def test_clipping_is_that_of_pytorch(size, max_norm):
+    torch = pytest.importorskip("torch")
+    gradients = np.random.default_rng(size).normal(size=size).astype(np.float32)
+    parameter = torch.zeros(size, requires_grad=True)
+    parameter.grad = torch.tensor(gradients)
+    expected = float(torch.nn.utils.clip_grad_norm_([parameter], max_norm))
+    assert clip_by_norm(gradients, max_norm) == pytest.approx(expected, rel=1e-5)
+    assert np.allclose(gradients, parameter.grad.numpy(), rtol=1e-5, atol=1e-9)
+
+
+def test_the_norm_survives_what_float32_cannot_hold():
+    assert norm(np.full(4, 1e30, np.float32)) == pytest.approx(2e30)
+
+
+def test_gradients_that_are_not_finite_stay_to_be_seen():
+    for bad in (np.nan, np.inf):
+        gradients = np.array([1.0, bad], np.float32)
+        assert not np.isfinite(clip_by_norm(gradients, 1.0))
+        assert gradients[0] == 1
+        assert not np.isfinite(gradients[1])
+
+
+def test_a_limit_has_to_be_positive():
+    with pytest.raises(ArgumentError, match="max_norm must be a number above 0, got 0"):
+        clip_by_norm(np.ones(2), 0)
