@@ -12,7 +12,7 @@ import subprocess
 import pytest
 from shell import cnncli, done
 
-from cnncli.cli.network_words import split_networks
+from cnncli.cli.networks.network_words import split_networks
 from cnncli.networks import load_network, zoo_names
 
 TEXTS = [
@@ -213,7 +213,7 @@ def test_a_convention_says_why_it_differs(convention):
 
 def test_the_help_offers_the_conventions_that_there_are():
     from cnncli.cli.network_options import Convention, FormatOption
-    from cnncli.cli.tables import FORMATS as NAMES
+    from cnncli.cli.networks.tables import FORMATS as NAMES
     from cnncli.networks.conventions import CONVENTIONS
 
     assert Convention.__metadata__[0].metavar == "|".join(CONVENTIONS)
@@ -266,7 +266,7 @@ def test_biases_beside_a_batch_norm_are_told_apart():
 @pytest.mark.parametrize("most", range(10, 60, 7))
 @pytest.mark.parametrize("name", ["resnet50", "googlenet", "mobilenet-v2"])
 def test_folded_layers_are_the_same_layers(name, most):
-    from cnncli.cli.comparison_table import fold
+    from cnncli.cli.networks.comparison_table import fold
     from cnncli.networks.comparison import describe
 
     for word in describe(load_network(name).summary().rows):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnncli.cli.tables import Column, Table, encodable, latex, markdown, plain, render
+from cnncli.cli.networks.tables import Column, Table, encodable, latex, markdown, plain, render
 
 COLUMNS = (Column("layer", right=False), Column("params", dispensable=2), Column("share", right=False, dispensable=1))
 words = st.text(max_size=12)
@@ -89,8 +89,8 @@ def test_any_terminal_can_write_it(encoding):
 
 def test_a_table_of_many_layers_is_summed_once(monkeypatch):
     from cnncli import parse_network
-    from cnncli.cli.counted import Counted
-    from cnncli.cli.layer_tables import COLUMNS, layer_table
+    from cnncli.cli.networks.counted import Counted
+    from cnncli.cli.networks.layer_tables import COLUMNS, layer_table
 
     asked = []
     total = Counted.total

@@ -20,7 +20,7 @@ Several networks are a list of such objects.
 from collections.abc import Iterable
 from typing import Any
 
-from cnncli.cli.counted import Counted, Line
+from cnncli.cli.networks.counted import Counted, Line
 
 
 def facts(counted: Counted, batch_size: int = 1) -> dict[str, Any]:

@@ -27,9 +27,9 @@ from cnncli.batch import (
 )
 from cnncli.batch.urls import is_url
 from cnncli.cli.batch_options import BatchOptions
-from cnncli.cli.interrupts import interrupts
-from cnncli.cli.listing import find_pictures
-from cnncli.cli.progress import Progress
+from cnncli.cli.files.interrupts import interrupts
+from cnncli.cli.files.listing import find_pictures
+from cnncli.cli.files.progress import Progress
 from cnncli.errors import ArgumentError, SchedulerError
 from cnncli.images import FORMATS
 from cnncli.images.png import alike
@@ -119,7 +119,7 @@ class Batch(NamedTuple):
         """Return where jobs are done, if not on threads of this process; refuse what cannot be done there."""
         if self.options.scheduler is None:
             return None
-        from cnncli.cli.scheduling import open_cluster
+        from cnncli.cli.files.scheduling import open_cluster
 
         cluster = open_cluster(self.options.scheduler, self.options.jobs, self._workers(jobs))
         cluster.check(jobs)
@@ -182,7 +182,7 @@ class Batch(NamedTuple):
         elif not self.options.quiet and report.output != STANDARD and progress.total == 1:
             progress.print(f"{report.input} -> {report.output}")
         if self.options.show and report.status == "ok" and report.output != STANDARD:
-            from cnncli.cli.preview import preview
+            from cnncli.cli.files.preview import preview
 
             progress.show(preview(report.output))
 

@@ -76,7 +76,7 @@ def learn(
         raise ArgumentError(f"--color must be gray or volume, got {color}: one kernel is learnt")
     if output is not None:
         _check_output(output, force, (image, target))
-    from cnncli.cli.learning_output import facts, lines
+    from cnncli.cli.training.learning_output import facts, lines
     from cnncli.filters.recipes import save_kernel
     from cnncli.training.learning import learn_kernel
 

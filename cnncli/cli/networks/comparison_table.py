@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from cnncli.cli.tables import Cell, Column, Table, natural_width, side_by_side
+from cnncli.cli.networks.tables import Cell, Column, Table, natural_width, side_by_side
 from cnncli.networks.comparison import Cell as StageCell
 from cnncli.networks.comparison import Comparison, Stage, compare
 from cnncli.networks.errors import show_shape

@@ -6,8 +6,8 @@ from typing import Any
 
 import typer
 
-from cnncli.cli.counted import Counted
-from cnncli.cli.tables import FORMATS, Table, encodable, render
+from cnncli.cli.networks.counted import Counted
+from cnncli.cli.networks.tables import FORMATS, Table, encodable, render
 from cnncli.errors import ArgumentError
 from cnncli.networks.summary import Omission, Summary
 from cnncli.files.text import json_text
@@ -96,14 +96,14 @@ def terminal_width() -> int | None:
 
 
 def _document(counted: Counted, look: Look) -> dict[str, Any]:
-    from cnncli.cli.facts import facts
+    from cnncli.cli.networks.facts import facts
 
     document = facts(counted, look.batch_size)
     if look.notation:
         rows = counted.summary.rows
         document["notation"] = [{"name": row.name} | row.filter._asdict() for row in rows if row.filter]
     if look.sharing:
-        from cnncli.cli.sharing_table import sharing_facts
+        from cnncli.cli.networks.sharing_table import sharing_facts
 
         document["sharing"] = sharing_facts(counted.summary)
     if look.working:
@@ -112,8 +112,8 @@ def _document(counted: Counted, look: Look) -> dict[str, Any]:
 
 
 def _tables(counted: Counted, look: Look, format_name: str) -> list[Table]:
-    from cnncli.cli.footers import footer
-    from cnncli.cli.layer_tables import csv_table, layer_table
+    from cnncli.cli.networks.footers import footer
+    from cnncli.cli.networks.layer_tables import csv_table, layer_table
 
     drawn = format_name == "table"
     more = _more_tables(counted, look, drawn)
@@ -126,11 +126,11 @@ def _tables(counted: Counted, look: Look, format_name: str) -> list[Table]:
 def _more_tables(counted: Counted, look: Look, drawn: bool) -> list[Table]:
     tables = []
     if look.notation:
-        from cnncli.cli.notation_table import notation_table
+        from cnncli.cli.networks.notation_table import notation_table
 
         tables.append(notation_table(counted, drawn))
     if look.sharing:
-        from cnncli.cli.sharing_table import sharing_table
+        from cnncli.cli.networks.sharing_table import sharing_table
 
         tables.append(sharing_table(counted.summary))
     return tables

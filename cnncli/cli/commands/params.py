@@ -40,15 +40,15 @@ def params(
     as_json: options.Json = False,
 ) -> None:
     """Count the parameters and multiply-adds of networks, layer by layer, and the memory that they take."""
-    from cnncli.cli.networks import Look, check_format, print_totals, show
+    from cnncli.cli.networks.pages import Look, check_format, print_totals, show
 
     format_name = check_format(format_name, as_json)
     if listed:
         _list(words or [], format_name)
         return
-    from cnncli.cli.counted import Counted
-    from cnncli.cli.layer_tables import PARAMS_COLUMNS
-    from cnncli.cli.network_words import read_networks
+    from cnncli.cli.networks.counted import Counted
+    from cnncli.cli.networks.layer_tables import PARAMS_COLUMNS
+    from cnncli.cli.networks.network_words import read_networks
 
     summaries = read_networks(words or [], input_shape, shapes=not total)
     if compare:
@@ -64,7 +64,7 @@ def params(
         return
     working: Callable[[Summary], list[str]] | None = None
     if explain:
-        from cnncli.cli.layer_working import params_working
+        from cnncli.cli.networks.layer_working import params_working
 
         working = params_working
     show(counted, Look(PARAMS_COLUMNS, working, notation, sharing, batch_size), format_name)
@@ -72,8 +72,8 @@ def params(
 
 def _list(words: list[str], format_name: str) -> None:
     """Print the zoo."""
-    from cnncli.cli.networks import show_tables
-    from cnncli.cli.zoo_table import zoo_facts, zoo_table
+    from cnncli.cli.networks.pages import show_tables
+    from cnncli.cli.networks.zoo_table import zoo_facts, zoo_table
 
     if words:
         raise ArgumentError(f"--list lists the zoo: leave out {words[0]!r}, or --list")
@@ -92,8 +92,8 @@ def _check_compare(others: dict[str, object]) -> None:
 
 def _compare(summaries: "list[Summary]", format_name: str) -> None:
     """Print networks side by side."""
-    from cnncli.cli.comparison_table import LATEX_WIDTH, comparison_facts, comparison_table
-    from cnncli.cli.networks import say_omissions, show_tables, terminal_width
+    from cnncli.cli.networks.comparison_table import LATEX_WIDTH, comparison_facts, comparison_table
+    from cnncli.cli.networks.pages import say_omissions, show_tables, terminal_width
 
     if len(summaries) < 2:
         raise ArgumentError("--compare needs two networks or more")

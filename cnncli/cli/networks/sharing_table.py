@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cnncli.cli.tables import Cell, Column, Table
+from cnncli.cli.networks.tables import Cell, Column, Table
 from cnncli.networks.errors import show_shape
 from cnncli.networks.sharing import Sharing, sharing
 from cnncli.networks.summary import Summary

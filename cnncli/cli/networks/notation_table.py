@@ -2,10 +2,10 @@
 
 import math
 
-from cnncli.cli.counted import Counted
-from cnncli.cli.layer_working import weight_and_bias
-from cnncli.cli.tables import Cell, Column, Table
-from cnncli.cli.trees import indented, trees
+from cnncli.cli.networks.counted import Counted
+from cnncli.cli.networks.layer_working import weight_and_bias
+from cnncli.cli.networks.tables import Cell, Column, Table
+from cnncli.cli.networks.trees import indented, trees
 from cnncli.networks.errors import show_shape
 from cnncli.networks.summary import FilterShape, Row
 

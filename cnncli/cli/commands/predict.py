@@ -74,7 +74,7 @@ def predict(
         raise ArgumentError("--features draws a picture instead of predicting: leave out --json and --top")
     if features is not None and scheduler is not None:
         raise ArgumentError("--features draws one picture on this machine: leave out --scheduler")
-    from cnncli.cli.listing import find_pictures
+    from cnncli.cli.files.listing import find_pictures
     from cnncli.engines.backends import open_backend
     from cnncli.models.model import load_model
     from cnncli.models.model_file import ModelFile
@@ -87,15 +87,15 @@ def predict(
     if backend is not None:
         loaded = loaded.on(backend)
     if scheduler is not None:
-        from cnncli.cli.predicting import on_cluster
+        from cnncli.cli.training.predicting import on_cluster
 
         elsewhere = on_cluster(scheduler, jobs, len(paths), ModelFile.of(model, str(engine), str(device)))
     reading = loaded.reading(**({} if max_pixels is None else {"max_pixels": max_pixels or None}))
     if features is not None:
-        from cnncli.cli.feature_sheet import draw_features
+        from cnncli.cli.training.feature_sheet import draw_features
 
         draw_features(loaded, features, paths, output, reading, force=force, quiet=quiet)
         return
-    from cnncli.cli.predicting import Predicting
+    from cnncli.cli.training.predicting import Predicting
 
     Predicting(loaded, reading, jobs, elsewhere, top or (JSON_TOP if as_json else 1), as_json, quiet).run(paths)

@@ -6,7 +6,7 @@ import numpy as np
 
 from cnncli.batch import STANDARD
 from cnncli.batch.urls import is_url
-from cnncli.cli.running import Batch
+from cnncli.cli.files.running import Batch
 from cnncli.filters.edges import EdgePicture, pictures
 from cnncli.errors import ArgumentError
 from cnncli.filters.explanation import Explanation, explain

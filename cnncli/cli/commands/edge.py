@@ -97,7 +97,7 @@ def edge(
     Bright on the left and dark on the right is positive, the course's sign; pictures show magnitudes unless
     told otherwise.
     """
-    from cnncli.cli.running import Batch
+    from cnncli.cli.files.running import Batch
     from cnncli.filters.edges import Filtering
     from cnncli.pipelines.edging import EdgePipeline
     from cnncli.filters.recipes import load_recipes
@@ -127,6 +127,6 @@ def edge(
     position = parse_integers(explain, "explain")
     if len(position) != 2:
         raise ArgumentError(f"explain takes a position X,Y, got {explain!r}")
-    from cnncli.cli.explaining import run_and_explain
+    from cnncli.cli.files.explaining import run_and_explain
 
     run_and_explain(work, pipeline, position)

@@ -75,7 +75,7 @@ def train(
         "channels": channels,
         "strict": strict or None,
     }
-    from cnncli.cli.training_run import TrainingRun
+    from cnncli.cli.training.training_run import TrainingRun
 
     if resume and force:
         raise ArgumentError("--resume goes on with a run, --force overwrites it: choose one")

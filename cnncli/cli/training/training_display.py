@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cnncli.cli.training_summary import epoch_line, estimate_line, result_lines, summary_lines
+from cnncli.cli.training.training_summary import epoch_line, estimate_line, result_lines, summary_lines
 from cnncli.files.text import json_text, printable
 from cnncli.training.preparation import Preparation
 from cnncli.training.run_folder import Metrics

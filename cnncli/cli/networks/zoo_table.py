@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cnncli.cli.tables import Column, Table
+from cnncli.cli.networks.tables import Column, Table
 from cnncli.networks.errors import show_shape
 from cnncli.networks.loading import load_network, zoo_names
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import typer
 
-from cnncli.cli.interrupts import interrupts
-from cnncli.cli.training_display import choose_display
+from cnncli.cli.files.interrupts import interrupts
+from cnncli.cli.training.training_display import choose_display
 from cnncli.errors import ArgumentError
 from cnncli.files.text import printable
 from cnncli.engines.backends import Backend, open_backend

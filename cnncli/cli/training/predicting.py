@@ -10,8 +10,8 @@ from typing import NamedTuple
 import typer
 
 from cnncli.batch import summary
-from cnncli.cli.interrupts import interrupts
-from cnncli.cli.progress import Progress
+from cnncli.cli.files.interrupts import interrupts
+from cnncli.cli.files.progress import Progress
 from cnncli.errors import SchedulerError
 from cnncli.files.text import json_text, printable
 from cnncli.data import Reading
@@ -78,7 +78,7 @@ def on_cluster(address: str, jobs: int | None, count: int, model: ModelFile) -> 
     Raises:
         ArgumentError: `--jobs` of a cluster that is not of this machine.
     """
-    from cnncli.cli.scheduling import open_cluster
+    from cnncli.cli.files.scheduling import open_cluster
 
     return Elsewhere(open_cluster(address, jobs, max(1, min(jobs or cores(), count))), model)
 

@@ -41,7 +41,7 @@ def pool(
 
     Padding never wins and never counts.
     """
-    from cnncli.cli.running import Batch
+    from cnncli.cli.files.running import Batch
     from cnncli.pipelines.pooling import PoolPipeline
     from cnncli.filters.pools import Pooling
 

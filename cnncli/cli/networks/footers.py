@@ -1,6 +1,6 @@
 """The lines below a table of layers."""
 
-from cnncli.cli.counted import Counted
+from cnncli.cli.networks.counted import Counted
 from cnncli.networks.errors import show_shape
 from cnncli.networks.summary import Shape, Summary
 

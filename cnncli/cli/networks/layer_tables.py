@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from cnncli.cli.counted import Counted, Line
-from cnncli.cli.tables import Cell, Column, Table
-from cnncli.cli.trees import indented, trees
+from cnncli.cli.networks.counted import Counted, Line
+from cnncli.cli.networks.tables import Cell, Column, Table
+from cnncli.cli.networks.trees import indented, trees
 from cnncli.networks.errors import show_shape
 
 BAR = 8

@@ -94,7 +94,7 @@ def shape(
     input and layers:
     39x39x3 conv3-10 conv5-20,s2.
     """
-    from cnncli.cli.arithmetic import OneLayer, answer
+    from cnncli.cli.networks.arithmetic import OneLayer, answer
 
     layer = OneLayer(
         n, kernel_size, padding, stride, dilation, ceil, transposed, output_padding, want, inputs_for, keep
@@ -107,10 +107,10 @@ def shape(
         return
     if not words:
         raise ArgumentError("the shape of what? Give -n and -f, as in `cnncli shape -n 39 -f 3`, or a network")
-    from cnncli.cli.counted import Counted
-    from cnncli.cli.layer_tables import SHAPE_COLUMNS
-    from cnncli.cli.network_words import read_networks
-    from cnncli.cli.networks import Look, check_format, show
+    from cnncli.cli.networks.counted import Counted
+    from cnncli.cli.networks.layer_tables import SHAPE_COLUMNS
+    from cnncli.cli.networks.network_words import read_networks
+    from cnncli.cli.networks.pages import Look, check_format, show
 
     format_name = check_format(format_name, as_json)
     summaries = read_networks(words, input_shape)
@@ -119,7 +119,7 @@ def shape(
         return
     working: Callable[[Summary], list[str]] | None = None
     if explain:
-        from cnncli.cli.layer_working import size_working
+        from cnncli.cli.networks.layer_working import size_working
 
         working = size_working
     look = Look(SHAPE_COLUMNS, working, notation, batch_size=batch_size)
