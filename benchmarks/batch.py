@@ -26,8 +26,8 @@ from PIL import Image, ImageDraw
 
 from cnncli.batch import Input, Job
 from cnncli.batch.memory import reuse_freed_memory
-from cnncli.pipelines.edging import EdgePipeline
 from cnncli.filters.recipes import load_recipes
+from cnncli.pipelines.edging import EdgePipeline
 
 SIZE = (1920, 1280)
 WORKERS = 2

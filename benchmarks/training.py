@@ -20,11 +20,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from cnncli.networks import load_network, parse_network
 from cnncli.engines.engine import Engine
 from cnncli.engines.initialization import initialize
 from cnncli.engines.losses import CrossEntropy
 from cnncli.engines.optimizers import Momentum
+from cnncli.networks import load_network, parse_network
 from tests.networks.torch_networks import torch_module
 
 LENET = "32x32x1 conv5-6,relu max2 conv5-16,relu max2 fc-120,relu fc-84,relu fc-10"

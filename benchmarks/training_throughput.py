@@ -21,11 +21,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from cnncli.networks import parse_network
 from cnncli.engines.engine import Engine
 from cnncli.engines.initialization import initialize
 from cnncli.engines.losses import CrossEntropy
 from cnncli.engines.optimizers import Momentum
+from cnncli.networks import parse_network
 
 LENET = "conv5-6,relu max2 conv5-16,relu max2 fc-120,relu fc-84,relu fc-10"
 CIFAR = "2xconv3-32,same,relu max2 2xconv3-64,same,relu max2 fc-128,relu fc-10"

@@ -1,12 +1,15 @@
-from .edges import edge_picture as edge_picture
-from .edges import filter_image as filter_image
+from .engines.optimizers import OPTIMIZERS as OPTIMIZERS
 from .errors import ArgumentError as ArgumentError
 from .errors import CnncliError as CnncliError
 from .errors import ImageError as ImageError
 from .errors import NoInputError as NoInputError
-from .filters import FILTERS as FILTERS
+from .filters.edges import edge_picture as edge_picture
+from .filters.edges import filter_image as filter_image
+from .filters.named import FILTERS as FILTERS
+from .filters.rendering import render as render
 from .images import read_image as read_image
 from .images import write_image as write_image
+from .models.model import load_model as load_model
 from .networks import LAYERS as LAYERS
 from .networks import Network as Network
 from .networks import load_network as load_network
@@ -15,7 +18,4 @@ from .ops import avg_pool2d as avg_pool2d
 from .ops import conv2d as conv2d
 from .ops import max_pool2d as max_pool2d
 from .ops import min_pool2d as min_pool2d
-from .rendering import render as render
-from .training import OPTIMIZERS as OPTIMIZERS
-from .training import load_model as load_model
-from .training import train as train
+from .training.runs import train as train

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cnncli.networks import parse_network
+from cnncli.data.normalization import Normalization
 from cnncli.engines.initialization import initialize
 from cnncli.models.model import Model
-from cnncli.data.normalization import Normalization
+from cnncli.networks import parse_network
 
 CLASSES = ("left", "right", "top")
 

@@ -9,15 +9,15 @@ from PIL import Image
 
 from cnncli import filter_image, read_image, write_image
 from cnncli.batch import Input, Job
-from cnncli.filters.edges import Filtering
 from cnncli.errors import ArgumentError, ImageError
+from cnncli.filters.edges import Filtering
 from cnncli.filters.named import FILTERS
+from cnncli.filters.pools import Pooling, pool_image
+from cnncli.filters.recipes import recipe
 from cnncli.images import FORMATS
 from cnncli.pipelines.common import FLOAT_TIFF, check_format, is_numeric
 from cnncli.pipelines.edging import EdgePipeline
 from cnncli.pipelines.pooling import PoolPipeline
-from cnncli.filters.pools import Pooling, pool_image
-from cnncli.filters.recipes import recipe
 
 GRAY = gray_photograph("camera")[100:140, 200:260]
 RGB = photograph("astronaut")[20:60, 200:260]

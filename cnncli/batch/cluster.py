@@ -19,15 +19,14 @@ from typing import Any, NamedTuple
 
 from cnncli.batch import worker
 from cnncli.batch.groups import GroupSize
-from cnncli.batch.inputs import STANDARD
 from cnncli.batch.plan import Job
 from cnncli.batch.task import Report, Task, failed
-from cnncli.files.temporary import open_temporary, temporary_file
 from cnncli.batch.urls import is_url, scheme_of
 from cnncli.batch.worker import Done, Needs
 from cnncli.errors import ArgumentError, SchedulerError
-from cnncli.signals import held_back
+from cnncli.files.temporary import STANDARD, open_temporary, temporary_file
 from cnncli.files.text import printable
+from cnncli.signals import held_back
 
 LOCAL = "local"
 """Stands for a cluster of processes of this machine, which lives as long as the batch."""

@@ -11,9 +11,7 @@ from cnncli.batch import objects
 from cnncli.batch.stamps import Seen
 from cnncli.batch.urls import is_url, without_file_scheme, without_query
 from cnncli.errors import ArgumentError, NoInputError
-
-STANDARD = "-"
-"""Stands for standard input among inputs and for standard output among outputs."""
+from cnncli.files.temporary import STANDARD
 
 
 class Input(NamedTuple):

@@ -24,12 +24,12 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from cnncli.batch import objects
-from cnncli.batch.inputs import STANDARD, Input
+from cnncli.batch.inputs import Input
 from cnncli.batch.plan import Job
 from cnncli.batch.stamps import Seen, Stamp
-from cnncli.files.temporary import MACHINE
 from cnncli.batch.urls import is_url
 from cnncli.errors import ArgumentError, ImageError
+from cnncli.files.temporary import MACHINE, STANDARD
 
 NAME = ".cnncli-done.jsonl"
 PARTS = ".cnncli-done"

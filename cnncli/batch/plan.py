@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from unicodedata import normalize
 
 from cnncli.batch import objects
-from cnncli.batch.inputs import STANDARD, Input
-from cnncli.files.temporary import is_special, scratch
+from cnncli.batch.inputs import Input
 from cnncli.batch.urls import is_url, without_file_scheme, without_query
 from cnncli.errors import ArgumentError, NoInputError
+from cnncli.files.temporary import STANDARD, is_special, scratch
 from cnncli.values import Value
 
 TEMPLATE_FIELDS = ("stem", "name", "ext", "parent", "filter")

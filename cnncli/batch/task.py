@@ -9,12 +9,11 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from cnncli.batch import objects
-from cnncli.batch.inputs import STANDARD
 from cnncli.batch.manifest import Manifests, same_content, stamp_of
 from cnncli.batch.plan import Job
-from cnncli.files.temporary import Ending, scratch, taken, temporary_file, whole_file
 from cnncli.batch.urls import is_url, without_query
 from cnncli.errors import CnncliError, ImageError, shortage
+from cnncli.files.temporary import STANDARD, Ending, scratch, taken, temporary_file, whole_file
 from cnncli.files.text import printable
 
 

@@ -12,8 +12,8 @@ from cnncli.batch.groups import grouped
 from cnncli.batch.memory import reuse_freed_memory
 from cnncli.batch.plan import Job, work_folders
 from cnncli.batch.task import Report, Task
-from cnncli.files.temporary import remove_leftovers
 from cnncli.errors import CnncliError
+from cnncli.files.temporary import remove_leftovers
 
 
 class Needs(NamedTuple):

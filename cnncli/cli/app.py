@@ -13,7 +13,7 @@ from cnncli.errors import ArgumentError, CnncliError, NoInputError, shortage
 from cnncli.files.text import printable
 
 COMMANDS = ("edge", "pool", "shape", "params", "train", "predict", "evaluate", "export", "learn")
-"""The commands: each is the function of that name in the module of that name beside this one."""
+"""The commands: each is the function of that name in the module of that name in `commands`."""
 
 EXIT_CODES: dict[type[CnncliError], int] = {ArgumentError: 2, NoInputError: 3, CnncliError: 1}
 """The exit code of each kind of error; the first that fits."""
@@ -80,7 +80,7 @@ class Group(TyperGroup):
         if cmd_name not in COMMANDS:
             return _unknown(cmd_name, ctx)
         if cmd_name not in self.commands:
-            module = import_module(f"cnncli.cli.{cmd_name}")
+            module = import_module(f"cnncli.cli.commands.{cmd_name}")
             single = typer.Typer(add_completion=False, context_settings=_CONTEXT)
             single.command(cmd_name, epilog=module.EXAMPLES)(getattr(module, cmd_name))
             self.commands[cmd_name] = typer.main.get_command(single)

@@ -2,9 +2,9 @@
 
 from cnncli.choices import RESIZES
 from cnncli.cli.options import choice
-from cnncli.training.configuration import CLASS_WEIGHTS
 from cnncli.engines.losses import LOSSES
 from cnncli.engines.optimizers import OPTIMIZERS
+from cnncli.training.configuration import CLASS_WEIGHTS
 from cnncli.training.schedules import SCHEDULES
 
 Optimizer = choice("Optimizer", tuple(OPTIMIZERS))

@@ -7,10 +7,10 @@ import typer
 from cnncli.cli import engine_choices
 from cnncli.cli import engine_options as engines
 from cnncli.cli import training_choices as choices
-from cnncli.errors import ArgumentError
 from cnncli.data.augmentation import AUGMENTATIONS
-from cnncli.training.configuration import Configuration, parse_share
 from cnncli.engines.optimizers import OPTIMIZERS
+from cnncli.errors import ArgumentError
+from cnncli.training.configuration import Configuration, parse_share
 
 _LEARNING, _DATA, _RUN = "Learning", "Data", "Run"
 

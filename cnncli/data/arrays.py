@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.errors import DataError
 from cnncli.data.base import ArrayDataset, Finding, Labels, Parts, Reading, raw_finding
 from cnncli.data.naming import natural_key
 from cnncli.data.resizing import resized_all
 from cnncli.data.scale import BYTES, RAW, find_factor
+from cnncli.errors import DataError
 
 Array = NDArray[Any]
 ArrayParts = dict[str, tuple[Array, Array, str]]

@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cnncli.errors import ArgumentError
 from cnncli.data.randomness import ItemRandom
+from cnncli.errors import ArgumentError
 from cnncli.values import Value
 
 if TYPE_CHECKING:  # the registry is read for `--help`, which shall load no NumPy

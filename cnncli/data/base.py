@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli.data.scale import BYTES
 from cnncli.errors import DataError
 from cnncli.images import MAX_PIXELS
-from cnncli.data.scale import BYTES
 
 Array = NDArray[Any]
 Labels = NDArray[np.int64]

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.errors import DataError, ImageError, NoInputError, shortage
 from cnncli.data.base import Dataset, Finding, Labels, Reading, Shape, raw_finding
 from cnncli.data.listing import (
     RUN,
@@ -26,6 +25,7 @@ from cnncli.data.listing import (
 )
 from cnncli.data.pictures import read_picture
 from cnncli.data.scale import BYTES, RAW, find_factor
+from cnncli.errors import DataError, ImageError, NoInputError, shortage
 
 Array = NDArray[Any]
 Progress = Callable[[int, int], None]

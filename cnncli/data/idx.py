@@ -12,10 +12,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.errors import DataError
 from cnncli.data.arrays import ArrayParts, array_parts
 from cnncli.data.base import Finding, Parts, Reading
 from cnncli.data.streams import check_size, read_exactly, reading
+from cnncli.errors import DataError
 
 Array = NDArray[Any]
 

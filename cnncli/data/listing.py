@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from cnncli.data.naming import natural_key
 from cnncli.errors import shortage
 from cnncli.images import PICTURE_SUFFIXES
 from cnncli.images.kinds import kind_of
-from cnncli.data.naming import natural_key
 
 _SYSTEM = frozenset(("@eadir", "__macosx", "#recycle", "$recycle.bin", "lost+found", "system volume information"))
 _SYSTEM_FILES = frozenset(("thumbs.db", "desktop.ini", "icon\r"))

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli.data import Dataset
 from cnncli.errors import ArgumentError
 from cnncli.ops.rows import as_rows, row_repeats, tiled
-from cnncli.data import Dataset
 from cnncli.values import Value
 
 Array = NDArray[Any]

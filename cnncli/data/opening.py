@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cnncli.errors import DataError
 from cnncli.data import cifar, folder, idx, npz
 from cnncli.data.base import Dataset, Finding, Parts, Reading, Subset
 from cnncli.data.duplicates import find_conflicts, find_duplicates
@@ -17,6 +16,7 @@ from cnncli.data.folder import Progress
 from cnncli.data.listing import visible_folders
 from cnncli.data.parts import find_parts
 from cnncli.data.streams import reading as errors_in_a_line
+from cnncli.errors import DataError
 
 
 class Source(NamedTuple):

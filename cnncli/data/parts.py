@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from cnncli.errors import DataError
 from cnncli.data.listing import visible_folders
+from cnncli.errors import DataError
 
 PART_NAMES = {
     "train": ("train", "training", "trn"),

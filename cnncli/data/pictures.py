@@ -5,11 +5,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.errors import DataError, ImageError
-from cnncli.images import Frame, open_image
 from cnncli.data.base import Reading
 from cnncli.data.resizing import resized
 from cnncli.data.scale import find_factor
+from cnncli.errors import DataError, ImageError
+from cnncli.images import Frame, open_image
 
 Array = NDArray[Any]
 

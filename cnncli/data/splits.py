@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.errors import ArgumentError
 from cnncli.data import Dataset
+from cnncli.errors import ArgumentError
 
 Indices = NDArray[np.int64]
 

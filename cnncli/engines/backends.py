@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
-from cnncli.errors import ArgumentError
 from cnncli.engines.processes import ALONE, Processes
+from cnncli.errors import ArgumentError
 
 if TYPE_CHECKING:  # the registry is read for `--help`, which shall load no NumPy
     from numpy.typing import NDArray
 
-    from cnncli.networks import Network
     from cnncli.engines.engine import StepResult
     from cnncli.engines.optimizers import Optimizer
+    from cnncli.networks import Network
 
     Array = NDArray[Any]
 

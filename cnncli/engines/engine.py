@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.errors import ArgumentError
-from cnncli.networks.layers.context import Context, Shard
-from cnncli.networks.network import Network
-from cnncli.ops.workspaces import Workspace
 from cnncli.engines.forks import CannotForkError, ForkedTeam, can_fork, shared_zeros
 from cnncli.engines.fusion import fuse
 from cnncli.engines.optimizers import Optimizer, clip_by_norm
 from cnncli.engines.teams import Team
+from cnncli.errors import ArgumentError
+from cnncli.networks.layers.context import Context, Shard
+from cnncli.networks.network import Network
+from cnncli.ops.workspaces import Workspace
 
 Array = npt.NDArray[Any]
 Loss = Callable[[Array, Array], tuple[float, Array]]

@@ -8,11 +8,11 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.engines.fusion import leaves
 from cnncli.networks.layers import Activation, BatchNorm, Block, Conv, Layer, MaxPool, Residual
 from cnncli.networks.layers.convolution import TABLE
 from cnncli.networks.network import Network
 from cnncli.networks.summary import Shape
-from cnncli.engines.fusion import leaves
 
 Array = npt.NDArray[Any]
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli.engines.losses import Logistic, Loss, SquaredError, softmax
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
 from cnncli.networks.errors import show_shape
 from cnncli.networks.layers import Chain, FullyConnected, Layer, Sequential
-from cnncli.engines.losses import Logistic, Loss, SquaredError, softmax
 
 Array = NDArray[Any]
 

@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, Literal
 
-from cnncli.batch.inputs import STANDARD
 from cnncli.signals import before_leaving
+
+STANDARD = "-"
+"""Stands for standard input among inputs and for standard output among outputs."""
 
 SUFFIX = ".cnncli-part"
 

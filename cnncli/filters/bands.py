@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.ops.borders import Rows
 from cnncli.filters.rendering import finite_range
+from cnncli.ops.borders import Rows
 
 Array = npt.NDArray[Any]
 

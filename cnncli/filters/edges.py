@@ -16,15 +16,15 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.filters.bands import ArrayRows, extent, whole
 from cnncli.choices import CHANNELS, COLORS
 from cnncli.errors import ArgumentError
+from cnncli.filters.bands import ArrayRows, extent, whole
+from cnncli.filters.recipes import Recipe, recipe
+from cnncli.filters.rendering import Renderer, Rendering, Statistics
 from cnncli.images.frames import gray_shape, luma
 from cnncli.ops import ACTIVATIONS, PADDING_MODES, conv2d, gradient_magnitude
 from cnncli.ops.borders import Rows, border_index, take_rows
 from cnncli.ops.convolution import rows_together
-from cnncli.filters.recipes import Recipe, recipe
-from cnncli.filters.rendering import Renderer, Rendering, Statistics
 from cnncli.shapes import Four, IntOrPair, Padding, Window
 from cnncli.values import Value
 

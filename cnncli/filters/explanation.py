@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.filters.edges import Response
 from cnncli.errors import ArgumentError
+from cnncli.filters.edges import Response
 from cnncli.ops.borders import OUTSIDE, border_index
 from cnncli.shapes import Window
 from cnncli.values import Value

@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from cnncli.choices import POOLING_MODES
 from cnncli.errors import ArgumentError
+from cnncli.filters.rendering import Statistics
 from cnncli.ops import avg_pool2d, max_pool2d, min_pool2d
 from cnncli.ops.borders import Rows
-from cnncli.filters.rendering import Statistics
 from cnncli.shapes import IntOrPair, Padding, Window
 from cnncli.values import Value
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.batch import open_whole
 from cnncli.choices import DIRECTIONS
 from cnncli.errors import ArgumentError
-from cnncli.filters.named import FILTERS, get_filter, unit_scale
 from cnncli.files.matrices import TEXT_SUFFIXES, Matrix, format_matrix, parse_matrix, read_matrix
+from cnncli.files.temporary import open_whole
+from cnncli.filters.named import FILTERS, get_filter, unit_scale
 from cnncli.filters.rendering import Rendering
 
 Array = npt.NDArray[Any]

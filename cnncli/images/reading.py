@@ -7,11 +7,11 @@ from typing import BinaryIO
 import numpy as np
 
 from cnncli.errors import ImageError
+from cnncli.files.matrices import TEXT_SUFFIXES
 from cnncli.images.frames import Array
 from cnncli.images.kinds import KINDS, READABLE, kind_of, kind_of_weak, why_refused
 from cnncli.images.opened import OpenedImage
 from cnncli.images.sources import MAX_PIXELS, Source, open_source
-from cnncli.files.matrices import TEXT_SUFFIXES
 
 _TEXT_READER = ("arrays", "TextImage")
 _ENOUGH_TO_KNOW = 4096

@@ -4,9 +4,9 @@ import os
 from typing import NamedTuple
 
 from cnncli.choices import PARTS
-from cnncli.errors import DataError
 from cnncli.data import Dataset, Finding, Parts, open_dataset
 from cnncli.data.folder import Progress
+from cnncli.errors import DataError
 from cnncli.models.metrics import Scores, score
 from cnncli.models.model import Array, Model
 

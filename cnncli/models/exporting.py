@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.batch import open_whole
-from cnncli.errors import ModelError
-from cnncli.models.model import Model
 from cnncli.engines.outputs import DISTANCES, last_op
+from cnncli.errors import ModelError
+from cnncli.files.temporary import open_whole
+from cnncli.models.model import Model
 from cnncli.models.versions import cnncli_version
 
 Array = NDArray[Any]

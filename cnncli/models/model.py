@@ -9,16 +9,16 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli.data import BYTES, RESIZES, SCALES, Dataset, Reading
+from cnncli.data.normalization import Normalization
+from cnncli.engines.backends import Backend, Computing
+from cnncli.engines.outputs import output_count, probabilities
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.formats.files import named, parse_json
 from cnncli.formats.safetensors import INPUT, NETWORK
+from cnncli.models.tensors import read_tensors, write_tensors
 from cnncli.networks import Network, parse_network
 from cnncli.networks.errors import show_shape
-from cnncli.engines.backends import Backend, Computing
-from cnncli.data import BYTES, RESIZES, SCALES, Dataset, Reading
-from cnncli.data.normalization import Normalization
-from cnncli.engines.outputs import output_count, probabilities
-from cnncli.models.tensors import read_tensors, write_tensors
 from cnncli.values import Value
 
 Array = NDArray[Any]

@@ -6,8 +6,8 @@ import threading
 from functools import lru_cache
 from typing import NamedTuple
 
-from cnncli.errors import ModelError
 from cnncli.engines.backends import open_backend
+from cnncli.errors import ModelError
 from cnncli.models.model import Array, Model, load_model, model_path
 
 

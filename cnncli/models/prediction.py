@@ -10,10 +10,11 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from cnncli.batch import STANDARD, Executor, Input, Job, Report, Task, Threads
-from cnncli.images import read_standard_input
-from cnncli.files.text import printable
+from cnncli.batch import Executor, Input, Job, Report, Task, Threads
 from cnncli.data import Reading, read_picture
+from cnncli.files.temporary import STANDARD
+from cnncli.files.text import printable
+from cnncli.images import read_standard_input
 from cnncli.models.model import Array, Model
 from cnncli.models.model_file import ModelFile
 

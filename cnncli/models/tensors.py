@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.batch import open_whole
 from cnncli.errors import ModelError
+from cnncli.files.temporary import open_whole
 from cnncli.formats.files import Buffer, named, opened, said_of
 from cnncli.formats.reading import check_is_trained
 from cnncli.formats.safetensors import Array as Entry

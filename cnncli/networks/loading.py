@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from cnncli.errors import ArgumentError
+from cnncli.files.toml import parse_toml
 from cnncli.networks.errors import NotationError, TextError
 from cnncli.networks.network import Network, parse_network
 from cnncli.networks.notation import near, nearest, quote, read_input, split_words
 from cnncli.networks.summary import Shape
-from cnncli.files.toml import parse_toml
 
 ZOO = Path(__file__).parent / "zoo"
 """The folder of the classic networks, one TOML file each."""

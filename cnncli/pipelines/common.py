@@ -10,10 +10,13 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.filters.bands import ArrayRows, bands
-from cnncli.batch import STANDARD, Job, open_temporary
+from cnncli.batch import Job
 from cnncli.batch.room import DECODED
 from cnncli.errors import ArgumentError, ImageError
+from cnncli.files.temporary import STANDARD, open_temporary
+from cnncli.filters.bands import ArrayRows, bands
+from cnncli.filters.rendering import Statistics
+from cnncli.filters.transparency import fill_hidden
 from cnncli.images import (
     MAX_PIXELS,
     Frame,
@@ -27,9 +30,7 @@ from cnncli.images import (
 )
 from cnncli.images.memory import writing_bytes
 from cnncli.ops.borders import Rows
-from cnncli.filters.rendering import Statistics
 from cnncli.shapes import Window
-from cnncli.filters.transparency import fill_hidden
 
 Array = npt.NDArray[Any]
 Details = dict[str, Any]

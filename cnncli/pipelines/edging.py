@@ -5,8 +5,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from cnncli.batch import Job
-from cnncli.filters.edges import EdgePicture, Filtering, Response, pictures
 from cnncli.errors import ArgumentError
+from cnncli.filters.edges import EdgePicture, Filtering, Response, pictures
+from cnncli.filters.recipes import Recipe
+from cnncli.filters.rendering import Rendering, Statistics
+from cnncli.filters.transparency import alpha_at_outputs
 from cnncli.images import MAX_PIXELS, Frame, Picture, check_pixels
 from cnncli.ops.borders import Rows
 from cnncli.pipelines.common import (
@@ -25,9 +28,6 @@ from cnncli.pipelines.common import (
     visible,
     visible_picture,
 )
-from cnncli.filters.recipes import Recipe
-from cnncli.filters.rendering import Rendering, Statistics
-from cnncli.filters.transparency import alpha_at_outputs
 from cnncli.values import Value
 
 _STACKS = ("npy", "npz", "tiff")

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from cnncli.filters.bands import ArrayRows, whole
 from cnncli.batch import Job
+from cnncli.filters.bands import ArrayRows, whole
+from cnncli.filters.pools import Pooled, PooledPicture, Pooling
 from cnncli.images import MAX_PIXELS, Frame, Picture
 from cnncli.pipelines.common import (
     Conversion,
@@ -18,7 +19,6 @@ from cnncli.pipelines.common import (
     visible,
     visible_picture,
 )
-from cnncli.filters.pools import Pooled, PooledPicture, Pooling
 from cnncli.values import Value
 
 

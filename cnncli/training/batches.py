@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.data.augmentation import augment
-from cnncli.training.preparation import Preparation, batch_starts
 from cnncli.data.randomness import ItemRandom
+from cnncli.training.preparation import Preparation, batch_starts
 
 Array = NDArray[Any]
 Indices = NDArray[np.int64]

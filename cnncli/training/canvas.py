@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from cnncli.batch import open_whole
 from cnncli.errors import ImageError
+from cnncli.files.temporary import open_whole
 
 Array = NDArray[Any]
 Colour = tuple[int, int, int]

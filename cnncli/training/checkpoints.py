@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.formats.files import named, parse_json
 from cnncli.formats.safetensors import NETWORK
-from cnncli.networks.errors import show_shape
-from cnncli.training.configuration import Configuration
 from cnncli.models.model import CLASSES, VERSION
 from cnncli.models.tensors import read_tensors, write_tensors
+from cnncli.networks.errors import show_shape
+from cnncli.training.configuration import Configuration
 
 Array = NDArray[Any]
 

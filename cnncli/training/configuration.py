@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cnncli.choices import RESIZES
-from cnncli.errors import ArgumentError
-from cnncli.files.toml import parse_toml
 from cnncli.data.augmentation import parse_augmentations
 from cnncli.engines.losses import LOSSES
 from cnncli.engines.optimizers import OPTIMIZERS, Optimizer
+from cnncli.errors import ArgumentError
+from cnncli.files.toml import parse_toml
 from cnncli.training.schedules import SCHEDULES
 from cnncli.values import Value
 

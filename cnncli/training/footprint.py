@@ -3,11 +3,11 @@
 import os
 from math import prod
 
+from cnncli.data import Finding
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
 from cnncli.networks.errors import show_shape
 from cnncli.training.configuration import Configuration
-from cnncli.data import Finding
 
 LARGE = 2 << 30
 """Bytes from which on the owner of the data is told."""

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli.engines.optimizers import OPTIMIZERS, Optimizer
 from cnncli.errors import ArgumentError
 from cnncli.shapes import IntOrPair, Padding, Pair, Window, pair
 from cnncli.training.equations import NEGLIGIBLE, Equations, Residuals, Sums
-from cnncli.engines.optimizers import OPTIMIZERS, Optimizer
 
 Array = NDArray[Any]
 

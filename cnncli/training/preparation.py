@@ -10,12 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cnncli.errors import ArgumentError, DataError
-from cnncli.networks import Network, load_network
-from cnncli.networks.errors import ShapeError, show_shape
-from cnncli.networks.notation import read_input, split_words
-from cnncli.data.augmentation import Augmentation, parse_augmentations
-from cnncli.training.configuration import Configuration, parse_share
 from cnncli.data import (
     Dataset,
     Finding,
@@ -26,15 +20,21 @@ from cnncli.data import (
     known_classes,
     open_dataset,
 )
+from cnncli.data.augmentation import Augmentation, parse_augmentations
 from cnncli.data.folder import Progress
 from cnncli.data.listing import visible_folders
-from cnncli.training.footprint import check_memory
-from cnncli.engines.losses import LOSSES, Loss, balanced_weights
 from cnncli.data.normalization import Normalization, measure
+from cnncli.data.splits import split
+from cnncli.engines.losses import LOSSES, Loss, balanced_weights
 from cnncli.engines.optimizers import Optimizer
 from cnncli.engines.outputs import check_outputs
+from cnncli.errors import ArgumentError, DataError
+from cnncli.networks import Network, load_network
+from cnncli.networks.errors import ShapeError, show_shape
+from cnncli.networks.notation import read_input, split_words
+from cnncli.training.configuration import Configuration, parse_share
+from cnncli.training.footprint import check_memory
 from cnncli.training.schedules import Schedule
-from cnncli.data.splits import split
 
 FRACTION = 0.1
 """The part of the training data that is held out for validation unless something else is said."""

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cnncli.batch import open_whole, remove_leftovers
-from cnncli.files.temporary import lock
 from cnncli.errors import ArgumentError, ModelError
+from cnncli.files.temporary import lock, open_whole, remove_leftovers
 
 Metrics = dict[str, Any]
 

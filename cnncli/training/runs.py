@@ -6,18 +6,18 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cnncli.errors import ArgumentError
+from cnncli.data import Dataset
 from cnncli.engines.backends import Backend, open_backend
+from cnncli.errors import ArgumentError
+from cnncli.models.metrics import Scores, score
+from cnncli.models.model import Model
+from cnncli.models.versions import versions
 from cnncli.training.baselines import NearestCentroid, majority_class
 from cnncli.training.checkpoints import Checkpoint, load_checkpoint
 from cnncli.training.configuration import Configuration, write_configuration
-from cnncli.data import Dataset
-from cnncli.models.metrics import Scores, score
-from cnncli.models.model import Model
 from cnncli.training.preparation import ACCURACY, Preparation, prepare
 from cnncli.training.run_folder import Metrics, RunFolder
 from cnncli.training.trainer import Trainer
-from cnncli.models.versions import versions
 from cnncli.training.watching import Watcher
 
 

@@ -19,8 +19,8 @@ import pytest
 from PIL import Image
 from shell import PATIENCE, cnncli, done, json_lines
 
-from cnncli.training.configuration import Configuration
 from cnncli.models.tensors import read_tensors
+from cnncli.training.configuration import Configuration
 
 ROOT = Path(__file__).parent.parent.parent
 SAMPLES = ROOT / "samples/digits"

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from cnncli.errors import ArgumentError
 from cnncli.data.augmentation import AUGMENTATIONS, augment, parse_augmentations, sample
 from cnncli.data.randomness import ItemRandom
+from cnncli.errors import ArgumentError
 
 RNG = np.random.default_rng(11)
 ITEMS = np.arange(40) * 7
@@ -226,8 +226,8 @@ class TestItemRandom:
 FIXED = [0.6521500755747419, 0.6616220794327917, 0.9948354140118327]
 
 
-@pytest.mark.parametrize("module", ["augmentation", "losses", "optimizers", "schedules"])
+@pytest.mark.parametrize("module", ["data.augmentation", "engines.losses", "engines.optimizers", "training.schedules"])
 def test_the_registries_load_no_numpy(module):
-    program = f"import sys, cnncli.training.{module}; print('numpy' in sys.modules)"
+    program = f"import sys, cnncli.{module}; print('numpy' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cnncli.errors import DataError
 from cnncli.data import Reading, open_dataset, recognise
+from cnncli.errors import DataError
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnncli.training.baselines import NearestCentroid, majority_class
 from cnncli.data import Subset, open_dataset
 from cnncli.data.splits import split
+from cnncli.training.baselines import NearestCentroid, majority_class
 
-SAMPLES = Path(__file__).parents[3] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnncli.errors import DataError, ImageError, NoInputError
 from cnncli.data import Reading, open_dataset, read_picture
 from cnncli.data.folder import in_parallel
+from cnncli.errors import DataError, ImageError, NoInputError
 
 RNG = np.random.default_rng(2)
 

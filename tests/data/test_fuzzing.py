@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cnncli.errors import CnncliError
 from cnncli.data import Reading, open_dataset
 from cnncli.data.idx import read_idx
+from cnncli.errors import CnncliError
 
 MODERATE = settings(
     max_examples=60,

@@ -5,9 +5,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from cnncli.errors import CnncliError, DataError
 from cnncli.data import Reading, open_dataset, recognise
 from cnncli.data.idx import read_idx
+from cnncli.errors import CnncliError, DataError
 
 CODES = {"u1": 8, "i1": 9, "i2": 11, "i4": 12, "f4": 13, "f8": 14}
 NAMES = {"images": "images-idx3-ubyte", "labels": "labels-idx1-ubyte"}

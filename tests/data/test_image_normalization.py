@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from cnncli.errors import ArgumentError
 from cnncli.data import ArrayDataset, Subset
 from cnncli.data.normalization import Normalization, measure
+from cnncli.errors import ArgumentError
 
 
 def data(items=200, shape=(5, 7, 3), dtype="uint8", seed=0):

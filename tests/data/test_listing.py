@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnncli.errors import ImageError
 from cnncli.data import Reading, open_dataset
 from cnncli.data.listing import counted, list_pictures
+from cnncli.errors import ImageError
 
 
 def save(path, seed=0):

@@ -6,8 +6,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from cnncli.errors import DataError
 from cnncli.data import Reading, open_dataset, recognise
+from cnncli.errors import DataError
 
 RNG = np.random.default_rng(9)
 

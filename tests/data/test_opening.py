@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnncli.errors import CnncliError, DataError
 from cnncli.data import (
     SOURCES,
     ArrayDataset,
@@ -13,6 +12,7 @@ from cnncli.data import (
     recognise,
 )
 from cnncli.data.naming import natural_key
+from cnncli.errors import CnncliError, DataError
 
 
 def save(path, seed, shape=(4, 4)):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnncli.errors import DataError
 from cnncli.data import open_dataset, recognise
 from cnncli.data.parts import PART_NAMES, find_parts
+from cnncli.errors import DataError
 
 
 def save(path, seed):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cnncli.errors import ArgumentError
 from cnncli.data.resizing import RESIZES, resized, resized_all
+from cnncli.errors import ArgumentError
 
 RNG = np.random.default_rng(0)
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnncli.errors import CnncliError, DataError
 from cnncli.data import BYTES, Reading, open_dataset, read_picture
 from cnncli.data.scale import RAW, find_factor
+from cnncli.errors import CnncliError, DataError
 from cnncli.models.evaluation import evaluate
 from cnncli.models.model import load_model, save_model
 from cnncli.models.prediction import predict_files

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnncli.errors import ArgumentError
 from cnncli.data import ArrayDataset, Subset, find_duplicates, open_dataset
 from cnncli.data.splits import split
+from cnncli.errors import ArgumentError
 
 
 def data(items=500, classes=4, seed=0):

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from small_data import NETWORK, bars_folder, bars_npz
 
-from cnncli.errors import ArgumentError
-from cnncli.engines import backends
-from cnncli.engines import processes
+from cnncli.engines import backends, processes
 from cnncli.engines.backends import ENGINES, open_backend
 from cnncli.engines.processes import OtherProcessError, Processes
+from cnncli.errors import ArgumentError
 
 BEYOND = {"torch", "dask", "distributed", "fsspec"}
 """What nobody imports unless it is asked for."""

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from cnncli.errors import ArgumentError
-from cnncli.networks import load_network, parse_network
-from cnncli.networks.layers.context import Context, Shard
 from cnncli.engines import fusion
 from cnncli.engines.engine import Engine
 from cnncli.engines.initialization import initialize
 from cnncli.engines.losses import CrossEntropy
 from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.engines.teams import Team
+from cnncli.errors import ArgumentError
+from cnncli.networks import load_network, parse_network
+from cnncli.networks.layers.context import Context, Shard
 
 NETWORKS = [
     "12x12x3 conv3-8,same,relu conv3-8,same,relu max2 conv3-9,same,relu max2 fc-12,relu fc-4",

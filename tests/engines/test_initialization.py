@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnncli.networks import load_network, parse_network
 from cnncli.engines.engine import Engine
 from cnncli.engines.initialization import NEARLY_ZERO, initialize
 from cnncli.engines.losses import CrossEntropy, Logistic
 from cnncli.engines.outputs import logits_loss, logits_network
+from cnncli.networks import load_network, parse_network
 
 SCENE = Path(__file__).parent.parent.parent / "samples/scene.png"
 QUICK = ["lenet5", "lenet5-1998", "lenet-course", "course-39", "resnet20", "plain20", "squeezenet1.1"]

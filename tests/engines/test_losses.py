@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cnncli.errors import ArgumentError
 from cnncli.engines.losses import LOSSES, CrossEntropy, Logistic, SquaredError, balanced_weights, softmax
+from cnncli.errors import ArgumentError
 
 OPTIONS = [{}, {"label_smoothing": 0.1}, {"class_weights": True}, {"label_smoothing": 0.2, "class_weights": True}]
 

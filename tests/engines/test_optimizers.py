@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cnncli.errors import ArgumentError
 from cnncli.engines.optimizers import OPTIMIZERS, clip_by_norm, norm
+from cnncli.errors import ArgumentError
 
 STEPS = 50
 

@@ -12,8 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from cnncli.batch import STANDARD, open_temporary, open_whole, remove_leftovers, whole_file
-from cnncli.files.temporary import MACHINE, discard_all, temporary_file
+from cnncli.files.temporary import (
+    MACHINE,
+    STANDARD,
+    discard_all,
+    open_temporary,
+    open_whole,
+    remove_leftovers,
+    temporary_file,
+    whole_file,
+)
 
 
 def test_file_appears_when_it_is_whole(tmp_path):
@@ -196,7 +204,7 @@ def test_temporaries_of_one_output_differ(tmp_path):
 
 KEEP = """
 import os, sys
-from cnncli.batch import whole_file
+from cnncli.files.temporary import whole_file
 with whole_file(sys.argv[1]) as name:
     print(name, flush=True)
     sys.stdin.read()
@@ -281,7 +289,7 @@ def test_processes_that_do_not_see_each_others_numbers_leave_each_other_alone(tm
         pytest.skip("no namespaces can be made here")
     with writing(tmp_path, *apart) as one, writing(tmp_path, *apart) as other:
         assert one != other
-        count = "import sys; from cnncli.batch import remove_leftovers; print(remove_leftovers(sys.argv[1:]))"
+        count = "import sys; from cnncli.files.temporary import remove_leftovers; print(remove_leftovers(sys.argv[1:]))"
         counted = subprocess.run([*apart, sys.executable, "-c", count, tmp_path], capture_output=True, check=True)
         assert counted.stdout == b"0\n"
         assert one.exists()

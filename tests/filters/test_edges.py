@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from oracles import PHOTOGRAPHS, gray_photograph, photograph, random_image
 from PIL import Image
 
+from cnncli.choices import CHANNELS, COLORS, DIRECTIONS, SCALES, SIGNED
+from cnncli.errors import ArgumentError
 from cnncli.filters import bands
 from cnncli.filters.bands import ArrayRows
-from cnncli.choices import CHANNELS, COLORS, DIRECTIONS, SCALES, SIGNED
 from cnncli.filters.edges import EdgePicture, Filtering, Response, edge_picture, filter_image, pictures
-from cnncli.errors import ArgumentError
 from cnncli.filters.named import FILTERS
-from cnncli.ops import ACTIVATIONS, PADDING_MODES, banded, conv2d, strips
 from cnncli.filters.recipes import recipe
 from cnncli.filters.rendering import render
+from cnncli.ops import ACTIVATIONS, PADDING_MODES, banded, conv2d, strips
 
 PAIRS = [name for name, known in FILTERS.items() if known.is_pair]
 CHOICES = [(name, direction) for name in FILTERS for direction in ((None, *DIRECTIONS) if name in PAIRS else (None,))]

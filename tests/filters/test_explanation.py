@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import NUMPY_MODES, random_image
 
-from cnncli.filters.bands import ArrayRows
 from cnncli.choices import COLORS
-from cnncli.filters.edges import Filtering, Response
 from cnncli.errors import ArgumentError
+from cnncli.filters.bands import ArrayRows
+from cnncli.filters.edges import Filtering, Response
 from cnncli.filters.explanation import explain
 from cnncli.filters.named import FILTERS
 from cnncli.filters.recipes import recipe

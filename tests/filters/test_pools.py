@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import random_image
 
-from cnncli.filters.bands import ArrayRows, whole
 from cnncli.choices import POOLING_MODES
 from cnncli.errors import ArgumentError
+from cnncli.filters.bands import ArrayRows, whole
 from cnncli.filters.pools import POOLS, Pooled, PooledPicture, Pooling, pool_image
 from cnncli.filters.rendering import Statistics
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnncli.errors import ArgumentError
-from cnncli.filters.named import FILTERS
 from cnncli.files.matrices import format_matrix
+from cnncli.filters.named import FILTERS
 from cnncli.filters.recipes import KERNEL_SUFFIXES, check_kernel_path, load_kernel, load_recipes, save_kernel
 
 KERNEL = [[1, 0, -1], [2, 0, -2], [1, 0, -1]]

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import random_image
 
-from cnncli.shapes import Window
 from cnncli.filters.transparency import alpha_at_outputs, fill_hidden
+from cnncli.shapes import Window
 
 
 @pytest.mark.parametrize("shape", [(9, 12), (9, 12, 3)])

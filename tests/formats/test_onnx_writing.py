@@ -9,12 +9,12 @@ from onnx import TensorProto, checker, helper
 from onnx.reference import ReferenceEvaluator
 from word_grid import WORDS
 
+from cnncli.engines.engine import Engine
+from cnncli.engines.initialization import initialize
 from cnncli.errors import ModelError
 from cnncli.formats.onnx_writing import OPSET, OnnxGraph
 from cnncli.networks import BLOCKS, LAYERS, load_network, parse_network
 from cnncli.networks.layers.base import Layer
-from cnncli.engines.engine import Engine
-from cnncli.engines.initialization import initialize
 
 
 def as_picture(text):

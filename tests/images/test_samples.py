@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnncli.images import open_image, read_image
 from cnncli.files.matrices import read_matrix
+from cnncli.images import open_image, read_image
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 FILES = sorted(path.name for path in SAMPLES.iterdir() if path.suffix not in (".py", ".sh"))

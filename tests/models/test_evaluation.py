@@ -5,8 +5,8 @@ import pytest
 from models import CLASSES, halves_model, random_model, write_halves
 from PIL import Image
 
-from cnncli.errors import DataError, ImageError, NoInputError
 from cnncli.data import open_dataset
+from cnncli.errors import DataError, ImageError, NoInputError
 from cnncli.models.evaluation import evaluate
 
 

@@ -5,8 +5,8 @@ import pytest
 from models import random_model
 
 from cnncli.errors import ArgumentError
-from cnncli.ops import conv2d, max_pool2d
 from cnncli.models.features import feature_names, features
+from cnncli.ops import conv2d, max_pool2d
 
 TEXT = "12x10x3 conv3-4,relu max2 res[ conv3-4,same,bn | conv1-4 ] fc-3,softmax"
 

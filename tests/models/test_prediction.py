@@ -8,8 +8,8 @@ import pytest
 from models import CLASSES, half, halves_model, random_model, write_halves
 from PIL import Image
 
-from cnncli.models import prediction
 from cnncli.data import read_picture
+from cnncli.models import prediction
 from cnncli.models.model import Model
 from cnncli.models.prediction import predict_files
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from cnncli.errors import ArgumentError
 from cnncli.networks.arithmetic import (
     Axis,
     inputs_for,
@@ -15,7 +16,6 @@ from cnncli.networks.arithmetic import (
     sum_in_a_line,
     working,
 )
-from cnncli.errors import ArgumentError
 
 small = st.integers(1, 6)
 sizes = st.integers(1, 40)

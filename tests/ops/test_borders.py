@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import NUMPY_MODES, random_image
 
-from cnncli.filters.bands import ArrayRows
 from cnncli.errors import ArgumentError
+from cnncli.filters.bands import ArrayRows
 from cnncli.ops.borders import PADDING_MODES, border_index, take_rows
 
 sizes, amounts = st.integers(1, 9), st.integers(0, 30)

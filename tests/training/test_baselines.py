@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cnncli.training.baselines import NearestCentroid, majority_class
 from cnncli.data import ArrayDataset, Subset, base
+from cnncli.training.baselines import NearestCentroid, majority_class
 
 
 @pytest.fixture(scope="module")

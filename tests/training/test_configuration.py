@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cnncli.choices import RESIZES
-from cnncli.errors import ArgumentError
-from cnncli.training.configuration import Configuration, read_configuration, write_configuration
 from cnncli.data import RESIZES as WAYS
 from cnncli.engines.losses import LOSSES
 from cnncli.engines.optimizers import OPTIMIZERS
+from cnncli.errors import ArgumentError
+from cnncli.training.configuration import Configuration, read_configuration, write_configuration
 from cnncli.training.schedules import SCHEDULES
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -7,13 +7,13 @@ import pytest
 from oracles import gray_photograph, photograph, random_image
 from scipy.signal import correlate2d
 
-from cnncli.filters.edges import filter_image
+from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.errors import ArgumentError
+from cnncli.filters.edges import filter_image
 from cnncli.filters.named import FILTERS
 from cnncli.shapes import Window
 from cnncli.training.equations import Equations
 from cnncli.training.learning import learn_kernel
-from cnncli.engines.optimizers import OPTIMIZERS
 
 LINEAR = [name for name, known in FILTERS.items() if not known.is_pair]
 GEOMETRIES = list(

@@ -7,11 +7,11 @@ import pytest
 from models import random_model
 from PIL import Image
 
+from cnncli.data import ArrayDataset
 from cnncli.errors import ImageError
+from cnncli.models.metrics import score
 from cnncli.training import canvas
 from cnncli.training.canvas import BLUE, ORANGE, Axis, Box, Canvas, diverging, fitting, text_width
-from cnncli.data import ArrayDataset
-from cnncli.models.metrics import score
 from cnncli.training.pictures import (
     draw_confusion,
     draw_curves,

@@ -5,12 +5,12 @@ import pytest
 from PIL import Image
 from small_data import bars, bars_dataset, bars_npz
 
+from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.errors import ArgumentError, DataError, TrainingError
+from cnncli.models.metrics import score
 from cnncli.networks import parse_network
 from cnncli.training import footprint
 from cnncli.training.configuration import Configuration, parse_share
-from cnncli.models.metrics import score
-from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.training.preparation import prepare
 from cnncli.training.runs import train
 

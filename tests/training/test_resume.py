@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from small_data import NETWORK, bars_dataset, bars_npz
 
-from cnncli.errors import ArgumentError, CnncliError, ModelError
-from cnncli.training.checkpoints import load_checkpoint
 from cnncli.data import Subset
 from cnncli.engines.optimizers import OPTIMIZERS
+from cnncli.errors import ArgumentError, CnncliError, ModelError
+from cnncli.models.tensors import read_tensors, write_tensors
+from cnncli.training.checkpoints import load_checkpoint
 from cnncli.training.run_folder import PICTURES, RunFolder
 from cnncli.training.runs import train
-from cnncli.models.tensors import read_tensors, write_tensors
 from cnncli.training.watching import Watcher
 
 OPTIONS = {"network": NETWORK, "batch_size": 16, "augment": "shift:1,rotate:5", "seed": 3}

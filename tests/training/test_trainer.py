@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from small_data import NETWORK, bars, bars_dataset, bars_folder, bars_npz
 
-from cnncli.errors import ArgumentError, DataError, ImageError, NoInputError, TrainingError
-from cnncli.training.batches import epoch_order, made_ready, make_batches
-from cnncli.training.configuration import Configuration
 from cnncli.data import ArrayDataset
 from cnncli.engines.losses import LOSSES
-from cnncli.models.model import load_model
 from cnncli.engines.optimizers import OPTIMIZERS
+from cnncli.errors import ArgumentError, DataError, ImageError, NoInputError, TrainingError
+from cnncli.models.model import load_model
+from cnncli.training.batches import epoch_order, made_ready, make_batches
+from cnncli.training.configuration import Configuration
 from cnncli.training.preparation import batch_starts, prepare
 from cnncli.training.run_folder import RunFolder
 from cnncli.training.runs import train

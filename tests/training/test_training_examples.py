@@ -4,8 +4,8 @@ import pkgutil
 
 import pytest
 
-import cnncli.training
 import cnncli.data
+import cnncli.training
 
 MODULES = [
     *(

@@ -11,8 +11,8 @@ import time
 import pytest
 from small_data import NETWORK, bars_npz
 
-from cnncli.training.checkpoints import load_checkpoint
 from cnncli.models.model import load_model
+from cnncli.training.checkpoints import load_checkpoint
 from cnncli.training.run_folder import RunFolder
 
 # As from a terminal: a shell that starts things in the background tells them to ignore Ctrl-C.

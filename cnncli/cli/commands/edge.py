@@ -99,8 +99,8 @@ def edge(
     """
     from cnncli.cli.files.running import Batch
     from cnncli.filters.edges import Filtering
-    from cnncli.pipelines.edging import EdgePipeline
     from cnncli.filters.recipes import load_recipes
+    from cnncli.pipelines.edging import EdgePipeline
 
     pipeline = EdgePipeline(
         recipes=load_recipes(filter_names or [], kernel, direction),

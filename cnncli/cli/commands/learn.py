@@ -6,9 +6,9 @@ import typer
 
 from cnncli.cli import options
 from cnncli.cli.options import parse_number, parse_padding, parse_pair
+from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.errors import ArgumentError
 from cnncli.files.text import json_text, printable
-from cnncli.engines.optimizers import OPTIMIZERS
 
 if TYPE_CHECKING:
     from cnncli.training.learning import Learned

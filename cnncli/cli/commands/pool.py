@@ -42,8 +42,8 @@ def pool(
     Padding never wins and never counts.
     """
     from cnncli.cli.files.running import Batch
-    from cnncli.pipelines.pooling import PoolPipeline
     from cnncli.filters.pools import Pooling
+    from cnncli.pipelines.pooling import PoolPipeline
 
     if global_pooling and (kernel_size or stride or padding != "0"):
         raise ArgumentError("--global pools the whole image: it takes no --kernel-size, --stride or --padding")

@@ -4,16 +4,16 @@ import sys
 
 import numpy as np
 
-from cnncli.batch import STANDARD
 from cnncli.batch.urls import is_url
 from cnncli.cli.files.running import Batch
-from cnncli.filters.edges import EdgePicture, pictures
 from cnncli.errors import ArgumentError
+from cnncli.files.temporary import STANDARD
+from cnncli.files.text import printable
+from cnncli.filters.edges import EdgePicture, pictures
 from cnncli.filters.explanation import Explanation, explain
 from cnncli.images import open_image, read_image
 from cnncli.pipelines.common import is_numeric, visible
 from cnncli.pipelines.edging import EdgePipeline
-from cnncli.files.text import printable
 
 
 def run_and_explain(batch: Batch, pipeline: EdgePipeline, position: tuple[int, ...]) -> None:

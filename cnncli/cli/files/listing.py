@@ -4,12 +4,13 @@ import os
 import sys
 from contextlib import nullcontext
 
-from cnncli.batch import STANDARD, Input, find_inputs
+from cnncli.batch import Input, find_inputs
 from cnncli.batch.objects import read as read_object
 from cnncli.batch.urls import is_url, without_file_scheme
 from cnncli.errors import ArgumentError
-from cnncli.images import PICTURE_SUFFIXES
+from cnncli.files.temporary import STANDARD
 from cnncli.files.text import printable
+from cnncli.images import PICTURE_SUFFIXES
 
 LONGEST_LIST = 256 << 20
 """Bytes of a list: of millions of names. What has no end, such as /dev/zero, is refused."""

@@ -6,8 +6,8 @@ import sys
 
 import numpy as np
 
-from cnncli.images import read_image
 from cnncli.filters.rendering import render
+from cnncli.images import read_image
 
 _SHADES = " .:-=+*#%@"
 _MOST_COLUMNS = 100

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import typer
 
 from cnncli.batch import (
-    STANDARD,
     Executor,
     Job,
     Manifests,
@@ -20,7 +19,6 @@ from cnncli.batch import (
     make_folders,
     plan,
     refuse_existing,
-    remove_leftovers,
     run,
     summary,
     work_folders,
@@ -31,11 +29,12 @@ from cnncli.cli.files.interrupts import interrupts
 from cnncli.cli.files.listing import find_pictures
 from cnncli.cli.files.progress import Progress
 from cnncli.errors import ArgumentError, SchedulerError
+from cnncli.files.matrices import TEXT_SUFFIXES
+from cnncli.files.temporary import STANDARD, remove_leftovers
+from cnncli.files.text import json_text, printable
 from cnncli.images import FORMATS
 from cnncli.images.png import alike
-from cnncli.files.matrices import TEXT_SUFFIXES
 from cnncli.pipelines.common import Pipeline, check_format
-from cnncli.files.text import json_text, printable
 
 FIELDS = ("filter", "input_shape", "output_shape", "min", "max", "clipped_fraction")
 """What a JSON line says of the work, beside input, output, status, error and seconds."""

@@ -4,6 +4,9 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
+from cnncli.cli.options import parse_integers, parse_padding
+from cnncli.errors import ArgumentError, CnncliError
+from cnncli.files.text import json_text
 from cnncli.networks.arithmetic import (
     LISTED,
     Axis,
@@ -15,10 +18,7 @@ from cnncli.networks.arithmetic import (
     sum_in_a_line,
     working,
 )
-from cnncli.cli.options import parse_integers, parse_padding
-from cnncli.errors import ArgumentError, CnncliError
 from cnncli.shapes import Pair
-from cnncli.files.text import json_text
 
 LARGEST = 10**9
 """The largest number that a size, a stride or a padding may be."""

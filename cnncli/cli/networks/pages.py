@@ -9,8 +9,8 @@ import typer
 from cnncli.cli.networks.counted import Counted
 from cnncli.cli.networks.tables import FORMATS, Table, encodable, render
 from cnncli.errors import ArgumentError
-from cnncli.networks.summary import Omission, Summary
 from cnncli.files.text import json_text
+from cnncli.networks.summary import Omission, Summary
 from cnncli.values import Value
 
 

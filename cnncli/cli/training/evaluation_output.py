@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from cnncli.cli.networks.pages import show_tables
 from cnncli.cli.files.progress import Progress
+from cnncli.cli.networks.pages import show_tables
 from cnncli.cli.networks.tables import Cell, Column, Table
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.files.text import json_text, printable

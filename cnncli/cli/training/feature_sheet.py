@@ -3,11 +3,11 @@
 import os
 import sys
 
-from cnncli.batch import STANDARD
 from cnncli.batch.urls import is_url
-from cnncli.errors import ArgumentError
-from cnncli.files.text import printable
 from cnncli.data import Reading, read_picture
+from cnncli.errors import ArgumentError
+from cnncli.files.temporary import STANDARD
+from cnncli.files.text import printable
 from cnncli.models.features import features
 from cnncli.models.model import Model
 

@@ -12,9 +12,9 @@ import typer
 from cnncli.batch import summary
 from cnncli.cli.files.interrupts import interrupts
 from cnncli.cli.files.progress import Progress
+from cnncli.data import Reading
 from cnncli.errors import SchedulerError
 from cnncli.files.text import json_text, printable
-from cnncli.data import Reading
 from cnncli.models.model import Model
 from cnncli.models.model_file import ModelFile
 from cnncli.models.prediction import Elsewhere, Prediction, predict_files

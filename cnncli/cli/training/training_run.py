@@ -11,12 +11,12 @@ import typer
 
 from cnncli.cli.files.interrupts import interrupts
 from cnncli.cli.training.training_display import choose_display
+from cnncli.engines.backends import Backend, open_backend
+from cnncli.engines.processes import OtherProcessError
 from cnncli.errors import ArgumentError
 from cnncli.files.text import printable
-from cnncli.engines.backends import Backend, open_backend
 from cnncli.training.configuration import read_configuration
 from cnncli.training.preparation import default_output
-from cnncli.engines.processes import OtherProcessError
 from cnncli.training.run_folder import RunFolder
 from cnncli.training.runs import Run, train
 

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 import torch
 from numpy.typing import NDArray
 
-from cnncli.networks import Network
 from cnncli.engines.backends import Backend, Computing
 from cnncli.engines.torch.devices import choose_device
 from cnncli.engines.torch.distributed import join_processes
 from cnncli.engines.torch.engine import TorchEngine
 from cnncli.engines.torch.parity import parity
+from cnncli.networks import Network
 
 Array = NDArray[Any]
 

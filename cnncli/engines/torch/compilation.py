@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
+from cnncli.engines.torch import modules
+from cnncli.engines.torch.chance import Chance
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
 from cnncli.networks.layers import Block, Compound, Layer
 from cnncli.networks.summary import Shape
-from cnncli.engines.torch import modules
-from cnncli.engines.torch.chance import Chance
 
 
 class Place(NamedTuple):

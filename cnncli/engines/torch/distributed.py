@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed
 
-from cnncli.errors import ArgumentError, TrainingError
 from cnncli.engines.processes import ALONE, Processes
+from cnncli.errors import ArgumentError, TrainingError
 
 Array = NDArray[Any]
 

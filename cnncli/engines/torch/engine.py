@@ -14,8 +14,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cnncli.errors import ArgumentError
-from cnncli.networks import Network
 from cnncli.engines.engine import Engine, StepResult, check_arrays
 from cnncli.engines.optimizers import Optimizer
 from cnncli.engines.processes import ALONE, Processes
@@ -26,6 +24,8 @@ from cnncli.engines.torch.modules import rows, synchronized
 from cnncli.engines.torch.optimization import clip_tensor_by_norm, take_step, torch_optimizer
 from cnncli.engines.torch.vectors import Vector
 from cnncli.engines.torch.weights import bind_buffers, bind_parameters, flattened
+from cnncli.errors import ArgumentError
+from cnncli.networks import Network
 
 Array = npt.NDArray[Any]
 

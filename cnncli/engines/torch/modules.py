@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cnncli.engines.torch.chance import Chance
 from cnncli.networks.layers.convolution import TABLE
 from cnncli.ops.pooling import window_counts
 from cnncli.shapes import Four, Window
-from cnncli.engines.torch.chance import Chance
 
 
 def rows(x: Tensor) -> Tensor:

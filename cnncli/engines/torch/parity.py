@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cnncli.networks import Network
 from cnncli.engines.engine import Engine
 from cnncli.engines.torch.engine import TorchEngine
+from cnncli.networks import Network
 
 Array = NDArray[Any]
 

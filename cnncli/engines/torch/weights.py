@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cnncli.engines.torch.compilation import compile_network
 from cnncli.networks import Network
 from cnncli.networks.summary import Shape
-from cnncli.engines.torch.compilation import compile_network
 
 Array = NDArray[Any]
 

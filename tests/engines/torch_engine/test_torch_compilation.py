@@ -7,13 +7,13 @@ torch = pytest.importorskip("torch")
 
 from torch_cases import TEXTS, Problem, near  # noqa: E402
 
-from cnncli.errors import ArgumentError  # noqa: E402
-from cnncli.networks import load_network, parse_network  # noqa: E402
-from cnncli.networks.layers import BLOCKS, LAYERS, Layer, Sequential  # noqa: E402
 from cnncli.engines.torch.chance import Chance  # noqa: E402
 from cnncli.engines.torch.compilation import BUILDERS, compile_network  # noqa: E402
 from cnncli.engines.torch.modules import synchronized  # noqa: E402
 from cnncli.engines.torch.weights import set_state, torch_axes  # noqa: E402
+from cnncli.errors import ArgumentError  # noqa: E402
+from cnncli.networks import load_network, parse_network  # noqa: E402
+from cnncli.networks.layers import BLOCKS, LAYERS, Layer, Sequential  # noqa: E402
 
 
 def test_every_layer_of_the_registry_has_a_module_and_is_tried():

@@ -16,15 +16,15 @@ torch = pytest.importorskip("torch")
 
 from torch_cases import INCEPTION, LENET, RESIDUAL  # noqa: E402
 
-from cnncli.errors import ArgumentError  # noqa: E402
-from cnncli.models.model import load_model  # noqa: E402
 from cnncli.engines.processes import ALONE  # noqa: E402
 from cnncli.engines.torch.distributed import TIMEOUT, join_processes  # noqa: E402
+from cnncli.errors import ArgumentError  # noqa: E402
+from cnncli.models.model import load_model  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="this PyTorch has no Gloo")
 
-HERE = Path(__file__).parent
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parents[2])}
+HERE = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parent)}
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 SECONDS = 600
 

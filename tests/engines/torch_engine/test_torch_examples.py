@@ -8,10 +8,7 @@ pytest.importorskip("torch")
 
 import cnncli.engines.torch
 
-MODULES = [
-    f"cnncli.engines.torch.{module.name}"
-    for module in pkgutil.iter_modules(cnncli.engines.torch.__path__)
-]
+MODULES = [f"cnncli.engines.torch.{module.name}" for module in pkgutil.iter_modules(cnncli.engines.torch.__path__)]
 
 
 @pytest.mark.parametrize("name", MODULES)

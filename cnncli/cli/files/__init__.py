@@ -1,0 +1,1 @@
+"""What commands that work on files print: plans, progress, reports, previews, explanations."""

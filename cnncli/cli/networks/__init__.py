@@ -1,0 +1,1 @@
+"""What `shape` and `params` print: tables, working, footers."""

@@ -1,0 +1,1 @@
+"""What `train`, `predict`, `evaluate` and `learn` print."""

@@ -1,0 +1,17 @@
+from .base import ArrayDataset as ArrayDataset
+from .base import Dataset as Dataset
+from .base import Finding as Finding
+from .base import Parts as Parts
+from .base import Reading as Reading
+from .base import Subset as Subset
+from .duplicates import find_conflicts as find_conflicts
+from .duplicates import find_duplicates as find_duplicates
+from .folder import FolderDataset as FolderDataset
+from .opening import SOURCES as SOURCES
+from .opening import known_classes as known_classes
+from .opening import open_dataset as open_dataset
+from .opening import recognise as recognise
+from .pictures import read_picture as read_picture
+from .resizing import RESIZES as RESIZES
+from .scale import BYTES as BYTES
+from .scale import SCALES as SCALES
