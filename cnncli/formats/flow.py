@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.layers import Layer
-from cnncli.networks.layers.normalization import Normalization
-from cnncli.networks.rows import field_after, union, window_warnings
+from cnncli.networks.layers.norms import Normalization
+from cnncli.networks.summarizing import field_after, union, window_warnings
 from cnncli.networks.summary import Omission, ReceptiveField, Row, Shape, Summary, totals
 
 

@@ -20,7 +20,7 @@ from cnncli.networks.layers import (
     MaxPool,
     TransposedConv,
 )
-from cnncli.networks.layers.normalization import GroupNorm, InstanceNorm, LayerNorm
+from cnncli.networks.layers.norms import GroupNorm, InstanceNorm, LayerNorm
 from cnncli.networks.layers.pointwise import (
     ELU,
     GELU,

@@ -67,7 +67,7 @@ class Network(Value):
 
     def summary(self) -> Summary:
         """Return the table of the layers, and its totals."""
-        from cnncli.networks.rows import summarize
+        from cnncli.networks.summarizing import summarize
 
         return summarize(self)
 

@@ -4,7 +4,7 @@ from cnncli.networks.layers.base import Layer
 from cnncli.networks.layers.blocks import Add, Block, Chain, Compound, Concat, Product, Repeat, Residual, Sequential
 from cnncli.networks.layers.connected import FullyConnected, RadialBasis
 from cnncli.networks.layers.convolution import Conv, Depthwise, TransposedConv
-from cnncli.networks.layers.normalization import (
+from cnncli.networks.layers.norms import (
     BatchNorm,
     GroupNorm,
     InstanceNorm,

@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from cnncli.networks.layers import Block, Chain, Layer, Sequential
-from cnncli.networks.layers.normalization import Normalization
+from cnncli.networks.layers.norms import Normalization
 from cnncli.networks.summary import ReceptiveField, Row, Shape, Summary, totals
 from cnncli.shapes import Window
 
