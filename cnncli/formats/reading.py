@@ -102,14 +102,14 @@ def _read(path: Path, buffer: FileBytes, input_shape: Shape | None, shapes: bool
 
         return read_safetensors(buffer, path.stem, input_shape)
     if kind == "keras":
-        from cnncli.formats.keras import read_keras
+        from cnncli.formats.keras.reading import read_keras
 
         return read_keras(path, path.stem, input_shape, shapes=shapes)
     if kind == "hdf5":
-        from cnncli.formats.hdf5 import read_hdf5
+        from cnncli.formats.keras.hdf5 import read_hdf5
 
         return read_hdf5(path, path.stem, input_shape, shapes=shapes)
-    from cnncli.formats.onnx import read_onnx
+    from cnncli.formats.onnx.reading import read_onnx
 
     return read_onnx(buffer, path.stem, input_shape, shapes=shapes)
 

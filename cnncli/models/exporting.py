@@ -96,7 +96,7 @@ def onnx_model(model: Model) -> Any:
     """Return a model as onnx's `ModelProto`, checked by onnx."""
     from onnx import TensorProto, checker, helper
 
-    from cnncli.formats.onnx_writing import OPSET, OnnxGraph
+    from cnncli.formats.onnx.writing import OPSET, OnnxGraph
 
     height, width, channels = model.input_shape
     graph = OnnxGraph({**model.parameters, **model.buffers}, taken=(INPUT,))

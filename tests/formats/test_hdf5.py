@@ -93,7 +93,7 @@ def test_other_hdf5_files_are_refused(h5py, tmp_path):
 
 
 def test_without_h5py_the_extra_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("cnncli.formats.hdf5.find_spec", lambda name: None)
+    monkeypatch.setattr("cnncli.formats.keras.hdf5.find_spec", lambda name: None)
     path = tmp_path / "model.h5"
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     with pytest.raises(ModelError, match=r"pip install 'cnncli\[keras\]'; a .keras file needs no package"):
@@ -187,7 +187,7 @@ def test_a_file_that_the_library_never_ends_is_given_up(h5py, tmp_path, monkeypa
     content[heap : heap + 2] = struct.pack("<H", 7)  # another object than the attribute's
     content[heap + 8 : heap + 16] = struct.pack("<Q", 2**64 - 16)
     path.write_bytes(content)
-    monkeypatch.setattr("cnncli.formats.hdf5._SECONDS", 3)
+    monkeypatch.setattr("cnncli.formats.keras.hdf5._SECONDS", 3)
     assert "damaged HDF5 file" in said_of(path)
 
 

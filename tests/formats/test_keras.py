@@ -7,7 +7,7 @@ from keras_files import archive, conv, functional, layer, sequential, start
 
 from cnncli.errors import ModelError
 from cnncli.formats import read_model
-from cnncli.formats.keras_layers import CLASSES
+from cnncli.formats.keras.layers import CLASSES
 from cnncli.networks import parse_network
 
 PICTURE = {"data_format": "channels_last"}

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from cnncli.errors import ModelError
 from cnncli.formats import read_model
-from cnncli.formats.onnx import read_onnx
-from cnncli.formats.onnx_operations import OPERATIONS
+from cnncli.formats.onnx.operations import OPERATIONS
+from cnncli.formats.onnx.reading import read_onnx
 from cnncli.networks import parse_network
 
 pytest.importorskip("onnx")

@@ -12,7 +12,7 @@ from onnx import AttributeProto, TensorProto, helper
 from onnx_files import model, node, tensor, weight
 
 from cnncli.errors import ModelError
-from cnncli.formats.onnx import read_onnx
+from cnncli.formats.onnx.reading import read_onnx
 
 RNG = np.random.default_rng(0)
 PICTURE = {"x": (1, 3, 8, 8)}

@@ -12,7 +12,7 @@ from word_grid import WORDS
 from cnncli.engines.engine import Engine
 from cnncli.engines.initialization import initialize
 from cnncli.errors import ModelError
-from cnncli.formats.onnx_writing import OPSET, OnnxGraph
+from cnncli.formats.onnx.writing import OPSET, OnnxGraph
 from cnncli.networks import BLOCKS, LAYERS, load_network, parse_network
 from cnncli.networks.layers.base import Layer
 

@@ -6,9 +6,9 @@ from math import prod, sqrt
 
 from cnncli.errors import ModelError
 from cnncli.formats.files import dimension
-from cnncli.formats.onnx_operations.base import Call, Result, Unsettled, operation
-from cnncli.formats.tensor_values import Values, groups
-from cnncli.formats.tensors import Dimensions, Number, axis_index
+from cnncli.formats.onnx.operations.base import Call, Result, Unsettled, operation
+from cnncli.formats.onnx.tensors import Values, groups
+from cnncli.formats.tensor_shapes import Dimensions, Number, axis_index
 
 COMPUTED: dict[str, Callable[[Values], Number]] = {
     "ReduceProd": prod,

@@ -5,9 +5,9 @@ from itertools import repeat
 from typing import NamedTuple
 
 from cnncli.errors import ModelError
-from cnncli.formats.onnx_graph import Node
-from cnncli.formats.tensor_values import Values
-from cnncli.formats.tensors import Dimensions, Tensor
+from cnncli.formats.onnx.graph import Node
+from cnncli.formats.onnx.tensors import Values
+from cnncli.formats.tensor_shapes import Dimensions, Tensor
 from cnncli.shapes import Pair
 
 

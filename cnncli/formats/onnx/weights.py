@@ -9,9 +9,9 @@ import re
 from math import prod
 from typing import NamedTuple
 
-from cnncli.formats.onnx_graph import FILLED, LITERAL, STORED, Constant, kind_of_numbers
-from cnncli.formats.onnx_operations import Call
-from cnncli.formats.protobuf import Reader
+from cnncli.formats.onnx.graph import FILLED, LITERAL, STORED, Constant, kind_of_numbers
+from cnncli.formats.onnx.operations import Call
+from cnncli.formats.onnx.protobuf import Reader
 from cnncli.formats.safetensors import UNTRAINED
 
 _PRODUCTS = ("MatMul", "Gemm", "Einsum", "com.microsoft.FusedMatMul", "com.microsoft.FusedGemm")

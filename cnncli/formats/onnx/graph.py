@@ -10,7 +10,7 @@ from typing import NamedTuple, Union
 
 from cnncli.errors import ModelError
 from cnncli.formats.files import BLOCK, MAX_RANK, MAX_ROWS, dimensions
-from cnncli.formats.protobuf import BYTES, MAX_TEXT, Field, Reader, signed
+from cnncli.formats.onnx.protobuf import BYTES, MAX_TEXT, Field, Reader, signed
 
 FLOATING = {1, 10, 11, 16, 17, 18, 19, 20}  # float32, float16, float64, bfloat16 and the four of 8 bits
 _RAW = {1: "f", 2: "B", 3: "b", 4: "H", 5: "h", 6: "i", 7: "q", 9: "?", 10: "e", 11: "d", 12: "I", 13: "Q"}

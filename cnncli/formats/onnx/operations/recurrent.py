@@ -3,8 +3,8 @@
 from math import prod
 
 from cnncli.errors import ModelError
-from cnncli.formats.onnx_operations.base import Call, Result, operation
-from cnncli.formats.tensors import written
+from cnncli.formats.onnx.operations.base import Call, Result, operation
+from cnncli.formats.tensor_shapes import written
 
 
 @operation("LSTM", "GRU", "RNN", multiplies=True)

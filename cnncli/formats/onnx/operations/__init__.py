@@ -5,8 +5,8 @@ The rules are those of ONNX's operator reference (https://onnx.ai/onnx/operators
 An operation that is not here is not an error: the shape of its output is not known.
 """
 
-from cnncli.formats.onnx_operations import elementwise, movement, products, quantized, recurrent, reductions, windows
-from cnncli.formats.onnx_operations.base import MULTIPLYING, OPERATIONS, Call, Result, Sliding, Unsettled
+from cnncli.formats.onnx.operations import elementwise, movement, products, quantized, recurrent, reductions, windows
+from cnncli.formats.onnx.operations.base import MULTIPLYING, OPERATIONS, Call, Result, Sliding, Unsettled
 
 __all__ = [
     "MULTIPLYING",

@@ -3,9 +3,9 @@
 from math import prod
 
 from cnncli.errors import ModelError
-from cnncli.formats.onnx_operations.base import Call, Result, operation
-from cnncli.formats.onnx_operations.products import matrices
-from cnncli.formats.tensors import broadcast, concatenated, product_of_matrices
+from cnncli.formats.onnx.operations.base import Call, Result, operation
+from cnncli.formats.onnx.operations.products import matrices
+from cnncli.formats.tensor_shapes import broadcast, concatenated, product_of_matrices
 
 
 @operation("QLinearMatMul", multiplies=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, product, starmap
 from math import prod
 
-from cnncli.formats.tensors import MAX_VALUES, Dimensions, Number, broadcast
+from cnncli.formats.tensor_shapes import MAX_VALUES, Dimensions, Number, broadcast
 
 Values = tuple[Number, ...]
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 from cnncli.errors import ModelError
 from cnncli.formats.files import MAX_DIMENSION, dimensions, named
 from cnncli.formats.flow import Step
-from cnncli.formats.onnx_graph import Function, Graph
-from cnncli.formats.onnx_operations import Call
-from cnncli.formats.onnx_scopes import Scope
-from cnncli.formats.tensors import Tensor, axis_index
+from cnncli.formats.onnx.graph import Function, Graph
+from cnncli.formats.onnx.operations import Call
+from cnncli.formats.onnx.scopes import Scope
+from cnncli.formats.tensor_shapes import Tensor, axis_index
 
 if TYPE_CHECKING:
-    from cnncli.formats.onnx import Propagation
+    from cnncli.formats.onnx.reading import Propagation
 
 Outputs = list[Tensor]
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from cnncli.errors import ModelError
 from cnncli.formats.files import dimension, dimensions, named
-from cnncli.formats.tensors import broadcast, concatenated, reshaped, written
+from cnncli.formats.tensor_shapes import broadcast, concatenated, reshaped, written
 from cnncli.networks.layers import (
     ACTIVATIONS,
     AvgPool,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from math import prod
 
 from cnncli.errors import ArgumentError
-from cnncli.formats.onnx_operations import Call, Result, Sliding, Unsettled
+from cnncli.formats.onnx.operations import Call, Result, Sliding, Unsettled
 from cnncli.networks.layers import (
     AvgPool,
     BatchNorm,

@@ -6,9 +6,9 @@ from itertools import accumulate
 from math import ceil, exp, floor, inf, isfinite, log
 
 from cnncli.errors import ModelError
-from cnncli.formats.onnx_operations.base import Call, Result, operation
-from cnncli.formats.tensor_values import combined
-from cnncli.formats.tensors import Dimensions, Number, broadcast, written
+from cnncli.formats.onnx.operations.base import Call, Result, operation
+from cnncli.formats.onnx.tensors import combined
+from cnncli.formats.tensor_shapes import Dimensions, Number, broadcast, written
 
 
 def _quotient(a: Number, b: Number) -> Number:

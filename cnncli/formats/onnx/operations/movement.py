@@ -5,11 +5,11 @@ from math import floor, isfinite, prod
 
 from cnncli.errors import ModelError
 from cnncli.formats.files import MAX_DIMENSION, dimension, dimensions
-from cnncli.formats.onnx_graph import Constant
-from cnncli.formats.onnx_operations.base import Call, Result, Unsettled, operation
-from cnncli.formats.onnx_operations.windows import picture
-from cnncli.formats.tensor_values import Values, picked, spread, strides
-from cnncli.formats.tensors import (
+from cnncli.formats.onnx.graph import Constant
+from cnncli.formats.onnx.operations.base import Call, Result, Unsettled, operation
+from cnncli.formats.onnx.operations.windows import picture
+from cnncli.formats.onnx.tensors import Values, picked, spread, strides
+from cnncli.formats.tensor_shapes import (
     MAX_VALUES,
     Dimensions,
     Number,

@@ -28,8 +28,8 @@ from cnncli.formats.files import (
     said_of,
 )
 from cnncli.formats.flow import Step, summarize
-from cnncli.formats.keras_layers import CLASSES, WEIGHING, Applied, Maker, Settings
-from cnncli.formats.tensors import written
+from cnncli.formats.keras.layers import CLASSES, WEIGHING, Applied, Maker, Settings
+from cnncli.formats.tensor_shapes import written
 from cnncli.networks.summary import Omission, Shape, Summary
 
 MAX_DIRECTORY = 2**20

@@ -5,8 +5,8 @@ from math import prod
 
 from cnncli.errors import ModelError
 from cnncli.formats.files import dimensions
-from cnncli.formats.onnx_operations.base import Call, Result, Unsettled, operation
-from cnncli.formats.tensors import Dimensions, broadcast, product_of_matrices, written
+from cnncli.formats.onnx.operations.base import Call, Result, Unsettled, operation
+from cnncli.formats.tensor_shapes import Dimensions, broadcast, product_of_matrices, written
 
 
 @operation("Gemm", "com.microsoft.FusedGemm", multiplies=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 from cnncli.errors import ModelError
 from cnncli.formats.files import MAX_JSON, MAX_ROWS, Buffer, dimensions, named, opened, parse_json
-from cnncli.formats.keras import read_config
+from cnncli.formats.keras.reading import read_config
 from cnncli.formats.safetensors import Array, weights_alone
 from cnncli.networks.summary import Shape, Summary
 
@@ -69,7 +69,7 @@ def read_hdf5(path: Path, name: str, input_shape: Shape | None = None, *, shapes
 
 def _described_apart(path: Path) -> dict[str, Any]:
     """Return what `describe` writes in a process of its own, which damaged files may end or hold up."""
-    code = f"import sys; sys.path[:] = {sys.path!r}; from cnncli.formats.hdf5 import describe; describe(sys.argv[1])"
+    code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import describe; describe(sys.argv[1])"
     try:
         run = subprocess.run([sys.executable, "-c", code, path], capture_output=True, timeout=_SECONDS, check=True)
         return dict(json.loads(run.stdout))

@@ -7,15 +7,15 @@ from typing import NamedTuple
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.formats.files import MAX_NAME, MAX_RANK, MAX_ROWS, Buffer, counted, dimensions, named, said_of
 from cnncli.formats.flow import Step, summarize
-from cnncli.formats.onnx_control import CONTROL, function
-from cnncli.formats.onnx_graph import FILLED, LITERAL, MAX_DEPTH, Constant, Graph, Input, Node, OnnxModel, read_graph
-from cnncli.formats.onnx_layers import layer_of
-from cnncli.formats.onnx_operations import MULTIPLYING, OPERATIONS, Call, Result, Unsettled
-from cnncli.formats.onnx_scopes import Scope
-from cnncli.formats.onnx_weights import Weights
-from cnncli.formats.protobuf import Reader
-from cnncli.formats.tensor_values import Values
-from cnncli.formats.tensors import MAX_VALUES, Dimensions, Tensor, written
+from cnncli.formats.onnx.control import CONTROL, function
+from cnncli.formats.onnx.graph import FILLED, LITERAL, MAX_DEPTH, Constant, Graph, Input, Node, OnnxModel, read_graph
+from cnncli.formats.onnx.layers import layer_of
+from cnncli.formats.onnx.operations import MULTIPLYING, OPERATIONS, Call, Result, Unsettled
+from cnncli.formats.onnx.protobuf import Reader
+from cnncli.formats.onnx.scopes import Scope
+from cnncli.formats.onnx.tensors import Values
+from cnncli.formats.onnx.weights import Weights
+from cnncli.formats.tensor_shapes import MAX_VALUES, Dimensions, Tensor, written
 from cnncli.networks.summary import Omission, Shape, Summary
 
 MAX_COMPUTED = 2**21

@@ -3,8 +3,8 @@
 from collections import ChainMap
 from typing import NamedTuple
 
-from cnncli.formats.onnx_graph import Attribute, Node, Reference
-from cnncli.formats.tensors import Tensor
+from cnncli.formats.onnx.graph import Attribute, Node, Reference
+from cnncli.formats.tensor_shapes import Tensor
 
 
 class Scope(NamedTuple):

@@ -4,8 +4,8 @@ from math import prod
 
 from cnncli.errors import ModelError
 from cnncli.formats.files import dimensions
-from cnncli.formats.onnx_operations.base import Call, Result, Sliding, operation
-from cnncli.formats.tensors import Dimensions, written
+from cnncli.formats.onnx.operations.base import Call, Result, Sliding, operation
+from cnncli.formats.tensor_shapes import Dimensions, written
 from cnncli.shapes import Pair, effective_size, output_size, same_padding
 
 
