@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cnncli.data import Dataset
 from cnncli.errors import ArgumentError
-from cnncli.ops.rows import as_rows, row_repeats, tiled
+from cnncli.ops.batches.rows import as_rows, row_repeats, tiled
 from cnncli.values import Value
 
 Array = NDArray[Any]

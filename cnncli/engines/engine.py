@@ -20,7 +20,7 @@ from cnncli.engines.teams import Team
 from cnncli.errors import ArgumentError
 from cnncli.networks.layers.context import Context, Shard
 from cnncli.networks.network import Network
-from cnncli.ops.workspaces import Workspace
+from cnncli.ops.batches.workspaces import Workspace
 
 Array = npt.NDArray[Any]
 Loss = Callable[[Array, Array], tuple[float, Array]]

@@ -24,7 +24,7 @@ from cnncli.filters.rendering import Renderer, Rendering, Statistics
 from cnncli.images.frames import gray_shape, luma
 from cnncli.ops import ACTIVATIONS, PADDING_MODES, conv2d, gradient_magnitude
 from cnncli.ops.borders import Rows, border_index, take_rows
-from cnncli.ops.convolution import rows_together
+from cnncli.ops.convolution.conv2d import rows_together
 from cnncli.shapes import Four, IntOrPair, Padding, Window
 from cnncli.values import Value
 

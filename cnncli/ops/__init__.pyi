@@ -1,10 +1,10 @@
-from .activation_gradients import NONLINEARITIES as NONLINEARITIES
 from .activations import ACTIVATIONS as ACTIVATIONS
+from .batches.activation_gradients import NONLINEARITIES as NONLINEARITIES
+from .batches.convolution_gradients import Convolution as Convolution
+from .batches.workspaces import Workspace as Workspace
 from .borders import PADDING_MODES as PADDING_MODES
-from .convolution import conv2d as conv2d
-from .convolution_gradients import Convolution as Convolution
-from .gradients import gradient_magnitude as gradient_magnitude
+from .convolution.conv2d import conv2d as conv2d
+from .convolution.magnitude import gradient_magnitude as gradient_magnitude
 from .pooling import avg_pool2d as avg_pool2d
 from .pooling import max_pool2d as max_pool2d
 from .pooling import min_pool2d as min_pool2d
-from .workspaces import Workspace as Workspace

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cnncli.errors import ArgumentError
 from cnncli.ops.borders import OUTSIDE
-from cnncli.ops.convolution import as_batch, as_numbers
+from cnncli.ops.convolution.conv2d import as_batch, as_numbers
 from cnncli.ops.loading import Border, Loader, Scratch
 from cnncli.shapes import IntOrPair, Padding, Window
 

@@ -15,7 +15,8 @@ from cnncli.filters.bands import ArrayRows, band_edges, whole
 from cnncli.filters.edges import Filtering, Response
 from cnncli.filters.named import FILTERS
 from cnncli.filters.recipes import recipe
-from cnncli.ops import banded, convolution, fourier, strips
+from cnncli.ops.convolution import banded, fourier, strips
+from cnncli.ops.convolution import conv2d as convolution
 
 BLAS_KERNELS = (None, "Prescott", "Sandybridge", "Haswell")
 RANDOM = np.random.default_rng(7)

@@ -17,7 +17,8 @@ from cnncli.filters.edges import EdgePicture, Filtering, Response, edge_picture,
 from cnncli.filters.named import FILTERS
 from cnncli.filters.recipes import recipe
 from cnncli.filters.rendering import render
-from cnncli.ops import ACTIVATIONS, PADDING_MODES, banded, conv2d, strips
+from cnncli.ops import ACTIVATIONS, PADDING_MODES, conv2d
+from cnncli.ops.convolution import banded, strips
 
 PAIRS = [name for name, known in FILTERS.items() if known.is_pair]
 CHOICES = [(name, direction) for name in FILTERS for direction in ((None, *DIRECTIONS) if name in PAIRS else (None,))]

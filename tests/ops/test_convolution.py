@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from oracles import PHOTOGRAPHS, gray_photograph, naive_conv2d, pad, photograph, random_image
 
 from cnncli.errors import ArgumentError
-from cnncli.ops import PADDING_MODES, banded, conv2d, fourier, products, strips
-from cnncli.ops.convolution import STRATEGIES, prepare
+from cnncli.ops import PADDING_MODES, conv2d
+from cnncli.ops.convolution import banded, fourier, products, strips
+from cnncli.ops.convolution.conv2d import STRATEGIES, prepare
 
 VERTICAL = [[1, 0, -1]] * 3
 HORIZONTAL = [[1, 1, 1], [0, 0, 0], [-1, -1, -1]]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from cnncli.errors import ArgumentError
-from cnncli.ops.convolution_gradients import Convolution
-from cnncli.ops.workspaces import Workspace
+from cnncli.ops.batches.convolution_gradients import Convolution
+from cnncli.ops.batches.workspaces import Workspace
 from cnncli.shapes import Window
 
 KERNEL_SIZES = [1, 3, (2, 5)]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnncli.filters.named import FILTERS
-from cnncli.ops.kernels import cascade, divide, divide_lines, passes, rank_one
+from cnncli.ops.convolution.kernels import cascade, divide, divide_lines, passes, rank_one
 
 whole = st.integers(-9, 9)
 vectors = st.lists(whole, min_size=1, max_size=9)

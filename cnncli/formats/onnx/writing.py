@@ -425,7 +425,7 @@ def _local_response(graph: OnnxGraph, layer: LocalResponseNorm, prefix: str, x: 
     1.23) computes it for as many channels as there are pictures.
     """
     distance = np.arange(shape[-1])[:, np.newaxis] - np.arange(shape[-1])
-    # As in `cnncli.ops.normalization`: of an even size one more before than after.
+    # As in `cnncli.ops.batches.norms`: of an even size one more before than after.
     band = ((distance <= layer.size // 2) & (-distance <= (layer.size - 1) // 2)).astype(np.float32)
     squares = graph.node("Mul", f"{prefix}squares", x, x)
     if len(shape) == 3:

@@ -463,7 +463,7 @@ class Residual(Add):
 
     def join(self, results: "list[Array]", context: "Context") -> "tuple[Array, Any]":
         """Return the positive part of the sum."""
-        from cnncli.ops.activation_gradients import relu_forward
+        from cnncli.ops.batches.activation_gradients import relu_forward
 
         out, _ = super().join(results, context)
         relu_forward(out, out)
@@ -471,7 +471,7 @@ class Residual(Add):
 
     def split(self, grad: "Array", cache: Any, context: "Context") -> "list[Array]":
         """Return the sum's gradient for both."""
-        from cnncli.ops.activation_gradients import relu_backward
+        from cnncli.ops.batches.activation_gradients import relu_backward
 
         out = context.kept("sum gradient", grad.shape, grad.dtype)
         return [relu_backward(grad, cache, out, context.memory)] * 2

@@ -74,7 +74,7 @@ class FullyConnected(Layer):
         """Return the gradients of the input, the weights and the bias."""
         import numpy as np
 
-        from cnncli.ops.rows import sum_over_positions
+        from cnncli.ops.batches.rows import sum_over_positions
 
         weight = params["weight"]
         product = context.memory.take((context.path, "weight gradient"), weight.shape, weight.dtype)

@@ -7,7 +7,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.ops.workspaces import FRESH, Memory
+from cnncli.ops.batches.workspaces import FRESH, Memory
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]

@@ -90,7 +90,7 @@ class Conv(Layer):
         return prod(self.window(input_shape).output_size) * numbers
 
     def _plan(self, input_shape: Shape, context: "Context") -> Any:
-        from cnncli.ops.convolution_gradients import Convolution
+        from cnncli.ops.batches.convolution_gradients import Convolution
 
         window, channels = self.window(input_shape), input_shape[2]
         return Convolution(window, channels, self.out_channels, self.groups, winograd=context.shard.winograd)
@@ -107,7 +107,7 @@ class Conv(Layer):
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         """Return the convolution."""
-        from cnncli.ops.rows import add_to_channels
+        from cnncli.ops.batches.rows import add_to_channels
 
         plan = context.plan(x.shape, lambda shape: self._plan(shape, context))
         matrix = context.once("matrix", lambda: plan.kernel.prepare(self._dense(params["weight"])))
@@ -123,7 +123,7 @@ class Conv(Layer):
         self, grad: "Array", cache: Any, params: "Params", context: "Context"
     ) -> "tuple[Array | None, dict[str, Array]]":
         """Return the gradients of the input, the weights and the bias."""
-        from cnncli.ops.rows import sum_over_positions
+        from cnncli.ops.batches.rows import sum_over_positions
 
         x, columns = cache
         plan = context.plan(x.shape, lambda shape: self._plan(shape, context))
@@ -138,7 +138,7 @@ class Conv(Layer):
 
     def scratch_numbers(self, input_shape: Shape) -> int:
         """Return the numbers of an image's columns."""
-        from cnncli.ops.convolution_gradients import Convolution
+        from cnncli.ops.batches.convolution_gradients import Convolution
 
         plan = Convolution(self.window(input_shape), input_shape[2], self.out_channels, self.groups)
         return plan.numbers
@@ -314,7 +314,7 @@ class TransposedConv(Layer):
 
     def _plan(self, input_shape: Shape, context: "Context") -> Any:
         """Return the convolution from output to input, whose input gradient this is."""
-        from cnncli.ops.convolution_gradients import Convolution
+        from cnncli.ops.batches.convolution_gradients import Convolution
 
         (height, width, channels), out_shape = input_shape, self.output_shape(input_shape)
         size, output = (out_shape[0], out_shape[1]), (height, width)
@@ -329,7 +329,7 @@ class TransposedConv(Layer):
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         """Return each input number's share of the outputs in its window, added up."""
-        from cnncli.ops.rows import add_to_channels
+        from cnncli.ops.batches.rows import add_to_channels
 
         plan = context.plan(x.shape, lambda shape: self._plan(shape, context))
         matrix = context.once("matrix", lambda: plan.input_kernel.prepare(self._swapped(params["weight"])))
@@ -343,7 +343,7 @@ class TransposedConv(Layer):
         self, grad: "Array", cache: Any, params: "Params", context: "Context"
     ) -> "tuple[Array | None, dict[str, Array]]":
         """Return the gradients of the input, the weights and the bias."""
-        from cnncli.ops.rows import sum_over_positions
+        from cnncli.ops.batches.rows import sum_over_positions
 
         x, plan = cache, context.plan(cache.shape, lambda shape: self._plan(shape, context))
         grads = {

@@ -44,7 +44,7 @@ class BatchNorm(Normalization):
         """
         import numpy as np
 
-        from cnncli.ops.normalization import Moments, scale_channels
+        from cnncli.ops.batches.norms import Moments, scale_channels
 
         if context.training:
             moments = Moments.union(context.gather(Moments.of(x, context.memory)))
@@ -69,7 +69,7 @@ class BatchNorm(Normalization):
         """Return the gradients of the input, the scale and the shift."""
         import numpy as np
 
-        from cnncli.ops.normalization import batch_norm_input_gradient, batch_norm_sums
+        from cnncli.ops.batches.norms import batch_norm_input_gradient, batch_norm_sums
 
         x, moments, inverse = cache
         sums = batch_norm_sums(grad, x, moments.mean)
@@ -101,7 +101,7 @@ class Standardization(Normalization):
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         """Return the input, standardized, scaled and shifted."""
-        from cnncli.ops.normalization import scale_channels, standardize
+        from cnncli.ops.batches.norms import scale_channels, standardize
 
         shape, axes = self.grouped(x.shape)
         standardized = context.kept("standardized", x.shape, x.dtype)
@@ -116,8 +116,8 @@ class Standardization(Normalization):
         self, grad: "Array", cache: Any, params: "Params", context: "Context"
     ) -> "tuple[Array | None, dict[str, Array]]":
         """Return the gradients of the input, the scale and the shift."""
-        from cnncli.ops.normalization import standardize_backward
-        from cnncli.ops.rows import sum_over_positions
+        from cnncli.ops.batches.norms import standardize_backward
+        from cnncli.ops.batches.rows import sum_over_positions
 
         standardized, inverse = cache
         shape, axes = self.grouped(grad.shape)
@@ -215,7 +215,7 @@ class LocalResponseNorm(Normalization):
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         """Return the input, divided by what its neighbours make of it."""
-        from cnncli.ops.normalization import local_response_norm
+        from cnncli.ops.batches.norms import local_response_norm
 
         y, divisor = local_response_norm(x, self.size, self.alpha, self.beta, self.k)
         return y, (x, divisor)
@@ -224,7 +224,7 @@ class LocalResponseNorm(Normalization):
         self, grad: "Array", cache: Any, params: "Params", context: "Context"
     ) -> "tuple[Array | None, dict[str, Array]]":
         """Return the gradient of the input."""
-        from cnncli.ops.normalization import local_response_norm_backward
+        from cnncli.ops.batches.norms import local_response_norm_backward
 
         x, divisor = cache
         return local_response_norm_backward(grad, x, divisor, self.size, self.alpha, self.beta), {}

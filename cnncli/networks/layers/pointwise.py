@@ -23,7 +23,7 @@ class Activation(Layer):
 
     def nonlinearity(self) -> Any:
         """Return the function and its derivative."""
-        from cnncli.ops.activation_gradients import NONLINEARITIES
+        from cnncli.ops.batches.activation_gradients import NONLINEARITIES
 
         return NONLINEARITIES[self.op]
 
@@ -68,7 +68,7 @@ class LeakyReLU(Activation):
 
     def nonlinearity(self) -> Any:
         """Return the function and its derivative."""
-        from cnncli.ops.activation_gradients import leaky_relu
+        from cnncli.ops.batches.activation_gradients import leaky_relu
 
         return leaky_relu(self.negative_slope)
 
@@ -185,7 +185,7 @@ class PReLU(Layer):
         """Return the gradients of the input and the slopes."""
         import numpy as np
 
-        from cnncli.ops.rows import sum_over_positions
+        from cnncli.ops.batches.rows import sum_over_positions
 
         slopes = sum_over_positions(grad * np.minimum(cache, 0))
         out = np.multiply(grad, params["weight"], out=context.gradient(grad.shape, grad.dtype))
@@ -230,7 +230,7 @@ class Scale(Layer):
         """Return the gradients of the input and the factors."""
         import numpy as np
 
-        from cnncli.ops.rows import sum_over_positions
+        from cnncli.ops.batches.rows import sum_over_positions
 
         grads = {"weight": sum_over_positions(grad * cache)}
         return np.multiply(grad, params["weight"], out=context.gradient(grad.shape, grad.dtype)), grads

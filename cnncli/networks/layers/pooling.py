@@ -101,7 +101,7 @@ class MaxPool(Pool):
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         """Return the maxima."""
-        from cnncli.ops.pooling_gradients import max_pool_forward, winner_type
+        from cnncli.ops.batches.pooling_gradients import max_pool_forward, winner_type
 
         window = context.plan(x.shape, self.window)
         out = context.output((len(x), *window.output_size, x.shape[3]), x.dtype)
@@ -113,7 +113,7 @@ class MaxPool(Pool):
         self, grad: "Array", cache: Any, params: "Params", context: "Context"
     ) -> "tuple[Array | None, dict[str, Array]]":
         """Return the gradient of the input: what a window's gradient is, goes to its winner."""
-        from cnncli.ops.pooling_gradients import max_pool_backward
+        from cnncli.ops.batches.pooling_gradients import max_pool_backward
 
         winners, shape = cache
         out = context.gradient(shape, grad.dtype)
@@ -138,7 +138,7 @@ class AvgPool(Pool):
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         """Return the means."""
-        from cnncli.ops.pooling_gradients import avg_pool_forward
+        from cnncli.ops.batches.pooling_gradients import avg_pool_forward
 
         window = context.plan(x.shape, self.window)
         out = context.output((len(x), *window.output_size, x.shape[3]), x.dtype)
@@ -149,7 +149,7 @@ class AvgPool(Pool):
         self, grad: "Array", cache: Any, params: "Params", context: "Context"
     ) -> "tuple[Array | None, dict[str, Array]]":
         """Return the gradient of the input: an equal share to each pixel of a window."""
-        from cnncli.ops.pooling_gradients import avg_pool_backward
+        from cnncli.ops.batches.pooling_gradients import avg_pool_backward
 
         window = context.plan(cache, self.window)
         out = context.gradient(cache, grad.dtype)
@@ -182,8 +182,8 @@ class Subsampling(Pool):
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         """Return the means, times the coefficients, plus the biases."""
-        from cnncli.ops.normalization import scale_channels
-        from cnncli.ops.pooling_gradients import avg_pool_forward
+        from cnncli.ops.batches.norms import scale_channels
+        from cnncli.ops.batches.pooling_gradients import avg_pool_forward
 
         window = context.plan(x.shape, self.window)
         means = context.kept("means", (len(x), *window.output_size, x.shape[3]), x.dtype)
@@ -196,8 +196,8 @@ class Subsampling(Pool):
         self, grad: "Array", cache: Any, params: "Params", context: "Context"
     ) -> "tuple[Array | None, dict[str, Array]]":
         """Return the gradients of the input, the coefficients and the biases."""
-        from cnncli.ops.pooling_gradients import avg_pool_backward
-        from cnncli.ops.rows import sum_over_positions
+        from cnncli.ops.batches.pooling_gradients import avg_pool_backward
+        from cnncli.ops.batches.rows import sum_over_positions
 
         means, shape = cache
         grads = {"weight": sum_over_positions(grad * means), "bias": sum_over_positions(grad)}
@@ -263,14 +263,14 @@ class GlobalAvgPool(GlobalPool):
 
     def matrices(self, input_shape: Shape) -> "list[Array]":
         """Return the weights of the means, (H_out, H) and (W_out, W)."""
-        from cnncli.ops.resampling import averaging_matrix
+        from cnncli.ops.batches.resampling import averaging_matrix
 
         return [averaging_matrix(axis, n) for axis, n in zip(self.bounds(input_shape), input_shape[:2], strict=True)]
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         """Return the means."""
-        from cnncli.ops.resampling import resample
-        from cnncli.ops.rows import image_sums
+        from cnncli.ops.batches.resampling import resample
+        from cnncli.ops.batches.rows import image_sums
 
         out = context.output((len(x), *self.output_size, x.shape[3]), x.dtype)
         if self.output_size != (1, 1):
@@ -284,7 +284,7 @@ class GlobalAvgPool(GlobalPool):
         self, grad: "Array", cache: Any, params: "Params", context: "Context"
     ) -> "tuple[Array | None, dict[str, Array]]":
         """Return the gradient of the input: an equal share to each pixel of a window."""
-        from cnncli.ops.resampling import resample
+        from cnncli.ops.batches.resampling import resample
 
         out = context.gradient(cache, grad.dtype)
         if self.output_size != (1, 1):

@@ -22,7 +22,7 @@ class Resampling(Layer):
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         """Return the pictures in their new size."""
-        from cnncli.ops.resampling import resample
+        from cnncli.ops.batches.resampling import resample
 
         out = context.output((len(x), *context.plan(x.shape, self.output_shape)), x.dtype)
         return resample(x, *self.matrices(x.shape[1:]), out), x.shape
@@ -31,7 +31,7 @@ class Resampling(Layer):
         self, grad: "Array", cache: Any, params: "Params", context: "Context"
     ) -> "tuple[Array | None, dict[str, Array]]":
         """Return the gradient of the input."""
-        from cnncli.ops.resampling import resample
+        from cnncli.ops.batches.resampling import resample
 
         rows, columns = self.matrices(cache[1:])
         return resample(grad, rows.T, columns.T, context.gradient(cache, grad.dtype)), {}
@@ -75,7 +75,7 @@ class Upsampling(Resampling):
 
     def matrices(self, input_shape: Shape) -> "tuple[Array, Array]":
         """Return the weights of interpolation."""
-        from cnncli.ops.resampling import bilinear_matrix
+        from cnncli.ops.batches.resampling import bilinear_matrix
 
         rows, columns = (
             bilinear_matrix(n, n * factor, align_corners=self.align_corners)

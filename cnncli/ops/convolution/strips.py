@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.ops.kernels import cascade, divide_lines, passes, rank_one
+from cnncli.ops.convolution.kernels import cascade, divide_lines, passes, rank_one
 from cnncli.ops.loading import Border, Loader, Scratch
 from cnncli.shapes import Pair, Window
 

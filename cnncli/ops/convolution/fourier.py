@@ -20,7 +20,7 @@ TILE = 512
 
 
 def run(image: Array, weight: Array, groups: int, window: Window, border: Border, out: Array) -> None:
-    """Correlate one image by tiles; arguments as in `cnncli.ops.products.run`.
+    """Correlate one image by tiles; arguments as in `cnncli.ops.convolution.products.run`.
 
     Every position is computed and a stride picks from them. Results for an integer `out` are rounded.
     """

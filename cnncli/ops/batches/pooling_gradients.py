@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.ops.batches.rows import copy_runs
+from cnncli.ops.batches.workspaces import FRESH, Memory, is_whole, padded, padded_shape
 from cnncli.ops.pooling import window_counts
-from cnncli.ops.rows import copy_runs
-from cnncli.ops.workspaces import FRESH, Memory, is_whole, padded, padded_shape
 from cnncli.shapes import Window
 
 Array = npt.NDArray[Any]

@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.ops.rows import strided
-from cnncli.ops.tiled import Geometry
-from cnncli.ops.workspaces import Memory
+from cnncli.ops.batches.rows import strided
+from cnncli.ops.batches.tiled import Geometry
+from cnncli.ops.batches.workspaces import Memory
 
 Array = npt.NDArray[Any]
 

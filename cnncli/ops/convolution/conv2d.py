@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.errors import ArgumentError
-from cnncli.ops import banded, fourier, products, strips, taps
 from cnncli.ops.borders import OUTSIDE
-from cnncli.ops.kernels import rank_one
+from cnncli.ops.convolution import banded, fourier, products, strips, taps
+from cnncli.ops.convolution.kernels import rank_one
 from cnncli.ops.loading import Border
 from cnncli.shapes import IntOrPair, Padding, Pair, Window
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.ops import strips
-from cnncli.ops.convolution import Work, as_batch, as_numbers, prepare, strip_programs
+from cnncli.ops.convolution import strips
+from cnncli.ops.convolution.conv2d import Work, as_batch, as_numbers, prepare, strip_programs
 from cnncli.shapes import IntOrPair, Padding
 
 Array = npt.NDArray[Any]

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.ops.rows import copy_runs, strided
-from cnncli.ops.workspaces import Memory, padded
+from cnncli.ops.batches.rows import copy_runs, strided
+from cnncli.ops.batches.workspaces import Memory, padded
 from cnncli.shapes import Window
 
 Array = npt.NDArray[Any]

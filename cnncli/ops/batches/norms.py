@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.ops.rows import as_rows, channel_sums, chunks, row_repeats, tiled, wide_repeats
-from cnncli.ops.workspaces import FRESH, Memory
+from cnncli.ops.batches.rows import as_rows, channel_sums, chunks, row_repeats, tiled, wide_repeats
+from cnncli.ops.batches.workspaces import FRESH, Memory
 
 Array = npt.NDArray[Any]
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
-from cnncli.ops.kernels import rank_one
+from cnncli.ops.convolution.kernels import rank_one
 from cnncli.ops.loading import Border, Loader, Scratch
 from cnncli.shapes import Window
 
@@ -30,7 +30,7 @@ ONE_THREAD = 1 << 18
 
 
 def run(image: Array, weight: Array, groups: int, window: Window, border: Border, out: Array) -> None:
-    """Correlate one image with kernels of rank 1; arguments as in `cnncli.ops.products.run`.
+    """Correlate one image with kernels of rank 1; arguments as in `cnncli.ops.convolution.products.run`.
 
     Stride and dilation must be 1, and each group must have one input channel.
     """

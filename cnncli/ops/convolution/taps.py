@@ -17,7 +17,7 @@ Array = npt.NDArray[Any]
 
 
 def run(image: Array, weight: Array, groups: int, window: Window, border: Border, out: Array) -> None:
-    """Correlate one image; arguments as in `cnncli.ops.products.run`, weights in the type of `out`."""
+    """Correlate one image; arguments as in `cnncli.ops.convolution.products.run`, weights in the type of `out`."""
     per_group, filters = weight.shape[2], weight.shape[3] // groups
     out[:] = 0
     for a, b in np.ndindex(weight.shape[:2]):

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.ops.tiled import Geometry
-from cnncli.ops.workspaces import Memory, padded
+from cnncli.ops.batches.tiled import Geometry
+from cnncli.ops.batches.workspaces import Memory, padded
 
 Array = npt.NDArray[Any]
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.ops.rows import as_rows, wide_repeats
-from cnncli.ops.workspaces import Memory
+from cnncli.ops.batches.rows import as_rows, wide_repeats
+from cnncli.ops.batches.workspaces import Memory
 
 Array = npt.NDArray[Any]
 

@@ -5,7 +5,8 @@ from oracles import PHOTOGRAPHS, gray_photograph, naive_conv2d, photograph, rand
 
 from cnncli.errors import ArgumentError
 from cnncli.filters.named import FILTERS
-from cnncli.ops import PADDING_MODES, conv2d, gradient_magnitude, strips
+from cnncli.ops import PADDING_MODES, conv2d, gradient_magnitude
+from cnncli.ops.convolution import strips
 
 PAIRS = {name: known.kernels for name, known in FILTERS.items() if known.is_pair}
 # Of odd sums, so that nothing can be halved; and one that is not square.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cnncli.ops.normalization import Moments
+from cnncli.ops.batches.norms import Moments
 
 SHAPES = [(5, 3), (64, 7, 7, 16), (2, 300, 300, 8), (3, 1, 1, 9000)]
 

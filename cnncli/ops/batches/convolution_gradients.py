@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.ops.depthwise import Depthwise
-from cnncli.ops.tiled import Geometry, Tiled
-from cnncli.ops.winograd import Winograd
-from cnncli.ops.workspaces import FRESH, Memory, is_whole, padded_shape
+from cnncli.ops.batches.depthwise import Depthwise
+from cnncli.ops.batches.tiled import Geometry, Tiled
+from cnncli.ops.batches.winograd import Winograd
+from cnncli.ops.batches.workspaces import FRESH, Memory, is_whole, padded_shape
 from cnncli.shapes import Window
 
 Array = npt.NDArray[Any]
