@@ -1,7 +1,9 @@
-"""The words that options take, on their own so that `--help` needs no NumPy.
+"""The words that options take, on their own so that `--help` needs no NumPy, and what to say of any other word.
 
 The registries that give them meaning live with the arithmetic; a test holds the two together.
 """
+
+from collections.abc import Collection
 
 DIRECTIONS = ("vertical", "horizontal", "magnitude", "angle")
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular", "symmetric")
@@ -13,3 +15,38 @@ SIGNED = ("abs", "clip", "offset", "diverging", "split")
 POOLING_MODES = ("max", "avg", "min")
 PARTS = ("train", "validation", "test")
 RESIZES = ("stretch", "crop", "pad")
+
+
+def did_you_mean(word: str, choices: Collection[str], otherwise: str | None = None) -> str:
+    """Return the end of an error about a word that is not one of the choices: the nearest of them, if one is near.
+
+    Args:
+        word: the word.
+        choices: the words that are known.
+        otherwise: returned where none is near, in place of the list of choices.
+
+    Example:
+        >>> did_you_mean("rellu", ["relu", "elu"]), did_you_mean("?", ["relu", "elu"])
+        ('did you mean relu?', 'choose from relu, elu')
+    """
+    if found := nearest(word, choices):
+        return f"did you mean {found}?"
+    return f"choose from {', '.join(choices)}" if otherwise is None else otherwise
+
+
+def nearest(word: str, choices: Collection[str], cutoff: float = 0.6) -> str:
+    """Return the choice nearest to a word, ignoring case and marks between letters; "" where none is near.
+
+    Example:
+        >>> nearest("ResNet-18", ["resnet18", "res"]), nearest("?", ["relu"])
+        ('resnet18', '')
+    """
+    from difflib import get_close_matches  # 5 ms, for mistakes alone
+
+    by_letters = {_letters(choice): choice for choice in sorted(choices)}
+    found = get_close_matches(_letters(word[:40]), by_letters, n=1, cutoff=cutoff)
+    return by_letters[found[0]] if found else ""
+
+
+def _letters(word: str) -> str:
+    return "".join(filter(str.isalnum, word.lower()))

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from cnncli.choices import did_you_mean, nearest
 from cnncli.errors import ArgumentError, CnncliError, NoInputError, shortage
 from cnncli.files.text import printable
 
@@ -46,10 +47,8 @@ def one_line_errors() -> Iterator[None]:
 
 def _message(error: Any) -> str:
     """Return one line on wrong usage, with the one option that was meant instead of all that are like it."""
-    from difflib import get_close_matches  # 5 ms, for mistakes alone
-
-    meant = get_close_matches(str(getattr(error, "option_name", "")), getattr(error, "possibilities", None) or (), 1, 0)
-    message = f"{error.message}: did you mean {meant[0]}?" if meant else error.format_message()
+    meant = nearest(str(getattr(error, "option_name", "")), getattr(error, "possibilities", None) or (), cutoff=0)
+    message = f"{error.message}: did you mean {meant}?" if meant else error.format_message()
     return " ".join(message.split())
 
 
@@ -57,11 +56,7 @@ def _unknown(command: str, ctx: Any) -> None:
     """Say which command was meant; a shell that completes one is told nothing."""
     if ctx is None or ctx.resilient_parsing:
         return
-    from difflib import get_close_matches
-
-    meant = get_close_matches(command, COMMANDS, 1)
-    advice = f"did you mean {meant[0]!r}?" if meant else f"the commands are {', '.join(COMMANDS)}"
-    raise ArgumentError(f"no such command {command!r}: {advice}")
+    raise ArgumentError(f"no such command {command!r}: {did_you_mean(command, COMMANDS)}")
 
 
 def _print_error(message: str) -> None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from cnncli.choices import did_you_mean
 from cnncli.data.randomness import ItemRandom
 from cnncli.errors import ArgumentError
 from cnncli.values import Value
@@ -184,11 +185,8 @@ def parse_augmentations(text: str | Sequence[str]) -> tuple[Augmentation, ...]:
 def _parse(word: str) -> Augmentation:
     match = _WORD.fullmatch(word)
     if match is None or match[1] not in AUGMENTATIONS:
-        import difflib
-
-        nearest = difflib.get_close_matches(match[1] if match else word, AUGMENTATIONS, n=1)
-        hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-        raise ArgumentError(f"unknown augmentation {word!r}: {hint}there are {', '.join(AUGMENTATIONS)}")
+        hint = did_you_mean(match[1] if match else word, AUGMENTATIONS)
+        raise ArgumentError(f"unknown augmentation {word!r}: {hint}")
     kind = AUGMENTATIONS[match[1]]
     return kind() if match[2] is None else kind(float(match[2]))
 

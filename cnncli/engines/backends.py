@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
+from cnncli.choices import did_you_mean
 from cnncli.engines.processes import ALONE, Processes
 from cnncli.errors import ArgumentError
 
@@ -150,9 +151,9 @@ def open_backend(engine: str = "numpy", device: str = "auto") -> Backend:
         'numpy'
     """
     if engine not in ENGINES:
-        raise ArgumentError(f"unknown engine {engine!r}: there are {', '.join(ENGINES)}")
+        raise ArgumentError(f"unknown engine {engine!r}: {did_you_mean(engine, ENGINES)}")
     if device not in DEVICES:
-        raise ArgumentError(f"unknown device {device!r}: there are {', '.join(DEVICES)}")
+        raise ArgumentError(f"unknown device {device!r}: choose from {', '.join(DEVICES)}")
     module, _, name = ENGINES[engine].partition(":")
     kind: type[Backend] = getattr(_imported(module, engine), name)
     return kind(device)

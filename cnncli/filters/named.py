@@ -10,6 +10,7 @@ To add a filter, add one entry to `FILTERS`: the command line, the documentation
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from cnncli.choices import did_you_mean
 from cnncli.errors import ArgumentError
 
 Kernel = tuple[tuple[float, ...], ...]
@@ -85,7 +86,7 @@ def get_filter(name: str) -> Filter:
     """Return the filter of that name.
 
     Raises:
-        ArgumentError: there is none; the message lists the names and the nearest.
+        ArgumentError: there is no such filter; the message names the nearest, or all.
 
     Example:
         >>> get_filter("vertical").kernels
@@ -93,11 +94,7 @@ def get_filter(name: str) -> Filter:
     """
     if name in FILTERS:
         return FILTERS[name]
-    import difflib  # only needed for the message
-
-    nearest = difflib.get_close_matches(name, FILTERS, n=1)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    raise ArgumentError(f"unknown filter {name!r}: {hint}the filters are {', '.join(FILTERS)}")
+    raise ArgumentError(f"unknown filter {name!r}: {did_you_mean(name, FILTERS)}")
 
 
 def unit_scale(kernel: Sequence[Sequence[float]]) -> float:

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cnncli.choices import did_you_mean, nearest
 from cnncli.errors import ArgumentError
 from cnncli.files.toml import parse_toml
 from cnncli.networks.errors import NotationError, TextError
 from cnncli.networks.network import Network, parse_network
-from cnncli.networks.notation import near, nearest, quote, read_input, split_words
+from cnncli.networks.notation import quote, read_input, split_words
 from cnncli.networks.summary import Shape
 
 ZOO = Path(__file__).parent / "zoo"
@@ -66,11 +67,11 @@ def load_network(network: str | Sequence[str] | Path, *, input_shape: Shape | No
     if text.lower() in (names := zoo_names()):
         return read_network_file(ZOO / f"{text.lower()}.toml", input_shape=input_shape)
     if input_shape is None:
-        raise ArgumentError(_unknown(text, near(text, names)))
+        raise ArgumentError(_unknown(text, nearest(text, names)))
     try:
         return parse_network(text, input_shape=input_shape)
     except NotationError as error:
-        if found := near(text, names, cutoff=0.75):  # rather a name than a layer
+        if found := nearest(text, names, cutoff=0.75):  # rather a name than a layer
             raise ArgumentError(_unknown(text, found)) from error
         raise
 
@@ -122,7 +123,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _check_keys(table: dict[str, Any], path: Path) -> None:
     for key, value in table.items():
         if key not in _KEYS:
-            raise ArgumentError(f"{path}: {quote(key)} is no key of a network's file: {nearest(key, _KEYS)}")
+            raise ArgumentError(f"{path}: {quote(key)} is not a key of a network file: {did_you_mean(key, _KEYS)}")
         wrong = [value] if not isinstance(value, _KINDS[_KEYS[key]]) else []
         wrong += [text for text in value if not isinstance(text, str)] if isinstance(value, list) else []
         if wrong:

@@ -5,9 +5,10 @@ what follows; `res[ ... | ... ]`, `add[ ... ]` and `cat[ ... | ... ]` are blocks
 The layers write themselves: `str` of a layer, or of a network, is its canonical text.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 
+from cnncli.choices import did_you_mean
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import NotationError, ShapeError
 from cnncli.networks.layers import BLOCKS, LAYERS, Chain, Layer, Repeat, Sequential
@@ -159,30 +160,6 @@ def quote(value: object) -> str:
     """Return a text in quotes, at most 60 characters of it."""
     shown = value if isinstance(value, str) else type(value).__name__
     return repr(shown if len(shown) <= 60 else f"{shown[:57]}...")
-
-
-def near(word: str, choices: Iterable[str], cutoff: float = 0.6) -> str:
-    """Return the choice nearest to a word, whatever the case and the marks between letters; "" where none is near.
-
-    Example:
-        >>> near("ResNet-18", ["resnet18", "res"]), near("rellu", ["relu", "elu"]), near("?", ["relu"])
-        ('resnet18', 'relu', '')
-    """
-    from difflib import get_close_matches
-
-    by_letters = {_letters(choice): choice for choice in sorted(choices)}
-    found = get_close_matches(_letters(word[:40]), by_letters, n=1, cutoff=cutoff)
-    return by_letters[found[0]] if found else ""
-
-
-def _letters(word: str) -> str:
-    return "".join(filter(str.isalnum, word.lower()))
-
-
-def nearest(word: str, choices: Iterable[str]) -> str:
-    """Return `did you mean conv?` for the nearest of the choices, or all of them where none is near."""
-    found = near(word, choices)
-    return f"did you mean {found}?" if found else f"there are {', '.join(sorted(choices))}"
 
 
 class Spent:
@@ -353,8 +330,8 @@ class _Reader:
         if op in SYNONYMS:
             return f"unknown layer {quote(word.text)}: it is written {SYNONYMS[op]}"
         layers, name = {*LAYERS, *self.macros}, op or word.text
-        found = near(name, layers)  # rather than a block, which would have a bracket behind it
-        hint = f"did you mean {found}?" if found else nearest(name, {*layers, *BLOCKS})
+        # A layer is nearer than a block, which would have a bracket behind it.
+        hint = did_you_mean(name, layers, did_you_mean(name, sorted({*layers, *BLOCKS})))
         return f"unknown layer {quote(word.text)}: {hint}"
 
     def read_number(self, word: Word, kind: type[Layer], field: str, text: str, fields: dict[str, Any]) -> None:
@@ -415,8 +392,7 @@ def _no_option(op: str, kind: type[Layer]) -> str:
     if op in LAYERS:
         return "is a layer: put a space before it, not a comma"
     known = {name for name, layer in LAYERS.items() if layer.follows} | set(FLAGS)
-    found = near(op, known)
-    return f"is no option of {kind.op}: {f'did you mean {found}?' if found else _options(kind)}"
+    return f"is not an option of {kind.op}: {did_you_mean(op, known, _options(kind))}"
 
 
 def _places(word: Word) -> list[Word]:

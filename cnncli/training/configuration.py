@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cnncli.choices import RESIZES
+from cnncli.choices import RESIZES, did_you_mean
 from cnncli.data.augmentation import parse_augmentations
 from cnncli.engines.losses import LOSSES
 from cnncli.engines.optimizers import OPTIMIZERS, Optimizer
@@ -163,10 +163,7 @@ def read_configuration(path: str | os.PathLike[str]) -> dict[str, Any]:
     table.pop(VERSIONS, None)
     for name in table:
         if name not in ("data", *Configuration.fields):
-            import difflib
-
-            near = difflib.get_close_matches(name, Configuration.fields, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"the options are {', '.join(Configuration.fields)}"
+            hint = did_you_mean(name, Configuration.fields)
             raise ArgumentError(f"{path}: training has no option {name!r}: {hint}")
     if not isinstance(table.get("data", ""), str):
         raise ArgumentError(f"{path}: data must be a path, got {table['data']!r}")
@@ -309,8 +306,4 @@ _WORDS: dict[str, tuple[str, ...]] = {
 
 def _check_word(name: str, word: Any, words: tuple[str, ...]) -> None:
     if not isinstance(word, str) or word not in words:
-        import difflib
-
-        near = difflib.get_close_matches(str(word), words, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise ArgumentError(f"unknown {name} {str(word)[:40]!r}: {hint}there are {', '.join(words)}")
+        raise ArgumentError(f"unknown {name} {str(word)[:40]!r}: {did_you_mean(str(word), words)}")

@@ -6,6 +6,7 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cnncli.choices import did_you_mean
 from cnncli.data import Dataset
 from cnncli.engines.backends import Backend, open_backend
 from cnncli.errors import ArgumentError
@@ -180,7 +181,7 @@ def _begin(
     """Check what can be checked before any work; return where to go on, and the options."""
     unknown = [name for name in options if name not in Configuration.fields]
     if unknown:
-        raise ArgumentError(f"training has no option {unknown[0]!r}: there are {', '.join(Configuration.fields)}")
+        raise ArgumentError(f"training has no option {unknown[0]!r}: {did_you_mean(unknown[0], Configuration.fields)}")
     if folder is None:
         if resume:
             raise ArgumentError("resume needs output, the folder of the run to go on with")

@@ -61,9 +61,9 @@ def test_a_missing_extra_is_one_line_that_says_how_to_get_it(tmp_path):
 
 
 def test_what_there_is_not_is_told():
-    with pytest.raises(ArgumentError, match="unknown engine 'tensorflow': there are numpy, torch"):
+    with pytest.raises(ArgumentError, match="unknown engine 'tensorflow': choose from numpy, torch"):
         open_backend("tensorflow")
-    with pytest.raises(ArgumentError, match="unknown device 'tpu': there are auto, cpu, cuda"):
+    with pytest.raises(ArgumentError, match="unknown device 'tpu': choose from auto, cpu, cuda"):
         open_backend("numpy", "tpu")
     with pytest.raises(ArgumentError, match="the engine numpy computes on the CPU, not on cuda"):
         open_backend("numpy", "cuda")

@@ -438,7 +438,7 @@ def test_the_image_is_never_changed():
 @pytest.mark.parametrize(
     ("filter_name", "options", "message"),
     [
-        ("sobell", {}, "unknown filter 'sobell': did you mean 'sobel'?"),
+        ("sobell", {}, "unknown filter 'sobell': did you mean sobel?"),
         ("sobel", {"direction": "up"}, "unknown direction 'up': the directions are vertical, horizontal, magnitude"),
         ("box", {"direction": "vertical"}, "direction 'vertical' needs a filter that has directions (sobel, scharr"),
         ([[1, 0]], {"direction": "vertical"}, "direction 'vertical' needs a filter that has directions"),

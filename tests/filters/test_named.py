@@ -75,6 +75,6 @@ def test_the_words_of_the_options_are_the_keys_of_the_registries():
 def test_an_unknown_filter_is_told_with_the_nearest_name():
     with pytest.raises(ArgumentError) as caught:
         get_filter("sobell")
-    assert str(caught.value).startswith("unknown filter 'sobell': did you mean 'sobel'? the filters are vertical, ")
-    with pytest.raises(ArgumentError, match="unknown filter 'xyzzy': the filters are"):
+    assert str(caught.value) == "unknown filter 'sobell': did you mean sobel?"
+    with pytest.raises(ArgumentError, match="unknown filter 'xyzzy': choose from vertical, "):
         get_filter("xyzzy")

@@ -67,7 +67,7 @@ def test_an_unknown_name_tells_the_nearest(name, message):
         ("layers = 3", "layers must be a text or a list of texts, got 'int'"),
         ("layers = [3]", "layers must be a text or a list of texts, got 'int'"),
         ("title = 'x'", "needs layers"),
-        ("layers = 'relu'\nlayer = 'relu'", "'layer' is no key of a network's file: did you mean layers?"),
+        ("layers = 'relu'\nlayer = 'relu'", "'layer' is not a key of a network file: did you mean layers?"),
         ("layers = 'relu'\nyear = 'x'", "year must be a whole number, got 'x'"),
         (f"year = {'1' * 5000}", "TOML"),
         ("layers = 'relu'\ninput = 'x'", "input must be"),
