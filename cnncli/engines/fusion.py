@@ -29,7 +29,7 @@ from cnncli.networks.layers import (
     MaxPool,
     Subsampling,
 )
-from cnncli.networks.layers.context import PASSING, Array, Context, Params, within
+from cnncli.networks.layers.context import PASSING, Array, Context, Gradients, Params, within
 from cnncli.networks.summary import Shape
 from cnncli.ops.batches.rows import add_to_channels, sum_over_positions
 
@@ -109,9 +109,7 @@ class Bias(Layer):
         add_to_channels(out, params["bias"])
         return out, None
 
-    def backward(
-        self, grad: Array, cache: Any, params: Params, context: Context
-    ) -> tuple[Array | None, dict[str, Array]]:
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         """Return the gradient as it is, and its sum."""
         return grad, {"bias": sum_over_positions(grad)}
 
@@ -168,9 +166,7 @@ class Run(Layer):
         shard.block = None
         return _whole(outputs, places[-1].context.output), caches
 
-    def backward(
-        self, grad: Array, cache: Any, params: Params, context: Context
-    ) -> tuple[Array | None, dict[str, Array]]:
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         """Return the gradient of the input, and the sums over the blocks of those of the parameters."""
         places = context.plan((), lambda _: self._places(params, context))
         places[0].context.input_gradient = context.input_gradient
@@ -265,9 +261,7 @@ class Fused(Layer):
             caches.append(cache)
         return x, caches
 
-    def backward(
-        self, grad: Array, cache: Any, params: Params, context: Context
-    ) -> tuple[Array | None, dict[str, Array]]:
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         """Return the gradients, by the chain rule."""
         contexts = context.plan((), lambda _: self._contexts(context))
         for first in contexts[:1]:

@@ -44,7 +44,6 @@ class Network(Value):
     published: Mapping[str, Any] = {}
 
     def validate(self) -> None:
-        """Check that the shapes chain."""
         shape = tuple(self.input_shape)
         if len(shape) not in (1, 3) or not all(isinstance(n, int) and 1 <= n <= LARGEST for n in shape):
             raise ArgumentError(f"an input is height x width x channels, or a number of values, got {shape}")

@@ -12,7 +12,7 @@ from cnncli.shapes import Four, Pair, Window, overhang
 from cnncli.values import Value
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
-    from cnncli.networks.layers.context import Array, Context, Params
+    from cnncli.networks.layers.context import Array, Context, Gradients, Params
 
 OPTIONS = (*LETTERS, *dict.fromkeys(field for field, _ in FLAGS.values() if field not in LETTERS))
 """The fields that options set, in the order in which they are printed."""
@@ -43,7 +43,6 @@ class Layer(Value):
     monotone: ClassVar[bool] = False
 
     def validate(self) -> None:
-        """Check every field, and settle it."""
         for name in self.fields:
             if name in KINDS and (self.__dict__[name] is not None or self.defaults.get(name, 0) is not None):
                 self.settle(**{name: KINDS[name].settle(self.__dict__[name], name)})
@@ -149,9 +148,7 @@ class Layer(Value):
         """
         raise NotImplementedError(f"{type(self).__name__} cannot be computed")
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         """Return the gradient of the input, or None where the context says that nobody needs it, and of the parameters.
 
         Args:

@@ -11,7 +11,7 @@ from cnncli.networks.summary import FilterShape, Shape
 from cnncli.shapes import Window
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
-    from cnncli.networks.layers.context import Array, Context, Params
+    from cnncli.networks.layers.context import Array, Context, Gradients, Params
 
 MAX_LAYERS = 10_000
 """The layers of a network, repeats counted."""
@@ -48,19 +48,15 @@ class Compound(Layer):
         return self._named(input_shape, lambda layer, before: layer.param_shapes(before))
 
     def buffer_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Return the arrays that are kept but not trained, by name."""
         return self._named(input_shape, lambda layer, before: layer.buffer_shapes(before))
 
     def macs(self, input_shape: Shape) -> int:
-        """Return the sum over the inner layers."""
         return sum(layer.macs(before) for _, layer, before in self.parts(input_shape))
 
     def connections(self, input_shape: Shape) -> int:
-        """Return the sum over the inner layers."""
         return sum(layer.connections(before) for _, layer, before in self.parts(input_shape))
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return what the inner layers make of it, one after the other."""
         caches = []
         for prefix, layer, _ in self.parts(x.shape[1:]):
             x, cache = layer.forward(x, context.within(params, prefix), context.inside(prefix))
@@ -68,10 +64,7 @@ class Compound(Layer):
             caches.append((prefix, layer, cache))
         return x, caches
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the gradients, by the chain rule."""
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         grads: dict[str, Array] = {}
         gradient: Array | None = grad
         for number, (prefix, layer, kept) in reversed(list(enumerate(cache))):
@@ -95,7 +88,6 @@ class Chain(Compound):
     layers: tuple[Layer, ...]
 
     def validate(self) -> None:
-        """Check that it can be written as one word."""
         ops = [layer.op for layer in self.layers]
         for layer in self.layers[1:]:
             if not layer.follows or "," in str(layer):
@@ -112,22 +104,18 @@ class Chain(Compound):
         return self.layers[0].op
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return the first layer's: what follows keeps it."""
         return self.layers[0].output_shape(input_shape)
 
     def parts(self, input_shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
-        """Yield the layers, named after their ops."""
         shape = input_shape
         for layer in self.layers:
             yield f"{layer.op}.", layer, shape
             shape = layer.output_shape(shape)
 
     def window(self, input_shape: Shape) -> Window | None:
-        """Return the first layer's."""
         return self.layers[0].window(input_shape)
 
     def filter_shape(self, input_shape: Shape) -> FilterShape | None:
-        """Return the first layer's."""
         return self.layers[0].filter_shape(input_shape)
 
     def __str__(self) -> str:
@@ -141,20 +129,18 @@ class Chain(Compound):
 class Repeat(Layer):
     """Layers that come several times: `2xconv3-64`, or `3x[ conv3-64 max2 ]`. A sequence unrolls it."""
 
-    op: ClassVar[str] = "repeat"
+    op = "repeat"
 
     count: int
     layers: tuple[Layer, ...]
 
     def validate(self) -> None:
-        """Check the count."""
         if not isinstance(self.count, int) or self.count < 1:
             raise ArgumentError(f"layers are repeated a whole number of times from 1, got {self.count!r}")
         self.settle(layers=_flat(self.layers), _count=_limited(self.count * _count(self.layers)))
 
     @property
     def layer_count(self) -> int:
-        """The count times what is repeated."""
         return int(self.__dict__["_count"])
 
     def sequence(self) -> "Sequential":
@@ -162,7 +148,6 @@ class Repeat(Layer):
         return Sequential(self.layers * self.count)
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return the last one's."""
         return self.sequence().output_shape(input_shape)
 
     def __str__(self) -> str:
@@ -171,21 +156,15 @@ class Repeat(Layer):
         return f"{self.count}x[ {' '.join(map(str, self.layers))} ]"
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return what the layers make of it, unrolled."""
         return self.sequence().forward(x, params, context)
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the gradients."""
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         return self.sequence().backward(grad, cache, params, context)
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Return the trainable arrays, those of the layers unrolled."""
         return self.sequence().param_shapes(input_shape)
 
     def buffer_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Return the arrays that are kept but not trained."""
         return self.sequence().buffer_shapes(input_shape)
 
 
@@ -209,7 +188,6 @@ class Sequential(Compound):
 
     @property
     def layer_count(self) -> int:
-        """The sum over the layers."""
         return int(self.__dict__["_count"])
 
     def steps(self, input_shape: Shape) -> tuple[Step, ...]:
@@ -238,7 +216,6 @@ class Sequential(Compound):
             shape, before = output_shape, layer
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return the last layer's."""
         steps = self.steps(input_shape)
         return steps[-1].output_shape if steps else input_shape
 
@@ -270,11 +247,9 @@ class Block(Compound):
 
     @property
     def layer_count(self) -> int:
-        """One, and the sum over the branches."""
         return int(self.__dict__["_count"])
 
     def parts(self, input_shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
-        """Yield the branches."""
         for name, _, branch in self.branches:
             yield f"{name}.", branch, input_shape
 
@@ -287,7 +262,7 @@ class Block(Compound):
         """
         raise NotImplementedError
 
-    elementwise: ClassVar[bool] = True
+    elementwise = True
 
     def joins_in_place(self, input_shape: Shape) -> bool:
         """Return whether the results can be joined in the memory of one of them."""
@@ -312,7 +287,6 @@ class Block(Compound):
         raise NotImplementedError
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return the branches' results, joined."""
         results, caches = [], []
         for prefix, layer, _ in self.parts(x.shape[1:]):
             result, cache = layer.forward(x, context.within(params, prefix), context.inside(prefix))
@@ -321,10 +295,7 @@ class Block(Compound):
         out, joined = self.join(results, context)
         return out, (joined, caches)
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the gradients: the input's is the sum of the branches'."""
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         joined, caches = cache
         grads: dict[str, Array] = {}
         gradients = []
@@ -391,7 +362,7 @@ class Add(Block):
         'add[ conv3-8,same ]'
     """
 
-    op: ClassVar[str] = "add"
+    op = "add"
 
     main: Sequential
     shortcut: Sequential = Sequential()
@@ -404,16 +375,13 @@ class Add(Block):
         return cls(*paths)
 
     def validate(self) -> None:
-        """Count the layers."""
         self.settle(_count=_limited(1 + self.main.layer_count + self.shortcut.layer_count))
 
     @property
     def branches(self) -> tuple[tuple[str, str, Sequential], ...]:
-        """Main and shortcut."""
         return ("main", "main", self.main), ("shortcut", "shortcut", self.shortcut)
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return the main branch's; the shortcut's must be the same."""
         main, shortcut = self._branch_shapes(input_shape)
         if main == shortcut:
             return main
@@ -437,14 +405,12 @@ class Add(Block):
         return f"{self.op}[ {self.main} {shortcut}]" if self.main.layers else f"{self.op}[ {shortcut}]"
 
     def join(self, results: "list[Array]", context: "Context") -> "tuple[Array, Any]":
-        """Return the sum."""
         import numpy as np
 
         main, shortcut = results
         return np.add(main, shortcut, out=context.output(main.shape, main.dtype)), None
 
     def split(self, grad: "Array", cache: Any, context: "Context") -> "list[Array]":
-        """Return the sum's gradient for both."""
         return [grad, grad]
 
 
@@ -459,10 +425,9 @@ class Residual(Add):
         'res[ conv1-8 | conv1-8,nobias ]'
     """
 
-    op: ClassVar[str] = "res"
+    op = "res"
 
     def join(self, results: "list[Array]", context: "Context") -> "tuple[Array, Any]":
-        """Return the positive part of the sum."""
         from cnncli.ops.batches.activation_gradients import relu_forward
 
         out, _ = super().join(results, context)
@@ -470,7 +435,6 @@ class Residual(Add):
         return out, out
 
     def split(self, grad: "Array", cache: Any, context: "Context") -> "list[Array]":
-        """Return the sum's gradient for both."""
         from cnncli.ops.batches.activation_gradients import relu_backward
 
         out = context.kept("sum gradient", grad.shape, grad.dtype)
@@ -483,19 +447,16 @@ class Parallel(Block):
     paths: tuple[Sequential, ...]
 
     def validate(self) -> None:
-        """Count the layers."""
         self.settle(_count=_limited(1 + len(self.paths) + sum(path.layer_count for path in self.paths)))
         if not self.paths:
             raise ArgumentError(f"{self.op}[ ] needs a branch")
 
     @classmethod
     def of(cls, paths: list[Sequential]) -> Self:
-        """Return the block of these branches."""
         return cls(tuple(paths))
 
     @property
     def branches(self) -> tuple[tuple[str, str, Sequential], ...]:
-        """The paths, numbered from 1."""
         return tuple((str(number), f"branch {number}", path) for number, path in enumerate(self.paths, 1))
 
     def __str__(self) -> str:
@@ -512,11 +473,10 @@ class Concat(Parallel):
         (4, 4, 11)
     """
 
-    op: ClassVar[str] = "cat"
-    elementwise: ClassVar[bool] = False
+    op = "cat"
+    elementwise = False
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return the branches' height and width, and the sum of their channels."""
         shapes = self._branch_shapes(input_shape)
         sizes = list(dict.fromkeys(shape[:-1] for shape in shapes))
         if len(sizes) == 1:
@@ -528,7 +488,6 @@ class Concat(Parallel):
         raise ShapeError(self, "branches of one height and width", got, fits)
 
     def join(self, results: "list[Array]", context: "Context") -> "tuple[Array, Any]":
-        """Return the results side by side."""
         import numpy as np
 
         channels = [result.shape[-1] for result in results]
@@ -536,7 +495,6 @@ class Concat(Parallel):
         return np.concatenate(results, axis=-1, out=out), channels
 
     def split(self, grad: "Array", cache: Any, context: "Context") -> "list[Array]":
-        """Return each branch's channels."""
         import numpy as np
 
         stops = [sum(cache[:number]) for number in range(1, len(cache))]
@@ -556,10 +514,9 @@ class Product(Parallel):
         (56, 56, 64)
     """
 
-    op: ClassVar[str] = "mul"
+    op = "mul"
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return the branches' shape, where 1 fits any."""
         shapes = self._branch_shapes(input_shape)
         axes = [shape if len(shape) == 3 else (1, 1, *shape) for shape in shapes]
         joined = tuple(max(sizes) for sizes in zip(*axes, strict=True))
@@ -571,7 +528,6 @@ class Product(Parallel):
         raise ShapeError(self, "branches of one shape, or of 1 along an axis", got, fits)
 
     def join(self, results: "list[Array]", context: "Context") -> "tuple[Array, Any]":
-        """Return the product."""
         import numpy as np
 
         most = max(result.ndim for result in results)

@@ -1,14 +1,14 @@
 """Fully connected layers."""
 
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from cnncli.networks.layers.base import Layer
 from cnncli.networks.summary import FilterShape, Shape
 from cnncli.shapes import Window
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
-    from cnncli.networks.layers.context import Array, Context, Params
+    from cnncli.networks.layers.context import Array, Context, Gradients, Params
 
 
 def whole(input_shape: Shape) -> Window | None:
@@ -26,39 +26,32 @@ class FullyConnected(Layer):
         {'weight': (400, 120), 'bias': (120,)}
     """
 
-    op: ClassVar[str] = "fc"
-    filters_field: ClassVar[str] = "out_features"
+    op = "fc"
+    filters_field = "out_features"
 
     out_features: int
     bias: bool = True
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return `(outputs,)`."""
         return (self.out_features,)
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Return the shapes of weight and bias."""
         shapes: dict[str, Shape] = {"weight": (prod(input_shape), self.out_features)}
         return {**shapes, "bias": (self.out_features,)} if self.bias else shapes
 
     def macs(self, input_shape: Shape) -> int:
-        """Return inputs times outputs."""
         return prod(input_shape) * self.out_features
 
     def connections(self, input_shape: Shape) -> int:
-        """Return inputs times outputs, and the biases."""
         return sum(map(prod, self.param_shapes(input_shape).values()))
 
     def window(self, input_shape: Shape) -> Window | None:
-        """Return the window that sees the whole picture."""
         return whole(input_shape)
 
     def filter_shape(self, input_shape: Shape) -> FilterShape | None:
-        """Return None: what is fully connected has no filters."""
         return None
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return x @ weight + bias."""
         import numpy as np
 
         flat = x.reshape(len(x), -1)
@@ -68,10 +61,7 @@ class FullyConnected(Layer):
             out += params["bias"]
         return out, x
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the gradients of the input, the weights and the bias."""
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         import numpy as np
 
         from cnncli.ops.batches.rows import sum_over_positions
@@ -98,13 +88,12 @@ class RadialBasis(Layer):
         840
     """
 
-    op: ClassVar[str] = "rbf"
-    filters_field: ClassVar[str] = "out_features"
+    op = "rbf"
+    filters_field = "out_features"
 
     out_features: int
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return `(outputs,)`."""
         return (self.out_features,)
 
     def buffer_shapes(self, input_shape: Shape) -> dict[str, Shape]:
@@ -112,28 +101,21 @@ class RadialBasis(Layer):
         return {"weight": (prod(input_shape), self.out_features)}
 
     def connections(self, input_shape: Shape) -> int:
-        """Return inputs times outputs."""
         return prod(input_shape) * self.out_features
 
     def window(self, input_shape: Shape) -> Window | None:
-        """Return the window that sees the whole picture."""
         return whole(input_shape)
 
     def filter_shape(self, input_shape: Shape) -> FilterShape | None:
-        """Return None: it has no filters."""
         return None
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return the squared distance to each code."""
         distances = x.reshape(len(x), -1, 1) - context.buffer("weight").astype(x.dtype, copy=False)
         out = context.output((len(x), self.out_features), x.dtype)
         out[:] = (distances * distances).sum(axis=1)
         return out, (distances, x.shape)
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the gradient of the input."""
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         distances, shape = cache
         out = context.gradient(shape, grad.dtype)
         out[:] = (2 * distances * grad[:, None]).sum(axis=2).reshape(shape)

@@ -13,6 +13,8 @@ Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
 Params = Mapping[str, Array]
 
+Gradients = tuple[Array | None, dict[str, Array]]
+"""Of a layer's input, where anybody needs it, and of its parameters by name."""
 
 PASSING = "passing"
 """In place of a path: of arrays that pass from one layer to the next and are then forgotten, as large as a block."""

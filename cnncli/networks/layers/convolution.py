@@ -1,7 +1,7 @@
 """Convolutions: filters that slide over a volume."""
 
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError
@@ -10,7 +10,7 @@ from cnncli.networks.summary import FilterShape, ReceptiveField, Shape
 from cnncli.shapes import Four, Pair, Window
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
-    from cnncli.networks.layers.context import Array, Context, Params
+    from cnncli.networks.layers.context import Array, Context, Gradients, Params
 
 TABLE = (
     *((i, (i + 1) % 6, (i + 2) % 6) for i in range(6)),
@@ -35,9 +35,9 @@ class Conv(Layer):
         ('conv3-64,same', {'weight': (3, 3, 3, 10), 'bias': (10,)})
     """
 
-    op: ClassVar[str] = "conv"
-    size_field: ClassVar[str] = "kernel_size"
-    filters_field: ClassVar[str] = "out_channels"
+    op = "conv"
+    size_field = "kernel_size"
+    filters_field = "out_channels"
 
     kernel_size: Pair
     out_channels: int
@@ -49,7 +49,6 @@ class Conv(Layer):
     table: bool = False
 
     def validate(self) -> None:
-        """Check that the groups share the filters evenly."""
         super().validate()
         if self.out_channels % self.groups:
             raise ArgumentError(f"{self.out_channels} filters do not divide into g{self.groups} equal groups")
@@ -57,11 +56,9 @@ class Conv(Layer):
             raise ArgumentError(f"table connects {len(TABLE)} maps, in one group: conv5-{len(TABLE)},table")
 
     def window(self, input_shape: Shape) -> Window:
-        """Return the window."""
         return slide(self, input_shape, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return `(H, W, C_out)`."""
         window = self.window(input_shape)
         self._check_channels(input_shape[2])
         return *window.output_size, self.out_channels
@@ -73,7 +70,6 @@ class Conv(Layer):
             raise uneven_groups(self, channels, self.groups)
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Return the shapes of weight and bias."""
         pairs: Shape = (input_shape[-1] // self.groups, self.out_channels)
         if self.table:
             pairs = (sum(map(len, TABLE)),)
@@ -81,11 +77,9 @@ class Conv(Layer):
         return {**shapes, "bias": (self.out_channels,)} if self.bias else shapes
 
     def macs(self, input_shape: Shape) -> int:
-        """Return one multiply-add for each weight at each position."""
         return prod(self.window(input_shape).output_size) * prod(self.param_shapes(input_shape)["weight"])
 
     def connections(self, input_shape: Shape) -> int:
-        """Return the weights and biases, at each position."""
         numbers = sum(map(prod, self.param_shapes(input_shape).values()))
         return prod(self.window(input_shape).output_size) * numbers
 
@@ -106,7 +100,6 @@ class Conv(Layer):
         return dense
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return the convolution."""
         from cnncli.ops.batches.rows import add_to_channels
 
         plan = context.plan(x.shape, lambda shape: self._plan(shape, context))
@@ -119,10 +112,7 @@ class Conv(Layer):
             add_to_channels(out, params["bias"])
         return out, (x, columns if keeps else None)
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the gradients of the input, the weights and the bias."""
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         from cnncli.ops.batches.rows import sum_over_positions
 
         x, columns = cache
@@ -137,7 +127,6 @@ class Conv(Layer):
         return plan.input_gradient(grad, matrix, context.gradient(x.shape, x.dtype), context.memory), grads
 
     def scratch_numbers(self, input_shape: Shape) -> int:
-        """Return the numbers of an image's columns."""
         from cnncli.ops.batches.convolution_gradients import Convolution
 
         plan = Convolution(self.window(input_shape), input_shape[2], self.out_channels, self.groups)
@@ -154,9 +143,9 @@ class Depthwise(Layer):
         (56, 56, 32)
     """
 
-    op: ClassVar[str] = "dw"
-    size_field: ClassVar[str] = "kernel_size"
-    filters_field: ClassVar[str] = "out_channels"
+    op = "dw"
+    size_field = "kernel_size"
+    filters_field = "out_channels"
 
     kernel_size: Pair
     out_channels: int | None = None
@@ -180,41 +169,30 @@ class Depthwise(Layer):
         return Conv(self.kernel_size, filters, self.stride, self.padding, self.dilation, channels, self.bias)
 
     def window(self, input_shape: Shape) -> Window:
-        """Return the window."""
         return slide(self, input_shape, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return `(H, W, C_out)`."""
         return *self.window(input_shape).output_size, self.convolution(input_shape).out_channels
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Return the shapes of weight and bias."""
         return self.convolution(input_shape).param_shapes(input_shape)
 
     def macs(self, input_shape: Shape) -> int:
-        """Return one multiply-add for each weight at each position."""
         return self.convolution(input_shape).macs(input_shape)
 
     def connections(self, input_shape: Shape) -> int:
-        """Return the weights and biases, at each position."""
         return self.convolution(input_shape).connections(input_shape)
 
     def filter_shape(self, input_shape: Shape) -> FilterShape | None:
-        """Return the filters, in as many groups as channels."""
         return self.convolution(input_shape).filter_shape(input_shape)
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return the convolution."""
         return self.convolution(x.shape[1:]).forward(x, params, context)
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the gradients of the input, the weights and the bias."""
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         return self.convolution(cache[0].shape[1:]).backward(grad, cache, params, context)
 
     def scratch_numbers(self, input_shape: Shape) -> int:
-        """Return the numbers of scratch memory that an image takes."""
         return self.convolution(input_shape).scratch_numbers(input_shape)
 
 
@@ -229,9 +207,9 @@ class TransposedConv(Layer):
         (56, 56, 64)
     """
 
-    op: ClassVar[str] = "tconv"
-    size_field: ClassVar[str] = "kernel_size"
-    filters_field: ClassVar[str] = "out_channels"
+    op = "tconv"
+    size_field = "kernel_size"
+    filters_field = "out_channels"
 
     kernel_size: Pair
     out_channels: int
@@ -243,7 +221,6 @@ class TransposedConv(Layer):
     bias: bool = True
 
     def validate(self) -> None:
-        """Check that the groups share the filters evenly, and the output padding."""
         super().validate()
         if self.out_channels % self.groups:
             raise ArgumentError(f"{self.out_channels} filters do not divide into g{self.groups} equal groups")
@@ -265,7 +242,6 @@ class TransposedConv(Layer):
         return (cut[0] // 2, -(-cut[0] // 2), cut[1] // 2, -(-cut[1] // 2)), (max(0, -rows), max(0, -columns))
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return `(H, W, C_out)`."""
         height, width, channels = picture(self, input_shape)
         if channels % self.groups:
             raise uneven_groups(self, channels, self.groups)
@@ -279,7 +255,6 @@ class TransposedConv(Layer):
         return rows, columns, self.out_channels
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Return the shapes of weight and bias."""
         shapes: dict[str, Shape] = {
             "weight": (*self.kernel_size, input_shape[-1] // self.groups, self.out_channels),
         }
@@ -290,7 +265,6 @@ class TransposedConv(Layer):
         return prod(input_shape[:2]) * prod(self.param_shapes(input_shape)["weight"])
 
     def connections(self, input_shape: Shape) -> int:
-        """Return the weights at each input position, and a bias at each output."""
         biases = prod(self.output_shape(input_shape)) if self.bias else 0
         return self.macs(input_shape) + biases
 
@@ -328,7 +302,6 @@ class TransposedConv(Layer):
         return grouped.reshape(*self.kernel_size, filters, -1)
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return each input number's share of the outputs in its window, added up."""
         from cnncli.ops.batches.rows import add_to_channels
 
         plan = context.plan(x.shape, lambda shape: self._plan(shape, context))
@@ -339,10 +312,7 @@ class TransposedConv(Layer):
             add_to_channels(out, params["bias"])
         return out, x
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the gradients of the input, the weights and the bias."""
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         from cnncli.ops.batches.rows import sum_over_positions
 
         x, plan = cache, context.plan(cache.shape, lambda shape: self._plan(shape, context))
@@ -357,5 +327,4 @@ class TransposedConv(Layer):
         return plan.forward(grad, matrix, context.gradient(x.shape, x.dtype), context.memory)[0], grads
 
     def scratch_numbers(self, input_shape: Shape) -> int:
-        """Return the numbers of columns that an image's outputs have."""
         return prod(input_shape[:2]) * prod(self.kernel_size) * self.out_channels

@@ -1,19 +1,19 @@
 """Normalisation of activations."""
 
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from cnncli.networks.layers.base import Layer, picture, uneven_groups
 from cnncli.networks.summary import Shape
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
-    from cnncli.networks.layers.context import Array, Context, Params
+    from cnncli.networks.layers.context import Array, Context, Gradients, Params
 
 
 class Normalization(Layer):
     """A layer that measures what comes in, and reads it again for the gradient: training cannot do it in place."""
 
-    follows: ClassVar[bool] = True
+    follows = True
 
 
 class BatchNorm(Normalization):
@@ -24,16 +24,14 @@ class BatchNorm(Normalization):
         ({'weight': (64,), 'bias': (64,)}, {'running_mean': (64,), 'running_var': (64,)})
     """
 
-    op: ClassVar[str] = "bn"
-    momentum: ClassVar[float] = 0.1
-    eps: ClassVar[float] = 1e-5
+    op = "bn"
+    momentum = 0.1
+    eps = 1e-5
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Return scale and shift."""
         return {"weight": (input_shape[-1],), "bias": (input_shape[-1],)}
 
     def buffer_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Return the running statistics."""
         return {"running_mean": (input_shape[-1],), "running_var": (input_shape[-1],)}
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
@@ -63,10 +61,7 @@ class BatchNorm(Normalization):
             old = context.buffer(name)
             context.set_buffer(name, ((1 - self.momentum) * old + self.momentum * value).astype(old.dtype))
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the gradients of the input, the scale and the shift."""
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         import numpy as np
 
         from cnncli.ops.batches.norms import batch_norm_input_gradient, batch_norm_sums
@@ -100,7 +95,6 @@ class Standardization(Normalization):
         raise NotImplementedError
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return the input, standardized, scaled and shifted."""
         from cnncli.ops.batches.norms import scale_channels, standardize
 
         shape, axes = self.grouped(x.shape)
@@ -112,10 +106,7 @@ class Standardization(Normalization):
         scale_channels(standardized, params["weight"], params["bias"], out)
         return out, (standardized, inverse)
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the gradients of the input, the scale and the shift."""
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         from cnncli.ops.batches.norms import standardize_backward
         from cnncli.ops.batches.rows import sum_over_positions
 
@@ -138,10 +129,9 @@ class LayerNorm(Standardization):
         ('ln,eps1e-06', {'weight': (96,), 'bias': (96,)})
     """
 
-    op: ClassVar[str] = "ln"
+    op = "ln"
 
     def grouped(self, shape: Shape) -> tuple[Shape, tuple[int, ...]]:
-        """Return the shape as it is, and the channels."""
         return shape, (len(shape) - 1,)
 
 
@@ -155,13 +145,12 @@ class GroupNorm(Standardization):
         {'weight': (64,), 'bias': (64,)}
     """
 
-    op: ClassVar[str] = "gn"
-    size_field: ClassVar[str] = "groups"
+    op = "gn"
+    size_field = "groups"
 
     groups: int = 32
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return the input's; its channels must divide into the groups."""
         if input_shape[-1] % self.groups:
             raise uneven_groups(self, input_shape[-1], self.groups, self.op)
         return input_shape
@@ -181,12 +170,11 @@ class InstanceNorm(Standardization):
         ({}, 'in,affine')
     """
 
-    op: ClassVar[str] = "in"
+    op = "in"
 
     affine: bool = False
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return the input's, which must be a picture."""
         return picture(self, input_shape)
 
     def grouped(self, shape: Shape) -> tuple[Shape, tuple[int, ...]]:
@@ -205,8 +193,8 @@ class LocalResponseNorm(Normalization):
         'lrn3,k1'
     """
 
-    op: ClassVar[str] = "lrn"
-    size_field: ClassVar[str] = "size"
+    op = "lrn"
+    size_field = "size"
 
     size: int = 5
     k: float = 2.0
@@ -214,16 +202,12 @@ class LocalResponseNorm(Normalization):
     beta: float = 0.75
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return the input, divided by what its neighbours make of it."""
         from cnncli.ops.batches.norms import local_response_norm
 
         y, divisor = local_response_norm(x, self.size, self.alpha, self.beta, self.k)
         return y, (x, divisor)
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the gradient of the input."""
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         from cnncli.ops.batches.norms import local_response_norm_backward
 
         x, divisor = cache

@@ -1,7 +1,7 @@
 """What is done to each number by itself, and what only changes the shape."""
 
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.layers.base import Layer
@@ -10,16 +10,16 @@ from cnncli.networks.summary import FilterShape, Shape
 from cnncli.shapes import Window
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
-    from cnncli.networks.layers.context import Array, Context, Params
+    from cnncli.networks.layers.context import Array, Context, Gradients, Params
 
 
 class Activation(Layer):
     """A nonlinearity."""
 
-    follows: ClassVar[bool] = True
-    keeps: ClassVar[tuple[str, ...]] = ("output",)
-    in_place: ClassVar[bool] = True
-    monotone: ClassVar[bool] = True
+    follows = True
+    keeps = ("output",)
+    in_place = True
+    monotone = True
 
     def nonlinearity(self) -> Any:
         """Return the function and its derivative."""
@@ -28,16 +28,12 @@ class Activation(Layer):
         return NONLINEARITIES[self.op]
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return the function of each number."""
         function = context.plan((), lambda _: self.nonlinearity())
         out = context.output(x.shape, x.dtype)
         function.forward(x, out)
         return out, out if function.keeps == "output" else x
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the gradient of the input."""
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         function = context.plan((), lambda _: self.nonlinearity())
         out = context.gradient(grad.shape, grad.dtype)
         return function.backward(grad, cache, out, context.memory), {}
@@ -46,28 +42,27 @@ class Activation(Layer):
 class ReLU(Activation):
     """max(0, x)."""
 
-    op: ClassVar[str] = "relu"
+    op = "relu"
 
 
 class ReLU6(Activation):
     """min(max(0, x), 6)."""
 
-    op: ClassVar[str] = "relu6"
+    op = "relu6"
 
 
 class LeakyReLU(Activation):
     """x where it is positive, else negative_slope * x: `leaky`, or `leaky0.1`."""
 
-    op: ClassVar[str] = "leaky"
-    keeps: ClassVar[tuple[str, ...]] = ("input",)
-    in_place: ClassVar[bool] = False
-    monotone: ClassVar[bool] = False
-    size_field: ClassVar[str] = "negative_slope"
+    op = "leaky"
+    keeps = ("input",)
+    in_place = False
+    monotone = False
+    size_field = "negative_slope"
 
     negative_slope: float = 0.01
 
     def nonlinearity(self) -> Any:
-        """Return the function and its derivative."""
         from cnncli.ops.batches.activation_gradients import leaky_relu
 
         return leaky_relu(self.negative_slope)
@@ -76,74 +71,74 @@ class LeakyReLU(Activation):
 class ELU(Activation):
     """x where it is positive, else exp(x) - 1."""
 
-    op: ClassVar[str] = "elu"
+    op = "elu"
 
 
 class SiLU(Activation):
     """x * sigmoid(x), also called swish."""
 
-    op: ClassVar[str] = "silu"
-    keeps: ClassVar[tuple[str, ...]] = ("input",)
-    in_place: ClassVar[bool] = False
-    monotone: ClassVar[bool] = False
+    op = "silu"
+    keeps = ("input",)
+    in_place = False
+    monotone = False
 
 
 class GELU(Activation):
     """x * Phi(x), with the normal distribution's Phi."""
 
-    op: ClassVar[str] = "gelu"
-    keeps: ClassVar[tuple[str, ...]] = ("input",)
-    in_place: ClassVar[bool] = False
-    monotone: ClassVar[bool] = False
+    op = "gelu"
+    keeps = ("input",)
+    in_place = False
+    monotone = False
 
 
 class Mish(Activation):
     """x * tanh(log(1 + exp(x))) (Misra 2019, arXiv:1908.08681)."""
 
-    op: ClassVar[str] = "mish"
-    keeps: ClassVar[tuple[str, ...]] = ("input",)
-    in_place: ClassVar[bool] = False
-    monotone: ClassVar[bool] = False
+    op = "mish"
+    keeps = ("input",)
+    in_place = False
+    monotone = False
 
 
 class HardSwish(Activation):
     """x * min(max(0, x + 3), 6) / 6, MobileNetV3's (Howard et al. 2019, arXiv:1905.02244)."""
 
-    op: ClassVar[str] = "hswish"
-    keeps: ClassVar[tuple[str, ...]] = ("input",)
-    in_place: ClassVar[bool] = False
-    monotone: ClassVar[bool] = False
+    op = "hswish"
+    keeps = ("input",)
+    in_place = False
+    monotone = False
 
 
 class HardSigmoid(Activation):
     """min(max(0, x + 3), 6) / 6."""
 
-    op: ClassVar[str] = "hsigmoid"
+    op = "hsigmoid"
 
 
 class Tanh(Activation):
     """tanh(x)."""
 
-    op: ClassVar[str] = "tanh"
+    op = "tanh"
 
 
 class Sigmoid(Activation):
     """1 / (1 + exp(-x))."""
 
-    op: ClassVar[str] = "sigmoid"
+    op = "sigmoid"
 
 
 class Softmax(Activation):
     """exp(x) over its sum along the channels."""
 
-    op: ClassVar[str] = "softmax"
-    monotone: ClassVar[bool] = False
+    op = "softmax"
+    monotone = False
 
 
 class Linear(Activation):
     """x itself: says that no nonlinearity is meant."""
 
-    op: ClassVar[str] = "linear"
+    op = "linear"
 
 
 class PReLU(Layer):
@@ -156,22 +151,19 @@ class PReLU(Layer):
         ({'weight': (64,)}, {'weight': (1,)})
     """
 
-    op: ClassVar[str] = "prelu"
-    follows: ClassVar[bool] = True
+    op = "prelu"
+    follows = True
 
     shared: bool = False
 
     @property
     def initial_scale(self) -> float:
-        """What the slopes begin with."""
         return 0.25
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Return the slopes."""
         return {"weight": (1 if self.shared else input_shape[-1],)}
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return the positive part, and the other times the slope."""
         import numpy as np
 
         out = np.minimum(x, 0, out=context.output(x.shape, x.dtype))
@@ -179,10 +171,7 @@ class PReLU(Layer):
         out += np.maximum(x, 0)
         return out, x
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the gradients of the input and the slopes."""
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         import numpy as np
 
         from cnncli.ops.batches.rows import sum_over_positions
@@ -203,31 +192,25 @@ class Scale(Layer):
         {'weight': (384,)}
     """
 
-    op: ClassVar[str] = "scale"
-    size_field: ClassVar[str] = "initial"
-    follows: ClassVar[bool] = True
+    op = "scale"
+    size_field = "initial"
+    follows = True
 
     initial: float = 1.0
 
     @property
     def initial_scale(self) -> float:
-        """What the factors begin with."""
         return self.initial
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Return the factors."""
         return {"weight": (input_shape[-1],)}
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return the product."""
         import numpy as np
 
         return np.multiply(x, params["weight"], out=context.output(x.shape, x.dtype)), x
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the gradients of the input and the factors."""
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         import numpy as np
 
         from cnncli.ops.batches.rows import sum_over_positions
@@ -239,22 +222,20 @@ class Scale(Layer):
 class Dropout(Layer):
     """Dropout: `drop0.3` puts each number to 0 with probability 0.3 in training; `drop` with 0.5."""
 
-    op: ClassVar[str] = "drop"
-    keeps: ClassVar[tuple[str, ...]] = ()
-    in_place: ClassVar[bool] = True  # where it drops nothing, its input is its output, and must stay as long
-    size_field: ClassVar[str] = "rate"
-    follows: ClassVar[bool] = True
+    op = "drop"
+    keeps = ()
+    in_place = True  # where it drops nothing, its input is its output, and must stay as long
+    size_field = "rate"
+    follows = True
 
     rate: float = 0.5
 
     def validate(self) -> None:
-        """Check that something is left."""
         super().validate()
         if self.rate >= 1:
             raise ArgumentError(f"dropout drops a share below 1, such as drop0.5, got {self.rate!r}")
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return the input with some numbers put to 0, the others scaled up, in training; else itself."""
         import numpy as np
 
         if not context.training or not self.rate:
@@ -264,10 +245,7 @@ class Dropout(Layer):
         share *= x.dtype.type(1 / (1 - self.rate))
         return np.multiply(x, share, out=context.output(x.shape, x.dtype)), share
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the gradient of the input."""
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         import numpy as np
 
         if cache is None:
@@ -278,10 +256,9 @@ class Dropout(Layer):
 class Flatten(Layer):
     """A picture as one row of numbers: `flatten`."""
 
-    op: ClassVar[str] = "flatten"
+    op = "flatten"
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return `(N,)`."""
         return (prod(input_shape),)
 
     def window(self, input_shape: Shape) -> Window | None:
@@ -289,17 +266,12 @@ class Flatten(Layer):
         return whole(input_shape)
 
     def filter_shape(self, input_shape: Shape) -> FilterShape | None:
-        """Return None: it has no filters."""
         return None
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return the same numbers, a row an image."""
         return x.reshape(len(x), -1), x.shape
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the same numbers in the input's shape."""
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         return grad.reshape(cache), {}
 
 

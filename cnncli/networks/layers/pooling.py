@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import product
 from math import gcd, prod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from cnncli.networks.errors import ShapeError, show_shape
 from cnncli.networks.layers.base import Layer, picture, slide
@@ -11,7 +11,7 @@ from cnncli.networks.summary import ReceptiveField, Shape
 from cnncli.shapes import Four, Pair, Window
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
-    from cnncli.networks.layers.context import Array, Context, Params
+    from cnncli.networks.layers.context import Array, Context, Gradients, Params
 
 WINDOW: Pair = (0, 0)
 """The stride that stands for the window's own size."""
@@ -20,7 +20,7 @@ WINDOW: Pair = (0, 0)
 class Pool(Layer):
     """A window that slides over each channel by itself; what it makes of what it sees is the subclass's matter."""
 
-    size_field: ClassVar[str] = "kernel_size"
+    size_field = "kernel_size"
 
     kernel_size: Pair
     stride: Pair = WINDOW
@@ -36,7 +36,6 @@ class Pool(Layer):
         return self.kernel_size if name == "stride" else super().default(name)
 
     def window(self, input_shape: Shape) -> Window:
-        """Return the window."""
         padding: str | Four = getattr(self, "padding", "valid")
         dilation: Pair = getattr(self, "dilation", (1, 1))
         ceil_mode: bool = getattr(self, "ceil_mode", False)
@@ -47,11 +46,9 @@ class Pool(Layer):
         return window
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return `(H, W, C)`."""
         return *self.window(input_shape).output_size, input_shape[2]
 
     def connections(self, input_shape: Shape) -> int:
-        """Return the window's size, for each output."""
         return prod(self.output_shape(input_shape)) * prod(self.kernel_size)
 
 
@@ -92,15 +89,14 @@ class MaxPool(Pool):
         (27, 27, 96)
     """
 
-    op: ClassVar[str] = "max"
-    keeps: ClassVar[tuple[str, ...]] = ()
+    op = "max"
+    keeps = ()
 
     padding: str | Four = "valid"
     dilation: Pair = (1, 1)
     ceil_mode: bool = False
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return the maxima."""
         from cnncli.ops.batches.pooling_gradients import max_pool_forward, winner_type
 
         window = context.plan(x.shape, self.window)
@@ -109,9 +105,7 @@ class MaxPool(Pool):
         max_pool_forward(x, window, out, winners, context.memory)
         return out, (winners, x.shape)
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         """Return the gradient of the input: what a window's gradient is, goes to its winner."""
         from cnncli.ops.batches.pooling_gradients import max_pool_backward
 
@@ -129,15 +123,14 @@ class AvgPool(Pool):
         'avg3,s1,same'
     """
 
-    op: ClassVar[str] = "avg"
-    keeps: ClassVar[tuple[str, ...]] = ()
+    op = "avg"
+    keeps = ()
 
     padding: str | Four = "valid"
     ceil_mode: bool = False
     count_include_pad: bool = False
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return the means."""
         from cnncli.ops.batches.pooling_gradients import avg_pool_forward
 
         window = context.plan(x.shape, self.window)
@@ -145,9 +138,7 @@ class AvgPool(Pool):
         avg_pool_forward(x, window, out, include_padding=self.count_include_pad, memory=context.memory)
         return out, x.shape
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         """Return the gradient of the input: an equal share to each pixel of a window."""
         from cnncli.ops.batches.pooling_gradients import avg_pool_backward
 
@@ -167,21 +158,18 @@ class Subsampling(Pool):
         {'weight': (6,), 'bias': (6,)}
     """
 
-    op: ClassVar[str] = "sub"
-    keeps: ClassVar[tuple[str, ...]] = ()
+    op = "sub"
+    keeps = ()
 
     kernel_size: Pair = (2, 2)
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Return the coefficient and the bias of each map."""
         return {"weight": (input_shape[-1],), "bias": (input_shape[-1],)}
 
     def connections(self, input_shape: Shape) -> int:
-        """Return the window's size and a bias, for each output."""
         return prod(self.output_shape(input_shape)) * (prod(self.kernel_size) + 1)
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return the means, times the coefficients, plus the biases."""
         from cnncli.ops.batches.norms import scale_channels
         from cnncli.ops.batches.pooling_gradients import avg_pool_forward
 
@@ -192,10 +180,7 @@ class Subsampling(Pool):
         scale_channels(means, params["weight"], params["bias"], out)
         return out, (means, x.shape)
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the gradients of the input, the coefficients and the biases."""
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         from cnncli.ops.batches.pooling_gradients import avg_pool_backward
         from cnncli.ops.batches.rows import sum_over_positions
 
@@ -213,8 +198,8 @@ class GlobalPool(Layer):
     adaptive pooling: where k does not divide n, neighbours overlap.
     """
 
-    size_field: ClassVar[str] = "output_size"
-    keeps: ClassVar[tuple[str, ...]] = ()
+    size_field = "output_size"
+    keeps = ()
 
     output_size: Pair = (1, 1)
 
@@ -241,11 +226,9 @@ class GlobalPool(Layer):
         return window and before.through(window)
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return `(1, 1, C)`, or the number of windows and C."""
         return *self.output_size, picture(self, input_shape)[2]
 
     def connections(self, input_shape: Shape) -> int:
-        """Return the windows' sizes."""
         # Together the k windows of an axis are n pixels, and one more for each border that no pixel begins at.
         rows, columns = (n + k - gcd(n, k) for n, k in zip(input_shape[:2], self.output_size, strict=True))
         return rows * columns * input_shape[2]
@@ -259,7 +242,7 @@ class GlobalAvgPool(GlobalPool):
         (7, 7, 512)
     """
 
-    op: ClassVar[str] = "gap"
+    op = "gap"
 
     def matrices(self, input_shape: Shape) -> "list[Array]":
         """Return the weights of the means, (H_out, H) and (W_out, W)."""
@@ -268,7 +251,6 @@ class GlobalAvgPool(GlobalPool):
         return [averaging_matrix(axis, n) for axis, n in zip(self.bounds(input_shape), input_shape[:2], strict=True)]
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return the means."""
         from cnncli.ops.batches.resampling import resample
         from cnncli.ops.batches.rows import image_sums
 
@@ -280,10 +262,7 @@ class GlobalAvgPool(GlobalPool):
         out *= x.dtype.type(1 / prod(x.shape[1:3]))
         return out, x.shape
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the gradient of the input: an equal share to each pixel of a window."""
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         from cnncli.ops.batches.resampling import resample
 
         out = context.gradient(cache, grad.dtype)
@@ -297,7 +276,7 @@ class GlobalAvgPool(GlobalPool):
 class GlobalMaxPool(GlobalPool):
     """The maximum of each channel: `gmp`; `gmp7` makes 7x7 maxima of any picture (adaptive pooling)."""
 
-    op: ClassVar[str] = "gmp"
+    op = "gmp"
 
     def _windows(self, shape: Shape) -> "Iterator[tuple[tuple[int, int], tuple[slice, slice, slice]]]":
         rows, columns = self.bounds(shape[1:])
@@ -305,7 +284,6 @@ class GlobalMaxPool(GlobalPool):
             yield (i, j), (slice(None), slice(top, bottom), slice(left, right))
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return the maxima."""
         out = context.output((len(x), *self.output_size, x.shape[3]), x.dtype)
         winners = []
         for (i, j), window in self._windows(x.shape):
@@ -314,9 +292,7 @@ class GlobalMaxPool(GlobalPool):
             out[:, i, j] = pixels.max(axis=1)
         return out, (winners, x.shape)
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         """Return the gradient of the input: all to the first of the largest."""
         import numpy as np
 

@@ -1,7 +1,7 @@
 """What moves numbers or leaves some out, and computes nothing."""
 
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from cnncli.networks.errors import ShapeError, show_shape
 from cnncli.networks.layers.base import Layer, picture, uneven_groups
@@ -9,28 +9,25 @@ from cnncli.networks.summary import FilterShape, ReceptiveField, Shape
 from cnncli.shapes import Four, Window
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
-    from cnncli.networks.layers.context import Array, Context, Params
+    from cnncli.networks.layers.context import Array, Context, Gradients, Params
 
 
 class Rearrangement(Layer):
     """A layer whose output is a view of its input: `seen` says which."""
 
-    keeps: ClassVar[tuple[str, ...]] = ()
+    keeps = ()
 
     def seen(self, x: "Array") -> "Array":
         """Return a view of a batch that has the output's numbers in their order, in any number of axes."""
         raise NotImplementedError
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return the numbers that are seen."""
         view = self.seen(x)
         out = context.output((len(x), *context.plan(x.shape, self.output_shape)), x.dtype)
         out.reshape(view.shape)[:] = view
         return out, x.shape
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         """Return the gradient of the input: 0 for the numbers that are not seen."""
         out = context.gradient(cache, grad.dtype)
         view = self.seen(out)
@@ -48,13 +45,12 @@ class Crop(Rearrangement):
         (56, 56, 512)
     """
 
-    op: ClassVar[str] = "crop"
-    size_field: ClassVar[str] = "margins"
+    op = "crop"
+    size_field = "margins"
 
     margins: Four
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return `(H, W, C)`."""
         height, width, channels = picture(self, input_shape)
         top, bottom, left, right = self.margins
         if top + bottom < height and left + right < width:
@@ -68,7 +64,6 @@ class Crop(Rearrangement):
         return before._replace(offset=(y + self.margins[0] * down, x + self.margins[2] * across))
 
     def seen(self, x: "Array") -> "Array":
-        """Return the pixels within the margins."""
         top, bottom, left, right = self.margins
         return x[:, top : x.shape[1] - bottom, left : x.shape[2] - right]
 
@@ -83,8 +78,8 @@ class Split(Rearrangement):
         (28, 28, 58)
     """
 
-    op: ClassVar[str] = "split"
-    size_field: ClassVar[str] = "part"
+    op = "split"
+    size_field = "part"
 
     part: tuple[int, int]
 
@@ -95,7 +90,6 @@ class Split(Rearrangement):
         return *input_shape[:-1], input_shape[-1] // self.part[1]
 
     def seen(self, x: "Array") -> "Array":
-        """Return the part."""
         number, parts = self.part
         size = x.shape[-1] // parts
         return x[..., (number - 1) * size : number * size]
@@ -111,19 +105,17 @@ class Shuffle(Rearrangement):
         'shuffle3'
     """
 
-    op: ClassVar[str] = "shuffle"
-    size_field: ClassVar[str] = "groups"
+    op = "shuffle"
+    size_field = "groups"
 
     groups: int
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return the input's."""
         if input_shape[-1] % self.groups:
             raise uneven_groups(self, input_shape[-1], self.groups, self.op)
         return input_shape
 
     def seen(self, x: "Array") -> "Array":
-        """Return the channels in their new order."""
         return x.reshape(*x.shape[:-1], self.groups, -1).swapaxes(-1, -2)
 
 
@@ -138,13 +130,12 @@ class SpaceToDepth(Rearrangement):
         (13, 13, 256)
     """
 
-    op: ClassVar[str] = "s2d"
-    size_field: ClassVar[str] = "block_size"
+    op = "s2d"
+    size_field = "block_size"
 
     block_size: int = 2
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return `(H / size, W / size, C * size^2)`."""
         (height, width, channels), size = picture(self, input_shape), self.block_size
         if height % size or width % size:
             fits = f"{show_shape((-(-height // size) * size, -(-width // size) * size))} would fit"
@@ -152,12 +143,10 @@ class SpaceToDepth(Rearrangement):
         return height // size, width // size, channels * size * size
 
     def window(self, input_shape: Shape) -> Window | None:
-        """Return the window that is a block."""
         height, width, _ = picture(self, input_shape)
         return Window.over((height, width), self.block_size, stride=self.block_size)
 
     def filter_shape(self, input_shape: Shape) -> FilterShape | None:
-        """Return None: it has no filters."""
         return None
 
     def seen(self, x: "Array") -> "Array":
@@ -178,13 +167,12 @@ class DepthToSpace(Rearrangement):
         (39, 39, 3)
     """
 
-    op: ClassVar[str] = "d2s"
-    size_field: ClassVar[str] = "block_size"
+    op = "d2s"
+    size_field = "block_size"
 
     block_size: int = 2
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return `(H * size, W * size, C / size^2)`."""
         (height, width, channels), size = picture(self, input_shape), self.block_size
         if channels % size**2:
             fits = f"{max(1, round(channels / size**2)) * size**2} channels would fit"
@@ -211,13 +199,12 @@ class Reshape(Rearrangement):
         (7, 7, 30)
     """
 
-    op: ClassVar[str] = "reshape"
-    size_field: ClassVar[str] = "shape"
+    op = "reshape"
+    size_field = "shape"
 
     shape: Shape
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape."""
         if prod(input_shape) != prod(self.shape):
             got = f"{show_shape(input_shape)} = {prod(input_shape)}"
             raise ShapeError(self, f"{prod(self.shape)} numbers", got)
@@ -228,7 +215,6 @@ class Reshape(Rearrangement):
         return before if input_shape == self.shape else None
 
     def seen(self, x: "Array") -> "Array":
-        """Return them all."""
         return x
 
 

@@ -1,6 +1,6 @@
 """Larger pictures of the same numbers."""
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.layers.base import Layer, picture
@@ -8,29 +8,25 @@ from cnncli.networks.summary import ReceptiveField, Shape
 from cnncli.shapes import Pair
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
-    from cnncli.networks.layers.context import Array, Context, Params
+    from cnncli.networks.layers.context import Array, Context, Gradients, Params
 
 
 class Resampling(Layer):
     """A layer whose output is its input, times a matrix along the height and one along the width."""
 
-    keeps: ClassVar[tuple[str, ...]] = ()
+    keeps = ()
 
     def matrices(self, input_shape: Shape) -> "tuple[Array, Array]":
         """Return the matrices, (H_out, H) and (W_out, W)."""
         raise NotImplementedError
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return the pictures in their new size."""
         from cnncli.ops.batches.resampling import resample
 
         out = context.output((len(x), *context.plan(x.shape, self.output_shape)), x.dtype)
         return resample(x, *self.matrices(x.shape[1:]), out), x.shape
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the gradient of the input."""
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         from cnncli.ops.batches.resampling import resample
 
         rows, columns = self.matrices(cache[1:])
@@ -47,15 +43,14 @@ class Upsampling(Resampling):
         ((26, 26, 256), 'up2,bilinear')
     """
 
-    op: ClassVar[str] = "up"
-    size_field: ClassVar[str] = "scale_factor"
+    op = "up"
+    size_field = "scale_factor"
 
     scale_factor: Pair = (2, 2)
     mode: str = "nearest"
     align_corners: bool = False
 
     def validate(self) -> None:
-        """Check that corners are aligned where that means something."""
         super().validate()
         if self.align_corners and self.mode != "bilinear":
             raise ArgumentError("corners are aligned by interpolation alone: up2,bilinear,align_corners")
@@ -65,7 +60,6 @@ class Upsampling(Resampling):
         return None if name == "scale_factor" else super().default(name)
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return `(H * factor, W * factor, C)`."""
         height, width, channels = picture(self, input_shape)
         return height * self.scale_factor[0], width * self.scale_factor[1], channels
 
@@ -74,7 +68,6 @@ class Upsampling(Resampling):
         return before if self.scale_factor == (1, 1) else None
 
     def matrices(self, input_shape: Shape) -> "tuple[Array, Array]":
-        """Return the weights of interpolation."""
         from cnncli.ops.batches.resampling import bilinear_matrix
 
         rows, columns = (
@@ -89,17 +82,13 @@ class Upsampling(Resampling):
         return x.reshape(count, height // down, down, width // across, across, channels)
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return the larger pictures."""
         if self.mode == "bilinear":
             return super().forward(x, params, context)
         out = context.output((len(x), *context.plan(x.shape, self.output_shape)), x.dtype)
         self._blocks(out)[:] = x[:, :, None, :, None]
         return out, x.shape
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the gradient of the input."""
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         if self.mode == "bilinear":
             return super().backward(grad, cache, params, context)
         out = context.gradient(cache, grad.dtype)

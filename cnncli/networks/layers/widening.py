@@ -1,13 +1,13 @@
 """More channels without parameters."""
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer, picture
 from cnncli.networks.summary import Shape
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
-    from cnncli.networks.layers.context import Array, Context, Params
+    from cnncli.networks.layers.context import Array, Context, Gradients, Params
 
 
 class ZeroPad(Layer):
@@ -21,14 +21,13 @@ class ZeroPad(Layer):
         (16, 16, 32)
     """
 
-    op: ClassVar[str] = "zeropad"
-    keeps: ClassVar[tuple[str, ...]] = ()
-    filters_field: ClassVar[str] = "out_channels"
+    op = "zeropad"
+    keeps = ()
+    filters_field = "out_channels"
 
     out_channels: int
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return `(H, W, C_out)`."""
         height, width, channels = picture(self, input_shape)
         if channels > self.out_channels:
             fits = f"zeropad-{channels} would fit, and add none"
@@ -36,15 +35,11 @@ class ZeroPad(Layer):
         return height, width, self.out_channels
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        """Return the input, and zeros."""
         out = context.output((*x.shape[:3], self.out_channels), x.dtype)
         out[..., : x.shape[3]], out[..., x.shape[3] :] = x, 0
         return out, x.shape
 
-    def backward(
-        self, grad: "Array", cache: Any, params: "Params", context: "Context"
-    ) -> "tuple[Array | None, dict[str, Array]]":
-        """Return the gradient of the input."""
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         out = context.gradient(cache, grad.dtype)
         out[:] = grad[..., : cache[3]]
         return out, {}
