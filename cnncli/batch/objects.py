@@ -10,6 +10,7 @@ from typing import Any
 from cnncli.batch.stamps import Seen
 from cnncli.batch.urls import folder_of, is_url, scheme_of
 from cnncli.errors import ArgumentError, CnncliError, ImageError
+from cnncli.files.temporary import random_name
 from cnncli.files.text import printable
 
 EXTRA = "pip install 'cnncli[remote]'"
@@ -201,7 +202,7 @@ def put(path: str, url: str) -> None:
         elif scheme in _WHOLE_AT_ONCE:
             store.put_file(path, key)
         else:
-            unfinished = f"{folder_of(key)}/.{os.urandom(8).hex()}.cnncli-part"
+            unfinished = f"{folder_of(key)}/.{random_name()}"
             store.put_file(path, unfinished)
             store.mv(unfinished, key)
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, Literal
 
+from cnncli.errors import ArgumentError, CnncliError
 from cnncli.signals import before_leaving
 
 STANDARD = "-"
@@ -122,19 +123,57 @@ def open_temporary(path: str) -> BinaryIO:
 
 
 @contextmanager
-def open_whole(path: str | os.PathLike[str], *, replace: bool = True) -> Iterator[BinaryIO]:
+def open_whole(path: str | os.PathLike[str], error: type[CnncliError], *, replace: bool = True) -> Iterator[BinaryIO]:
     """Open a file for writing that stands under its name when it is complete, or not at all.
 
     Args:
         path: its name.
+        error: the class of the error when it cannot be written.
         replace: whether it may replace what stands there.
 
     Raises:
-        FileExistsError: something stands there, and is not to be replaced.
+        CnncliError: of class `error`: it cannot be written, or something stands there and is not to be replaced.
     """
-    settle: Ending = "replace" if replace else "add"
-    with whole_file(os.fspath(path), lambda _: settle) as temporary, open_temporary(temporary) as file:
+    ending: Ending = "replace" if replace else "add"
+    with (
+        writing(path, error),
+        whole_file(os.fspath(path), lambda _: ending) as temporary,
+        open_temporary(temporary) as file,
+    ):
         yield file
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str], error: type[CnncliError]) -> Iterator[None]:
+    """Turn the system's refusal to write a file into one line; a reader that has left is no matter of the file."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as refusal:
+        raise error(f"{os.fspath(path)}: cannot be written: {refusal.strerror or refusal}") from refusal
+
+
+def check_output(path: str, *, force: bool, inputs: Iterable[str] = ()) -> None:
+    """Refuse an output that is an input, or that exists already, before any work.
+
+    Args:
+        path: the output.
+        force: whether it may replace a file.
+        inputs: what the command reads.
+
+    Raises:
+        ArgumentError: it is one of them, or exists and may not be replaced.
+    """
+    if any(os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source) for source in inputs):
+        raise ArgumentError(f"{path} is an input: inputs are never overwritten, choose another output")
+    if os.path.lexists(path) and not force:
+        raise ArgumentError(f"{path} exists already: --force overwrites")
+
+
+def random_name() -> str:
+    """Return a name that no other file has, with the ending of what is not complete."""
+    return f"{MACHINE}-{os.urandom(8).hex()}{SUFFIX}"
 
 
 def scratch() -> str:
@@ -211,7 +250,7 @@ def _create(path: str, folder: str, ending: str, mode: int) -> tuple[str, int]:
     # File systems allow 255 bytes; a long name is cut.
     name = os.path.basename(path)[:40]
     while True:
-        temporary = os.path.join(folder, f".{name}.{MACHINE}-{os.urandom(8).hex()}{SUFFIX}{ending}")
+        temporary = os.path.join(folder, f".{name}.{random_name()}{ending}")
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_LINKS, mode)
         # Who removes leftovers may have been quicker with the lock.
         if lock(descriptor) is not False and os.fstat(descriptor).st_nlink:

@@ -126,14 +126,11 @@ def save_kernel(path: str, kernel: Array, *, replace: bool = True) -> None:
         [[0.3333333333333333, 0.3333333333333333]]
     """
     check_kernel_path(path, kernel.ndim)
-    try:
-        with open_whole(path, replace=replace) as file:
-            if path.lower().endswith(".npy"):
-                np.save(file, kernel)
-            else:
-                file.write(f"{_as_text(path, kernel)}\n".encode())
-    except OSError as error:
-        raise ArgumentError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with open_whole(path, ArgumentError, replace=replace) as file:
+        if path.lower().endswith(".npy"):
+            np.save(file, kernel)
+        else:
+            file.write(f"{_as_text(path, kernel)}\n".encode())
 
 
 def check_kernel_path(path: str, dimensions: int = 2) -> None:

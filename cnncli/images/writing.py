@@ -10,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from cnncli.errors import ImageError
+from cnncli.files.temporary import writing
 from cnncli.images.formats import Format, find_format, formats_for
 from cnncli.images.frames import Array, Picture
 from cnncli.images.metadata import Metadata
@@ -42,17 +43,15 @@ def write_frames(target: Target, frames: Iterable[Picture], *, format: str | Non
     first = next(pictures, None)
     if first is None:
         raise ImageError(f"{name}: no frames to write")
-    try:
-        with open(target, "wb") if isinstance(target, str | Path) else nullcontext(target) as file:
-            module.write(file, chain([first], pictures), form)
-            if not form.frames and next(pictures, None):
-                able = formats_for(first.dtype.name, first.channels, frames=2)
-                raise ImageError(f"{form.name} holds one frame, found several; {able} hold more")
-            file.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise ImageError(f"{name}: cannot be written: {error.strerror or error}") from error
+    with (
+        writing(name, ImageError),
+        open(target, "wb") if isinstance(target, str | Path) else nullcontext(target) as file,
+    ):
+        module.write(file, chain([first], pictures), form)
+        if not form.frames and next(pictures, None):
+            able = formats_for(first.dtype.name, first.channels, frames=2)
+            raise ImageError(f"{form.name} holds one frame, found several; {able} hold more")
+        file.flush()
 
 
 def write_image(

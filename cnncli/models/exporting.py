@@ -75,11 +75,8 @@ def export_onnx(model: Model, path: str | os.PathLike[str], *, seed: int = 0, re
             f", {layer} by {apart:.2g} of its range" * bool(layer)
         )
         raise ModelError(f"{path}: not written, because it does not compute what the model does: {what}")
-    try:
-        with open_whole(path, replace=replace) as file:
-            file.write(content)
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with open_whole(path, ModelError, replace=replace) as file:
+        file.write(content)
     return Exported(os.fspath(path), difference, CHECKED, len(content))
 
 

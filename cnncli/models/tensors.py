@@ -46,15 +46,12 @@ def write_tensors(path: str | os.PathLike[str], arrays: Mapping[str, Array], met
     """
     # The widest numbers come first, so that all of them are aligned.
     ordered = {name: _plain(arrays[name]) for name in sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))}
-    try:
-        with open_whole(path) as file:
-            file.write(_header(ordered, metadata))
-            for array in ordered.values():
-                file.write(array.data.cast("B") if array.size else b"")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with open_whole(path, ModelError) as file:
+        file.write(_header(ordered, metadata))
+        for array in ordered.values():
+            file.write(array.data.cast("B") if array.size else b"")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _plain(array: Array) -> Array:

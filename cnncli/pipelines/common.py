@@ -13,7 +13,7 @@ import numpy.typing as npt
 from cnncli.batch import Job
 from cnncli.batch.room import DECODED
 from cnncli.errors import ArgumentError, ImageError
-from cnncli.files.temporary import STANDARD, open_temporary
+from cnncli.files.temporary import STANDARD, open_temporary, writing
 from cnncli.filters.bands import ArrayRows, bands
 from cnncli.filters.rendering import Statistics
 from cnncli.filters.transparency import fill_hidden
@@ -224,16 +224,12 @@ class Conversion(NamedTuple):
 
 def _write(pages: Iterable[Picture], form: str, target: str, output: str) -> None:
     try:
-        with _open_target(target) as file:
+        with writing(output, ImageError), _open_target(target) as file:
             write_frames(file, pages, format="tiff" if form == FLOAT_TIFF else form)
-        if target == STANDARD:
-            sys.stdout.flush()
+            if target == STANDARD:
+                sys.stdout.flush()
     except ImageError as error:  # the user knows the file by the name that it will get
         raise ImageError(str(error).replace(target, output) if target != STANDARD else str(error)) from error
-    except BrokenPipeError:
-        raise
-    except OSError as error:  # as the last bytes are written
-        raise ImageError(f"{output}: cannot be written: {error.strerror or error}") from error
 
 
 def _format_of(output: str, image: OpenedImage) -> str:

@@ -126,11 +126,8 @@ class Canvas:
         Raises:
             ImageError: the file cannot be written.
         """
-        try:
-            with open_whole(path, replace=replace) as file:
-                self._image.reduce(_FINE).save(file, format="png", optimize=False)
-        except OSError as error:
-            raise ImageError(f"{path}: cannot be written: {error.strerror or error}") from error
+        with open_whole(path, ImageError, replace=replace) as file:
+            self._image.reduce(_FINE).save(file, format="png", optimize=False)
 
 
 def one_line(text: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cnncli.errors import ArgumentError, ModelError
-from cnncli.files.temporary import lock, open_whole, remove_leftovers
+from cnncli.files.temporary import lock, open_whole, remove_leftovers, writing
 
 Metrics = dict[str, Any]
 
@@ -94,11 +94,8 @@ class RunFolder:
         Raises:
             ModelError: it cannot be written.
         """
-        try:
-            with open_whole(file) as written:
-                written.write(text.encode(errors="replace"))
-        except OSError as error:
-            raise ModelError(f"{file}: cannot be written: {error.strerror or error}") from error
+        with open_whole(file, ModelError) as written:
+            written.write(text.encode(errors="replace"))
 
     def add_metrics(self, line: Mapping[str, Any]) -> None:
         """Add an epoch's line, in one write: who follows the file sees whole lines.
@@ -106,11 +103,8 @@ class RunFolder:
         Raises:
             ModelError: it cannot be written.
         """
-        try:
-            with self.metrics.open("ab", buffering=0) as file:
-                file.write(json.dumps(line).encode() + b"\n")
-        except OSError as error:
-            raise ModelError(f"{self.metrics}: cannot be written: {error.strerror or error}") from error
+        with writing(self.metrics, ModelError), self.metrics.open("ab", buffering=0) as file:
+            file.write(json.dumps(line).encode() + b"\n")
 
     def read_metrics(self) -> list[Metrics]:
         """Return the lines of the epochs; one that was cut short by a crash is left out."""

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from cnncli.errors import ArgumentError, ImageError
 from cnncli.files.temporary import (
     MACHINE,
     STANDARD,
+    check_output,
     discard_all,
     open_temporary,
     open_whole,
@@ -102,11 +104,11 @@ def test_what_appears_meanwhile_is_not_replaced(tmp_path, monkeypatch, kind, lin
         monkeypatch.setattr(os, "link", refuse)
 
     def write():
-        with open_whole(tmp_path / "a", replace=False) as file:
+        with open_whole(tmp_path / "a", ImageError, replace=False) as file:
             file.write(b"whole")
             stand(tmp_path / "a", kind)
 
-    with pytest.raises(FileExistsError, match="exists already"):
+    with pytest.raises(ImageError, match="a: cannot be written: exists already"):
         write()
     assert not list(tmp_path.glob(".*"))
     assert (tmp_path / "a").is_dir() == (kind == "folder")
@@ -117,7 +119,7 @@ def test_what_appears_meanwhile_is_not_replaced(tmp_path, monkeypatch, kind, lin
 def test_whole_file_is_added_with_and_without_hard_links(tmp_path, monkeypatch, linked):
     if not linked:
         monkeypatch.setattr(os, "link", lambda *names: os.stat("/nowhere-at-all"))
-    with open_whole(tmp_path / "a", replace=False) as file:
+    with open_whole(tmp_path / "a", ImageError, replace=False) as file:
         file.write(b"whole")
     assert os.listdir(tmp_path) == ["a"]
     assert (tmp_path / "a").read_text() == "whole"
@@ -127,7 +129,7 @@ def test_whole_file_is_added_with_and_without_hard_links(tmp_path, monkeypatch, 
 def test_link_is_replaced_and_what_it_leads_to_is_kept(tmp_path):
     (tmp_path / "other").write_text("other")
     (tmp_path / "a").symlink_to("other")
-    with open_whole(tmp_path / "a") as file:
+    with open_whole(tmp_path / "a", ImageError) as file:
         file.write(b"whole")
     assert not (tmp_path / "a").is_symlink()
     assert (tmp_path / "a").read_text() == "whole"
@@ -156,7 +158,7 @@ def test_temporary_is_opened_anew_each_time(tmp_path):
 def test_new_file_may_be_read_as_the_umask_says(tmp_path, mask):
     before = os.umask(mask)
     try:
-        with open_whole(tmp_path / "a"):
+        with open_whole(tmp_path / "a", ImageError):
             pass
     finally:
         os.umask(before)
@@ -166,7 +168,7 @@ def test_new_file_may_be_read_as_the_umask_says(tmp_path, mask):
 def test_replaced_file_keeps_its_permissions_and_no_other_bits(tmp_path):
     (tmp_path / "a").touch()
     os.chmod(tmp_path / "a", 0o4640)
-    with open_whole(tmp_path / "a"):
+    with open_whole(tmp_path / "a", ImageError):
         pass
     assert stat.S_IMODE(os.stat(tmp_path / "a").st_mode) == 0o640
 
@@ -178,9 +180,22 @@ def test_private_temporary_is_read_by_nobody_else(tmp_path):
 
 def test_folder_that_is_missing_is_told_by_the_name_of_the_output(tmp_path):
     target = str(tmp_path / "nowhere" / "a")
-    with pytest.raises(FileNotFoundError) as caught, open_whole(target):
+    with pytest.raises(ImageError) as caught, open_whole(target, ImageError):
         pass
-    assert caught.value.filename == target
+    assert str(caught.value) == f"{target}: cannot be written: No such file or directory"
+
+
+def test_output_is_refused_before_any_work(tmp_path):
+    output, source = str(tmp_path / "a"), str(tmp_path / "b")
+    check_output(output, force=False, inputs=[source])
+    (tmp_path / "b").touch()
+    check_output(output, force=False, inputs=[source])
+    (tmp_path / "a").symlink_to("b")
+    with pytest.raises(ArgumentError, match="a is an input: inputs are never overwritten"):
+        check_output(output, force=True, inputs=[source])
+    with pytest.raises(ArgumentError, match="a exists already: --force overwrites"):
+        check_output(output, force=False)
+    check_output(output, force=True)
 
 
 def test_standard_output_is_given_through():

@@ -6,6 +6,7 @@ import typer
 
 from cnncli.cli import options
 from cnncli.errors import ArgumentError
+from cnncli.files.temporary import check_output
 from cnncli.files.text import json_text, printable
 
 EXAMPLES = """Examples:
@@ -30,12 +31,9 @@ def export(
     Its input `image` is float32 (batch, C, H, W) from 0 to 255, its output `probabilities` (batch, classes). What it
     gives is compared with the model's own predictions before it is written. Needs the extra cnncli\[onnx].
     """
-    import os
-
     if not file.lower().endswith(".onnx"):
         raise ArgumentError(f"{file}: models are exported as ONNX: let the name end in .onnx")
-    if os.path.lexists(file) and not force:
-        raise ArgumentError(f"{file} exists already: --force overwrites")
+    check_output(file, force=force)
     from cnncli.models.exporting import export_onnx
     from cnncli.models.model import load_model
 

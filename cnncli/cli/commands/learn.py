@@ -8,6 +8,7 @@ from cnncli.cli import options
 from cnncli.cli.options import parse_number, parse_padding, parse_pair
 from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.errors import ArgumentError
+from cnncli.files.temporary import check_output
 from cnncli.files.text import json_text, printable
 
 if TYPE_CHECKING:
@@ -109,10 +110,7 @@ def _check_output(output: str, force: bool, inputs: tuple[str, ...]) -> None:
     from cnncli.filters.recipes import check_kernel_path
 
     check_kernel_path(output)
-    if any(os.path.exists(output) and os.path.exists(path) and os.path.samefile(output, path) for path in inputs):
-        raise ArgumentError(f"{output} is an input: inputs are never overwritten, choose another output")
-    if os.path.lexists(output) and not force:
-        raise ArgumentError(f"{output} exists already: --force overwrites")
+    check_output(output, force=force, inputs=inputs)
     folder = os.path.dirname(output)
     if folder and not os.path.isdir(folder):
         raise ArgumentError(f"{folder}: no such folder")

@@ -10,6 +10,7 @@ from cnncli.cli.files.progress import Progress
 from cnncli.cli.networks.pages import show_tables
 from cnncli.cli.networks.tables import Cell, Column, Table
 from cnncli.errors import ArgumentError, ImageError
+from cnncli.files.temporary import check_output
 from cnncli.files.text import json_text, printable
 from cnncli.models.evaluation import Evaluation
 from cnncli.models.metrics import Scores
@@ -64,9 +65,8 @@ def check_pictures(folder: str, *, force: bool) -> None:
 
     if os.path.exists(folder) and not os.path.isdir(folder):
         raise ArgumentError(f"{folder}: is a file: give a folder for the pictures")
-    there = [name for name in (CONFUSION, MISTAKES) if os.path.lexists(os.path.join(folder, name))]
-    if there and not force:
-        raise ArgumentError(f"{os.path.join(folder, there[0])} exists already: --force overwrites")
+    for name in (CONFUSION, MISTAKES):
+        check_output(os.path.join(folder, name), force=force)
 
 
 def draw(folder: str, found: Evaluation, *, replace: bool) -> None:

@@ -6,7 +6,7 @@ import sys
 from cnncli.batch.urls import is_url
 from cnncli.data import Reading, read_picture
 from cnncli.errors import ArgumentError
-from cnncli.files.temporary import STANDARD
+from cnncli.files.temporary import STANDARD, check_output
 from cnncli.files.text import printable
 from cnncli.models.features import features
 from cnncli.models.model import Model
@@ -39,7 +39,4 @@ def draw_features(
 def _check(target: str, path: str, *, force: bool) -> None:
     if not target.lower().endswith(".png"):
         raise ArgumentError(f"{target}: --features draws a PNG file: let its name end in .png")
-    if os.path.exists(target) and os.path.exists(path) and os.path.samefile(target, path):
-        raise ArgumentError(f"{target} is an input: inputs are never overwritten, choose another output")
-    if os.path.lexists(target) and not force:
-        raise ArgumentError(f"{target} exists already: --force overwrites")
+    check_output(target, force=force, inputs=[path])
