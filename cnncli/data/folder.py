@@ -4,10 +4,8 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import cached_property
 from hashlib import blake2b
-from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -26,6 +24,7 @@ from cnncli.data.listing import (
 from cnncli.data.pictures import read_picture
 from cnncli.data.scale import BYTES, RAW, find_factor
 from cnncli.errors import DataError, ImageError, NoInputError, shortage
+from cnncli.threads import mapped
 
 Array = NDArray[Any]
 Progress = Callable[[int, int], None]
@@ -152,20 +151,9 @@ def in_parallel(work: Callable[[Entry], Result], entries: Sequence[Entry], jobs:
         return
     jobs = min(jobs, len(entries))
     size = max(1, min(_GROUP, len(entries) // (2 * jobs)))
-    groups = iter([entries[start : start + size] for start in range(0, len(entries), size)])
-    with ThreadPoolExecutor(jobs) as pool:
-        waiting: list[Future[list[Result]]] = []
-        try:
-            while True:
-                more = islice(groups, 2 * jobs - len(waiting))
-                waiting += [pool.submit(lambda group: [work(entry) for entry in group], group) for group in more]
-                if not waiting:
-                    return
-                wait(waiting[:1], return_when=FIRST_COMPLETED)
-                yield from waiting.pop(0).result()
-        finally:
-            for future in waiting:
-                future.cancel()
+    groups = [entries[start : start + size] for start in range(0, len(entries), size)]
+    for made in mapped(lambda group: [work(entry) for entry in group], groups, jobs, ahead=2 * jobs):
+        yield from made
 
 
 def open_folder(

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 _SECRET = "sig|token|key|secret|passw|pwd|credential|auth"
@@ -35,10 +36,19 @@ def printable(text: str) -> str:
         >>> print(printable("two\nlines\x1b[2J"), printable("gr\udcf6\udcdfe.png"))
         two\nlines\x1b[2J gr\xf6\xdfe.png
     """
-    text = without_secrets(text)
+    return cleaned(without_secrets(text), _escaped)
+
+
+def cleaned(text: str, instead: Callable[[str], str] = lambda _: " ") -> str:
+    r"""Return a text in which every letter that cannot be printed has another in its place, by default a space.
+
+    Example:
+        >>> cleaned("two\tcells"), cleaned("two\ncells", lambda _: "?")
+        ('two cells', 'two?cells')
+    """
     if text.isprintable():
         return text
-    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+    return "".join(letter if letter.isprintable() else instead(letter) for letter in text)
 
 
 def json_text(value: Any) -> str:

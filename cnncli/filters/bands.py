@@ -1,7 +1,5 @@
 """Bands of rows, the unit of work: a huge image needs no second copy of itself."""
 
-import os
-from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,6 +8,7 @@ import numpy.typing as npt
 
 from cnncli.filters.rendering import finite_range
 from cnncli.ops.borders import Rows
+from cnncli.threads import cores, mapped
 
 Array = npt.NDArray[Any]
 
@@ -63,26 +62,11 @@ def bands(source: Rows) -> Iterator[tuple[int, Array]]:
     Bands begin where the source says that its rows can be cut (`rows_together`), if it says so.
     """
     spans = band_edges(source.shape, getattr(source, "rows_together", 1))
-    threads = min(os.cpu_count() or 1, MOST_THREADS)
+    threads = min(cores(), MOST_THREADS)
     if threads == 1 or len(spans) < MANY_BANDS:
         yield from ((start, source.rows(start, stop)) for start, stop in spans)
         return
-    from concurrent.futures import Future, ThreadPoolExecutor  # 5 ms, for large images alone
-
-    pending: deque[tuple[int, Future[Array]]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for start, stop in spans:
-                pending.append((start, pool.submit(source.rows, start, stop)))
-                if len(pending) > threads:
-                    first, future = pending.popleft()
-                    yield first, future.result()
-            while pending:
-                first, future = pending.popleft()
-                yield first, future.result()
-        finally:
-            for _, future in pending:
-                future.cancel()
+    yield from mapped(lambda span: (span[0], source.rows(*span)), spans, threads, ahead=threads + 1)
 
 
 def whole(source: Rows) -> Array:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from cnncli.errors import ModelError
+from cnncli.files.text import cleaned
 
 MAX_JSON = 8 * 2**20
 """Bytes of JSON that are parsed at most; a model of a thousand layers has about two million."""
@@ -35,9 +36,7 @@ def named(part: object, most: int = 64) -> str:
         >>> named("conv" * 40, most=12)
         'convconvc...'
     """
-    text = str(part)[: most + 1]
-    if not text.isprintable():
-        text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    text = cleaned(str(part)[: most + 1], lambda _: "?")
     return text if len(text) <= most else text[: most - 3] + "..."
 
 

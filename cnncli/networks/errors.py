@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from cnncli.errors import ArgumentError
+from cnncli.files.text import cleaned
 from cnncli.networks.summary import Shape
 
 SHOWN = 100
@@ -66,7 +67,7 @@ class TextError(ArgumentError):
         line_end = len(self.text) if last < 0 else last
         left = max(first, self.start - SHOWN // 2)
         right = min(line_end, left + SHOWN)
-        line = "".join(letter if letter.isprintable() else " " for letter in self.text[left:right])
+        line = cleaned(self.text[left:right])
         carets = max(1, min(self.end, right) - self.start)
         return f"{line}\n{' ' * (self.start - left)}{'^' * carets}"
 

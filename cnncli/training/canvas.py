@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from cnncli.errors import ImageError
 from cnncli.files.temporary import open_whole
+from cnncli.files.text import cleaned
 
 Array = NDArray[Any]
 Colour = tuple[int, int, int]
@@ -135,7 +136,7 @@ def one_line(text: str) -> str:
 
     Where there is no font but Pillow's own, letters lose their accents.
     """
-    words = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    words = " ".join(cleaned(text).split())
     if words.isascii() or len(_fonts(13)) > 1:
         return words
     return "".join(letter for letter in normalize("NFKD", words) if not combining(letter))

@@ -13,6 +13,7 @@ from cnncli.errors import ArgumentError
 from cnncli.models.metrics import Scores, score
 from cnncli.models.model import Model
 from cnncli.models.versions import versions
+from cnncli.threads import cores
 from cnncli.training.baselines import NearestCentroid, majority_class
 from cnncli.training.checkpoints import Checkpoint, load_checkpoint
 from cnncli.training.configuration import Configuration, write_configuration
@@ -168,11 +169,6 @@ def _check_started(engine: Backend) -> None:
         raise ArgumentError(
             f"torchrun has started {started} processes, and the engine {engine.name} trains in one: add --engine torch"
         )
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _begin(

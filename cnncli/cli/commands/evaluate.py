@@ -76,7 +76,7 @@ def evaluate(
     from cnncli.engines.backends import open_backend
     from cnncli.models.evaluation import evaluate as judge
     from cnncli.models.model import load_model
-    from cnncli.training.runs import cores
+    from cnncli.threads import cores
 
     if pictures is not None:
         check_pictures(pictures, force=force)

@@ -35,6 +35,7 @@ from cnncli.files.text import json_text, printable
 from cnncli.images import FORMATS
 from cnncli.images.png import alike
 from cnncli.pipelines.common import Pipeline, check_format
+from cnncli.threads import cores
 
 FIELDS = ("filter", "input_shape", "output_shape", "min", "max", "clipped_fraction")
 """What a JSON line says of the work, beside input, output, status, error and seconds."""
@@ -112,7 +113,7 @@ class Batch(NamedTuple):
             raise typer.Exit(1)
 
     def _workers(self, jobs: list[Job]) -> int:
-        return min(self.options.jobs or _cores(), len(jobs) or 1)
+        return min(self.options.jobs or cores(), len(jobs) or 1)
 
     def _executor(self, jobs: list[Job]) -> Executor | None:
         """Return where jobs are done, if not on threads of this process; refuse what cannot be done there."""
@@ -195,7 +196,3 @@ def json_line(report: Report) -> dict[str, Any]:
         "error": report.error,
     }
     return line | {name: report.details.get(name) for name in FIELDS} | {"seconds": report.seconds}
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

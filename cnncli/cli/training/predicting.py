@@ -18,7 +18,7 @@ from cnncli.files.text import json_text, printable
 from cnncli.models.model import Model
 from cnncli.models.model_file import ModelFile
 from cnncli.models.prediction import Elsewhere, Prediction, predict_files
-from cnncli.training.runs import cores
+from cnncli.threads import cores
 
 
 class Predicting(NamedTuple):
