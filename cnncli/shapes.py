@@ -5,7 +5,7 @@ with the symbols of convolutional-network courses: n input size, f kernel size, 
 """
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from cnncli.errors import ArgumentError
@@ -14,6 +14,16 @@ Pair = tuple[int, int]
 Four = tuple[int, int, int, int]
 IntOrPair = int | Sequence[int]
 Padding = str | int | Sequence[int]
+
+
+def show_shape(shape: Iterable[object]) -> str:
+    """Return a shape as the notation writes it.
+
+    Example:
+        >>> show_shape((28, 28, 6))
+        '28x28x6'
+    """
+    return "x".join(map(str, shape))
 
 
 def effective_size(kernel_size: int, dilation: int = 1) -> int:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from cnncli.engines.losses import Logistic, Loss, SquaredError, softmax
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
-from cnncli.networks.errors import show_shape
 from cnncli.networks.layers import Chain, FullyConnected, Layer, Sequential
+from cnncli.shapes import show_shape
 
 Array = NDArray[Any]
 

@@ -22,6 +22,7 @@ from cnncli.formats.files import (
 )
 from cnncli.networks.network import Network, parse_network
 from cnncli.networks.summary import Omission, Row, Shape, Summary, totals
+from cnncli.shapes import show_shape
 
 BITS = {
     "BOOL": 8,
@@ -136,7 +137,7 @@ def _array(name: str, entry: Any, room: int) -> Array:
         case _:
             raise ModelError(f"{what} has no data_offsets that can be")
     if stop - start != -(-prod(shape) * bits // 8):
-        raise ModelError(f"{what} is said to be {'x'.join(map(str, shape))} {dtype} in {stop - start} bytes")
+        raise ModelError(f"{what} is said to be {show_shape(shape)} {dtype} in {stop - start} bytes")
     if stop > room:
         raise ModelError(f"cut short: {what} ends at byte {stop} of the arrays, the file holds {room}")
     return Array(name, str(dtype), shape, start)
@@ -174,7 +175,7 @@ def weights_alone(name: str, arrays: Sequence[Array], kind: str, notes: Iterable
 
 
 def _row(array: Array) -> Row:
-    shape = "x".join(map(str, array.shape)) or "1"
+    shape = show_shape(array.shape) or "1"
     trained = array.trained
     return Row(
         named(array.name, MAX_NAME),
@@ -202,6 +203,6 @@ def _agreement(header: Header, network: Network, input_shape: Shape | None) -> t
     found = {array.name: array.shape for array in header.arrays}
     for name, shape in wanted.items():
         if input_shape is None and found.get(name) != shape:
-            there = "is missing" if name not in found else f"is {'x'.join(map(str, found[name]))}"
-            raise ModelError(f"needs the array {name} of {'x'.join(map(str, shape))}, which {there}")
+            there = "is missing" if name not in found else f"is {show_shape(found[name])}"
+            raise ModelError(f"needs the array {name} of {show_shape(shape)}, which {there}")
     return ("a network that cnncli has trained: its arrays are those that its text asks for",)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from cnncli.errors import ModelError
 from cnncli.formats.files import dimensions
+from cnncli.shapes import show_shape
 
 Number = int | float
 Dimensions = tuple[int, ...]
@@ -49,7 +50,7 @@ def written(shape: Sequence[int] | None) -> str:
         >>> written((1, 3, 8, 8))
         '1x3x8x8'
     """
-    return "unknown" if shape is None else "x".join(map(str, shape)) or "a single number"
+    return "unknown" if shape is None else show_shape(shape) or "a single number"
 
 
 def axis_index(axis: int, rank: int) -> int:

@@ -18,7 +18,7 @@ from cnncli.formats.files import named, parse_json
 from cnncli.formats.safetensors import INPUT, NETWORK
 from cnncli.models.tensors import read_tensors, write_tensors
 from cnncli.networks import Network, parse_network
-from cnncli.networks.errors import show_shape
+from cnncli.shapes import show_shape
 from cnncli.values import Value
 
 Array = NDArray[Any]

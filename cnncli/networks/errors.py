@@ -5,19 +5,10 @@ from typing import Protocol
 from cnncli.errors import ArgumentError
 from cnncli.files.text import cleaned
 from cnncli.networks.summary import Shape
+from cnncli.shapes import show_shape
 
 SHOWN = 100
 """Characters of a text around the place of an error that are shown."""
-
-
-def show_shape(shape: Shape) -> str:
-    """Return a shape as the notation writes it.
-
-    Example:
-        >>> show_shape((28, 28, 6))
-        '28x28x6'
-    """
-    return "x".join(map(str, shape))
 
 
 class Labelled(Protocol):

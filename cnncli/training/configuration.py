@@ -15,6 +15,7 @@ from cnncli.engines.losses import LOSSES
 from cnncli.engines.optimizers import OPTIMIZERS, Optimizer
 from cnncli.errors import ArgumentError
 from cnncli.files.toml import parse_toml
+from cnncli.shapes import show_shape
 from cnncli.training.schedules import SCHEDULES
 from cnncli.values import Value
 
@@ -147,7 +148,7 @@ def write_configuration(configuration: Configuration, data: str, versions: Mappi
 def _toml(value: Any) -> str:
     """A value as TOML writes it; its texts have the escapes of JSON."""
     if isinstance(value, tuple):
-        return f'"{"x".join(map(str, value))}"'
+        return f'"{show_shape(value)}"'
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return f"{value:.1f}"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cnncli.errors import ArgumentError
 from cnncli.ops.borders import OUTSIDE, border_index
-from cnncli.shapes import Window
+from cnncli.shapes import Window, show_shape
 
 Array = NDArray[Any]
 
@@ -104,7 +104,7 @@ class Equations:
         self.window = window
         self._flip, self._bias = flip, bias
         if self.unknowns > MOST_UNKNOWNS:
-            size = "x".join(map(str, self.kernel_shape if image.ndim == 3 else window.kernel_size))
+            size = show_shape(self.kernel_shape if image.ndim == 3 else window.kernel_size)
             raise ArgumentError(
                 f"a {size} filter has {self.unknowns:,} numbers: at most {MOST_UNKNOWNS:,} can be learnt"
             )

@@ -6,7 +6,7 @@ from math import prod
 from cnncli.data import Finding
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
-from cnncli.networks.errors import show_shape
+from cnncli.shapes import show_shape
 from cnncli.training.configuration import Configuration
 
 LARGE = 2 << 30

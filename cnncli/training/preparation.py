@@ -30,8 +30,9 @@ from cnncli.engines.optimizers import Optimizer
 from cnncli.engines.outputs import check_outputs
 from cnncli.errors import ArgumentError, DataError
 from cnncli.networks import Network, load_network
-from cnncli.networks.errors import ShapeError, show_shape
+from cnncli.networks.errors import ShapeError
 from cnncli.networks.notation import read_input, split_words
+from cnncli.shapes import show_shape
 from cnncli.training.configuration import Configuration, parse_share
 from cnncli.training.footprint import check_memory
 from cnncli.training.schedules import Schedule

@@ -8,6 +8,7 @@ from cnncli.cli import options
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import check_output
 from cnncli.files.text import json_text, printable
+from cnncli.shapes import show_shape
 
 EXAMPLES = """Examples:
 
@@ -44,7 +45,7 @@ def export(
     elif not quiet:
         height, width, channels = loaded.input_shape
         print(f"{printable(file)}: {exported.size:,} bytes")
-        print(f"input   image, float32 {'x'.join(map(str, ('batch', channels, height, width)))}, from 0 to 255")
+        print(f"input   image, float32 {show_shape(('batch', channels, height, width))}, from 0 to 255")
         print(f"output  probabilities, float32 batchx{len(loaded.class_names)}")
         print(
             f"checked with onnx's reference evaluator on {exported.pictures} random pictures: "

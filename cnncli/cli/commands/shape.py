@@ -135,7 +135,7 @@ def _check_one_layer(others: dict[str, object], format_name: str) -> None:
 
 def _print_outputs(summaries: "list[Summary]") -> None:
     """Print the shape of each network's output alone; leave with exit code 1 if one is not known."""
-    from cnncli.networks.errors import show_shape
+    from cnncli.shapes import show_shape
 
     shapes = [summary.rows[-1].output_shape if summary.rows else summary.input_shape for summary in summaries]
     for summary, shape in zip(summaries, shapes, strict=True):

@@ -6,8 +6,8 @@ from typing import Any
 from cnncli.cli.networks.tables import Cell, Column, Table, natural_width, side_by_side
 from cnncli.networks.comparison import Cell as StageCell
 from cnncli.networks.comparison import Comparison, Stage, compare
-from cnncli.networks.errors import show_shape
 from cnncli.networks.summary import Summary
+from cnncli.shapes import show_shape
 
 LATEX_WIDTH = 150
 """Characters that a line of a LaTeX page about holds."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cnncli.cli.networks.counted import Counted, Line
 from cnncli.cli.networks.tables import Cell, Column, Table
 from cnncli.cli.networks.trees import indented, trees
-from cnncli.networks.errors import show_shape
+from cnncli.shapes import show_shape
 
 BAR = 8
 """Characters of a bar that stands for everything."""

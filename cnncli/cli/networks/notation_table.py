@@ -6,8 +6,8 @@ from cnncli.cli.networks.counted import Counted
 from cnncli.cli.networks.layer_working import weight_and_bias
 from cnncli.cli.networks.tables import Cell, Column, Table
 from cnncli.cli.networks.trees import indented, trees
-from cnncli.networks.errors import show_shape
 from cnncli.networks.summary import FilterShape, Row
+from cnncli.shapes import show_shape
 
 COLUMNS = (
     Column("layer", right=False),

@@ -3,9 +3,9 @@
 from typing import Any
 
 from cnncli.cli.networks.tables import Cell, Column, Table
-from cnncli.networks.errors import show_shape
 from cnncli.networks.sharing import Sharing, sharing
 from cnncli.networks.summary import Summary
+from cnncli.shapes import show_shape
 
 COLUMNS = (
     Column("layer", right=False),

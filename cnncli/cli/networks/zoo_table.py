@@ -3,8 +3,8 @@
 from typing import Any
 
 from cnncli.cli.networks.tables import Column, Table
-from cnncli.networks.errors import show_shape
 from cnncli.networks.loading import load_network, zoo_names
+from cnncli.shapes import show_shape
 
 COLUMNS = (
     Column("name", right=False),

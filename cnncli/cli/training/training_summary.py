@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cnncli.networks.errors import show_shape
+from cnncli.shapes import show_shape
 from cnncli.training.preparation import ACCURACY, Preparation
 from cnncli.training.run_folder import Metrics
 from cnncli.training.runs import Run

@@ -17,6 +17,7 @@ from cnncli.formats.onnx.tensors import Values
 from cnncli.formats.onnx.weights import Weights
 from cnncli.formats.tensor_shapes import MAX_VALUES, Dimensions, Tensor, written
 from cnncli.networks.summary import Omission, Shape, Summary
+from cnncli.shapes import show_shape
 
 MAX_COMPUTED = 2**21
 """Numbers of small tensors that are computed in one file at most, which takes about half a second."""
@@ -96,7 +97,7 @@ class Propagation:
         if len(said) == len(opening.shape or ()) and any(
             isinstance(old, int) and old != new for old, new in zip(said, opening.shape or (), strict=True)
         ):
-            self._remarks.append(f"the file's own input is {'x'.join(map(named, said))}; shown for another")
+            self._remarks.append(f"the file's own input is {show_shape(map(named, said))}; shown for another")
         first_is_time = any(node.op in _RECURRENT and node.inputs[:1] == (opening.name,) for node in graph.nodes)
         self._batch = opening.shape[0] if opening.shape and len(opening.shape) > 1 and not first_is_time else 0
         first = Tensor(opening.shape, channels_last=opening.channels_last, name=opening.name)
@@ -403,7 +404,7 @@ def settled(each: Input, input_shape: Shape | None, nodes: Sequence[Node], shape
             batch_first = ", the batch first" if batch else ""
             raise ModelError(
                 f"--input gives {written(input_shape)}, but the input {named(each.name)} is "
-                f"{'x'.join(map(named, said))}{batch_first}: give {_wanted(said, last)}"
+                f"{show_shape(map(named, said))}{batch_first}: give {_wanted(said, last)}"
             )
         turn = len(input_shape) in (3, 4) and not last
         example = (input_shape[-1], *input_shape[:-1]) if turn else input_shape
@@ -437,7 +438,7 @@ def _wanted(said: Sequence[int | str], channels_last: bool) -> str:
 
 
 def _open(name: str, said: Dimensions | tuple[int | str, ...], channels_last: bool) -> str:
-    shown = "x".join(map(named, said))
+    shown = show_shape(map(named, said))
     wanted = _wanted(said, channels_last)
     return f"the input {named(name)} is {shown}, which leaves dimensions open: settle them with --input {wanted}"
 

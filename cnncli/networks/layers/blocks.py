@@ -5,10 +5,10 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from cnncli.errors import ArgumentError
-from cnncli.networks.errors import ShapeError, show_shape
+from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer
 from cnncli.networks.summary import FilterShape, Shape
-from cnncli.shapes import Window
+from cnncli.shapes import Window, show_shape
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
     from cnncli.networks.layers.context import Array, Context, Gradients, Params
@@ -524,7 +524,7 @@ class Product(Parallel):
             return joined if any(len(shape) == 3 for shape in shapes) else joined[2:]
         some = list(map(show_shape, dict.fromkeys(shapes)))
         got = f"branches of {', '.join(some[:4])}{' ...' * (len(some) > 4)}"
-        fits = f"a branch of 1x1x{joined[2]} or {'x'.join(map(str, joined[:2]))}x1 would fit"
+        fits = f"a branch of 1x1x{joined[2]} or {show_shape(joined[:2])}x1 would fit"
         raise ShapeError(self, "branches of one shape, or of 1 along an axis", got, fits)
 
     def join(self, results: "list[Array]", context: "Context") -> "tuple[Array, Any]":

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from cnncli.errors import ArgumentError
-from cnncli.shapes import pair
+from cnncli.shapes import pair, show_shape
 
 DIGITS = 9
 """Digits of the largest whole number."""
@@ -186,7 +186,7 @@ PADDING = Kind(
 )
 MARGINS = PADDING._replace(settle=_margins)
 PART = Kind("the number of a part / how many there are, as 1/2", _read_part, lambda part: f"{part[0]}/{part[1]}", _part)
-SHAPE = Kind("height x width x channels, or one number", _read_shape, lambda shape: "x".join(map(str, shape)), _shape)
+SHAPE = Kind("height x width x channels, or one number", _read_shape, show_shape, _shape)
 MODE = Kind("nearest or bilinear", lambda _: None, str, _mode)
 DECIMAL = Kind("a number such as 0.5", read_decimal, _write_decimal, _decimal)
 FLAG = Kind("", lambda _: None, str, _flag)
