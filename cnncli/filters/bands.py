@@ -1,16 +1,13 @@
 """Bands of rows, the unit of work: a huge image needs no second copy of itself."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from cnncli.arrays import Array
 from cnncli.filters.rendering import finite_range
 from cnncli.ops.borders import Rows
 from cnncli.threads import cores, mapped
-
-Array = npt.NDArray[Any]
 
 # One band: large enough to spread the cost of a call, small enough that memory does not count.
 BAND_PIXELS = 4_000_000

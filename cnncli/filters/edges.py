@@ -16,6 +16,7 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.arrays import Array, DType
 from cnncli.choices import CHANNELS, COLORS
 from cnncli.errors import ArgumentError
 from cnncli.filters.bands import ArrayRows, extent, whole
@@ -27,8 +28,6 @@ from cnncli.ops.borders import Rows, border_index, take_rows
 from cnncli.ops.convolution.conv2d import rows_together
 from cnncli.shapes import Four, IntOrPair, Padding, Window
 from cnncli.values import Value
-
-Array = npt.NDArray[Any]
 
 Finish = Callable[[Array], Array]
 
@@ -115,7 +114,7 @@ class Response:
         self.full_step = 1.0 if bounded else self._unit() * self.white
 
     @cached_property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> DType:
         """The response's type."""
         pixels = np.zeros((*self.window.span, *self.image.shape[2:]), self.image.dtype)
         return self._respond(pixels, (0, 0, 0, 0), lambda piece: piece).dtype
@@ -216,7 +215,7 @@ class Response:
         part = conv2d(pixels, kernel, groups=self._groups, flip=self.filtering.flip, **options)
         return part.reshape(part.shape[:2]) if self.filtering.color == "volume" else part
 
-    def _bias(self, dtype: np.dtype[Any]) -> Any:
+    def _bias(self, dtype: DType) -> Any:
         bias = float(self.filtering.bias)
         if dtype.kind == "i" and bias.is_integer() and abs(bias) < 2**62:
             return np.int64(bias)
@@ -306,7 +305,7 @@ def pictures(
     return [EdgePicture(response, renderer, statistics) for renderer in renderers]
 
 
-def white_level(dtype: np.dtype[Any]) -> float:
+def white_level(dtype: DType) -> float:
     """Return what counts as white: 65535 for uint16, 1 for floating point, otherwise 255.
 
     Example:

@@ -2,18 +2,15 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from cnncli.arrays import Array
 from cnncli.errors import ArgumentError
 from cnncli.filters.edges import Response
 from cnncli.ops.borders import OUTSIDE, border_index
 from cnncli.shapes import Window
 from cnncli.values import Value
-
-Array = npt.NDArray[Any]
 
 
 class Term(Value):

@@ -1,11 +1,11 @@
 """Pooling an image band by band: the exact result, and its picture."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.arrays import Array
 from cnncli.choices import POOLING_MODES
 from cnncli.errors import ArgumentError
 from cnncli.filters.rendering import Statistics
@@ -13,8 +13,6 @@ from cnncli.ops import avg_pool2d, max_pool2d, min_pool2d
 from cnncli.ops.borders import Rows
 from cnncli.shapes import IntOrPair, Padding, Window
 from cnncli.values import Value
-
-Array = npt.NDArray[Any]
 
 POOLS: dict[str, Callable[..., Array]] = {"max": max_pool2d, "avg": avg_pool2d, "min": min_pool2d}
 

@@ -3,19 +3,18 @@
 import os
 from collections.abc import Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.arrays import Array
 from cnncli.choices import DIRECTIONS
 from cnncli.errors import ArgumentError
 from cnncli.files.matrices import TEXT_SUFFIXES, Matrix, format_matrix, parse_matrix, read_matrix
 from cnncli.files.temporary import open_whole
 from cnncli.filters.named import FILTERS, get_filter, unit_scale
 from cnncli.filters.rendering import Rendering
-
-Array = npt.NDArray[Any]
 
 KERNEL_SUFFIXES = (*TEXT_SUFFIXES, ".npy")
 
@@ -156,14 +155,14 @@ def _as_text(path: str, kernel: Array) -> str:
     return format_matrix(kernel)
 
 
-def _as_array(matrix: Matrix) -> npt.NDArray[Any]:
+def _as_array(matrix: Matrix) -> Array:
     array = np.array(matrix)
     if array.dtype.kind == "O":
         raise ArgumentError("the kernel's whole numbers exceed 64 bits: use smaller weights")
     return array
 
 
-def _load_array(path: str) -> npt.NDArray[Any]:
+def _load_array(path: str) -> Array:
     """Return the array of an .npy file; what it claims is held against its size before memory is taken."""
     from cnncli.images.npy import read_npy_header
 

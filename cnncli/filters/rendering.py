@@ -6,12 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.arrays import Array, DType
 from cnncli.choices import SCALES, SIGNED
 from cnncli.errors import ArgumentError
 from cnncli.filters.named import get_filter, unit_scale
 from cnncli.values import Value
-
-Array = npt.NDArray[Any]
 
 # Orange and blue, told apart by people of any colour vision (Okabe and Ito 2008).
 POSITIVE_HUE = (0.9, 0.62, 0.0)
@@ -149,7 +148,7 @@ class Renderer(NamedTuple):
     gain: float
     shift: float
     signed: str
-    dtype: np.dtype[Any]
+    dtype: DType
     threshold: float | None = None
     suffix: str = ""
 

@@ -1,13 +1,9 @@
 """Transparency: it is never filtered, and colours that nobody sees make no edges."""
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from cnncli.arrays import Array
 from cnncli.shapes import Window
-
-Array = npt.NDArray[Any]
 
 
 def fill_hidden(pixels: Array, alpha: Array) -> Array:

@@ -5,12 +5,11 @@ float64 otherwise.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from cnncli.arrays import Array
 
 
 def relu(x: npt.ArrayLike) -> Array:

@@ -1,15 +1,14 @@
 """Loading: pixels and their border, copied into scratch memory in the type to compute in."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.arrays import Array, DType
 from cnncli.ops.borders import OUTSIDE, Index, border_index
 from cnncli.shapes import Pair, Window
-
-Array = npt.NDArray[Any]
 
 _CACHE_LINE = 64
 
@@ -47,7 +46,7 @@ class Scratch:
         return self.buffers[name]
 
 
-def _aligned_zeros(size: int, dtype: np.dtype[Any]) -> Array:
+def _aligned_zeros(size: int, dtype: DType) -> Array:
     """Zeros, because what lies past the end of a row is computed with too; aligned to a cache line, 10 % faster."""
     memory = np.zeros(size * dtype.itemsize + _CACHE_LINE, np.uint8)
     start = -memory.ctypes.data % _CACHE_LINE

@@ -4,18 +4,15 @@ All three are separable: windows are reduced down the columns first, where whole
 rows, where a stride has already made them fewer. Done band by band, so that what lies between stays in the cache.
 """
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.arrays import Array, DType
 from cnncli.errors import ArgumentError
 from cnncli.ops.borders import OUTSIDE
 from cnncli.ops.convolution.conv2d import as_batch, as_numbers
 from cnncli.ops.loading import Border, Loader, Scratch
 from cnncli.shapes import IntOrPair, Padding, Window
-
-Array = npt.NDArray[Any]
 
 BAND_BYTES = 400_000
 
@@ -238,15 +235,15 @@ def window_counts(window: Window, *, include_padding: bool) -> list[Array]:
     return lines
 
 
-def _lowest(dtype: np.dtype[Any]) -> float:
+def _lowest(dtype: DType) -> float:
     return -np.inf if dtype.kind == "f" else int(np.iinfo(dtype).min)
 
 
-def _highest(dtype: np.dtype[Any]) -> float:
+def _highest(dtype: DType) -> float:
     return np.inf if dtype.kind == "f" else int(np.iinfo(dtype).max)
 
 
-def _sum_type(dtype: np.dtype[Any], window: Window) -> np.dtype[Any]:
+def _sum_type(dtype: DType, window: Window) -> DType:
     """Return a type in which the sums of windows are exact, or float64 where none holds them."""
     if dtype.kind == "f":
         return np.promote_types(dtype, np.float32)

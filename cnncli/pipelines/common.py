@@ -8,8 +8,8 @@ from math import prod
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from cnncli.arrays import Array
 from cnncli.batch import Job
 from cnncli.batch.room import DECODED
 from cnncli.errors import ArgumentError, ImageError
@@ -32,7 +32,6 @@ from cnncli.images.memory import writing_bytes
 from cnncli.ops.borders import Rows
 from cnncli.shapes import Window
 
-Array = npt.NDArray[Any]
 Details = dict[str, Any]
 
 FLOAT_TIFF = "float-tiff"

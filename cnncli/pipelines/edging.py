@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from cnncli.arrays import Array
 from cnncli.batch import Job
 from cnncli.errors import ArgumentError
 from cnncli.filters.edges import EdgePicture, Filtering, Response, pictures
@@ -14,7 +15,6 @@ from cnncli.images import MAX_PIXELS, Frame, Picture, check_pixels
 from cnncli.ops.borders import Rows
 from cnncli.pipelines.common import (
     FLOAT_TIFF,
-    Array,
     Conversion,
     Details,
     Notes,

@@ -4,15 +4,13 @@ Each backward needs either what came in or what went out; a network keeps that a
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from cnncli.arrays import Array
 from cnncli.ops.batches.rows import as_rows, wide_repeats
 from cnncli.ops.batches.workspaces import Memory
-
-Array = npt.NDArray[Any]
 
 
 class Nonlinearity(NamedTuple):

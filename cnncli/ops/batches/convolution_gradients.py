@@ -5,18 +5,16 @@ what `cnncli.ops.conv2d` is for pictures, with its exact integers and borders, t
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from cnncli.arrays import Array
 from cnncli.ops.batches.depthwise import Depthwise
 from cnncli.ops.batches.tiled import Geometry, Tiled
 from cnncli.ops.batches.winograd import Winograd
 from cnncli.ops.batches.workspaces import FRESH, Memory, is_whole, padded_shape
 from cnncli.shapes import Window
-
-Array = npt.NDArray[Any]
 
 # Measured: wider products are no faster; those that are scattered gain up to three times that.
 _WIDEST, _WIDEST_SCATTERED = 32, 96

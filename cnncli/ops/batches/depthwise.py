@@ -5,15 +5,12 @@ images by a vector of weights.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from cnncli.arrays import Array
 from cnncli.ops.batches.tiled import Geometry
 from cnncli.ops.batches.workspaces import Memory, padded
-
-Array = npt.NDArray[Any]
 
 
 class Depthwise:

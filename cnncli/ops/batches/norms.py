@@ -1,15 +1,13 @@
 """Normalisation of batches, images and neighbouring channels, forward and backward, in PyTorch's convention."""
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from cnncli.arrays import Array, DType
 from cnncli.ops.batches.rows import as_rows, channel_sums, chunks, row_repeats, tiled, wide_repeats
 from cnncli.ops.batches.workspaces import FRESH, Memory
-
-Array = npt.NDArray[Any]
 
 # A mean of ten standard deviations costs seven bits of the variance.
 _FAR = 100
@@ -173,7 +171,7 @@ def _mean(x: Array, axes: tuple[int, ...]) -> Array:
 
 
 @lru_cache
-def _neighbours(channels: int, size: int, dtype: np.dtype[Any]) -> Array:
+def _neighbours(channels: int, size: int, dtype: DType) -> Array:
     """Return the (C, C) matrix that sums each channel's neighbours: `size` of them, an even one more before."""
     distance = np.arange(channels)[:, None] - np.arange(channels)
     return ((distance >= -(size // 2)) & (distance <= (size - 1) // 2)).astype(dtype)

@@ -5,17 +5,15 @@ order, as in PyTorch.
 """
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from cnncli.arrays import Array, DType
 from cnncli.ops.batches.rows import copy_runs
 from cnncli.ops.batches.workspaces import FRESH, Memory, is_whole, padded, padded_shape
 from cnncli.ops.pooling import window_counts
 from cnncli.shapes import Window
 
-Array = npt.NDArray[Any]
 Tap = tuple[slice, slice, slice]
 
 
@@ -84,7 +82,7 @@ def max_pool_backward(grad: Array, window: Window, winners: Array, out: Array, m
     _crop(pixels, window, out)
 
 
-def winner_type(window: Window) -> np.dtype[Any]:
+def winner_type(window: Window) -> DType:
     """Return the smallest type that numbers the taps of a window."""
     return np.min_scalar_type(window.kernel_size[0] * window.kernel_size[1] - 1)
 
@@ -117,7 +115,7 @@ def avg_pool_backward(
 
 
 @lru_cache
-def _shares(window: Window, include_padding: bool, dtype: np.dtype[Any]) -> Array:
+def _shares(window: Window, include_padding: bool, dtype: DType) -> Array:
     """Return one over the pixels that count in each window, (H_out, W_out, 1)."""
     rows, columns = window_counts(window, include_padding=include_padding)
     return (1 / np.outer(rows, columns)).astype(dtype)[:, :, None]

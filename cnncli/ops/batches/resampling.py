@@ -1,12 +1,10 @@
 """Pictures of another size: each axis by a matrix of one row for each pixel that comes out."""
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from cnncli.arrays import Array
 
 
 @lru_cache

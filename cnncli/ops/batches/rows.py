@@ -7,12 +7,10 @@ breaks an array into runs of C numbers, 16 in a thin layer; tiled along the widt
 from collections.abc import Iterator
 from functools import lru_cache
 from math import prod
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from cnncli.arrays import Array, DType
 
 # A sum over rows this long costs no more for being one of many.
 _LONG = 512
@@ -54,7 +52,7 @@ def as_rows(x: Array, repeats: int) -> Array:
     return x.reshape(-1, repeats * x.shape[-1])
 
 
-def tiled(vector: Array, repeats: int, dtype: np.dtype[Any]) -> Array:
+def tiled(vector: Array, repeats: int, dtype: DType) -> Array:
     """Return a vector of one number a channel, as a row."""
     row = vector.astype(dtype, copy=False)
     return np.broadcast_to(row, (repeats, row.size)).reshape(-1)
@@ -104,7 +102,7 @@ def copy_runs(target: Array, source: Array) -> None:
 
 
 @lru_cache
-def _run(size: int) -> np.dtype[Any]:
+def _run(size: int) -> DType:
     return np.dtype((np.void, size))
 
 

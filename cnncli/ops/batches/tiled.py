@@ -7,16 +7,14 @@ multiplications (8/5 for t = 4 and f = 5), but fewer and longer copies and a wid
 of the time.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from cnncli.arrays import Array
 from cnncli.ops.batches.rows import copy_runs, strided
 from cnncli.ops.batches.workspaces import Memory, padded
 from cnncli.shapes import Window
-
-Array = npt.NDArray[Any]
 
 _MOST = 8
 

@@ -15,16 +15,14 @@ Its rounding differs from a plain sum of products: some 3e-6 of the result in fl
 
 from functools import lru_cache
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from cnncli.arrays import Array, DType
 from cnncli.ops.batches.rows import strided
 from cnncli.ops.batches.tiled import Geometry
 from cnncli.ops.batches.workspaces import Memory
-
-Array = npt.NDArray[Any]
 
 _INPUT = {
     2: [[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]],
@@ -58,7 +56,7 @@ _FEWEST_CHANNELS = 8
 
 
 @lru_cache
-def matrices(rows: int, dtype: np.dtype[Any]) -> tuple[Array, Array, Array]:
+def matrices(rows: int, dtype: DType) -> tuple[Array, Array, Array]:
     """Return B, G and A of F(rows, 3).
 
     Example:

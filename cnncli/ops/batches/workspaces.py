@@ -6,14 +6,12 @@ arithmetic of a small layer: a training step that reuses its arrays takes three 
 
 from collections.abc import Hashable
 from math import prod
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from cnncli.arrays import Array, DType
+
 Shape = tuple[int, ...]
-DType = np.dtype[Any]
 
 
 class Memory:

@@ -7,17 +7,15 @@ on it beats one pass a tap.
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
+from cnncli.arrays import Array, DType
 from cnncli.ops.convolution.kernels import rank_one
 from cnncli.ops.loading import Border, Loader, Scratch
 from cnncli.shapes import Window
-
-Array = npt.NDArray[Any]
 
 # Measured with 5 to 61 taps: 8 makes the products too small, 32 takes a third longer for 9 taps, multiplying zeros.
 BAND = 16
@@ -49,7 +47,7 @@ def run(image: Array, weight: Array, groups: int, window: Window, border: Border
             out[start : start + rows, :, number] = _across(down, row, bands, scratch)[:, :width]
 
 
-def rows_together(window: Window, dtype: np.dtype[Any]) -> int:
+def rows_together(window: Window, dtype: DType) -> int:
     """Return the number of output rows in a strip."""
     in_cache = -(-STRIP_BYTES // (dtype.itemsize * prod(_pieces(window)) * BAND)) * BAND
     return min(in_cache, _most(window.span[1]))

@@ -6,14 +6,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.arrays import Array, DType
 from cnncli.errors import ArgumentError
 from cnncli.ops.borders import OUTSIDE
 from cnncli.ops.convolution import banded, fourier, products, strips, taps
 from cnncli.ops.convolution.kernels import rank_one
 from cnncli.ops.loading import Border
 from cnncli.shapes import IntOrPair, Padding, Pair, Window
-
-Array = npt.NDArray[Any]
 
 
 def conv2d(
@@ -102,7 +101,7 @@ class Work(NamedTuple):
     groups: int
     window: Window
     border: Border
-    dtype: np.dtype[Any]
+    dtype: DType
     bound: float
 
     @property
@@ -228,7 +227,7 @@ def _run_taps(work: Work, image: Array, out: Array) -> None:
     taps.run(image, work.weight.astype(work.dtype), work.groups, work.window, work.border, out)
 
 
-def _product_dtype(work: Work) -> np.dtype[Any]:
+def _product_dtype(work: Work) -> DType:
     """The type whose matrix products are exact: BLAS where every partial sum is an exact float, else int64."""
     if not work.exact:
         return work.dtype
@@ -414,7 +413,7 @@ def _check_channels(channels: int, weight: tuple[int, ...], groups: int) -> None
         )
 
 
-def result_type(images: Array, weight: Array, bias: Array | None, fill: float) -> tuple[np.dtype[Any], float]:
+def result_type(images: Array, weight: Array, bias: Array | None, fill: float) -> tuple[DType, float]:
     """Return the type of a convolution's result and the largest magnitude of its partial sums."""
     if images.dtype.kind == "f":
         return np.promote_types(images.dtype, np.float32), np.inf

@@ -5,15 +5,11 @@ A correlation is a product of spectra, one of them conjugated. A tile of T x T i
 Processing, section 8.7).
 """
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from cnncli.arrays import Array
 from cnncli.ops.loading import Border, Loader
 from cnncli.shapes import Window
-
-Array = npt.NDArray[Any]
 
 # Measured on 4096 x 4096: 256 and 1024 are slower.
 TILE = 512

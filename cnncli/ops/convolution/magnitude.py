@@ -1,16 +1,14 @@
 """The length of a gradient, from a pair of kernels in one go."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.arrays import Array
 from cnncli.ops.convolution import strips
 from cnncli.ops.convolution.conv2d import Work, as_batch, as_numbers, prepare, strip_programs
 from cnncli.shapes import IntOrPair, Padding
-
-Array = npt.NDArray[Any]
 
 
 def gradient_magnitude(

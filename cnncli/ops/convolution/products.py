@@ -4,16 +4,12 @@ The windows of a block of output rows are laid out as the rows of a matrix ("im2
 weights. A block is small enough that its columns are still in the cache when the product reads them.
 """
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
+from cnncli.arrays import Array
 from cnncli.ops.loading import Border, Loader
 from cnncli.shapes import Window
-
-Array = npt.NDArray[Any]
 
 # 2 MB of float32 columns.
 BLOCK_NUMBERS = 500_000

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.arrays import Array
 from cnncli.ops.convolution.kernels import cascade, divide_lines, passes, rank_one
 from cnncli.ops.loading import Border, Loader, Scratch
 from cnncli.shapes import Pair, Window
 
-Array = npt.NDArray[Any]
 Plane = tuple[int, int, int]
 """(channel, vertical phase, horizontal phase)."""
 

@@ -4,16 +4,12 @@ Every tap is the image at other rows and columns, taken through the border's ind
 distance between taps. It is also the shortest way to say what a convolution is.
 """
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from cnncli.arrays import Array
 from cnncli.ops.borders import OUTSIDE, Index
 from cnncli.ops.loading import Border
 from cnncli.shapes import Window
-
-Array = npt.NDArray[Any]
 
 
 def run(image: Array, weight: Array, groups: int, window: Window, border: Border, out: Array) -> None:
