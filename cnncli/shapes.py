@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from cnncli.errors import ArgumentError
 
+Shape = tuple[int, ...]
 Pair = tuple[int, int]
 Four = tuple[int, int, int, int]
 IntOrPair = int | Sequence[int]
@@ -104,6 +105,32 @@ def same_padding(n: int, kernel_size: int, *, stride: int = 1, dilation: int = 1
     """
     total = max(0, (-(-n // stride) - 1) * stride + effective_size(kernel_size, dilation) - n)
     return total // 2, total - total // 2
+
+
+def transposed_size(
+    n: int, kernel_size: int, *, stride: int = 1, padding: Pair = (0, 0), dilation: int = 1, output_padding: int = 0
+) -> int:
+    """Return the output size of a transposed convolution along one axis; below 1 where the padding leaves nothing.
+
+    s(n - 1) + d(f - 1) + 1 - p_before - p_after + o, with o the output padding (section 4 of Dumoulin and Visin).
+
+    Example:
+        >>> transposed_size(28, 2, stride=2)
+        56
+    """
+    return (n - 1) * stride + effective_size(kernel_size, dilation) - sum(padding) + output_padding
+
+
+def transposed_same_padding(kernel_size: int, *, stride: int = 1, dilation: int = 1) -> tuple[Pair, int]:
+    """Return the padding and the output padding with which a transposed convolution makes n * s of n pixels.
+
+    Example:
+        >>> transposed_same_padding(3, stride=2), transposed_same_padding(2, stride=3)
+        (((0, 1), 0), ((0, 0), 1))
+    """
+    excess = effective_size(kernel_size, dilation) - stride
+    cut = max(0, excess)
+    return (cut // 2, cut - cut // 2), max(0, -excess)
 
 
 class Window(NamedTuple):

@@ -15,7 +15,7 @@ MODULES = [
     "cnncli.filters.edges",
     "cnncli.filters.rendering",
     "cnncli.values",
-    *(f"cnncli.networks.{name}" for name in ("errors", "loading", "network", "notation", "rows", "summary")),
+    *(f"cnncli.networks.{name}" for name in ("errors", "loading", "network", "notation", "summarizing", "summary")),
     *(f"cnncli.networks.layers.{module.name}" for module in pkgutil.iter_modules(cnncli.networks.layers.__path__)),
     *(f"cnncli.ops.{module.name}" for module in pkgutil.iter_modules(cnncli.ops.__path__)),
 ]

@@ -30,8 +30,8 @@ from cnncli.networks.layers import (
     Subsampling,
 )
 from cnncli.networks.layers.context import PASSING, Array, Context, Gradients, Params, within
-from cnncli.networks.summary import Shape
 from cnncli.ops.batches.rows import add_to_channels, sum_over_positions
+from cnncli.shapes import Shape
 
 # Measured, in numbers: 2 MB of columns, and up to 5 where that makes one block, whose columns need not be made again.
 BLOCK_NUMBERS, ONE_BLOCK_NUMBERS = 450_000, 1_200_000

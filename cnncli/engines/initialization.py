@@ -12,7 +12,7 @@ from cnncli.engines.fusion import leaves
 from cnncli.networks.layers import Activation, BatchNorm, Block, Conv, Layer, MaxPool, Residual
 from cnncli.networks.layers.convolution import TABLE
 from cnncli.networks.network import Network
-from cnncli.networks.summary import Shape
+from cnncli.shapes import Shape
 
 Array = npt.NDArray[Any]
 

@@ -8,7 +8,8 @@ from cnncli.errors import ArgumentError
 from cnncli.networks.layers import Layer
 from cnncli.networks.layers.norms import Normalization
 from cnncli.networks.summarizing import field_after, union, window_warnings
-from cnncli.networks.summary import Omission, ReceptiveField, Row, Shape, Summary, totals
+from cnncli.networks.summary import Omission, ReceptiveField, Row, Summary, totals
+from cnncli.shapes import Shape
 
 
 class Step(NamedTuple):

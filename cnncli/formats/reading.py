@@ -4,7 +4,8 @@ from pathlib import Path
 
 from cnncli.errors import ModelError
 from cnncli.formats.files import FileBytes, opened, said_of
-from cnncli.networks.summary import Shape, Summary
+from cnncli.networks.summary import Summary
+from cnncli.shapes import Shape
 
 MODEL_SUFFIXES = (".onnx", ".safetensors", ".keras", ".h5", ".hdf5")
 """Endings of the files that are read."""

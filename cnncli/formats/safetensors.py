@@ -21,8 +21,8 @@ from cnncli.formats.files import (
     said_of,
 )
 from cnncli.networks.network import Network, parse_network
-from cnncli.networks.summary import Omission, Row, Shape, Summary, totals
-from cnncli.shapes import show_shape
+from cnncli.networks.summary import Omission, Row, Summary, totals
+from cnncli.shapes import Shape, show_shape
 
 BITS = {
     "BOOL": 8,

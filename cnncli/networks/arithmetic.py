@@ -9,7 +9,15 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from cnncli.errors import ArgumentError
-from cnncli.shapes import Pair, effective_size, output_size, overhang, same_padding
+from cnncli.shapes import (
+    Pair,
+    effective_size,
+    output_size,
+    overhang,
+    same_padding,
+    transposed_same_padding,
+    transposed_size,
+)
 
 SEARCHED = 1_000
 """The largest filter, in pixels, for which paddings are searched."""
@@ -58,13 +66,14 @@ class Axis(NamedTuple):
             return self.padding
         if not self.transposed:
             return same_padding(n, self.kernel_size, stride=self.stride, dilation=self.dilation)
-        total = max(0, self.span - self.stride)
-        return total // 2, total - total // 2
+        return transposed_same_padding(self.kernel_size, stride=self.stride, dilation=self.dilation)[0]
 
     @property
     def added(self) -> int:
         """Pixels added after the output of a transposed layer; `same` adds what its n * s output lacks."""
-        return max(0, self.stride - self.span) if self.padding == "same" else self.output_padding
+        if self.padding != "same":
+            return self.output_padding
+        return transposed_same_padding(self.kernel_size, stride=self.stride, dilation=self.dilation)[1]
 
     def output_size(self, n: int) -> int:
         """Return the number of positions for an input of n pixels.
@@ -83,16 +92,10 @@ class Axis(NamedTuple):
 
     def _formula(self, n: int) -> int:
         """Return the output size; for a transposed layer it may be less than 1."""
+        f, s, p, d = self.kernel_size, self.stride, self.amounts(n), self.dilation
         if self.transposed:
-            return (n - 1) * self.stride - sum(self.amounts(n)) + self.span + self.added
-        return output_size(
-            n,
-            self.kernel_size,
-            padding=self.amounts(n),
-            stride=self.stride,
-            dilation=self.dilation,
-            ceil_mode=self.ceil_mode,
-        )
+            return transposed_size(n, f, padding=p, stride=s, dilation=d, output_padding=self.added)
+        return output_size(n, f, padding=p, stride=s, dilation=d, ceil_mode=self.ceil_mode)
 
     def _check_transposed(self) -> None:
         if self.ceil_mode:

@@ -4,8 +4,7 @@ from typing import Protocol
 
 from cnncli.errors import ArgumentError
 from cnncli.files.text import cleaned
-from cnncli.networks.summary import Shape
-from cnncli.shapes import show_shape
+from cnncli.shapes import Shape, show_shape
 
 SHOWN = 100
 """Characters of a text around the place of an error that are shown."""

@@ -11,7 +11,7 @@ from cnncli.files.toml import parse_toml
 from cnncli.networks.errors import NotationError, TextError
 from cnncli.networks.network import Network, parse_network
 from cnncli.networks.notation import quote, read_input, split_words
-from cnncli.networks.summary import Shape
+from cnncli.shapes import Shape
 
 ZOO = Path(__file__).parent / "zoo"
 """The folder of the classic networks, one TOML file each."""

@@ -8,8 +8,8 @@ from cnncli.networks.errors import NotationError, ShapeError
 from cnncli.networks.layers.blocks import Sequential
 from cnncli.networks.layers.fields import LARGEST
 from cnncli.networks.notation import attach, read_notation
-from cnncli.networks.summary import Shape, Summary, Totals
-from cnncli.shapes import show_shape
+from cnncli.networks.summary import Summary, Totals
+from cnncli.shapes import Shape, show_shape
 from cnncli.values import Value
 
 

@@ -14,7 +14,7 @@ from cnncli.networks.errors import NotationError, ShapeError
 from cnncli.networks.layers import BLOCKS, LAYERS, Chain, Layer, Repeat, Sequential
 from cnncli.networks.layers.base import OPTIONS
 from cnncli.networks.layers.fields import DIGITS, EXAMPLES, FLAGS, KINDS, LARGEST, LETTERS, read_whole, read_wholes
-from cnncli.networks.summary import Shape
+from cnncli.shapes import Shape
 
 MAX_TEXT = 1_000_000
 """Characters of a text."""

@@ -9,7 +9,8 @@ import math
 from typing import NamedTuple
 
 from cnncli.networks.conventions import leaves
-from cnncli.networks.summary import FilterShape, Row, Shape, Summary
+from cnncli.networks.summary import FilterShape, Row, Summary
+from cnncli.shapes import Shape
 
 CONVOLUTIONS = ("conv", "dw")
 """The layers whose filters see a window of the input and its like at every position."""

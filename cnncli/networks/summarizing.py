@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from cnncli.networks.layers import Block, Chain, Layer, Sequential
 from cnncli.networks.layers.norms import Normalization
-from cnncli.networks.summary import ReceptiveField, Row, Shape, Summary, totals
-from cnncli.shapes import Window
+from cnncli.networks.summary import ReceptiveField, Row, Summary, totals
+from cnncli.shapes import Shape, Window
 
 if TYPE_CHECKING:
     from cnncli.networks.network import Network

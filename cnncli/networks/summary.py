@@ -4,9 +4,7 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
-from cnncli.shapes import Four, Pair, Window
-
-Shape = tuple[int, ...]
+from cnncli.shapes import Four, Pair, Shape, Window
 
 BYTES = 4
 """The bytes of a number: float32."""

@@ -1,8 +1,8 @@
 """The lines below a table of layers."""
 
 from cnncli.cli.networks.counted import Counted
-from cnncli.networks.summary import Shape, Summary
-from cnncli.shapes import show_shape
+from cnncli.networks.summary import Summary
+from cnncli.shapes import Shape, show_shape
 
 FOOTER = (
     "params counts trainable numbers{buffers}; "

@@ -7,8 +7,8 @@ from cnncli.networks.arithmetic import Axis, sum_in_a_line
 from cnncli.networks.conventions import leaves
 from cnncli.networks.layers import LAYERS, Layer
 from cnncli.networks.notation import op_of
-from cnncli.networks.summary import FilterShape, Row, Shape, Summary
-from cnncli.shapes import show_shape
+from cnncli.networks.summary import FilterShape, Row, Summary
+from cnncli.shapes import Shape, show_shape
 
 NAMES = ("height", "width")
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from cnncli.errors import ArgumentError
 from cnncli.networks.loading import load_network, zoo_names
 from cnncli.networks.notation import read_input
-from cnncli.networks.summary import Shape, Summary
+from cnncli.networks.summary import Summary
+from cnncli.shapes import Shape
 
 
 def read_networks(words: Sequence[str], input_text: str | None = None, *, shapes: bool = True) -> list[Summary]:

@@ -15,7 +15,7 @@ from cnncli.engines.torch.chance import Chance
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
 from cnncli.networks.layers import Block, Compound, Layer
-from cnncli.networks.summary import Shape
+from cnncli.shapes import Shape
 
 
 class Place(NamedTuple):

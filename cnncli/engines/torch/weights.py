@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from cnncli.engines.torch.compilation import compile_network
 from cnncli.networks import Network
-from cnncli.networks.summary import Shape
+from cnncli.shapes import Shape
 
 Array = NDArray[Any]
 

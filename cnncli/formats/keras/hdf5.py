@@ -18,7 +18,8 @@ from cnncli.errors import ModelError
 from cnncli.formats.files import MAX_JSON, MAX_ROWS, Buffer, dimensions, named, opened, parse_json
 from cnncli.formats.keras.reading import read_config
 from cnncli.formats.safetensors import Array, weights_alone
-from cnncli.networks.summary import Shape, Summary
+from cnncli.networks.summary import Summary
+from cnncli.shapes import Shape
 
 _MARKS = ("layer_names", "keras_version", "backend")
 """Attributes of a file of weights that Keras 2 wrote; Keras 3 puts each layer's arrays in a group `vars`."""

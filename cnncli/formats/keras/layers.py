@@ -29,8 +29,7 @@ from cnncli.networks.layers import (
     TransposedConv,
 )
 from cnncli.networks.layers.pointwise import GELU, LeakyReLU, ReLU, ReLU6, SiLU, Softmax
-from cnncli.networks.summary import Shape
-from cnncli.shapes import Pair
+from cnncli.shapes import Pair, Shape
 
 
 class Applied(NamedTuple):

@@ -30,7 +30,8 @@ from cnncli.formats.files import (
 from cnncli.formats.flow import Step, summarize
 from cnncli.formats.keras.layers import CLASSES, WEIGHING, Applied, Maker, Settings
 from cnncli.formats.tensor_shapes import written
-from cnncli.networks.summary import Omission, Shape, Summary
+from cnncli.networks.summary import Omission, Summary
+from cnncli.shapes import Shape
 
 MAX_DIRECTORY = 2**20
 """Bytes of an archive's directory: a model has a handful of files."""

@@ -16,8 +16,8 @@ from cnncli.formats.onnx.scopes import Scope
 from cnncli.formats.onnx.tensors import Values
 from cnncli.formats.onnx.weights import Weights
 from cnncli.formats.tensor_shapes import MAX_VALUES, Dimensions, Tensor, written
-from cnncli.networks.summary import Omission, Shape, Summary
-from cnncli.shapes import show_shape
+from cnncli.networks.summary import Omission, Summary
+from cnncli.shapes import Shape, show_shape
 
 MAX_COMPUTED = 2**21
 """Numbers of small tensors that are computed in one file at most, which takes about half a second."""

@@ -47,8 +47,7 @@ from cnncli.networks.layers import (
 from cnncli.networks.layers.blocks import Compound
 from cnncli.networks.layers.convolution import TABLE
 from cnncli.networks.layers.rearranging import Crop, DepthToSpace, Reshape, Shuffle, SpaceToDepth, Split
-from cnncli.networks.summary import Shape
-from cnncli.shapes import Window
+from cnncli.shapes import Shape, Window
 
 Array = NDArray[Any]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.fields import FLAGS, KINDS, LETTERS, write_option
-from cnncli.networks.summary import FilterShape, ReceptiveField, Shape
-from cnncli.shapes import Four, Pair, Window, overhang, show_shape
+from cnncli.networks.summary import FilterShape, ReceptiveField
+from cnncli.shapes import Four, Pair, Shape, Window, overhang, show_shape
 from cnncli.values import Value
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer
-from cnncli.networks.summary import FilterShape, Shape
-from cnncli.shapes import Window, show_shape
+from cnncli.networks.summary import FilterShape
+from cnncli.shapes import Shape, Window, show_shape
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
     from cnncli.networks.layers.context import Array, Context, Gradients, Params

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.ops.batches.workspaces import FRESH, Memory
+from cnncli.shapes import Shape
 
 Array = npt.NDArray[Any]
-Shape = tuple[int, ...]
 Params = Mapping[str, Array]
 
 Gradients = tuple[Array | None, dict[str, Array]]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer, picture, slide, uneven_groups
-from cnncli.networks.summary import FilterShape, ReceptiveField, Shape
-from cnncli.shapes import Four, Pair, Window
+from cnncli.networks.summary import FilterShape, ReceptiveField
+from cnncli.shapes import Four, Pair, Shape, Window
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
     from cnncli.networks.layers.context import Array, Context, Gradients, Params

@@ -4,7 +4,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from cnncli.networks.layers.base import Layer, picture, uneven_groups
-from cnncli.networks.summary import Shape
+from cnncli.shapes import Shape
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
     from cnncli.networks.layers.context import Array, Context, Gradients, Params

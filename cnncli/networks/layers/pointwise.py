@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from cnncli.errors import ArgumentError
 from cnncli.networks.layers.base import Layer
 from cnncli.networks.layers.connected import whole
-from cnncli.networks.summary import FilterShape, Shape
-from cnncli.shapes import Window
+from cnncli.networks.summary import FilterShape
+from cnncli.shapes import Shape, Window
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
     from cnncli.networks.layers.context import Array, Context, Gradients, Params

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer, picture, slide
-from cnncli.networks.summary import ReceptiveField, Shape
-from cnncli.shapes import Four, Pair, Window, show_shape
+from cnncli.networks.summary import ReceptiveField
+from cnncli.shapes import Four, Pair, Shape, Window, show_shape
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
     from cnncli.networks.layers.context import Array, Context, Gradients, Params

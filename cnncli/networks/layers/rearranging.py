@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer, picture, uneven_groups
-from cnncli.networks.summary import FilterShape, ReceptiveField, Shape
-from cnncli.shapes import Four, Window, show_shape
+from cnncli.networks.summary import FilterShape, ReceptiveField
+from cnncli.shapes import Four, Shape, Window, show_shape
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
     from cnncli.networks.layers.context import Array, Context, Gradients, Params

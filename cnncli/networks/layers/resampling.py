@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.layers.base import Layer, picture
-from cnncli.networks.summary import ReceptiveField, Shape
-from cnncli.shapes import Pair
+from cnncli.networks.summary import ReceptiveField
+from cnncli.shapes import Pair, Shape
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
     from cnncli.networks.layers.context import Array, Context, Gradients, Params

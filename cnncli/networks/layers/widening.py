@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer, picture
-from cnncli.networks.summary import Shape
+from cnncli.shapes import Shape
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
     from cnncli.networks.layers.context import Array, Context, Gradients, Params

@@ -6,7 +6,7 @@ from cnncli.errors import ModelError
 from cnncli.formats.files import dimensions
 from cnncli.formats.onnx.operations.base import Call, Result, Sliding, operation
 from cnncli.formats.tensor_shapes import Dimensions, written
-from cnncli.shapes import Pair, effective_size, output_size, same_padding
+from cnncli.shapes import Pair, output_size, same_padding, transposed_size
 
 
 def _sliding(call: Call, size: Dimensions, kernel: Dimensions) -> Sliding:
@@ -137,7 +137,7 @@ def _transposed_size(call: Call, size: Dimensions, sliding: Sliding) -> Dimensio
     if len(more) != len(size):
         raise ModelError(f"its output_padding {more[:8]} does not fit an input of {len(size)} spatial dimensions")
     return tuple(
-        s * (n - 1) + extra + effective_size(f, d) - sum(p)
+        transposed_size(n, f, stride=s, padding=p, dilation=d, output_padding=extra)
         for n, extra, f, s, p, d in zip(size, more, *sliding, strict=True)
     )
 
