@@ -25,6 +25,7 @@ class Optimizer(Value):
     Every operation is elementwise, so that slices may be updated apart, by several threads, and give the same bits.
 
     Attributes:
+        name: its word in `OPTIMIZERS`.
         weight_decay: lambda; g + lambda p takes the place of g, unless `decoupled`.
         state_names: the arrays, each of the parameters' size, that have to be kept between steps.
         default_lr: a learning rate that mostly works.
@@ -33,6 +34,7 @@ class Optimizer(Value):
 
     weight_decay: float = 0.0
 
+    name: ClassVar[str]
     state_names: ClassVar[tuple[str, ...]] = ()
     default_lr: ClassVar[float] = 0.01
     decoupled: ClassVar[bool] = False
@@ -101,6 +103,7 @@ _FRACTIONS = ("momentum", "alpha", "beta1", "beta2")
 class SGD(Optimizer):
     """Stochastic gradient descent: p -= lr g (Robbins and Monro 1951)."""
 
+    name: ClassVar[str] = "sgd"
     default_lr: ClassVar[float] = 0.1
 
     def step_block(self, p: "Array", g: "Array", spare: "Array", *state: "Array", step: int, lr: float) -> None:
@@ -112,6 +115,7 @@ class SGD(Optimizer):
 class Momentum(Optimizer):
     """Momentum: v = m v + g; p -= lr v (Polyak 1964; the form of Sutskever et al. 2013 as PyTorch writes it)."""
 
+    name: ClassVar[str] = "momentum"
     momentum: float = 0.9
 
     state_names: ClassVar[tuple[str, ...]] = ("velocity",)
@@ -134,6 +138,8 @@ class Momentum(Optimizer):
 class Nesterov(Momentum):
     """Momentum that looks ahead: v = m v + g; p -= lr (g + m v) (Nesterov 1983, as PyTorch writes it)."""
 
+    name: ClassVar[str] = "nesterov"
+
     def _direction(self, velocity: "Array", g: "Array", spare: "Array", lr: float) -> "Array":
         """Return lr (g + m v)."""
         import numpy as np
@@ -147,6 +153,7 @@ class Nesterov(Momentum):
 class RMSprop(Optimizer):
     """RMSprop: s = a s + (1 - a) g^2; p -= lr g / (sqrt(s) + eps) (Hinton's lecture 6e, 2012)."""
 
+    name: ClassVar[str] = "rmsprop"
     alpha: float = 0.99
     eps: float = 1e-8
 
@@ -172,6 +179,7 @@ class Adam(Optimizer):
     m' = m / (1 - b1^t) and v' = v / (1 - b2^t) make up for the start at zero (Kingma and Ba, arXiv:1412.6980).
     """
 
+    name: ClassVar[str] = "adam"
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
@@ -199,6 +207,7 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with the decay apart from the gradient: p *= 1 - lr lambda first (Loshchilov, Hutter, arXiv:1711.05101)."""
 
+    name: ClassVar[str] = "adamw"
     weight_decay: float = 0.01
 
     decoupled: ClassVar[bool] = True
@@ -214,14 +223,7 @@ def _average_square(square: "Array", g: "Array", spare: "Array", keep: float) ->
     square += spare
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {
-    "sgd": SGD,
-    "momentum": Momentum,
-    "nesterov": Nesterov,
-    "rmsprop": RMSprop,
-    "adam": Adam,
-    "adamw": AdamW,
-}
+OPTIMIZERS: dict[str, type[Optimizer]] = {kind.name: kind for kind in (SGD, Momentum, Nesterov, RMSprop, Adam, AdamW)}
 
 
 def norm(gradients: "Array") -> float:

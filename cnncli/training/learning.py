@@ -1,6 +1,6 @@
 """Learning a kernel from an image and its target response: gradient descent, beside the least-squares answer.
 
-The course's w1 ... w9: nobody writes the filter down, it is found from what it shall do. The loss is the mean squared
+The course's w1 ... w9: nobody writes the filter down, it is found from what it should do. The loss is the mean squared
 difference to the target. It is quadratic in the weights, so its gradient over the whole image,
 2 / N * (G w - m) with G and m of `Sums`, costs a product with a matrix of 9x9 numbers a step, and descent can be
 compared with the exact answer.
@@ -8,6 +8,7 @@ compared with the exact answer.
 
 import math
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -16,18 +17,32 @@ from numpy.typing import NDArray
 
 from cnncli.engines.optimizers import OPTIMIZERS, Optimizer
 from cnncli.errors import ArgumentError
+from cnncli.networks.errors import show_shape
+from cnncli.ops.borders import OUTSIDE, border_index
 from cnncli.shapes import IntOrPair, Padding, Pair, Window, pair
-from cnncli.training.equations import NEGLIGIBLE, Equations, Residuals, Sums
 
 Array = NDArray[Any]
 
 STEPS = 100_000
-"""The most steps that are taken."""
-
-_WIDEST = 1 << 12
+"""Most steps of gradient descent."""
 
 TOLERANCE = 1e-8
-"""How near descent comes to the least-squares answer, as a share of the kernel's length."""
+"""Distance to the least-squares answer at which descent stops, as a share of the kernel's length."""
+
+MOST_UNKNOWNS = 4096
+"""A kernel of 64x64: G holds a product for each two unknowns, 128 MB in all."""
+
+_WIDEST = 1 << 12
+"""Largest span of a dilated kernel, in pixels a side."""
+
+_NEGLIGIBLE = 1e-6
+"""Share of the largest singular value below which a direction counts as not seen: rounded pixels make some."""
+
+_BLOCK_NUMBERS = 1 << 18
+"""Coefficients that are worked on at a time: 2 MB, which stay in the cache."""
+
+_LSTSQ_NUMBERS = 1 << 21
+"""Most coefficients that are handed to `lstsq`, which holds them several times."""
 
 
 class Fit(NamedTuple):
@@ -36,72 +51,53 @@ class Fit(NamedTuple):
     Attributes:
         kernel: (f_h, f_w), or (f_h, f_w, C) for several channels.
         bias: added to the response; 0 where none is learnt.
-        residuals: what it leaves of the target.
+        loss: mean squared difference to the target.
+        largest_residual: largest absolute difference.
     """
 
     kernel: Array
     bias: float
-    residuals: Residuals
+    loss: float
+    largest_residual: float
 
 
-class Curvature(NamedTuple):
-    """How curved the loss is: the eigenvalues of its second derivative.
-
-    Attributes:
-        largest: sets the largest learning rate that converges, 2 / largest.
-        smallest: of those directions that the image shows.
-        rank: how many these are.
-    """
-
-    largest: float
-    smallest: float
-    rank: int
-
-    @property
-    def condition(self) -> float:
-        """The largest over the smallest: plain descent takes about so many steps for each digit."""
-        return self.largest / self.smallest if self.smallest else 1.0
-
-
-class Descent(NamedTuple):
-    """How gradient descent went.
+class LearnedKernel(NamedTuple):
+    """A kernel that was learnt from an image and its target.
 
     Attributes:
-        optimizer: its name.
-        lr: learning rate.
-        momentum: what part of a step goes on into the next; None for optimizers without.
-        steps: how many were taken.
-        converged: whether it came as near to the best kernel as `TOLERANCE` asks.
+        kernel: found by gradient descent; where it converged, rounded to the digits that `TOLERANCE` makes certain.
+        bias: as in `Fit`, like the two that follow.
+        loss: mean squared difference to the target.
+        largest_residual: largest absolute difference.
+        least_squares: the closed-form answer; the smallest kernel where many fit.
+        optimizer: name of the optimizer.
+        lr: its learning rate.
+        momentum: its momentum coefficient; None for optimizers without.
+        steps: number of steps taken.
+        converged: whether descent came as near to the best kernel as `TOLERANCE` asks.
         losses: (step, loss) of some steps, the first and last among them.
+        positions: number of positions of the window.
+        unknowns: number of weights; the image determines them all where `rank` is as large.
+        rank: number of directions that the image shows.
+        condition: largest over smallest curvature of the loss; plain descent takes about so many steps for each digit.
+        explained: share of the target's variance that `least_squares` explains; None for a constant target.
     """
 
+    kernel: Array
+    bias: float
+    loss: float
+    largest_residual: float
+    least_squares: Fit
     optimizer: str
     lr: float
     momentum: float | None
     steps: int
     converged: bool
     losses: tuple[tuple[int, float], ...]
-
-
-class Learned(NamedTuple):
-    """What was learnt from an image and its target.
-
-    Attributes:
-        learned: by gradient descent; where it converged, rounded to what `TOLERANCE` makes certain.
-        least_squares: the closed-form answer; the smallest where many kernels fit.
-        descent: how it went.
-        curvature: of the loss.
-        unknowns: the kernel's numbers; the image settles them all where `curvature.rank` is as large.
-        positions: how many positions of the window there are.
-        explained: the part of the target's variance that the least-squares answer explains; None for a constant target.
-    """
-
-    learned: Fit
-    least_squares: Fit
-    descent: Descent
-    curvature: Curvature
-    unknowns: int
     positions: int
+    unknowns: int
+    rank: int
+    condition: float
     explained: float | None
 
 
@@ -119,22 +115,22 @@ def learn_kernel(
     optimizer: str = "momentum",
     lr: float | None = None,
     steps: int = STEPS,
-) -> Learned:
+) -> LearnedKernel:
     """Learn the kernel that makes a target of an image, by gradient descent from zeros.
 
     Args:
         image: (H, W), or (H, W, C) for a kernel over volume.
         target: (H_out, W_out) exact, signed responses, as `edge -o response.npy` writes them.
         kernel_size: f, or (f_h, f_w).
-        stride: as in `conv2d`, like the four that follow.
-        padding: likewise.
-        padding_mode: likewise.
-        dilation: likewise.
-        flip: learn the kernel that convolution as mathematics defines it would turn.
+        stride: as in `conv2d`, like the three that follow.
+        padding: see `conv2d`.
+        padding_mode: see `conv2d`.
+        dilation: see `conv2d`.
+        flip: learn the kernel of a mathematical convolution, which turns it by 180 degrees.
         bias: learn a bias too; it is always the best for its kernel, as if image and target had the mean 0.
         optimizer: a name in `OPTIMIZERS`.
         lr: learning rate; None for the best one for this curvature, where theory knows it.
-        steps: the most steps that are taken.
+        steps: most steps to take.
 
     Raises:
         ArgumentError: sizes that do not fit (the message says what would), numbers that are not finite, or a learning
@@ -143,43 +139,51 @@ def learn_kernel(
     Example:
         >>> image = np.random.default_rng(0).integers(0, 256, (16, 16))
         >>> target = image[:, :-1] - image[:, 1:]
-        >>> learn_kernel(image, target, (1, 2), padding="valid").learned.kernel.round(3).tolist()
+        >>> learn_kernel(image, target, (1, 2), padding="valid").kernel.round(3).tolist()
         [[1.0, -1.0]]
     """
     image, target = _checked(image, "image"), _checked(target, "target")
     if target.ndim != 2:
         raise ArgumentError(f"a target is one response (H, W), got the shape {target.shape}")
     window = _window(image, target, pair(kernel_size, "kernel_size"), stride, padding, dilation)
-    equations = Equations(image, target, window, padding_mode=padding_mode, flip=flip, bias=bias)
+    equations = _Equations(image, target, window, padding_mode, flip, bias)
     with np.errstate(over="ignore", invalid="ignore"):
-        sums = equations.sums.without_bias() if bias else equations.sums
+        everything, sums = equations.sums, equations.sums.without_bias() if bias else equations.sums
         if not all(np.isfinite(numbers).all() for numbers in sums):
             raise ArgumentError("the squares of these numbers exceed floating point: scale image and target down")
-    curvature = _curvature(sums, equations.positions, negligible=float(np.trace(equations.sums.gram)) * NEGLIGIBLE**2)
-    weights, descent = _descend(sums, equations.positions, curvature, optimizer, lr, steps)
-    if descent.converged:
+    curvature = _curvature(sums, negligible=float(np.trace(everything.gram)) * _NEGLIGIBLE**2)
+    method, rate = _tuned(optimizer, curvature, lr)
+    weights, losses, converged = _descend(sums, curvature, method, rate, steps)
+    if converged:
         weights = _certain(weights)
     if bias:
-        weights = np.append(weights, equations.sums.best_bias(weights))
-    best = _fit(equations, equations.solution, bias, image.ndim)
-    explained = 1 - best.residuals.mean_square / equations.variance if equations.variance else None
-    return Learned(
-        learned=_fit(equations, weights, bias, image.ndim),
+        best_bias = (everything.moments[-1] - everything.gram[-1, :-1] @ weights) / everything.gram[-1, -1]
+        weights = np.append(weights, best_bias)
+    best = equations.fit(equations.solve())
+    variance = float(np.var(target, dtype=np.float64))
+    return LearnedKernel(
+        *equations.fit(weights),
         least_squares=best,
-        descent=descent,
-        curvature=curvature,
-        unknowns=equations.unknowns - bias,
-        positions=equations.positions,
-        explained=explained,
+        optimizer=optimizer,
+        lr=rate,
+        momentum=getattr(method, "momentum", None),
+        steps=losses[-1][0],
+        converged=converged,
+        losses=losses,
+        positions=target.size,
+        unknowns=len(sums.moments),
+        rank=curvature.rank,
+        condition=curvature.condition,
+        explained=1 - best.loss / variance if variance else None,
     )
 
 
-def _checked(numbers: Array, what: str) -> Array:
+def _checked(numbers: Array, name: str) -> Array:
     array = np.asarray(numbers)
     if array.dtype.kind not in "biuf" or array.ndim not in (2, 3) or not array.size:
-        raise ArgumentError(f"the {what} is {array.dtype} {array.shape}, expected numbers (H, W) or (H, W, C)")
+        raise ArgumentError(f"the {name} is {array.dtype} {array.shape}, expected numbers (H, W) or (H, W, C)")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ArgumentError(f"the {what} holds numbers that are not finite")
+        raise ArgumentError(f"the {name} holds numbers that are not finite")
     return array
 
 
@@ -190,58 +194,158 @@ def _window(
     window = Window.over(size, kernel_size, stride=stride, padding=padding, dilation=dilation)
     if max(window.span) > _WIDEST:
         raise ArgumentError(
-            f"the dilated filter spans {_times(window.span)} pixels, over the limit of {_WIDEST:,} a side"
+            f"the dilated filter spans {show_shape(window.span)} pixels, over the limit of {_WIDEST:,} a side"
         )
     if window.output_size == wanted:
         return window
-    fitting = [option for option, output in _options(window, padding) if output == wanted]
+    fitting = list(_fitting(window, padding, wanted))
     advice = f"{' or '.join(fitting[:3])} would fit" if fitting else "no padding, stride or filter size makes it fit"
     raise ArgumentError(
-        f"the target is {_times(wanted)}, and a {_times(kernel_size)} filter makes {_times(window.output_size)} of an "
-        f"image of {_times(size)}: {advice}"
+        f"the target is {show_shape(wanted)}, and a {show_shape(kernel_size)} filter makes "
+        f"{show_shape(window.output_size)} of an image of {show_shape(size)}: {advice}"
     )
 
 
-def _options(window: Window, padding: Padding) -> Iterator[tuple[str, Pair]]:
-    """Yield other options near those of a window, and the sizes that they give."""
-    smaller = range(1, max(window.span) + 1)
-    paddings: list[Padding] = ["valid", "same", *smaller]
-    square = [(f, f) for f in range(1, 16)]
-    tries: list[tuple[Pair, Padding, Pair]] = [
-        *((window.kernel_size, other, window.stride) for other in paddings),
-        *((window.kernel_size, other, (s, s)) for s, other in product(range(1, 9), (padding, "valid", "same"))),
-        *((other, kept, window.stride) for other, kept in product(square, (padding, "valid"))),
-    ]
-    seen = set()
-    for kernel, other, stride in tries:
-        words = _words(window, padding, kernel, other, stride)
-        if words in seen:
-            continue
-        seen.add(words)
+def _fitting(window: Window, padding: Padding, wanted: Pair) -> Iterator[str]:
+    """Yield the nearby options whose output has the wanted size, in words."""
+    kernel, stride = window.kernel_size, window.stride
+    paddings: list[Padding] = ["valid", "same", *range(1, max(window.span) + 1)]
+    tries: dict[str, tuple[Pair, Pair, Padding]] = {f"padding {other}": (kernel, stride, other) for other in paddings}
+    for s, other in product(range(1, 9), (padding, "valid", "same")):
+        if (s, s) != stride:
+            tries[f"stride {s}{_with(other, padding)}"] = kernel, (s, s), other
+    for f, other in product(range(1, 16), (padding, "valid")):
+        if (f, f) != kernel:
+            tries[f"filter size {f}{_with(other, padding)}"] = (f, f), stride, other
+    for words, (size, step, other) in tries.items():
         try:
-            found = Window.over(window.size, kernel, stride=stride, padding=other, dilation=window.dilation)
+            found = Window.over(window.size, size, stride=step, padding=other, dilation=window.dilation)
         except ArgumentError:
             continue
-        yield words, found.output_size
+        if found.output_size == wanted:
+            yield words
 
 
-def _words(window: Window, padding: Padding, kernel: Pair, other: Padding, stride: Pair) -> str:
-    words = [
-        f"filter size {kernel[0]}" if kernel != window.kernel_size else "",
-        f"stride {stride[0]}" if stride != window.stride else "",
-        f"padding {other}" if other != padding else "",
-    ]
-    return " with ".join(filter(None, words))
+def _with(other: Padding, padding: Padding) -> str:
+    return "" if other == padding else f" with padding {other}"
 
 
-def _times(size: Pair) -> str:
-    return f"{size[0]}x{size[1]}"
+class _Sums(NamedTuple):
+    """All that the loss of a kernel depends on: the mean of (a . w - y)^2 is (w . G w - 2 m . w + e) / positions."""
+
+    gram: Array  # G, the sums of products of coefficients, (unknowns, unknowns)
+    moments: Array  # m, the sums of their products with the target, (unknowns,)
+    energy: float  # e, the sum of the squared targets
+    positions: int
+
+    def loss(self, weights: Array) -> float:
+        total = weights @ self.gram @ weights - 2 * weights @ self.moments + self.energy
+        return float(total) / self.positions
+
+    def without_bias(self) -> "_Sums":
+        """Return the sums with a bias that is always the best for its kernel: those of numbers less their means.
+
+        The last unknown is the bias, whose coefficients are all 1.
+        """
+        means = self.gram[-1, :-1] / self.gram[-1, -1]
+        return _Sums(
+            self.gram[:-1, :-1] - np.outer(means, means) * self.gram[-1, -1],
+            self.moments[:-1] - means * self.moments[-1],
+            self.energy - float(self.moments[-1] ** 2) / self.gram[-1, -1],
+            self.positions,
+        )
 
 
-def _curvature(sums: Sums, count: int, negligible: float) -> Curvature:
+class _Equations:
+    """Window times kernel, plus bias, is target: an equation for each position, a block of rows at a time."""
+
+    def __init__(self, image: Array, target: Array, window: Window, padding_mode: str, flip: bool, bias: bool) -> None:
+        self.image, self.target, self.window, self.flip, self.bias = image, target, window, flip, bias
+        self.kernel_shape = (*window.kernel_size, *image.shape[2:])
+        self.unknowns = math.prod(self.kernel_shape) + bias
+        if self.unknowns > MOST_UNKNOWNS:
+            size = "x".join(map(str, self.kernel_shape))
+            raise ArgumentError(
+                f"a {size} filter has {self.unknowns:,} numbers: at most {MOST_UNKNOWNS:,} can be learnt"
+            )
+        top, bottom, left, right = window.padding
+        self.rows = border_index(window.size[0], top, bottom, padding_mode)
+        self.columns = border_index(window.size[1], left, right, padding_mode)
+
+    def blocks(self) -> Iterator[tuple[Array, Array]]:
+        """Yield coefficients (unknowns, n) and targets (n,), in float64."""
+        height, width = self.window.output_size
+        step = max(1, _BLOCK_NUMBERS // (width * self.unknowns))
+        for start in range(0, height, step):
+            targets = self.target[start : start + step].ravel().astype(np.float64)
+            coefficients = np.ones((self.unknowns, len(targets)))
+            windows = self._windows(start, min(start + step, height))
+            coefficients[: self.unknowns - self.bias] = windows.reshape(-1, len(targets))
+            yield coefficients, targets
+
+    def _windows(self, start: int, stop: int) -> Array:
+        """Return the pixels that each tap of the kernel meets in some rows of output, (f_h, f_w, [C,] rows, W_out)."""
+        (s_h, s_w), (d_h, d_w), span = self.window.stride, self.window.dilation, self.window.span
+        rows = self.rows[start * s_h : (stop - 1) * s_h + span[0]]
+        band = self.image.take(rows, axis=0, mode="wrap").take(self.columns, axis=1, mode="wrap")
+        band[rows == OUTSIDE] = 0
+        band[:, self.columns == OUTSIDE] = 0
+        views = np.lib.stride_tricks.sliding_window_view(band, span, axis=(0, 1))[::s_h, ::s_w]
+        views = views[..., ::d_h, ::d_w][..., ::-1, ::-1] if self.flip else views[..., ::d_h, ::d_w]
+        return np.moveaxis(views, (-2, -1), (0, 1)) if band.ndim == 2 else views.transpose(3, 4, 2, 0, 1)
+
+    @cached_property
+    def sums(self) -> _Sums:
+        """Sums over all equations."""
+        gram, moments, energy = np.zeros((self.unknowns, self.unknowns)), np.zeros(self.unknowns), 0.0
+        for coefficients, targets in self.blocks():
+            gram += coefficients @ coefficients.T
+            moments += coefficients @ targets
+            energy += float(targets @ targets)
+        return _Sums(gram, moments, energy, self.target.size)
+
+    def fit(self, weights: Array) -> Fit:
+        """Return a kernel (and bias) with its residuals, which are summed without the cancellation of `sums`."""
+        total, largest = 0.0, 0.0
+        for coefficients, targets in self.blocks():
+            left = weights @ coefficients - targets
+            total += float(left @ left)
+            largest = max(largest, float(np.abs(left).max()))
+        kernel = weights[: self.unknowns - self.bias].reshape(self.kernel_shape) + 0.0  # no -0
+        return Fit(kernel, float(weights[-1]) if self.bias else 0.0, total / self.target.size, largest)
+
+    def solve(self) -> Array:
+        """Return the closed-form least-squares answer; the smallest one where many fit.
+
+        Of few equations by their singular values (`numpy.linalg.lstsq`); of many by the normal equations G w = m, with
+        one step of refinement on the residuals.
+        """
+        if self.target.size * self.unknowns <= _LSTSQ_NUMBERS:
+            coefficients, targets = (np.concatenate(parts, axis=-1) for parts in zip(*self.blocks(), strict=True))
+            weights: Array = np.linalg.lstsq(coefficients.T, targets, rcond=_NEGLIGIBLE)[0]
+            return weights
+        inverse = np.linalg.pinv(self.sums.gram, rcond=_NEGLIGIBLE**2, hermitian=True)
+        weights = inverse @ self.sums.moments
+        left = sum(coefficients @ (targets - weights @ coefficients) for coefficients, targets in self.blocks())
+        return weights + inverse @ left
+
+
+class _Curvature(NamedTuple):
+    """Eigenvalues of the loss's second derivative, of those directions that the image shows."""
+
+    smallest: float = 0.0
+    largest: float = 0.0
+    rank: int = 0
+
+    @property
+    def condition(self) -> float:
+        return self.largest / self.smallest if self.rank else 1.0
+
+
+def _curvature(sums: _Sums, negligible: float) -> _Curvature:
     values = np.linalg.eigvalsh(sums.gram)
-    seen = values[values > max(negligible, values[-1] * NEGLIGIBLE**2)] * (2 / count)
-    return Curvature(float(seen[-1]), float(seen[0]), len(seen)) if len(seen) else Curvature(0.0, 0.0, 0)
+    seen = values[values > max(negligible, values[-1] * _NEGLIGIBLE**2)] * (2 / sums.positions)
+    return _Curvature(float(seen[0]), float(seen[-1]), len(seen)) if len(seen) else _Curvature()
 
 
 def _certain(weights: Array) -> Array:
@@ -250,38 +354,36 @@ def _certain(weights: Array) -> Array:
     return weights.round(math.floor(-math.log10(TOLERANCE * length))) if length > 1e-200 else weights
 
 
-def _fit(equations: Equations, weights: Array, bias: bool, rank: int) -> Fit:
-    kernel = (weights[:-1] if bias else weights).reshape(equations.kernel_shape) + 0.0  # no -0
-    added = float(weights[-1]) if bias else 0.0
-    return Fit(kernel if rank == 3 else kernel[:, :, 0], added, equations.residuals(weights))
-
-
 def _descend(
-    sums: Sums, count: int, curvature: Curvature, name: str, lr: float | None, steps: int
-) -> tuple[Array, Descent]:
-    optimizer, rate = _tuned(name, curvature, lr)
+    sums: _Sums, curvature: _Curvature, optimizer: Optimizer, lr: float, steps: int
+) -> tuple[Array, tuple[tuple[int, float], ...], bool]:
+    """Return the weights, (step, loss) of some steps, and whether the weights converged."""
     weights = np.zeros(len(sums.moments))
-    state, losses = optimizer.initial_state(weights), [(0, sums.energy / count)]
-    gradient = -2 / count * sums.moments
-    # What rounding leaves of a gradient is more than a tolerance, where the loss is hardly curved.
-    tolerance = max(TOLERANCE, 16 * float(np.finfo(float).eps) * curvature.condition)
+    state, losses = optimizer.initial_state(weights), [(0, sums.energy / sums.positions)]
+    gradient = -2 / sums.positions * sums.moments
+    # Where the loss is hardly curved, rounding leaves more of a gradient than the tolerance.
+    tolerance = max(TOLERANCE, 16 * float(np.finfo(float).eps) * curvature.condition) * curvature.smallest
     step, near = 0, not gradient.any() or not curvature.rank
     with np.errstate(over="ignore", invalid="ignore"):
         while not near and step < steps:
             step += 1
-            optimizer.update(weights, gradient, state, step, rate)
-            gradient = 2 / count * (sums.gram @ weights - sums.moments)
+            optimizer.update(weights, gradient, state, step, lr)
+            gradient = 2 / sums.positions * (sums.gram @ weights - sums.moments)
             # Strong convexity: the best kernel is no farther than |gradient| / smallest curvature.
-            near = bool(np.linalg.norm(gradient) <= tolerance * curvature.smallest * np.linalg.norm(weights))
-            if _is_round(step) or near or step == steps:
-                losses.append((step, _loss(sums, weights, count)))
-                _check_progress(losses, name, rate, curvature)
-    losses = [(number, max(0.0, loss)) for number, loss in losses]  # sums cancel where nothing is left
-    momentum = getattr(optimizer, "momentum", None)
-    return weights, Descent(name, rate, momentum, step, near, tuple(losses))
+            near = bool(np.linalg.norm(gradient) <= tolerance * np.linalg.norm(weights))
+            if near or step == steps or str(step).rstrip("0") in ("1", "2", "5"):
+                losses.append((step, sums.loss(weights)))
+                # Momentum overshoots, by far where the loss is unevenly curved.
+                if not losses[-1][1] <= 1e12 * losses[0][1]:
+                    raise ArgumentError(
+                        f"gradient descent ({optimizer.name}) with lr {lr:g} does not converge on this image: "
+                        f"take less than {2 / curvature.largest:.3g}, or leave it to be chosen"
+                    )
+    # Sums cancel where nothing is left.
+    return weights, tuple((number, max(0.0, loss)) for number, loss in losses), near
 
 
-def _tuned(name: str, curvature: Curvature, lr: float | None) -> tuple[Optimizer, float]:
+def _tuned(name: str, curvature: _Curvature, lr: float | None) -> tuple[Optimizer, float]:
     """Return the optimizer and its learning rate: the fastest for a quadratic loss of this curvature.
 
     Polyak 1964 for momentum; Nesterov 2004, theorem 2.1.15 and section 2.2.1, for plain descent and his own.
@@ -290,30 +392,13 @@ def _tuned(name: str, curvature: Curvature, lr: float | None) -> tuple[Optimizer
         raise ArgumentError(f"unknown optimizer {name!r}: the optimizers are {', '.join(OPTIMIZERS)}")
     if lr is not None and not 0 < lr < np.inf:
         raise ArgumentError(f"lr must be a number above 0, got {lr!r}")
-    large, small = curvature.largest or 1.0, curvature.smallest or 1.0
-    roots = large**0.5, small**0.5
+    largest, smallest = curvature.largest or 1.0, curvature.smallest or 1.0
+    roots = largest**0.5, smallest**0.5
     ratio = (roots[0] - roots[1]) / (roots[0] + roots[1])
     best: dict[str, tuple[float, dict[str, float]]] = {
-        "sgd": (2 / (large + small), {}),
+        "sgd": (2 / (largest + smallest), {}),
         "momentum": (4 / (roots[0] + roots[1]) ** 2, {"momentum": ratio**2}),
-        "nesterov": (1 / large, {"momentum": ratio}),
+        "nesterov": (1 / largest, {"momentum": ratio}),
     }
     rate, settings = best.get(name, (OPTIMIZERS[name].default_lr, {}))
     return OPTIMIZERS[name](**settings), lr or rate
-
-
-def _is_round(step: int) -> bool:
-    """Whether a step is 1, 2 or 5 times a power of ten."""
-    return str(step).rstrip("0") in ("1", "2", "5")
-
-
-def _loss(sums: Sums, weights: Array, count: int) -> float:
-    return float(weights @ sums.gram @ weights - 2 * weights @ sums.moments + sums.energy) / count
-
-
-def _check_progress(losses: list[tuple[int, float]], name: str, lr: float, curvature: Curvature) -> None:
-    if not losses[-1][1] <= 1e12 * losses[0][1]:  # momentum overshoots, by far where the loss is unevenly curved
-        raise ArgumentError(
-            f"gradient descent ({name}) with lr {lr:g} does not converge on this image: take less than "
-            f"{2 / curvature.largest:.3g}, or leave it to be chosen"
-        )

@@ -12,7 +12,7 @@ from cnncli.files.temporary import check_output
 from cnncli.files.text import json_text, printable
 
 if TYPE_CHECKING:
-    from cnncli.training.learning import Learned
+    from cnncli.training.learning import LearnedKernel
 
 EXAMPLES = """Examples:
 
@@ -97,7 +97,7 @@ def learn(
         steps=steps,
     )
     if output is not None:
-        save_kernel(output, learned.learned.kernel, replace=force)
+        save_kernel(output, learned.kernel, replace=force)
     if as_json:
         print(json_text({"input": image, "target": target, "output": output} | facts(learned)))
     elif not quiet:
@@ -133,8 +133,8 @@ def _read_target(path: str, **limit: Any) -> Any:
     return _read(path, gray=True, **limit) if is_picture else pixels
 
 
-def _saved(output: str | None, learned: "Learned") -> list[str]:
+def _saved(output: str | None, learned: "LearnedKernel") -> list[str]:
     if output is None:
         return []
-    bias = f" --bias {learned.learned.bias!r}" if learned.learned.bias else ""
+    bias = f" --bias {learned.bias!r}" if learned.bias else ""
     return ["", f"saved to {output}: cnncli edge IMAGE -k {output}{bias}"]

@@ -1,58 +1,41 @@
-"""What `learn` prints of a kernel that was learnt."""
+"""Output of `learn`: a learnt kernel beside the least-squares answer."""
 
 from typing import TYPE_CHECKING, Any
 
-from cnncli.training.learning import Fit, Learned
+from cnncli.training.learning import Fit, LearnedKernel
 
 if TYPE_CHECKING:
     from cnncli.training.learning import Array
 
 GOOD = 0.99
-"""The part of the target's variance below which a fit is called poor."""
+"""The share of the target's variance below which a fit is called poor."""
 
 
-def facts(learned: Learned) -> dict[str, Any]:
-    """Return all of it as JSON holds it."""
-    descent, curvature = learned.descent, learned.curvature
-    return {
-        **_fit_facts(learned.learned),
-        "least_squares": _fit_facts(learned.least_squares),
-        "optimizer": descent.optimizer,
-        "lr": descent.lr,
-        "momentum": descent.momentum,
-        "steps": descent.steps,
-        "converged": descent.converged,
-        "losses": [list(pair) for pair in descent.losses],
-        "positions": learned.positions,
-        "unknowns": learned.unknowns,
-        "rank": curvature.rank,
-        "condition": curvature.condition,
-        "explained": learned.explained,
-    }
+def facts(found: LearnedKernel) -> dict[str, Any]:
+    """Return the fields as JSON holds them."""
+    best = found.least_squares
+    exact = best._asdict() | {"kernel": best.kernel.tolist()}
+    return found._asdict() | {"kernel": found.kernel.tolist(), "least_squares": exact}
 
 
-def _fit_facts(fit: Fit) -> dict[str, Any]:
-    return {
-        "kernel": fit.kernel.tolist(),
-        "bias": fit.bias,
-        "loss": fit.residuals.mean_square,
-        "largest_residual": fit.residuals.largest,
-    }
-
-
-def lines(learned: Learned) -> list[str]:
-    """Return all of it for reading."""
-    fits = (learned.learned, learned.least_squares)
-    blocks = [["gradient descent", *_matrices(fits[0].kernel)], ["least squares", *_matrices(fits[1].kernel)]]
-    if fits[0].bias or fits[1].bias:
-        for block, fit in zip(blocks, fits, strict=True):
-            block.append(f"bias {fit.bias:.6g}")
-    for block, fit in zip(blocks, fits, strict=True):
-        block += ["", f"mean squared error {fit.residuals.mean_square:.3g}"]
-        block.append(f"largest residual   {fit.residuals.largest:.3g}")
+def lines(found: LearnedKernel) -> list[str]:
+    """Return the text to read."""
+    fits: dict[str, Fit | LearnedKernel] = {"gradient descent": found, "least squares": found.least_squares}
+    has_bias = any(fit.bias for fit in fits.values())
+    blocks = [
+        [
+            title,
+            *_matrices(fit.kernel),
+            *([f"bias {fit.bias:.6g}"] if has_bias else []),
+            "",
+            f"mean squared error {fit.loss:.3g}",
+            f"largest residual   {fit.largest_residual:.3g}",
+        ]
+        for title, fit in fits.items()
+    ]
     width = max(map(len, blocks[0])) + 4
     beside = [f"{left:{width}}{right}".rstrip() for left, right in zip(*blocks, strict=True)]
-    return [*beside, "", *_course(learned), *_warnings(learned)]
+    return [*beside, "", *_course(found), *_warnings(found)]
 
 
 def _matrices(kernel: "Array") -> list[str]:
@@ -72,31 +55,30 @@ def _number(value: float, largest: float) -> str:
     return f"{value:.4g}"
 
 
-def _course(learned: Learned) -> list[str]:
-    """How the loss went down."""
-    descent = learned.descent
-    momentum = "" if descent.momentum is None else f", momentum {descent.momentum:.4g}"
-    end = "converged after" if descent.converged else "did not converge in"
-    width = len(f"{descent.steps:,}")
+def _course(found: LearnedKernel) -> list[str]:
+    """Return the course of the loss."""
+    momentum = "" if found.momentum is None else f", momentum {found.momentum:.4g}"
+    end = "converged after" if found.converged else "did not converge in"
+    width = len(f"{found.steps:,}")
     return [
-        f"{descent.optimizer} (lr {descent.lr:.3g}{momentum}) {end} {descent.steps:,} steps "
-        f"over {learned.positions:,} positions:",
-        *(f"  step {step:{width},}   loss {loss:.3g}" for step, loss in descent.losses),
+        f"{found.optimizer} (lr {found.lr:.3g}{momentum}) {end} {found.steps:,} steps "
+        f"over {found.positions:,} positions:",
+        *(f"  step {step:{width},}   loss {loss:.3g}" for step, loss in found.losses),
     ]
 
 
-def _warnings(learned: Learned) -> list[str]:
-    found = []
-    if not learned.descent.converged:
-        found.append("the least-squares answer is nearer: more --steps, or leave --lr to be chosen")
-    if learned.curvature.rank < learned.unknowns:
-        found.append(
-            f"the image shows {learned.curvature.rank} of {learned.unknowns} directions: many kernels fit as well, and "
+def _warnings(found: LearnedKernel) -> list[str]:
+    warnings = []
+    if not found.converged:
+        warnings.append("the least-squares answer is nearer: more --steps, or leave --lr to be chosen")
+    if found.rank < found.unknowns:
+        warnings.append(
+            f"the image shows {found.rank} of {found.unknowns} directions: many kernels fit as well, and "
             "this is the smallest; an image with more in it settles the rest"
         )
-    if learned.explained is not None and learned.explained < GOOD:
-        found.append(
-            f"the best kernel explains {max(0.0, learned.explained):.1%} of the target: is it the exact "
+    if found.explained is not None and found.explained < GOOD:
+        warnings.append(
+            f"the best kernel explains {max(0.0, found.explained):.1%} of the target: is it the exact "
             "response (.npy) of this image, with this padding?"
         )
-    return ["", *found] if found else []
+    return ["", *warnings] if warnings else []
