@@ -12,13 +12,11 @@ from cnncli.engines.processes import ALONE, Processes
 from cnncli.errors import ArgumentError
 
 if TYPE_CHECKING:  # the registry is read for `--help`, which shall load no NumPy
-    from numpy.typing import NDArray
-
+    from cnncli.arrays import Array
     from cnncli.engines.engine import StepResult
     from cnncli.engines.optimizers import Optimizer
     from cnncli.networks import Network
 
-    Array = NDArray[Any]
 
 ENGINES: dict[str, str] = {
     "numpy": "cnncli.engines.backends:Backend",

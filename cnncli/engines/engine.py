@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.arrays import Array
 from cnncli.engines.forks import CannotForkError, ForkedTeam, can_fork, shared_zeros
 from cnncli.engines.fusion import fuse
 from cnncli.engines.optimizers import Optimizer, clip_by_norm
@@ -22,7 +23,6 @@ from cnncli.networks.layers.context import Context, Shard
 from cnncli.networks.network import Network
 from cnncli.ops.batches.workspaces import Workspace
 
-Array = npt.NDArray[Any]
 Loss = Callable[[Array, Array], tuple[float, Array]]
 
 SHARDS = 2

@@ -16,14 +16,13 @@ from pickle import PickleBuffer, PicklingError, dumps, loads
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from cnncli.arrays import Array
 from cnncli.signals import held_back
 
 if TYPE_CHECKING:  # predictions start without it
     from multiprocessing.connection import Connection
 
-Array = npt.NDArray[Any]
 T = TypeVar("T")
 
 # Their handlers are the first process's: a process that begins must not run them.

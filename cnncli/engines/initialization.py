@@ -2,19 +2,18 @@
 
 from collections.abc import Iterator
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
+from cnncli.arrays import Array
 from cnncli.engines.fusion import leaves
 from cnncli.networks.layers import Activation, BatchNorm, Block, Conv, Layer, MaxPool, Residual
 from cnncli.networks.layers.convolution import TABLE
 from cnncli.networks.network import Network
 from cnncli.shapes import Shape
-
-Array = npt.NDArray[Any]
 
 _RECTIFIERS = ("relu", "relu6", "leaky", "elu", "silu", "gelu", "mish", "hswish")
 

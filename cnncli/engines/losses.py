@@ -6,15 +6,13 @@ shards of a batch can be added up; divided by `total_weight`, both are the mean 
 To add one, write a class with `outputs`, `probabilities` and `_sum_and_gradient`, and enter it in `LOSSES`.
 """
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from cnncli.errors import ArgumentError
 from cnncli.values import Value
 
 if TYPE_CHECKING:  # the registry is read for `--help`, which shall load no NumPy
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
+    from cnncli.arrays import Array
 
 
 class Loss(Value):

@@ -6,15 +6,14 @@ gradient, t the number of the step from 1, and lambda the weight decay.
 To add one, write a class with its `state_names` and `step_block`, and enter it in `OPTIMIZERS`.
 """
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from cnncli.errors import ArgumentError
 from cnncli.values import Value
 
 if TYPE_CHECKING:  # the registry is read for `--help`, which shall load no NumPy
-    from numpy.typing import NDArray
+    from cnncli.arrays import Array
 
-    Array = NDArray[Any]
 
 _BLOCK = 1 << 14  # what one block of 64 KB needs stays in the cache: each array is read once and written once
 

@@ -4,18 +4,14 @@ Losses work on logits, so a softmax at the end (or the sigmoid of a single outpu
 does the same sum with less rounding. Predictions have it back. Parameters keep their names and shapes.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from cnncli.arrays import Array
 from cnncli.engines.losses import Logistic, Loss, SquaredError, softmax
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
 from cnncli.networks.layers import Chain, FullyConnected, Layer, Sequential
 from cnncli.shapes import show_shape
-
-Array = NDArray[Any]
 
 DISTANCES = "rbf"
 """The layer whose outputs are distances: the smallest is the best."""

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cnncli.errors import CnncliError, TrainingError
 
 if TYPE_CHECKING:  # the names of the engines are read for `--help`, which shall load no NumPy
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
+    from cnncli.arrays import Array
 
 
 class OtherProcessError(TrainingError):

@@ -1,13 +1,13 @@
 """Baselines: what a guess and the simplest learner reach, so that one sees what a network adds."""
 
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli.arrays import Array
 from cnncli.data import Dataset
 
-Array = NDArray[Any]
 Labels = NDArray[np.int64]
 
 

@@ -5,16 +5,16 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli.arrays import Array
 from cnncli.data.augmentation import augment
 from cnncli.data.randomness import ItemRandom
 from cnncli.training.preparation import Preparation, batch_starts
 
-Array = NDArray[Any]
 Indices = NDArray[np.int64]
 
 READY = 2

@@ -12,14 +12,13 @@ from typing import Any, NamedTuple
 from unicodedata import combining, normalize
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from cnncli.arrays import Array
 from cnncli.errors import ImageError
 from cnncli.files.temporary import open_whole
 from cnncli.files.text import cleaned
 
-Array = NDArray[Any]
 Colour = tuple[int, int, int]
 
 INK, FAINT, GRID, PAPER = (31, 41, 51), (110, 120, 132), (228, 231, 235), (255, 255, 255)

@@ -9,8 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from numpy.typing import NDArray
-
+from cnncli.arrays import Array
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.formats.files import named, parse_json
 from cnncli.formats.safetensors import NETWORK
@@ -18,8 +17,6 @@ from cnncli.models.model import CLASSES, VERSION
 from cnncli.models.tensors import read_tensors, write_tensors
 from cnncli.shapes import show_shape
 from cnncli.training.configuration import Configuration
-
-Array = NDArray[Any]
 
 PROGRESS, OPTIONS, DATA = "cnncli.progress", "cnncli.options", "cnncli.data"
 """What the metadata holds beside that of the model."""

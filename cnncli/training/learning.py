@@ -10,18 +10,15 @@ import math
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cnncli.arrays import Array
 from cnncli.engines.optimizers import OPTIMIZERS, Optimizer
 from cnncli.errors import ArgumentError
-from cnncli.networks.errors import show_shape
 from cnncli.ops.borders import OUTSIDE, border_index
-from cnncli.shapes import IntOrPair, Padding, Pair, Window, pair
-
-Array = NDArray[Any]
+from cnncli.shapes import IntOrPair, Padding, Pair, Window, pair, show_shape
 
 STEPS = 100_000
 """Most steps of gradient descent."""

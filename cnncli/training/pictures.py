@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cnncli.arrays import Array
 from cnncli.data import Dataset
 from cnncli.models.metrics import Scores
 from cnncli.models.model import Model
 from cnncli.training.canvas import BLUE, FAINT, GRID, INK, ORANGE, PAPER, Box, Canvas, diverging, text_width
 from cnncli.training.charts import Curve, draw_chart
 from cnncli.training.run_folder import PICTURES
-
-Array = NDArray[Any]
 
 CURVES, CONFUSION, FILTERS, MISTAKES = PICTURES
 """The files."""

@@ -1,15 +1,13 @@
 """Why a loss is no longer finite: where the numbers grew too large, on which pictures, and what to try."""
 
 import json
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cnncli.arrays import Array
 from cnncli.engines.backends import Computing
 from cnncli.training.run_folder import RunFolder
-
-Array = NDArray[Any]
 
 SHOWN = 3
 """Files of the batch that the message names; the others are in a file."""

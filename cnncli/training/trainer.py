@@ -6,11 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from typing import Any, NamedTuple, NoReturn, Self
+from typing import NamedTuple, NoReturn, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cnncli.arrays import Array
 from cnncli.data import Dataset, Subset
 from cnncli.engines.backends import Backend
 from cnncli.engines.initialization import initialize
@@ -24,8 +24,6 @@ from cnncli.training.post_mortem import PostMortem, examine
 from cnncli.training.preparation import ACCURACY, Preparation
 from cnncli.training.run_folder import Metrics, RunFolder
 from cnncli.training.watching import BatchReport, Estimate, Watcher
-
-Array = NDArray[Any]
 
 
 class Judgement(NamedTuple):

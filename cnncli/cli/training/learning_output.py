@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from cnncli.training.learning import Fit, LearnedKernel
 
 if TYPE_CHECKING:
-    from cnncli.training.learning import Array
+    from cnncli.arrays import Array
 
 GOOD = 0.99
 """The share of the target's variance below which a fit is called poor."""

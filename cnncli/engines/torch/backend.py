@@ -4,16 +4,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from numpy.typing import NDArray
 
+from cnncli.arrays import Array
 from cnncli.engines.backends import Backend, Computing
 from cnncli.engines.torch.devices import choose_device
 from cnncli.engines.torch.distributed import join_processes
 from cnncli.engines.torch.engine import TorchEngine
 from cnncli.engines.torch.parity import parity
 from cnncli.networks import Network
-
-Array = NDArray[Any]
 
 COMPARED = 16
 """Pictures of the batch that both engines compute: NumPy may need long for a network that needs a GPU."""

@@ -5,16 +5,13 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, distributed
 
+from cnncli.arrays import Array
 from cnncli.engines.processes import ALONE, Processes
 from cnncli.errors import ArgumentError, TrainingError
-
-Array = NDArray[Any]
 
 TIMEOUT = "CNNCLI_PROCESS_TIMEOUT"
 """The environment's variable that says after how many seconds a silent process is given up."""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from cnncli.arrays import Array
 from cnncli.engines.engine import Engine, StepResult, check_arrays
 from cnncli.engines.optimizers import Optimizer
 from cnncli.engines.processes import ALONE, Processes
@@ -26,8 +27,6 @@ from cnncli.engines.torch.vectors import Vector
 from cnncli.engines.torch.weights import bind_buffers, bind_parameters, flattened
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
-
-Array = npt.NDArray[Any]
 
 PREDICTED_AT_ONCE = 256
 """Images whose activations are held at a time in prediction."""

@@ -5,13 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from cnncli.arrays import Array
 from cnncli.engines.engine import Engine
 from cnncli.engines.torch.engine import TorchEngine
 from cnncli.networks import Network
-
-Array = NDArray[Any]
 
 ROUNDING = 1e-3
 """The largest difference that rounding in float32 explains."""

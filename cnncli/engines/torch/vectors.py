@@ -1,12 +1,9 @@
 """Flat vectors of numbers that the host works on with NumPy, and a device with PyTorch."""
 
-from typing import Any
-
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-Array = NDArray[Any]
+from cnncli.arrays import Array
 
 
 def shares_memory(device: torch.device) -> bool:

@@ -11,14 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cnncli.arrays import Array
 from cnncli.engines.torch.compilation import compile_network
 from cnncli.networks import Network
 from cnncli.shapes import Shape
-
-Array = NDArray[Any]
 
 AXES: dict[tuple[str, int], tuple[int, ...]] = {
     ("conv", 4): (3, 2, 0, 1),
