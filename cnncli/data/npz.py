@@ -13,7 +13,7 @@ from cnncli.data.arrays import ArrayParts, array_parts
 from cnncli.data.base import Parts, Reading
 from cnncli.data.streams import check_size, read_exactly, reading
 from cnncli.errors import DataError
-from cnncli.images.npy import read_npy_header
+from cnncli.images.formats.npy import read_npy_header
 
 Array = NDArray[Any]
 

@@ -4,8 +4,8 @@ import re
 import struct
 from typing import BinaryIO, NamedTuple
 
-_PILLOW = ("pillow_reading", "PillowImage")
-_SPECIAL = "special_reading"
+_PILLOW = ("pillow", "PillowImage")
+_SPECIAL = "corrected"
 
 
 class Kind(NamedTuple):

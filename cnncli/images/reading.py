@@ -40,7 +40,7 @@ def open_image(source: Source, *, gray: bool = False, max_pixels: int | None = M
         kind = _recognise(stream, name, is_stream=stream is not source and _is_stream(source))
         stream.seek(0)
         module, reader = KINDS[kind].reader if kind in KINDS else _TEXT_READER
-        opened: OpenedImage = getattr(import_module(f"cnncli.images.{module}"), reader)(
+        opened: OpenedImage = getattr(import_module(f"cnncli.images.formats.{module}"), reader)(
             stream, name, kind, gray=gray, max_pixels=max_pixels
         )
     except BaseException:

@@ -38,7 +38,7 @@ def write_frames(target: Target, frames: Iterable[Picture], *, format: str | Non
     """
     name = str(target) if isinstance(target, str | Path) else str(getattr(target, "name", "stream"))
     form = find_format(format or name)
-    module = import_module(f"cnncli.images.{form.module}")
+    module = import_module(f"cnncli.images.formats.{form.module}")
     pictures = (_fit(picture, form) for picture in frames)
     first = next(pictures, None)
     if first is None:

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from cnncli.images import Picture, write_frames
-from cnncli.images.tiff import reading
+from cnncli.images.formats.tiff import reading
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read as Linux says it")
 

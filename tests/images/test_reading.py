@@ -303,7 +303,7 @@ def test_gray_of_other_channel_counts_is_refused(tmp_path):
 @pytest.mark.parametrize("gray", [False, True])
 @pytest.mark.parametrize("kind", ["RGB", "P", "1", "I;16", "deep", "npy"])
 def test_bands_in_any_order_make_the_whole(tmp_path, kind, gray, monkeypatch):
-    monkeypatch.setattr("cnncli.images.pillow_reading._PIXELS_PER_BAND", 60)
+    monkeypatch.setattr("cnncli.images.formats.pillow._PIXELS_PER_BAND", 60)
     path = tmp_path / "image.png"
     if kind == "npy":
         path = tmp_path / "image.npy"

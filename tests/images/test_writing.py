@@ -13,17 +13,8 @@ from PIL import Image, ImageCms
 from skimage import data
 
 from cnncli.errors import ImageError
-from cnncli.images import (
-    FORMATS,
-    Metadata,
-    Picture,
-    find_format,
-    open_image,
-    png,
-    read_image,
-    write_frames,
-    write_image,
-)
+from cnncli.images import FORMATS, Metadata, Picture, find_format, open_image, read_image, write_frames, write_image
+from cnncli.images.formats import png
 
 RNG = np.random.default_rng(11)
 CLAIMS = [

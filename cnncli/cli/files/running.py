@@ -33,7 +33,7 @@ from cnncli.files.matrices import TEXT_SUFFIXES
 from cnncli.files.temporary import STANDARD, remove_leftovers
 from cnncli.files.text import json_text, printable
 from cnncli.images import FORMATS
-from cnncli.images.png import alike
+from cnncli.images.formats.png import alike
 from cnncli.pipelines.common import Pipeline, check_format
 from cnncli.threads import cores
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import BinaryIO, NamedTuple
 
-from cnncli.images.parts import Disposal, Part, is_gray
+from cnncli.images.formats.parts import Disposal, Part, is_gray
 
 # By the values of the field. 4 is written by old encoders for 3, the others are undefined.
 _DISPOSALS = {2: Disposal.CLEAR, 3: Disposal.RESTORE, 4: Disposal.RESTORE}

@@ -14,9 +14,9 @@ from PIL import Image
 
 from cnncli.errors import ImageError
 from cnncli.images.formats import Format
+from cnncli.images.formats.gif import read_parts
+from cnncli.images.formats.pillow_writing import image_of
 from cnncli.images.frames import Array, Picture
-from cnncli.images.gif import read_parts
-from cnncli.images.pillow_writing import image_of
 
 _CLEAR = 2 << 2  # the flag of a frame that leaves nothing behind
 _LONGEST = 65_535  # hundredths of a second

@@ -13,9 +13,9 @@ import numpy as np
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.files.matrices import format_matrix, parser_of
 from cnncli.images.formats import Format
+from cnncli.images.formats.npy import read_npy_header
 from cnncli.images.frames import Array, ArrayFrame, Frame, Picture, computing_dtype, gray_shape
 from cnncli.images.memory import working_bytes
-from cnncli.images.npy import read_npy_header
 from cnncli.images.opened import OpenedImage
 from cnncli.images.sources import check_pixels, decoding
 

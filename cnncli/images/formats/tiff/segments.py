@@ -7,15 +7,15 @@ import numpy as np
 
 from cnncli.errors import ImageError
 from cnncli.images.exif import turned
+from cnncli.images.formats.tiff.codecs import decoder, most_bytes
+from cnncli.images.formats.tiff.colours import colours
+from cnncli.images.formats.tiff.directories import TiffFile
+from cnncli.images.formats.tiff.page import OLD_JPEG, UNCOMPRESSED, Page, with_segments
+from cnncli.images.formats.tiff.samples import byte_rows, row_bytes
 from cnncli.images.frames import Array, ArrayFrame, Frame, computing_dtype, for_computing, gray_shape, luma
 from cnncli.images.memory import hidden_bytes, working_bytes
 from cnncli.images.metadata import Metadata
 from cnncli.images.sources import decoding
-from cnncli.images.tiff.codecs import decoder, most_bytes
-from cnncli.images.tiff.colours import colours
-from cnncli.images.tiff.directories import TiffFile
-from cnncli.images.tiff.page import OLD_JPEG, UNCOMPRESSED, Page, with_segments
-from cnncli.images.tiff.samples import byte_rows, row_bytes
 
 # Rows of segments that are kept: a band and its border seldom need more than three.
 _KEPT = 4

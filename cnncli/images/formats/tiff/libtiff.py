@@ -16,10 +16,10 @@ import numpy as np
 
 from cnncli.errors import ImageError
 from cnncli.images.exif import turned
+from cnncli.images.formats.pillow import raise_pillows_limit
+from cnncli.images.formats.tiff.page import LZW, PACKBITS, YCBCR, Page, name_of
 from cnncli.images.frames import Array
-from cnncli.images.pillow_reading import raise_pillows_limit
 from cnncli.images.sources import no_warnings
-from cnncli.images.tiff.page import LZW, PACKBITS, YCBCR, Page, name_of
 
 _SUBSAMPLING, _YCBCR_TAGS = 530, (529, 532)
 _DIVISOR = 1_000_000

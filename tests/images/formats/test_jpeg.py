@@ -12,7 +12,8 @@ from PIL import Image, ImageCms
 from skimage import data
 
 from cnncli.errors import ImageError
-from cnncli.images import Metadata, Picture, jpeg, write_frames, write_image
+from cnncli.images import Metadata, Picture, write_frames, write_image
+from cnncli.images.formats import jpeg
 
 RNG = np.random.default_rng(5)
 DEFINE_INTERVAL = b"\xff\xdd\0\4"

@@ -6,13 +6,13 @@ from math import prod
 from typing import BinaryIO
 
 from cnncli.errors import ImageError
+from cnncli.images.formats.tiff.directories import TiffFile
+from cnncli.images.formats.tiff.page import OLD_JPEG, Page, read_page
+from cnncli.images.formats.tiff.segments import PageRows, SegmentFrame, whole_frame
 from cnncli.images.frames import Frame
 from cnncli.images.metadata import Metadata
 from cnncli.images.opened import OpenedImage
 from cnncli.images.sources import FRAME_PIXELS, TOGETHER, check_frames, check_pixels, decoding
-from cnncli.images.tiff.directories import TiffFile
-from cnncli.images.tiff.page import OLD_JPEG, Page, read_page
-from cnncli.images.tiff.segments import PageRows, SegmentFrame, whole_frame
 
 _ACROSS, _DOWN, _UNIT, _INCH, _CENTIMETRE, _ICC_PROFILE = 282, 283, 296, 2, 3, 34675
 _SAMPLES_OF_A_PIXEL = 4  # that the limit allows

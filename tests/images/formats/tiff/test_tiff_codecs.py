@@ -13,8 +13,8 @@ from tiff_files import DEFLATE, LONG, LZW, NONE, SHORT, compress, file_of, page_
 
 from cnncli.errors import ImageError
 from cnncli.images import read_image
-from cnncli.images.pillow_reading import lab_to_rgb
-from cnncli.images.tiff.libtiff import libtiff
+from cnncli.images.formats.pillow import lab_to_rgb
+from cnncli.images.formats.tiff.libtiff import libtiff
 
 ROWS, COLUMNS = np.mgrid[:24, :36]
 SMOOTH = np.stack([COLUMNS * 7, 255 - ROWS * 9, ROWS * COLUMNS % 256], -1).astype(np.uint8)

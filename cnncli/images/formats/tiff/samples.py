@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from cnncli.errors import ImageError
+from cnncli.images.formats.tiff.page import YCBCR, Page
 from cnncli.images.frames import Array
-from cnncli.images.tiff.page import YCBCR, Page
 
 _NO_PREDICTOR, _HORIZONTAL, _FLOATING = 1, 2, 3
 _UNPACKED_AT_ONCE = 1 << 20  # samples: their bits take a byte each

@@ -7,8 +7,8 @@ from functools import partial
 from typing import BinaryIO
 
 from cnncli.errors import ImageError
-from cnncli.images.parts import Disposal, Part, is_gray
-from cnncli.images.png import SIGNATURE, write_chunk
+from cnncli.images.formats.parts import Disposal, Part, is_gray
+from cnncli.images.formats.png import SIGNATURE, write_chunk
 
 _HEADER, _PALETTE, _TRANSPARENCY, _ANIMATION = b"IHDR", b"PLTE", b"tRNS", b"acTL"
 _CONTROL, _FIRST_DATA, _DATA, _END = b"fcTL", b"IDAT", b"fdAT", b"IEND"

@@ -229,6 +229,6 @@ def test_bytes_between_the_blocks_of_a_gif_are_skipped():
 
 
 def test_a_large_blend_is_made_in_bands(monkeypatch):
-    monkeypatch.setattr("cnncli.images.animations._PIXELS_PER_BAND", 3)
+    monkeypatch.setattr("cnncli.images.formats.animations._PIXELS_PER_BAND", 3)
     for seed in range(10):
         check(*random_apng(seed))

@@ -11,12 +11,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from cnncli.images import apng, gif
 from cnncli.images.exif import turned
+from cnncli.images.formats import apng, gif
+from cnncli.images.formats.parts import Disposal, Part
+from cnncli.images.formats.pillow import PillowImage, metadata_of, orientation_of, raw_mode
 from cnncli.images.frames import Array, ArrayFrame, Frame
 from cnncli.images.memory import hidden_bytes
-from cnncli.images.parts import Disposal, Part
-from cnncli.images.pillow_reading import PillowImage, metadata_of, orientation_of, raw_mode
 from cnncli.images.sources import FRAME_PIXELS, check_frames, decoding
 
 _READ_PARTS: dict[str, Callable[[BinaryIO], Iterator[Part]]] = {"GIF": gif.read_parts, "PNG": apng.read_parts}

@@ -8,8 +8,8 @@ import pytest
 import tifffile
 
 from cnncli.images import open_image, read_image
-from cnncli.images.tiff import reading
-from cnncli.images.tiff.segments import SegmentFrame
+from cnncli.images.formats.tiff import reading
+from cnncli.images.formats.tiff.segments import SegmentFrame
 
 LAYOUTS = {
     "tiles": {"tile": (64, 48)},

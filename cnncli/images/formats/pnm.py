@@ -9,9 +9,9 @@ import numpy as np
 
 from cnncli.errors import ImageError
 from cnncli.images.formats import Format
+from cnncli.images.formats.pillow import PillowImage
 from cnncli.images.frames import Array, ArrayFrame, Frame, Picture
 from cnncli.images.memory import working_bytes
-from cnncli.images.pillow_reading import PillowImage
 from cnncli.images.sources import check_pixels
 
 _HEADER = re.compile(rb"P([2356])" + 3 * rb"(?:\s|#[^\n]*\n)+(\d{1,10})" + rb"\s")

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from cnncli.errors import ImageError
-from cnncli.images.frames import Array
-from cnncli.images.tiff.libtiff import Tag, decode_old_jpeg, decode_strips, libtiff_has, longs, shorts
-from cnncli.images.tiff.page import (
+from cnncli.images.formats.tiff.libtiff import Tag, decode_old_jpeg, decode_strips, libtiff_has, longs, shorts
+from cnncli.images.formats.tiff.page import (
     BLACK_IS_ZERO,
     CMYK,
     FAX,
@@ -28,7 +27,8 @@ from cnncli.images.tiff.page import (
     Page,
     name_of,
 )
-from cnncli.images.tiff.samples import byte_rows, row_bytes, unpacker
+from cnncli.images.formats.tiff.samples import byte_rows, row_bytes, unpacker
+from cnncli.images.frames import Array
 
 _THUNDERSCAN, _WEBP = 32809, (50001, 34927)
 _BYTES = (LZW, PACKBITS, 50000, 34926)  # these two are Zstandard

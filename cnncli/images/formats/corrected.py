@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from cnncli.errors import ImageError
+from cnncli.images.formats.pillow import PillowImage, metadata_of
 from cnncli.images.frames import Array, ArrayFrame, Frame
 from cnncli.images.opened import OpenedImage
-from cnncli.images.pillow_reading import PillowImage, metadata_of
 from cnncli.images.sources import FRAME_PIXELS, check_frames, check_pixels, decoding
 
 if TYPE_CHECKING:

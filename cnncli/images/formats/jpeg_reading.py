@@ -9,8 +9,8 @@ import numpy as np
 
 from cnncli.errors import ImageError
 from cnncli.images.exif import turned
+from cnncli.images.formats.pillow import PillowImage, metadata_of, orientation_of
 from cnncli.images.frames import Array, ArrayFrame, Frame
-from cnncli.images.pillow_reading import PillowImage, metadata_of, orientation_of
 
 if TYPE_CHECKING:
     from PIL import ImageFile
