@@ -198,6 +198,11 @@ class Window(NamedTuple):
             (self.output_size[1] - 1) * self.stride[1] + self.span[1],
         )
 
+    def seen(self, axis: int, tap: int) -> slice:
+        """Return the padded rows (axis 0) or columns (1) that one tap sees from all positions of the window."""
+        first, stride = tap * self.dilation[axis], self.stride[axis]
+        return slice(first, first + (self.output_size[axis] - 1) * stride + 1, stride)
+
     def rows(self, start: int, stop: int) -> "Window":
         """Return the window over the padded rows that the output rows [start, stop) need, without vertical padding."""
         height = (stop - start - 1) * self.stride[0] + self.span[0]

@@ -4,13 +4,15 @@ All three are separable: windows are reduced down the columns first, where whole
 rows, where a stride has already made them fewer. Done band by band, so that what lies between stays in the cache.
 """
 
+from math import prod
+
 import numpy as np
 import numpy.typing as npt
 
 from cnncli.arrays import Array, DType
 from cnncli.errors import ArgumentError
 from cnncli.ops.borders import OUTSIDE
-from cnncli.ops.convolution.conv2d import as_batch, as_numbers
+from cnncli.ops.convolution.correlation import as_batch, as_numbers, restored
 from cnncli.ops.loading import Border, Loader, Scratch
 from cnncli.shapes import IntOrPair, Padding, Window
 
@@ -51,7 +53,7 @@ def max_pool2d(
         [[9, 2], [6, 3]]
     """
     images, window = _prepare(x, kernel_size, stride, padding, dilation, ceil_mode)
-    return _restore(_reduce(images, window, np.maximum, _lowest(images.dtype), images.dtype), x)
+    return restored(_reduce(images, window, np.maximum, _limits(images.dtype)[0], images.dtype), np.ndim(x))
 
 
 def min_pool2d(
@@ -70,7 +72,7 @@ def min_pool2d(
         [[1, 1], [1, 1]]
     """
     images, window = _prepare(x, kernel_size, stride, padding, dilation, ceil_mode)
-    return _restore(_reduce(images, window, np.minimum, _highest(images.dtype), images.dtype), x)
+    return restored(_reduce(images, window, np.minimum, _limits(images.dtype)[1], images.dtype), np.ndim(x))
 
 
 def avg_pool2d(
@@ -113,8 +115,9 @@ def avg_pool2d(
     with np.errstate(over="ignore", invalid="ignore"):
         means = _reduce(images, window, np.add, 0, _sum_type(images.dtype, window)).astype(result)
     rows, columns = window_counts(window, include_padding=count_include_pad)
-    means /= rows[0] * columns[0] if _uniform(rows, columns) else np.outer(rows, columns)[:, :, None]
-    return _restore(means, x)
+    uniform = all(counts.min() == counts.max() for counts in (rows, columns))
+    means /= rows[0] * columns[0] if uniform else np.outer(rows, columns)[:, :, None]
+    return restored(means, np.ndim(x))
 
 
 def _prepare(
@@ -140,11 +143,6 @@ def _prepare(
             f"{window.size[0]}x{window.size[1]} image: use less padding"
         )
     return images, window
-
-
-def _restore(result: Array, x: npt.ArrayLike) -> Array:
-    dimensions = np.ndim(x)
-    return result if dimensions == 4 else result[0] if dimensions == 3 else result[0, ..., 0]
 
 
 def _reduce(images: Array, window: Window, ufunc: np.ufunc, fill: float, dtype: npt.DTypeLike) -> Array:
@@ -175,7 +173,7 @@ def _padded(image: Array, loader: Loader, window: Window, start: int, count: int
 
 
 def _reduce_band(padded: Array, window: Window, ufunc: np.ufunc, out: Array, scratch: Scratch) -> None:
-    rows = [_taps(padded, number, 0, window) for number in range(window.kernel_size[0])]
+    rows = [padded[window.seen(0, tap)] for tap in range(window.kernel_size[0])]
     down = _combine(rows, ufunc, scratch.plane("down")[: rows[0].size].reshape(rows[0].shape))
     if window.stride[1] == 2 and down.dtype == np.uint8 and down.shape[1] % 2 == 0 and down.shape[2] == 1:
         _reduce_bytes(down[:, :, 0], window, ufunc, out[:, :, 0], scratch.plane("everywhere"))
@@ -184,9 +182,7 @@ def _reduce_band(padded: Array, window: Window, ufunc: np.ufunc, out: Array, scr
     channels = range(down.shape[2]) if down.shape[2] <= _FEW_CHANNELS else [slice(None)]
     for channel in channels:
         plane = down[:, :, channel]
-        _combine(
-            [_taps(plane, number, 1, window) for number in range(window.kernel_size[1])], ufunc, out[:, :, channel]
-        )
+        _combine([plane[:, window.seen(1, tap)] for tap in range(window.kernel_size[1])], ufunc, out[:, :, channel])
 
 
 def _reduce_bytes(down: Array, window: Window, ufunc: np.ufunc, out: Array, everywhere: Array) -> None:
@@ -201,13 +197,6 @@ def _reduce_bytes(down: Array, window: Window, ufunc: np.ufunc, out: Array, ever
     np.copyto(out, pairs[:, : window.output_size[1]], casting="unsafe")
 
 
-def _taps(padded: Array, number: int, axis: int, window: Window) -> Array:
-    """Return the pixels that the windows' tap of that number sees along an axis."""
-    first, stride = number * window.dilation[axis], window.stride[axis]
-    taps = slice(first, first + (window.output_size[axis] - 1) * stride + 1, stride)
-    return padded[taps] if axis == 0 else padded[:, taps]
-
-
 def _combine(arrays: list[Array], ufunc: np.ufunc, out: Array) -> Array:
     if len(arrays) == 1:
         out[:] = arrays[0]
@@ -218,10 +207,6 @@ def _combine(arrays: list[Array], ufunc: np.ufunc, out: Array) -> Array:
     return out
 
 
-def _uniform(*lines: Array) -> bool:
-    return all(line.min() == line.max() for line in lines)
-
-
 def window_counts(window: Window, *, include_padding: bool) -> list[Array]:
     """Return how many rows of each window count, (H_out,), and how many columns, (W_out,)."""
     border = Border.around(window)
@@ -229,25 +214,21 @@ def window_counts(window: Window, *, include_padding: bool) -> list[Array]:
     for axis, index in enumerate((border.rows, border.columns)):
         padded_size = window.size[axis] + sum(window.padding[2 * axis : 2 * axis + 2])
         counted = np.arange(len(index)) < padded_size if include_padding else index != OUTSIDE
-        starts = np.arange(window.output_size[axis]) * window.stride[axis]
-        taps = np.arange(window.kernel_size[axis]) * window.dilation[axis]
-        lines.append(counted[starts[:, None] + taps].sum(axis=1))
+        lines.append(np.sum([counted[window.seen(axis, tap)] for tap in range(window.kernel_size[axis])], axis=0))
     return lines
 
 
-def _lowest(dtype: DType) -> float:
-    return -np.inf if dtype.kind == "f" else int(np.iinfo(dtype).min)
-
-
-def _highest(dtype: DType) -> float:
-    return np.inf if dtype.kind == "f" else int(np.iinfo(dtype).max)
+def _limits(dtype: DType) -> tuple[float, float]:
+    if dtype.kind == "f":
+        return -np.inf, np.inf
+    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
 
 def _sum_type(dtype: DType, window: Window) -> DType:
     """Return a type in which the sums of windows are exact, or float64 where none holds them."""
     if dtype.kind == "f":
         return np.promote_types(dtype, np.float32)
-    limits = np.iinfo(dtype)
-    most = max(-int(limits.min), int(limits.max)) * window.kernel_size[0] * window.kernel_size[1]
+    low, high = _limits(dtype)
+    most = max(-low, high) * prod(window.kernel_size)
     kinds = (kind for kind in (np.int16, np.int32, np.int64) if most <= np.iinfo(kind).max)
     return np.dtype(next(kinds, np.float64))

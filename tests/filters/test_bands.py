@@ -15,8 +15,7 @@ from cnncli.filters.bands import ArrayRows, band_edges, whole
 from cnncli.filters.edges import Filtering, Response
 from cnncli.filters.named import FILTERS
 from cnncli.filters.recipes import recipe
-from cnncli.ops.convolution import banded, fourier, strips
-from cnncli.ops.convolution import conv2d as convolution
+from cnncli.ops.convolution import banded, fourier, strategies, strips
 
 BLAS_KERNELS = (None, "Prescott", "Sandybridge", "Haswell")
 RANDOM = np.random.default_rng(7)
@@ -49,8 +48,8 @@ def compare():
     """Compare bands, and rows cut at random, with the whole; print a digest of all."""
     digest = sha256()
     chosen = set()
-    choose = convolution.Work.choose
-    convolution.Work.choose = lambda *work, **how: chosen.add(name := choose(*work, **how)) or name
+    choose = strategies.choose
+    strategies.choose = lambda *work, **how: chosen.add(name := choose(*work, **how)) or name
     # Several bands of a small image, each of several groups of rows.
     bands.BAND_PIXELS, strips.STRIP_BYTES, banded.STRIP_BYTES = 2_000, 20_000, 20_000
     fourier.TILE = 96

@@ -12,7 +12,8 @@ from oracles import PHOTOGRAPHS, gray_photograph, naive_conv2d, pad, photograph,
 from cnncli.errors import ArgumentError
 from cnncli.ops import PADDING_MODES, conv2d
 from cnncli.ops.convolution import banded, fourier, products, strips
-from cnncli.ops.convolution.conv2d import STRATEGIES, prepare
+from cnncli.ops.convolution.correlation import Correlation
+from cnncli.ops.convolution.strategies import STRATEGIES, choose, compute
 
 VERTICAL = [[1, 0, -1]] * 3
 HORIZONTAL = [[1, 1, 1], [0, 0, 0], [-1, -1, -1]]
@@ -34,20 +35,6 @@ SCIPY_MODES = {
 }
 SHAPES = [(1, 1), (1, 3), (3, 1), (2, 2), (3, 3), (2, 5), (4, 4), (5, 5), (6, 3), (7, 7), (9, 4), (12, 12), (15, 15)]
 LARGE_SHAPES = [(1, 31), (31, 1), (21, 8), (31, 31)]
-
-
-def normal_form(x, weight, bias=None, **options):
-    defaults = {
-        "stride": 1,
-        "padding": 0,
-        "dilation": 1,
-        "groups": 1,
-        "padding_mode": "zeros",
-        "padding_value": 0,
-        "flip": False,
-    }
-    images = np.asarray(x)
-    return prepare(images, np.asarray(weight), bias, **{**defaults, **options})
 
 
 def able_strategies(work):
@@ -228,10 +215,10 @@ def layers(draw):
 def test_all_strategies_agree_with_a_loop(layer):
     image, weight, options, mode = layer
     expected = naive_conv2d(image, weight, mode=mode, **options)
-    work = normal_form(image, weight, padding_mode=mode, **options)
+    work = Correlation.of(image, weight, padding_mode=mode, **options)
     assert "strips" in able_strategies(work)
     for name in able_strategies(work):
-        found = work.run(name)[0]
+        found = compute(work, name)[0]
         if image.dtype.kind != "f" and weight.dtype.kind != "f":
             assert np.array_equal(found, expected), name
         else:
@@ -242,14 +229,14 @@ def test_all_strategies_agree_with_a_loop(layer):
 def test_every_strategy_is_able_somewhere_and_tiling_changes_nothing(strategy, monkeypatch):
     image = random_image((97, 101, 1), np.float32)
     column = np.arange(1, 8) / 7
-    work = normal_form(image, np.outer(column, column[::-1]), padding="same", padding_mode="reflect")
+    work = Correlation.of(image, np.outer(column, column[::-1]), padding="same", padding_mode="reflect")
     assert strategy in able_strategies(work)
-    whole = work.run(strategy)
+    whole = compute(work, strategy)
     monkeypatch.setattr(strips, "STRIP_BYTES", 3000)
     monkeypatch.setattr(banded, "STRIP_BYTES", 3000)
     monkeypatch.setattr(products, "BLOCK_NUMBERS", 9000)
     monkeypatch.setattr(fourier, "TILE", 32)
-    assert_close(work.run(strategy), whole, 1e-6)
+    assert_close(compute(work, strategy), whole, 1e-6)
     assert_close(whole[0], naive_conv2d(image, work.weight, padding=work.window.padding, mode="reflect"))
 
 
@@ -257,22 +244,22 @@ def test_every_strategy_is_able_somewhere_and_tiling_changes_nothing(strategy, m
 def test_exact_strategies_stay_exact_in_small_pieces(strategy, monkeypatch):
     image = random_image((50, 43, 2), np.uint16)
     weight = np.random.default_rng(1).integers(-99, 99, (4, 3, 2, 2))
-    work = normal_form(image, weight, stride=(2, 1), padding=2)
+    work = Correlation.of(image, weight, stride=(2, 1), padding=2)
     expected = naive_conv2d(image, weight, stride=(2, 1), padding=(2, 2, 2, 2))
     assert strategy in able_strategies(work)
-    assert np.array_equal(work.run(strategy)[0], expected)
+    assert np.array_equal(compute(work, strategy)[0], expected)
     monkeypatch.setattr(strips, "STRIP_BYTES", 1)
     monkeypatch.setattr(products, "BLOCK_NUMBERS", 1)
     monkeypatch.setattr(fourier, "TILE", 8)
-    assert np.array_equal(work.run(strategy)[0], expected)
+    assert np.array_equal(compute(work, strategy)[0], expected)
 
 
 def test_large_and_small_work_go_different_ways():
-    small = normal_form(random_image((64, 64)), SOBEL)
-    long = normal_form(random_image((64, 64), np.float32), np.outer(np.arange(9.0), np.arange(9.0)))
-    layer = normal_form(random_image((64, 64, 32), np.float32), random_image((3, 3, 32, 64), np.float32))
-    large = normal_form(random_image((64, 64), np.float32), random_image((31, 31), np.float32))
-    assert [work.choose() for work in (small, long, layer, large)] == ["strips", "banded", "products", "fourier"]
+    small = Correlation.of(random_image((64, 64)), SOBEL)
+    long = Correlation.of(random_image((64, 64), np.float32), np.outer(np.arange(9.0), np.arange(9.0)))
+    layer = Correlation.of(random_image((64, 64, 32), np.float32), random_image((3, 3, 32, 64), np.float32))
+    large = Correlation.of(random_image((64, 64), np.float32), random_image((31, 31), np.float32))
+    assert [choose(work) for work in (small, long, layer, large)] == ["strips", "banded", "products", "fourier"]
 
 
 # Exactness.
@@ -319,10 +306,10 @@ def test_weights_of_few_bits_do_not_wrap_around():
 def test_matrix_products_of_large_integers_are_exact(bits):
     image = np.random.default_rng(0).integers(2 ** (bits - 1), 2**bits, (9, 8, 3))
     weight = np.random.default_rng(1).integers(-99, 99, (3, 3, 3, 5))
-    work = normal_form(image, weight)
+    work = Correlation.of(image, weight)
     expected = naive_conv2d(image, weight)
     for name in able_strategies(work):
-        assert np.array_equal(work.run(name)[0], expected), name
+        assert np.array_equal(compute(work, name)[0], expected), name
 
 
 def test_the_smallest_type_that_holds_every_result():
@@ -398,11 +385,11 @@ def test_padding_value_stands_outside(strategy, value):
     image = random_image((7, 9, 1))
     weight = np.outer([1, 2, 3], [2, 1, 1])[:, :, None, None]
     expected = naive_conv2d(image, weight, padding=(2, 1, 0, 3), value=value)
-    work = normal_form(image, weight, padding=(2, 1, 0, 3), padding_value=value)
-    floating = normal_form(image.astype(np.float32), weight, padding=(2, 1, 0, 3), padding_value=value)
+    work = Correlation.of(image, weight, padding=(2, 1, 0, 3), padding_value=value)
+    floating = Correlation.of(image.astype(np.float32), weight, padding=(2, 1, 0, 3), padding_value=value)
     if STRATEGIES[strategy].able(work):
-        assert np.array_equal(work.run(strategy)[0], expected)
-    assert_close(floating.run(strategy)[0], expected)
+        assert np.array_equal(compute(work, strategy)[0], expected)
+    assert_close(compute(floating, strategy)[0], expected)
 
 
 @pytest.mark.parametrize("mode", PADDING_MODES)

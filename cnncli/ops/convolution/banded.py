@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
-from cnncli.arrays import Array, DType
+from cnncli.arrays import Array
+from cnncli.ops.convolution.correlation import Correlation
 from cnncli.ops.convolution.kernels import rank_one
-from cnncli.ops.loading import Border, Loader, Scratch
+from cnncli.ops.loading import Loader, Scratch
 from cnncli.shapes import Window
 
 # Measured with 5 to 61 taps: 8 makes the products too small, 32 takes a third longer for 9 taps, multiplying zeros.
@@ -27,14 +28,30 @@ STRIP_BYTES = 640_000
 ONE_THREAD = 1 << 18
 
 
-def run(image: Array, weight: Array, groups: int, window: Window, border: Border, out: Array) -> None:
-    """Correlate one image with kernels of rank 1; arguments as in `cnncli.ops.convolution.products.run`.
+def able(work: Correlation) -> bool:
+    """Return whether every kernel is of rank 1, over one channel, without stride and dilation, in floating point."""
+    simple = work.window.stride == work.window.dilation == (1, 1) and work.weight.shape[2] == 1 and not work.exact
+    return simple and all(rank_one(work.weight[:, :, 0, number]) for number in range(work.weight.shape[3]))
 
-    Stride and dilation must be 1, and each group must have one input channel.
-    """
+
+def cost(work: Correlation) -> float:
+    """Return nanoseconds for the two products."""
+    reached = 2 * BAND + sum(work.window.kernel_size)
+    return float(0.014 * work.dtype.itemsize * work.weight.shape[3] * reached)
+
+
+def rows_together(work: Correlation) -> int:
+    """Return the number of output rows in a strip."""
+    in_cache = -(-STRIP_BYTES // (work.dtype.itemsize * prod(_pieces(work.window)) * BAND)) * BAND
+    return min(in_cache, _most(work.window.span[1]))
+
+
+def run(work: Correlation, image: Array, out: Array) -> None:
+    """Correlate one image."""
+    weight, window, border = work.weight, work.window, work.border
     height, width = window.output_size
     bands, row_length = -(-width // BAND), prod(_pieces(window))
-    strip = min(height, rows_together(window, out.dtype))
+    strip = min(height, rows_together(work))
     scratch = Scratch(weight.dtype, (strip + window.span[0] - 1) * row_length)
     loader = Loader(border, (1, 1), len(border.columns))
     matrices = [_matrices(weight[:, :, 0, number]) for number in range(weight.shape[3])]
@@ -42,15 +59,9 @@ def run(image: Array, weight: Array, groups: int, window: Window, border: Border
         rows = min(strip, height - start)
         for number, (column, row) in enumerate(matrices):
             padded = scratch.plane("input")[: (rows + window.span[0] - 1) * row_length].reshape(-1, row_length)
-            loader.load(image[:, :, number * groups // weight.shape[3]], start, (0, 0), padded)
+            loader.load(image[:, :, work.channels(number)[0]], start, (0, 0), padded)
             down = _down(padded, column, rows, _pieces(window)[0], scratch)
             out[start : start + rows, :, number] = _across(down, row, bands, scratch)[:, :width]
-
-
-def rows_together(window: Window, dtype: DType) -> int:
-    """Return the number of output rows in a strip."""
-    in_cache = -(-STRIP_BYTES // (dtype.itemsize * prod(_pieces(window)) * BAND)) * BAND
-    return min(in_cache, _most(window.span[1]))
 
 
 def _pieces(window: Window) -> tuple[int, int]:

@@ -8,21 +8,45 @@ Processing, section 8.7).
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.ops.loading import Border, Loader
+from cnncli.ops.convolution.correlation import Correlation
+from cnncli.ops.loading import Loader
 from cnncli.shapes import Window
 
 # Measured on 4096 x 4096: 256 and 1024 are slower.
 TILE = 512
 
 
-def run(image: Array, weight: Array, groups: int, window: Window, border: Border, out: Array) -> None:
-    """Correlate one image by tiles; arguments as in `cnncli.ops.convolution.products.run`.
+def able(work: Correlation) -> bool:
+    """Return whether rounding recovers integers."""
+    # While the error, some 1e-16 of the bound times log2(tile), is far below one half.
+    return not work.exact or work.bound < 2**40
+
+
+def cost(work: Correlation) -> float:
+    """Return nanoseconds for transforms and products of spectra."""
+    transforms, spectra = work.images.shape[3] + work.weight.shape[3], work.weight.shape[2] * work.weight.shape[3]
+    # Positions between strides are computed too, and a wide kernel needs a larger tile than its outputs pay for.
+    positions = work.window.stride[0] * work.window.stride[1]
+    positions *= max(1, 2 * max(work.window.span) // TILE) ** 2
+    return float((6 * transforms + 5 * (spectra - 1)) * positions * (2 if work.exact else 1))
+
+
+def rows_together(work: Correlation) -> int:
+    """Return the number of output rows in a row of tiles."""
+    span, stride = work.window.span[0], work.window.stride[0]
+    return max(1, (_tile_size(TILE, span) - span) // stride + 1)
+
+
+def run(work: Correlation, image: Array, out: Array) -> None:
+    """Correlate one image by tiles.
 
     Every position is computed and a stride picks from them. Results for an integer `out` are rounded.
     """
     from scipy import fft  # 50 ms that only large kernels should pay for
 
-    together, wide = rows_together(window), _tile_size(len(border.columns), window.span[1])
+    window, border, groups = work.window, work.border, work.groups
+    weight = work.weight.astype(np.float64 if work.exact else work.dtype)
+    together, wide = rows_together(work), _tile_size(len(border.columns), window.span[1])
     planes = _planes(weight, window)
     loader = Loader(border, (1, 1), len(border.columns))
     tile, spectra, strip = (0, 0), planes, planes
@@ -41,11 +65,6 @@ def run(image: Array, weight: Array, groups: int, window: Window, border: Border
             spectrum = _apply(fft.rfft2(strip[:, :, left : left + wide]), spectra, groups)
             result = fft.irfft2(spectrum, tile, overwrite_x=True)
             _store(result[:, :: window.stride[0], : wide - window.span[1] + 1], left, window.stride[1], target)
-
-
-def rows_together(window: Window) -> int:
-    """Return the number of output rows in a row of tiles."""
-    return max(1, (_tile_size(TILE, window.span[0]) - window.span[0]) // window.stride[0] + 1)
 
 
 def _tile_size(n: int, span: int) -> int:

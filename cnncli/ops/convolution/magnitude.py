@@ -1,14 +1,15 @@
 """The length of a gradient, from a pair of kernels in one go."""
 
 from collections.abc import Callable, Sequence
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from cnncli.arrays import Array
-from cnncli.ops.convolution import strips
-from cnncli.ops.convolution.conv2d import Work, as_batch, as_numbers, prepare, strip_programs
-from cnncli.shapes import IntOrPair, Padding
+from cnncli.ops.convolution.correlation import Correlation, SlidingOptions, as_batch, as_numbers
+from cnncli.ops.convolution.programs import Program, compile_pair, filter_programs
+from cnncli.ops.convolution.strips import PendingPlane, run_programs
 
 
 def gradient_magnitude(
@@ -16,12 +17,8 @@ def gradient_magnitude(
     vertical: npt.ArrayLike,
     horizontal: npt.ArrayLike,
     *,
-    stride: IntOrPair = 1,
-    padding: Padding = "valid",
-    dilation: IntOrPair = 1,
-    padding_mode: str = "zeros",
-    padding_value: float = 0,
     finish: Callable[[Array], Array] | None = None,
+    **options: Unpack[SlidingOptions],
 ) -> Array:
     """Return sqrt(g_x^2 + g_y^2) for the responses to two integer kernels, each channel by itself.
 
@@ -29,13 +26,9 @@ def gradient_magnitude(
         x: (H, W) or (H, W, C).
         vertical: (f_h, f_w) integers, for vertical edges.
         horizontal: the same for horizontal ones.
-        stride: as in `conv2d`, like all that follow.
-        padding: likewise.
-        dilation: likewise.
-        padding_mode: likewise.
-        padding_value: likewise.
         finish: applied to the result in pieces (rows, W_out) while they are in the cache; it may overwrite what it is
             given, and may add axes of its own behind.
+        **options: those of `conv2d` of the same name; `flip` would change signs alone.
 
     Returns:
         (H_out, W_out) or (H_out, W_out, C) in float32, or in float64 where the responses need more than 16 bits or `x`
@@ -49,24 +42,14 @@ def gradient_magnitude(
     images = as_batch(as_numbers(x, "an image"))
     channels = images.shape[3]
     kernels = (np.asarray(vertical), np.asarray(horizontal))
-    work = prepare(
-        images,
-        np.stack(kernels * channels, axis=-1)[:, :, None],
-        None,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        groups=channels,
-        padding_mode=padding_mode,
-        padding_value=padding_value,
-        flip=False,
-    )
+    weight = np.stack(kernels * channels, axis=-1)[:, :, None]
+    work = Correlation.of(images, weight, groups=channels, **options)
     floating = work.dtype.kind == "f"
     lengths = (_FloatLengths if floating else _IntegerLengths)(work, kernels)
     finish = finish or (lambda piece: piece)
     made: list[Array] = []  # allocated once the first piece shows its type: a trial piece would be counted as one
 
-    def emit(number: int, start: int, stop: int, results: list[strips.Result]) -> None:
+    def emit(number: int, start: int, stop: int, results: list[PendingPlane]) -> None:
         length = lengths.take(number, stop - start, results)
         if length is None:
             return
@@ -76,7 +59,7 @@ def gradient_magnitude(
         made[0][start:stop, :, number * channels // len(lengths.programs)] = piece
 
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        strips.run(images[0], lengths.programs, work.window, work.border, work.dtype, emit)
+        run_programs(images[0], lengths.programs, work, emit)
     return made[0] if np.ndim(x) == 3 else made[0][:, :, 0]
 
 
@@ -88,9 +71,9 @@ class _Lengths:
         dtype: of the lengths.
     """
 
-    programs: list[strips.Program]
+    programs: list[Program]
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Correlation) -> None:
         narrow = work.dtype.kind != "f" and work.dtype.itemsize == 2
         self.dtype = np.dtype(np.float32) if narrow else np.promote_types(work.dtype, np.float32)
         self._width = work.window.output_size[1]
@@ -106,17 +89,17 @@ class _Lengths:
 class _IntegerLengths(_Lengths):
     """Of integers, whose squares fit the type: one program gives planes that are cheaper than the two responses."""
 
-    def __init__(self, work: Work, kernels: Sequence[Array]) -> None:
+    def __init__(self, work: Correlation, kernels: Sequence[Array]) -> None:
         super().__init__(work)
         vertical, horizontal = (tuple(map(tuple, kernel.tolist())) for kernel in kernels)
         compiled = [
-            strips.compile_pair(vertical, horizontal, channel, work.window.stride, work.window.dilation)
+            compile_pair(vertical, horizontal, channel, work.window.stride, work.window.dilation)
             for channel in range(work.images.shape[3])
         ]
         self.programs = [program for program, _ in compiled]
         self._gain = self.dtype.type(compiled[0][1] if compiled else 1)
 
-    def take(self, number: int, height: int, results: list[strips.Result]) -> Array:
+    def take(self, number: int, height: int, results: list[PendingPlane]) -> Array:
         """Return the lengths of one channel's strip."""
         total, other, *_ = self.buffers(height)
         for result, square in zip(results, (total, other), strict=True):
@@ -136,13 +119,13 @@ class _FloatLengths(_Lengths):
     where it is much larger.
     """
 
-    def __init__(self, work: Work, kernels: Sequence[Array]) -> None:
+    def __init__(self, work: Correlation, kernels: Sequence[Array]) -> None:
         super().__init__(work)
-        self.programs = strip_programs(work)
+        self.programs = filter_programs(work)
         limits = np.finfo(self.dtype)
         self._least, self._most = limits.tiny / limits.eps, limits.max
 
-    def take(self, number: int, height: int, results: list[strips.Result]) -> Array | None:
+    def take(self, number: int, height: int, results: list[PendingPlane]) -> Array | None:
         """Return the lengths of one channel's strip when the second of its two responses is there."""
         first, second, total, square = self.buffers(height)
         results[0].write(second if number % 2 else first)

@@ -3,147 +3,45 @@
 A strip of the image, border included, is copied into flat scratch memory that stays in the processor's cache. There
 every tap of a kernel is the same memory at another offset, and every pass is one long one-dimensional NumPy call. What
 runs over the end of a row falls into columns that are cut off when the result is copied out.
-
-A stride needs no second mechanism: with stride (s_y, s_x) the strip is stored as s_y * s_x planes, one a phase, and a
-tap is an offset in one of them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from cnncli.arrays import Array
-from cnncli.ops.convolution.kernels import cascade, divide_lines, passes, rank_one
-from cnncli.ops.loading import Border, Loader, Scratch
-from cnncli.shapes import Pair, Window
-
-Plane = tuple[int, int, int]
-"""(channel, vertical phase, horizontal phase)."""
+from cnncli.ops.convolution.correlation import Correlation
+from cnncli.ops.convolution.programs import Plane, Program, filter_programs, program_passes, reach
+from cnncli.ops.loading import Loader, Scratch
 
 # Measured: a strip and its scratch stay in the cache, and a NumPy call's cost is spread over many numbers.
 STRIP_BYTES = 800_000
 
 
-class Tap(NamedTuple):
-    """One weight of a kernel and where its pixel lies: a plane, and rows and columns from the output's position."""
-
-    plane: Plane
-    row: int
-    column: int
-    weight: float
-
-
-Stage = dict[Plane, tuple[Tap, ...]]
-"""The planes that one step makes, each as a weighted sum of planes of the step before."""
-
-Program = tuple[Stage, ...]
-"""Steps in order. The last one's planes are the result."""
+def cost(work: Correlation) -> float:
+    """Return nanoseconds for loading strips, for the passes over them and for what they give."""
+    if work.weight.size > 4096:
+        return float("inf")
+    done = sum(map(program_passes, filter_programs(work)))
+    filters, planes = work.weight.shape[3], work.images.shape[3] * work.window.stride[0] * work.window.stride[1]
+    # A pass moves 36 bytes a nanosecond through the cache, in and out of it go 4; strided or interleaved ones fewer.
+    passed = work.dtype.itemsize * (0.028 * done + 0.25 * filters) + 0.5 * (planes - 1)
+    # A strip is loaded with all that its taps see.
+    return float(passed * work.waste(400_000 / work.dtype.itemsize))
 
 
-def compile_kernel(kernel: Array, channels: Sequence[int], stride: Pair, dilation: Pair) -> Program:
-    """Return the steps that correlate with one kernel of shape (f_h, f_w, len(channels)).
+def run(work: Correlation, image: Array, out: Array) -> None:
+    """Correlate one image."""
 
-    A single-channel kernel of rank 1 becomes a column and a row where that takes fewer passes.
-    """
-    if len(channels) == 1 and (factors := rank_one(kernel[..., 0])):
-        program = _separated(*factors, channels[0], stride, dilation)
-        if program_passes(program) < passes(kernel):
-            return program
-    taps = (
-        _tap(channel, (a, b), kernel[a, b, c].item(), stride, dilation)
-        for c, channel in enumerate(channels)
-        for a, b in np.argwhere(kernel[..., c]).tolist()
-    )
-    return ({(0, 0, 0): tuple(taps)},)
+    def emit(number: int, start: int, stop: int, results: list[PendingPlane]) -> None:
+        results[0].write(out[start:stop, :, number])
+
+    run_programs(image, filter_programs(work), work, emit)
 
 
-Rows = tuple[tuple[int, ...], ...]
-
-
-@lru_cache(maxsize=64)
-def compile_pair(vertical: Rows, horizontal: Rows, channel: int, stride: Pair, dilation: Pair) -> tuple[Program, int]:
-    """Return the steps that make two planes g and h of a channel, and a gain, for the length of the gradient.
-
-    With the responses g_x and g_y to two integer kernels, given as rows, g_x^2 + g_y^2 = gain (g^2 + h^2). They are not
-    g and h themselves where others are cheaper: Sobel's kernels are both sums over 2x2 boxes, and with B these sums,
-    g_x = P + Q and g_y = P - Q for two diagonal differences of B, so that g_x^2 + g_y^2 = 2 (P^2 + Q^2).
-    """
-    pair, prefix = (np.array(vertical), np.array(horizontal)), []
-    for axis in (0, 1) if stride == (1, 1) else ():
-        rests = [divide_lines(kernel, axis) for kernel in pair]
-        if rests[0] is not None and rests[1] is not None:
-            pair = (rests[0], rests[1])
-            prefix.append(_line((1, 1), (dilation[0], 0) if axis == 0 else (0, dilation[1])))
-    pair, gain = _rotated(pair)
-    last = {
-        (number, 0, 0): tuple(
-            _tap(0, (a, b), kernel[a, b].item(), stride, dilation) for a, b in np.argwhere(kernel).tolist()
-        )
-        for number, kernel in enumerate(pair)
-    }
-    first, *rest = (*prefix, last)
-    return (_from_channel(first, channel), *rest), gain
-
-
-def _rotated(pair: tuple[Array, Array]) -> tuple[tuple[Array, Array], int]:
-    """Return half the sum and half the difference of two kernels, and 2, where they are integer and cheaper."""
-    total, difference = pair[0] + pair[1], pair[0] - pair[1]
-    halves = (total // 2, difference // 2)
-    whole = not np.any(total % 2)
-    return (halves, 2) if whole and sum(map(passes, halves)) < sum(map(passes, pair)) else (pair, 1)
-
-
-def _from_channel(stage: Stage, channel: int) -> Stage:
-    """Return a stage that reads the input's channel instead of channel 0."""
-    return {
-        plane: tuple(tap._replace(plane=(channel, *tap.plane[1:])) for tap in taps) for plane, taps in stage.items()
-    }
-
-
-def _separated(column: Sequence[float], row: Sequence[float], channel: int, stride: Pair, dilation: Pair) -> Program:
-    if stride == (1, 1):
-        columns, rows = cascade(tuple(column)), cascade(tuple(row))
-        vertical = tuple(_line(vector, (dilation[0], 0)) for vector in columns)
-        horizontal = tuple(_line(vector, (0, dilation[1])) for vector in rows)
-        return (_from_channel(vertical[0], channel), *vertical[1:], *horizontal)
-    across = [_tap(0, (0, b), weight, stride, dilation) for b, weight in enumerate(row) if weight]
-    down = [_tap(channel, (a, 0), weight, stride, dilation) for a, weight in enumerate(column) if weight]
-    phases = {tap.plane[2] for tap in across}
-    vertical_stage = {
-        (0, 0, phase): tuple(tap._replace(plane=(channel, tap.plane[1], phase)) for tap in down) for phase in phases
-    }
-    return (vertical_stage, {(0, 0, 0): tuple(across)})
-
-
-def _line(vector: Sequence[float], step: Pair) -> Stage:
-    taps = (Tap((0, 0, 0), i * step[0], i * step[1], weight) for i, weight in enumerate(vector) if weight)
-    return {(0, 0, 0): tuple(taps)}
-
-
-def _tap(channel: int, at: Pair, weight: float, stride: Pair, dilation: Pair) -> Tap:
-    row, vertical_phase = divmod(at[0] * dilation[0], stride[0])
-    column, horizontal_phase = divmod(at[1] * dilation[1], stride[1])
-    return Tap((channel, vertical_phase, horizontal_phase), row, column, weight)
-
-
-def program_passes(program: Program) -> int:
-    """Return the number of array operations of a program."""
-    return sum(passes([tap.weight for tap in taps]) for stage in program for taps in stage.values())
-
-
-def reach(program: Program) -> Pair:
-    """Return how many rows and columns past its own position an output looks."""
-    steps = [
-        (max((t.row for t in taps), default=0), max((t.column for t in taps), default=0))
-        for taps in ([tap for taps in stage.values() for tap in taps] for stage in program)
-    ]
-    return sum(row for row, _ in steps), sum(column for _, column in steps)
-
-
-class Result(NamedTuple):
+class PendingPlane(NamedTuple):
     """A plane of results (rows, W_out), of which the last operation is still to be done.
 
     Attributes:
@@ -166,30 +64,28 @@ class Result(NamedTuple):
         return self.place
 
 
-def run(
+def run_programs(
     image: Array,
     programs: Sequence[Program],
-    window: Window,
-    border: Border,
-    dtype: npt.DTypeLike,
-    emit: Callable[[int, int, int, list[Result]], None],
+    work: Correlation,
+    emit: Callable[[int, int, int, list[PendingPlane]], None],
 ) -> None:
     """Run programs over an image, strip by strip.
 
     Args:
         image: (H, W, C).
         programs: what to compute.
-        window: gives stride and output size.
-        border: the image's padded rows and columns.
-        dtype: of scratch and results; integer sums may wrap on the way but not in the end.
+        work: gives the geometry, the border, and the type of scratch and results; integer sums may wrap on the way but
+            not in the end.
         emit: called with (program number, first row, row after the last, results); it has the results written to where
             it wants them, before it returns.
     """
+    window, dtype = work.window, work.dtype
     rows, columns = (max(reach(program)[axis] for program in programs) for axis in (0, 1))
     height, width = window.output_size
     row_length = -(-(width + columns) // 32) * 32
-    strip = max(1, min(height, STRIP_BYTES // (np.dtype(dtype).itemsize * row_length)))
-    loader = Loader(border, window.stride, width + columns)
+    strip = max(1, min(height, STRIP_BYTES // (dtype.itemsize * row_length)))
+    loader = Loader(work.border, window.stride, width + columns)
     scratch = Scratch(dtype, (strip + rows) * row_length + columns)
     planes = {tap.plane for program in programs for taps in program[0].values() for tap in taps}
     loaded = {plane: scratch.plane(("input", plane)) for plane in sorted(planes)}
@@ -215,13 +111,13 @@ class _Bound(NamedTuple):
     """A program for strips of one height: NumPy calls on views of scratch memory, and views of their results."""
 
     calls: list[partial[Any]]
-    results: list[Result]
+    results: list[PendingPlane]
 
 
 def _bind(program: Program, planes: dict[Plane, Array], shape: tuple[int, int, int], scratch: Scratch) -> _Bound:
     height, row_length, width = shape
     calls: list[partial[Any]] = []
-    results: list[Result] = []
+    results: list[PendingPlane] = []
     for number, stage in enumerate(program):
         rows, columns = reach(program[number + 1 :])
         length = (height + rows) * row_length + columns
@@ -241,19 +137,18 @@ def _bind(program: Program, planes: dict[Plane, Array], shape: tuple[int, int, i
     return _Bound(calls, results)
 
 
-def _unfinished(last: "partial[Any]", row_length: int, width: int) -> Result:
+def _unfinished(last: "partial[Any]", row_length: int, width: int) -> PendingPlane:
     place, *operands = (
         flat.reshape(-1, row_length)[:, :width] if isinstance(flat, np.ndarray) and flat.ndim else flat
         for flat in (last.keywords["out"], *last.args)
     )
-    return Result(last, place, tuple(operands))
+    return PendingPlane(last, place, tuple(operands))
 
 
-Term = tuple[Array, float]
-"""A view and its weight."""
+WeightedView = tuple[Array, float]
 
 
-def _weighted_sum(terms: list[Term], out: Array, scratch: Scratch, plane: Plane) -> Iterator[partial[Any]]:
+def _weighted_sum(terms: list[WeightedView], out: Array, scratch: Scratch, plane: Plane) -> Iterator[partial[Any]]:
     """Yield the calls that write a weighted sum; terms of equal weight, up to sign, are added first."""
     if not terms:
         yield partial(np.positive, scratch.plane("zeros")[: len(out)], out=out)
@@ -271,7 +166,7 @@ def _weighted_sum(terms: list[Term], out: Array, scratch: Scratch, plane: Plane)
             yield partial(np.add, out, product, out=out)
 
 
-def _sum_times(terms: list[Term], out: Array) -> Iterator[partial[Any]]:
+def _sum_times(terms: list[WeightedView], out: Array) -> Iterator[partial[Any]]:
     """Yield the calls that write a sum of terms of one weight up to sign, positive ones first."""
     (total, weight), *rest = terms
     if rest:
@@ -285,6 +180,6 @@ def _sum_times(terms: list[Term], out: Array) -> Iterator[partial[Any]]:
         yield partial(np.positive, total, out=out)
 
 
-def _accumulate(terms: list[Term], out: Array) -> Iterator[partial[Any]]:
+def _accumulate(terms: list[WeightedView], out: Array) -> Iterator[partial[Any]]:
     for view, sign in terms:
         yield partial(np.add if sign > 0 else np.subtract, out, view, out=out)
