@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.data.base import ArrayDataset, Finding, Labels, Parts, Reading, raw_finding
+from cnncli.data.datasets import ArrayDataset, Finding, Labels, Parts, Reading, raw_finding
 from cnncli.data.naming import natural_key
 from cnncli.data.resizing import resized_all
 from cnncli.data.scale import BYTES, RAW, find_factor

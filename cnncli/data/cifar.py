@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.data.arrays import ArrayParts, array_parts
-from cnncli.data.base import Parts, Reading
+from cnncli.data.datasets import Parts, Reading
 from cnncli.data.naming import natural_key
 from cnncli.data.streams import check_size, read_exactly, reading
 from cnncli.errors import DataError

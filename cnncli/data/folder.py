@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.data.base import Dataset, Finding, Labels, Reading, Shape, raw_finding
+from cnncli.data.datasets import Dataset, Finding, Labels, Reading, Shape, raw_finding
 from cnncli.data.listing import (
     RUN,
     counted,

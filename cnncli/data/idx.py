@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.data.arrays import ArrayParts, array_parts
-from cnncli.data.base import Finding, Parts, Reading
+from cnncli.data.datasets import Finding, Parts, Reading
 from cnncli.data.streams import check_size, read_exactly, reading
 from cnncli.errors import DataError
 

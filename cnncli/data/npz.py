@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from cnncli.data.arrays import ArrayParts, array_parts
-from cnncli.data.base import Parts, Reading
+from cnncli.data.datasets import Parts, Reading
 from cnncli.data.streams import check_size, read_exactly, reading
 from cnncli.errors import DataError
 from cnncli.images.formats.npy import read_npy_header

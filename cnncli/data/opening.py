@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from cnncli.data import cifar, folder, idx, npz
-from cnncli.data.base import Dataset, Finding, Parts, Reading, Subset
-from cnncli.data.duplicates import find_conflicts, find_duplicates
+from cnncli.data.datasets import Dataset, Finding, Parts, Reading, Subset
+from cnncli.data.findings import find_conflicts, find_duplicates
 from cnncli.data.folder import Progress
 from cnncli.data.listing import visible_folders
 from cnncli.data.parts import find_parts

@@ -5,7 +5,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.data.base import Reading
+from cnncli.data.datasets import Reading
 from cnncli.data.resizing import resized
 from cnncli.data.scale import find_factor
 from cnncli.errors import DataError, ImageError

@@ -16,7 +16,7 @@ from cnncli.engines.outputs import output_count, probabilities
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.formats.files import named, parse_json
 from cnncli.formats.safetensors import INPUT, NETWORK
-from cnncli.models.tensors import read_tensors, write_tensors
+from cnncli.models.safetensors import read_tensors, write_tensors
 from cnncli.networks import Network, parse_network
 from cnncli.shapes import show_shape
 from cnncli.values import Value

@@ -14,7 +14,7 @@ from cnncli.errors import ArgumentError, ModelError
 from cnncli.formats.files import named, parse_json
 from cnncli.formats.safetensors import NETWORK
 from cnncli.models.model import CLASSES, VERSION
-from cnncli.models.tensors import read_tensors, write_tensors
+from cnncli.models.safetensors import read_tensors, write_tensors
 from cnncli.shapes import show_shape
 from cnncli.training.configuration import Configuration
 

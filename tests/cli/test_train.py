@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 from shell import PATIENCE, cnncli, done, json_lines
 
-from cnncli.models.tensors import read_tensors
+from cnncli.models.safetensors import read_tensors
 from cnncli.training.configuration import Configuration
 
 ROOT = Path(__file__).parent.parent.parent

@@ -36,11 +36,11 @@ def test_it_is_of_the_part_that_it_is_given():
 
 
 def test_data_is_read_a_few_megabytes_at_a_time(monkeypatch):
-    from cnncli.data import base
+    from cnncli.data import datasets
 
     whole = data()
     expected = measure(whole)
-    monkeypatch.setattr(base, "_CHUNK_BYTES", 1000)
+    monkeypatch.setattr(datasets, "_CHUNK_BYTES", 1000)
     sizes = [len(images) for _, images in whole.chunks()]
     assert max(sizes) == 2
     found = measure(whole)

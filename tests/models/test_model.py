@@ -12,7 +12,7 @@ from cnncli.data.normalization import Normalization
 from cnncli.engines.initialization import initialize
 from cnncli.errors import ArgumentError, CnncliError, ModelError
 from cnncli.models.model import Model, load_model, save_model
-from cnncli.models.tensors import read_tensors, write_tensors
+from cnncli.models.safetensors import read_tensors, write_tensors
 from cnncli.networks import parse_network
 
 TEXT = "8x8x1 conv3-4,bn,relu max2 fc-3,softmax"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cnncli.data import ArrayDataset, Subset, base
+from cnncli.data import ArrayDataset, Subset, datasets
 from cnncli.training.baselines import NearestCentroid, majority_class
 
 
@@ -23,7 +23,7 @@ def flat(part):
 def test_nearest_centroid_is_that_of_scikit_learn(digits, chunk, monkeypatch):
     neighbors = pytest.importorskip("sklearn.neighbors")
     if chunk:
-        monkeypatch.setattr(base, "_CHUNK_BYTES", chunk)
+        monkeypatch.setattr(datasets, "_CHUNK_BYTES", chunk)
     train, test = digits
     oracle = neighbors.NearestCentroid().fit(flat(train), train.labels)
     found = NearestCentroid.fit(train)

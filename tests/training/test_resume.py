@@ -10,7 +10,7 @@ from small_data import NETWORK, bars_dataset, bars_npz
 from cnncli.data import Subset
 from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.errors import ArgumentError, CnncliError, ModelError
-from cnncli.models.tensors import read_tensors, write_tensors
+from cnncli.models.safetensors import read_tensors, write_tensors
 from cnncli.training.checkpoints import load_checkpoint
 from cnncli.training.run_folder import PICTURES, RunFolder
 from cnncli.training.runs import train

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from cnncli.data.base import Dataset, Finding
+from cnncli.data.datasets import Dataset, Finding
 
 
 def find_duplicates(
@@ -20,7 +20,7 @@ def find_duplicates(
 
     Example:
         >>> import numpy as np
-        >>> from cnncli.data.base import ArrayDataset
+        >>> from cnncli.data.datasets import ArrayDataset
         >>> pixels = np.arange(3, dtype=np.uint8).reshape(3, 1, 1, 1)
         >>> data = ArrayDataset(pixels, np.array([0, 1, 0]), ("a", "b"), "x")
         >>> other = ArrayDataset(pixels[2:], np.array([0]), ("a", "b"), "y")
