@@ -2,18 +2,16 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from hashlib import blake2b
-from types import MappingProxyType
-from typing import Any, NamedTuple, Self, overload
+from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.data.scale import BYTES
+from cnncli.data.pictures import BYTES
 from cnncli.errors import DataError
-from cnncli.images import MAX_PIXELS
 
 Array = NDArray[Any]
 Labels = NDArray[np.int64]
@@ -23,64 +21,16 @@ Shape = tuple[int, int, int]
 _CHUNK_BYTES = 8 << 20
 
 
-class Finding(NamedTuple):
-    """Something about the data that its owner should know.
-
-    Attributes:
-        kind: `corrupt`, `duplicate`, `conflict`, `single class`, `empty class`, `ignored` or `scale`.
-        message: one line that says it all.
-        items: everything that it is about, by name.
-    """
-
-    kind: str
-    message: str
-    items: tuple[str, ...] = ()
-
-
-def raw_finding(path: str) -> Finding:
-    """Return what is to be said of data whose numbers have no scale that could be told."""
-    message = (
-        f"{path}: its numbers are no brightness from 0 to 255, 0 to 1 or 0 to 65,535: they are taken as they are, "
-    )
-    return Finding("scale", f"{message}and the model will take such numbers alone")
-
-
-class Reading(NamedTuple):
-    """How pictures are read.
-
-    Attributes:
-        size: (height, width) that every picture gets; None where all have one size already.
-        resize: how it gets it: a name in `RESIZES`.
-        channels: 1 for grey, 3 for colour; None for grey where every picture is grey, else colour.
-        strict: refuse a picture that cannot be read instead of leaving it out.
-        jobs: threads that decode.
-        cache_bytes: decoded pictures of a folder that are kept in memory.
-        max_bytes: the largest data set accepted of the kinds that are held in memory as a whole.
-        max_pixels: the largest width x height of a picture file; None for any.
-        scale: what the numbers of arrays and float pictures mean: a word of `scale.SCALES`; None to find out.
-    """
-
-    size: tuple[int, int] | None = None
-    resize: str = "stretch"
-    channels: int | None = None
-    strict: bool = False
-    jobs: int = 1
-    cache_bytes: int = 512 << 20
-    max_bytes: int = 2 << 30
-    max_pixels: int | None = MAX_PIXELS
-    scale: str | None = None
-
-
 class Dataset(ABC):
     """Labelled pictures.
 
     Attributes:
-        labels: (N,), the place of each item's class in `class_names`.
+        labels: (N,), the index of each item's class in `class_names`.
         class_names: the classes in order.
         shape: (H, W, C) of every picture.
-        names: what to call each item in a message.
-        fingerprint_kind: what the fingerprints are of: `pixels` or `file`.
-        scale: what the numbers mean: a word of `scale.SCALES`.
+        names: a name for each item, for messages.
+        fingerprint_kind: what the fingerprints are taken of: `pixels` or `file`.
+        scale: the meaning of the numbers: a word of `SCALES`.
     """
 
     labels: Labels
@@ -101,6 +51,10 @@ class Dataset(ABC):
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __repr__(self) -> str:
+        size, classes = "x".join(map(str, self.shape)), len(self.class_names)
+        return f"<{type(self).__name__}: {len(self):,} pictures of {size}, {classes} class{'es' * (classes != 1)}>"
+
     def chunks(self) -> Iterator[tuple[Indices, Array]]:
         """Yield all items in order, as indices and pictures, a few megabytes at a time."""
         step = max(1, _CHUNK_BYTES // (4 * int(np.prod(self.shape))))
@@ -114,29 +68,29 @@ class Dataset(ABC):
 
     @cached_property
     def fingerprints(self) -> list[bytes]:
-        """16 bytes of each item that are the same, on every machine, where its content is."""
+        """16 bytes for each item: the same for the same content, on every machine."""
         return self.pixel_fingerprints()
 
     def pixel_fingerprints(self) -> list[bytes]:
-        """16 bytes of each item's pixels."""
+        """Return 16 bytes for each item, of its pixels."""
         return [_digest(np.ascontiguousarray(image)) for _, images in self.chunks() for image in images]
 
     def full_fingerprint(self, index: int) -> bytes:
-        """A fingerprint of an item that is certain, where those in `fingerprints` are quick."""
+        """Return a certain fingerprint of an item, where `fingerprints` holds quick ones."""
         return self.fingerprints[index]
 
     def with_classes(self, class_names: Sequence[str]) -> Self:
-        """Return the same items, labelled by their class's place among other names.
+        """Return the same items, labelled by the index of their class in another list of classes.
 
         Raises:
-            DataError: an item's class is not among them.
+            DataError: an item's class is not in the list.
         """
-        places = {name: place for place, name in enumerate(class_names)}
+        index = {name: label for label, name in enumerate(class_names)}
         present = np.unique(self.labels).tolist()
-        unknown = [self.class_names[label] for label in present if self.class_names[label] not in places]
+        unknown = [self.class_names[label] for label in present if self.class_names[label] not in index]
         if unknown:
             raise DataError(f"{_listed('class', unknown)} not among the known ones: {', '.join(class_names)}")
-        table = np.array([places.get(name, -1) for name in self.class_names], np.int64)
+        table = np.array([index.get(name, -1) for name in self.class_names], np.int64)
         other = copy.copy(self)
         other.labels, other.class_names = table[self.labels], tuple(class_names)
         return other
@@ -147,15 +101,15 @@ class ArrayDataset(Dataset):
 
     Args:
         pixels: (N, H, W, C), uint8 or float32.
-        labels: (N,) places in `class_names`.
+        labels: (N,) indices into `class_names`.
         class_names: the classes in order.
-        source: what messages call the data.
-        scale: what the numbers mean.
+        source: name of the data in messages.
+        scale: the meaning of the numbers: a word of `SCALES`.
 
     Example:
         >>> data = ArrayDataset(np.zeros((2, 3, 3, 1), np.uint8), np.array([1, 0]), ("cat", "dog"), "pets.npz")
-        >>> len(data), data.shape, data.names[1], data.images([0]).shape
-        (2, (3, 3, 1), 'pets.npz[1]', (1, 3, 3, 1))
+        >>> data, data.names[1], data.images([0]).shape
+        (<ArrayDataset: 2 pictures of 3x3x1, 2 classes>, 'pets.npz[1]', (1, 3, 3, 1))
     """
 
     def __init__(
@@ -170,7 +124,6 @@ class ArrayDataset(Dataset):
         self.names: Sequence[str] = _Numbered(source, len(labels))
 
     def images(self, indices: Any) -> Array:
-        """Return the pictures of some items."""
         taken: Array = self._pixels[np.asarray(indices, np.intp)]
         return taken
 
@@ -193,42 +146,19 @@ class Subset(Dataset):
         self.fingerprint_kind, self.scale = dataset.fingerprint_kind, dataset.scale
 
     def images(self, indices: Any) -> Array:
-        """Return the pictures of some items."""
         return self._dataset.images(self.indices[np.asarray(indices, np.intp)])
 
     @cached_property
     def fingerprints(self) -> list[bytes]:
-        """16 bytes of each item that are the same where its content is."""
         prints = self._dataset.fingerprints
         return [prints[index] for index in self.indices.tolist()]
 
     def full_fingerprint(self, index: int) -> bytes:
-        """A fingerprint of an item that is certain."""
         return self._dataset.full_fingerprint(int(self.indices[index]))
 
 
-class Parts(NamedTuple):
-    """A data set with its parts.
-
-    Attributes:
-        kind: what `recognise` calls it.
-        train: the training part; all there is where the data has no parts.
-        validation: for choosing between networks, if given apart.
-        test: for judging the one that was chosen, if given apart.
-        findings: what its owner should know.
-        folders: part to the folder that was taken as it; empty where the parts are not folders.
-    """
-
-    kind: str
-    train: Dataset
-    validation: Dataset | None
-    test: Dataset | None
-    findings: tuple[Finding, ...]
-    folders: Mapping[str, str] = MappingProxyType({})
-
-
 class _Names(Sequence[str]):
-    """Names that are made when they are asked for: sixty thousand texts would take ten times their pictures' bytes."""
+    """Names made when they are asked for: sixty thousand texts would take ten times the bytes of their pictures."""
 
     def name(self, index: int) -> str:
         raise NotImplementedError
@@ -238,12 +168,8 @@ class _Names(Sequence[str]):
     @overload
     def __getitem__(self, index: slice) -> list[str]: ...
     def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self.name(place) for place in range(*index.indices(len(self)))]
-        place = index + len(self) if index < 0 else index
-        if not 0 <= place < len(self):
-            raise IndexError(index)
-        return self.name(place)
+        chosen = range(len(self))[index]  # raises IndexError
+        return self.name(chosen) if isinstance(chosen, int) else [self.name(place) for place in chosen]
 
 
 class _Numbered(_Names):
@@ -273,7 +199,7 @@ def _digest(content: Any) -> bytes:
 
 
 def _listed(noun: str, names: Sequence[str]) -> str:
-    """Say which names, in a few words.
+    """Return a few names and their verb.
 
     Example:
         >>> _listed("class", ["a"]), _listed("class", ["a", "b"])

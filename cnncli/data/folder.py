@@ -11,42 +11,36 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.data.datasets import Dataset, Finding, Labels, Reading, Shape, raw_finding
-from cnncli.data.listing import (
-    RUN,
-    counted,
-    is_file,
-    is_picture,
-    is_system,
-    list_pictures,
-    visible_folders,
-)
-from cnncli.data.pictures import read_picture
-from cnncli.data.scale import BYTES, RAW, find_factor
+from cnncli.data.datasets import Dataset, Labels, Shape
+from cnncli.data.findings import Finding, raw_finding, some
+from cnncli.data.listing import RUN, counted, is_file, is_picture, is_system, list_pictures, visible_folders
+from cnncli.data.parts import Parts
+from cnncli.data.pictures import BYTES, RAW, Reading, find_factor, read_picture
 from cnncli.errors import DataError, ImageError, NoInputError, shortage
 from cnncli.threads import mapped
 
 Array = NDArray[Any]
-Progress = Callable[[int, int], None]
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 _HEAD = 64 << 10
 _GROUP = 16  # small pictures decoded by a thread at a time: handing over a single one would cost as much
 
 
 class FolderDataset(Dataset):
-    """Pictures in files: decoded when they are asked for, and kept as long as there is room.
+    """Pictures in files: decoded when they are asked for, and kept as long as the cache has room.
 
-    What is kept stays: an epoch visits every picture once, in a new order, so that throwing out the oldest would throw
-    out what comes next.
+    Kept pictures are never dropped: an epoch visits every picture once, in a new order, so that dropping the oldest
+    would drop the ones that come next.
 
     Args:
         paths: the files.
-        labels: (N,) places in `class_names`.
+        labels: (N,) indices into `class_names`.
         class_names: the classes in order.
         shape: (H, W, C) of every picture.
         dtype: uint8, or float32 where one picture needs it.
         reading: how they are read.
-        store: pictures that are decoded already.
+        cache: pictures that are decoded already.
     """
 
     fingerprint_kind = "file"
@@ -59,27 +53,27 @@ class FolderDataset(Dataset):
         shape: Shape,
         dtype: np.dtype[Any],
         reading: Reading,
-        store: "Store",
+        cache: "PictureCache",
     ) -> None:
         self.names = paths
         self.labels, self.class_names = labels, tuple(class_names)
         self.shape, self.dtype = shape, dtype
-        self._reading, self._store = reading, store
+        self._reading, self._cache = reading, cache
         self.scale = reading.scale or BYTES
 
     def images(self, indices: Any) -> Array:
-        """Return the pictures of some items.
+        """Return the pictures of some items, (n, H, W, C), as a new array.
 
         Raises:
             ImageError: a file has changed since it was checked.
         """
-        places = np.asarray(indices, np.intp).tolist()
-        whole = np.empty((len(places), *self.shape), self.dtype)
+        items = np.asarray(indices, np.intp).tolist()
+        whole = np.empty((len(items), *self.shape), self.dtype)
         missing = []
-        for target, place in enumerate(places):
-            kept = self._store.pictures.get(self.names[place])
+        for target, item in enumerate(items):
+            kept = self._cache.pictures.get(self.names[item])
             if kept is None:
-                missing.append((target, self.names[place]))
+                missing.append((target, self.names[item]))
             else:
                 whole[target] = kept
         if missing:
@@ -92,7 +86,8 @@ class FolderDataset(Dataset):
             picture = read_picture(path, self._reading)
             if picture.shape[:2] != self.shape[:2] or picture.shape[2] not in (1, self.shape[2]):
                 raise ImageError(f"{path}: is {_size(picture.shape)} now, was {_size(self.shape)}: changed meanwhile")
-            whole[target] = self._store.keep(path, picture)
+            self._cache.keep(path, picture)
+            whole[target] = picture
 
         for _ in in_parallel(decode, missing, self._reading.jobs):
             pass
@@ -103,7 +98,6 @@ class FolderDataset(Dataset):
         return list(in_parallel(_quick_digest, self.names, self._reading.jobs))
 
     def full_fingerprint(self, index: int) -> bytes:
-        """16 bytes of a whole file."""
         path, digest = self.names[index], blake2b(digest_size=16)
         with _opened(path) as file:
             while piece := file.read(1 << 20):
@@ -111,24 +105,35 @@ class FolderDataset(Dataset):
         return digest.digest()
 
 
-class Store:
+class PictureCache:
     """Decoded pictures, by path, up to a number of bytes."""
 
     def __init__(self, room: int) -> None:
         self.pictures: dict[str, Array] = {}
         self._room, self._lock = room, threading.Lock()
 
-    def keep(self, path: str, picture: Array) -> Array:
-        """Keep a picture if there is room; return it."""
+    def keep(self, path: str, picture: Array) -> None:
+        """Keep a picture if there is room."""
         with self._lock:
             if picture.nbytes <= self._room and path not in self.pictures:
                 self._room -= picture.nbytes
                 self.pictures[path] = picture
-        return picture
 
 
-class _Facts(NamedTuple):
-    """What checking a file told."""
+def in_parallel(work: Callable[[Given], Made], given: Sequence[Given], jobs: int) -> Iterator[Made]:
+    """Yield the results of a function in order, computed on threads, a few groups ahead; the first error ends it."""
+    if jobs == 1 or len(given) < 2:
+        yield from map(work, given)
+        return
+    jobs = min(jobs, len(given))
+    size = max(1, min(_GROUP, len(given) // (2 * jobs)))
+    groups = [given[start : start + size] for start in range(0, len(given), size)]
+    for made in mapped(lambda group: [work(entry) for entry in group], groups, jobs, ahead=2 * jobs):
+        yield from made
+
+
+class _Checked(NamedTuple):
+    """A file that has been decoded once, or the error of that."""
 
     path: str
     shape: Shape
@@ -137,89 +142,68 @@ class _Facts(NamedTuple):
     error: str = ""
 
 
-Entry = TypeVar("Entry")
-Result = TypeVar("Result")
+def open_folder(path: str, reading: Reading) -> Parts:
+    """Open a folder with a folder of pictures for each class; every picture is decoded once, to find damaged ones.
 
-
-def in_parallel(work: Callable[[Entry], Result], entries: Sequence[Entry], jobs: int) -> Iterator[Result]:
-    """Yield what a function makes of entries, in their order, on threads; few are under way at a time.
-
-    Entries are handed over in groups; the first error ends it.
-    """
-    if jobs == 1 or len(entries) < 2:
-        yield from map(work, entries)
-        return
-    jobs = min(jobs, len(entries))
-    size = max(1, min(_GROUP, len(entries) // (2 * jobs)))
-    groups = [entries[start : start + size] for start in range(0, len(entries), size)]
-    for made in mapped(lambda group: [work(entry) for entry in group], groups, jobs, ahead=2 * jobs):
-        yield from made
-
-
-def open_folder(
-    path: str,
-    how: Reading,
-    class_names: Sequence[str] | None = None,
-    progress: Progress | None = None,
-) -> tuple[FolderDataset, list[Finding]]:
-    """Open a folder with a folder of pictures for each class; every picture is decoded once, to know that it can be.
-
-    Args:
-        path: the folder.
-        how: how pictures are read.
-        class_names: the classes to label by; None for the folders' names, numbers by their value.
-        progress: called with the files done and all files.
+    Without `reading.class_names`, the classes are the names of the folders, numbers in order of their value.
 
     Raises:
         NoInputError: it holds no pictures.
-        DataError: sizes differ and `how.size` says none, or a class is unknown.
-        ImageError: a picture cannot be read and `how.strict` refuses that.
+        DataError: sizes differ and `reading.size` is None, or a class is unknown.
+        ImageError: a picture cannot be read and `reading.strict` refuses that.
     """
     listed, findings = _list(path)
-    names = tuple(class_names or listed)
+    names = tuple(reading.class_names or listed)
     unknown = [name for name in listed if name not in names]
     if unknown:
         raise DataError(f"{path}: class {unknown[0]!r} is not among the known ones: {', '.join(names)}")
     paths = [file for files in listed.values() for file in files]
     labels = np.repeat([names.index(name) for name in listed], [len(files) for files in listed.values()])
-    store = Store(how.cache_bytes)
-    facts = list(_check(paths, how, store, progress))
-    if how.scale is None and any(fact.is_raw for fact in facts):  # then all of them are taken as they are
-        how, store = how._replace(scale=RAW), Store(how.cache_bytes)
-        facts = list(_check(paths, how, store, progress))
+    cache = PictureCache(reading.cache_bytes)
+    checked = list(_check(paths, reading, cache))
+    if reading.scale is None and any(each.is_raw for each in checked):  # then all of them are taken as they are
+        reading, cache = reading._replace(scale=RAW), PictureCache(reading.cache_bytes)
+        checked = list(_check(paths, reading, cache))
         findings.append(raw_finding(path))
-    good = [place for place, fact in enumerate(facts) if not fact.error]
-    bad = [fact for fact in facts if fact.error]
-    findings += [_corrupt(path, bad)] if bad else []
+    good = [item for item, each in enumerate(checked) if not each.error]
+    errors = tuple(each.error for each in checked if each.error)
+    if errors:
+        findings.append(_corrupt(path, errors))
     if not good:
-        raise NoInputError(f"{path}: none of its {len(paths)} pictures can be read; the first: {bad[0].error}")
-    shape = _common_shape([facts[place] for place in good], how)
-    dtype = np.dtype(np.float32 if any(fact.is_float for fact in facts) else np.uint8)
-    chosen = [paths[place] for place in good]
-    dataset = FolderDataset(chosen, labels[good].astype(np.int64), names, shape, dtype, how, store)
-    return dataset, findings
+        raise NoInputError(f"{path}: none of its {len(paths)} pictures can be read; the first: {errors[0]}")
+    dataset = FolderDataset(
+        [paths[item] for item in good],
+        labels[good].astype(np.int64),
+        names,
+        _common_shape([checked[item] for item in good], reading),
+        np.dtype(np.float32 if any(each.is_float for each in checked) else np.uint8),
+        reading,
+        cache,
+    )
+    return Parts(dataset, findings=tuple(findings))
 
 
 def holds_folders(path: str) -> bool:
-    """Whether a folder holds others that may be classes."""
+    """Return whether a folder holds others that may be classes."""
     return os.path.isdir(path) and bool(visible_folders(path))
 
 
 def _list(path: str) -> tuple[dict[str, list[str]], list[Finding]]:
-    """The pictures of each class that has some, and what is to be said of the rest."""
+    """Return the pictures of each class that has some, and findings about the rest."""
     found = {name: list_pictures(os.path.join(path, name)) for name in visible_folders(path)}
     listed = {name: listing.pictures for name, listing in found.items() if listing.pictures}
-    # A folder of runs alone is nobody's class.
-    empty = {name: listing.left_out for name, listing in found.items() if not listing.pictures}
-    empty = {name: left_out for name, left_out in empty.items() if set(left_out) != {RUN}}
     if not listed:
         raise NoInputError(f"{path}: its folders hold no pictures: it should hold a folder of pictures for each class")
     findings = []
+    # A folder that holds runs alone is not a class.
+    empty = {
+        name: f"{name} ({counted(listing.left_out)})" if listing.left_out else name
+        for name, listing in found.items()
+        if not listing.pictures and set(listing.left_out) != {RUN}
+    }
     if empty:
-        said = [f"{name} ({counted(left_out)})" if left_out else name for name, left_out in empty.items()]
-        findings.append(
-            Finding("empty class", f"{path}: no pictures of class {', '.join(said)}: left out", tuple(empty))
-        )
+        message = f"{path}: no pictures of class {', '.join(empty.values())}: left out"
+        findings.append(Finding("empty class", message, tuple(empty)))
     left_out = sum((found[name].left_out for name in listed), Counter[str]())
     if left_out:
         findings.append(Finding("ignored", f"{path}: {counted(left_out)} left out of its classes", tuple(left_out)))
@@ -237,55 +221,53 @@ def loose_pictures(path: str) -> tuple[str, ...]:
     return tuple(sorted(entry.name for entry in files if is_picture(entry.path)))
 
 
-def _check(paths: list[str], how: Reading, store: Store, progress: Progress | None) -> Iterator[_Facts]:
-    """Decode every file once, keeping what there is room for; differing sizes and strict errors end it early."""
+def _check(paths: list[str], reading: Reading, cache: PictureCache) -> Iterator[_Checked]:
+    """Decode every file once, keeping those that there is room for; differing sizes and strict errors end it early."""
 
-    def check(path: str) -> _Facts:
+    def check(path: str) -> _Checked:
         try:
-            picture = read_picture(path, how)
+            picture = read_picture(path, reading)
         except ImageError as error:
-            if how.strict or shortage(error):  # what the system lacks is no fault of the picture's
+            if reading.strict or shortage(error):  # a shortage of the system is not the picture's fault
                 raise
-            return _Facts(path, (0, 0, 0), False, error=str(error))
-        store.keep(path, picture)
+            return _Checked(path, (0, 0, 0), False, error=str(error))
+        cache.keep(path, picture)
         is_float = picture.dtype != np.uint8
-        is_raw = is_float and how.scale is None and find_factor(picture, None, path) is None
-        return _Facts(path, (picture.shape[0], picture.shape[1], picture.shape[2]), is_float, is_raw)
+        is_raw = is_float and reading.scale is None and find_factor(picture, None, path) is None
+        return _Checked(path, (picture.shape[0], picture.shape[1], picture.shape[2]), is_float, is_raw)
 
-    first: _Facts | None = None
-    for done, facts in enumerate(in_parallel(check, paths, how.jobs), 1):
-        if progress:
-            progress(done, len(paths))
-        if not facts.error:
-            first = first or facts
-            _check_same_size(first, facts)
-        yield facts
+    first: _Checked | None = None
+    for done, checked in enumerate(in_parallel(check, paths, reading.jobs), 1):
+        if reading.progress:
+            reading.progress(done, len(paths))
+        if not checked.error:
+            first = first or checked
+            _check_same_size(first, checked)
+        yield checked
 
 
-def _check_same_size(first: _Facts, other: _Facts) -> None:
+def _check_same_size(first: _Checked, other: _Checked) -> None:
     if first.shape[:2] != other.shape[:2]:
         raise DataError(
             f"pictures differ in size: {first.path} is {_size(first.shape)}, {other.path} is {_size(other.shape)}; "
-            "say the size that all shall have, as --size 64"
+            "give one size for all, such as --size 64"
         )
 
 
-def _common_shape(facts: list[_Facts], how: Reading) -> Shape:
-    height, width, _ = facts[0].shape
-    most = max(facts, key=lambda fact: fact.shape[2])
-    odd = [fact for fact in facts if fact.shape[2] not in (1, most.shape[2])]
+def _common_shape(checked: list[_Checked], reading: Reading) -> Shape:
+    height, width, _ = checked[0].shape
+    most = max(checked, key=lambda each: each.shape[2])
+    odd = [each for each in checked if each.shape[2] not in (1, most.shape[2])]
     if odd:
         raise DataError(
             f"pictures differ in channels: {most.path} has {most.shape[2]}, {odd[0].path} has {odd[0].shape[2]}"
         )
-    return height, width, how.channels or most.shape[2]
+    return height, width, reading.channels or most.shape[2]
 
 
-def _corrupt(path: str, bad: list[_Facts]) -> Finding:
-    errors = tuple(fact.error for fact in bad)
-    more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
+def _corrupt(path: str, errors: tuple[str, ...]) -> Finding:
     noun = "picture that cannot be read is" if len(errors) == 1 else "pictures that cannot be read are"
-    return Finding("corrupt", f"{path}: {len(errors)} {noun} left out: {'; '.join(errors[:3])}{more}", errors)
+    return Finding("corrupt", f"{path}: {len(errors)} {noun} left out: {some(errors)}", errors)
 
 
 def _quick_digest(path: str) -> bytes:

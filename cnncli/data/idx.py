@@ -7,14 +7,15 @@ big-endian 32-bit integer, and the numbers, big-endian, last axis fastest.
 import gzip
 import os
 import re
+from math import prod
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.data.arrays import ArrayParts, array_parts
-from cnncli.data.datasets import Finding, Parts, Reading
-from cnncli.data.streams import check_size, read_exactly, reading
+from cnncli.data.arrays import Labelled, array_parts, check_size, one_line_errors, read_exactly
+from cnncli.data.parts import Parts
+from cnncli.data.pictures import Reading
 from cnncli.errors import DataError
 
 Array = NDArray[Any]
@@ -28,9 +29,9 @@ def read_idx(path: str, max_bytes: int = 2 << 30) -> Array:
     """Read the array of an IDX file, plain or gzipped.
 
     Raises:
-        DataError: it is none, is damaged or truncated, or is larger than `max_bytes`.
+        DataError: it is not one, is damaged or truncated, or is larger than `max_bytes`.
     """
-    with reading(path), open(path, "rb") as raw:
+    with one_line_errors(path), open(path, "rb") as raw:
         packed = raw.read(2) == _GZIP
         raw.seek(0)
         stored = os.fstat(raw.fileno()).st_size
@@ -43,23 +44,21 @@ def read_idx(path: str, max_bytes: int = 2 << 30) -> Array:
 def _read(stream: BinaryIO | Any, name: str, stored: int, max_bytes: int, *, packed: bool) -> Array:
     start = stream.read(4)
     if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _DTYPES or not 1 <= start[3] <= 4:
-        raise DataError(f"{name}: is no IDX file: it begins with {start.hex(' ') or 'nothing'}")
+        raise DataError(f"{name}: is not an IDX file: it begins with {start.hex(' ') or 'nothing'}")
     dtype = np.dtype(_DTYPES[start[2]])
     shape = tuple(read_exactly(stream, 4 * start[3], name).view(">u4").tolist())
-    size = dtype.itemsize
-    for length in shape:
-        size *= length
+    size = dtype.itemsize * prod(shape)
     check_size(name, size, stored, max_bytes, unpack="gunzip" if packed else None)
     numbers = read_exactly(stream, size, name)
     if stream.read(1):
-        raise DataError(f"{name}: goes on after the {size:,} bytes that its header speaks of")
+        raise DataError(f"{name}: goes on after the {size:,} bytes that its header claims")
     return numbers.view(dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
-def find_files(folder: str) -> dict[str, dict[str, str]]:
+def _find_files(folder: str) -> dict[str, dict[str, str]]:
     """Return the IDX files of a folder: part (`train` or `test`) to `images` and `labels` to path.
 
-    Where a file lies beside its gzipped self, the plain one is taken.
+    A plain file is preferred to its gzipped copy.
     """
     found: dict[str, dict[str, str]] = {}
     for name in sorted(os.listdir(folder), reverse=True):  # x.gz before x
@@ -71,24 +70,22 @@ def find_files(folder: str) -> dict[str, dict[str, str]]:
 
 
 def matches(path: str) -> bool:
-    """Whether a folder holds IDX files."""
-    return os.path.isdir(path) and bool(find_files(path))
+    """Return whether a folder holds IDX files."""
+    return os.path.isdir(path) and bool(_find_files(path))
 
 
-def open_idx(path: str, how: Reading) -> Parts:
+def open_idx(path: str, reading: Reading) -> Parts:
     """Open a folder of IDX files.
 
     Raises:
         DataError: a file is missing, damaged or too large, or pictures and labels do not belong together.
     """
-    parts: ArrayParts = {}
-    findings: list[Finding] = []
-    for part, files in find_files(path).items():
+    parts = {}
+    for part, files in _find_files(path).items():
         for kind in ("images", "labels"):
             if kind not in files:
                 other = next(iter(files.values()))
                 raise DataError(f"{path}: {os.path.basename(other)} is there, its {kind} are not")
-        images = read_idx(files["images"], how.max_bytes)
-        labels = read_idx(files["labels"], how.max_bytes)
-        parts[part] = (images, labels, os.path.basename(files["images"]))
-    return array_parts("idx", path, parts, how, findings)
+        images, labels = (read_idx(files[kind], reading.max_bytes) for kind in ("images", "labels"))
+        parts[part] = Labelled(images, labels, os.path.basename(files["images"]))
+    return array_parts(path, parts, reading)

@@ -1,11 +1,11 @@
 """What lies in the folder of a data set: pictures, known by their content, and what is left out."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from cnncli.data.naming import natural_key
 from cnncli.errors import shortage
 from cnncli.images import PICTURE_SUFFIXES
 from cnncli.images.kinds import kind_of
@@ -18,6 +18,7 @@ _RUN = ("config.toml", "checkpoint.safetensors")
 RUN = "folder of a training run"
 
 _HEAD = 32
+_NUMBERS = re.compile(r"(\d+)")
 
 
 class Listing(NamedTuple):
@@ -164,3 +165,15 @@ def _plural(kind: str) -> str:
         return f"{head} files{rest}"
     noun, space, rest = kind.partition(" ")
     return f"{noun}s{space}{rest}" if noun != "broken" else f"{kind}s"
+
+
+def natural_key(name: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
+    """Return a key that sorts numbers in names by their value, and letters without regard to case.
+
+    Example:
+        >>> sorted(["10", "9", "b2", "B10", "a1", "a"], key=natural_key)
+        ['9', '10', 'a', 'a1', 'b2', 'B10']
+    """
+    parts = _NUMBERS.split(name.casefold())
+    key = tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part)
+    return key, name  # names that differ in case alone have an order too

@@ -9,9 +9,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from cnncli.data.arrays import ArrayParts, array_parts
-from cnncli.data.datasets import Parts, Reading
-from cnncli.data.streams import check_size, read_exactly, reading
+from cnncli.data.arrays import Labelled, array_parts, check_size, one_line_errors, read_exactly
+from cnncli.data.parts import Parts
+from cnncli.data.pictures import Reading
 from cnncli.errors import DataError
 from cnncli.images.formats.npy import read_npy_header
 
@@ -21,20 +21,20 @@ _PARTS = {"train": ("", "_train"), "validation": ("_val", "_valid"), "test": ("_
 
 
 def matches(path: str) -> bool:
-    """Whether a file is named as an `.npz`."""
+    """Return whether a file is named as an `.npz`."""
     return os.path.isfile(path) and path.lower().endswith(".npz")
 
 
-def open_npz(path: str, how: Reading) -> Parts:
+def open_npz(path: str, reading: Reading) -> Parts:
     """Open an `.npz` file.
 
     Raises:
         DataError: arrays are missing, damaged, too large, or of objects.
     """
-    with reading(path), _open_zip(path) as archive:
+    with one_line_errors(path), _open_zip(path) as archive:
         found = {name.removesuffix(".npy"): archive.getinfo(name) for name in archive.namelist()}
-        parts: ArrayParts = {}
-        left = how.max_bytes
+        parts: dict[str, Labelled] = {}
+        left = reading.max_bytes
         for part, endings in _PARTS.items():
             for ending in endings:
                 x, y = f"x{ending}", f"y{ending}"
@@ -43,18 +43,18 @@ def open_npz(path: str, how: Reading) -> Parts:
                     for name in (x, y):
                         arrays.append(_read_member(archive, found[name], path, left))
                         left -= arrays[-1].nbytes  # the limit is for all of them together
-                    parts[part] = (arrays[0], arrays[1], f"{path}:{x}")
+                    parts[part] = Labelled(arrays[0], arrays[1], f"{path}:{x}")
         if not parts:
             names = ", ".join(sorted(found)[:10]) or "nothing"
             raise DataError(f"{path}: should hold x and y, or x_train, y_train, x_test and y_test; found {names}")
-    return array_parts("npz", path, parts, how, [])
+    return array_parts(path, parts, reading)
 
 
 def _open_zip(path: str) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: is no .npz file, or a damaged one: {' '.join(str(error).split())}") from error
+        raise DataError(f"{path}: is not an .npz file, or a damaged one: {' '.join(str(error).split())}") from error
 
 
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: str, max_bytes: int) -> Array:

@@ -1,19 +1,25 @@
-"""Which folders are the parts of a data set: told by their names, in any case and spelling."""
+"""The parts of a data set, to train on, to validate by and to test by: given as folders, or split off."""
 
 import os
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.data.datasets import Dataset, Indices
+from cnncli.data.findings import Finding
 from cnncli.data.listing import visible_folders
-from cnncli.errors import DataError
+from cnncli.errors import ArgumentError, DataError
 
 PART_NAMES = {
     "train": ("train", "training", "trn"),
     "validation": ("val", "valid", "validation", "validate", "dev", "devel", "development", "eval", "evaluation"),
     "test": ("test", "testing", "tst"),
 }
-"""Part to the words that folders call it by."""
+"""Part to the words that name its folder."""
 
 _FILLERS = ("dataset", "set", "data", "images", "image", "imgs", "img", "pictures", "photos", "files", "split", "part")
 
@@ -22,8 +28,26 @@ _WORDS = re.compile(r"[^\W\d_]+")
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
-class _Name(NamedTuple):
-    """A folder whose name has the word of a part, and what else it says: `seg_train` is the training part of seg."""
+class Parts(NamedTuple):
+    """A data set in its parts.
+
+    Attributes:
+        train: the training part; everything where the data has no parts.
+        validation: for choosing between networks; None where the data has no such part.
+        test: for judging the one that was chosen; None where the data has no such part.
+        findings: problems that its owner should know about.
+        folders: part to its folder; empty where the parts are not folders.
+    """
+
+    train: Dataset
+    validation: Dataset | None = None
+    test: Dataset | None = None
+    findings: tuple[Finding, ...] = ()
+    folders: Mapping[str, str] = MappingProxyType({})
+
+
+class _PartFolder(NamedTuple):
+    """A folder named after a part, and the rest of its name: `seg_train` is the training part of seg."""
 
     part: str
     rest: tuple[str, ...]
@@ -33,7 +57,8 @@ class _Name(NamedTuple):
 def find_parts(path: str) -> dict[str, str]:
     """Return the folders that hold the parts of a data set, by part; none where there are not two of them.
 
-    A single folder is the part that it is named after too, if it holds folders; with others beside it, it is a class.
+    Names are read in any case and spelling. A single folder named after a part is that part too, if it holds folders;
+    with others beside it, it is a class.
 
     Raises:
         DataError: two folders are the same part.
@@ -43,23 +68,24 @@ def find_parts(path: str) -> dict[str, str]:
         {}
     """
     names = visible_folders(path)
-    groups: dict[tuple[str, ...], list[_Name]] = {}
-    for found in filter(None, map(_read, names)):
+    groups: dict[tuple[str, ...], list[_PartFolder]] = {}
+    for found in filter(None, map(_part_folder, names)):
         groups.setdefault(found.rest, []).append(found)
     parts = [found for group in groups.values() if len({found.part for found in group}) > 1 for found in group]
     if not parts and len(names) == 1 and groups:
         parts = [found for group in groups.values() for found in group]
-    # Pictures of classes lie in their folders, those of parts in folders of classes.
+    # Classes are folders of pictures; parts are folders of folders.
     hold_folders = any(visible_folders(os.path.join(path, found.folder)) for found in parts)
     return _by_part(path, parts) if hold_folders or len(names) == len(parts) > 1 else {}
 
 
-def _read(folder: str) -> _Name | None:
+def _part_folder(folder: str) -> _PartFolder | None:
     words = list(_words(folder))
     parts = {_PARTS[word] for word in words if word in _PARTS}
     if len(parts) != 1:
         return None
-    return _Name(parts.pop(), tuple(word for word in words if word not in _PARTS and word not in _FILLERS), folder)
+    rest = tuple(word for word in words if word not in _PARTS and word not in _FILLERS)
+    return _PartFolder(parts.pop(), rest, folder)
 
 
 def _words(name: str) -> Iterator[str]:
@@ -69,7 +95,7 @@ def _words(name: str) -> Iterator[str]:
         yield word.removesuffix(filler)
 
 
-def _by_part(path: str, found: list[_Name]) -> dict[str, str]:
+def _by_part(path: str, found: list[_PartFolder]) -> dict[str, str]:
     by_part: dict[str, str] = {}
     for part in PART_NAMES:
         folders = [name.folder for name in found if name.part == part]
@@ -80,3 +106,51 @@ def _by_part(path: str, found: list[_Name]) -> dict[str, str]:
         if folders:
             by_part[part] = folders[0]
     return by_part
+
+
+def split(dataset: Dataset, fraction: float) -> tuple[Indices, Indices]:
+    """Return the items to train on and those to validate by.
+
+    The given share of every class is held out, at least one item and never all (a class of one item is trained on).
+    The choice depends on the content of the items alone, by a hash: not on the order of files, their names, the
+    machine or chance. The same content never stands on both sides, and when items are added, most others stay on
+    their side.
+
+    Args:
+        dataset: the items.
+        fraction: the share of each class that is held out, between 0 and 1.
+
+    Returns:
+        (train, validation): indices of items, each in rising order.
+
+    Raises:
+        ArgumentError: a fraction out of range, or data without two different items of a class.
+
+    Example:
+        >>> from cnncli.data import ArrayDataset
+        >>> pixels = np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1)
+        >>> data = ArrayDataset(pixels, np.arange(20) % 2, ("even", "odd"), "x")
+        >>> train, validation = split(data, 0.2)
+        >>> len(train), len(validation), np.bincount(data.labels[validation]).tolist()
+        (16, 4, [2, 2])
+    """
+    if not 0 < fraction < 1:
+        raise ArgumentError(f"the part held out must be between 0 and 1, got {fraction!r}")
+    marks = np.array([int.from_bytes(mark[:8], "little") for mark in dataset.fingerprints], np.uint64)
+    held_out = np.zeros(len(dataset), bool)
+    for label in np.unique(dataset.labels).tolist():
+        members = np.flatnonzero(dataset.labels == label)
+        held_out[members] = _lowest(marks[members], fraction)
+    if not held_out.any():
+        raise ArgumentError(
+            "no class has two different pictures: nothing can be held out; give other data to --val, or 0 for none"
+        )
+    return np.flatnonzero(~held_out).astype(np.int64), np.flatnonzero(held_out).astype(np.int64)
+
+
+def _lowest(marks: NDArray[Any], fraction: float) -> NDArray[np.bool_]:
+    """Return a mask of the lowest marks: equal ones go together, and never all."""
+    ranked = np.sort(marks)
+    count = max(1, round(fraction * len(marks)))
+    chosen: NDArray[np.bool_] = marks <= ranked[min(count, len(marks)) - 1]
+    return marks < ranked[-1] if chosen.all() else chosen

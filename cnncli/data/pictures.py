@@ -1,30 +1,95 @@
-"""One picture file, as a network takes it."""
+"""Pictures as a network takes them: of one size, with the same channels, on one scale.
 
-from typing import Any, BinaryIO
+Every number that is read is put on the scale 0 to 255, by one rule:
+
+- Bytes are kept as they are; booleans become 0 and 255.
+- Fractions, floating-point numbers from 0 to 1, are multiplied by 255.
+- 16 bits, in picture files and whole numbers above 255 up to 65,535 in arrays, are divided by 257.
+- Other floating-point numbers up to 255 are kept as they are.
+- Anything else, such as numbers from -1 to 1, has no scale that could be recognised: it is kept as it is, and a model
+  trained on it takes nothing else.
+
+Interpolation overshoots the ends of a scale a little, so a tenth is tolerated. An array of many pictures has one scale;
+a file has its own.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO, NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.data.datasets import Reading
-from cnncli.data.resizing import resized
-from cnncli.data.scale import find_factor
-from cnncli.errors import DataError, ImageError
-from cnncli.images import Frame, open_image
+from cnncli.errors import ArgumentError, DataError, ImageError
+from cnncli.images import MAX_PIXELS, Frame, open_image
 
 Array = NDArray[Any]
+Size = tuple[int, int]
+Box = tuple[float, float, float, float]
+OnChecked = Callable[[int, int], None]
+"""Called with the number of files checked so far, and of all."""
+
+BYTES, RAW = SCALES = ("bytes", "raw")
+"""The meaning of the numbers that a network gets: brightness from 0 to 255, or whatever the data holds."""
 
 _ARRAYS = ("NPY", "NPZ", "TXT")
-"""Formats whose numbers mean what their owner means; those of pictures say what is white."""
+"""Formats whose numbers have any meaning; picture formats say what is white."""
+
+_SLACK = 0.1
+
+
+class ReadingOptions(TypedDict, total=False):
+    """The fields of `Reading`, as keyword arguments."""
+
+    size: Size | None
+    resize: str
+    channels: int | None
+    strict: bool
+    jobs: int
+    cache_bytes: int
+    max_bytes: int
+    max_pixels: int | None
+    scale: str | None
+    class_names: Sequence[str] | None
+    progress: OnChecked | None
+
+
+class Reading(NamedTuple):
+    """How pictures and their labels are read.
+
+    Attributes:
+        size: (height, width) to resize every picture to; None where all have one size already.
+        resize: how to resize: a name in `RESIZES`.
+        channels: 1 for grey, 3 for colour; None for grey where every picture is grey, else colour.
+        strict: refuse a picture that cannot be read instead of leaving it out.
+        jobs: decoding threads.
+        cache_bytes: limit of the decoded pictures of a folder that are kept in memory.
+        max_bytes: limit of a data set of a kind that is held in memory as a whole.
+        max_pixels: largest width x height of a picture file; None for any.
+        scale: meaning of the numbers of arrays and float pictures: a word of `SCALES`; None to find out.
+        class_names: classes to label by, such as those of a network; None for those of the data.
+        progress: called with the files done and all files while a folder is checked.
+    """
+
+    size: Size | None = None
+    resize: str = "stretch"
+    channels: int | None = None
+    strict: bool = False
+    jobs: int = 1
+    cache_bytes: int = 512 << 20
+    max_bytes: int = 2 << 30
+    max_pixels: int | None = MAX_PIXELS
+    scale: str | None = None
+    class_names: Sequence[str] | None = None
+    progress: OnChecked | None = None
 
 
 def read_picture(
     source: str | BinaryIO,
     reading: Reading = Reading(),  # noqa: B008 -- a value that never changes
 ) -> Array:
-    """Read a picture file's first frame, upright, on the scale 0 to 255; of a path or a stream.
+    """Read the first frame of a picture file or stream, upright, on the scale 0 to 255.
 
-    What is transparent is shown on white. What is no byte keeps its fine steps as float32, on the scale that
-    `cnncli.data.scale` tells.
+    Transparency is shown on white. Numbers finer than bytes stay float32.
 
     Returns:
         (H, W, C), uint8 or float32; C is 1 for grey unless `reading.channels` says otherwise.
@@ -37,7 +102,22 @@ def read_picture(
         pixels = _on_white(frame)
         is_array = image.format in _ARRAYS
     name = str(getattr(source, "name", source))
-    pixels = _scaled(pixels if pixels.ndim == 3 else pixels[..., np.newaxis], reading.scale, name, picture=not is_array)
+    return fitted(pixels, reading, name, picture=not is_array)
+
+
+def fitted(pixels: Array, reading: Reading, name: str, *, picture: bool) -> Array:
+    """Return pixels (H, W) or (H, W, C) on the scale, and of the size and channels, that are asked for.
+
+    Args:
+        pixels: numbers or booleans.
+        reading: what is asked for.
+        name: name of the picture in messages.
+        picture: whether they come from a picture file, as in `find_factor`.
+
+    Raises:
+        ImageError: they have other channels or numbers than asked for.
+    """
+    pixels = _scaled(pixels if pixels.ndim == 3 else pixels[..., np.newaxis], reading.scale, name, picture=picture)
     if reading.size is not None:
         pixels = resized(pixels, reading.size, reading.resize)
     if reading.channels in (None, pixels.shape[2]):
@@ -60,7 +140,7 @@ def _on_white(frame: Frame) -> Array:
 
 
 def _scaled(pixels: Array, scale: str | None, name: str, *, picture: bool) -> Array:
-    """Pixels on the scale that a network takes: uint8 as they are, everything finer as float32."""
+    """Return pixels on the scale that a network takes: bytes as uint8, everything finer as float32."""
     try:
         factor = find_factor(pixels, scale, name, picture=picture)
     except DataError as error:
@@ -69,3 +149,131 @@ def _scaled(pixels: Array, scale: str | None, name: str, *, picture: bool) -> Ar
         return pixels.astype(np.uint8, copy=False)
     floats: Array = pixels.astype(np.float32)
     return floats if factor in (None, 1) else floats * np.float32(factor)
+
+
+def find_factor(pixels: Array, scale: str | None, name: str, *, picture: bool = False) -> float | None:
+    """Return the factor that puts pixels on the scale from 0 to 255; None where they have no scale.
+
+    Args:
+        pixels: numbers or booleans of any shape.
+        scale: what the network takes: a word of `SCALES`; None for either.
+        name: name of the pixels in messages.
+        picture: whether they come from a picture file, whose 16 bits mean 65,535 at most, however dark it is.
+
+    Raises:
+        DataError: the network takes other numbers.
+
+    Example:
+        >>> find_factor(np.array([0.0, 1.0]), None, "x"), find_factor(np.array([0, 65535]), None, "x") == 1 / 257
+        (255.0, True)
+        >>> find_factor(np.array([-1.0, 1.0]), None, "x") is None
+        True
+    """
+    low, high = (float(pixels.min()), float(pixels.max())) if pixels.size else (0.0, 0.0)
+    factor = 1 / 257 if picture and pixels.dtype == np.uint16 else _factor(pixels.dtype.kind, low, high)
+    if scale == RAW:
+        if pixels.dtype in (np.uint8, np.bool_) or (picture and pixels.dtype.kind == "u"):
+            raise DataError(f"{name}: holds whole numbers from {low:g} to {high:g}, the network was trained on others")
+        return None
+    if factor is None and scale == BYTES:
+        raise DataError(
+            f"{name}: holds numbers from {low:g} to {high:g}, the network was trained on 0 to 255 or 0 to 1"
+        )
+    return factor
+
+
+def _factor(kind: str, low: float, high: float) -> float | None:
+    if not np.isfinite((low, high)).all():  # reported where the pixels are used
+        return 1.0
+    if kind == "b":
+        return 255.0
+    if low < -_SLACK * high or (kind in "iu" and low < 0):
+        return None
+    if kind == "f":
+        return 255.0 if high <= 1 + _SLACK else 1.0 if high <= 255 * (1 + _SLACK) else None
+    return 1.0 if high <= 255 else 1 / 257 if high <= 65535 else None
+
+
+def resized(picture: Array, size: Size, how: str = "stretch") -> Array:
+    """Return a picture in another size.
+
+    It is filtered bilinearly over all pixels that an output pixel covers (Pillow's BILINEAR).
+
+    Args:
+        picture: (H, W, C), uint8 or float32.
+        size: (height, width) in pixels.
+        how: `stretch`, `crop` (the largest part of the right proportions, from the middle) or `pad` (made smaller if
+            it does not fit, never larger, and centred on black).
+
+    Raises:
+        ArgumentError: another word, or a size that is not positive.
+
+    Example:
+        >>> resized(np.ones((2, 4, 1), np.uint8), (4, 4), "pad")[..., 0].tolist()
+        [[0, 0, 0, 0], [1, 1, 1, 1], [1, 1, 1, 1], [0, 0, 0, 0]]
+    """
+    if how not in RESIZES:
+        raise ArgumentError(f"unknown way to resize {how!r}: the ways are {', '.join(RESIZES)}")
+    if min(size) < 1:
+        raise ArgumentError(f"a size must be positive, got {size[0]}x{size[1]}")
+    return picture if picture.shape[:2] == size else RESIZES[how](picture, size)
+
+
+def _stretch(picture: Array, size: Size) -> Array:
+    height, width = picture.shape[:2]
+    return picture if (height, width) == size else _resampled(picture, size, (0, 0, width, height))
+
+
+def _crop(picture: Array, size: Size) -> Array:
+    height, width = picture.shape[:2]
+    scale = min(height / size[0], width / size[1])
+    part_height, part_width = size[0] * scale, size[1] * scale
+    left, top = (width - part_width) / 2, (height - part_height) / 2
+    return _resampled(picture, size, (left, top, min(width, left + part_width), min(height, top + part_height)))
+
+
+def _pad(picture: Array, size: Size) -> Array:
+    height, width, channels = picture.shape
+    scale = min(1, size[0] / height, size[1] / width)
+    inner = max(1, round(height * scale)), max(1, round(width * scale))
+    top, left = _margins(inner, size)
+    whole = np.zeros((*size, channels), picture.dtype)
+    whole[top : top + inner[0], left : left + inner[1]] = _stretch(picture, inner)
+    return whole
+
+
+RESIZES: dict[str, Callable[[Array, Size], Array]] = {"stretch": _stretch, "crop": _crop, "pad": _pad}
+"""The ways to resize a picture; `resized` describes them."""
+
+
+def resized_all(pictures: Array, size: Size, how: str = "stretch") -> Array:
+    """Return pictures (N, H, W, C) in another size, as `resized` does each."""
+    if pictures.shape[1:3] == size:
+        return pictures
+    whole = np.zeros((len(pictures), *size, pictures.shape[3]), pictures.dtype)
+    (height, width), (top, left) = pictures.shape[1:3], _margins(pictures.shape[1:3], size)
+    if how == "pad" and min(top, left) >= 0:  # all of MNIST in a tenth of a second
+        whole[:, top : top + height, left : left + width] = pictures
+        return whole
+    for target, picture in zip(whole, pictures, strict=True):
+        target[:] = resized(picture, size, how)
+    return whole
+
+
+def _margins(inner: tuple[int, ...], size: Size) -> tuple[int, int]:
+    """Return the (top, left) of a picture centred in another size."""
+    return (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+
+
+def _resampled(picture: Array, size: Size, box: Box) -> Array:
+    """Return the part of a picture in a box (left, top, right, bottom), in another size."""
+    from PIL import Image
+
+    def plane_resampled(plane: Array) -> Array:
+        image = Image.fromarray(np.ascontiguousarray(plane))
+        return np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR, box))
+
+    channels = picture.shape[2]
+    if picture.dtype == np.uint8 and channels == 3:
+        return plane_resampled(picture)
+    return np.stack([plane_resampled(picture[..., channel]) for channel in range(channels)], axis=2)

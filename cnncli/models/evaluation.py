@@ -4,8 +4,7 @@ import os
 from typing import NamedTuple
 
 from cnncli.choices import PARTS
-from cnncli.data import Dataset, Finding, Parts, open_dataset
-from cnncli.data.folder import Progress
+from cnncli.data import Dataset, Finding, OnChecked, Parts, open_dataset
 from cnncli.errors import DataError
 from cnncli.models.metrics import Scores, score
 from cnncli.models.model import Array, Model
@@ -36,7 +35,7 @@ def evaluate(
     part: str | None = None,
     strict: bool = False,
     jobs: int = 1,
-    progress: Progress | None = None,
+    progress: OnChecked | None = None,
 ) -> Evaluation:
     """Judge a model by a data set of any kind that `open_dataset` opens, labelled by the model's classes.
 

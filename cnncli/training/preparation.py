@@ -13,18 +13,18 @@ import numpy as np
 from cnncli.data import (
     Dataset,
     Finding,
+    OnChecked,
     Parts,
     Reading,
     Subset,
     find_duplicates,
     known_classes,
     open_dataset,
+    split,
 )
 from cnncli.data.augmentation import Augmentation, parse_augmentations
-from cnncli.data.folder import Progress
 from cnncli.data.listing import visible_folders
 from cnncli.data.normalization import Normalization, measure
-from cnncli.data.splits import split
 from cnncli.engines.losses import LOSSES, Loss, balanced_weights
 from cnncli.engines.optimizers import Optimizer
 from cnncli.engines.outputs import check_outputs
@@ -121,7 +121,7 @@ def prepare(
     data: str | os.PathLike[str] | Dataset,
     *,
     jobs: int = 1,
-    progress: Progress | None = None,
+    progress: OnChecked | None = None,
 ) -> Preparation:
     """Open the data, split it, measure it, and see that the network and the loss fit it.
 
@@ -178,12 +178,10 @@ def _parts(
     configuration: Configuration,
     data: str | os.PathLike[str] | Dataset,
     reading: Reading,
-    progress: Progress | None,
+    progress: OnChecked | None,
 ) -> tuple[Dataset, Dataset | None, Dataset | None, list[Finding], Mapping[str, str]]:
     """Return the parts to train on, to validate by, and to test by, what was found, and the parts' folders."""
-    parts = (
-        Parts("", data, None, None, ()) if isinstance(data, Dataset) else open_dataset(data, reading, progress=progress)
-    )
+    parts = Parts(data) if isinstance(data, Dataset) else open_dataset(data, reading, progress=progress)
     train, test, findings, folders = parts.train, parts.test, list(parts.findings), parts.folders
     fraction = _fraction(configuration.val)
     if fraction is None and configuration.val is not None:
@@ -208,7 +206,7 @@ def _fraction(val: str | None) -> float | None:
     return number
 
 
-def _given(path: str, train: Dataset, reading: Reading, progress: Progress | None) -> tuple[Dataset, list[Finding]]:
+def _given(path: str, train: Dataset, reading: Reading, progress: OnChecked | None) -> tuple[Dataset, list[Finding]]:
     height, width, channels = train.shape
     settled = reading._replace(size=(height, width), channels=channels, scale=train.scale)
     parts = open_dataset(path, settled, progress=progress)

@@ -57,7 +57,7 @@ def test_truncated_batches(cifar, size):
     folder, _, _ = cifar
     (folder / "data_batch_2.bin").write_bytes(bytes(size))
     with pytest.raises(
-        DataError, match=r"data_batch_2\.bin: truncated or no CIFAR-10 batch: [\d,]+ bytes are no multiple"
+        DataError, match=r"data_batch_2\.bin: truncated or not a CIFAR-10 batch: [\d,]+ bytes are not a multiple"
     ):
         open_dataset(folder)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnncli.data import Subset, open_dataset
-from cnncli.data.splits import split
+from cnncli.data import Subset, open_dataset, recognise
+from cnncli.data.parts import split
 from cnncli.training.baselines import NearestCentroid, majority_class
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -20,7 +20,7 @@ def digits():
 
 
 def test_they_are_forty_clean_pictures_of_each_class(digits):
-    assert digits.kind == "folder"
+    assert recognise(SAMPLES / "digits") == "folder"
     assert digits.findings == ()
     assert digits.train.class_names == tuple("0123456789")
     assert digits.train.counts().tolist() == [40] * 10

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnncli.data import Reading, open_dataset, read_picture
+from cnncli.data import Reading, open_dataset, read_picture, recognise
 from cnncli.data.folder import in_parallel
 from cnncli.errors import DataError, ImageError, NoInputError
 
@@ -38,7 +38,7 @@ def kinds(parts):
 def test_classes_are_the_folders_in_natural_order(folder):
     parts = open_dataset(folder)
     data = parts.train
-    assert parts.kind == "folder"
+    assert recognise(folder) == "folder"
     assert parts.validation is parts.test is None
     assert parts.findings == ()
     assert data.class_names == ("9", "10", "cat")
@@ -165,7 +165,7 @@ def test_every_format_that_the_tool_reads(tmp_path, suffix):
 def test_different_sizes_are_refused_unless_one_is_said(folder):
     save(folder / "cat" / "large.png", pixels(12, 7))
     with pytest.raises(
-        DataError, match=r"pictures differ in size: .*0\.png is 6x5, .*large\.png is 12x7; say the size"
+        DataError, match=r"pictures differ in size: .*0\.png is 6x5, .*large\.png is 12x7; give one size"
     ):
         open_dataset(folder)
     data = open_dataset(folder, Reading(size=(4, 4), jobs=2)).train

@@ -86,14 +86,14 @@ def header(*shape, code=8):
 
 
 BAD = {
-    "nothing": (b"", "is no IDX file: it begins with nothing"),
-    "text": (b"hello world", "is no IDX file: it begins with 68 65 6c 6c"),
-    "unknown type": (header(2, code=10), "is no IDX file"),
-    "no axes": (b"\0\0\x08\0", "is no IDX file"),
-    "many axes": (b"\0\0\x08\xff" + b"\0" * 100, "is no IDX file"),
+    "nothing": (b"", "is not an IDX file: it begins with nothing"),
+    "text": (b"hello world", "is not an IDX file: it begins with 68 65 6c 6c"),
+    "unknown type": (header(2, code=10), "is not an IDX file"),
+    "no axes": (b"\0\0\x08\0", "is not an IDX file"),
+    "many axes": (b"\0\0\x08\xff" + b"\0" * 100, "is not an IDX file"),
     "cut header": (header(2, 2)[:-2], "truncated: ends after 6 of 8 bytes"),
-    "two to the sixty": (header(2**20, 2**20, 2**20), "truncated or damaged: its header speaks of 1,152,921,504,606"),
-    "all ones": (header(*[2**32 - 1] * 4) + b"x" * 1000, "truncated or damaged: its header speaks of"),
+    "two to the sixty": (header(2**20, 2**20, 2**20), "truncated or damaged: its header claims 1,152,921,504,606"),
+    "all ones": (header(*[2**32 - 1] * 4) + b"x" * 1000, "truncated or damaged: its header claims"),
     "one byte short": (header(2, 2) + b"abc", "truncated or damaged|truncated: ends after 3 of 4"),
     "one byte more": (header(2, 2) + b"abcde", "goes on after the 4 bytes"),
 }
@@ -201,7 +201,7 @@ peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 from cnncli.training.baselines import NearestCentroid
 from cnncli.data import Subset, open_dataset
 from cnncli.data.normalization import measure
-from cnncli.data.splits import split
+from cnncli.data.parts import split
 before = peak()
 data = open_dataset({str(tmp_path)!r}).train
 train, held_out = (Subset(data, part) for part in split(data, 0.1))

@@ -154,7 +154,7 @@ def zipped(tmp_path, x, *, y=None):
 
 
 HOSTILE = {
-    "two to the sixty": (npy((2**20, 2**20, 2**20)), "its header speaks of 1,152,921,504,606,846,976 bytes"),
+    "two to the sixty": (npy((2**20, 2**20, 2**20)), "its header claims 1,152,921,504,606,846,976 bytes"),
     "negative": (npy((-2, 2, 2)), "x: "),
     "negative twice": (npy((-2, -2, 2), body=bytes(8)), "x: "),
     "not a shape": (npy("abc"), "x: is damaged"),
@@ -192,7 +192,7 @@ def test_a_bomb_is_refused_before_it_unfolds(tmp_path):
 
 
 def test_a_small_file_that_unfolds_to_very_much_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("cnncli.data.streams._UNFOLDED", 10_000_000)
+    monkeypatch.setattr("cnncli.data.arrays._UNFOLDED", 10_000_000)
     path = zipped(tmp_path, npy((30, 1000, 1000), body=bytes(30_000_000)))
     tracemalloc.start()
     with pytest.raises(DataError, match=r"unfold to 30,000,000, over the limit of 100 times .* \(np\.savez\)"):

@@ -11,7 +11,7 @@ from cnncli.data import (
     open_dataset,
     recognise,
 )
-from cnncli.data.naming import natural_key
+from cnncli.data.listing import natural_key
 from cnncli.errors import CnncliError, DataError
 
 
@@ -33,7 +33,6 @@ def pair(tmp_path):
 def test_train_and_test_folders_are_a_pair(pair):
     assert recognise(pair) == "pair"
     parts = open_dataset(pair)
-    assert parts.kind == "pair"
     assert len(parts.train) == 9
     assert parts.validation is None
     assert parts.test.class_names == parts.train.class_names == ("a", "b", "c")
@@ -121,9 +120,12 @@ class TestUnknown:
         [
             (lambda path: None, "no such file or folder"),
             (lambda path: path.mkdir(), "is empty"),
-            (lambda path: path.write_bytes(b"x"), "a file should be an .npz; everything else is a folder"),
+            (lambda path: path.write_bytes(b"x"), "is not a known data set"),
             (lambda path: save(path / "x.png", 0), "holds pictures .x.png., but no class folders: put those of each"),
-            (lambda path: [path.mkdir(), (path / "notes.txt").write_text("x")], "is no data set that is known"),
+            (
+                lambda path: [path.mkdir(), (path / "notes.txt").write_text("x")],
+                "is not a known data set. Looked",
+            ),
         ],
     )
     def test_what_was_looked_for_is_said(self, tmp_path, make, message):
@@ -141,7 +143,7 @@ class TestUnknown:
 
     def test_an_npz_that_is_none(self, tmp_path):
         (tmp_path / "x.npz").write_bytes(b"PK no")
-        with pytest.raises(CnncliError, match=r"x\.npz: is no \.npz file, or a damaged one"):
+        with pytest.raises(CnncliError, match=r"x\.npz: is not an \.npz file, or a damaged one"):
             open_dataset(tmp_path / "x.npz")
 
     def test_a_folder_that_may_not_be_listed(self, tmp_path, monkeypatch):

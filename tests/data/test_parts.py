@@ -62,8 +62,9 @@ def test_parts_are_known_in_any_case_and_spelling(tmp_path, style, case):
     ],
 )
 def test_parts_are_opened_as_such(tmp_path, train, test):
-    parts = open_dataset(tree(tmp_path, train=train, test=test))
-    assert parts.kind == "pair"
+    folder = tree(tmp_path, train=train, test=test)
+    assert recognise(folder) == "pair"
+    parts = open_dataset(folder)
     assert parts.folders == {"train": train, "test": test}
     assert parts.train.class_names == parts.test.class_names == ("a", "b")
     assert len(parts.train) == len(parts.test) == 4

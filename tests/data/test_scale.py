@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from cnncli.data import BYTES, Reading, open_dataset, read_picture
-from cnncli.data.scale import RAW, find_factor
+from cnncli.data.pictures import RAW, find_factor
 from cnncli.errors import CnncliError, DataError
 from cnncli.models.evaluation import evaluate
 from cnncli.models.model import load_model, save_model

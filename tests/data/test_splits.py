@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from cnncli.data import ArrayDataset, Subset, find_duplicates, open_dataset
-from cnncli.data.splits import split
+from cnncli.data.parts import split
 from cnncli.errors import ArgumentError
 
 
@@ -74,7 +74,7 @@ def test_it_is_the_same_in_another_process_and_tomorrow():
     program = (
         "import numpy as np\n"
         "from cnncli.data import ArrayDataset\n"
-        "from cnncli.data.splits import split\n"
+        "from cnncli.data.parts import split\n"
         "pixels = np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1)\n"
         "print(split(ArrayDataset(pixels, np.arange(20) % 2, ('a', 'b'), 'x'), 0.3)[1].tolist())"
     )
