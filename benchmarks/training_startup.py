@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 FIRST_BATCH = """
 import os, sys
 sys.argv[0] = "cnncli"
-from cnncli.training.watching import Watcher
+from cnncli.training.watcher import Watcher
 def first_batch(self, report):
     os.write(1, b"first batch")
     os._exit(0)

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.arrays import Array
-from cnncli.engines.forks import CannotForkError, ForkedTeam, can_fork, shared_zeros
 from cnncli.engines.fusion import fuse
 from cnncli.engines.optimizers import Optimizer, clip_by_norm
 from cnncli.engines.teams import Team
+from cnncli.engines.workers import CannotForkError, ForkedTeam, can_fork, shared_zeros
 from cnncli.errors import ArgumentError
 from cnncli.networks.layers.context import Context, Shard
 from cnncli.networks.network import Network

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.engines.outputs import DISTANCES, last_op
+from cnncli.engines.head import DISTANCES, last_op
 from cnncli.errors import ModelError
 from cnncli.files.temporary import open_whole
 from cnncli.models.model import Model
@@ -132,7 +132,7 @@ def _normalized(graph: Any, model: Model) -> str:
 
 
 def _probabilities(graph: Any, x: str, model: Model) -> str:
-    """Add what `cnncli.engines.outputs.probabilities` does with the network's outputs."""
+    """Add what `cnncli.engines.head.probabilities` does with the network's outputs."""
     last, found = last_op(model.network), x
     if model.network.output_shape == (1,):
         if last != "sigmoid":

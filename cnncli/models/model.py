@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cnncli.data import BYTES, RESIZES, SCALES, Dataset, Reading
 from cnncli.data.normalization import Normalization
 from cnncli.engines.backends import Backend, Computing
-from cnncli.engines.outputs import output_count, probabilities
+from cnncli.engines.head import output_count, probabilities
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.formats.files import named, parse_json
 from cnncli.formats.safetensors import INPUT, NETWORK

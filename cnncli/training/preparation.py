@@ -25,9 +25,9 @@ from cnncli.data import (
 from cnncli.data.augmentation import Augmentation, parse_augmentations
 from cnncli.data.listing import visible_folders
 from cnncli.data.normalization import Normalization, measure
+from cnncli.engines.head import check_outputs
 from cnncli.engines.losses import LOSSES, Loss, balanced_weights
 from cnncli.engines.optimizers import Optimizer
-from cnncli.engines.outputs import check_outputs
 from cnncli.errors import ArgumentError, DataError
 from cnncli.networks import Network, load_network
 from cnncli.networks.errors import ShapeError

@@ -20,7 +20,7 @@ from cnncli.training.configuration import Configuration, write_configuration
 from cnncli.training.preparation import ACCURACY, Preparation, prepare
 from cnncli.training.run_folder import Metrics, RunFolder
 from cnncli.training.trainer import Trainer
-from cnncli.training.watching import Watcher
+from cnncli.training.watcher import Watcher
 
 
 class Baselines(NamedTuple):

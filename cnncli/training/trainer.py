@@ -13,17 +13,17 @@ import numpy as np
 from cnncli.arrays import Array
 from cnncli.data import Dataset, Subset
 from cnncli.engines.backends import Backend
+from cnncli.engines.head import logits_loss, logits_network, predictions
 from cnncli.engines.initialization import initialize
-from cnncli.engines.outputs import logits_loss, logits_network, predictions
 from cnncli.engines.processes import OtherProcessError
 from cnncli.errors import ModelError, TrainingError
 from cnncli.models.model import Model, load_model, save_model
 from cnncli.training.batches import Batch, Batches, made_ready, make_batches
 from cnncli.training.checkpoints import Checkpoint, Progress, save_checkpoint
-from cnncli.training.post_mortem import PostMortem, examine
+from cnncli.training.divergence import PostMortem, examine
 from cnncli.training.preparation import ACCURACY, Preparation
 from cnncli.training.run_folder import Metrics, RunFolder
-from cnncli.training.watching import BatchReport, Estimate, Watcher
+from cnncli.training.watcher import BatchReport, Estimate, Watcher
 
 
 class Judgement(NamedTuple):

@@ -14,7 +14,7 @@ from cnncli.models.safetensors import read_tensors, write_tensors
 from cnncli.training.checkpoints import load_checkpoint
 from cnncli.training.run_folder import PICTURES, RunFolder
 from cnncli.training.runs import train
-from cnncli.training.watching import Watcher
+from cnncli.training.watcher import Watcher
 
 OPTIONS = {"network": NETWORK, "batch_size": 16, "augment": "shift:1,rotate:5", "seed": 3}
 CLOCKS = ("seconds", "images_per_second")

@@ -20,7 +20,7 @@ from cnncli.training.preparation import batch_starts, prepare
 from cnncli.training.run_folder import RunFolder
 from cnncli.training.runs import train
 from cnncli.training.trainer import Trainer
-from cnncli.training.watching import Watcher
+from cnncli.training.watcher import Watcher
 
 FIELDS = ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "seconds", "images_per_second"]
 

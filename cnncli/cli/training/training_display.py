@@ -11,7 +11,7 @@ from cnncli.files.text import json_text, printable
 from cnncli.training.preparation import Preparation
 from cnncli.training.run_folder import Metrics
 from cnncli.training.runs import Run
-from cnncli.training.watching import BatchReport, Estimate, Watcher
+from cnncli.training.watcher import BatchReport, Estimate, Watcher
 
 WIDE = 76
 """Columns of a terminal in which a line of the bar has room for everything."""

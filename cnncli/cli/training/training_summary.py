@@ -7,7 +7,7 @@ from cnncli.shapes import show_shape
 from cnncli.training.preparation import ACCURACY, Preparation
 from cnncli.training.run_folder import Metrics
 from cnncli.training.runs import Run
-from cnncli.training.watching import Estimate
+from cnncli.training.watcher import Estimate
 
 CLASSES_SHOWN = 20
 

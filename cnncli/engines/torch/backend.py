@@ -7,10 +7,10 @@ import torch
 
 from cnncli.arrays import Array
 from cnncli.engines.backends import Backend, Computing
+from cnncli.engines.torch.comparison import parity
 from cnncli.engines.torch.devices import choose_device
 from cnncli.engines.torch.distributed import join_processes
 from cnncli.engines.torch.engine import TorchEngine
-from cnncli.engines.torch.parity import parity
 from cnncli.networks import Network
 
 COMPARED = 16

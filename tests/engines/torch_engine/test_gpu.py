@@ -11,9 +11,9 @@ from cnncli.engines.engine import Engine  # noqa: E402
 from cnncli.engines.initialization import initialize  # noqa: E402
 from cnncli.engines.losses import CrossEntropy  # noqa: E402
 from cnncli.engines.optimizers import OPTIMIZERS  # noqa: E402
+from cnncli.engines.torch.comparison import parity  # noqa: E402
 from cnncli.engines.torch.devices import choose_device  # noqa: E402
 from cnncli.engines.torch.engine import TorchEngine  # noqa: E402
-from cnncli.engines.torch.parity import parity  # noqa: E402
 from cnncli.networks import parse_network  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no GPU on this machine")

@@ -8,13 +8,13 @@ torch = pytest.importorskip("torch")
 from torch_cases import INCEPTION, LENET, NETWORKS, RESIDUAL, batch, near  # noqa: E402
 
 from cnncli.engines.engine import Engine  # noqa: E402
+from cnncli.engines.head import logits_loss  # noqa: E402
 from cnncli.engines.initialization import initialize  # noqa: E402
 from cnncli.engines.losses import CrossEntropy, SquaredError  # noqa: E402
 from cnncli.engines.optimizers import OPTIMIZERS  # noqa: E402
-from cnncli.engines.outputs import logits_loss  # noqa: E402
 from cnncli.engines.torch import vectors  # noqa: E402
+from cnncli.engines.torch.comparison import ROUNDING, parity  # noqa: E402
 from cnncli.engines.torch.engine import TorchEngine  # noqa: E402
-from cnncli.engines.torch.parity import ROUNDING, parity  # noqa: E402
 from cnncli.errors import ArgumentError  # noqa: E402
 from cnncli.networks import parse_network  # noqa: E402
 

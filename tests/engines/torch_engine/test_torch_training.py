@@ -19,7 +19,7 @@ from cnncli.errors import ArgumentError, TrainingError  # noqa: E402
 from cnncli.models.model import load_model  # noqa: E402
 from cnncli.networks import parse_network  # noqa: E402
 from cnncli.training.runs import train  # noqa: E402
-from cnncli.training.watching import Watcher  # noqa: E402
+from cnncli.training.watcher import Watcher  # noqa: E402
 
 OPTIONS = {"network": "conv3-4,bn,relu max2 drop0.2 fc-3,softmax", "epochs": 3, "batch_size": 16, "jobs": 1}
 

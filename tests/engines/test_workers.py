@@ -12,8 +12,8 @@ import time
 import numpy as np
 import pytest
 
-from cnncli.engines import forks
-from cnncli.engines.forks import CannotForkError, ForkedTeam, can_fork, shared_zeros
+from cnncli.engines import workers as forks
+from cnncli.engines.workers import CannotForkError, ForkedTeam, can_fork, shared_zeros
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="this platform starts processes afresh")
 
@@ -206,7 +206,7 @@ def test_signals_are_the_first_process_s_matter(team_of):
 def test_processes_end_when_the_first_is_killed(computing):
     program = (
         "import os, time\n"
-        "from cnncli.engines.forks import ForkedTeam\n"
+        "from cnncli.engines.workers import ForkedTeam\n"
         "def work(number, seconds):\n"
         "    if number: time.sleep(seconds)\n"
         "    return os.getpid()\n"
