@@ -29,50 +29,81 @@ DEVICES = ("auto", "cpu", "cuda")
 
 
 class Computing(Protocol):
-    """What trainers and models ask of an engine: `cnncli.engines.engine.Engine` says what each means."""
+    """An engine as trainers and models see it: a network with parameters, gradients and running statistics.
+
+    Use it in a `with` statement, or close it in the end.
+    """
 
     network: "Network"
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End threads and processes."""
+
     @property
     def parameters(self) -> "Array":
-        """All trainable numbers in one vector."""
+        """All trainable numbers in one vector; change them in place."""
 
     @property
     def gradients(self) -> "Array":
-        """The gradient of the last step's mean loss."""
+        """The gradient of the last step's mean loss, in the order of `parameters`."""
 
     @property
     def named_parameters(self) -> "Mapping[str, Array]":
-        """The parameters by name."""
+        """The same memory as `parameters` by name, in shape."""
 
     @property
     def buffers(self) -> "Mapping[str, Array]":
-        """The arrays that are not trained."""
+        """The arrays that are not trained, by name; changed in place by `step`."""
 
     @property
     def state(self) -> "Mapping[str, Array]":
-        """What the optimizer keeps between steps."""
+        """The arrays that the optimizer keeps between steps, by name; change them in place."""
 
     def step(self, images: "Array", labels: "Array", loss: Any, *, step: int = 0) -> "StepResult":
-        """Compute a batch's loss and gradients."""
+        """Compute the loss, gradients and running statistics of a batch; parameters stay as they are.
+
+        Args:
+            images: (N, *input_shape), of the engine's type, normalised.
+            labels: (N,).
+            loss: as those of `cnncli.engines.losses`: called with the logits and labels of a part of the batch, it
+                returns the sum and its gradient; its `total_weight` of all labels is what they are divided by.
+            step: number of the step, which dropout depends on.
+        """
 
     def use(self, optimizer: "Optimizer") -> None:
-        """Let an optimizer change the parameters."""
+        """Let an optimizer change the parameters from now on, as one that has taken no step."""
 
     def update(self, step: int, lr: float, clip_norm: float | None = None) -> None:
-        """Change the parameters."""
+        """Change the parameters along the gradients.
+
+        Args:
+            step: number of the step, from 1.
+            lr: learning rate of this step.
+            clip_norm: largest norm of the gradients; None for any.
+        """
 
     def predict(self, images: "Array", *, prepare: "Callable[[Array], Array] | None" = None) -> "Array":
-        """Return the logits."""
+        """Return the logits (N, *output_shape) of images, of which a few at a time are held with their activations.
+
+        Args:
+            images: (N, *input_shape), or the images that `prepare` makes into it.
+            prepare: called with some of the images; returns them normalised.
+        """
 
     def activations(self, images: "Array", *, training: bool = False) -> "Iterator[tuple[str, Array]]":
-        """Return what each layer puts out."""
+        """Return the name and the output of each layer for some images, in the order of computation."""
 
     def diagnose(self, images: "Array") -> str | None:
-        """Return the first layer whose output is not finite."""
+        """Return the name of the first layer whose output for a batch is not finite; None where all are.
 
-    def close(self) -> None:
-        """Let threads end."""
+        Call it after a step whose loss was not finite: parameters are still those that it was computed with.
+        """
 
 
 class Backend:

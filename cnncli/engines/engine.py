@@ -22,6 +22,7 @@ from cnncli.errors import ArgumentError
 from cnncli.networks.layers.context import Context, Shard
 from cnncli.networks.network import Network
 from cnncli.ops.batches.workspaces import Workspace
+from cnncli.shapes import Shape
 
 Loss = Callable[[Array, Array], tuple[float, Array]]
 
@@ -141,7 +142,7 @@ class Engine:
                 returns the sum and its gradient; its `total_weight` of all labels is what they are divided by.
             step: the number of the step, which dropout depends on.
         """
-        self._check(images)
+        check_images(images, self.network, self.dtype)
         images = np.ascontiguousarray(images)
         bounds = self._bounds(len(images))
         weight = loss.total_weight(labels)
@@ -258,7 +259,7 @@ class Engine:
             for start in range(0, len(images), at_once):
                 part = images[start : start + at_once]
                 part = np.ascontiguousarray(prepare(part) if prepare else part, self.dtype)
-                self._check(part)
+                check_images(part, self.network, self.dtype)
                 self._predict(part, out[start : start + at_once])
         return out
 
@@ -293,16 +294,11 @@ class Engine:
         count = max(1, min(self._team.shards, images))
         return [images * number // count for number in range(count + 1)]
 
-    def _check(self, images: Array) -> None:
-        if images.shape[1:] != self.network.input_shape or images.dtype != self.dtype:
-            expected = f"(N, {', '.join(map(str, self.network.input_shape))}) {self.dtype}"
-            raise ArgumentError(f"the network takes images {expected}, got {images.shape} {images.dtype}")
-
 
 class _Worker:
     """One shard's: arrays that are used again, gradients, and its way through the network."""
 
-    def __init__(self, engine: Engine, number: int, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(self, engine: Engine, number: int, shapes: Mapping[str, Shape]) -> None:
         self.engine = engine
         self.gradients, self.named_gradients = _flat(shapes, engine.dtype)
         self.shard, self.context = self._start(number, training=True)
@@ -346,16 +342,38 @@ class _Worker:
             return self.engine._layers.forward(images, self.engine.named_parameters, self.predicting)[0]
 
 
-def _flat(shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> tuple[Array, dict[str, Array]]:
+def _flat(shapes: Mapping[str, Shape], dtype: np.dtype[Any]) -> tuple[Array, dict[str, Array]]:
     """Return a vector of zeros that processes share, and its parts by name, in shape."""
-    flat, named, start = shared_zeros(sum(map(prod, shapes.values())), dtype), {}, 0
+    flat = shared_zeros(sum(map(prod, shapes.values())), dtype)
+    return flat, named_views(flat, shapes)
+
+
+def named_views(flat: Array, shapes: Mapping[str, Shape]) -> dict[str, Array]:
+    """Return the arrays that a flat vector holds one after the other, by name.
+
+    Example:
+        >>> named_views(np.zeros(3), {"0.fc.weight": (2, 1), "0.fc.bias": (1,)})["0.fc.bias"]
+        array([0.])
+    """
+    views, start = {}, 0
     for name, shape in shapes.items():
-        named[name] = flat[start : start + prod(shape)].reshape(shape)
+        views[name] = flat[start : start + prod(shape)].reshape(shape)
         start += prod(shape)
-    return flat, named
+    return views
 
 
-def check_arrays(values: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]], what: str) -> None:
+def check_images(images: Array, network: Network, dtype: np.dtype[Any]) -> None:
+    """Refuse images of another shape or type than a network takes.
+
+    Raises:
+        ArgumentError: the message says what it takes.
+    """
+    if images.shape[1:] != network.input_shape or images.dtype != dtype:
+        expected = f"(N, {', '.join(map(str, network.input_shape))}) {dtype}"
+        raise ArgumentError(f"the network takes images {expected}, got {images.shape} {images.dtype}")
+
+
+def check_arrays(values: Mapping[str, Array], shapes: Mapping[str, Shape], what: str) -> None:
     """Refuse arrays that are not exactly those of a network.
 
     Args:

@@ -3,10 +3,11 @@
 Every class does, step for step, what PyTorch's optimizer of the same name does. In the formulas p is a parameter, g its
 gradient, t the number of the step from 1, and lambda the weight decay.
 
-To add one, write a class with its `state_names` and `step_block`, and enter it in `OPTIMIZERS`.
+To add one, write a class with its `state_names` and `step`, and enter it in `OPTIMIZERS`. A step is written once, with
+operators and functions that NumPy and PyTorch share, so that it runs on arrays and on the tensors of a GPU.
 """
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncli.errors import ArgumentError
 from cnncli.values import Value
@@ -14,18 +15,17 @@ from cnncli.values import Value
 if TYPE_CHECKING:  # the registry is read for `--help`, which shall load no NumPy
     from cnncli.arrays import Array
 
-
 _BLOCK = 1 << 14  # what one block of 64 KB needs stays in the cache: each array is read once and written once
+
+_FRACTIONS = ("momentum", "alpha", "beta1", "beta2")
 
 
 class Optimizer(Value):
-    """What all optimizers share: flat arrays, worked through a block at a time.
-
-    Every operation is elementwise, so that slices may be updated apart, by several threads, and give the same bits.
+    """Base of all optimizers: flat arrays, updated elementwise.
 
     Attributes:
-        name: its word in `OPTIMIZERS`.
         weight_decay: lambda; g + lambda p takes the place of g, unless `decoupled`.
+        name: its key in `OPTIMIZERS`.
         state_names: the arrays, each of the parameters' size, that have to be kept between steps.
         default_lr: a learning rate that mostly works.
         decoupled: whether the decay is apart from the gradient.
@@ -39,7 +39,6 @@ class Optimizer(Value):
     decoupled: ClassVar[bool] = False
 
     def validate(self) -> None:
-        """Refuse numbers outside their range."""
         for name in self.fields:
             value = getattr(self, name)
             limit = 1 if name in _FRACTIONS else float("inf")
@@ -54,7 +53,9 @@ class Optimizer(Value):
         return {name: np.zeros_like(parameters) for name in self.state_names}
 
     def update(self, parameters: "Array", gradients: "Array", state: "dict[str, Array]", step: int, lr: float) -> None:
-        """Take one step, in place.
+        """Take one step, in place, a block at a time.
+
+        Slices may be updated apart, by several threads, and give the same bits.
 
         Args:
             parameters: flat, float32 or float64; changed.
@@ -77,26 +78,31 @@ class Optimizer(Value):
             block = slice(start, start + _BLOCK)
             p = parameters[block]
             g, spare = scratch[:, : p.size]
-            self._decay(p, gradients[block], g, lr)
-            self.step_block(p, g, spare, *(state[name][block] for name in self.state_names), step=step, lr=lr)
+            g[:] = gradients[block]
+            self.update_block(np, p, g, spare, *(state[name][block] for name in self.state_names), t=step, lr=lr)
 
-    def _decay(self, p: "Array", gradients: "Array", g: "Array", lr: float) -> None:
-        """Copy the gradients to g, with weight decay."""
-        if self.decoupled:
+    def update_block(self, xp: Any, p: Any, g: Any, spare: Any, *state: Any, t: int, lr: float) -> None:
+        """Take one step with NumPy's arrays or PyTorch's tensors.
+
+        Args:
+            xp: the module `numpy` or `torch`.
+            p: parameters, changed.
+            g: gradients, written over.
+            spare: memory of the same shape, written over.
+            state: arrays in the order of `state_names`, changed.
+            t: number of the step, from 1.
+            lr: learning rate of this step.
+        """
+        if self.weight_decay and self.decoupled:
             p *= 1 - lr * self.weight_decay
-        if self.decoupled or not self.weight_decay:
-            g[:] = gradients
-        else:
-            g[:] = p
-            g *= self.weight_decay
-            g += gradients
+        elif self.weight_decay:
+            xp.multiply(p, self.weight_decay, out=spare)
+            g += spare
+        self.step(xp, p, g, spare, *state, t=t, lr=lr)
 
-    def step_block(self, p: "Array", g: "Array", spare: "Array", *state: "Array", step: int, lr: float) -> None:
-        """Update a block of parameters and its state; g and spare may be written over."""
+    def step(self, xp: Any, p: Any, g: Any, spare: Any, *state: Any, t: int, lr: float) -> None:
+        """Follow gradients that hold the weight decay; the arguments are those of `update_block`."""
         raise NotImplementedError
-
-
-_FRACTIONS = ("momentum", "alpha", "beta1", "beta2")
 
 
 class SGD(Optimizer):
@@ -105,8 +111,7 @@ class SGD(Optimizer):
     name: ClassVar[str] = "sgd"
     default_lr: ClassVar[float] = 0.1
 
-    def step_block(self, p: "Array", g: "Array", spare: "Array", *state: "Array", step: int, lr: float) -> None:
-        """Update a block."""
+    def step(self, xp: Any, p: Any, g: Any, spare: Any, *state: Any, t: int, lr: float) -> None:
         g *= lr
         p -= g
 
@@ -114,24 +119,17 @@ class SGD(Optimizer):
 class Momentum(Optimizer):
     """Momentum: v = m v + g; p -= lr v (Polyak 1964; the form of Sutskever et al. 2013 as PyTorch writes it)."""
 
-    name: ClassVar[str] = "momentum"
     momentum: float = 0.9
 
+    name: ClassVar[str] = "momentum"
     state_names: ClassVar[tuple[str, ...]] = ("velocity",)
     default_lr: ClassVar[float] = 0.02
 
-    def step_block(self, p: "Array", g: "Array", spare: "Array", *state: "Array", step: int, lr: float) -> None:
-        """Update a block."""
+    def step(self, xp: Any, p: Any, g: Any, spare: Any, *state: Any, t: int, lr: float) -> None:
         (velocity,) = state
         velocity *= self.momentum
         velocity += g
-        p -= self._direction(velocity, g, spare, lr)
-
-    def _direction(self, velocity: "Array", g: "Array", spare: "Array", lr: float) -> "Array":
-        """Return lr v."""
-        import numpy as np
-
-        return np.multiply(velocity, lr, out=spare)
+        p -= xp.multiply(velocity, lr, out=spare)
 
 
 class Nesterov(Momentum):
@@ -139,33 +137,30 @@ class Nesterov(Momentum):
 
     name: ClassVar[str] = "nesterov"
 
-    def _direction(self, velocity: "Array", g: "Array", spare: "Array", lr: float) -> "Array":
-        """Return lr (g + m v)."""
-        import numpy as np
-
-        np.multiply(velocity, self.momentum, out=spare)
+    def step(self, xp: Any, p: Any, g: Any, spare: Any, *state: Any, t: int, lr: float) -> None:
+        (velocity,) = state
+        velocity *= self.momentum
+        velocity += g
+        xp.multiply(velocity, self.momentum, out=spare)
         spare += g
         spare *= lr
-        return spare
+        p -= spare
 
 
 class RMSprop(Optimizer):
     """RMSprop: s = a s + (1 - a) g^2; p -= lr g / (sqrt(s) + eps) (Hinton's lecture 6e, 2012)."""
 
-    name: ClassVar[str] = "rmsprop"
     alpha: float = 0.99
     eps: float = 1e-8
 
+    name: ClassVar[str] = "rmsprop"
     state_names: ClassVar[tuple[str, ...]] = ("square",)
     default_lr: ClassVar[float] = 0.001
 
-    def step_block(self, p: "Array", g: "Array", spare: "Array", *state: "Array", step: int, lr: float) -> None:
-        """Update a block."""
-        import numpy as np
-
+    def step(self, xp: Any, p: Any, g: Any, spare: Any, *state: Any, t: int, lr: float) -> None:
         (square,) = state
-        _average_square(square, g, spare, self.alpha)
-        np.sqrt(square, out=spare)
+        _average_square(xp, square, g, spare, self.alpha)
+        xp.sqrt(square, out=spare)
         spare += self.eps
         g /= spare
         g *= lr
@@ -178,46 +173,41 @@ class Adam(Optimizer):
     m' = m / (1 - b1^t) and v' = v / (1 - b2^t) make up for the start at zero (Kingma and Ba, arXiv:1412.6980).
     """
 
-    name: ClassVar[str] = "adam"
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
 
+    name: ClassVar[str] = "adam"
     state_names: ClassVar[tuple[str, ...]] = ("mean", "square")
     default_lr: ClassVar[float] = 0.001
 
-    def step_block(self, p: "Array", g: "Array", spare: "Array", *state: "Array", step: int, lr: float) -> None:
-        """Update a block."""
-        import numpy as np
-
+    def step(self, xp: Any, p: Any, g: Any, spare: Any, *state: Any, t: int, lr: float) -> None:
         mean, square = state
-        np.subtract(g, mean, out=spare)
+        xp.subtract(g, mean, out=spare)
         spare *= 1 - self.beta1
         mean += spare
-        _average_square(square, g, spare, self.beta2)
-        np.sqrt(square, out=spare)
-        spare /= (1 - self.beta2**step) ** 0.5
+        _average_square(xp, square, g, spare, self.beta2)
+        xp.sqrt(square, out=spare)
+        spare /= (1 - self.beta2**t) ** 0.5
         spare += self.eps
-        np.divide(mean, spare, out=g)
-        g *= lr / (1 - self.beta1**step)
+        xp.divide(mean, spare, out=g)
+        g *= lr / (1 - self.beta1**t)
         p -= g
 
 
 class AdamW(Adam):
     """Adam with the decay apart from the gradient: p *= 1 - lr lambda first (Loshchilov, Hutter, arXiv:1711.05101)."""
 
-    name: ClassVar[str] = "adamw"
     weight_decay: float = 0.01
 
+    name: ClassVar[str] = "adamw"
     decoupled: ClassVar[bool] = True
 
 
-def _average_square(square: "Array", g: "Array", spare: "Array", keep: float) -> None:
+def _average_square(xp: Any, square: Any, g: Any, spare: Any, keep: float) -> None:
     """Square = keep square + (1 - keep) g^2."""
-    import numpy as np
-
     square *= keep
-    np.multiply(g, g, out=spare)
+    xp.multiply(g, g, out=spare)
     spare *= 1 - keep
     square += spare
 

@@ -75,6 +75,22 @@ def test_slices_may_be_updated_apart(name):
     assert all(np.array_equal(state[key], part_state[key]) for key in state)
 
 
+@pytest.mark.parametrize("weight_decay", [0.0, 0.03])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_step_is_the_same_on_tensors(name, weight_decay):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    optimizer = OPTIMIZERS[name](weight_decay=weight_decay)
+    ours, state = rng.normal(size=100), {key: np.abs(rng.normal(size=100)) for key in optimizer.state_names}
+    theirs, kept = torch.tensor(ours), [torch.tensor(array) for array in state.values()]
+    for step in range(8, 28):
+        gradients, lr = rng.normal(size=100), 0.1 / step
+        optimizer.update(ours, gradients, state, step, lr)
+        optimizer.update_block(torch, theirs, torch.tensor(gradients), torch.empty(100).double(), *kept, t=step, lr=lr)
+    assert np.abs(theirs.numpy() - ours).max() < 1e-12
+    assert all(np.abs(kept[key].numpy() - array).max() < 1e-12 for key, array in enumerate(state.values()))
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_gradients_are_left_alone_and_a_bowl_is_descended(name):
     parameters = np.array([3.0, -2.0, 0.5])

@@ -1,13 +1,13 @@
-"""The engine that computes with PyTorch: what `cnncli.engines.engine.Engine` does, on a CPU or a GPU, or on several.
+"""The engine that computes with PyTorch, on a CPU or a GPU, or on several.
 
-Losses and optimizers are cnncli's own, by the same formulas; dropout drops the same numbers. What differs are the last
-bits of sums.
+Losses and optimizers are cnncli's own; dropout drops the same numbers. What differs from NumPy are the last bits of
+sums.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from math import prod
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,28 +15,78 @@ import torch
 from torch import Tensor
 
 from cnncli.arrays import Array
-from cnncli.engines.engine import Engine, StepResult, check_arrays
+from cnncli.engines.backends import Computing
+from cnncli.engines.engine import Engine, StepResult, check_arrays, check_images, named_views
 from cnncli.engines.optimizers import Optimizer
 from cnncli.engines.processes import ALONE, Processes
-from cnncli.engines.torch.chance import Chance
 from cnncli.engines.torch.compilation import compile_network
 from cnncli.engines.torch.distributed import TorchProcesses
 from cnncli.engines.torch.modules import rows, synchronized
-from cnncli.engines.torch.optimization import clip_tensor_by_norm, take_step, torch_optimizer
-from cnncli.engines.torch.vectors import Vector
 from cnncli.engines.torch.weights import bind_buffers, bind_parameters, flattened
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
+from cnncli.networks.layers.context import Shard
 
 PREDICTED_AT_ONCE = 256
 """Images whose activations are held at a time in prediction."""
 
 
-class TorchEngine:
+def shares_memory(device: torch.device) -> bool:
+    """Return whether NumPy can work on a device's memory."""
+    return device.type == "cpu"
+
+
+class SharedVector:
+    """A vector that NumPy and PyTorch can both change.
+
+    On a CPU they share its memory; of another device's it has a copy on the host. The copy is brought up to date when
+    it is asked for, and goes back before the device is next asked, so that nothing is copied where nobody looks.
+
+    Args:
+        values: the first numbers; on a CPU this is the memory itself.
+        device: where PyTorch computes.
+
+    Attributes:
+        is_shared: whether both work on the same memory.
+
+    Example:
+        >>> vector = SharedVector(np.zeros(2, np.float32), torch.device("cpu"))
+        >>> _ = vector.tensor.add_(1)
+        >>> vector.host.tolist()
+        [1.0, 1.0]
+    """
+
+    def __init__(self, values: Array, device: torch.device) -> None:
+        self._host, self.is_shared = values, shares_memory(device)
+        self._shared = torch.from_numpy(values)
+        self._tensor = self._shared if self.is_shared else self._shared.to(device, copy=True)
+        self._host_is_old = self._host_was_seen = False
+
+    @property
+    def host(self) -> Array:
+        """The numbers, to read and to change."""
+        if self._host_is_old:
+            self._shared.copy_(self._tensor)
+        self._host_is_old, self._host_was_seen = False, not self.is_shared
+        return self._host
+
+    @property
+    def tensor(self) -> Tensor:
+        """The numbers, to read on the device: always the same tensor."""
+        if self._host_was_seen:
+            self._tensor.copy_(self._shared)
+            self._host_was_seen = False
+        return self._tensor
+
+    def changed(self) -> None:
+        """Record that the device has changed the numbers."""
+        self._host_is_old, self._host_was_seen = not self.is_shared, False
+
+
+class TorchEngine(Computing):
     """A network with parameters, gradients and running statistics, computed by PyTorch.
 
-    It has the interface of `cnncli.engines.engine.Engine`. On a CPU the arrays are PyTorch's own memory; on a GPU they
-    are brought up to date when they are asked for.
+    On a CPU the arrays are PyTorch's own memory; on a GPU they are brought up to date when they are asked for.
 
     Args:
         network: what to compute.
@@ -80,21 +130,20 @@ class TorchEngine:
         self.device, self.processes = torch.device(device), processes
         if jobs is not None and self.device.type == "cpu":
             torch.set_num_threads(jobs)
-        self.chance = Chance(seed)
-        self.module = compile_network(network, self.chance)
+        self.shard = Shard(seed=seed)
+        self.module = compile_network(network, self.shard)
         self._shapes, self._buffer_shapes = network.param_shapes(), network.buffer_shapes()
         self._parameters = self._vector(self._shapes, parameters, "parameter")
         self._buffers = self._vector(self._buffer_shapes, buffers or {}, "buffer")
-        self._gradients = Vector(np.zeros_like(self._parameters.host), self.device)
+        self._gradients = SharedVector(np.zeros_like(self._parameters.host), self.device)
         self._place()
         self._running = self._running_places()
-        self._state: dict[str, Vector] = {}
-        self._optimizer: torch.optim.Optimizer | None = None
-        self._kind: Optimizer | None = None
+        self._state: dict[str, SharedVector] = {}
+        self._optimizer: Optimizer | None = None
 
-    def _vector(self, shapes: Mapping[str, tuple[int, ...]], values: Mapping[str, Array], what: str) -> Vector:
+    def _vector(self, shapes: Mapping[str, tuple[int, ...]], values: Mapping[str, Array], what: str) -> SharedVector:
         check_arrays(values, shapes, what)
-        return Vector(flattened(values, shapes, self.dtype), self.device)
+        return SharedVector(flattened(values, shapes, self.dtype), self.device)
 
     def _place(self) -> None:
         """Bring the module to the device, and let its arrays be parts of the flat vectors."""
@@ -112,18 +161,11 @@ class TorchEngine:
         places = np.flatnonzero(np.concatenate(marks)) if marks else np.empty(0, np.int64)
         return torch.from_numpy(places) if places.size else None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
     def close(self) -> None:
-        """Do nothing: PyTorch's threads are all programs'."""
+        """Do nothing: PyTorch's threads belong to the whole program."""
 
     @property
     def parameters(self) -> Array:
-        """All trainable numbers in one vector; change them in place."""
         return self._parameters.host
 
     @parameters.setter
@@ -132,7 +174,6 @@ class TorchEngine:
 
     @property
     def gradients(self) -> Array:
-        """The gradient of the last step's mean loss, likewise."""
         return self._gradients.host
 
     @gradients.setter
@@ -141,32 +182,29 @@ class TorchEngine:
 
     @property
     def named_parameters(self) -> dict[str, Array]:
-        """The same memory as `parameters` by name, in shape."""
-        return _named(self._parameters.host, self._shapes)
+        return named_views(self._parameters.host, self._shapes)
 
     @property
     def named_gradients(self) -> dict[str, Array]:
         """The same memory as `gradients` by name, in shape."""
-        return _named(self._gradients.host, self._shapes)
+        return named_views(self._gradients.host, self._shapes)
 
     @property
     def buffers(self) -> dict[str, Array]:
-        """The arrays that are not trained, by name; changed in place by `step`."""
-        return _named(self._buffers.host, self._buffer_shapes)
+        return named_views(self._buffers.host, self._buffer_shapes)
 
     @property
     def state(self) -> dict[str, Array]:
-        """What the optimizer keeps between steps, by name."""
         return {name: vector.host for name, vector in self._state.items()}
 
     def step(self, images: Array, labels: Array, loss: Any, *, step: int = 0) -> StepResult:
-        """Compute the loss of a batch, its gradients and the running statistics; parameters stay as they are.
+        """Compute the loss, gradients and running statistics of a batch; parameters stay as they are.
 
         Args:
-            images: (N, *input_shape), of the engine's type, normalised; or of them, this process's part alone.
-            labels: (N,), of the whole batch.
+            images: of the whole batch, or this process's part of them.
+            labels: of the whole batch.
             loss: as those of `cnncli.engines.losses`.
-            step: the number of the step, which dropout depends on.
+            step: number of the step, which dropout depends on.
 
         Returns:
             The loss and the logits of the whole batch, in every process.
@@ -175,8 +213,8 @@ class TorchEngine:
         mine = images[part] if len(images) == len(labels) else images
         if len(mine) != part.stop - part.start:
             raise ArgumentError(f"{len(images)} images do not fit {len(labels)} labels")
-        self._check(mine)
-        self.chance.step, self.chance.first_image = step, part.start
+        check_images(mine, self.network, self.dtype)
+        self.shard.begin(step, part.start)
         weight = loss.total_weight(labels)
         total, logits = self._learn(mine, labels[part], loss, weight)
         found = np.zeros((len(labels), logits.shape[1]), np.float64)
@@ -221,59 +259,41 @@ class TorchEngine:
         return self.processes.total(numbers)
 
     def use(self, optimizer: Optimizer) -> None:
-        """Let an optimizer change the parameters from now on, as one that has taken no step."""
         state = optimizer.initial_state(self._parameters.host)
-        self._state = {name: Vector(array, self.device) for name, array in state.items()}
-        self._kind, self._optimizer = optimizer, None
+        self._state = {name: SharedVector(array, self.device) for name, array in state.items()}
+        self._optimizer = optimizer
 
     def update(self, step: int, lr: float, clip_norm: float | None = None) -> None:
-        """Change the parameters along the gradients.
-
-        Args:
-            step: number of the step, from 1.
-            lr: learning rate of this step.
-            clip_norm: the largest norm of the gradients; None for any.
-        """
-        if self._kind is None:
+        if self._optimizer is None:
             raise ArgumentError("the engine has no optimizer to update by: tell it with use(...)")
         if clip_norm is not None:
             clip_tensor_by_norm(self._gradients.tensor, clip_norm)
             self._gradients.changed()
         if self._parameters.is_shared:
-            self._kind.update(self.parameters, self.gradients, self.state, step, lr)
+            self._optimizer.update(self.parameters, self.gradients, self.state, step, lr)
         else:
-            self._update_on_device(step, lr)
+            self._update_on_device(self._optimizer, step, lr)
 
-    def _update_on_device(self, step: int, lr: float) -> None:
-        """Take PyTorch's step: the numbers need not leave the device."""
-        parameters, gradients = self._parameters.tensor, self._gradients.tensor
-        state = {name: vector.tensor for name, vector in self._state.items()}
-        if self._optimizer is None:
-            assert self._kind is not None
-            parameters.grad = gradients
-            self._optimizer = torch_optimizer(self._kind, parameters, state)
-        take_step(self._optimizer, step, lr)
+    def _update_on_device(self, optimizer: Optimizer, step: int, lr: float) -> None:
+        """Take the step with tensors: the numbers need not leave the device."""
+        parameters, gradients = self._parameters.tensor, self._gradients.tensor.clone()
+        state = [vector.tensor for vector in self._state.values()]
+        optimizer.update_block(torch, parameters, gradients, torch.empty_like(gradients), *state, t=step, lr=lr)
         for vector in (self._parameters, *self._state.values()):
             vector.changed()
 
     def over_slices(self, function: Callable[[slice], object]) -> None:
-        """Call a function for slices that together are the flat vectors: here for all at once."""
+        """Call a function for the flat vectors as a whole."""
         function(slice(0, self._parameters.host.size))
 
     def predict(self, images: Array, *, prepare: Callable[[Array], Array] | None = None) -> Array:
-        """Return the logits (N, *output_shape) of images, of which a few at a time are on the device.
-
-        Args:
-            images: (N, *input_shape), or what `prepare` makes into it.
-            prepare: called with some of the images; returns them normalised.
-        """
         out = np.empty((len(images), *self.network.output_shape), self.dtype)
         self._bring_up_to_date()
         self.module.eval()
         for start in range(0, len(images), PREDICTED_AT_ONCE):
             part = images[start : start + PREDICTED_AT_ONCE]
             part = np.ascontiguousarray(prepare(part) if prepare else part, self.dtype)
-            self._check(part)
+            check_images(part, self.network, self.dtype)
             with torch.no_grad(), self._exactly():
                 found = self.module(self._tensor(part))
             found = found.permute(0, 2, 3, 1) if found.ndim == 4 else found
@@ -281,18 +301,17 @@ class TorchEngine:
         return out
 
     def activations(self, images: Array, *, training: bool = False) -> Iterator[tuple[str, Array]]:
-        """Return what each layer makes of some images, by NumPy: the weights are the same."""
+        """Return the output of each layer as NumPy computes it: the weights are the same."""
         with self._numpy() as engine:
             return engine.activations(images, training=training)
 
     def diagnose(self, images: Array) -> str | None:
-        """Return the name of the first layer whose output for a batch is not finite; None where all are."""
         with self._numpy() as engine:
             return engine.diagnose(images)
 
     def _numpy(self) -> Engine:
         arrays = self.named_parameters, self.buffers
-        return Engine(self.network, *arrays, seed=self.chance.seed, dtype=self.dtype)
+        return Engine(self.network, *arrays, seed=self.shard.seed, dtype=self.dtype)
 
     def _tensor(self, images: Array) -> Tensor:
         """Return images as PyTorch takes them: (N, C, H, W), in channels-last memory, on the device."""
@@ -306,15 +325,9 @@ class TorchEngine:
             return nullcontext()
         return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
-    def _check(self, images: Array) -> None:
-        if images.shape[1:] != self.network.input_shape or images.dtype != self.dtype:
-            expected = f"(N, {', '.join(map(str, self.network.input_shape))}) {self.dtype}"
-            raise ArgumentError(f"the network takes images {expected}, got {images.shape} {images.dtype}")
 
-
-def _named(flat: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
-    named, start = {}, 0
-    for name, shape in shapes.items():
-        named[name] = flat[start : start + prod(shape)].reshape(shape)
-        start += prod(shape)
-    return named
+def clip_tensor_by_norm(gradients: Tensor, max_norm: float) -> None:
+    """Shorten flat gradients, in place, where their norm exceeds a limit: as `optimizers.clip_by_norm` does."""
+    factor = max_norm / (torch.linalg.vector_norm(gradients, dtype=torch.float64) + 1e-6)
+    if torch.isfinite(factor) and 0 < factor < 1:
+        gradients.mul_(factor.to(gradients.dtype))

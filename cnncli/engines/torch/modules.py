@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cnncli.engines.torch.chance import Chance
+from cnncli.networks.layers.context import Context
 from cnncli.networks.layers.convolution import TABLE
 from cnncli.ops.pooling import window_counts
 from cnncli.shapes import Four, Window
@@ -22,22 +22,13 @@ def rows(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).flatten(1) if x.ndim == 4 else x
 
 
-class Rows(nn.Module):
-    """Pictures as rows of numbers: `flatten`."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (N, H * W * C)."""
-        return rows(x)
-
-
 class Connected(nn.Linear):
     """A fully connected layer that flattens by itself: `fc`."""
 
     def reset_parameters(self) -> None:
-        """Leave the first weights to cnncli."""
+        """Do nothing: cnncli sets the first weights."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, outputs)."""
         return super().forward(rows(x))
 
 
@@ -51,7 +42,6 @@ class Distances(nn.Module):
         self.register_buffer("weight", torch.zeros(in_features, out_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, outputs)."""
         return (rows(x)[:, :, None] - self.weight).square().sum(1)
 
 
@@ -82,10 +72,9 @@ class Convolution(nn.Conv2d):
         self.sides: Four | None = None if even else window.padding
 
     def reset_parameters(self) -> None:
-        """Leave the first weights to cnncli."""
+        """Do nothing: cnncli sets the first weights."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the convolution."""
         return super().forward(padded(x, self.sides))
 
 
@@ -101,7 +90,6 @@ class TableConvolution(nn.Module):
         self.bias = nn.Parameter(torch.zeros(len(TABLE))) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the convolution with zeros where nothing is connected."""
         dense = self.weight.new_zeros(len(TABLE), 6, *self.window.kernel_size)
         dense[self.outputs, self.inputs] = self.weight
         pixels = padded(x, self.window.padding)
@@ -126,7 +114,6 @@ class TransposedConvolution(nn.Module):
         self.bias = nn.Parameter(torch.zeros(layer.out_channels)) if layer.bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return each input number's share of the outputs in its window, added up."""
         grouped = self.weight.unflatten(1, (self.groups, -1)).transpose(0, 1).flatten(0, 1)
         full = functional.conv_transpose2d(x, grouped, stride=self.stride, groups=self.groups, dilation=self.dilation)
         top, bottom, left, right = self.cut
@@ -142,7 +129,6 @@ class MaxPool(nn.Module):
         self.window, self.sides = window, reaching(window)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the maxima."""
         window = self.window
         pixels = padded(x, self.sides, -torch.inf)
         return functional.max_pool2d(pixels, window.kernel_size, window.stride, dilation=window.dilation)
@@ -167,7 +153,6 @@ class AvgPool(nn.Module):
         self.register_buffer("shares", 1 / counts.double(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the means."""
         window, pixels = self.window, padded(x, self.sides)
         if self.is_even:
             return functional.avg_pool2d(pixels, window.kernel_size, window.stride)
@@ -185,7 +170,6 @@ class Subsampling(AvgPool):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the scaled means."""
         return super().forward(x) * self.weight[:, None, None] + self.bias[:, None, None]
 
 
@@ -200,7 +184,6 @@ class BatchNorm(nn.BatchNorm2d):
         """Take any."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the input, normalised, scaled and shifted."""
         if self.training and x.numel() == x.shape[1]:  # PyTorch refuses: twice the same number has the same moments
             return super().forward(torch.cat([x, x]))[:1]
         return super().forward(x)
@@ -219,7 +202,6 @@ class LocalResponseNorm(nn.LocalResponseNorm):
     """Local response normalisation of pictures and of rows."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the input, divided by what its neighbours make of it."""
         return super().forward(x if x.ndim == 4 else x[:, :, None]).view_as(x)
 
 
@@ -227,7 +209,6 @@ class LayerNorm(nn.LayerNorm):
     """Layer normalisation over the channels of each position."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the input, standardized, scaled and shifted."""
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
@@ -235,16 +216,7 @@ class GroupNorm(nn.GroupNorm):
     """Group normalisation, also where a group has one number alone."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the input, standardized, scaled and shifted."""
         return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
-
-
-class HardSigmoid(nn.Module):
-    """min(max(0, x + 3), 6) / 6; PyTorch's own multiplies by the sixth of float32 in any type."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the function of each number."""
-        return functional.relu6(x + 3) / 6
 
 
 class Scale(nn.Module):
@@ -255,15 +227,14 @@ class Scale(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the product."""
         return x * (self.weight[:, None, None] if x.ndim == 4 else self.weight)
 
 
-class Rearranged(nn.Module):
-    """Numbers that are moved, or left out.
+class Function(nn.Module):
+    """A function without parameters.
 
     Args:
-        function: what a batch becomes.
+        function: called with a batch; returns its output.
     """
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
@@ -271,8 +242,12 @@ class Rearranged(nn.Module):
         self.function = function
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what the batch becomes."""
         return self.function(x)
+
+
+def hard_sigmoid(x: Tensor) -> Tensor:
+    """Return min(max(0, x + 3), 6) / 6; PyTorch's own multiplies by the sixth of float32 in any type."""
+    return functional.relu6(x + 3) / 6
 
 
 def reshaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -281,87 +256,68 @@ def reshaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 class Dropout(nn.Module):
-    """Dropout by numbers that belong to the image.
+    """Dropout by random numbers that belong to the seed, the step, the layer and the image, as NumPy's engine drops.
 
     Args:
         rate: the share that is dropped.
-        path: the beginning of the layer's names.
-        chance: what random numbers depend on.
+        context: tells which layer it is, and which images of which batch come.
     """
 
-    def __init__(self, rate: float, path: str, chance: Chance) -> None:
+    def __init__(self, rate: float, context: Context) -> None:
         super().__init__()
-        self.rate, self.path, self.chance = rate, path, chance
+        self.rate, self.context = rate, context
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the input with some numbers put to 0, the others scaled up, in training; else itself."""
         if not self.training or not self.rate:
             return x
-        kept = self.chance.uniform(self.path, x) >= self.rate
+        kept = self._uniform(x) >= self.rate
         return x * kept.to(x.dtype).mul_(1 / (1 - self.rate))
 
-
-class ZeroPad(nn.Module):
-    """Channels of zeros after those that come in."""
-
-    def __init__(self, more: int) -> None:
-        super().__init__()
-        self.more = more
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the input, and zeros."""
-        return functional.pad(x, (0, 0, 0, 0, 0, self.more))
+    def _uniform(self, like: Tensor) -> Tensor:
+        """Return numbers from 0 to below 1 in the shape (N, C, H, W) or (N, features) of a tensor, on its device."""
+        shape = tuple(like.permute(0, 2, 3, 1).shape) if like.ndim == 4 else tuple(like.shape)
+        numbers = torch.from_numpy(self.context.uniform(shape).copy()).to(like.device)
+        return numbers.permute(0, 3, 1, 2) if like.ndim == 4 else numbers
 
 
 class Joined(nn.Module):
-    """Branches, each of which sees the input; what becomes of their results is the subclass's matter."""
+    """Branches that each see the input.
 
-    def __init__(self, branches: Mapping[str, nn.Module]) -> None:
+    Args:
+        branches: by name.
+        join: makes one of their results.
+    """
+
+    def __init__(self, branches: Mapping[str, nn.Module], join: Callable[[list[Tensor]], Tensor]) -> None:
         super().__init__()
+        self.join = join
         for name, branch in branches.items():
             self.add_module(name, branch)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the results, joined."""
         return self.join([branch(x) for branch in self.children()])
 
-    def join(self, results: list[Tensor]) -> Tensor:
-        """Return what becomes of the results."""
-        raise NotImplementedError
+
+def total(results: list[Tensor]) -> Tensor:
+    """Return the sum of two tensors."""
+    return results[0] + results[1]
 
 
-class Sum(Joined):
-    """`add`: their sum."""
-
-    def join(self, results: list[Tensor]) -> Tensor:
-        """Return the sum."""
-        return results[0] + results[1]
+def residual(results: list[Tensor]) -> Tensor:
+    """Return the positive part of the sum of two tensors."""
+    return functional.relu(total(results))
 
 
-class Residual(Joined):
-    """`res`: the positive part of their sum."""
-
-    def join(self, results: list[Tensor]) -> Tensor:
-        """Return the positive part."""
-        return functional.relu(results[0] + results[1])
+def concatenation(results: list[Tensor]) -> Tensor:
+    """Return tensors side by side, on channels."""
+    return torch.cat(results, 1)
 
 
-class Concatenation(Joined):
-    """`cat`: side by side, on channels."""
-
-    def join(self, results: list[Tensor]) -> Tensor:
-        """Return the results side by side."""
-        return torch.cat(results, 1)
-
-
-class Product(Joined):
-    """`mul`: their product; what is smaller is repeated."""
-
-    def join(self, results: list[Tensor]) -> Tensor:
-        """Return the product."""
-        if any(result.ndim == 4 for result in results):
-            results = [result if result.ndim == 4 else result[:, :, None, None] for result in results]
-        return reduce(torch.mul, results)
+def product(results: list[Tensor]) -> Tensor:
+    """Return the product of tensors; what is smaller is repeated."""
+    if any(result.ndim == 4 for result in results):
+        results = [result if result.ndim == 4 else result[:, :, None, None] for result in results]
+    return reduce(torch.mul, results)
 
 
 def padded(x: Tensor, sides: Four | None, value: float = 0.0) -> Tensor:

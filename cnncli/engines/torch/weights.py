@@ -42,12 +42,8 @@ def torch_axes(name: str, dimensions: int) -> tuple[int, ...]:
 
 def torch_views(flat: Tensor, shapes: Mapping[str, Shape]) -> dict[str, Tensor]:
     """Return the arrays that a flat vector holds one after the other, in PyTorch's order of axes."""
-    views, start = {}, 0
-    for name, shape in shapes.items():
-        stop = start + prod(shape)
-        views[name] = flat[start:stop].view(shape).permute(torch_axes(name, len(shape)))
-        start = stop
-    return views
+    parts = zip(shapes.items(), flat.split([*map(prod, shapes.values())]), strict=True) if shapes else ()
+    return {name: part.view(shape).permute(torch_axes(name, len(shape))) for (name, shape), part in parts}
 
 
 def bind_parameters(module: nn.Module, flat: Tensor, gradients: Tensor, shapes: Mapping[str, Shape]) -> None:

@@ -7,17 +7,18 @@ torch = pytest.importorskip("torch")
 
 from torch_cases import TEXTS, Problem, near  # noqa: E402
 
-from cnncli.engines.torch.chance import Chance  # noqa: E402
-from cnncli.engines.torch.compilation import BUILDERS, compile_network  # noqa: E402
+from cnncli.engines.torch.compilation import BUILDERS, JOINS, compile_network  # noqa: E402
 from cnncli.engines.torch.modules import synchronized  # noqa: E402
 from cnncli.engines.torch.weights import set_state, torch_axes  # noqa: E402
 from cnncli.errors import ArgumentError  # noqa: E402
 from cnncli.networks import load_network, parse_network  # noqa: E402
 from cnncli.networks.layers import BLOCKS, LAYERS, Layer, Sequential  # noqa: E402
+from cnncli.networks.layers.context import Shard  # noqa: E402
 
 
 def test_every_layer_of_the_registry_has_a_module_and_is_tried():
     assert BUILDERS.keys() == LAYERS.keys()
+    assert JOINS.keys() == BLOCKS.keys()
     assert all(any(op in text for text in TEXTS) for op in (*LAYERS, *BLOCKS))
 
 
@@ -32,10 +33,9 @@ def ours(tensor):
 
 def computed(problem, *, training):
     """Return the same as `Problem.numpy`, by PyTorch."""
-    chance = Chance(seed=5)
-    chance.step = 3
+    shard = Shard(seed=5, step=3)
     dtype = torch.from_numpy(problem.x).dtype
-    module = compile_network(problem.network, chance).to(dtype).train(training)
+    module = compile_network(problem.network, shard).to(dtype).train(training)
     set_state(module, problem.parameters, problem.buffers)
     x = channels_first(problem.x).requires_grad_()
     y = module(x)

@@ -11,10 +11,9 @@ from cnncli.engines.engine import Engine  # noqa: E402
 from cnncli.engines.head import logits_loss  # noqa: E402
 from cnncli.engines.initialization import initialize  # noqa: E402
 from cnncli.engines.losses import CrossEntropy, SquaredError  # noqa: E402
-from cnncli.engines.optimizers import OPTIMIZERS  # noqa: E402
-from cnncli.engines.torch import vectors  # noqa: E402
+from cnncli.engines.optimizers import OPTIMIZERS, clip_by_norm  # noqa: E402
 from cnncli.engines.torch.comparison import ROUNDING, parity  # noqa: E402
-from cnncli.engines.torch.engine import TorchEngine  # noqa: E402
+from cnncli.engines.torch.engine import TorchEngine, clip_tensor_by_norm  # noqa: E402
 from cnncli.errors import ArgumentError  # noqa: E402
 from cnncli.networks import parse_network  # noqa: E402
 
@@ -43,7 +42,7 @@ def trained(engine, steps, optimizer="momentum", clip_norm=None, loss=None):
 def memory(request, monkeypatch):
     """Run on a CPU as on a CPU, and as on a device whose memory NumPy cannot see."""
     if request.param == "apart":
-        monkeypatch.setattr(vectors, "shares_memory", lambda device: False)
+        monkeypatch.setattr("cnncli.engines.torch.engine.shares_memory", lambda device: False)
 
 
 @pytest.mark.parametrize("text", NETWORKS, ids=["lenet5", "residual", "inception"])
@@ -201,3 +200,13 @@ def test_parity_is_rounding_and_shows_what_is_more(monkeypatch):
     found = parity(network, *arrays, images, labels, CrossEntropy())
     assert max(found) > ROUNDING
     assert "more than rounding explains" in str(found)
+
+
+@pytest.mark.parametrize("scale", [0.01, 1, 1e6, np.inf, np.nan])
+def test_clipping_is_the_same(scale):
+    gradients = np.linspace(-1, 1, 50) * scale
+    tensor = torch.tensor(gradients)
+    with np.errstate(all="ignore"):
+        clip_by_norm(gradients, 0.7)
+    clip_tensor_by_norm(tensor, 0.7)
+    assert np.allclose(tensor.numpy(), gradients, equal_nan=True)
