@@ -198,6 +198,11 @@ class Window(NamedTuple):
             (self.output_size[1] - 1) * self.stride[1] + self.span[1],
         )
 
+    @property
+    def corner(self) -> Pair:
+        """(row, column) of the input's first pixel in the padded input."""
+        return self.padding[0], self.padding[2]
+
     def seen(self, axis: int, tap: int) -> slice:
         """Return the padded rows (axis 0) or columns (1) that one tap sees from all positions of the window."""
         first, stride = tap * self.dilation[axis], self.stride[axis]

@@ -1,7 +1,4 @@
 from .activations import ACTIVATIONS as ACTIVATIONS
-from .batches.activation_gradients import NONLINEARITIES as NONLINEARITIES
-from .batches.convolution_gradients import Convolution as Convolution
-from .batches.workspaces import Workspace as Workspace
 from .borders import PADDING_MODES as PADDING_MODES
 from .convolution.conv2d import conv2d as conv2d
 from .convolution.magnitude import gradient_magnitude as gradient_magnitude

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cnncli.errors import ArgumentError
-from cnncli.ops.batches.convolution_gradients import Convolution
+from cnncli.ops.batches.convolution_gradients import ConvolutionPlan
 from cnncli.ops.batches.workspaces import Workspace
 from cnncli.shapes import Window
 
@@ -36,8 +36,8 @@ def problem(window, channels, dtype=np.float64):
 
 
 def run(plan, x, weight, grad, memory):
-    y = plan.forward(x, plan.kernel.prepare(weight), memory=memory)[0].copy()
-    dx = plan.input_gradient(grad, plan.input_kernel.prepare(weight), memory=memory).copy()
+    y = plan.forward(x, plan.algorithm.prepare(weight), memory=memory)[0].copy()
+    dx = plan.input_gradient(grad, plan.input_algorithm.prepare(weight), memory=memory).copy()
     return y, dx, plan.weight_gradient(grad, x, memory=memory).copy()
 
 
@@ -64,7 +64,7 @@ def test_every_geometry_is_pytorch_s(channels, size, winograd):
     memory = Workspace()
     for window in geometries(size):
         x, weight, grad = problem(window, channels)
-        found = run(Convolution(window, *channels, winograd=winograd), x, weight, grad, memory)
+        found = run(ConvolutionPlan(window, *channels, winograd=winograd), x, weight, grad, memory)
         for mine, theirs in zip(found, torch_run(window, channels[2], x, weight, grad), strict=True):
             assert relative(mine, theirs) < 1e-12, window
 
@@ -74,7 +74,7 @@ def test_the_adjoint_identity(channels):
     """<conv(x), y> = <x, conv_transpose(y)>, and the same of the weights."""
     for window in geometries((11, 9)):
         x, weight, grad = problem(window, channels)
-        y, dx, dw = run(Convolution(window, *channels), x, weight, grad, Workspace())
+        y, dx, dw = run(ConvolutionPlan(window, *channels), x, weight, grad, Workspace())
         assert np.isclose((y * grad).sum(), (x * dx).sum())
         assert np.isclose((y * grad).sum(), (weight * dw).sum())
 
@@ -85,9 +85,9 @@ def test_winograd_is_close_in_float32(height, padding):
     window = Window.over((height + 2 * (padding == "valid"), 9), 3, padding=padding)
     x, weight, grad = problem(window, (16, 24, 1), np.float32)
     exact = run(
-        Convolution(window, 16, 24, winograd=False), *(a.astype(np.float64) for a in (x, weight, grad)), Workspace()
+        ConvolutionPlan(window, 16, 24, winograd=False), *(a.astype(np.float64) for a in (x, weight, grad)), Workspace()
     )
-    for mine, theirs in zip(run(Convolution(window, 16, 24), x, weight, grad, Workspace()), exact, strict=True):
+    for mine, theirs in zip(run(ConvolutionPlan(window, 16, 24), x, weight, grad, Workspace()), exact, strict=True):
         assert mine.dtype == np.float32
         assert relative(mine, theirs) < 5e-6
 
@@ -106,17 +106,17 @@ def test_winograd_s_borders_are_those_of_each_layer():
         x, weight, grad = problem(window, channels)
         images = int(rng.integers(1, 4))
         x, grad = x[:images], grad[:images]
-        plain = run(Convolution(window, *channels, winograd=False), x, weight, grad, Workspace())
-        for mine, theirs in zip(run(Convolution(window, *channels), x, weight, grad, memory), plain, strict=True):
+        plain = run(ConvolutionPlan(window, *channels, winograd=False), x, weight, grad, Workspace())
+        for mine, theirs in zip(run(ConvolutionPlan(window, *channels), x, weight, grad, memory), plain, strict=True):
             assert relative(mine, theirs) < 1e-12, window
 
 
 def test_columns_that_were_kept_give_the_same_gradient():
     window = Window.over((8, 8), 3, padding="same")
     for channels in [(1, 6, 1), (16, 16, 1), (4, 4, 2)]:
-        plan = Convolution(window, *channels)
+        plan = ConvolutionPlan(window, *channels)
         x, weight, grad = problem(window, channels)
-        _, columns = plan.forward(x, plan.kernel.prepare(weight))
+        _, columns = plan.forward(x, plan.algorithm.prepare(weight))
         assert np.array_equal(plan.weight_gradient(grad, x, columns), plan.weight_gradient(grad, x))
 
 
@@ -124,7 +124,7 @@ def test_a_workspace_changes_no_bits():
     window = Window.over((9, 9), 3, padding="same")
     memory = Workspace()
     for channels in [(16, 16, 1), (3, 8, 1), (8, 8, 8)]:
-        plan = Convolution(window, *channels)
+        plan = ConvolutionPlan(window, *channels)
         x, weight, grad = problem(window, channels, np.float32)
         first = run(plan, x, weight, grad, memory)
         run(plan, x + 1, weight, grad, memory)

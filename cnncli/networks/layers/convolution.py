@@ -84,10 +84,10 @@ class Conv(Layer):
         return prod(self.window(input_shape).output_size) * numbers
 
     def _plan(self, input_shape: Shape, context: "Context") -> Any:
-        from cnncli.ops.batches.convolution_gradients import Convolution
+        from cnncli.ops.batches.convolution_gradients import ConvolutionPlan
 
         window, channels = self.window(input_shape), input_shape[2]
-        return Convolution(window, channels, self.out_channels, self.groups, winograd=context.shard.winograd)
+        return ConvolutionPlan(window, channels, self.out_channels, self.groups, winograd=context.shard.winograd)
 
     def _dense(self, weight: "Array") -> "Array":
         """Return the weights (f_h, f_w, C_in / groups, C_out), with zeros where the table connects nothing."""
@@ -103,8 +103,8 @@ class Conv(Layer):
         from cnncli.ops.batches.rows import add_to_channels
 
         plan = context.plan(x.shape, lambda shape: self._plan(shape, context))
-        matrix = context.once("matrix", lambda: plan.kernel.prepare(self._dense(params["weight"])))
-        keeps = context.keeps_columns and context.training and plan.kernel.copies
+        matrix = context.once("matrix", lambda: plan.algorithm.prepare(self._dense(params["weight"])))
+        keeps = context.keeps_columns and context.training and plan.algorithm.copies
         name = (context.path, "columns") if keeps else "columns"
         out = context.output((len(x), *plan.geometry.window.output_size, self.out_channels), x.dtype)
         _, columns = plan.forward(x, matrix, out, context.memory, name)
@@ -123,13 +123,13 @@ class Conv(Layer):
             grads["bias"] = sum_over_positions(grad)
         if not context.input_gradient:
             return None, grads
-        matrix = context.once("input matrix", lambda: plan.input_kernel.prepare(self._dense(params["weight"])))
+        matrix = context.once("input matrix", lambda: plan.input_algorithm.prepare(self._dense(params["weight"])))
         return plan.input_gradient(grad, matrix, context.gradient(x.shape, x.dtype), context.memory), grads
 
     def scratch_numbers(self, input_shape: Shape) -> int:
-        from cnncli.ops.batches.convolution_gradients import Convolution
+        from cnncli.ops.batches.convolution_gradients import ConvolutionPlan
 
-        plan = Convolution(self.window(input_shape), input_shape[2], self.out_channels, self.groups)
+        plan = ConvolutionPlan(self.window(input_shape), input_shape[2], self.out_channels, self.groups)
         return plan.numbers
 
 
@@ -288,12 +288,12 @@ class TransposedConv(Layer):
 
     def _plan(self, input_shape: Shape, context: "Context") -> Any:
         """Return the convolution from output to input, whose input gradient this is."""
-        from cnncli.ops.batches.convolution_gradients import Convolution
+        from cnncli.ops.batches.convolution_gradients import ConvolutionPlan
 
         (height, width, channels), out_shape = input_shape, self.output_shape(input_shape)
         size, output = (out_shape[0], out_shape[1]), (height, width)
         window = Window(size, self.kernel_size, self.stride, self.paddings()[0], self.dilation, output)
-        return Convolution(window, self.out_channels, channels, self.groups, winograd=context.shard.winograd)
+        return ConvolutionPlan(window, self.out_channels, channels, self.groups, winograd=context.shard.winograd)
 
     def _swapped(self, weight: "Array") -> "Array":
         """Return weights of (C_in / groups, C_out) as those of the convolution back, or those of that one as these."""
@@ -305,7 +305,7 @@ class TransposedConv(Layer):
         from cnncli.ops.batches.rows import add_to_channels
 
         plan = context.plan(x.shape, lambda shape: self._plan(shape, context))
-        matrix = context.once("matrix", lambda: plan.input_kernel.prepare(self._swapped(params["weight"])))
+        matrix = context.once("matrix", lambda: plan.input_algorithm.prepare(self._swapped(params["weight"])))
         out = context.output((len(x), *plan.geometry.window.size, self.out_channels), x.dtype)
         plan.input_gradient(x, matrix, out, context.memory)
         if self.bias:
@@ -323,7 +323,7 @@ class TransposedConv(Layer):
             grads["bias"] = sum_over_positions(grad)
         if not context.input_gradient:
             return None, grads
-        matrix = context.once("input matrix", lambda: plan.kernel.prepare(self._swapped(params["weight"])))
+        matrix = context.once("input matrix", lambda: plan.algorithm.prepare(self._swapped(params["weight"])))
         return plan.forward(grad, matrix, context.gradient(x.shape, x.dtype), context.memory)[0], grads
 
     def scratch_numbers(self, input_shape: Shape) -> int:

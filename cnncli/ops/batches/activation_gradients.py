@@ -36,19 +36,25 @@ def relu_forward(x: Array, out: Array) -> None:
 
 def relu_backward(grad: Array, y: Array, out: Array, memory: Memory) -> Array:
     """Return the gradient where y > 0."""
-    positive = np.greater(y, 0, out=memory.take("better", y.shape, np.dtype(bool)))
-    result: Array = np.multiply(grad, positive, out=out)
-    return result
+    np.multiply(grad, np.greater(y, 0, out=memory.take("better", y.shape, np.dtype(bool))), out=out)
+    return out
 
 
-def _relu6_backward(grad: Array, y: Array, out: Array, memory: Memory) -> Array:
-    result: Array = np.multiply(grad, (y > 0) & (y < 6), out=out)
-    return result
+def _times(slope: Callable[[Array], Array]) -> Callable[[Array, Array, Array, Memory], Array]:
+    """Return the backward of a function whose derivative is `slope` of what is kept."""
+
+    def backward(grad: Array, kept: Array, out: Array, memory: Memory) -> Array:
+        np.multiply(grad, slope(kept), out=out)
+        return out
+
+    return backward
 
 
-def _elu_backward(grad: Array, y: Array, out: Array, memory: Memory) -> Array:
-    result: Array = np.multiply(grad, np.minimum(y, 0) + 1, out=out)
-    return result
+def _tanh_backward(grad: Array, y: Array, out: Array, memory: Memory) -> Array:
+    slope = np.multiply(y, y, out=memory.take("share", y.shape, y.dtype))
+    np.subtract(y.dtype.type(1), slope, out=slope)
+    np.multiply(grad, slope, out=out)
+    return out
 
 
 def _sigmoid_forward(x: Array, out: Array) -> None:
@@ -65,22 +71,10 @@ def _sigmoid(x: Array) -> Array:
     return result
 
 
-def _tanh_backward(grad: Array, y: Array, out: Array, memory: Memory) -> Array:
-    slope = np.multiply(y, y, out=memory.take("share", y.shape, y.dtype))
-    np.subtract(y.dtype.type(1), slope, out=slope)
-    result: Array = np.multiply(grad, slope, out=out)
-    return result
-
-
-def _sigmoid_backward(grad: Array, y: Array, out: Array, memory: Memory) -> Array:
-    result: Array = np.multiply(grad, y * (1 - y), out=out)
-    return result
-
-
-def _silu_backward(grad: Array, x: Array, out: Array, memory: Memory) -> Array:
+def _silu_slope(x: Array) -> Array:
     share = _sigmoid(x)
-    result: Array = np.multiply(grad, share * (1 + x * (1 - share)), out=out)
-    return result
+    slope: Array = share * (1 + x * (1 - share))
+    return slope
 
 
 def _normal_cumulative(x: Array) -> Array:
@@ -90,21 +84,21 @@ def _normal_cumulative(x: Array) -> Array:
     return result
 
 
-def _gelu_backward(grad: Array, x: Array, out: Array, memory: Memory) -> Array:
+def _gelu_slope(x: Array) -> Array:
     density = np.exp(-0.5 * x * x) * x.dtype.type((2 * np.pi) ** -0.5)
-    result: Array = np.multiply(grad, _normal_cumulative(x) + x * density, out=out)
-    return result
+    slope: Array = _normal_cumulative(x) + x * density
+    return slope
 
 
-def _softplus(x: Array) -> Array:
-    result: Array = np.logaddexp(x, x.dtype.type(0))
-    return result
+def _tanh_softplus(x: Array) -> Array:
+    share: Array = np.tanh(np.logaddexp(x, x.dtype.type(0)))
+    return share
 
 
-def _mish_backward(grad: Array, x: Array, out: Array, memory: Memory) -> Array:
-    share = np.tanh(_softplus(x))
-    result: Array = np.multiply(grad, share + x * _sigmoid(x) * (1 - share * share), out=out)
-    return result
+def _mish_slope(x: Array) -> Array:
+    share = _tanh_softplus(x)
+    slope: Array = share + x * _sigmoid(x) * (1 - share * share)
+    return slope
 
 
 def _hard_sigmoid(x: Array, out: Array) -> Array:
@@ -114,15 +108,9 @@ def _hard_sigmoid(x: Array, out: Array) -> Array:
     return out
 
 
-def _hard_sigmoid_backward(grad: Array, y: Array, out: Array, memory: Memory) -> Array:
-    result: Array = np.multiply(grad, ((y > 0) & (y < 1)) * y.dtype.type(1 / 6), out=out)
-    return result
-
-
-def _hard_swish_backward(grad: Array, x: Array, out: Array, memory: Memory) -> Array:
-    slope = np.where(np.abs(x) < 3, x * x.dtype.type(1 / 3) + x.dtype.type(0.5), x > 0).astype(x.dtype, copy=False)
-    result: Array = np.multiply(grad, slope, out=out)
-    return result
+def _hard_swish_slope(x: Array) -> Array:
+    inner = np.abs(x) < 3
+    return np.where(inner, x * x.dtype.type(1 / 3) + x.dtype.type(0.5), x > 0).astype(x.dtype, copy=False)
 
 
 def _softmax_forward(x: Array, out: Array) -> None:
@@ -134,8 +122,8 @@ def _softmax_forward(x: Array, out: Array) -> None:
 def _softmax_backward(grad: Array, y: Array, out: Array, memory: Memory) -> Array:
     inner = (grad * y).sum(axis=-1, keepdims=True)
     np.subtract(grad, inner, out=out)
-    result: Array = np.multiply(out, y, out=out)
-    return result
+    out *= y
+    return out
 
 
 def leaky_relu(slope: float) -> Nonlinearity:
@@ -151,26 +139,25 @@ def leaky_relu(slope: float) -> Nonlinearity:
     def forward(x: Array, out: Array) -> None:
         out[:] = np.where(x > 0, x, x * x.dtype.type(slope))
 
-    def backward(grad: Array, x: Array, out: Array, memory: Memory) -> Array:
-        result: Array = np.multiply(grad, np.where(x > 0, x.dtype.type(1), x.dtype.type(slope)), out=out)
-        return result
-
-    return Nonlinearity(forward, backward, keeps="input")
+    return Nonlinearity(forward, _times(lambda x: np.where(x > 0, x.dtype.type(1), x.dtype.type(slope))), keeps="input")
 
 
 NONLINEARITIES: dict[str, Nonlinearity] = {
     "relu": Nonlinearity(relu_forward, relu_backward),
-    "relu6": Nonlinearity(lambda x, out: np.clip(x, 0, 6, out=out), _relu6_backward),
-    "elu": Nonlinearity(lambda x, out: np.add(np.maximum(x, 0), np.expm1(np.minimum(x, 0)), out=out), _elu_backward),
-    "silu": Nonlinearity(lambda x, out: np.multiply(x, _sigmoid(x), out=out), _silu_backward, keeps="input"),
-    "gelu": Nonlinearity(lambda x, out: np.multiply(x, _normal_cumulative(x), out=out), _gelu_backward, keeps="input"),
-    "mish": Nonlinearity(lambda x, out: np.multiply(x, np.tanh(_softplus(x)), out=out), _mish_backward, keeps="input"),
-    "hswish": Nonlinearity(
-        lambda x, out: np.multiply(x, _hard_sigmoid(x, np.empty_like(x)), out=out), _hard_swish_backward, keeps="input"
+    "relu6": Nonlinearity(lambda x, out: np.clip(x, 0, 6, out=out), _times(lambda y: (y > 0) & (y < 6))),
+    "elu": Nonlinearity(
+        lambda x, out: np.add(np.maximum(x, 0), np.expm1(np.minimum(x, 0)), out=out),
+        _times(lambda y: np.minimum(y, 0) + 1),
     ),
-    "hsigmoid": Nonlinearity(_hard_sigmoid, _hard_sigmoid_backward),
+    "silu": Nonlinearity(lambda x, out: np.multiply(x, _sigmoid(x), out=out), _times(_silu_slope), "input"),
+    "gelu": Nonlinearity(lambda x, out: np.multiply(x, _normal_cumulative(x), out=out), _times(_gelu_slope), "input"),
+    "mish": Nonlinearity(lambda x, out: np.multiply(x, _tanh_softplus(x), out=out), _times(_mish_slope), "input"),
+    "hswish": Nonlinearity(
+        lambda x, out: np.multiply(x, _hard_sigmoid(x, np.empty_like(x)), out=out), _times(_hard_swish_slope), "input"
+    ),
+    "hsigmoid": Nonlinearity(_hard_sigmoid, _times(lambda y: ((y > 0) & (y < 1)) * y.dtype.type(1 / 6))),
     "tanh": Nonlinearity(lambda x, out: np.tanh(x, out=out), _tanh_backward),
-    "sigmoid": Nonlinearity(_sigmoid_forward, _sigmoid_backward),
+    "sigmoid": Nonlinearity(_sigmoid_forward, _times(lambda y: y * (1 - y))),
     "softmax": Nonlinearity(_softmax_forward, _softmax_backward),
     "linear": Nonlinearity(lambda x, out: np.copyto(out, x), lambda grad, y, out, memory: grad),
 }

@@ -1,7 +1,8 @@
 """A convolution of a training network: batches forward, and the gradients of its input and its weights.
 
-Three kernels share the work behind one interface (`Kernel`); `choose` is the table. Floating point, zeros outside:
-what `cnncli.ops.conv2d` is for pictures, with its exact integers and borders, this is for batches of small volumes.
+Three algorithms share the work behind one interface (`Algorithm`); `choose` is the table. `cnncli.ops.conv2d` is for
+pictures, with exact integers and borders of every kind; this is for batches of small volumes, in floating point with
+zeros outside.
 """
 
 from collections.abc import Callable
@@ -13,14 +14,14 @@ from cnncli.arrays import Array
 from cnncli.ops.batches.depthwise import Depthwise
 from cnncli.ops.batches.tiled import Geometry, Tiled
 from cnncli.ops.batches.winograd import Winograd
-from cnncli.ops.batches.workspaces import FRESH, Memory, is_whole, padded_shape
+from cnncli.ops.batches.workspaces import FRESH, Memory, crop, scatter_target
 from cnncli.shapes import Window
 
 # Measured: wider products are no faster; those that are scattered gain up to three times that.
 _WIDEST, _WIDEST_SCATTERED = 32, 96
 
 
-class Kernel(Protocol):
+class Algorithm(Protocol):
     """A way to compute a convolution and the gradient of its weights.
 
     Attributes:
@@ -46,8 +47,8 @@ class Kernel(Protocol):
         """Write the gradient of the weights."""
 
 
-def choose(geometry: Geometry, *, winograd: bool = True) -> Kernel:
-    """Return the fastest kernel for a convolution."""
+def choose(geometry: Geometry, *, winograd: bool = True) -> Algorithm:
+    """Return the fastest algorithm for a convolution."""
     if Depthwise.suits(geometry):
         return Depthwise(geometry)
     if winograd and Winograd.suits(geometry):
@@ -73,8 +74,10 @@ def choose_input_gradient(geometry: Geometry, *, winograd: bool = True) -> Input
     """Return the fastest way: a convolution with the turned kernel where Winograd suits it, else scattering."""
     turned = _turned(geometry)
     if winograd and turned and Winograd.suits(turned) and not Depthwise.suits(geometry):
-        kernel = Winograd(turned)
-        return InputGradient(lambda weight: kernel.prepare(_turn(weight)), _correlating(kernel), kernel.numbers)
+        algorithm = Winograd(turned)
+        return InputGradient(
+            lambda weight: algorithm.prepare(_turn(weight)), _correlating(algorithm), algorithm.numbers
+        )
     scattering = Depthwise(geometry) if Depthwise.suits(geometry) else Tiled(geometry, _WIDEST_SCATTERED)
     return InputGradient(scattering.prepare, _scattering(scattering), scattering.numbers)
 
@@ -98,27 +101,23 @@ def _turned(geometry: Geometry) -> Geometry | None:
     return Geometry(turned, geometry.out_channels, geometry.in_channels, geometry.groups)
 
 
-def _correlating(kernel: Kernel) -> Callable[[Array, Array, Array, Memory], None]:
+def _correlating(algorithm: Algorithm) -> Callable[[Array, Array, Array, Memory], None]:
     def run(grad: Array, matrix: Array, out: Array, memory: Memory) -> None:
-        kernel.apply(kernel.columns(grad, memory), matrix, out, memory)
+        algorithm.apply(algorithm.columns(grad, memory), matrix, out, memory)
 
     return run
 
 
-def _scattering(kernel: Tiled | Depthwise) -> Callable[[Array, Array, Array, Memory], None]:
+def _scattering(algorithm: Tiled | Depthwise) -> Callable[[Array, Array, Array, Memory], None]:
     def run(grad: Array, matrix: Array, out: Array, memory: Memory) -> None:
-        corner, extent = kernel.corner, kernel.extent
-        if is_whole(out.shape, corner, extent):
-            kernel.scatter(grad, matrix, out, memory)
-            return
-        pixels = memory.take("scattered", padded_shape(out.shape, corner, extent), out.dtype)
-        kernel.scatter(grad, matrix, pixels, memory)
-        out[:] = pixels[:, corner[0] : corner[0] + out.shape[1], corner[1] : corner[1] + out.shape[2]]
+        pixels = scatter_target(out, algorithm.window, memory)
+        algorithm.scatter(grad, matrix, pixels, memory)
+        crop(pixels, algorithm.window, out)
 
     return run
 
 
-class Convolution:
+class ConvolutionPlan:
     """A convolution of one geometry, forward and backward: a plan, without weights.
 
     Args:
@@ -131,9 +130,9 @@ class Convolution:
 
     Example:
         >>> window = Window.over((4, 4), 3, padding="same")
-        >>> plan = Convolution(window, 1, 1)
+        >>> plan = ConvolutionPlan(window, 1, 1)
         >>> x, weight = np.ones((1, 4, 4, 1)), np.ones((3, 3, 1, 1))
-        >>> y, _ = plan.forward(x, plan.kernel.prepare(weight))
+        >>> y, _ = plan.forward(x, plan.algorithm.prepare(weight))
         >>> y[0, 0, :, 0].tolist()
         [4.0, 6.0, 6.0, 4.0]
     """
@@ -143,13 +142,13 @@ class Convolution:
     ) -> None:
         geometry = Geometry(window, in_channels, out_channels, groups)
         self.geometry = geometry
-        self.kernel = choose(geometry, winograd=winograd)
-        self.input_kernel = choose_input_gradient(geometry, winograd=winograd)
+        self.algorithm = choose(geometry, winograd=winograd)
+        self.input_algorithm = choose_input_gradient(geometry, winograd=winograd)
 
     @property
     def numbers(self) -> int:
         """How many numbers of scratch memory one image takes."""
-        return max(self.kernel.numbers, self.input_kernel.numbers)
+        return max(self.algorithm.numbers, self.input_algorithm.numbers)
 
     def forward(
         self, x: Array, matrix: Array, out: Array | None = None, memory: Memory = FRESH, name: object = "columns"
@@ -158,7 +157,7 @@ class Convolution:
 
         Args:
             x: the images.
-            matrix: `kernel.prepare(weight)`.
+            matrix: `algorithm.prepare(weight)`.
             out: (N, H_out, W_out, C_out) to write, contiguous.
             memory: where scratch arrays come from.
             name: under which the columns are taken from it.
@@ -166,8 +165,8 @@ class Convolution:
         if out is None:
             shape = (len(x), *self.geometry.window.output_size, self.geometry.out_channels)
             out = memory.take("output", shape, x.dtype)
-        columns = self.kernel.columns(x, memory, name)
-        self.kernel.apply(columns, matrix, out, memory)
+        columns = self.algorithm.columns(x, memory, name)
+        self.algorithm.apply(columns, matrix, out, memory)
         return out, columns
 
     def weight_gradient(
@@ -182,11 +181,11 @@ class Convolution:
             memory: where scratch arrays come from.
             name: under which the result is taken from it.
         """
-        columns = self.kernel.columns(x, memory) if columns is None else columns
+        columns = self.algorithm.columns(x, memory) if columns is None else columns
         inputs = self.geometry.in_channels // self.geometry.groups
         shape = (*self.geometry.window.kernel_size, inputs, self.geometry.out_channels)
         out = memory.take(name, shape, grad.dtype)
-        self.kernel.weight_gradient(columns, grad, out, memory)
+        self.algorithm.weight_gradient(columns, grad, out, memory)
         return out
 
     def input_gradient(self, grad: Array, matrix: Array, out: Array | None = None, memory: Memory = FRESH) -> Array:
@@ -194,12 +193,12 @@ class Convolution:
 
         Args:
             grad: the output's gradient, contiguous.
-            matrix: `input_kernel.prepare(weight)`.
+            matrix: `input_algorithm.prepare(weight)`.
             out: (N, H, W, C_in) to write, contiguous.
             memory: where scratch arrays come from.
         """
         if out is None:
             shape = (len(grad), *self.geometry.window.size, self.geometry.in_channels)
             out = memory.take("input gradient", shape, grad.dtype)
-        self.input_kernel.run(grad, matrix, out, memory)
+        self.input_algorithm.run(grad, matrix, out, memory)
         return out

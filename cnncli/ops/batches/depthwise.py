@@ -20,7 +20,6 @@ class Depthwise:
 
     def __init__(self, geometry: Geometry) -> None:
         self.window, self.channels = geometry.window, geometry.in_channels
-        self.corner, self.extent = (self.window.padding[0], self.window.padding[2]), self.window.reach
         self.filters = geometry.out_channels // geometry.in_channels
 
     @staticmethod
@@ -39,7 +38,7 @@ class Depthwise:
 
     def columns(self, x: Array, memory: Memory, name: object = "columns") -> Array:
         """Return the images, padded: each tap sees them shifted, without a copy."""
-        return padded(x, self.corner, self.extent, memory)
+        return padded(x, self.window, memory)
 
     def apply(self, columns: Array, matrix: Array, out: Array, memory: Memory) -> None:
         """Write the convolution (N, H_out, W_out, C_out) of padded images."""
@@ -72,8 +71,5 @@ class Depthwise:
 
     def _taps(self, pixels: Array, weights: Array) -> Iterator[tuple[Array, Array]]:
         """Yield, for each tap, what it sees (N, H_out, W_out, C, 1), and its weights (C, filters)."""
-        (rows, columns), (stride_y, stride_x) = self.window.output_size, self.window.stride
         for a, b in np.ndindex(self.window.kernel_size):
-            top, left = a * self.window.dilation[0], b * self.window.dilation[1]
-            seen = pixels[:, top : top + (rows - 1) * stride_y + 1 : stride_y]
-            yield seen[:, :, left : left + (columns - 1) * stride_x + 1 : stride_x, :, None], weights[a, b]
+            yield pixels[:, self.window.seen(0, a), self.window.seen(1, b), :, None], weights[a, b]

@@ -10,7 +10,7 @@ import numpy as np
 
 from cnncli.arrays import Array, DType
 from cnncli.ops.batches.rows import copy_runs
-from cnncli.ops.batches.workspaces import FRESH, Memory, is_whole, padded, padded_shape
+from cnncli.ops.batches.workspaces import FRESH, Memory, crop, padded, scatter_target
 from cnncli.ops.pooling import window_counts
 from cnncli.shapes import Window
 
@@ -20,22 +20,12 @@ Tap = tuple[slice, slice, slice]
 @lru_cache
 def taps(window: Window) -> tuple[Tap, ...]:
     """Return, for each position of a window in row-major order, the pixels that it sees in padded images."""
-    (rows, columns), (stride_y, stride_x) = window.output_size, window.stride
-    result = []
-    for a, b in np.ndindex(window.kernel_size):
-        top, left = a * window.dilation[0], b * window.dilation[1]
-        down = slice(top, top + (rows - 1) * stride_y + 1, stride_y)
-        result.append((slice(None), down, slice(left, left + (columns - 1) * stride_x + 1, stride_x)))
-    return tuple(result)
+    return tuple((slice(None), window.seen(0, a), window.seen(1, b)) for a, b in np.ndindex(window.kernel_size))
 
 
 def _apart(window: Window) -> bool:
     """Return whether the windows lie side by side, so that each pixel is seen once."""
     return window.stride == window.kernel_size and window.dilation == (1, 1)
-
-
-def _corner(window: Window) -> tuple[int, int]:
-    return window.padding[0], window.padding[2]
 
 
 def max_pool_forward(x: Array, window: Window, out: Array, winners: Array, memory: Memory = FRESH) -> None:
@@ -51,7 +41,7 @@ def max_pool_forward(x: Array, window: Window, out: Array, winners: Array, memor
         winners: the like of it, of `winner_type`, for the number of the winning tap.
         memory: where scratch arrays come from.
     """
-    pixels = padded(x, _corner(window), window.reach, memory, -np.inf)
+    pixels = padded(x, window, memory, -np.inf)
     seen = memory.take("seen", out.shape, out.dtype)
     better = memory.take("better", out.shape, np.dtype(bool))
     number_better = memory.take("number better", out.shape, winners.dtype)
@@ -70,16 +60,13 @@ def max_pool_forward(x: Array, window: Window, out: Array, winners: Array, memor
 
 def max_pool_backward(grad: Array, window: Window, winners: Array, out: Array, memory: Memory = FRESH) -> None:
     """Write the gradient of `max_pool_forward`'s input (N, H, W, C) to `out`."""
-    pixels, apart = _target(out, window, memory), _apart(window)
+    pixels = _target(out, window, memory)
     won, share = memory.take("better", grad.shape, np.dtype(bool)), memory.take("share", grad.shape, grad.dtype)
     for number, tap in enumerate(taps(window)):
         np.equal(winners, winners.dtype.type(number), out=won)
         np.multiply(grad, won, out=share)
-        if apart:
-            copy_runs(pixels[tap], share)
-        else:
-            pixels[tap] += share
-    _crop(pixels, window, out)
+        _add(share, pixels, tap, window)
+    crop(pixels, window, out)
 
 
 def winner_type(window: Window) -> DType:
@@ -89,7 +76,7 @@ def winner_type(window: Window) -> DType:
 
 def avg_pool_forward(x: Array, window: Window, out: Array, *, include_padding: bool, memory: Memory = FRESH) -> None:
     """Write the mean of each window of (N, H, W, C) to `out`; padding counts only if included."""
-    pixels = padded(x, _corner(window), window.reach, memory)
+    pixels = padded(x, window, memory)
     for number, tap in enumerate(taps(window)):
         if number == 0:
             out[:] = pixels[tap]
@@ -107,11 +94,8 @@ def avg_pool_backward(
         grad, _shares(window, include_padding, grad.dtype), out=memory.take("share", grad.shape, grad.dtype)
     )
     for tap in taps(window):
-        if _apart(window):
-            copy_runs(pixels[tap], share)
-        else:
-            pixels[tap] += share
-    _crop(pixels, window, out)
+        _add(share, pixels, tap, window)
+    crop(pixels, window, out)
 
 
 @lru_cache
@@ -123,17 +107,15 @@ def _shares(window: Window, include_padding: bool, dtype: DType) -> Array:
 
 def _target(out: Array, window: Window, memory: Memory) -> Array:
     """Return zeros to add the gradient of padded images to."""
-    corner = _corner(window)
-    if is_whole(out.shape, corner, window.reach):
-        target = out
-    else:
-        target = memory.take("scattered", padded_shape(out.shape, corner, window.reach), out.dtype)
+    target = scatter_target(out, window, memory)
     if not (_apart(window) and target.shape[1:3] == window.reach):
         target[:] = 0
     return target
 
 
-def _crop(pixels: Array, window: Window, out: Array) -> None:
-    if pixels is not out:
-        top, left = _corner(window)
-        out[:] = pixels[:, top : top + out.shape[1], left : left + out.shape[2]]
+def _add(share: Array, pixels: Array, tap: Tap, window: Window) -> None:
+    """Add what the windows give to one tap."""
+    if _apart(window):
+        copy_runs(pixels[tap], share)
+    else:
+        pixels[tap] += share

@@ -40,7 +40,6 @@ class Tiled:
 
     def __init__(self, geometry: Geometry, widest: int) -> None:
         self.window, self.groups = geometry.window, geometry.groups
-        self.corner, self.extent = (self.window.padding[0], self.window.padding[2]), self.window.reach
         self.inputs, self.outputs = geometry.in_channels // self.groups, geometry.out_channels // self.groups
         self.tile = self._choose_tile(widest)
         self.patch = (self.tile - 1) * self.window.stride[1] + self.window.kernel_size[1]
@@ -76,7 +75,7 @@ class Tiled:
 
     def columns(self, x: Array, memory: Memory, name: object = "columns") -> Array:
         """Return the patches (groups, positions, depth) of images."""
-        pixels = padded(x, self.corner, self.extent, memory)
+        pixels = padded(x, self.window, memory)
         if (
             self.window.kernel_size == self.window.stride == (1, 1)
             and self.groups == 1

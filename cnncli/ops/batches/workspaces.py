@@ -10,8 +10,7 @@ from math import prod
 import numpy as np
 
 from cnncli.arrays import Array, DType
-
-Shape = tuple[int, ...]
+from cnncli.shapes import Shape, Window
 
 
 class Memory:
@@ -65,28 +64,34 @@ class Workspace(Memory):
         return view
 
 
-def padded(x: Array, corner: tuple[int, int], extent: tuple[int, int], memory: Memory, fill: float = 0) -> Array:
-    """Return images (N, H, W, C) with their first pixel at a corner of a larger picture; themselves where that is all.
-
-    Args:
-        x: the images.
-        corner: (row, column) of their first pixel.
-        extent: the least (height, width) of the result.
-        memory: where a copy is made.
-        fill: what stands outside.
-    """
-    if is_whole(x.shape, corner, extent):
+def padded(x: Array, window: Window, memory: Memory, fill: float = 0) -> Array:
+    """Return images (N, H, W, C) as a window sees them, `fill` outside; themselves where it sees nothing outside."""
+    if _inside(x.shape, window):
         return x
-    result = memory.bordered(("padded", corner, x.shape), padded_shape(x.shape, corner, extent), x.dtype, fill)
+    corner = window.corner
+    result = memory.bordered(("padded", corner, x.shape), _padded_shape(x.shape, window), x.dtype, fill)
     result[:, corner[0] : corner[0] + x.shape[1], corner[1] : corner[1] + x.shape[2]] = x
     return result
 
 
-def is_whole(shape: Shape, corner: tuple[int, int], extent: tuple[int, int]) -> bool:
-    """Return whether images have all the pixels of a picture of that extent."""
-    return corner == (0, 0) and extent[0] <= shape[1] and extent[1] <= shape[2]
+def scatter_target(out: Array, window: Window, memory: Memory) -> Array:
+    """Return where the gradient of padded images is added up: in `out`, where nothing outside is seen."""
+    if _inside(out.shape, window):
+        return out
+    return memory.take("scattered", _padded_shape(out.shape, window), out.dtype)
 
 
-def padded_shape(shape: Shape, corner: tuple[int, int], extent: tuple[int, int]) -> Shape:
-    """Return the shape of what `padded` gives where it copies."""
-    return shape[0], max(extent[0], corner[0] + shape[1]), max(extent[1], corner[1] + shape[2]), shape[3]
+def crop(pixels: Array, window: Window, out: Array) -> None:
+    """Write to `out` what a `scatter_target` holds of it."""
+    if pixels is not out:
+        top, left = window.corner
+        out[:] = pixels[:, top : top + out.shape[1], left : left + out.shape[2]]
+
+
+def _inside(shape: Shape, window: Window) -> bool:
+    return window.corner == (0, 0) and window.reach[0] <= shape[1] and window.reach[1] <= shape[2]
+
+
+def _padded_shape(shape: Shape, window: Window) -> Shape:
+    (top, left), (height, width) = window.corner, window.reach
+    return shape[0], max(height, top + shape[1]), max(width, left + shape[2]), shape[3]
