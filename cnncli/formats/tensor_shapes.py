@@ -1,46 +1,13 @@
-"""What a graph's nodes hand on, and the arithmetic of shapes that has no window in it."""
+"""The arithmetic of shapes that has no window in it, by NumPy's rules; errors show shapes as ONNX's tools do."""
 
 from collections.abc import Sequence
 from math import prod
-from typing import NamedTuple
 
 from cnncli.errors import ModelError
 from cnncli.formats.files import dimensions
 from cnncli.shapes import show_shape
 
-Number = int | float
 Dimensions = tuple[int, ...]
-
-MAX_VALUES = 1024
-
-
-class Tensor(NamedTuple):
-    """A tensor of a graph.
-
-    Attributes:
-        shape: its dimensions, the batch first; None where they are not known.
-        values: its numbers in C order, where they are settled and few: the shapes that nodes compute with.
-        constant: no example's data: it comes of the file's constants and of shapes alone.
-        sources: the constants of the file that it comes of, which may be weights.
-        channels_last: a batch of pictures is (N, H, W, C), and not (N, C, H, W).
-        name: what no other tensor of the model is called.
-        op: the operation that made it.
-    """
-
-    shape: Dimensions | None
-    values: tuple[Number, ...] | None = None
-    constant: bool = False
-    sources: tuple[str, ...] = ()
-    channels_last: bool = False
-    name: str = ""
-    op: str = ""
-
-    @property
-    def integers(self) -> Dimensions | None:
-        """The values where they are settled integers."""
-        if self.values is None or not all(isinstance(value, int) for value in self.values):
-            return None
-        return tuple(int(value) for value in self.values)
 
 
 def written(shape: Sequence[int] | None) -> str:

@@ -7,15 +7,13 @@ from typing import NamedTuple
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.formats.files import MAX_NAME, MAX_RANK, MAX_ROWS, Buffer, counted, dimensions, named, said_of
 from cnncli.formats.flow import Step, summarize
-from cnncli.formats.onnx.control import CONTROL, function
-from cnncli.formats.onnx.graph import FILLED, LITERAL, MAX_DEPTH, Constant, Graph, Input, Node, OnnxModel, read_graph
-from cnncli.formats.onnx.layers import layer_of
-from cnncli.formats.onnx.operations import MULTIPLYING, OPERATIONS, Call, Result, Unsettled
+from cnncli.formats.onnx.control import CONTROL, Scope, function
+from cnncli.formats.onnx.graph import MAX_DEPTH, MAX_VALUES, Graph, Input, Node, OnnxModel, read_graph
+from cnncli.formats.onnx.operations import Call, Outcome, Unsettled
 from cnncli.formats.onnx.protobuf import Reader
-from cnncli.formats.onnx.scopes import Scope
-from cnncli.formats.onnx.tensors import Values
+from cnncli.formats.onnx.tensors import Tensor, Values
 from cnncli.formats.onnx.weights import Weights
-from cnncli.formats.tensor_shapes import MAX_VALUES, Dimensions, Tensor, written
+from cnncli.formats.tensor_shapes import Dimensions, written
 from cnncli.networks.summary import Omission, Summary
 from cnncli.shapes import Shape, show_shape
 
@@ -98,7 +96,9 @@ class Propagation:
             isinstance(old, int) and old != new for old, new in zip(said, opening.shape or (), strict=True)
         ):
             self._remarks.append(f"the file's own input is {show_shape(map(named, said))}; shown for another")
-        first_is_time = any(node.op in _RECURRENT and node.inputs[:1] == (opening.name,) for node in graph.nodes)
+        first_is_time = any(
+            Call(node, ()).operation.in_time and node.inputs[:1] == (opening.name,) for node in graph.nodes
+        )
         self._batch = opening.shape[0] if opening.shape and len(opening.shape) > 1 and not first_is_time else 0
         first = Tensor(opening.shape, channels_last=opening.channels_last, name=opening.name)
         tensors[opening.name] = first
@@ -217,15 +217,15 @@ class Propagation:
             self._bind(node, scope, inner)
             return
         try:
-            result = self._result(call)
+            outcome = self._outcome(call)
         except ArgumentError as error:
             raise ModelError(str(error)) from error
-        constant = node.op in ("Shape", "Size") or all(each.constant for each in call.inputs if each is not None)
-        self._bind(node, scope, list(self._outgoing(call, result, constant, scope)))
-        if constant and result.macs:
+        constant = call.operation.of_sizes or all(each.constant for each in call.inputs if each is not None)
+        self._bind(node, scope, list(self._outgoing(call, outcome, constant, scope)))
+        if constant and outcome.macs:
             self._products.append(node.name)
         elif not constant:
-            self._take_down(call, result, [scope.tensors[name] for name in node.outputs if name], scope)
+            self._take_down(call, outcome, [scope.tensors[name] for name in node.outputs if name], scope)
 
     def _inner(self, call: Call, scope: Scope) -> list[Tensor] | None:
         """Return what graphs inside a node put out; None for a node that has none."""
@@ -257,26 +257,26 @@ class Propagation:
             spent = self._computed > MAX_COMPUTED and found is not None and len(found.values or ()) > MAX_RANK
             yield found._replace(values=None) if found is not None and spent else found
 
-    def _result(self, call: Call) -> Result:
-        operation = OPERATIONS.get(call.node.full_op)
-        if operation is None:
+    def _outcome(self, call: Call) -> Outcome:
+        follow = call.operation.follow
+        if follow is None:
             self._unknown[call.node.full_op] += 1
-            return Result(())
+            return Outcome(())
         try:
-            return operation(call)
+            return follow(call)
         except Unsettled:
             if all(each.shape is not None for each in call.inputs if each is not None):
                 self._unsettled.append(call.node.name)
-            return Result(())
+            return Outcome(())
 
-    def _outgoing(self, call: Call, result: Result, constant: bool, scope: Scope) -> Iterator[Tensor]:
+    def _outgoing(self, call: Call, outcome: Outcome, constant: bool, scope: Scope) -> Iterator[Tensor]:
         first = call.inputs[0] if call.inputs else None
-        last = first is not None and first.channels_last if result.keeps_layout else result.channels_last
-        sources = self._sources(call, result, scope) if constant else ()
+        last = first is not None and first.channels_last if outcome.keeps_layout else outcome.channels_last
+        sources = self._sources(call, outcome, scope) if constant else ()
         made_by = "" if not constant and _hands_pixels_on(call) else call.node.full_op
         for index, name in enumerate(call.node.outputs):
-            shape = result.shapes[index] if index < len(result.shapes) else None
-            values = _plain(result.values[index]) if index < len(result.values) else None
+            shape = outcome.shapes[index] if index < len(outcome.shapes) else None
+            values = _plain(outcome.values[index]) if index < len(outcome.values) else None
             if values is not None and call.inputs:  # what went in was looked at, too
                 self._computed += len(values) + sum(len(each.values or ()) for each in call.inputs if each is not None)
             yield Tensor(
@@ -289,24 +289,22 @@ class Propagation:
                 made_by,
             )
 
-    def _sources(self, call: Call, result: Result, scope: Scope) -> tuple[str, ...]:
+    def _sources(self, call: Call, outcome: Outcome, scope: Scope) -> tuple[str, ...]:
         """Return the constants behind a constant."""
-        made = _made(call, result)
+        made, name = outcome.constant, call.node.outputs[0] if call.node.outputs else ""
         if made is None:
             return self._weights.handed_on(call, scope.home) if call.node.outputs else ()
-        self._weights.add(scope.home + made.name, made)
-        return (scope.home + made.name,)
+        self._weights.add(scope.home + name, made._replace(name=name))
+        return (scope.home + name,)
 
-    def _take_down(self, call: Call, result: Result, outputs: Sequence[Tensor], scope: Scope) -> None:
-        node = call.node
+    def _take_down(self, call: Call, outcome: Outcome, outputs: Sequence[Tensor], scope: Scope) -> None:
         data = [each for each in call.inputs if each is not None and not each.constant]
-        shown = outputs[:1] if node.op in ("MaxPool", "Dropout", "BatchNormalization", *_RECURRENT) else outputs
-        found = self._weights.count(call)
-        layer = layer_of(call, result)
+        shown = outputs[: call.operation.outputs]
+        found, layer = self._weights.count(call), call.layer(outcome)
         self.steps.append(
             Step(
-                named(scope.path + node.name, MAX_NAME),
-                layer.op if layer is not None else named(node.op),
+                named(scope.path + call.node.name, MAX_NAME),
+                layer.op if layer is not None else named(call.node.op),
                 tuple(each.name for each in data),
                 tuple(each.name for each in shown),
                 self._row_shape(data[0]),
@@ -314,18 +312,17 @@ class Propagation:
                 layer,
                 found.params,
                 found.buffers,
-                self._per_example(result.macs),
-                result.in_place,
-                tuple(self._left_out(call, result)),
+                self._per_example(outcome.macs),
+                outcome.in_place,
+                tuple(self._left_out(call, outcome)),
                 repeated=found.repeated,
             )
         )
 
-    def _left_out(self, call: Call, result: Result) -> Iterator[str]:
+    def _left_out(self, call: Call, outcome: Outcome) -> Iterator[str]:
         """Yield which numbers of a step leave something out."""
-        node = call.node
-        if node.full_op not in OPERATIONS or (node.full_op in MULTIPLYING and not result.shapes):
-            self._uncounted.append(node.name)
+        if call.operation.follow is None or (call.operation.multiplies and not outcome.shapes):
+            self._uncounted.append(call.node.name)
             yield "macs"
         sources = [source for each in call.inputs if each is not None for source in each.sources]
         if any(map(self._weights.is_doubtful, sources)):
@@ -346,32 +343,10 @@ class Propagation:
         return rest or (1,)
 
 
-_RECURRENT = ("LSTM", "GRU", "RNN")
-
-
 def _hands_pixels_on(call: Call) -> bool:
     """Whether a node does no more with the model's own input than scale its numbers or move them."""
     data = [each for each in call.inputs if each is not None and not each.constant]
-    plain = call.node.op in ("Add", "Sub", "Mul", "Div", "Cast", "Transpose", "Identity", "QuantizeLinear")
-    return plain and all(not each.op for each in data)
-
-
-def _made(call: Call, result: Result) -> Constant | None:
-    """Return the constant that a node holds, or fills with one number."""
-    value = call.node.attributes.get("value", call.node.attributes.get("sparse_value"))
-    name = call.node.outputs[0] if call.node.outputs else ""
-    shape = result.shapes[0] if result.shapes else None
-    if call.node.op == "Constant" and isinstance(value, Constant):
-        return value._replace(name=name)
-    if shape is None:
-        return None
-    values = result.values[0] if result.values else None
-    if call.node.op == "Constant":
-        floating = values is not None and all(isinstance(each, float) for each in values)
-        return Constant(name, shape, floating, values, origin=LITERAL)
-    if call.node.op == "ConstantOfShape":
-        return Constant(name, shape, not isinstance(value, Constant) or value.floating, None, origin=FILLED)
-    return None
+    return call.operation.passes and all(not each.op for each in data)
 
 
 def _plain(values: Values | None) -> Values | None:

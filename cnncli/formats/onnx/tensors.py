@@ -1,12 +1,43 @@
-"""Numbers of small tensors, on which a graph computes the shapes of others: tuples in C order, without NumPy."""
+"""Tensors of a graph, and the numbers of small ones, with which graphs compute shapes: tuples in C order, no NumPy."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, product, starmap
 from math import prod
+from typing import NamedTuple
 
-from cnncli.formats.tensor_shapes import MAX_VALUES, Dimensions, Number, broadcast
+from cnncli.formats.onnx.graph import MAX_VALUES, Number
+from cnncli.formats.tensor_shapes import Dimensions, broadcast
 
 Values = tuple[Number, ...]
+
+
+class Tensor(NamedTuple):
+    """A tensor of a graph.
+
+    Attributes:
+        shape: its dimensions, the batch first; None where they are not known.
+        values: its numbers in C order, where they are settled and few: the shapes that nodes compute with.
+        constant: no example's data: it comes of the file's constants and of shapes alone.
+        sources: the constants of the file that it comes of, which may be weights.
+        channels_last: a batch of pictures is (N, H, W, C), and not (N, C, H, W).
+        name: what no other tensor of the model is called.
+        op: the operation that made it.
+    """
+
+    shape: Dimensions | None
+    values: Values | None = None
+    constant: bool = False
+    sources: tuple[str, ...] = ()
+    channels_last: bool = False
+    name: str = ""
+    op: str = ""
+
+    @property
+    def integers(self) -> Dimensions | None:
+        """The values where they are settled integers."""
+        if self.values is None or not all(isinstance(value, int) for value in self.values):
+            return None
+        return tuple(int(value) for value in self.values)
 
 
 def strides(shape: Sequence[int]) -> list[int]:

@@ -10,76 +10,9 @@ from math import prod
 from typing import NamedTuple
 
 from cnncli.formats.onnx.graph import FILLED, LITERAL, STORED, Constant, kind_of_numbers
-from cnncli.formats.onnx.operations import Call
+from cnncli.formats.onnx.operations import OPERATIONS, Call, Operation
 from cnncli.formats.onnx.protobuf import Reader
 from cnncli.formats.safetensors import UNTRAINED
-
-_PRODUCTS = ("MatMul", "Gemm", "Einsum", "com.microsoft.FusedMatMul", "com.microsoft.FusedGemm")
-_CONVOLUTIONS = ("Conv", "ConvTranspose", "DeformConv", "com.microsoft.FusedConv")
-_RECURRENT = ("LSTM", "GRU", "RNN")
-
-NORMS = {
-    **dict.fromkeys(("BatchNormalization", "InstanceNormalization", "GroupNormalization"), (1, 2)),
-    **dict.fromkeys(("LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization"), (1, 2)),
-    "com.microsoft.SkipLayerNormalization": (2, 3),
-}
-"""Inputs that are weights, unless an exporter has filled them with one number for a normalization without weights."""
-
-QUANTIZED = {
-    **dict.fromkeys(("QLinearConv", "com.microsoft.QLinearConv"), (3, 8)),
-    "QLinearMatMul": (0, 3),
-    "ConvInteger": (1,),
-    "MatMulInteger": (0, 1),
-    "DequantizeLinear": (0,),
-    "com.microsoft.DequantizeLinear": (0,),
-    "com.microsoft.QGemm": (0, 3, 6),
-    "com.microsoft.QLinearAdd": (0, 3),
-    "com.microsoft.QLinearMul": (0, 3),
-    "com.microsoft.MatMulIntegerToFloat": (0, 1, 6),
-    "com.microsoft.DynamicQuantizeMatMul": (1, 4),
-}
-"""Inputs that are weights, although they are integers."""
-
-WEIGHTS = {
-    **dict.fromkeys(_PRODUCTS, (0, 1, 2)),
-    **dict.fromkeys(_CONVOLUTIONS, (1, 2, 3)),
-    **dict.fromkeys(_RECURRENT, (1, 2, 3, 7)),
-    "PRelu": (1,),
-    "Gather": (0,),
-    **QUANTIZED,
-}
-"""Inputs that are weights."""
-
-STATES = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
-"""Inputs that are states to begin with: 0 many times is made, and not learned."""
-
-BUFFERS = {"BatchNormalization": (3, 4)}
-"""Inputs that are kept but not trained."""
-
-SETTINGS = {
-    **dict.fromkeys(("QuantizeLinear", "DequantizeLinear"), (1, 2)),
-    **dict.fromkeys(("com.microsoft.QuantizeLinear", "com.microsoft.DequantizeLinear"), (1, 2)),
-    **dict.fromkeys(("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Mod"), (0, 1)),
-    **dict.fromkeys(("QLinearConv", "QLinearMatMul"), (1, 2, 4, 5, 6, 7)),
-    **dict.fromkeys(("com.microsoft.QLinearAdd", "com.microsoft.QLinearMul"), (1, 2, 4, 5, 6, 7)),
-    **dict.fromkeys(("com.microsoft.QLinearSigmoid", "com.microsoft.QLinearLeakyRelu"), (1, 2, 3, 4)),
-    **dict.fromkeys(("com.microsoft.QLinearGlobalAveragePool", "com.microsoft.QLinearAveragePool"), (1, 2, 3, 4)),
-    "com.microsoft.QLinearSoftmax": (1, 2, 3, 4),
-    "com.microsoft.QLinearConcat": tuple(at for at in range(1024) if at < 2 or at % 3 != 2),
-    "com.microsoft.QGemm": (1, 2, 4, 5, 7, 8),
-    "com.microsoft.MatMulIntegerToFloat": (2, 3, 4, 5),
-    "com.microsoft.DynamicQuantizeMatMul": (2, 3),
-    "Resize": (1, 2, 3),
-    "Upsample": (1,),
-    "Clip": (1, 2),
-    "Pad": (1, 2, 3),
-    "Dropout": (1, 2),
-    "Pow": (1,),
-    "OneHot": (1, 2),
-    "NonMaxSuppression": (2, 3, 4),
-    "Range": (0, 1, 2),
-}
-"""Inputs that are settings, although they may be floating-point."""
 
 MAX_SOURCES = 64
 
@@ -150,22 +83,21 @@ class Weights:
 
     def handed_on(self, call: Call, home: str) -> tuple[str, ...]:
         """Return the constants behind what a node makes of constants; `home` begins the keys of its graph's own."""
-        name = call.node.full_op
-        if name in ("Shape", "Size", "Range", "NonZero", "EyeLike"):
+        operation = call.operation
+        if operation.fresh:
             return ()
-        if name == "Identity":
+        if operation.alias:
             return self._alias(call.tensor(0).sources, call.node.outputs[0], home)
-        left_out = (*SETTINGS.get(name, ()), *BUFFERS.get(name, ()))
+        left_out = (*operation.settings, *operation.buffers)
         used = [(index, each) for index, each in enumerate(call.inputs) if each is not None and index not in left_out]
         for index, each in used:
-            if index in QUANTIZED.get(name, ()) or (index in WEIGHTS.get(name, ()) and index):
-                self._weighing.update(source for source in each.sources if self._can_weigh(source, name, index))
-        norm = NORMS.get(name, ())
+            if index in operation.quantized or (index in operation.weights and index):
+                self._weighing.update(source for source in each.sources if self._can_weigh(source, operation, index))
         names = [
             source
             for index, each in used
             for source in each.sources
-            if not (index in norm and self._is_filler(source, norm.index(index)))
+            if not (index in operation.norm and self._is_filler(source, operation.norm.index(index)))
         ]
         return tuple(dict.fromkeys(names))[:MAX_SOURCES]
 
@@ -173,7 +105,7 @@ class Weights:
         """Return the parameters and buffers that come in by a node, and were not counted before."""
         roles: dict[str, list[str]] = {"params": [], "buffers": []}
         for index, tensor in enumerate(call.inputs):
-            if tensor is None or not tensor.constant or index in SETTINGS.get(call.node.full_op, ()):
+            if tensor is None or not tensor.constant or index in call.operation.settings:
                 continue
             for source in tensor.sources:
                 if role := self._role(source, call, index):
@@ -184,31 +116,31 @@ class Weights:
 
     def _role(self, source: str, call: Call, index: int) -> str:
         """Return "params", "buffers", or nothing for what is no more than a setting."""
-        constant, name = self.constants[source], call.node.full_op
-        made_table = name == "Gather" and constant.origin == LITERAL  # such as a detector's anchors
-        weighs = (index in WEIGHTS.get(name, ()) and not made_table) or source in self._weighing
-        if not (source in self._weighing or self._can_weigh(source, name, index)):
+        constant, operation = self.constants[source], call.operation
+        made_table = operation.table and constant.origin == LITERAL
+        weighs = (
+            (index in operation.weights and not made_table) or index in operation.quantized or source in self._weighing
+        )
+        if not (source in self._weighing or self._can_weigh(source, operation, index)):
             return ""
-        if index in BUFFERS.get(name, ()) or constant.name.endswith(UNTRAINED):
+        if index in operation.buffers or constant.name.endswith(UNTRAINED):
             return "buffers"
         if f"{source.removesuffix('_scale')}_zero_point" in self.constants:  # how a quantizer calls a weight's scale
             return ""
         if _is_made(constant) and constant.size == 1:
             return "params" if weighs and len(call.tensor(index).sources) == 1 else ""
         if weighs:
-            return "buffers" if self._is_fixed(source, name) else "params"
-        if index in NORMS.get(name, ()):
-            return "" if self._is_filler(source, NORMS[name].index(index)) else "params"
-        if index in STATES.get(name, ()) and _is_made(constant) and self._kind(source) == "zero":
+            # Filters may have been made: a blur before pooling has binomial numbers.
+            blur = operation.bias_axis == 1 and _is_made(constant) and self._kind(source) == "round"
+            return "buffers" if blur else "params"
+        if index in operation.norm:
+            return "" if self._is_filler(source, operation.norm.index(index)) else "params"
+        if index in operation.states and _is_made(constant) and self._kind(source) == "zero":
             return ""
         return self._role_by_numbers(source, call, index)
 
-    def _is_fixed(self, source: str, name: str) -> bool:
-        """Whether a convolution's filters were made: a blur before pooling has binomial numbers."""
-        return name in _CONVOLUTIONS and _is_made(self.constants[source]) and self._kind(source) == "round"
-
-    def _can_weigh(self, source: str, name: str, index: int) -> bool:
-        return self.constants[source].floating or index in QUANTIZED.get(name, ())
+    def _can_weigh(self, source: str, operation: Operation, index: int) -> bool:
+        return self.constants[source].floating or index in operation.quantized
 
     def _role_by_numbers(self, source: str, call: Call, index: int) -> str:
         """Return the role of what is added, multiplied or joined."""
@@ -270,7 +202,7 @@ class Weights:
         equal = not self._names_equals and all(
             _is_vector(self.constants[each]) and self._is_untrained(each) for each in old
         )
-        beside = new or call.node.full_op in NORMS or any(_is_bias(call, index) for index in (0, 1))
+        beside = new or call.operation.norm or any(_is_bias(call, index) for index in (0, 1))
         self._counted.update(new)
         if equal:
             self.ambiguous |= bool(old) and not beside
@@ -296,9 +228,10 @@ def _is_bias(call: Call, index: int) -> bool:
     constant, other = call.inputs[index], call.inputs[1 - index]
     if constant is None or other is None or not constant.shape or not other.shape:
         return False
-    if other.op in _PRODUCTS:
+    axis = OPERATIONS[other.op].bias_axis if other.op in OPERATIONS else None
+    if axis == -1:
         return prod(constant.shape) == constant.shape[-1] == other.shape[-1]
-    return other.op in _CONVOLUTIONS and prod(constant.shape) == other.shape[1] and constant.shape[-1] == 1
+    return axis == 1 and prod(constant.shape) == other.shape[1] and constant.shape[-1] == 1
 
 
 def _scales_pixels(call: Call, constant: Constant) -> bool:

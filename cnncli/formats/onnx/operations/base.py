@@ -1,18 +1,123 @@
-"""What operations are given and what they give: the registry, calls and results."""
+"""The registry of ONNX operations, and what they are given and give: calls and outcomes."""
 
 from collections.abc import Callable
-from itertools import repeat
 from typing import NamedTuple
 
-from cnncli.errors import ModelError
-from cnncli.formats.onnx.graph import Node
-from cnncli.formats.onnx.tensors import Values
-from cnncli.formats.tensor_shapes import Dimensions, Tensor
-from cnncli.shapes import Pair
+from cnncli.errors import ArgumentError, ModelError
+from cnncli.formats.onnx.graph import Constant, Node
+from cnncli.formats.onnx.tensors import Tensor, Values
+from cnncli.formats.tensor_shapes import Dimensions
+from cnncli.networks.layers import Layer
+from cnncli.shapes import Four, Pair
+
+Indices = tuple[int, ...]
 
 
 class Unsettled(Exception):  # noqa: N818 - no error: a shape that only running the model would tell
     """A shape depends on what is not in the file."""
+
+
+class Sliding(NamedTuple):
+    """A window's way over an input, axis by axis: padding is (before, after)."""
+
+    kernel_size: Dimensions
+    stride: Dimensions
+    padding: tuple[Pair, ...]
+    dilation: Dimensions
+
+
+class Outcome(NamedTuple):
+    """Facts about what a node puts out.
+
+    Attributes:
+        shapes: of its outputs.
+        values: of its outputs, where they are settled.
+        macs: multiply-adds of a convolution or a matrix product.
+        sliding: how the window of a convolution or pooling goes.
+        keeps_layout: the dimensions mean what the first input's mean.
+        channels_last: how the first output lies, where the layout is not kept.
+        in_place: it can overwrite its input.
+        constant: the constant that the node holds, or fills with one number.
+    """
+
+    shapes: tuple[Dimensions | None, ...]
+    values: tuple[Values | None, ...] = ()
+    macs: int = 0
+    sliding: Sliding | None = None
+    keeps_layout: bool = True
+    channels_last: bool = False
+    in_place: bool = False
+    constant: Constant | None = None
+
+    @property
+    def shape(self) -> Dimensions:
+        """The shape of the first output.
+
+        Raises:
+            Unsettled: it is not known.
+        """
+        if not self.shapes or self.shapes[0] is None:
+            raise Unsettled
+        return self.shapes[0]
+
+    def slide(self) -> tuple[Pair, Pair, Four, Pair]:
+        """Return kernel, stride, padding and dilation of a window as a layer of ours has them.
+
+        Raises:
+            Unsettled: nothing slides over two axes.
+        """
+        match self.sliding:
+            case Sliding((fh, fw), (sh, sw), ((top, bottom), (left, right)), (dh, dw)):
+                return (fh, fw), (sh, sw), (top, bottom, left, right), (dh, dw)
+        raise Unsettled
+
+
+class Operation(NamedTuple):
+    """An ONNX operation: what it makes of shapes, and what its inputs and outputs are, by their indices.
+
+    Attributes:
+        follow: returns the outcome of a call; None where no shape is known.
+        layer: returns the layer of ours that does the same, or None.
+        multiplies: its multiply-adds are counted.
+        weights: inputs that are weights.
+        quantized: inputs that are weights although they are integers.
+        norm: inputs that are a scale and a shift, unless an exporter has filled them with one number.
+        states: inputs that are states to begin with: 0 many times is made, and not learned.
+        buffers: inputs that are kept but not trained.
+        settings: inputs that are settings, although they may be floating-point.
+        outputs: how many outputs are activations; others are indices, masks or states. None: all.
+        bias_axis: the axis of the output along which a bias may be added to it: of a convolution or a matrix product.
+        of_sizes: the output tells sizes alone, and so is constant whatever the input.
+        fresh: the output holds no number of an input.
+        alias: the output is the input under another name.
+        table: the first input is a table, which may also be written into the graph, such as a detector's anchors.
+        passes: it scales or moves numbers: what it makes of the model's own input is still pixels.
+        in_time: the first dimension of the input is time.
+    """
+
+    follow: "Follow | None" = None
+    layer: "Maker | None" = None
+    multiplies: bool = False
+    weights: Indices = ()
+    quantized: Indices = ()
+    norm: Indices = ()
+    states: Indices = ()
+    buffers: Indices = ()
+    settings: Indices = ()
+    outputs: int | None = None
+    bias_axis: int | None = None
+    of_sizes: bool = False
+    fresh: bool = False
+    alias: bool = False
+    table: bool = False
+    passes: bool = False
+    in_time: bool = False
+
+
+OPERATIONS: dict[str, Operation] = {}
+"""The operations by ONNX's names for them, with the domain before it where that is not ONNX's own."""
+
+UNKNOWN = Operation()
 
 
 class Call(NamedTuple):
@@ -20,6 +125,11 @@ class Call(NamedTuple):
 
     node: Node
     inputs: tuple[Tensor | None, ...]
+
+    @property
+    def operation(self) -> Operation:
+        """The operation that is called."""
+        return OPERATIONS.get(self.node.full_op, UNKNOWN)
 
     def tensor(self, index: int) -> Tensor:
         """Return an input that must be there."""
@@ -55,6 +165,11 @@ class Call(NamedTuple):
             return tuple(int(each) for each in value)
         return self.settled(index) if index >= 0 and self.has(index) else None
 
+    def number(self, name: str, default: float) -> float:
+        """Return a setting that is a single-precision number, with the digits that it was given with."""
+        value = self.node.attributes.get(name, default)
+        return float(f"{value:.6g}") if isinstance(value, int | float) else default
+
     def settled(self, index: int) -> Dimensions:
         """Return the integers of an input that must be there."""
         found = self.tensor(index).integers
@@ -67,53 +182,36 @@ class Call(NamedTuple):
         found = [each.values for each in self.inputs if each is not None and each.values is not None]
         return found if len(found) == len(self.inputs) else None
 
-
-class Sliding(NamedTuple):
-    """A window's way over an input, axis by axis: padding is (before, after)."""
-
-    kernel_size: Dimensions
-    stride: Dimensions
-    padding: tuple[Pair, ...]
-    dilation: Dimensions
-
-
-class Result(NamedTuple):
-    """What a node puts out.
-
-    Attributes:
-        shapes: of its outputs.
-        values: of its outputs, where they are settled.
-        macs: multiply-adds of a convolution or a matrix product.
-        sliding: how the window of a convolution or pooling goes.
-        keeps_layout: the dimensions mean what the first input's mean.
-        channels_last: how the first output lies, where the layout is not kept.
-        in_place: it can overwrite its input.
-    """
-
-    shapes: tuple[Dimensions | None, ...]
-    values: tuple[Values | None, ...] = ()
-    macs: int = 0
-    sliding: Sliding | None = None
-    keeps_layout: bool = True
-    channels_last: bool = False
-    in_place: bool = False
+    def layer(self, outcome: Outcome) -> Layer | None:
+        """Return the layer of ours that does what the node does; None where the notation has no word for it."""
+        maker = self.operation.layer
+        if maker is None or not outcome.shapes or outcome.shapes[0] is None:
+            return None
+        try:
+            return maker(self, outcome)
+        except (ArgumentError, Unsettled):
+            return None
 
 
-Operation = Callable[[Call], Result]
-
-OPERATIONS: dict[str, Operation] = {}
-"""The operations by ONNX's names for them, with the domain before it where that is not ONNX's own."""
-
-MULTIPLYING: set[str] = set()
-"""The operations whose multiply-adds are counted."""
+Follow = Callable[[Call], Outcome]
+Maker = Callable[[Call, Outcome], Layer | None]
 
 
-def operation(*names: str, multiplies: bool = False) -> Callable[[Operation], Operation]:
-    """Register an operation under its names."""
+def operation(*names: str, facts: Operation = UNKNOWN) -> Callable[[Follow], Follow]:
+    """Register an operation under its names: the function that follows it, and what else is to be known of it."""
 
-    def register(function: Operation) -> Operation:
-        OPERATIONS.update(zip(names, repeat(function)))
-        MULTIPLYING.update(names if multiplies else ())
-        return function
+    def register(follow: Follow) -> Follow:
+        OPERATIONS.update(dict.fromkeys(names, facts._replace(follow=follow)))
+        return follow
 
     return register
+
+
+def pointwise(call: Call) -> Outcome:
+    """Follow an operation that gives a number for each number of its first input."""
+    return Outcome((call.shape(),), in_place=True)
+
+
+def is_layer(layer: Layer) -> Maker:
+    """Return what makes a layer without options out of any call."""
+    return lambda call, outcome: layer

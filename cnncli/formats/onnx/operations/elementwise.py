@@ -1,14 +1,65 @@
-"""Operations that give as many numbers as come in: one by one, of two together, or normalized."""
+"""Operations that give as many numbers as come in: one by one, or of two together."""
 
 import operator
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import accumulate
-from math import ceil, exp, floor, inf, isfinite, log
+from math import ceil, exp, floor, inf, isfinite, log, prod
 
 from cnncli.errors import ModelError
-from cnncli.formats.onnx.operations.base import Call, Result, operation
+from cnncli.formats.onnx.graph import Number
+from cnncli.formats.onnx.operations.base import (
+    OPERATIONS,
+    UNKNOWN,
+    Call,
+    Operation,
+    Outcome,
+    is_layer,
+    operation,
+    pointwise,
+)
 from cnncli.formats.onnx.tensors import combined
-from cnncli.formats.tensor_shapes import Dimensions, Number, broadcast, written
+from cnncli.formats.tensor_shapes import Dimensions, broadcast, written
+from cnncli.networks.layers import Dropout, Layer, PReLU, ReLU
+from cnncli.networks.layers.pointwise import (
+    ELU,
+    GELU,
+    HardSigmoid,
+    HardSwish,
+    LeakyReLU,
+    Linear,
+    Mish,
+    ReLU6,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
+
+PIXELS = Operation(passes=True)
+"""Facts about an operation that only scales or moves pixels."""
+
+
+def _together(function: Callable[..., Number] | None, call: Call) -> Outcome:
+    shapes = [call.shape(index) for index in range(len(call.inputs)) if call.has(index)]
+    if not shapes:
+        raise ModelError("needs at least 1 inputs, got 0")
+    # The oldest files (before opset 7) ask for broadcasting, at an axis.
+    shape = shapes[0] if call.node.attributes.get("broadcast") == 1 else broadcast(shapes)
+    known = call.known()
+    values = combined(function, known, shapes) if function and known and shape == _broadcast_or_none(shapes) else None
+    return Outcome((shape,), (values,), in_place=len(shapes) == 1)
+
+
+def _broadcast_or_none(shapes: Sequence[Dimensions]) -> Dimensions | None:
+    try:
+        return broadcast(shapes)
+    except ModelError:
+        return None
+
+
+def _of(function: Callable[..., Number], facts: Operation = UNKNOWN) -> Operation:
+    """Return the operation that computes a function of settled numbers."""
+    return facts._replace(follow=partial(_together, function))
 
 
 def _quotient(a: Number, b: Number) -> Number:
@@ -24,82 +75,86 @@ def _power(a: Number, b: Number) -> Number:
     return float(a**b) if isinstance(a, float) else int(a**b)
 
 
-COMPUTED: dict[str, Callable[..., Number]] = {
-    "Add": operator.add,
-    "Sub": operator.sub,
-    "Mul": operator.mul,
-    "Div": _quotient,
-    "Mod": operator.mod,
-    "Pow": _power,
-    "Max": lambda *numbers: max(numbers),
-    "Min": lambda *numbers: min(numbers),
-    "Sum": lambda *numbers: sum(numbers),
-    "Mean": lambda *numbers: sum(numbers) / len(numbers),
-    "Equal": lambda a, b: int(a == b),
-    "Greater": lambda a, b: int(a > b),
-    "GreaterOrEqual": lambda a, b: int(a >= b),
-    "Less": lambda a, b: int(a < b),
-    "LessOrEqual": lambda a, b: int(a <= b),
-    "And": lambda a, b: int(bool(a) and bool(b)),
-    "Or": lambda a, b: int(bool(a) or bool(b)),
-    "Xor": lambda a, b: int(bool(a) != bool(b)),
-    "Where": lambda condition, a, b: a if condition else b,
-    "Not": lambda a: int(not a),
-    "Neg": operator.neg,
-    "Abs": abs,
-    "Sign": lambda a: (a > 0) - (a < 0),
-    "Floor": lambda a: float(floor(a)),
-    "Ceil": lambda a: float(ceil(a)),
-    "Round": lambda a: float(round(a)),
-    "Relu": lambda a: max(a, 0),
-    "Reciprocal": lambda a: 1 / a,
-    "Exp": exp,
-    "Log": log,
-    "Sqrt": lambda a: a**0.5,
+_COMPARISON = Operation(settings=(0, 1))
+
+OPERATIONS |= {
+    "Add": _of(operator.add, PIXELS),
+    "Sub": _of(operator.sub, PIXELS),
+    "Mul": _of(operator.mul, PIXELS),
+    "Div": _of(_quotient, PIXELS),
+    "Mod": _of(operator.mod, _COMPARISON),
+    "Pow": _of(_power, Operation(settings=(1,))),
+    "Max": _of(lambda *numbers: max(numbers)),
+    "Min": _of(lambda *numbers: min(numbers)),
+    "Sum": _of(lambda *numbers: sum(numbers)),
+    "Mean": _of(lambda *numbers: sum(numbers) / len(numbers)),
+    "Equal": _of(lambda a, b: int(a == b), _COMPARISON),
+    "Greater": _of(lambda a, b: int(a > b), _COMPARISON),
+    "GreaterOrEqual": _of(lambda a, b: int(a >= b), _COMPARISON),
+    "Less": _of(lambda a, b: int(a < b), _COMPARISON),
+    "LessOrEqual": _of(lambda a, b: int(a <= b), _COMPARISON),
+    "And": _of(lambda a, b: int(bool(a) and bool(b))),
+    "Or": _of(lambda a, b: int(bool(a) or bool(b))),
+    "Xor": _of(lambda a, b: int(bool(a) != bool(b))),
+    "Where": _of(lambda condition, a, b: a if condition else b),
+    "Not": _of(lambda a: int(not a)),
+    "Neg": _of(operator.neg),
+    "Abs": _of(abs),
+    "Sign": _of(lambda a: (a > 0) - (a < 0)),
+    "Floor": _of(lambda a: float(floor(a))),
+    "Ceil": _of(lambda a: float(ceil(a))),
+    "Round": _of(lambda a: float(round(a))),
+    "Relu": _of(lambda a: max(a, 0), Operation(layer=is_layer(ReLU()))),
+    "Reciprocal": _of(lambda a: 1 / a),
+    "Exp": _of(exp),
+    "Log": _of(log),
+    "Sqrt": _of(lambda a: a**0.5),
 }
-"""What is computed of settled numbers; of the other operations only the shape is followed."""
+
+operation("BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor")(partial(_together, None))
+
+operation(
+    *("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Bernoulli", "BitwiseNot", "Celu", "Cos", "Cosh", "Erf"),
+    *("Hardmax", "IsInf", "IsNaN", "LogSoftmax", "LpNormalization", "MeanVarianceNormalization", "RandomNormalLike"),
+    *("RandomUniformLike", "ReverseSequence", "RotaryEmbedding", "Selu", "Shrink", "Sin", "Sinh", "Softplus"),
+    *("Softsign", "Swish", "Tan", "ThresholdedRelu", "Trilu"),
+    *("com.microsoft.FastGelu", "com.microsoft.QuickGelu", "com.microsoft.BiasGelu"),
+)(pointwise)
 
 
-@operation(*COMPUTED, *("BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor"))
-def _together(call: Call) -> Result:
-    shapes = [call.shape(index) for index in range(len(call.inputs)) if call.has(index)]
-    if not shapes:
-        raise ModelError("needs at least 1 inputs, got 0")
-    # The oldest files (before opset 7) ask for broadcasting, at an axis.
-    shape = shapes[0] if call.node.attributes.get("broadcast") == 1 else broadcast(shapes)
-    function, known = COMPUTED.get(call.node.op), call.known()
-    values = combined(function, known, shapes) if function and known and shape == broadcast_or_none(shapes) else None
-    return Result((shape,), (values,), in_place=len(shapes) == 1)
+def _hard_sigmoid(call: Call, outcome: Outcome) -> Layer | None:
+    return HardSigmoid() if (call.number("alpha", 0.2), call.number("beta", 0.5)) == (0.166667, 0.5) else None
 
 
-def broadcast_or_none(shapes: Sequence[Dimensions]) -> Dimensions | None:
-    """Return the shape that shapes have together, or None where they have none."""
-    try:
-        return broadcast(shapes)
-    except ModelError:
-        return None
+OPERATIONS |= {
+    "Elu": Operation(pointwise, is_layer(ELU())),
+    "Gelu": Operation(pointwise, is_layer(GELU())),
+    "com.microsoft.Gelu": Operation(pointwise, is_layer(GELU())),
+    "HardSigmoid": Operation(pointwise, _hard_sigmoid),
+    "HardSwish": Operation(pointwise, is_layer(HardSwish())),
+    "LeakyRelu": Operation(pointwise, lambda call, outcome: LeakyReLU(call.number("alpha", 0.01))),
+    "Mish": Operation(pointwise, is_layer(Mish())),
+    "Sigmoid": Operation(pointwise, is_layer(Sigmoid())),
+    "Softmax": Operation(pointwise, is_layer(Softmax())),
+    "Tanh": Operation(pointwise, is_layer(Tanh())),
+}
 
 
-@operation(
-    *("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Bernoulli", "BitwiseNot", "Celu", "Cos", "Cosh"),
-    *("Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "Hardmax", "IsInf", "IsNaN", "LRN", "LeakyRelu"),
-    *("LogSoftmax", "LpNormalization", "MeanVarianceNormalization", "Mish", "RandomNormalLike", "RandomUniformLike"),
-    *("ReverseSequence", "RotaryEmbedding", "Selu", "Shrink", "Sigmoid", "Sin", "Sinh"),
-    *("Softmax", "Softplus", "Softsign", "Swish", "Tan", "Tanh", "ThresholdedRelu", "Trilu"),
-    *("com.microsoft.Gelu", "com.microsoft.FastGelu", "com.microsoft.QuickGelu", "com.microsoft.BiasGelu"),
-)
-def _pointwise(call: Call) -> Result:
-    return Result((call.shape(),), in_place=True)
+def _clip_layer(call: Call, outcome: Outcome) -> Layer | None:
+    ends: list[object] = [call.node.attributes.get(name) for name in ("min", "max")]
+    if len(call.inputs) == 3 and call.has(1) and call.has(2):
+        ends = [(call.tensor(index).values or (None,))[0] for index in (1, 2)]
+    return ReLU6() if ends == [0.0, 6.0] else None
 
 
-@operation("Clip")
-def _clip(call: Call) -> Result:
+@operation("Clip", facts=Operation(layer=_clip_layer, settings=(1, 2)))
+def _clip(call: Call) -> Outcome:
     """Hold numbers between two that are attributes, or inputs in newer files; either may be left out."""
     values, low, high = call.tensor(0).values, _end(call, "min", 1), _end(call, "max", 2)
     if values is None or low is None or high is None:
-        return Result((call.shape(),), in_place=True)
+        return pointwise(call)
     held = tuple(max(low, min(high, value)) for value in values)
-    return Result((call.shape(),), (held,), in_place=True)
+    return Outcome((call.shape(),), (held,), in_place=True)
 
 
 def _end(call: Call, name: str, index: int) -> Number | None:
@@ -114,57 +169,62 @@ def _end(call: Call, name: str, index: int) -> Number | None:
 
 
 @operation("CumSum")
-def _running_sum(call: Call) -> Result:
+def _running_sum(call: Call) -> Outcome:
     shape, values = call.shape(), call.tensor(0).values
     plain = len(shape) == 1 and not call.integer("exclusive", 0) and not call.integer("reverse", 0)
-    return Result((shape,), (tuple(accumulate(values)) if plain and values else None,))
+    return Outcome((shape,), (tuple(accumulate(values)) if plain and values else None,))
 
 
-@operation("Identity", "Dropout")
-def _unchanged(call: Call) -> Result:
-    return Result((call.shape(), call.shape()), (call.tensor(0).values,), in_place=True)
+def _dropout_layer(call: Call, outcome: Outcome) -> Layer:
+    given = call.tensor(1).values if call.has(1) else None
+    return Dropout(float(f"{given[0]:.6g}") if given else call.number("ratio", 0.5))
+
+
+@operation("Identity", facts=PIXELS._replace(layer=is_layer(Linear()), alias=True))
+@operation("Dropout", facts=Operation(layer=_dropout_layer, settings=(1, 2), outputs=1))
+@operation("CastLike")
+def _unchanged(call: Call) -> Outcome:
+    return Outcome((call.shape(), call.shape()), (call.tensor(0).values,), in_place=True)
 
 
 FLOATING = (1, 10, 11, 16)
 BOOLEAN = 9
 
 
-@operation("Cast", "CastLike")
-def _cast(call: Call) -> Result:
+@operation("Cast", facts=PIXELS)
+def _cast(call: Call) -> Outcome:
     values, kind = call.tensor(0).values, call.node.attributes.get("to")
-    if call.node.op == "CastLike" or values is None or not all(map(isfinite, values)):
-        return Result((call.shape(),), (values,), in_place=True)
+    if values is None or not all(map(isfinite, values)):
+        return Outcome((call.shape(),), (values,), in_place=True)
     cast: Callable[[Number], Number] = float if kind in FLOATING else bool if kind == BOOLEAN else int
-    return Result((call.shape(),), (tuple(map(cast, values)),), in_place=True)
+    return Outcome((call.shape(),), (tuple(map(cast, values)),), in_place=True)
 
 
-@operation("BatchNormalization", "InstanceNormalization", "GroupNormalization")
-def _normalization(call: Call) -> Result:
-    shape = call.shape()
-    channels = shape[1] if len(shape) > 1 else 1
-    for index in range(1, len(call.inputs)):
-        if call.has(index) and call.shape(index) not in ((channels,), (call.integer("num_groups", channels),)):
-            raise ModelError(f"got {channels} channels ({written(shape)}), needs {written(call.shape(index))}")
-    return Result((shape,), in_place=True)
+def _prelu_layer(call: Call, outcome: Outcome) -> Layer | None:
+    slopes, shape = prod(call.shape(1)), call.shape()
+    return PReLU(shared=slopes == 1) if len(shape) > 1 and slopes in (1, shape[1]) else None
 
 
-@operation("LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization")
-def _layer_normalization(call: Call) -> Result:
-    shape = call.shape()
-    if call.has(1) and broadcast([shape, call.shape(1)]) != shape:
-        raise ModelError(f"got {written(shape)}, needs {written(call.shape(1))} at its end")
-    return Result((shape,), in_place=True)
-
-
-@operation("com.microsoft.SkipLayerNormalization", "com.microsoft.SkipSimplifiedLayerNormalization")
-def _skipping_normalization(call: Call) -> Result:
-    """Two summands, normalized; the fourth output is their sum."""
-    return Result((call.shape(), None, None, call.shape()))
-
-
-@operation("PRelu")
-def _prelu(call: Call) -> Result:
+@operation("PRelu", facts=Operation(layer=_prelu_layer, weights=(1,)))
+def _prelu(call: Call) -> Outcome:
     shape, slope = call.shape(0), call.shape(1)
     if slope not in (shape[1:2], (1,)) and broadcast([shape, slope]) != shape:
         raise ModelError(f"its slope {written(slope)} does not fit {written(shape)}")
-    return Result((shape,), in_place=True)
+    return Outcome((shape,), in_place=True)
+
+
+# Quantized models: scales and zero points stand between the inputs.
+
+operation("QuantizeLinear", "com.microsoft.QuantizeLinear", facts=PIXELS._replace(settings=(1, 2)))(pointwise)
+operation(*("DequantizeLinear", "com.microsoft.DequantizeLinear"), facts=Operation(quantized=(0,), settings=(1, 2)))(
+    pointwise
+)
+operation(
+    *("com.microsoft.QLinearLeakyRelu", "com.microsoft.QLinearSigmoid", "com.microsoft.QLinearSoftmax"),
+    facts=Operation(settings=(1, 2, 3, 4)),
+)(pointwise)
+operation("DynamicQuantizeLinear")(lambda call: Outcome((call.shape(), (), ())))
+operation(
+    *("com.microsoft.QLinearAdd", "com.microsoft.QLinearMul"),
+    facts=Operation(quantized=(0, 3), settings=(1, 2, 4, 5, 6, 7)),
+)(lambda call: Outcome((broadcast([call.shape(0), call.shape(3)]),)))

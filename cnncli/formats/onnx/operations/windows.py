@@ -1,11 +1,22 @@
 """Operations with a window that slides: convolutions and pooling."""
 
+from functools import partial
 from math import prod
 
 from cnncli.errors import ModelError
 from cnncli.formats.files import dimensions
-from cnncli.formats.onnx.operations.base import Call, Result, Sliding, operation
+from cnncli.formats.onnx.operations.base import OPERATIONS, Call, Maker, Operation, Outcome, Sliding, operation
 from cnncli.formats.tensor_shapes import Dimensions, written
+from cnncli.networks.layers import (
+    AvgPool,
+    Conv,
+    Depthwise,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    Layer,
+    MaxPool,
+    TransposedConv,
+)
 from cnncli.shapes import Pair, output_size, same_padding, transposed_size
 
 
@@ -42,7 +53,7 @@ def _padding(
         amounts = tuple(same_padding(n, f, stride=s, dilation=d) for n, f, s, d in axes)
         return amounts if mode == "SAME_UPPER" else tuple((after, before) for before, after in amounts)
     if mode not in ("NOTSET", "VALID"):
-        raise ModelError(f"its auto_pad {mode!r} is none of NOTSET, SAME_UPPER, SAME_LOWER and VALID")
+        raise ModelError(f"its auto_pad {mode!r} must be NOTSET, SAME_UPPER, SAME_LOWER or VALID")
     pads = (call.integers("pads") if mode == "NOTSET" else None) or (0,) * 2 * len(size)
     if len(pads) != 2 * len(size):
         raise ModelError(f"its pads {pads[:8]} do not fit an input of {len(size)} spatial dimensions")
@@ -57,8 +68,16 @@ def picture(call: Call, index: int = 0) -> Dimensions:
     return shape
 
 
-def _channels(call: Call, shape: Dimensions, weight: Dimensions, groups: int, axis: int) -> None:
-    """Check the channels that come in against the weight, whose own are along an axis."""
+def _filtered(call: Call, weight_index: int, axis: int) -> tuple[Dimensions, Dimensions, int]:
+    """Return the shapes of a picture and of the weight that slides over it, and the groups.
+
+    Raises:
+        ModelError: they do not fit each other; the weight has the channels that come in along `axis`.
+    """
+    shape, weight = picture(call), call.shape(weight_index)
+    if len(weight) != len(shape):
+        raise ModelError(f"its weight {written(weight)} does not fit an input of {written(shape)}")
+    groups = call.integer("group", 1)
     needed = weight[axis] * (groups if axis else 1)
     if shape[1] != needed:
         grouped = f" in {groups} groups" if groups > 1 else ""
@@ -70,61 +89,69 @@ def _channels(call: Call, shape: Dimensions, weight: Dimensions, groups: int, ax
     kernel = call.integers("kernel_shape")
     if kernel is not None and kernel != weight[2:]:
         raise ModelError(f"its kernel_shape {written(kernel[:8])} is not that of its weight {written(weight)}")
+    return shape, weight, groups
 
 
-def _bias(call: Call, index: int, channels: int) -> None:
+def _check_bias(call: Call, index: int, channels: int) -> None:
     if call.has(index) and prod(call.shape(index)) != channels:
         raise ModelError(f"its bias has {prod(call.shape(index))} numbers, needs {channels}")
 
 
-def _convolution(call: Call, weight_index: int, bias_index: int | None) -> Result:
-    shape, weight = picture(call), call.shape(weight_index)
-    if len(weight) != len(shape):
-        raise ModelError(f"its weight {written(weight)} does not fit an input of {written(shape)}")
-    _channels(call, shape, weight, call.integer("group", 1), 1)
+def _conv_layer(call: Call, outcome: Outcome, bias_index: int = 2) -> Layer:
+    kernel, stride, padding, dilation = outcome.slide()
+    filters, groups, channels = outcome.shape[1], call.integer("group", 1), call.shape()[1]
+    bias = call.has(bias_index)
+    if groups == channels > 1:
+        return Depthwise(kernel, filters if filters != channels else None, stride, padding, dilation, bias)
+    return Conv(kernel, filters, stride, padding, dilation, groups, bias)
+
+
+def _convolution(call: Call, weight_index: int = 1, bias_index: int | None = 2) -> Outcome:
+    shape, weight, _ = _filtered(call, weight_index, 1)
     if bias_index is not None:
-        _bias(call, bias_index, weight[0])
+        _check_bias(call, bias_index, weight[0])
     sliding = _sliding(call, shape[2:], weight[2:])
     size = _positions(call, shape[2:], sliding)
     # Each output position of each filter multiplies the filter's weights once.
-    return Result(((shape[0], weight[0], *size),), macs=shape[0] * prod(size) * prod(weight), sliding=sliding)
+    return Outcome(((shape[0], weight[0], *size),), macs=shape[0] * prod(size) * prod(weight), sliding=sliding)
 
 
-@operation("Conv", "com.microsoft.FusedConv", multiplies=True)
-def _conv(call: Call) -> Result:
-    return _convolution(call, 1, 2)
+_FILTERS = Operation(multiplies=True, weights=(1, 2, 3), bias_axis=1)
+
+operation("Conv", facts=_FILTERS._replace(layer=_conv_layer))(_convolution)
+operation("com.microsoft.FusedConv", facts=_FILTERS)(_convolution)
+operation("DeformConv", facts=_FILTERS)(partial(_convolution, bias_index=3))  # input 2 are the offsets of the taps
+operation("ConvInteger", facts=Operation(layer=_conv_layer, multiplies=True, quantized=(1,)))(
+    partial(_convolution, bias_index=None)
+)
+
+_QUANTIZED = Operation(quantized=(3, 8), settings=(1, 2, 4, 5, 6, 7), multiplies=True)
+
+operation("QLinearConv", facts=_QUANTIZED._replace(layer=partial(_conv_layer, bias_index=8)))(
+    partial(_convolution, weight_index=3, bias_index=8)
+)
+OPERATIONS["com.microsoft.QLinearConv"] = Operation(quantized=(3, 8))  # its shapes are of another layout
 
 
-@operation("ConvInteger", multiplies=True)
-def _conv_integer(call: Call) -> Result:
-    return _convolution(call, 1, None)
-
-
-@operation("QLinearConv", multiplies=True)
-def _qlinear_conv(call: Call) -> Result:
-    return _convolution(call, 3, 8)
-
-
-@operation("DeformConv", multiplies=True)
-def _deformable(call: Call) -> Result:
-    """A convolution whose taps move by offsets, input 2, which come before the bias."""
-    return _convolution(call, 1, 3)
-
-
-@operation("ConvTranspose", multiplies=True)
-def _conv_transpose(call: Call) -> Result:
-    """s(n - 1) + output_padding + d(f - 1) + 1 - p_before - p_after along each axis, unless output_shape says it."""
-    shape, weight = picture(call), call.shape(1)
-    if len(weight) != len(shape):
-        raise ModelError(f"its weight {written(weight)} does not fit an input of {written(shape)}")
+def _transposed_layer(call: Call, outcome: Outcome) -> Layer | None:
+    kernel, stride, padding, dilation = outcome.slide()
+    more = call.integers("output_padding") or (0, 0)
+    if len(more) != 2 or call.integers("output_shape") is not None:
+        return None
+    cut = "same" if str(call.node.attributes.get("auto_pad")).startswith("SAME") else padding
     groups = call.integer("group", 1)
-    _channels(call, shape, weight, groups, 0)
-    _bias(call, 2, weight[1] * groups)
+    return TransposedConv(kernel, outcome.shape[1], stride, cut, (more[0], more[1]), dilation, groups, call.has(2))
+
+
+@operation("ConvTranspose", facts=_FILTERS._replace(layer=_transposed_layer))
+def _conv_transpose(call: Call) -> Outcome:
+    shape, weight, groups = _filtered(call, 1, 0)
+    _check_bias(call, 2, weight[1] * groups)
     sliding = _sliding(call, shape[2:], weight[2:])
     size = _transposed_size(call, shape[2:], sliding)
     result = dimensions((shape[0], weight[1] * groups, *size), "the output", 1)
     # Each input position of each channel multiplies that channel's weights once.
-    return Result((result,), macs=shape[0] * prod(shape[2:]) * prod(weight[1:]) * shape[1], sliding=sliding)
+    return Outcome((result,), macs=shape[0] * prod(shape[2:]) * prod(weight[1:]) * shape[1], sliding=sliding)
 
 
 def _transposed_size(call: Call, size: Dimensions, sliding: Sliding) -> Dimensions:
@@ -142,42 +169,61 @@ def _transposed_size(call: Call, size: Dimensions, sliding: Sliding) -> Dimensio
     )
 
 
-@operation("MaxPool", "AveragePool", "LpPool", "com.microsoft.QLinearAveragePool")
-def _pool(call: Call) -> Result:
+def _max_pool_layer(call: Call, outcome: Outcome) -> Layer:
+    return MaxPool(*outcome.slide(), bool(call.integer("ceil_mode", 0)))
+
+
+def _average_pool_layer(call: Call, outcome: Outcome) -> Layer | None:
+    kernel, stride, padding, dilation = outcome.slide()
+    flags = (bool(call.integer(name, 0)) for name in ("ceil_mode", "count_include_pad"))
+    return AvgPool(kernel, stride, padding, *flags) if dilation == (1, 1) else None
+
+
+@operation("MaxPool", facts=Operation(layer=_max_pool_layer, outputs=1))
+@operation("AveragePool", facts=Operation(layer=_average_pool_layer))
+@operation("LpPool")
+@operation("com.microsoft.QLinearAveragePool", facts=Operation(settings=(1, 2, 3, 4)))
+def _pool(call: Call) -> Outcome:
     shape = picture(call)
     kernel = call.integers("kernel_shape")
     if kernel is None:
         raise ModelError("has no kernel_shape")
     sliding = _sliding(call, shape[2:], dimensions(kernel, "its kernel_shape", 1))
     result = (*shape[:2], *_positions(call, shape[2:], sliding))
-    return Result((result, result), sliding=sliding)
+    return Outcome((result, result), sliding=sliding)
 
 
-@operation("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "com.microsoft.QLinearGlobalAveragePool")
-def _global_pool(call: Call) -> Result:
+def _of_picture(layer: Layer) -> Maker:
+    return lambda call, outcome: layer if len(call.shape()) == 4 else None
+
+
+@operation("GlobalAveragePool", facts=Operation(layer=_of_picture(GlobalAvgPool())))
+@operation("GlobalMaxPool", facts=Operation(layer=_of_picture(GlobalMaxPool())))
+@operation("GlobalLpPool")
+@operation("com.microsoft.QLinearGlobalAveragePool", facts=Operation(settings=(1, 2, 3, 4)))
+def _global_pool(call: Call) -> Outcome:
     shape = picture(call)
     if call.node.attributes.get("channels_last") == 1:
-        return Result(((shape[0], *(1,) * len(shape[2:]), shape[-1]),))
-    return Result(((*shape[:2], *(1,) * len(shape[2:])),))
+        return Outcome(((shape[0], *(1,) * len(shape[2:]), shape[-1]),))
+    return Outcome(((*shape[:2], *(1,) * len(shape[2:])),))
 
 
 @operation("RoiAlign", "MaxRoiPool")
-def _regions(call: Call) -> Result:
+def _regions(call: Call) -> Outcome:
     """Cut regions of one size out of a picture, as many as input 1 has."""
     shape, regions = picture(call), call.shape(1)
     size = call.integers("pooled_shape") or (call.integer("output_height", 1), call.integer("output_width", 1))
-    return Result((dimensions((*regions[:1], shape[1], *size), "the output"),))
+    return Outcome((dimensions((*regions[:1], shape[1], *size), "the output"),))
 
 
 @operation("Col2Im")
-def _columns(call: Call) -> Result:
+def _columns(call: Call) -> Outcome:
     shape, size, block = call.shape(), call.settled(1), call.settled(2)
     if len(shape) != 3 or not prod(block) or shape[1] % prod(block):
         raise ModelError(f"its blocks {written(block)} do not fit {written(shape)}")
-    return Result((dimensions((shape[0], shape[1] // prod(block), *size), "the output"),))
+    return Outcome((dimensions((shape[0], shape[1] // prod(block), *size), "the output"),))
 
 
 @operation("GridSample")
-def _grid_sample(call: Call) -> Result:
-    shape, grid = picture(call), call.shape(1)
-    return Result(((*shape[:2], *grid[1:-1]),))
+def _grid_sample(call: Call) -> Outcome:
+    return Outcome(((*picture(call)[:2], *call.shape(1)[1:-1]),))
