@@ -1,16 +1,14 @@
-"""The named kernels, as plain tuples.
+"""The filters that have a name. Each is one entry of `FILTERS`, which holds all that is known of it.
 
-They are written as in the course: a vertical edge that is bright on the left and dark on the right is positive, and so
-is a horizontal edge that is bright above and dark below. OpenCV and SciPy write the gradient kernels with the opposite
-sign; the magnitude is the same.
-
-To add a filter, add one entry to `FILTERS`: the command line, the documentation and the tests take it from there.
+Kernels are written as in the course: a vertical edge that is bright on the left and dark on the right is positive, and
+so is a horizontal edge that is bright above and dark below. OpenCV and SciPy write the gradient kernels with the
+opposite sign; the magnitude is the same.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cnncli.choices import did_you_mean
+from cnncli.choices import DIRECTIONS, did_you_mean
 from cnncli.errors import ArgumentError
 
 Kernel = tuple[tuple[float, ...], ...]
@@ -20,21 +18,44 @@ class Filter(NamedTuple):
     """A named filter: one kernel, or a (vertical, horizontal) pair of them.
 
     Attributes:
+        name: the word that stands for it.
         about: one line for people.
-        kernels: one kernel or two; each a tuple of rows.
-        scale: how its response becomes a picture unless the user says otherwise (`cnncli.filters.edges.render`).
-        signed: what becomes of negative numbers in a picture, likewise.
+        kernels: one kernel or two of a size; each a tuple of rows.
+        scale: of pictures of its response, unless the user chooses another (see `cnncli.filters.rendering.Rendering`).
+        signed: what becomes of negative numbers in these pictures, unless the user chooses.
+        in_words: the kernel in words, where its numbers would be hard to read.
     """
 
+    name: str
     about: str
     kernels: tuple[Kernel, ...]
     scale: str = "unit"
     signed: str = "abs"
+    in_words: str = ""
 
     @property
     def is_pair(self) -> bool:
-        """Whether the filter has a direction: a kernel for vertical edges and one for horizontal edges."""
+        """Whether the filter has directions: a kernel for vertical edges and one for horizontal edges."""
         return len(self.kernels) == 2
+
+    @property
+    def unit(self) -> float:
+        """The response to a full step between 0 and 1."""
+        return unit_scale(self.kernels[0])
+
+    def directed(self, direction: str | None) -> tuple[tuple[Kernel, ...], str | None]:
+        """Return the kernels that a direction needs, and how two responses become one: `magnitude` or `angle`.
+
+        Raises:
+            ArgumentError: the filter has no directions.
+        """
+        if not self.is_pair:
+            if direction is not None:
+                raise no_directions(direction, repr(self.name))
+            return self.kernels, None
+        if direction in DIRECTIONS[:2]:
+            return (self.kernels[DIRECTIONS.index(direction)],), None
+        return self.kernels, direction or "magnitude"
 
 
 def transposed(kernel: Kernel) -> Kernel:
@@ -58,43 +79,60 @@ def _outer(column: tuple[float, ...], row: tuple[float, ...]) -> Kernel:
 _STEP: Kernel = ((1, 0, -1), (1, 0, -1), (1, 0, -1))
 _BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
-FILTERS: dict[str, Filter] = {
-    "vertical": Filter("vertical edges, the course's first filter", (_STEP,)),
-    "horizontal": Filter("horizontal edges, its transpose", (transposed(_STEP),)),
-    "sobel": Filter(
+_ENTRIES = (
+    Filter("vertical", "vertical edges, the course's first filter", (_STEP,)),
+    Filter("horizontal", "horizontal edges, its transpose", (transposed(_STEP),)),
+    Filter(
+        "sobel",
         "gradient with the middle row weighted 2 (Sobel and Feldman 1968)",
         _pair(((1, 0, -1), (2, 0, -2), (1, 0, -1))),
     ),
-    "scharr": Filter(
+    Filter(
+        "scharr",
         "gradient weighted 3, 10, 3, closer to the same in every direction (Scharr 2000)",
         _pair(((3, 0, -3), (10, 0, -10), (3, 0, -3))),
     ),
-    "prewitt": Filter("gradient with equal weights (Prewitt 1970)", _pair(_STEP)),
-    "roberts": Filter(
+    Filter("prewitt", "gradient with equal weights (Prewitt 1970)", _pair(_STEP)),
+    Filter(
+        "roberts",
         "2x2 diagonal differences (Roberts 1963); 'vertical' is the falling diagonal, 'horizontal' the rising one",
         (((1, 0), (0, -1)), ((0, 1), (-1, 0))),
     ),
-    "laplacian": Filter("second derivative in both directions", (((0, 1, 0), (1, -4, 1), (0, 1, 0)),)),
-    "gaussian": Filter("5x5 blur with binomial weights (sigma about 1.1)", (_outer(_BINOMIAL, _BINOMIAL),)),
-    "box": Filter("3x3 mean", (_outer((1 / 3,) * 3, (1 / 3,) * 3),)),
-    "sharpen": Filter("the image minus its laplacian", (((0, -1, 0), (-1, 5, -1), (0, -1, 0)),), "none", "clip"),
-    "emboss": Filter("relief lit from the bottom right", (((-2, -1, 0), (-1, 1, 1), (0, 1, 2)),), "none", "clip"),
-}
+    Filter("laplacian", "second derivative in both directions", (((0, 1, 0), (1, -4, 1), (0, 1, 0)),)),
+    Filter(
+        "gaussian",
+        "5x5 blur with binomial weights (sigma about 1.1)",
+        (_outer(_BINOMIAL, _BINOMIAL),),
+        in_words="1 4 6 4 1 down and across, divided by 256",
+    ),
+    Filter("box", "3x3 mean", (_outer((1 / 3,) * 3, (1 / 3,) * 3),), in_words="1/9 everywhere"),
+    Filter("sharpen", "the image minus its laplacian", (((0, -1, 0), (-1, 5, -1), (0, -1, 0)),), "none", "clip"),
+    Filter("emboss", "relief lit from the bottom right", (((-2, -1, 0), (-1, 1, 1), (0, 1, 2)),), "none", "clip"),
+)
+FILTERS: dict[str, Filter] = {entry.name: entry for entry in _ENTRIES}
+DEFAULT = "sobel"
+"""The filter of whoever names none."""
 
 
-def get_filter(name: str) -> Filter:
-    """Return the filter of that name.
+def parse_filter(word: str) -> Filter:
+    """Return the filter that a word stands for.
 
     Raises:
         ArgumentError: there is no such filter; the message names the nearest, or all.
 
     Example:
-        >>> get_filter("vertical").kernels
+        >>> parse_filter("vertical").kernels
         (((1, 0, -1), (1, 0, -1), (1, 0, -1)),)
     """
-    if name in FILTERS:
-        return FILTERS[name]
-    raise ArgumentError(f"unknown filter {name!r}: {did_you_mean(name, FILTERS)}")
+    if word in FILTERS:
+        return FILTERS[word]
+    raise ArgumentError(f"unknown filter {word!r}: {did_you_mean(word, FILTERS)}")
+
+
+def no_directions(direction: str, given: str) -> ArgumentError:
+    """Return the error of a direction for what has none."""
+    pairs = ", ".join(entry.name for entry in FILTERS.values() if entry.is_pair)
+    return ArgumentError(f"direction {direction!r} needs a filter that has directions ({pairs}), got {given}")
 
 
 def unit_scale(kernel: Sequence[Sequence[float]]) -> float:

@@ -1,8 +1,7 @@
-"""Recipes: filters made ready, by name or from a kernel that users bring, typed in a shell or kept in a file."""
+"""Recipes: filters made ready, by name or from a kernel that users bring."""
 
 import os
 from collections.abc import Sequence
-from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -11,12 +10,9 @@ import numpy.typing as npt
 from cnncli.arrays import Array
 from cnncli.choices import DIRECTIONS
 from cnncli.errors import ArgumentError
-from cnncli.files.matrices import TEXT_SUFFIXES, Matrix, format_matrix, parse_matrix, read_matrix
-from cnncli.files.temporary import open_whole
-from cnncli.filters.named import FILTERS, get_filter, unit_scale
+from cnncli.filters.kernel_files import KERNEL_SUFFIXES, read_kernel
+from cnncli.filters.named import DEFAULT, no_directions, parse_filter, unit_scale
 from cnncli.filters.rendering import Rendering
-
-KERNEL_SUFFIXES = (*TEXT_SUFFIXES, ".npy")
 
 
 class Recipe(NamedTuple):
@@ -54,7 +50,7 @@ def recipe(
         name: what to call a kernel.
 
     Raises:
-        ArgumentError: an unknown name, a direction for a filter without one, or a kernel that is none.
+        ArgumentError: an unknown name, a direction for a filter without one, or numbers that are not a kernel.
 
     Example:
         >>> recipe("sobel", "vertical").kernels[0].tolist()
@@ -62,19 +58,14 @@ def recipe(
     """
     if direction is not None and direction not in DIRECTIONS:
         raise ArgumentError(f"unknown direction {direction!r}: the directions are {', '.join(DIRECTIONS)}")
-    known = get_filter(filter) if isinstance(filter, str) else None
-    if direction is not None and not (known and known.is_pair):
-        pairs = ", ".join(key for key, value in FILTERS.items() if value.is_pair)
-        raise ArgumentError(f"direction {direction!r} needs a filter that has directions ({pairs}), got {filter!r}")
-    if known is None:
-        return Recipe(name, (_as_kernel(filter),))
-    kernels = tuple(_as_kernel(kernel) for kernel in known.kernels)
-    rendering = Rendering(known.scale, known.signed)
-    if not known.is_pair:
-        return Recipe(str(filter), kernels, None, rendering)
-    if direction in ("vertical", "horizontal"):
-        return Recipe(str(filter), (kernels[direction == "horizontal"],), None, rendering)
-    return Recipe(str(filter), kernels, direction or "magnitude", rendering)
+    if isinstance(filter, str):
+        named = parse_filter(filter)
+        kernels, combined = named.directed(direction)
+        rendering = Rendering(named.scale, named.signed)
+        return Recipe(named.name, tuple(map(_as_kernel, kernels)), combined, rendering)
+    if direction is not None:
+        raise no_directions(direction, "a kernel")
+    return Recipe(name, (_as_kernel(filter),))
 
 
 def _as_kernel(kernel: npt.ArrayLike) -> Array:
@@ -89,7 +80,7 @@ def _as_kernel(kernel: npt.ArrayLike) -> Array:
 
 
 def load_kernel(text: str) -> Recipe:
-    """Return the kernel that a text holds, or a file with one of `KERNEL_SUFFIXES`.
+    """Return the kernel that a text holds, or a file, which gives it its name.
 
     Raises:
         ArgumentError: it cannot be read; the message says where.
@@ -99,99 +90,21 @@ def load_kernel(text: str) -> Recipe:
         (3, 3)
     """
     stem, suffix = os.path.splitext(os.path.basename(text))
-    if suffix.lower() == ".npy":
-        return recipe(_load_array(text), name=stem)
-    if suffix.lower() in TEXT_SUFFIXES:
-        return recipe(_as_array(read_matrix(text, what="kernel")), name=stem)
-    return recipe(_as_array(parse_matrix(text, what="kernel")))
-
-
-def save_kernel(path: str, kernel: Array, *, replace: bool = True) -> None:
-    """Write a kernel as a file that `load_kernel` reads back exactly, whole or not at all.
-
-    Args:
-        path: its suffix, one of `KERNEL_SUFFIXES`, says how it is written.
-        kernel: (f_h, f_w), or (f_h, f_w, C) for `.npy`.
-        replace: whether it may replace a file.
-
-    Raises:
-        ArgumentError: another suffix, or a file that cannot be written.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     save_kernel(f"{folder}/third.txt", np.full((1, 2), 1 / 3))
-        ...     load_kernel(f"{folder}/third.txt").kernels[0].tolist()
-        [[0.3333333333333333, 0.3333333333333333]]
-    """
-    check_kernel_path(path, kernel.ndim)
-    with open_whole(path, ArgumentError, replace=replace) as file:
-        if path.lower().endswith(".npy"):
-            np.save(file, kernel)
-        else:
-            file.write(f"{_as_text(path, kernel)}\n".encode())
-
-
-def check_kernel_path(path: str, dimensions: int = 2) -> None:
-    """Check that a kernel can be written to a file of that name.
-
-    Raises:
-        ArgumentError: its suffix says nothing, or a matrix where the kernel has channels.
-    """
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix not in KERNEL_SUFFIXES:
-        raise ArgumentError(f"{path}: a kernel is written as {', '.join(KERNEL_SUFFIXES)}")
-    if dimensions > 2 and suffix != ".npy":
-        raise ArgumentError(f"{path}: a kernel over several channels is written as .npy")
-
-
-def _as_text(path: str, kernel: Array) -> str:
-    if path.lower().endswith(".json"):
-        import json
-
-        return json.dumps(kernel.tolist())
-    if path.lower().endswith(".csv"):
-        return "\n".join(",".join(map(repr, row)) for row in kernel.tolist())
-    return format_matrix(kernel)
-
-
-def _as_array(matrix: Matrix) -> Array:
-    array = np.array(matrix)
-    if array.dtype.kind == "O":
-        raise ArgumentError("the kernel's whole numbers exceed 64 bits: use smaller weights")
-    return array
-
-
-def _load_array(path: str) -> Array:
-    """Return the array of an .npy file; what it claims is held against its size before memory is taken."""
-    from cnncli.images.formats.npy import read_npy_header
-
-    try:
-        with open(path, "rb") as file:
-            header = read_npy_header(file)
-            room = os.fstat(file.fileno()).st_size - file.tell()
-            if header.size > room:
-                raise ValueError(f"its header speaks of {header.size:,} bytes, it holds {room:,}")
-            numbers: Array = np.fromfile(file, header.dtype, prod(header.shape))
-    except OSError as error:
-        raise ArgumentError(f"kernel {path}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise ArgumentError(f"kernel {path}: not an .npy array of numbers: {error}") from error
-    return numbers.reshape(header.shape, order="F" if header.fortran_order else "C")
+    return recipe(read_kernel(text), name=stem if suffix.lower() in KERNEL_SUFFIXES else "kernel")
 
 
 def load_recipes(filters: Sequence[str], kernel: str | None, direction: str | None) -> tuple[Recipe, ...]:
-    """Return the filters that a user named, and the kernel; `sobel` where neither is given.
+    """Return the filters that a user named, and the kernel; `DEFAULT` where neither is given.
 
     Raises:
         ArgumentError: one of them is unknown or named twice.
     """
-    names = list(filters) if filters or kernel is not None else ["sobel"]
-    recipes = [recipe(name, direction) for name in names]
+    words = filters or ([DEFAULT] if kernel is None else [])
+    recipes = [recipe(word, direction) for word in words]
     if kernel is not None:
-        if direction is not None and not names:
-            raise ArgumentError(f"direction {direction!r} needs a named filter, got a kernel")
         recipes.append(load_kernel(kernel))
+        if direction is not None and not words:
+            raise no_directions(direction, "a kernel")
     names = [item.name for item in recipes]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

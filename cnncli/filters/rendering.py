@@ -9,7 +9,7 @@ import numpy.typing as npt
 from cnncli.arrays import Array, DType
 from cnncli.choices import SCALES, SIGNED
 from cnncli.errors import ArgumentError
-from cnncli.filters.named import get_filter, unit_scale
+from cnncli.filters.named import parse_filter
 from cnncli.values import Value
 
 # Orange and blue, told apart by people of any colour vision (Okabe and Ito 2008).
@@ -302,7 +302,7 @@ def render(
         [[0, 255, 255, 128]]
     """
     numbers = np.asarray(response)
-    unit = unit_scale(get_filter(filter).kernels[0]) if filter else 1.0
+    unit = parse_filter(filter).unit if filter else 1.0
     renderers = (
         Rendering()
         .chosen(scale, signed, threshold)

@@ -12,7 +12,7 @@ from scipy import ndimage
 from shell import cnncli, done, json_lines, listing, process, save, save_photograph
 
 from cnncli.choices import ACTIVATIONS, CHANNELS, DIRECTIONS, PADDING_MODES, SIGNED
-from cnncli.filters.named import FILTERS, get_filter, unit_scale
+from cnncli.filters.named import FILTERS, parse_filter, unit_scale
 
 KEYS = [
     "input",
@@ -84,8 +84,8 @@ def test_the_magnitude_is_opencvs(name):
 @pytest.mark.parametrize("name", FILTERS)
 def test_every_filter_is_its_kernel_correlated(name):
     save(".", GRAY)
-    for index, kernel in enumerate(get_filter(name).kernels):
-        direction = ["-d", DIRECTIONS[index]] if get_filter(name).is_pair else []
+    for index, kernel in enumerate(parse_filter(name).kernels):
+        direction = ["-d", DIRECTIONS[index]] if parse_filter(name).is_pair else []
         expected = correlated(GRAY, kernel, origin=[-1, -1] if len(kernel) == 2 else 0)
         np.testing.assert_allclose(response("image.png", "-f", name, *direction), expected, rtol=1e-5, atol=1e-3)
 
@@ -209,7 +209,7 @@ def test_unit_scale_makes_a_full_step_full_white(name):
     exact = response("image.png", "-f", name)
     np.testing.assert_array_max_ulp(
         picture("image.png", "-f", name).astype(np.float32),
-        levels(exact / unit_scale(get_filter(name).kernels[0])).astype(np.float32),
+        levels(exact / unit_scale(parse_filter(name).kernels[0])).astype(np.float32),
         maxulp=0,
     )
 

@@ -1,11 +1,15 @@
+import ast
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from cnncli import choices
+from cnncli import choices, edge_picture, filter_image, render
 from cnncli.errors import ArgumentError
-from cnncli.filters.named import FILTERS, get_filter, transposed, unit_scale
+from cnncli.filters.named import FILTERS, parse_filter, transposed, unit_scale
 from cnncli.ops import ACTIVATIONS, PADDING_MODES
 
+ROOT = Path(__file__).parent.parent.parent
 PAIRS = [name for name, known in FILTERS.items() if known.is_pair]
 GRADIENTS = ["vertical", "horizontal", *PAIRS]
 
@@ -29,6 +33,7 @@ def test_the_horizontal_kernel_is_the_vertical_one_transposed(name):
 @pytest.mark.parametrize("name", FILTERS)
 def test_an_entry_is_complete(name):
     known = FILTERS[name]
+    assert known.name == name
     assert known.about
     assert "\n" not in known.about
     assert len(known.kernels) in (1, 2)
@@ -36,7 +41,24 @@ def test_an_entry_is_complete(name):
     assert len({np.shape(kernel) for kernel in known.kernels}) == 1
     assert known.scale in choices.SCALES
     assert known.signed in choices.SIGNED
-    assert get_filter(name) is known
+    assert parse_filter(name) is known
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_an_entry_is_all_that_a_filter_takes(name):
+    image = np.linspace(0, 255, 108).reshape(9, 12).astype(np.uint8)
+    assert filter_image(image, name).shape == edge_picture(image, name).shape == (9, 12)
+    assert render([[FILTERS[name].unit]], filter=name, white=1).tolist() == [[255]]
+    assert f"| `{name}` | {FILTERS[name].about} | " in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_no_other_module_tells_filters_apart_by_name():
+    words = FILTERS.keys() - set(choices.DIRECTIONS)
+    for path in (ROOT / "cnncli").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            told = [*getattr(node, "comparators", []), *getattr(node, "keys", []), getattr(node, "slice", None)]
+            named = {part.value for each in told if each for part in ast.walk(each) if isinstance(part, ast.Constant)}
+            assert not named & words, f"{path}:{node.lineno}"
 
 
 @pytest.mark.parametrize("name", GRADIENTS)
@@ -74,7 +96,7 @@ def test_the_words_of_the_options_are_the_keys_of_the_registries():
 
 def test_an_unknown_filter_is_told_with_the_nearest_name():
     with pytest.raises(ArgumentError) as caught:
-        get_filter("sobell")
+        parse_filter("sobell")
     assert str(caught.value) == "unknown filter 'sobell': did you mean sobel?"
     with pytest.raises(ArgumentError, match="unknown filter 'xyzzy': choose from vertical, "):
-        get_filter("xyzzy")
+        parse_filter("xyzzy")

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from cnncli.errors import ArgumentError
 from cnncli.files.matrices import format_matrix
+from cnncli.filters.kernel_files import KERNEL_SUFFIXES, check_kernel_path, save_kernel
 from cnncli.filters.named import FILTERS
-from cnncli.filters.recipes import KERNEL_SUFFIXES, check_kernel_path, load_kernel, load_recipes, save_kernel
+from cnncli.filters.recipes import load_kernel, load_recipes
 
 KERNEL = [[1, 0, -1], [2, 0, -2], [1, 0, -1]]
 

@@ -78,7 +78,7 @@ def learn(
     if output is not None:
         _check_output(output, force, (image, target))
     from cnncli.cli.training.learning_output import facts, lines
-    from cnncli.filters.recipes import save_kernel
+    from cnncli.filters.kernel_files import save_kernel
     from cnncli.training.learning import learn_kernel
 
     limit = {} if max_pixels is None else {"max_pixels": max_pixels or None}
@@ -107,7 +107,7 @@ def learn(
 def _check_output(output: str, force: bool, inputs: tuple[str, ...]) -> None:
     import os
 
-    from cnncli.filters.recipes import check_kernel_path
+    from cnncli.filters.kernel_files import check_kernel_path
 
     check_kernel_path(output)
     check_output(output, force=force, inputs=inputs)
