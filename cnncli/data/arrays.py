@@ -14,6 +14,7 @@ from cnncli.data.listing import natural_key
 from cnncli.data.parts import Parts
 from cnncli.data.pictures import BYTES, RAW, Reading, find_factor, resized_all
 from cnncli.errors import CnncliError, DataError
+from cnncli.images.frames import luma
 
 Array = NDArray[Any]
 
@@ -174,8 +175,6 @@ def _floats(images: Array, factor: float, source: str) -> Array:
 
 
 def _gray(images: Array) -> Array:
-    from cnncli.images.frames import luma
-
     whole = np.empty((*images.shape[:3], 1), images.dtype)
     for target, image in zip(whole, images, strict=True):
         target[..., 0] = luma(image)

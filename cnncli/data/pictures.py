@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from cnncli.errors import ArgumentError, DataError, ImageError
 from cnncli.images import MAX_PIXELS, Frame, open_image
+from cnncli.images.frames import luma
 
 Array = NDArray[Any]
 Size = tuple[int, int]
@@ -106,17 +107,19 @@ def read_picture(
 
 
 def fitted(pixels: Array, reading: Reading, name: str, *, picture: bool) -> Array:
-    """Return pixels (H, W) or (H, W, C) on the scale, and of the size and channels, that are asked for.
+    """Return pixels (H, W) or (H, W, C) on the scale, and of the size and channels, that a `Reading` asks for.
 
     Args:
         pixels: numbers or booleans.
-        reading: what is asked for.
+        reading: the scale, size and channels to give them.
         name: name of the picture in messages.
         picture: whether they come from a picture file, as in `find_factor`.
 
     Raises:
         ImageError: they have other channels or numbers than asked for.
     """
+    if reading.channels == 1 and pixels.ndim == 3 and pixels.shape[2] == 3:
+        pixels = luma(pixels)
     pixels = _scaled(pixels if pixels.ndim == 3 else pixels[..., np.newaxis], reading.scale, name, picture=picture)
     if reading.size is not None:
         pixels = resized(pixels, reading.size, reading.resize)

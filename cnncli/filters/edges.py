@@ -16,7 +16,7 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.arrays import Array, DType
+from cnncli.arrays import Array, DType, as_numbers
 from cnncli.choices import CHANNELS, COLORS
 from cnncli.errors import ArgumentError
 from cnncli.filters.bands import ArrayRows, extent, whole
@@ -419,7 +419,7 @@ def edge_picture(
 
 
 def _as_rows(image: npt.ArrayLike) -> ArrayRows:
-    pixels = np.asarray(image)
+    pixels = as_numbers(image, "an image")
     if pixels.ndim not in (2, 3):
         raise ArgumentError(f"an image has the shape (H, W) or (H, W, C), got {pixels.shape}")
     return ArrayRows(pixels * np.uint8(255) if pixels.dtype.kind == "b" else pixels)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.arrays import Array, DType
+from cnncli.arrays import Array, DType, as_numbers
 from cnncli.choices import SCALES, SIGNED
 from cnncli.errors import ArgumentError
 from cnncli.filters.named import parse_filter
@@ -301,7 +301,7 @@ def render(
         >>> render([[0, 1020, -1020, 510]], filter="sobel").tolist()
         [[0, 255, 255, 128]]
     """
-    numbers = np.asarray(response)
+    numbers = as_numbers(response, "a response")
     unit = parse_filter(filter).unit if filter else 1.0
     renderers = (
         Rendering()

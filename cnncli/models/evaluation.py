@@ -3,22 +3,24 @@
 import os
 from typing import NamedTuple
 
+from cnncli.arrays import Array
 from cnncli.choices import PARTS
 from cnncli.data import Dataset, Finding, OnChecked, Parts, open_dataset
 from cnncli.errors import DataError
 from cnncli.models.metrics import Scores, score
-from cnncli.models.model import Array, Model
+from cnncli.models.model import AnyPath, Model, as_model
+from cnncli.threads import cores
 
 
 class Evaluation(NamedTuple):
-    """What a model is worth on some data.
+    """The scores of a model on some data.
 
     Attributes:
-        part: which part of the data was taken: one of `PARTS`.
+        part: the part of the data that was taken: one of `PARTS`.
         dataset: its pictures.
         probabilities: (N, classes) that the model gives them.
-        scores: how good the likeliest class of each is.
-        findings: what the data's owner should know.
+        scores: of the likeliest classes.
+        findings: problems that the data's owner should know about.
     """
 
     part: str
@@ -27,38 +29,43 @@ class Evaluation(NamedTuple):
     scores: Scores
     findings: tuple[Finding, ...]
 
+    def _repr_html_(self) -> str:
+        return self.scores._repr_html_()
+
 
 def evaluate(
-    model: Model,
-    data: str | os.PathLike[str],
+    model: Model | AnyPath,
+    data: AnyPath,
     *,
     part: str | None = None,
     strict: bool = False,
-    jobs: int = 1,
+    jobs: int | None = None,
     progress: OnChecked | None = None,
 ) -> Evaluation:
-    """Judge a model by a data set of any kind that `open_dataset` opens, labelled by the model's classes.
+    """Judge a model by labelled pictures, as `cnncli evaluate` does.
 
     Args:
-        model: the model.
-        data: a folder, or an `.npz` file.
-        part: one of `PARTS`; None for the test part, else the validation part, else all there is.
+        model: a model, its file, or the folder of a run.
+        data: a data set of any kind that `open_dataset` opens, labelled by the model's classes.
+        part: one of `PARTS`; None for the test part, else the validation part, else everything.
         strict: refuse a picture that cannot be read instead of leaving it out.
-        jobs: threads.
+        jobs: threads; None for the machine's cores.
         progress: called with the files done and all files while a folder is checked.
 
     Raises:
-        DataError: it cannot be read, has classes that the model does not know, or not the part that is asked for.
+        ModelError: the model cannot be read.
+        DataError: the data cannot be read, has classes that the model does not know, or lacks the part.
         NoInputError: it holds no pictures.
         ImageError: a picture cannot be read, and `strict` refuses that.
 
     Example:
-        >>> from cnncli.models.model import load_model
-        >>> evaluate(load_model("runs/digits"), "samples/digits").scores.accuracy  # doctest: +SKIP
-        0.95
+        >>> scores = evaluate("runs/digits", "digits").scores
+        >>> scores.accuracy > 0.5, scores.confusion.shape
+        (True, (10, 10))
     """
-    reading = model.reading(jobs=jobs, strict=strict)
-    parts = open_dataset(data, reading, class_names=model.class_names, progress=progress)
+    model, jobs = as_model(model), jobs or cores()
+    reading = model.reading(jobs=jobs, strict=strict, class_names=model.class_names, progress=progress)
+    parts = open_dataset(data, reading)
     name, dataset = _chosen(parts, part, os.fspath(data))
     probabilities = model.classify(dataset, jobs)
     scores = score(dataset.labels, probabilities.argmax(axis=1), model.class_names)
@@ -66,7 +73,7 @@ def evaluate(
 
 
 def _chosen(parts: Parts, part: str | None, data: str) -> tuple[str, Dataset]:
-    there = {name: getattr(parts, name) for name in PARTS if getattr(parts, name) is not None}
+    there = {name: dataset for name in PARTS if (dataset := getattr(parts, name)) is not None}
     name = part or next(name for name in reversed(PARTS) if name in there)
     if name not in there:
         raise DataError(f"{data}: has no {name} part; it has {' and '.join(there)}")

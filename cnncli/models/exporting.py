@@ -5,33 +5,32 @@ import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cnncli.arrays import Array
 from cnncli.engines.head import DISTANCES, last_op
 from cnncli.errors import ModelError
-from cnncli.files.temporary import open_whole
-from cnncli.models.model import Model
-from cnncli.models.versions import cnncli_version
-
-Array = NDArray[Any]
+from cnncli.files.temporary import check_output, open_whole
+from cnncli.models.model import AnyPath, Model, as_model
+from cnncli.version import __version__
 
 INPUT, OUTPUT, BATCH = "image", "probabilities", "batch"
-"""The names of the graph's input, of its output, and of their first dimension."""
+"""Names of the graph's input, its output, and their first dimension."""
 
 TOLERANCE = 1e-4
-"""How far a runtime's probabilities may be from ours, and the outputs of a layer, as a share of its largest."""
+"""Largest difference between a runtime's probabilities and ours, and between outputs of a layer, as a share of its
+largest."""
 
 CHECKED = 3
-"""Random pictures that are compared."""
+"""Number of random pictures that are compared."""
 
 
 class Exported(NamedTuple):
-    """What was written.
+    """An ONNX file that was written.
 
     Attributes:
         path: the file.
-        difference: the largest between its probabilities, as onnx's reference evaluator computes them, and ours.
-        pictures: how many random ones were compared.
+        difference: the largest between its probabilities, as onnx's reference evaluator computes them, and the model's.
+        pictures: number of random pictures that were compared.
         size: bytes of the file.
     """
 
@@ -41,28 +40,31 @@ class Exported(NamedTuple):
     size: int
 
 
-def export_onnx(model: Model, path: str | os.PathLike[str], *, seed: int = 0, replace: bool = True) -> Exported:
-    """Write a model as ONNX, whole or not at all, once it gives what the model gives.
+def export_onnx(model: Model | AnyPath, path: AnyPath, *, force: bool = False, seed: int = 0) -> Exported:
+    """Write a model as ONNX, whole or not at all, after comparing it with the model's own predictions.
 
     The input `image` is float32 (batch, C, H, W) on the scale 0 to 255, RGB or grey, as pictures are stored: the
     normalisation is inside. The output `probabilities` is (batch, classes). The class names, in order, are in the
     metadata under `cnncli.classes`, as a JSON list, beside the network's text and how pictures are resized.
 
     Args:
-        model: the model.
-        path: the file.
-        seed: of the random pictures on which both are compared.
-        replace: whether it may replace a file.
+        model: a model, its file, or the folder of a run.
+        path: the file to write.
+        force: overwrite the file if it exists.
+        seed: of the random pictures that both are compared on.
 
     Raises:
-        ModelError: the package onnx is missing, the model is too large for one file, the file cannot be written, or its
-            probabilities differ from ours by more than `TOLERANCE`.
+        ModelError: the model cannot be read or is too large for one file, the package onnx is missing, the file cannot
+            be written, or its probabilities differ from the model's by more than `TOLERANCE`.
+        ArgumentError: the file exists already.
 
     Example:
-        >>> from cnncli.models.model import load_model
-        >>> export_onnx(load_model("runs/digits"), "digits.onnx").difference < 1e-5  # doctest: +SKIP
-        True
+        >>> exported = export_onnx("runs/digits", "digits.onnx")
+        >>> exported.path, exported.difference < 1e-4
+        ('digits.onnx', True)
     """
+    check_output(os.fspath(path), force=force)
+    model = as_model(model)
     _check_onnx()
     proto = onnx_model(model)
     try:
@@ -75,7 +77,7 @@ def export_onnx(model: Model, path: str | os.PathLike[str], *, seed: int = 0, re
             f", {layer} by {apart:.2g} of its range" * bool(layer)
         )
         raise ModelError(f"{path}: not written, because it does not compute what the model does: {what}")
-    with open_whole(path, ModelError, replace=replace) as file:
+    with open_whole(path, ModelError, replace=force) as file:
         file.write(content)
     return Exported(os.fspath(path), difference, CHECKED, len(content))
 
@@ -83,7 +85,7 @@ def export_onnx(model: Model, path: str | os.PathLike[str], *, seed: int = 0, re
 def _check_onnx() -> None:
     try:
         import onnx  # noqa: F401
-    except Exception as error:  # a package that is there in half raises anything
+    except Exception as error:  # a half-installed package raises anything
         missing = isinstance(error, ModuleNotFoundError) and error.name == "onnx"
         reason = "" if missing else f", which is broken ({error})"
         raise ModelError(f"ONNX files are written with the package onnx{reason}: pip install 'cnncli[onnx]'") from error
@@ -107,16 +109,15 @@ def onnx_model(model: Model) -> Any:
         [info(OUTPUT, TensorProto.FLOAT, [BATCH, len(model.class_names)])],
         graph.constants,
     )
-    found.input[
-        0
-    ].doc_string = f"{'RGB' if channels == 3 else 'grey'} pictures from 0 to 255, channels first, not normalised"
+    colour = "RGB" if channels == 3 else "grey"
+    found.input[0].doc_string = f"{colour} pictures from 0 to 255, channels first, not normalised"
     found.output[0].doc_string = f"probabilities of {', '.join(model.class_names)}"[:1000]
     proto = helper.make_model(
         found,
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=8,
         producer_name="cnncli",
-        producer_version=cnncli_version(),
+        producer_version=__version__,
     )
     helper.set_model_props(proto, model.metadata)
     checker.check_model(proto, full_check=True)
@@ -148,9 +149,9 @@ def _probabilities(graph: Any, x: str, model: Model) -> str:
 
 
 def compare(model: Model, proto: Any, seed: int = 0) -> tuple[float, float, str]:
-    """Compare what onnx's reference evaluator and the model make of random pictures.
+    """Compare onnx's reference evaluator with the model, on random pictures.
 
-    Layers are compared too: probabilities alone hide much where one of them is nearly 1.
+    Layers are compared too: probabilities alone hide errors where one of them is nearly 1.
 
     Returns:
         The largest difference between probabilities; the largest between outputs of a layer, as a share of the layer's
@@ -176,7 +177,7 @@ def compare(model: Model, proto: Any, seed: int = 0) -> tuple[float, float, str]
 
 
 def _difference(theirs: Any, ours: Array) -> float:
-    """Return the largest difference; what is not finite on either side counts as infinitely far."""
+    """Return the largest difference; infinity where one side is not finite."""
     theirs = np.moveaxis(np.asarray(theirs), 1, -1)
     if theirs.shape != ours.shape:
         return float("inf")

@@ -1,4 +1,4 @@
-"""Measures of how good predictions are."""
+"""Scores of predictions: accuracy and its interval, precision, recall and F1 of each class."""
 
 from collections.abc import Sequence
 from statistics import NormalDist
@@ -8,17 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.errors import ArgumentError
+from cnncli.files.html import html_table
 
 Labels = NDArray[np.integer[Any]]
 
 
 class ClassScores(NamedTuple):
-    """How well one class is told from the others.
+    """The scores of one class against all others.
 
     Attributes:
         name: of the class.
-        precision: what part of those predicted as it are it; 0 where none was.
-        recall: what part of it is predicted as it; 0 where there is none.
+        precision: the share of its predictions that are right; 0 without predictions.
+        recall: the share of its items that are predicted as it; 0 without items.
         f1: harmonic mean of both.
         support: number of its items.
     """
@@ -31,10 +32,10 @@ class ClassScores(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """How good predictions are.
+    """The scores of predictions.
 
     Attributes:
-        accuracy: the part that is right.
+        accuracy: the share that is right.
         accuracy_interval: 95 % confidence interval of it (Wilson).
         balanced_accuracy: mean of the classes' recall, over classes that occur among labels.
         macro_f1: mean of the classes' F1, over classes that occur among labels or predictions.
@@ -49,19 +50,25 @@ class Scores(NamedTuple):
     per_class: tuple[ClassScores, ...]
     confusion: NDArray[np.int64]
 
+    def _repr_html_(self) -> str:
+        low, high = self.accuracy_interval
+        caption = f"accuracy {self.accuracy:.2%}, 95% interval {low:.2%} to {high:.2%}; macro F1 {self.macro_f1:.4f}"
+        rows = [(one.name, *(round(share, 4) for share in one[1:4]), one.support) for one in self.per_class]
+        return html_table(caption, ("class", "precision", "recall", "F1", "pictures"), rows)
+
 
 def score(labels: Labels, predictions: Labels, class_names: Sequence[str], *, choices: int = 1) -> Scores:
-    """Return how good predictions are.
+    """Return the scores of predictions.
 
     Args:
-        labels: (N,) what is true.
-        predictions: (N,) what was said.
+        labels: (N,) true classes.
+        predictions: (N,) predicted classes.
         class_names: the classes in order.
-        choices: among how many predictions of these very items these were chosen. The best of many looks better than it
-            is; the interval is made as wide as to hold for all of them at once (Bonferroni), so for the chosen one too.
+        choices: number of predictions of these very items that these were chosen among. The best of many looks better
+            than it is: the interval is widened to hold for all of them at once (Bonferroni), so for the chosen one too.
 
     Raises:
-        ArgumentError: nothing to judge, or a label outside the classes.
+        ArgumentError: no items, or a label outside the classes.
 
     Example:
         >>> scores = score(np.array([0, 0, 1]), np.array([0, 1, 1]), ("cat", "dog"))
@@ -86,10 +93,10 @@ def score(labels: Labels, predictions: Labels, class_names: Sequence[str], *, ch
 
 
 def confusion_matrix(labels: Labels, predictions: Labels, classes: int) -> NDArray[np.int64]:
-    """Return how often each class (row) was predicted as each (column).
+    """Return the number of items of each class (row) that were predicted as each class (column).
 
     Raises:
-        ArgumentError: nothing to judge, or a label outside the classes.
+        ArgumentError: no items, or a label outside the classes.
 
     Example:
         >>> confusion_matrix(np.array([0, 1]), np.array([1, 1]), 2).tolist()
@@ -105,24 +112,24 @@ def confusion_matrix(labels: Labels, predictions: Labels, classes: int) -> NDArr
 
 
 def wilson_interval(hits: int, total: int, z: float = 1.959963984540054) -> tuple[float, float]:
-    """Return the confidence interval of a part, 95 % unless z says otherwise.
+    """Return the confidence interval of a share, 95 % unless z says otherwise.
 
-    (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4 n^2)) / (1 + z^2 / n) (Wilson 1927). It stays within 0 and 1 and is
-    of use for few items and for parts near 1, where the usual p +- 1.96 s is not.
+    (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4 n^2)) / (1 + z^2 / n) (Wilson 1927). It stays within 0 and 1
+    and holds for few items and for shares near 1, where the usual p +- 1.96 s does not.
 
     Example:
         >>> [round(end, 3) for end in wilson_interval(98, 100)]
         [0.93, 0.994]
     """
     if not 0 <= hits <= total or not total:
-        raise ArgumentError(f"{hits} of {total} is no part")
+        raise ArgumentError(f"{hits} of {total} is not a share")
     part, square = hits / total, z * z / total
     middle = part + square / 2
     reach = z * ((part * (1 - part) + square / 4) / total) ** 0.5
     low, high = (middle - reach) / (1 + square), (middle + reach) / (1 + square)
-    return (low if hits else 0.0), (high if hits < total else 1.0)  # exactly, where rounding would pass them by
+    return (low if hits else 0.0), (high if hits < total else 1.0)  # exactly 0 and 1, which rounding would miss
 
 
 def _ratio(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Parts of wholes; 0 where the whole is 0."""
+    """Return parts of wholes; 0 where the whole is 0."""
     return parts / np.maximum(wholes, 1)

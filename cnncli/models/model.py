@@ -2,18 +2,22 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, Unpack, overload
+from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
+import numpy.typing as npt
 
-from cnncli.data import BYTES, RESIZES, SCALES, Dataset, Reading
+from cnncli.arrays import Array, as_numbers
+from cnncli.data import BYTES, RESIZES, SCALES, Dataset, Reading, ReadingOptions, read_picture
 from cnncli.data.normalization import Normalization
-from cnncli.engines.backends import Backend, Computing
+from cnncli.data.pictures import fitted
+from cnncli.engines.backends import Backend, Computing, open_backend
 from cnncli.engines.head import output_count, probabilities
 from cnncli.errors import ArgumentError, ModelError
+from cnncli.files.html import html_table
 from cnncli.formats.files import named, parse_json
 from cnncli.formats.safetensors import INPUT, NETWORK
 from cnncli.models.safetensors import read_tensors, write_tensors
@@ -21,30 +25,41 @@ from cnncli.networks import Network, parse_network
 from cnncli.shapes import show_shape
 from cnncli.values import Value
 
-Array = NDArray[Any]
+AnyPath = str | os.PathLike[str]
+Pictures = AnyPath | Sequence[AnyPath] | npt.ArrayLike
 
 CLASSES, NORMALIZATION, RESIZE = "cnncli.classes", "cnncli.normalization", "cnncli.resize"
 SCALE, VERSION = "cnncli.scale", "cnncli.version"
-"""What the metadata holds beside the network and its input."""
+"""The keys of the metadata beside the network and its input."""
 
 FILE_NAME = "model.safetensors"
 """The model's name in the folder of a run."""
 
 
 class Model(Value):
-    """A trained network.
+    """A trained network: it gives pictures the probabilities of classes.
+
+    A picture is an array (H, W) or (H, W, C), or a path; it is converted as `cnncli predict` converts files: to the
+    scale 0 to 255 and the channels and size of the network. A batch is an array (N, H, W, C) that has them already, or
+    a list of paths.
 
     Attributes:
         network: with its input, and with a last softmax if it was given with one.
         parameters: the trained arrays by name, float32.
         buffers: the running statistics by name, float32.
         class_names: the classes in the order of the outputs.
-        normalization: what is done to pictures first.
-        resize: how pictures of other sizes get the network's: a name in `RESIZES`.
-        scale: what the numbers of pictures mean: a word of `SCALES`.
+        normalization: applied to pictures first.
+        resize: the way to resize pictures of other sizes: a name in `RESIZES`.
+        scale: the meaning of the numbers of pictures: a word of `SCALES`.
+        backend: computes the network: NumPy, or what `on` has chosen.
 
     Raises:
         ModelError: the parts do not fit together.
+
+    Example:
+        >>> model = load_model("runs/digits")
+        >>> model.class_names[model.predict("digits/7/000.png")]
+        '7'
     """
 
     network: Network
@@ -54,29 +69,40 @@ class Model(Value):
     normalization: Normalization
     resize: str = "stretch"
     scale: str = BYTES
+    backend: Backend = Backend()
 
     def validate(self) -> None:
-        """Check that the parts fit together."""
         self.settle(class_names=tuple(self.class_names))
         _check_arrays(self.parameters, self.network.param_shapes(), "parameter")
         _check_arrays(self.buffers, self.network.buffer_shapes(), "buffer")
         outputs, classes = output_count(self.network), len(self.class_names)
         if outputs != classes and not (outputs == 1 and classes == 2):
-            puts_out = show_shape(self.network.output_shape)
-            raise ModelError(f"has {classes} classes, and a network that puts out {puts_out}")
+            raise ModelError(f"has {classes} classes, but its network puts out {show_shape(self.network.output_shape)}")
         if len(self.network.input_shape) != 3 or len(self.normalization.mean) != self.network.input_shape[2]:
             channels, shape = len(self.normalization.mean), show_shape(self.network.input_shape)
-            raise ModelError(f"is normalised for {channels} channels, and its network's input is {shape}")
+            raise ModelError(f"is normalised for {channels} channels, but its network's input is {shape}")
         if self.resize not in RESIZES:
             raise ModelError(f"resizes pictures by {named(self.resize)!r}: the ways are {', '.join(RESIZES)}")
         if self.scale not in SCALES:
             raise ModelError(f"takes pixels on the scale {named(self.scale)!r}: the scales are {', '.join(SCALES)}")
 
-    __eq__ = object.__eq__  # arrays are not compared by the way
+    __eq__ = object.__eq__  # comparing arrays takes long and is seldom meant
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
         return f"<Model {self.network}, {len(self.class_names)} classes>"
+
+    def _repr_html_(self) -> str:
+        numbers = sum(array.size for array in self.parameters.values())
+        rows = [
+            ("network", str(self.network)),
+            ("classes", ", ".join(self.class_names)),
+            ("parameters", numbers),
+            ("mean", ", ".join(f"{mean:.4g}" for mean in self.normalization.mean)),
+            ("std", ", ".join(f"{std:.4g}" for std in self.normalization.std)),
+            ("resize", self.resize),
+        ]
+        return html_table("model", ("", ""), rows)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -84,64 +110,141 @@ class Model(Value):
         height, width, channels = self.network.input_shape
         return height, width, channels
 
-    def reading(self, **changes: Any) -> Reading:
+    def reading(self, **changes: Unpack[ReadingOptions]) -> Reading:
         """Return how pictures are read for this model."""
         height, width, channels = self.input_shape
         reading = Reading(size=(height, width), channels=channels, resize=self.resize, scale=self.scale)
         return reading._replace(**changes)
 
-    def probabilities(self, images: Array, jobs: int = 1) -> Array:
-        """Return the probability of each class.
+    @overload
+    def predict(self, pictures: AnyPath, jobs: int = 1) -> int: ...
+    @overload
+    def predict(self, pictures: Pictures, jobs: int = 1) -> int | npt.NDArray[np.int64]: ...
+    def predict(self, pictures: Pictures, jobs: int = 1) -> int | npt.NDArray[np.int64]:
+        """Return the index of the likeliest class in `class_names`.
 
         Args:
-            images: (N, H, W, C) as they are stored: on the scale 0 to 255, not normalised.
+            pictures: a picture, a path, or a batch of these, as in `Model`.
             jobs: threads.
 
         Returns:
-            (N, classes) float32, each row of which adds up to 1.
+            An integer for one picture, (N,) for a batch.
 
         Raises:
-            ArgumentError: pictures of another shape.
+            ArgumentError: a batch of another shape than the network's input.
+            ImageError: a picture that cannot be read, or has other channels or numbers than the model takes.
+
+        Example:
+            >>> model = load_model("runs/digits")
+            >>> model.predict(["digits/0/000.png", "digits/7/000.png"]).shape
+            (2,)
         """
-        if images.shape[1:] != self.input_shape:
-            shapes = show_shape(self.input_shape), show_shape(images.shape[1:])
+        likeliest = self.probabilities(pictures, jobs).argmax(axis=-1)
+        return int(likeliest) if likeliest.ndim == 0 else likeliest.astype(np.int64)
+
+    def probabilities(self, pictures: Pictures, jobs: int = 1) -> Array:
+        """Return the probability of each class; arguments and errors are those of `predict`.
+
+        Returns:
+            float32, (classes,) for one picture, (N, classes) for a batch; each row adds up to 1.
+
+        Example:
+            >>> model = load_model("runs/digits")
+            >>> model.probabilities("digits/7/000.png").shape
+            (10,)
+        """
+        batch, is_single = self._batch(pictures)
+        outputs = self.engine(jobs).predict(batch, prepare=self.normalization.apply)
+        found = self.outputs(outputs)
+        return found[0] if is_single else found
+
+    def _batch(self, pictures: Pictures) -> tuple[Array, bool]:
+        """Return pictures as a batch that the network takes, and whether they are a single one."""
+        if isinstance(pictures, str | os.PathLike):
+            return read_picture(os.fspath(pictures), self.reading())[None], True
+        if isinstance(pictures, list | tuple) and pictures and isinstance(pictures[0], str | os.PathLike):
+            return np.stack([read_picture(os.fspath(path), self.reading()) for path in pictures]), False
+        array = as_numbers(pictures, "a picture")
+        if array.ndim in (2, 3):
+            return fitted(array, self.reading(), "the picture", picture=array.dtype == np.uint16)[None], True
+        if array.ndim != 4:
+            raise ArgumentError(f"a picture has the shape (H, W) or (H, W, C), a batch (N, H, W, C), got {array.shape}")
+        if array.shape[1:] != self.input_shape:
+            shapes = show_shape(self.input_shape), show_shape(array.shape[1:])
             raise ArgumentError(f"the model takes pictures of {shapes[0]}, got {shapes[1]}")
-        return self.outputs(self.engine(jobs).predict(images, prepare=self.normalization.apply))
+        return array, False
 
     def outputs(self, outputs: Array) -> Array:
         """Return the probabilities that the whole network's outputs (N, outputs) stand for."""
         return probabilities(outputs, self.network)
-
-    def predict(self, images: Array, jobs: int = 1) -> NDArray[np.int64]:
-        """Return the likeliest class of each picture, (N,)."""
-        likeliest: NDArray[np.int64] = self.probabilities(images, jobs).argmax(axis=1).astype(np.int64)
-        return likeliest
 
     def classify(self, dataset: Dataset, jobs: int = 1) -> Array:
         """Return the probabilities of a whole data set, (N, classes), whose pictures are read a few at a time."""
         parts = [self.probabilities(images, jobs) for _, images in dataset.chunks()]
         return np.concatenate(parts) if parts else np.empty((0, len(self.class_names)), np.float32)
 
-    def on(self, backend: Backend) -> "Model":
-        """Return the same model, computed by a backend: by NumPy unless it is told so."""
-        model = self.replace()
-        model.settle(_backend=backend)
-        return model
+    def layer_names(self) -> list[str]:
+        """Return the names of the layers, in the order of computation.
+
+        `0.conv` names what the convolution of the first word puts out, `0` the output of the whole word with its
+        options; `4.res.main.0.conv` is inside a block.
+        """
+        return [name for name, _ in self._activations(np.zeros((1, *self.input_shape), np.uint8))]
+
+    def features(self, picture: AnyPath | npt.ArrayLike, layer: str) -> Array:
+        """Return what a layer makes of a picture: its feature maps.
+
+        Args:
+            picture: one picture or path, as in `Model`.
+            layer: one of `layer_names`, or the index of a word in the network's text, from 0.
+
+        Returns:
+            (H_out, W_out, C_out), or (N,) after a flatten or a fully connected layer.
+
+        Raises:
+            ArgumentError: there is no such layer; the message lists those there are.
+
+        Example:
+            >>> load_model("runs/digits").features("digits/7/000.png", "0.conv").ndim
+            3
+        """
+        batch, _ = self._batch(picture)
+        outputs = dict(self._activations(batch))
+        # The output of a whole word comes after those of all its layers.
+        of_word = (name for name in reversed(outputs) if name.partition(".")[0] == layer)
+        name = layer if layer in outputs else next(of_word, None)
+        if name is None:
+            raise ArgumentError(f"the model has no layer {layer!r}: there are {', '.join(outputs)}")
+        found: Array = outputs[name][0]
+        return found
+
+    def _activations(self, pictures: Array) -> Iterator[tuple[str, Array]]:
+        return self.engine().activations(self.normalization.apply(pictures))
+
+    def on(self, engine: str | Backend, device: str = "auto") -> "Model":
+        """Return the same model, computed by another engine.
+
+        Args:
+            engine: a name in `ENGINES`, `numpy` or `torch`; or a backend that is open.
+            device: a name in `DEVICES`, such as `cuda`.
+
+        Raises:
+            ArgumentError: the engine is not installed, or has no such device.
+        """
+        return self.replace(backend=open_backend(engine, device) if isinstance(engine, str) else engine)
 
     def engine(self, jobs: int = 1) -> Computing:
         """Return what computes; it is kept for the next call."""
-        kept = self.__dict__.get("_engine")
+        kept = _engines.get(self)
         if kept is None or kept[0] != jobs:
-            backend: Backend = self.__dict__.get("_backend") or Backend()
-            kept = jobs, backend.engine(self.network, self.parameters, self.buffers, jobs=jobs)
-            self.settle(_engine=kept)
-        engine: Computing = kept[1]
-        return engine
+            kept = jobs, self.backend.engine(self.network, self.parameters, self.buffers, jobs=jobs)
+            _engines[self] = kept
+        return kept[1]
 
     @property
     def metadata(self) -> dict[str, str]:
         """The texts of the model's file."""
-        from cnncli.models.versions import cnncli_version
+        from cnncli.version import __version__
 
         normalization = {"mean": self.normalization.mean, "std": self.normalization.std}
         return {
@@ -151,11 +254,14 @@ class Model(Value):
             NORMALIZATION: json.dumps(normalization),
             RESIZE: self.resize,
             SCALE: self.scale,
-            VERSION: cnncli_version(),
+            VERSION: __version__,
         }
 
 
-def save_model(path: str | os.PathLike[str], model: Model) -> None:
+_engines: WeakKeyDictionary[Model, tuple[int, Computing]] = WeakKeyDictionary()
+
+
+def save_model(path: AnyPath, model: Model) -> None:
     """Write a model as a safetensors file, whole or not at all; the same model gives the same bytes.
 
     Raises:
@@ -164,14 +270,17 @@ def save_model(path: str | os.PathLike[str], model: Model) -> None:
     write_tensors(path, {**model.parameters, **model.buffers}, model.metadata)
 
 
-def load_model(path: str | os.PathLike[str]) -> Model:
-    """Read a model.
+def load_model(path: AnyPath, engine: str = "numpy", device: str = "auto") -> Model:
+    """Read a trained model.
 
     Args:
         path: its file, or the folder of a run that holds `model.safetensors`.
+        engine: what computes: a name in `ENGINES`, `numpy` or `torch`.
+        device: where: a name in `DEVICES`, such as `cuda`.
 
     Raises:
-        ModelError: it is missing, damaged, or no model that cnncli trained.
+        ModelError: it is missing, damaged, or not a model that cnncli trained.
+        ArgumentError: the engine is not installed, or has no such device.
 
     Example:
         >>> load_model("samples")
@@ -179,19 +288,25 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         ...
         cnncli.errors.ModelError: samples: is a folder without model.safetensors: give a model or the folder of a run
     """
+    backend = open_backend(engine, device)
     file = model_path(path)
     arrays, metadata = read_tensors(file)
     try:
-        return model_of(arrays, metadata)
+        return model_of(arrays, metadata).on(backend)
     except (ModelError, ArgumentError) as error:
         raise ModelError(f"{file}: {error}") from error
 
 
-def model_path(path: str | os.PathLike[str]) -> Path:
+def as_model(model: Model | AnyPath) -> Model:
+    """Return a model, loaded if it is a path."""
+    return model if isinstance(model, Model) else load_model(model)
+
+
+def model_path(path: AnyPath) -> Path:
     """Return the file of a model, which the folder of a run stands for too.
 
     Raises:
-        ModelError: it is not there, or a folder that holds none.
+        ModelError: there is nothing, or a folder without a model.
     """
     file = Path(path)
     if not os.path.lexists(file):
@@ -215,9 +330,9 @@ def model_of(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> Model:
     """
     missing = [key for key in (NETWORK, CLASSES, NORMALIZATION) if key not in metadata]
     if missing and "cnncli.progress" in metadata:
-        raise ModelError("the checkpoint of a run, which --resume goes on from: give the model.safetensors beside it")
+        raise ModelError("is the checkpoint of a run, for --resume: give the model.safetensors beside it")
     if missing:
-        raise ModelError(f"no model that `cnncli train` wrote: its metadata has no {', '.join(missing)}")
+        raise ModelError(f"is not a model that `cnncli train` wrote: its metadata has no {', '.join(missing)}")
     network = parse_network(metadata[NETWORK])
     shapes, buffer_shapes = network.param_shapes(), network.buffer_shapes()
     unknown = [name for name in arrays if name not in shapes and name not in buffer_shapes]
@@ -237,7 +352,7 @@ def model_of(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> Model:
 def _class_names(text: str) -> tuple[str, ...]:
     names = parse_json(b'{"classes":' + text.encode(errors="replace") + b"}", CLASSES).get("classes")
     if not isinstance(names, list) or len(names) < 2 or not all(isinstance(name, str) for name in names):
-        raise ModelError(f"{CLASSES} in its metadata is no list of two names or more")
+        raise ModelError(f"{CLASSES} in its metadata is not a list of two names or more")
     if len(set(names)) < len(names):
         raise ModelError(f"{CLASSES} in its metadata names a class twice")
     return tuple(names)
@@ -247,7 +362,7 @@ def _normalization(text: str) -> Normalization:
     table = parse_json(text.encode(errors="replace"), NORMALIZATION)
     mean, std = table.get("mean"), table.get("std")
     if not _are_numbers(mean) or not _are_numbers(std):
-        raise ModelError(f"{NORMALIZATION} in its metadata is no mean and std, each a list of numbers")
+        raise ModelError(f"{NORMALIZATION} in its metadata is not a mean and a std, each a list of numbers")
     return Normalization(tuple(mean), tuple(std))
 
 
@@ -265,4 +380,4 @@ def _check_arrays(arrays: Mapping[str, Array], shapes: Mapping[str, tuple[int, .
             raise ModelError(f"the {what} {name} is {found} where its network needs {show_shape(shape)} float32")
     if len(arrays) != len(shapes):
         extra = next(name for name in arrays if name not in shapes)
-        raise ModelError(f"the {what} {named(extra)} is not the network's")
+        raise ModelError(f"the {what} {named(extra)} is not one of the network's")

@@ -1,86 +1,146 @@
 """Predicting the classes of picture files, any number of them, a few at a time."""
 
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from io import BytesIO
 from math import prod
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from cnncli.arrays import Array
 from cnncli.batch import Executor, Input, Job, Report, Task, Threads
 from cnncli.data import Reading, read_picture
+from cnncli.engines.backends import open_backend
+from cnncli.errors import ModelError
 from cnncli.files.temporary import STANDARD
 from cnncli.files.text import printable
 from cnncli.images import read_standard_input
-from cnncli.models.model import Array, Model
-from cnncli.models.model_file import ModelFile
+from cnncli.models.model import AnyPath, Model, as_model, load_model, model_path
+from cnncli.threads import cores
 
 MOST_AT_ONCE = 64
-"""Pictures that go through the network together: never by the number of jobs, for it changes their last bits."""
+"""Pictures that go through the network together: independent of the number of jobs, which would change last bits."""
 
 _BATCH_BYTES = 8 << 20
 
 
 class Prediction(NamedTuple):
-    """What a model says of a picture.
+    """The prediction of a model for a picture.
 
     Attributes:
         input: the file.
-        probabilities: (classes,), in the order of the model's; None where it failed.
+        probabilities: (classes,), in the order of `class_names`; None where it failed.
         error: one line where it failed.
+        class_names: the classes of the model.
     """
 
     input: str
     probabilities: Array | None
     error: str | None = None
+    class_names: tuple[str, ...] = ()
 
-    def top(self, count: int, class_names: Sequence[str]) -> list[tuple[str, float]]:
+    def top(self, count: int = 1) -> list[tuple[str, float]]:
         """Return the likeliest classes and their probabilities.
 
         Example:
-            >>> Prediction("a.png", np.array([0.25, 0.75])).top(1, ("cat", "dog"))
+            >>> Prediction("a.png", np.array([0.25, 0.75]), class_names=("cat", "dog")).top()
             [('dog', 0.75)]
         """
         if self.probabilities is None:
             return []
         order = np.argsort(-self.probabilities, kind="stable")[:count]
-        return [(class_names[place], float(self.probabilities[place])) for place in order.tolist()]
+        return [(self.class_names[label], float(self.probabilities[label])) for label in order.tolist()]
+
+
+class ModelFile(NamedTuple):
+    """A model by its file, for other processes, which load it once each.
+
+    Attributes:
+        path: the file, from the root.
+        digest: of its content: on another machine another file may have this name.
+        engine: a name in `ENGINES`.
+        device: a name in `DEVICES`.
+    """
+
+    path: str
+    digest: str
+    engine: str = "numpy"
+    device: str = "auto"
+
+    @classmethod
+    def of(cls, path: AnyPath, engine: str = "numpy", device: str = "auto") -> "ModelFile":
+        """Return the reference to a model, or to that of a run's folder.
+
+        Raises:
+            ModelError: it is missing.
+        """
+        file = os.path.abspath(model_path(path))
+        return cls(file, _digest(file), engine, device)
+
+    def probabilities(self, images: Array) -> Array:
+        """Return the probability of each class: the first call in a process loads the model.
+
+        Raises:
+            ModelError: the file is not there, or has changed since this reference was made.
+            ArgumentError: the engine is not installed.
+        """
+        return _own(self).probabilities(images)
+
+
+class Elsewhere(NamedTuple):
+    """A place outside this process where predictions are made.
+
+    Attributes:
+        executor: runs the jobs there.
+        model: the same model for processes there.
+    """
+
+    executor: Executor
+    model: ModelFile
 
 
 def predict_files(
-    model: Model,
-    paths: Sequence[str],
+    model: Model | AnyPath,
+    paths: AnyPath | Sequence[AnyPath],
     *,
-    jobs: int = 1,
+    jobs: int | None = None,
     reading: Reading | None = None,
     stop: threading.Event | None = None,
-    elsewhere: "Elsewhere | None" = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Iterator[Prediction]:
-    """Yield what a model says of picture files, in their order; one that cannot be read fails by name.
+    """Predict the classes of picture files, as `cnncli predict` does; a file that cannot be read fails by name.
 
     While a batch goes through the network, other threads read theirs: no more pictures than a few batches a thread are
     in memory, however many files there are. The same files in the same order give the same bits, whatever the number of
-    jobs; a picture among others may differ in the last bits, as rounding depends on what a batch holds.
+    jobs; a picture among others may differ in the last bits, because rounding depends on the batch.
 
     Args:
-        model: the model.
+        model: a model, its file, or the folder of a run.
         paths: the files, or their URLs; `-` for standard input.
-        jobs: threads that read, and that compute.
-        reading: how pictures are read; None for the model's own way.
+        jobs: threads that read, and that compute; None for the machine's cores.
+        reading: how pictures are read; None for the model's own way, `model.reading()`.
         stop: when set, no further batch is begun.
-        elsewhere: where else than on threads of this process.
+        elsewhere: where to compute, if not on threads of this process.
+
+    Yields:
+        A prediction for each file, in their order.
 
     Raises:
+        ModelError: the model cannot be read.
         SchedulerError: the cluster is not reached or is lost, or its workers lack something.
 
     Example:
-        >>> from cnncli.models.model import load_model
-        >>> for prediction in predict_files(load_model("runs/digits"), ["seven.png"]):  # doctest: +SKIP
-        ...     print(prediction.top(1, model.class_names))
+        >>> for prediction in predict_files("runs/digits", ["digits/7/000.png", "missing.png"]):
+        ...     print(prediction.top(1) or prediction.error)  # doctest: +ELLIPSIS
+        [('7', 0...)]
+        missing.png: no such file
     """
+    model, jobs = as_model(model), jobs or cores()
+    names = [os.fspath(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     at_once = max(1, min(MOST_AT_ONCE, _BATCH_BYTES // (4 * prod(model.input_shape))))
     executor: Executor = Threads(jobs)
     classify: Classify = partial(_one_at_a_time, threading.Lock(), model, jobs)
@@ -89,21 +149,9 @@ def predict_files(
     task = Task(
         partial(_read, reading or model.reading()), then=partial(_classified, classify), together=at_once, in_order=True
     )
-    todo = [Job(Input(path, os.path.basename(path)), ()) for path in paths]
-    for report in _in_order(paths, executor.each(todo, task, stop or threading.Event())):
-        yield Prediction(report.input, report.details.get("probabilities"), report.error)
-
-
-class Elsewhere(NamedTuple):
-    """Where predictions are made, if not in this process.
-
-    Attributes:
-        executor: where.
-        model: the same model for processes there, which load it themselves.
-    """
-
-    executor: Executor
-    model: ModelFile
+    todo = [Job(Input(name, os.path.basename(name)), ()) for name in names]
+    for report in _in_order(names, executor.each(todo, task, stop or threading.Event())):
+        yield Prediction(report.input, report.details.get("probabilities"), report.error, model.class_names)
 
 
 Classify = Callable[[Array], Array]
@@ -154,3 +202,35 @@ def _in_order(paths: Sequence[str], finished: Iterator[list[Report]]) -> Iterato
             if others:
                 waiting[path] = others
             yield report
+
+
+_own_models = threading.local()
+_loading = threading.Lock()
+
+
+def _own(file: ModelFile) -> Model:
+    """Return this thread's model, which shares its numbers with those of others: engines have memory to work in."""
+    if getattr(_own_models, "file", None) != file:
+        with _loading:
+            loaded = _load(file.path, file.digest)
+        _own_models.model = loaded.on(open_backend(file.engine, file.device))
+        _own_models.file = file
+    model: Model = _own_models.model
+    return model
+
+
+@lru_cache(maxsize=1)
+def _load(path: str, digest: str) -> Model:
+    if _digest(path) != digest:
+        raise ModelError(f"{path}: is another model here: put the same where all machines have it by the same name")
+    return load_model(path)
+
+
+def _digest(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "blake2b").hexdigest()
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: no such file: put the model where all machines have it by this name") from error
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}") from error

@@ -9,10 +9,10 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.arrays import Array, DType
+from cnncli.arrays import Array, DType, as_numbers
 from cnncli.errors import ArgumentError
 from cnncli.ops.borders import OUTSIDE
-from cnncli.ops.convolution.correlation import as_batch, as_numbers, restored
+from cnncli.ops.convolution.correlation import as_batch, restored
 from cnncli.ops.loading import Border, Loader, Scratch
 from cnncli.shapes import IntOrPair, Padding, Window
 

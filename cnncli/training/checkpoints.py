@@ -134,7 +134,7 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
     Raises:
         ModelError: it cannot be written.
     """
-    from cnncli.models.versions import cnncli_version
+    from cnncli.version import __version__
 
     metadata = {
         NETWORK: checkpoint.network,
@@ -142,7 +142,7 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
         PROGRESS: json.dumps(checkpoint.progress._asdict()),
         OPTIONS: json.dumps(checkpoint.configuration.options, ensure_ascii=False),
         DATA: checkpoint.data_digest,
-        VERSION: cnncli_version(),
+        VERSION: __version__,
     }
     write_tensors(path, _arrays(checkpoint), metadata)
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cnncli.arrays import Array
+from cnncli.arrays import Array, as_numbers
 from cnncli.engines.optimizers import OPTIMIZERS, Optimizer
 from cnncli.errors import ArgumentError
 from cnncli.ops.borders import OUTSIDE, border_index
@@ -176,8 +176,8 @@ def learn_kernel(
 
 
 def _checked(numbers: Array, name: str) -> Array:
-    array = np.asarray(numbers)
-    if array.dtype.kind not in "biuf" or array.ndim not in (2, 3) or not array.size:
+    array = as_numbers(numbers, f"the {name}")
+    if array.ndim not in (2, 3) or not array.size:
         raise ArgumentError(f"the {name} is {array.dtype} {array.shape}, expected numbers (H, W) or (H, W, C)")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ArgumentError(f"the {name} holds numbers that are not finite")

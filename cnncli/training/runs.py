@@ -1,10 +1,13 @@
 """Training from beginning to end: data in, a model and what it is worth out."""
 
 import os
+import platform
 import threading
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from cnncli.choices import did_you_mean
 from cnncli.data import Dataset
@@ -12,7 +15,6 @@ from cnncli.engines.backends import Backend, open_backend
 from cnncli.errors import ArgumentError
 from cnncli.models.metrics import Scores, score
 from cnncli.models.model import Model
-from cnncli.models.versions import versions
 from cnncli.threads import cores
 from cnncli.training.baselines import NearestCentroid, majority_class
 from cnncli.training.checkpoints import Checkpoint, load_checkpoint
@@ -21,6 +23,7 @@ from cnncli.training.preparation import ACCURACY, Preparation, prepare
 from cnncli.training.run_folder import Metrics, RunFolder
 from cnncli.training.trainer import Trainer
 from cnncli.training.watcher import Watcher
+from cnncli.version import __version__
 
 
 class Baselines(NamedTuple):
@@ -199,7 +202,8 @@ def _record(folder: RunFolder, trainer: Trainer, data: Any) -> None:
 
 
 def _versions(trainer: Trainer) -> dict[str, str]:
-    return {**versions(), **trainer.backend.versions()}
+    ours = {"cnncli": __version__, "numpy": np.__version__, "python": platform.python_version()}
+    return ours | trainer.backend.versions()
 
 
 def _judged(run: Run, trainer: Trainer, jobs: int) -> Run:

@@ -76,7 +76,7 @@ class TestScheduler:
 
     def test_a_model_that_workers_do_not_see(self, folder, tmp_path):
         pytest.importorskip("distributed")
-        text = "import cnncli.models.model_file as models\nmodels._digest = lambda path: 'another'\n"
+        text = "import cnncli.models.prediction as models\nmodels._digest = lambda path: 'another'\n"
         preload = tmp_path / "preload.py"
         preload.write_text(text)
         with loopback_cluster(tmp_path / "other", workers=1, words=("--no-nanny", "--preload", preload)) as other:

@@ -76,7 +76,7 @@ def test_what_cannot_be_compared(labels, predictions, message):
 
 
 def test_what_is_no_part():
-    with pytest.raises(ArgumentError, match="11 of 10 is no part"):
+    with pytest.raises(ArgumentError, match="11 of 10 is not a share"):
         wilson_interval(11, 10)
-    with pytest.raises(ArgumentError, match="0 of 0 is no part"):
+    with pytest.raises(ArgumentError, match="0 of 0 is not a share"):
         wilson_interval(0, 0)

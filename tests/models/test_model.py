@@ -141,7 +141,7 @@ def rewrite(path, *, metadata=None, arrays=None, without=()):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"without": ["cnncli.network"]}, "no model that `cnncli train` wrote: .* cnncli.network"),
+        ({"without": ["cnncli.network"]}, "is not a model that `cnncli train` wrote: .* cnncli.network"),
         ({"without": ["cnncli.classes", "cnncli.normalization"]}, "cnncli.classes, cnncli.normalization"),
         ({"without": ["0.bn.bias"]}, "lacks the parameter 0.bn.bias"),
         ({"arrays": {"9.conv.weight": np.zeros(1, np.float32)}}, "the array 9.conv.weight, which its network does not"),
@@ -151,14 +151,14 @@ def rewrite(path, *, metadata=None, arrays=None, without=()):
         ({"metadata": {"cnncli.network": "8x8x1 conv9-4"}}, "needs at least 9x9"),
         ({"metadata": {"cnncli.network": "8x8x1 9999999xfc-3"}}, "at most"),
         ({"metadata": {"cnncli.network": "8x8x1 fc-4000000000000000"}}, "array|parameter|at most|up to"),
-        ({"metadata": {"cnncli.classes": "[1, 2, 3]"}}, "no list of two names"),
+        ({"metadata": {"cnncli.classes": "[1, 2, 3]"}}, "is not a list of two names"),
         ({"metadata": {"cnncli.classes": '["a", "a", "b"]'}}, "twice"),
         ({"metadata": {"cnncli.classes": '["a"]} '}}, "JSON"),
         ({"metadata": {"cnncli.classes": "[" * 100000}}, "JSON"),
-        ({"metadata": {"cnncli.normalization": "{}"}}, "no mean and std"),
+        ({"metadata": {"cnncli.normalization": "{}"}}, "is not a mean and a std"),
         ({"metadata": {"cnncli.normalization": '{"mean": [NaN], "std": [1]}'}}, "normalization"),
         ({"metadata": {"cnncli.normalization": '{"mean": [0], "std": [0]}'}}, "std above 0"),
-        ({"metadata": {"cnncli.normalization": '{"mean": [true], "std": [1]}'}}, "no mean and std"),
+        ({"metadata": {"cnncli.normalization": '{"mean": [true], "std": [1]}'}}, "is not a mean and a std"),
         ({"metadata": {"cnncli.resize": "\x1b[2J"}}, "resizes pictures by"),
     ],
 )

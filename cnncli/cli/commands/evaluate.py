@@ -73,17 +73,14 @@ def evaluate(
     if part is not None and part not in PARTS:
         raise ArgumentError(f"--part must be {', '.join(PARTS)}, got {part!r}")
     from cnncli.cli.training.evaluation_output import check_pictures, checking, draw, show
-    from cnncli.engines.backends import open_backend
     from cnncli.models.evaluation import evaluate as judge
     from cnncli.models.model import load_model
-    from cnncli.threads import cores
 
     if pictures is not None:
         check_pictures(pictures, force=force)
-    backend = open_backend(engine, device)
-    loaded = load_model(model).on(backend)
+    loaded = load_model(model, engine, device)
     with checking(quiet=quiet or as_json) as progress:
-        found = judge(loaded, data, part=part, strict=strict, jobs=jobs or cores(), progress=progress)
+        found = judge(loaded, data, part=part, strict=strict, jobs=jobs, progress=progress)
     show(found, as_json=as_json, quiet=quiet)
     if pictures is not None:
         draw(pictures, found, replace=force)

@@ -39,7 +39,7 @@ def export(
     from cnncli.models.model import load_model
 
     loaded = load_model(model)
-    exported = export_onnx(loaded, file, replace=force)
+    exported = export_onnx(loaded, file, force=force)
     if as_json:
         print(json_text({"model": model, "output": file} | exported._asdict() | {"classes": loaded.class_names}))
     elif not quiet:

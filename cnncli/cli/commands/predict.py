@@ -75,22 +75,18 @@ def predict(
     if features is not None and scheduler is not None:
         raise ArgumentError("--features draws one picture on this machine: leave out --scheduler")
     from cnncli.cli.files.listing import find_pictures
-    from cnncli.engines.backends import open_backend
     from cnncli.models.model import load_model
-    from cnncli.models.model_file import ModelFile
+    from cnncli.models.prediction import ModelFile
 
-    # A cluster's workers may have engines that this machine lacks.
-    backend = open_backend(engine, device) if scheduler is None else None
     found = find_pictures(inputs or [], files_from, recursive=recursive, quiet=quiet, repeats=True)
     paths = [picture.path for picture in found]
-    loaded, elsewhere = load_model(model), None
-    if backend is not None:
-        loaded = loaded.on(backend)
+    # A cluster's workers may have engines that this machine lacks.
+    loaded, elsewhere = load_model(model, *(() if scheduler else (engine, device))), None
     if scheduler is not None:
         from cnncli.cli.training.predicting import on_cluster
 
         elsewhere = on_cluster(scheduler, jobs, len(paths), ModelFile.of(model, str(engine), str(device)))
-    reading = loaded.reading(**({} if max_pixels is None else {"max_pixels": max_pixels or None}))
+    reading = loaded.reading() if max_pixels is None else loaded.reading(max_pixels=max_pixels or None)
     if features is not None:
         from cnncli.cli.training.feature_sheet import draw_features
 

@@ -8,7 +8,6 @@ from cnncli.data import Reading, read_picture
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD, check_output
 from cnncli.files.text import printable
-from cnncli.models.features import features
 from cnncli.models.model import Model
 
 
@@ -28,7 +27,7 @@ def draw_features(
         raise ArgumentError(f"--features draws beside files of this machine: copy {path} here")
     target = output or f"{os.path.splitext(path)[0]}-{layer}.png"
     _check(target, path, force=force)
-    found = features(model, read_picture(path, reading), layer)
+    found = model.features(read_picture(path, reading)[None], layer)
     from cnncli.training.pictures import draw_features as draw
 
     draw(found, f"{layer} of {os.path.basename(path)}").save(target, replace=force)

@@ -16,8 +16,7 @@ from cnncli.data import Reading
 from cnncli.errors import SchedulerError
 from cnncli.files.text import json_text, printable
 from cnncli.models.model import Model
-from cnncli.models.model_file import ModelFile
-from cnncli.models.prediction import Elsewhere, Prediction, predict_files
+from cnncli.models.prediction import Elsewhere, ModelFile, Prediction, predict_files
 from cnncli.threads import cores
 
 
@@ -62,7 +61,7 @@ class Predicting(NamedTuple):
         return predict_files(self.model, paths, jobs=jobs, reading=self.reading, stop=stop, elsewhere=self.elsewhere)
 
     def _print(self, prediction: Prediction, progress: Progress) -> None:
-        found = prediction.top(self.top, self.model.class_names)
+        found = prediction.top(self.top)
         if self.as_json:
             print(json_line(prediction, found), flush=True)
         elif prediction.error:

@@ -4,9 +4,9 @@ from typing import Unpack
 
 import numpy.typing as npt
 
-from cnncli.arrays import Array
+from cnncli.arrays import Array, as_numbers
 from cnncli.ops.convolution import strategies
-from cnncli.ops.convolution.correlation import Correlation, SlidingOptions, as_numbers, restored
+from cnncli.ops.convolution.correlation import Correlation, SlidingOptions, restored
 from cnncli.shapes import IntOrPair, Padding
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.arrays import Array, DType
+from cnncli.arrays import Array, DType, as_numbers
 from cnncli.errors import ArgumentError
 from cnncli.ops.borders import OUTSIDE
 from cnncli.ops.loading import Border
@@ -123,21 +123,6 @@ class Correlation(NamedTuple):
         return self._replace(
             window=window, border=self.border._replace(rows=self.border.rows[first : first + window.size[0]])
         )
-
-
-def as_numbers(x: npt.ArrayLike, what: str) -> Array:
-    """Return what NumPy makes of an argument.
-
-    Raises:
-        ArgumentError: rows of different lengths, or numbers that are not real.
-    """
-    try:
-        array = np.asarray(x)
-    except ValueError as error:
-        raise ArgumentError(f"{what} is made of rows of equal length: {error}") from error
-    if array.dtype.kind not in "biuf":
-        raise ArgumentError(f"{what} is made of real numbers, got {array.dtype}")
-    return array
 
 
 def as_batch(x: Array) -> Array:

@@ -6,8 +6,8 @@ from typing import Unpack
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.arrays import Array
-from cnncli.ops.convolution.correlation import Correlation, SlidingOptions, as_batch, as_numbers
+from cnncli.arrays import Array, as_numbers
+from cnncli.ops.convolution.correlation import Correlation, SlidingOptions, as_batch
 from cnncli.ops.convolution.programs import Program, compile_pair, filter_programs
 from cnncli.ops.convolution.strips import PendingPlane, run_programs
 
