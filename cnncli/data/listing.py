@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from cnncli.errors import shortage
 from cnncli.images import PICTURE_SUFFIXES
-from cnncli.images.kinds import kind_of
+from cnncli.images.reading import kind_of
 
 _SYSTEM = frozenset(("@eadir", "__macosx", "#recycle", "$recycle.bin", "lost+found", "system volume information"))
 _SYSTEM_FILES = frozenset(("thumbs.db", "desktop.ini", "icon\r"))
@@ -123,8 +123,8 @@ def is_picture(path: str) -> bool:
             raise
         return False
     kind = kind_of(head)
-    # Archives begin as .npz files do, and a text may begin with BM.
-    return kind is not None and kind != "NPZ" and (kind != "BMP" or b"\0" in head)
+    # Archives begin as .npz files do.
+    return kind is not None and not kind.container
 
 
 def is_system(name: str) -> bool:

@@ -13,7 +13,7 @@ from cnncli.data.arrays import Labelled, array_parts, check_size, one_line_error
 from cnncli.data.parts import Parts
 from cnncli.data.pictures import Reading
 from cnncli.errors import DataError
-from cnncli.images.formats.npy import read_npy_header
+from cnncli.images.formats.arrays import read_npy_header
 
 Array = NDArray[Any]
 

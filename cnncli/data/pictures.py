@@ -32,9 +32,6 @@ OnChecked = Callable[[int, int], None]
 BYTES, RAW = SCALES = ("bytes", "raw")
 """The meaning of the numbers that a network gets: brightness from 0 to 255, or whatever the data holds."""
 
-_ARRAYS = ("NPY", "NPZ", "TXT")
-"""Formats whose numbers have any meaning; picture formats say what is white."""
-
 _SLACK = 0.1
 
 
@@ -101,7 +98,7 @@ def read_picture(
     with open_image(source, gray=reading.channels == 1, max_pixels=reading.max_pixels) as image:
         frame = next(image.frames())
         pixels = _on_white(frame)
-        is_array = image.format in _ARRAYS
+        is_array = image.kind.numeric
     name = str(getattr(source, "name", source))
     return fitted(pixels, reading, name, picture=not is_array)
 

@@ -87,7 +87,7 @@ def _as_array(matrix: Matrix) -> Array:
 
 def _load_array(path: str) -> Array:
     """Return the array of an .npy file; what it claims is held against its size before memory is taken."""
-    from cnncli.images.formats.npy import read_npy_header
+    from cnncli.images.formats.arrays import read_npy_header
 
     try:
         with open(path, "rb") as file:

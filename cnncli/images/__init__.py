@@ -1,9 +1,8 @@
 """The one room that knows image files: reading and writing them, a band of rows at a time."""
 
 from cnncli.images.formats import FORMATS, PICTURE_SUFFIXES, Format, find_format
-from cnncli.images.frames import Frame, Picture
+from cnncli.images.frames import Frame, OpenedImage, Picture
 from cnncli.images.metadata import Metadata
-from cnncli.images.opened import OpenedImage
 from cnncli.images.reading import open_image, read_image
 from cnncli.images.sources import MAX_PIXELS, check_pixels, read_standard_input
 from cnncli.images.writing import write_frames, write_image

@@ -6,9 +6,8 @@ code for it. Here entries are taken out of a directory in place.
 
 import struct
 from collections.abc import Collection, Iterator
-from typing import Any
 
-from numpy.typing import NDArray
+from cnncli.arrays import Array
 
 PREFIX = b"Exif\0\0"
 
@@ -53,7 +52,7 @@ def without(exif: bytes | None, tags: Collection[int]) -> bytes | None:
     return PREFIX + bytes(block.data)
 
 
-def turned(image: NDArray[Any], value: int) -> NDArray[Any]:
+def turned(image: Array, value: int) -> Array:
     """The image (H, W, ...) as a viewer shows it who honours orientation `value`; a view, not a copy.
 
     Example:

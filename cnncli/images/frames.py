@@ -1,20 +1,20 @@
-"""Frames, which are read, and pictures, which are written: both a band of rows at a time.
+"""Image files that are open, the frames that are read from them, and pictures, which are written.
 
 A band is a few rows of an image, channels last. Working in bands keeps a huge image to one decoded copy.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, BinaryIO, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cnncli.arrays import Array, DType
 from cnncli.errors import ArgumentError, ImageError
+from cnncli.images.formats import FileKind
 from cnncli.images.metadata import Metadata
+from cnncli.images.sources import decoding
 from cnncli.values import Value
-
-Array = NDArray[Any]
 
 # Every number type that a file may hold, and the type in which it is computed, without loss.
 _DTYPES = {
@@ -46,13 +46,13 @@ class Frame(ABC):
     """
 
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: DType
     has_alpha: bool
     metadata: Metadata
 
     @abstractmethod
     def rows(self, start: int, stop: int) -> Array:
-        """The pixel rows from `start` up to `stop`, of shape (stop - start, W) or (stop - start, W, C)."""
+        """Return the pixel rows from `start` up to `stop`, of shape (stop - start, W) or (stop - start, W, C)."""
 
     @property
     def opaque(self) -> float:
@@ -61,10 +61,10 @@ class Frame(ABC):
 
     @abstractmethod
     def alpha(self) -> Array | None:
-        """The transparency, of shape (H, W), in the pixels' dtype; None without."""
+        """Return the transparency, of shape (H, W), in the pixels' dtype; None without."""
 
     def array(self) -> Array:
-        """All pixels at once."""
+        """Return all pixels at once."""
         return self.rows(0, self.shape[0])
 
 
@@ -88,17 +88,76 @@ class ArrayFrame(Frame):
 
     @property
     def opaque(self) -> float:
-        """The alpha of an opaque pixel."""
         return super().opaque if self._opaque is None else self._opaque
 
     def rows(self, start: int, stop: int) -> Array:
-        """The pixel rows from `start` up to `stop`."""
         band = for_computing(self._pixels[start:stop])
         return luma(band) if self._gray else band
 
     def alpha(self) -> Array | None:
-        """The transparency, (H, W), or None."""
         return self._alpha
+
+
+class OpenedImage(ABC):
+    """A file that is open for reading: its frames, one after another. A context manager that closes the file.
+
+    Attributes:
+        kind: the kind of file, whatever its name says.
+        frame_count: how many frames there are.
+    """
+
+    def __init__(self, stream: BinaryIO, name: str, kind: FileKind, *, gray: bool, max_pixels: int | None) -> None:
+        self._stream, self._name, self.kind, self._gray, self._max_pixels = stream, name, kind, gray, max_pixels
+        with decoding(name, kind.name):
+            self.frame_count = self._begin()
+
+    @property
+    def format(self) -> str:
+        """The name of the file's kind, such as "PNG"."""
+        return self.kind.name
+
+    @property
+    def suffix(self) -> str:
+        """The usual file name ending of that kind."""
+        return next(iter(self.kind.suffixes), f".{self.kind.name.lower()}")
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the frames in turn; a frame is of use until the next is asked for.
+
+        Raises:
+            ImageError: a frame is damaged, too large or of a kind that cannot be read.
+        """
+        for index in range(self.frame_count):
+            with decoding(self._name, self.format):
+                frame = self._frame(index)
+            yield frame
+
+    @abstractmethod
+    def _begin(self) -> int:
+        """Read what comes before the pixels, refuse what is too large, and return the number of frames."""
+
+    def _frame(self, index: int) -> Frame:
+        """Read a frame, for `frames`; a class may have another way instead."""
+        raise NotImplementedError
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels a frame has; 0 where only reading tells."""
+        return 0
+
+    def decoded_bytes(self) -> int:
+        """Return about how much memory a decoded frame takes; 0 where it is read a band at a time."""
+        return 0
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
 
 class Picture(Value):
@@ -113,7 +172,7 @@ class Picture(Value):
     """
 
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: DType
     bands: Iterable[Array]
     metadata: Metadata = Metadata()
     name: str = ""
@@ -124,14 +183,14 @@ class Picture(Value):
         return 1 if len(self.shape) == 2 else self.shape[2]
 
     def array(self) -> Array:
-        """All bands as one array of shape `shape`; the bands are used up."""
+        """Return all bands as one array of shape `shape`; the bands are used up."""
         whole = np.empty(self.shape, self.dtype)
         for start, band in self.placed():
             whole[start : start + len(band)] = band
         return whole
 
     def placed(self) -> Iterator[tuple[int, Array]]:
-        """Each band with its first row's number; the bands are used up.
+        """Yield each band with its first row's number; the bands are used up.
 
         Raises:
             ImageError: the bands have other dtypes or shapes than the picture, or do not fill it.
@@ -148,11 +207,11 @@ class Picture(Value):
             raise ImageError(f"the bands of a picture with {self.shape[0]} rows ended after {start}")
 
 
-def computing_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The dtype in which pixels of this one are computed, without loss.
+def computing_dtype(dtype: DType) -> DType:
+    """Return the dtype in which pixels of this one are computed, without loss.
 
     Raises:
-        ImageError: it is no number type that images have.
+        ImageError: it is not a number type that images have.
 
     Example:
         >>> computing_dtype(np.dtype(">i2"))
@@ -164,13 +223,13 @@ def computing_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def for_computing(pixels: Array) -> Array:
-    """The pixels in their computing dtype and in this machine's byte order; True becomes 255."""
+    """Return the pixels in their computing dtype and in this machine's byte order; True becomes 255."""
     converted = pixels.astype(computing_dtype(pixels.dtype), copy=False)
     return converted * np.uint8(255) if pixels.dtype == np.bool_ else converted
 
 
 def gray_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of an image made grey: (H, W).
+    """Return the shape of an image made grey: (H, W).
 
     Raises:
         ImageError: there are neither one nor three channels.
@@ -181,7 +240,7 @@ def gray_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def luma(pixels: Array) -> Array:
-    """BT.601 luma: integers exactly as Pillow's `convert("L")`, floats with .299, .587 and .114.
+    """Return the BT.601 luma: integers exactly as Pillow's `convert("L")`, floats with .299, .587 and .114.
 
     Args:
         pixels: (H, W), (H, W, 1) or (H, W, 3).

@@ -15,11 +15,9 @@ _EXACT = 8
 # Bytes that a pixel takes where a row is longer than that.
 _LONG_ROW = 32
 
-# Bytes that Pillow holds for a pixel, where it is not four; and its WebP decoder beside the image: first with the
-# previous canvas and a copy of the current one.
+# Bytes that Pillow holds for a pixel, where it is not four.
 _PILLOW = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 _ROW = 12  # for each row a pointer, and what its end is filled up with
-_WEBP_DECODING, _WEBP_DECODED = 16, 8
 _WITH_ALPHA = ("LA", "RGBA", "PA", "La", "RGBa")
 
 # Finding the nearest visible pixel: a mask, its copy, and a row and a column of 32 bits each.
@@ -45,7 +43,9 @@ def hidden_bytes(pixel: int) -> int:
     return _NEAREST + 2 * pixel
 
 
-def pillow_bytes(image: Any, raw: str, *, gray: bool, turned: bool) -> int:
+def pillow_bytes(
+    image: Any, raw: str, *, gray: bool, turned: bool, decoder: tuple[int, int], held: int | None = None
+) -> int:
     """Return what one frame takes that Pillow decodes.
 
     Args:
@@ -53,35 +53,20 @@ def pillow_bytes(image: Any, raw: str, *, gray: bool, turned: bool) -> int:
         raw: the name that Pillow has for the samples in the file.
         gray: whether only luma is wanted.
         turned: whether the frame is turned by its EXIF orientation.
+        decoder: bytes that the decoder takes for each pixel beside the image, while it decodes and afterwards.
+        held: bytes that Pillow holds for each pixel, where its mode does not tell.
     """
     itemsize = 2 if ";16" in raw else 1
     channels = 1 if gray or image.mode in ("1", "L", "LA", "I;16") else 3
-    pillow, pixel = _PILLOW.get(image.mode, 4), itemsize * channels
-    if image.format == "JPEG" and gray and image.mode == "RGB":
-        pillow = 1  # the luma plane alone
+    pillow, pixel = held or _PILLOW.get(image.mode, 4), itemsize * channels
     if itemsize == 2 and pillow == 4:  # decoded twice, for two bytes
         decoding, kept = pillow + 2 * len(raw.partition(";")[0]), pixel
     else:
-        decoding, kept = _decoding(image, pillow), pillow * (2 if turned else 1)
+        decoding, kept = pillow + decoder[0], pillow * (2 if turned else 1)
     if image.mode == "P":
         kept += pixel  # the colours of the palette
-    if image.format == "WEBP":
-        kept += _WEBP_DECODED
+    kept += decoder[1]
     if image.mode in _WITH_ALPHA or "transparency" in image.info:
         kept += itemsize + hidden_bytes(pixel)
     pixels = int(image.width * image.height)
     return pixels * max(decoding, kept) + _ROW * int(image.height) + working_bytes(pixels, itemsize, int(image.width))
-
-
-def _decoding(image: Any, pillow: int) -> int:
-    if image.format == "WEBP":
-        return _WEBP_DECODING
-    if image.format != "JPEG":
-        return pillow
-    return pillow + (_coefficients(image) if "progressive" in image.info else 0)
-
-
-def _coefficients(image: Any) -> int:
-    """Return the bytes of a pixel's coefficients: a progressive JPEG needs all before the first row is known."""
-    samples = [int(across * down) for _, across, down, _ in image.layer]
-    return -(-2 * sum(samples) // max(samples))

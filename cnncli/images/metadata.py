@@ -8,8 +8,8 @@ from cnncli.images import exif as exif_block
 _COLOUR_SPACES = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
 
 
-class Room(NamedTuple):
-    """What a format has room for.
+class Capacity(NamedTuple):
+    """The metadata that a format can hold.
 
     Attributes:
         dpi: the least and the most dots per inch.
@@ -57,23 +57,23 @@ class Metadata(NamedTuple):
         kept = exif_block.without(self.exif, exif_block.PIXEL_SIZE_TAGS) if size_changed else self.exif
         return self._replace(exif=kept, icc_profile=None if mode_changed else self.icc_profile)
 
-    def within(self, room: Room) -> "Metadata":
+    def within(self, capacity: Capacity) -> "Metadata":
         """What of it a format has room for: times and repetitions at most as long, the rest as it is or not at all.
 
         Files say anything, also resolutions that are infinite or negative.
 
         Example:
-            >>> Metadata(dpi=(math.inf, 72.0), duration=1e9).within(Room(duration=655_350))
+            >>> Metadata(dpi=(math.inf, 72.0), duration=1e9).within(Capacity(duration=655_350))
             Metadata(icc_profile=None, exif=None, dpi=None, duration=655350, loop=None)
         """
-        least, most = room.dpi
+        least, most = capacity.dpi
         timed = self.duration is not None and not math.isnan(self.duration)
         return Metadata(
-            icc_profile=self.icc_profile if len(self.icc_profile or b"") <= room.icc_profile else None,
-            exif=self.exif if len(self.exif or b"") <= room.exif else None,
+            icc_profile=self.icc_profile if len(self.icc_profile or b"") <= capacity.icc_profile else None,
+            exif=self.exif if len(self.exif or b"") <= capacity.exif else None,
             dpi=self.dpi if self.dpi and all(least <= dots <= most for dots in self.dpi) else None,
-            duration=min(max(self.duration or 0, 0), room.duration) if timed else None,
-            loop=None if self.loop is None else min(max(self.loop, 0), room.loop),
+            duration=min(max(self.duration or 0, 0), capacity.duration) if timed else None,
+            loop=None if self.loop is None else min(max(self.loop, 0), capacity.loop),
         )
 
     def for_channels(self, channels: int) -> "Metadata":

@@ -1,20 +1,35 @@
 """Opening an image file of any kind, recognised by its content."""
 
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from cnncli.arrays import Array
 from cnncli.errors import ImageError
 from cnncli.files.matrices import TEXT_SUFFIXES
-from cnncli.images.frames import Array
-from cnncli.images.kinds import KINDS, READABLE, kind_of, kind_of_weak, why_refused
-from cnncli.images.opened import OpenedImage
+from cnncli.images.formats import KINDS, FileKind
+from cnncli.images.frames import OpenedImage
 from cnncli.images.sources import MAX_PIXELS, Source, open_source
 
-_TEXT_READER = ("arrays", "TextImage")
-_ENOUGH_TO_KNOW = 4096
+_ENOUGH_TO_KNOW, _TEXT = 4096, "TXT"
+
+# What Pillow also knows, and why it is not read.
+_REFUSED: dict[str, tuple[bytes, str]] = {
+    "PostScript": (rb"%!PS|\xc5\xd0\xd3\xc6", "it is a program, which would have to be run"),
+    "PDF": (rb"%PDF-", "it is a document; save its pages as pictures"),
+    "WMF or EMF": (rb"\xd7\xcd\xc6\x9a\0\0|\x01\0\0\0.{36} EMF", "it is a drawing; save it as a picture"),
+    "FITS": (rb"SIMPLE  =", "Pillow leaves out its scale and offset; save it as .npy"),
+    "HDF5": (rb"\x89HDF\r\n\x1a\n", "it holds any data; save the array as .npy"),
+    "GRIB or BUFR": (rb"GRIB.{3}\x01|BUFR", "it has no decoder; save the array as .npy"),
+    "MPEG": (rb"\0\0\x01\xb3", "it is a film; save its frames as pictures"),
+    "HEIF": (rb".{4}ftyp(hei[cxms]|hev[cxms])", "it has no decoder; save it as AVIF or JPEG"),
+    "OLE": (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "it is a file system of other files"),
+    # And without signatures: IPTC, which opens a file of any kind inside itself, and IM Tools, which any text may be.
+}
+_BEGINNINGS = [(kind, re.compile(kind.begins, re.DOTALL)) for kind in KINDS.values() if kind.begins]
 
 
 def open_image(source: Source, *, gray: bool = False, max_pixels: int | None = MAX_PIXELS) -> OpenedImage:
@@ -37,9 +52,9 @@ def open_image(source: Source, *, gray: bool = False, max_pixels: int | None = M
     """
     stream, name = open_source(source)
     try:
-        kind = _recognise(stream, name, is_stream=stream is not source and _is_stream(source))
+        kind = _recognise(stream, name, is_stream=not isinstance(source, str | Path))
         stream.seek(0)
-        module, reader = KINDS[kind].reader if kind in KINDS else _TEXT_READER
+        module, reader = kind.reader
         opened: OpenedImage = getattr(import_module(f"cnncli.images.formats.{module}"), reader)(
             stream, name, kind, gray=gray, max_pixels=max_pixels
         )
@@ -83,8 +98,31 @@ def read_image(
         return np.dstack([pixels, transparency])
 
 
-def _is_stream(source: Source) -> bool:
-    return not isinstance(source, str | Path)
+def kind_of(beginning: bytes) -> FileKind | None:
+    """Return the kind of file that begins with these bytes; None when none is known by them.
+
+    Example:
+        >>> kind_of(b"GIF89a").name
+        'GIF'
+    """
+    return next((kind for kind, begins in _BEGINNINGS if begins.match(beginning)), None)
+
+
+def _recognise(stream: BinaryIO, name: str, *, is_stream: bool) -> FileKind:
+    beginning, suffix = stream.read(_ENOUGH_TO_KNOW), Path(name).suffix.lower()
+    if kind := kind_of(beginning):
+        return kind
+    if _is_text(beginning):
+        if is_stream or suffix in TEXT_SUFFIXES:
+            return KINDS[_TEXT]
+        known = f"holds text, not a picture; matrices are read from {' and '.join(TEXT_SUFFIXES)}"
+    else:
+        for kind in KINDS.values():
+            if kind.seems and kind.seems(stream, beginning, suffix):
+                return kind
+        pictures = ", ".join(kind for kind in KINDS if kind != _TEXT)
+        known = f"is of no known kind; pictures are read from {pictures}, .txt and .csv"
+    raise ImageError(f"{name}: {_why_refused(beginning) or known}")
 
 
 def _is_text(beginning: bytes) -> bool:
@@ -97,19 +135,9 @@ def _is_text(beginning: bytes) -> bool:
     return True
 
 
-def _recognise(stream: BinaryIO, name: str, *, is_stream: bool) -> str:
-    beginning, suffix = stream.read(_ENOUGH_TO_KNOW), Path(name).suffix.lower()
-    kind = kind_of(beginning)
-    if kind:
-        return kind
-    is_text = _is_text(beginning)
-    if is_text and (is_stream or suffix in TEXT_SUFFIXES):
-        return "TXT"
-    kind = None if is_text else kind_of_weak(stream, beginning, suffix)
-    if kind:
-        return kind
-    if is_text:
-        known = f"holds text, not a picture; matrices are read from {' and '.join(TEXT_SUFFIXES)}"
-    else:
-        known = f"is of no known kind; pictures are read from {READABLE}"
-    raise ImageError(f"{name}: {why_refused(beginning) or known}")
+def _why_refused(beginning: bytes) -> str | None:
+    """Return why a file that begins with these bytes is not read although it is known; None when it is not."""
+    for name, (begins, reason) in _REFUSED.items():
+        if re.match(begins, beginning, re.DOTALL):
+            return f"is a {name} file: {reason}"
+    return None

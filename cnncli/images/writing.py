@@ -9,10 +9,11 @@ from typing import BinaryIO
 
 import numpy as np
 
+from cnncli.arrays import Array
 from cnncli.errors import ImageError
 from cnncli.files.temporary import writing
 from cnncli.images.formats import Format, find_format, formats_for
-from cnncli.images.frames import Array, Picture
+from cnncli.images.frames import Picture
 from cnncli.images.metadata import Metadata
 
 Target = str | Path | BinaryIO
@@ -88,7 +89,7 @@ def _fit(picture: Picture, form: Format) -> Picture:
     dtype, channels = picture.dtype.name, picture.channels
     if not form.has_room(picture.shape):
         raise _too_large(picture, form)
-    picture = picture.replace(metadata=picture.metadata.within(form.room))
+    picture = picture.replace(metadata=picture.metadata.within(form.capacity))
     if form.holds(dtype, channels):
         return picture if form.numeric or len(picture.shape) == 2 or channels > 1 else _without_axis(picture)
     if channels in (2, 4) and form.holds(dtype, channels - 1):

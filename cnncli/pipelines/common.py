@@ -19,6 +19,7 @@ from cnncli.filters.rendering import Statistics
 from cnncli.filters.transparency import fill_hidden
 from cnncli.images import (
     MAX_PIXELS,
+    Format,
     Frame,
     Metadata,
     OpenedImage,
@@ -33,9 +34,6 @@ from cnncli.ops.borders import Rows
 from cnncli.shapes import Window
 
 Details = dict[str, Any]
-
-FLOAT_TIFF = "float-tiff"
-"""A TIFF that holds the exact response as floating point, and not a picture."""
 
 TAP_PIXELS = 16
 """A number of a kernel counts as this many pixels: through Fourier transforms it takes 125 bytes and 2 microseconds."""
@@ -81,12 +79,10 @@ def check_format(name: str) -> str:
     Raises:
         ArgumentError: none is known by it.
     """
-    if name == FLOAT_TIFF:
-        return name
     try:
         return find_format(name).name
     except ImageError as error:
-        raise ArgumentError(f"{error}, {FLOAT_TIFF}") from error
+        raise ArgumentError(str(error)) from error
 
 
 def check_kernel(shape: Sequence[int], max_pixels: int | None) -> None:
@@ -118,11 +114,6 @@ def check_padding(window: Window, max_pixels: int | None) -> None:
         )
 
 
-def is_numeric(form: str) -> bool:
-    """Whether files of a format hold exact responses instead of pictures."""
-    return form == FLOAT_TIFF or find_format(form).numeric
-
-
 def visible(frame: Frame) -> Rows:
     """Return a frame as rows, its fully transparent pixels in the colour of the nearest visible one."""
     alpha = frame.alpha()
@@ -132,10 +123,10 @@ def visible(frame: Frame) -> Rows:
 
 
 def exact_picture(
-    rows: Rows, form: str, statistics: Statistics | None, *, metadata: Metadata | None = None, name: str = ""
+    rows: Rows, form: Format, statistics: Statistics | None, *, metadata: Metadata | None = None, name: str = ""
 ) -> Picture:
-    """Return rows as exact numbers to write, in floating point for a float TIFF."""
-    dtype = np.promote_types(rows.dtype, np.float32) if form == FLOAT_TIFF else rows.dtype
+    """Return rows as exact numbers to write, in floating point where the format holds nothing else."""
+    dtype = np.promote_types(rows.dtype, np.float32) if form.floating else rows.dtype
     made = (_noted(band, statistics).astype(dtype, copy=False) for _, band in bands(rows))
     return Picture(rows.shape, dtype, made, metadata or Metadata(), name)
 
@@ -198,9 +189,9 @@ class Conversion(NamedTuple):
     gray: bool = False
 
     def __call__(
-        self, source: str | bytes, target: str, output: str, make: Callable[[Frame, str], Iterable[Picture]]
+        self, source: str | bytes, target: str, output: str, make: Callable[[Frame, Format], Iterable[Picture]]
     ) -> None:
-        """Write what `make` gives for each frame and the format's name.
+        """Write what `make` gives for each frame and the format.
 
         Args:
             source: a path, or a file's content.
@@ -210,34 +201,34 @@ class Conversion(NamedTuple):
         """
         opened = open_image(open_stream(source), gray=self.gray, max_pixels=self.max_pixels)
         with opened as image:
-            form = self.format or _format_of(output, image)
+            form = find_format(self.format) if self.format else _format_of(output, image)
             with DECODED.take(self._reckoned(image, form)):
                 pages = (picture for frame in image.frames() for picture in make(frame, form))
                 _write(pages, form, target, output)
 
-    def _reckoned(self, image: OpenedImage, form: str) -> int:
+    def _reckoned(self, image: OpenedImage, form: Format) -> int:
         """Return the bytes that a frame takes on its way from one file to the other."""
-        held = 0 if form == FLOAT_TIFF else find_format(form).held[not self.gray]
-        return image.decoded_bytes() + writing_bytes(image.pixels, held, exact=is_numeric(form))
+        return image.decoded_bytes() + writing_bytes(image.pixels, form.held[not self.gray], exact=form.numeric)
 
 
-def _write(pages: Iterable[Picture], form: str, target: str, output: str) -> None:
+def _write(pages: Iterable[Picture], form: Format, target: str, output: str) -> None:
     try:
         with writing(output, ImageError), _open_target(target) as file:
-            write_frames(file, pages, format="tiff" if form == FLOAT_TIFF else form)
+            write_frames(file, pages, format=form.name)
             if target == STANDARD:
                 sys.stdout.flush()
     except ImageError as error:  # the user knows the file by the name that it will get
         raise ImageError(str(error).replace(target, output) if target != STANDARD else str(error)) from error
 
 
-def _format_of(output: str, image: OpenedImage) -> str:
+def _format_of(output: str, image: OpenedImage) -> Format:
     """Return the format that an output's suffix says; a matrix goes to standard output as a matrix."""
     if output != STANDARD:
-        return find_format(output).name
-    if image.format != "TXT":
-        raise ArgumentError("standard output needs a format: add --format png, npy or another")
-    return "txt"
+        return find_format(output)
+    for form in image.kind.written:
+        if form.text:
+            return form
+    raise ArgumentError("standard output needs a format: add --format png, npy or another")
 
 
 def read_source(path: str) -> str | bytes:

@@ -11,10 +11,9 @@ from cnncli.filters.edges import EdgePicture, Filtering, Response, pictures
 from cnncli.filters.recipes import Recipe
 from cnncli.filters.rendering import Rendering, Statistics
 from cnncli.filters.transparency import alpha_at_outputs
-from cnncli.images import MAX_PIXELS, Frame, Picture, check_pixels
+from cnncli.images import FORMATS, MAX_PIXELS, Format, Frame, Picture, check_pixels, find_format
 from cnncli.ops.borders import Rows
 from cnncli.pipelines.common import (
-    FLOAT_TIFF,
     Conversion,
     Details,
     Notes,
@@ -22,16 +21,12 @@ from cnncli.pipelines.common import (
     check_kernel,
     check_padding,
     exact_picture,
-    is_numeric,
     options_of,
     read_source,
     visible,
     visible_picture,
 )
 from cnncli.values import Value
-
-_STACKS = ("npy", "npz", "tiff")
-"""Formats whose one file holds the responses to several filters."""
 
 Part = tuple[Recipe, str]
 """A filter, and which of its pictures: `-positive` or `-negative` for `split`, else the empty text."""
@@ -81,7 +76,7 @@ class EdgePipeline(Value):
         return tuple(f"{recipe.name}{part}" for recipe, part in self._parts())
 
     def _parts(self) -> list[Part]:
-        numeric = self.format is not None and is_numeric(self.format)
+        numeric = self.format is not None and find_format(self.format).numeric
         parts = []
         for recipe in self.recipes:
             split = self.rendering(recipe).signed == "split" and recipe.direction != "angle" and not numeric
@@ -94,11 +89,12 @@ class EdgePipeline(Value):
         Raises:
             ArgumentError: there are several responses and the format holds one.
         """
-        form = self.format or check_format(output)
-        if len(self.labels) > 1 and form not in (*_STACKS, FLOAT_TIFF):
+        form = find_format(self.format or check_format(output))
+        if len(self.labels) > 1 and not form.responses:
+            able = ", ".join(form.name for form in FORMATS.values() if form.responses and form.suffixes)
             raise ArgumentError(
                 f"{output} holds one of {len(self.labels)} outputs ({', '.join(self.labels)}): put {{filter}} into the "
-                f"name, or write {', '.join(_STACKS)}, which hold all"
+                f"name, or write {able}, which hold all"
             )
 
     def __call__(self, job: Job, targets: Sequence[str]) -> list[Details]:
@@ -126,14 +122,14 @@ class EdgePipeline(Value):
         check_padding(response.window, self.max_pixels)
         return response
 
-    def _pages(self, frame: Frame, form: str, parts: list[Part], notes: Notes) -> Iterator[Picture]:
+    def _pages(self, frame: Frame, form: Format, parts: list[Part], notes: Notes) -> Iterator[Picture]:
         """Yield what one file holds of a frame: numbers, or the pictures of `parts`."""
         image = visible(frame)
         responses = {recipe.name: self.response(image, recipe) for recipe, _ in parts}
         first = next(iter(responses.values()))
         check_pixels("the output", first.shape[1], first.shape[0], self.max_pixels)
         notes.shapes(frame, first)
-        if is_numeric(form):
+        if form.numeric:
             yield from _numbers(list(responses.values()), form, notes.statistics)
             return
         for recipe, part in parts:
@@ -142,9 +138,9 @@ class EdgePipeline(Value):
                     yield visible_picture(edge, frame, _alpha(frame, edge), name=recipe.name)
 
 
-def _numbers(responses: list[Response], form: str, statistics: Statistics | None) -> Iterator[Picture]:
-    """Yield the exact responses of a frame: as one stack on the last axis for .npy, else one after another."""
-    if len(responses) > 1 and form == "npy":
+def _numbers(responses: list[Response], form: Format, statistics: Statistics | None) -> Iterator[Picture]:
+    """Yield the exact responses of a frame: as one stack on the last axis, or one after another."""
+    if len(responses) > 1 and form.responses == "stack":
         yield exact_picture(_Stack(responses), form, statistics)
         return
     for response in responses:

@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from cnncli.batch import Job
 from cnncli.filters.bands import ArrayRows, whole
 from cnncli.filters.pools import Pooled, PooledPicture, Pooling
-from cnncli.images import MAX_PIXELS, Frame, Picture
+from cnncli.images import MAX_PIXELS, Format, Frame, Picture
 from cnncli.pipelines.common import (
     Conversion,
     Details,
     Notes,
     check_padding,
     exact_picture,
-    is_numeric,
     options_of,
     read_source,
     true_metadata,
@@ -58,11 +57,11 @@ class PoolPipeline(Value):
         convert(source, targets[0], output, lambda frame, form: [self._page(frame, form, notes)])
         return [notes.details()]
 
-    def _page(self, frame: Frame, form: str, notes: Notes) -> Picture:
+    def _page(self, frame: Frame, form: Format, notes: Notes) -> Picture:
         pooled = Pooled(visible(frame), self.pooling)
         check_padding(pooled.window, self.max_pixels)
         notes.shapes(frame, pooled)
-        if is_numeric(form) or (form == "tiff" and frame.dtype.kind == "f"):
+        if form.numeric or (frame.dtype.kind == "f" and form.holds(frame.dtype.name, 1)):
             return exact_picture(pooled, form, notes.statistics, metadata=true_metadata(pooled, frame))
         alpha = frame.alpha()
         if alpha is not None:

@@ -11,8 +11,8 @@ from PIL import Image
 
 from cnncli.errors import ImageError
 from cnncli.images import PICTURE_SUFFIXES, open_image, read_image
+from cnncli.images.formats import KINDS
 from cnncli.images.frames import luma
-from cnncli.images.kinds import KINDS
 
 RNG = np.random.default_rng(3)
 HEIGHT, WIDTH = 16, 16
@@ -378,5 +378,5 @@ def test_damage_is_one_line_or_pictures(name, capfd):
 
 def test_every_kind_is_tested():
     tested = {*WRITTEN, "AVIF", "DCX", "ICNS", "SPIDER"} | {name.split()[0] for name in MADE}
-    usual = {"PNG", "JPEG", "TIFF", "GIF", "WebP", "BMP", "PNM", "NPY", "NPZ"}
+    usual = {"PNG", "JPEG", "TIFF", "GIF", "WebP", "BMP", "PNM", "NPY", "NPZ", "TXT"}
     assert tested - {"PFM"} | usual == set(KINDS)

@@ -11,8 +11,8 @@ from cnncli.files.temporary import STANDARD
 from cnncli.files.text import printable
 from cnncli.filters.edges import EdgePicture, pictures
 from cnncli.filters.explanation import Explanation, explain
-from cnncli.images import open_image, read_image
-from cnncli.pipelines.common import is_numeric, visible
+from cnncli.images import find_format, open_image, read_image
+from cnncli.pipelines.common import visible
 from cnncli.pipelines.edging import EdgePipeline
 
 
@@ -48,7 +48,7 @@ def _check(pipeline: EdgePipeline, edge: EdgePicture, explanation: Explanation, 
     """Return a line on whether the file holds what was explained."""
     column, row = explanation.column, explanation.row
     found = np.ravel(read_image(output, max_pixels=None)[row, column]).tolist()
-    if is_numeric(pipeline.format or output):
+    if find_format(pipeline.format or output).numeric:
         expected = np.ravel(edge.response.rows(row, row + 1)[0, column]).tolist()
         level = "value"
     else:

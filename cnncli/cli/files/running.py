@@ -32,7 +32,7 @@ from cnncli.errors import ArgumentError, SchedulerError
 from cnncli.files.matrices import TEXT_SUFFIXES
 from cnncli.files.temporary import STANDARD, remove_leftovers
 from cnncli.files.text import json_text, printable
-from cnncli.images import FORMATS
+from cnncli.images import find_format
 from cnncli.images.formats.png import alike
 from cnncli.pipelines.common import Pipeline, check_format
 from cnncli.threads import cores
@@ -132,10 +132,7 @@ class Batch(NamedTuple):
         return OutputRule(self.options.output, self.pipeline.labels, self._suffix())
 
     def _suffix(self) -> str:
-        form = self.pipeline.format
-        if form is None:
-            return ".png"
-        return FORMATS["tiff" if form == "float-tiff" else form].suffixes[0]
+        return find_format(self.pipeline.format or "png").suffix
 
     def _check_single(self, rule: OutputRule) -> None:
         """Check an output that is one file, or standard output."""
@@ -154,13 +151,9 @@ class Batch(NamedTuple):
         away = next((name for name in names if is_url(name)), None) if self.options.show else None
         if away is not None:
             raise ArgumentError(f"--show shows files of this machine, and {away} is none: write files, or leave it out")
-        form = self.pipeline.format or "txt"
-        if (
-            any(STANDARD in job.outputs for job in jobs)
-            and sys.stdout
-            and sys.stdout.isatty()
-            and form not in ("txt", "csv")
-        ):
+        form = self.pipeline.format
+        is_shown = any(STANDARD in job.outputs for job in jobs) and sys.stdout and sys.stdout.isatty()
+        if form is not None and is_shown and not find_format(form).text:
             raise ArgumentError(f"{form} is not for reading on a terminal: redirect standard output, or name a file")
 
     def _print_plan(self, jobs: list[Job]) -> None:

@@ -1,13 +1,18 @@
-"""The formats that are written: what each can hold, and which module writes it. Add a format here."""
+"""The formats of image files: how each is recognised, what reads it, and as what it is written. Add a format here.
+
+An entry names the modules of this package that read and write such files; they are loaded when a file needs them. A
+reader is a subclass of `cnncli.images.frames.OpenedImage`, a writer a function `write(file, frames, form)`.
+"""
 
 import math
+from collections.abc import Callable, Sequence
 from math import prod
 from pathlib import PurePath
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from cnncli.errors import ImageError
-from cnncli.images.kinds import KINDS
-from cnncli.images.metadata import Room
+from cnncli.images.formats.headers import is_spider, is_tga
+from cnncli.images.metadata import Capacity
 
 _LONG = (1 << 31) - 1
 _BYTES = ("uint8",)
@@ -26,10 +31,14 @@ class Format(NamedTuple):
         channels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha; empty where any number will do.
         frames: whether it holds several.
         numeric: whether it holds exact signed numbers of any size, not only the levels of a picture.
+        responses: how one file holds the responses of several filters: as `frames`, or as a `stack` on the last axis;
+            empty where it holds one.
+        text: whether a terminal shows it.
         side: the most pixels of a side.
         size: the most bytes of a picture that is not compressed.
-        room: for metadata.
+        capacity: for metadata.
         held: bytes that the writer holds for each pixel beside the bands: of a grey picture, and of one in colour.
+        ending: of names that are made up, where no suffix means it.
     """
 
     name: str
@@ -39,10 +48,23 @@ class Format(NamedTuple):
     channels: tuple[int, ...] = (1, 2, 3, 4)
     frames: bool = False
     numeric: bool = False
+    responses: str = ""
+    text: bool = False
     side: float = math.inf
     size: float = math.inf
-    room: Room = Room()
+    capacity: Capacity = Capacity()
     held: tuple[int, int] = (0, 0)
+    ending: str = ""
+
+    @property
+    def floating(self) -> bool:
+        """Whether it holds floating point alone."""
+        return all(dtype.startswith("float") for dtype in self.dtypes)
+
+    @property
+    def suffix(self) -> str:
+        """The ending of names that are made up."""
+        return self.ending or self.suffixes[0]
 
     def holds(self, dtype: str, channels: int) -> bool:
         """Whether a picture of this dtype and number of channels can be written."""
@@ -53,56 +75,279 @@ class Format(NamedTuple):
         return max(shape[:2]) <= self.side and prod(shape) <= self.size
 
 
+class FileKind(NamedTuple):
+    """A kind of file that is read.
+
+    Attributes:
+        name: what messages and reports call it.
+        suffixes: usual endings, which folders are searched for; none where they mostly mean something else.
+        begins: a regular expression that the first 4096 bytes match; empty where `seems` recognises it.
+        reader: the module of this package and the class in it.
+        plugin: Pillow's module and its file class: naming them loads this plugin alone, and never guesses.
+        frames: whether Pillow's frames are moments or pages; elsewhere they are sizes or layers of one picture.
+        decoder: bytes that Pillow's decoder takes for each pixel beside the image: while it decodes, and until the file
+            is closed.
+        seems: for files without a signature: whether all that a file's header states together fits; called with the
+            file, its first bytes and its suffix.
+        container: whether files of other purposes begin in the same way.
+        written: the formats in which it is written, if it is.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    begins: bytes
+    reader: tuple[str, str] = ("pillow", "PillowImage")
+    plugin: tuple[str, str] = ("", "")
+    frames: bool = False
+    decoder: tuple[int, int] = (0, 0)
+    seems: Callable[[BinaryIO, bytes, str], bool] | None = None
+    container: bool = False
+    written: Sequence[Format] = ()
+
+    @property
+    def numeric(self) -> bool:
+        """Whether its numbers mean what their owner means; those of pictures say what is white."""
+        return bool(self.written) and all(form.numeric for form in self.written)
+
+
 _ALL = (
-    Format(
-        "png", (".png", ".apng"), "png", _PIXELS, frames=True, side=_LONG, room=Room(duration=65_535_000, loop=_LONG)
+    FileKind(
+        "PNG",
+        (".png", ".apng"),
+        rb"\x89PNG\r\n\x1a\n",
+        ("png", "PngImage"),
+        ("Png", "PngImageFile"),
+        written=[
+            Format(
+                "png",
+                (".png", ".apng"),
+                "png",
+                _PIXELS,
+                frames=True,
+                side=_LONG,
+                capacity=Capacity(duration=65_535_000, loop=_LONG),
+            )
+        ],
     ),
-    # The sides are libjpeg's limit; segments hold 64 KB, of which a profile may have 255.
-    Format(
-        "jpeg",
-        (".jpg", ".jpeg"),
-        "jpeg",
-        channels=(1, 3),
-        side=65_500,
-        room=Room((1, 65_535), exif=65_533, icc_profile=255 * 65_519),
+    # Not the plugin for several pictures: a phone's first picture is the photograph. The sides are libjpeg's limit;
+    # segments hold 64 KB, of which a profile may have 255.
+    FileKind(
+        "JPEG",
+        (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+        rb"\xff\xd8\xff",
+        ("jpeg", "JpegImage"),
+        ("Jpeg", "JpegImageFile"),
+        written=[
+            Format(
+                "jpeg",
+                (".jpg", ".jpeg"),
+                "jpeg",
+                channels=(1, 3),
+                side=65_500,
+                capacity=Capacity((1, 65_535), exif=65_533, icc_profile=255 * 65_519),
+            )
+        ],
     ),
-    Format("tiff", (".tif", ".tiff"), "tiff.writing", _NUMBERS, channels=(), frames=True, room=Room((1e-9, 4e9))),
-    Format("bmp", (".bmp",), "pillow_writing", channels=(1, 3), side=_LONG, size=4_000_000_000, held=(1, 4)),
-    Format(
-        "gif",
+    FileKind(
+        "TIFF",
+        (".tif", ".tiff"),
+        rb"II[*+]\0|MM\0[*+]",
+        ("tiff.reading", "TiffImage"),
+        written=[
+            Format(
+                "tiff",
+                (".tif", ".tiff"),
+                "tiff.writing",
+                _NUMBERS,
+                channels=(),
+                frames=True,
+                responses="frames",
+                capacity=Capacity((1e-9, 4e9)),
+            ),
+            # Exact responses as floating point, instead of pictures.
+            Format(
+                "float-tiff",
+                (),
+                "tiff.writing",
+                ("float32", "float64"),
+                channels=(),
+                frames=True,
+                numeric=True,
+                responses="frames",
+                capacity=Capacity((1e-9, 4e9)),
+                ending=".tif",
+            ),
+        ],
+    ),
+    # A text may begin with the same letters.
+    FileKind(
+        "BMP",
+        (".bmp",),
+        rb"BM[^\0]*\0",
+        plugin=("Bmp", "BmpImageFile"),
+        written=[Format("bmp", (".bmp",), "pillow", channels=(1, 3), side=_LONG, size=4_000_000_000, held=(1, 4))],
+    ),
+    FileKind(
+        "GIF",
         (".gif",),
-        "gif_writing",
-        frames=True,
-        side=65_535,
-        room=Room(duration=655_350, loop=65_535),
-        held=(2, 12),
+        rb"GIF8[79]a",
+        ("gif", "GifImage"),
+        ("Gif", "GifImageFile"),
+        written=[
+            Format(
+                "gif",
+                (".gif",),
+                "gif",
+                frames=True,
+                side=65_535,
+                capacity=Capacity(duration=655_350, loop=65_535),
+                held=(2, 12),
+            )
+        ],
     ),
-    Format(
-        "webp",
+    FileKind(
+        "WebP",
         (".webp",),
-        "pillow_writing",
+        rb"RIFF.{4}WEBP",
+        plugin=("WebP", "WebPImageFile"),
         frames=True,
-        side=16_383,
-        room=Room(duration=16_777_215, loop=65_535),
-        held=(20, 24),
+        decoder=(12, 8),
+        written=[
+            Format(
+                "webp",
+                (".webp",),
+                "pillow",
+                frames=True,
+                side=16_383,
+                capacity=Capacity(duration=16_777_215, loop=65_535),
+                held=(20, 24),
+            )
+        ],
     ),
-    Format("pnm", (".pnm",), "pnm", _PIXELS, channels=(1, 3)),
-    Format("ppm", (".ppm",), "pnm", _PIXELS, channels=(1, 3)),
-    Format("pgm", (".pgm",), "pnm", _PIXELS, channels=(1,)),
-    Format("pbm", (".pbm",), "pnm", channels=(1,)),
-    Format("npy", (".npy",), "arrays", _NUMBERS, channels=(), frames=True, numeric=True),
-    Format("npz", (".npz",), "arrays", _NUMBERS, channels=(), frames=True, numeric=True),
-    Format("txt", (".txt",), "arrays", _NUMBERS, channels=(1,), numeric=True),
-    Format("csv", (".csv",), "arrays", _NUMBERS, channels=(1,), numeric=True),
+    FileKind(
+        "PNM",
+        (".pnm", ".ppm", ".pgm", ".pbm"),
+        rb"P[1-6][ \t\n\r#]|Pf\s+\d+\s+\d+\s+-?\d",
+        ("pnm", "PnmImage"),
+        ("Ppm", "PpmImageFile"),
+        written=[
+            Format("pnm", (".pnm",), "pnm", _PIXELS, channels=(1, 3)),
+            Format("ppm", (".ppm",), "pnm", _PIXELS, channels=(1, 3)),
+            Format("pgm", (".pgm",), "pnm", _PIXELS, channels=(1,)),
+            Format("pbm", (".pbm",), "pnm", channels=(1,)),
+        ],
+    ),
+    FileKind(
+        "NPY",
+        (".npy",),
+        rb"\x93NUMPY",
+        ("arrays", "ArraysImage"),
+        written=[
+            Format("npy", (".npy",), "arrays", _NUMBERS, channels=(), frames=True, numeric=True, responses="stack")
+        ],
+    ),
+    FileKind(
+        "NPZ",
+        (),
+        rb"PK\x03\x04",
+        ("arrays", "ArraysImage"),
+        container=True,
+        written=[
+            Format("npz", (".npz",), "arrays", _NUMBERS, channels=(), frames=True, numeric=True, responses="frames")
+        ],
+    ),
+    # Pillow decodes AVIF to 8 bits, whatever the file has.
+    FileKind(
+        "AVIF", (".avif", ".avifs"), rb".{4}ftyp(avif|avis|mif1|msf1)", plugin=("Avif", "AvifImageFile"), frames=True
+    ),
+    FileKind(
+        "JPEG2000",
+        (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
+        rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n",
+        ("corrected", "Jpeg2000Image"),
+        ("Jpeg2K", "Jpeg2KImageFile"),
+    ),
+    # The flattened picture: Pillow's frames are layers without their opacity and blending.
+    FileKind("PSD", (".psd",), rb"8BPS\0\x01", plugin=("Psd", "PsdImageFile")),
+    FileKind("QOI", (".qoi",), rb"qoif", plugin=("Qoi", "QoiImageFile")),
+    # The largest picture. A cursor is an icon but for a few numbers; a .tga begins as one that holds nothing would.
+    FileKind("ICO", (".ico",), rb"\0\0\x01\0[^\0]\0", ("corrected", "IconImage"), ("Ico", "IcoImageFile")),
+    FileKind("CUR", (".cur",), rb"\0\0\x02\0[^\0]\0", ("corrected", "IconImage"), ("Ico", "IcoImageFile")),
+    FileKind("ICNS", (".icns",), rb"icns", ("corrected", "IconImage"), ("Icns", "IcnsImageFile")),
+    FileKind("DDS", (".dds",), rb"DDS \x7c\0\0\0", plugin=("Dds", "DdsImageFile")),
+    FileKind("BLP", (".blp",), rb"BLP[12]", plugin=("Blp", "BlpImageFile")),
+    FileKind("FTEX", (".ftc", ".ftu"), rb"FTEX", plugin=("Ftex", "FtexImageFile")),
+    FileKind(
+        "SGI",
+        (".sgi",),  # .bw is also genomic
+        rb"\x01\xda[\0\x01][\x01\x02]\0[\x01-\x03]",
+        ("corrected", "SgiImage"),
+        ("Sgi", "SgiImageFile"),
+    ),
+    FileKind("PCX", (".pcx",), rb"\n[\0\x02\x03\x05]\x01[\x01\x02\x04\x08]", plugin=("Pcx", "PcxImageFile")),
+    FileKind("DCX", (".dcx",), rb"\xb1\x68\xde\x3a", ("corrected", "DcxImage"), ("Pcx", "PcxImageFile")),
+    # A bitmap without its file header: sizes of header, one plane, known depths.
+    FileKind(
+        "DIB",
+        (".dib",),
+        rb"[\x28\x34\x38\x6c\x7c]\0\0\0.{8}\x01\0[\x01\x04\x08\x10\x18\x20]\0.\0\0\0",
+        plugin=("Bmp", "DibImageFile"),
+    ),
+    FileKind(
+        "FLI",
+        (".fli", ".flc"),
+        rb".{4}[\x11\x12]\xaf.{8}[\0\x03]\0.{4}\0\0.{20}\0{38}.{8}\0{40}",
+        plugin=("Fli", "FliImageFile"),
+        frames=True,
+    ),
+    FileKind("SUN", (), rb"\x59\xa6\x6a\x95", plugin=("Sun", "SunImageFile")),  # .ras is many things
+    FileKind("PIXAR", (".pxr",), rb"\x80\xe8\0\0", plugin=("Pixar", "PixarImageFile")),
+    FileKind("MSP", (), rb"DanM|LinS", plugin=("Msp", "MspImageFile")),  # .msp is also a patch of Windows
+    FileKind("XVTHUMB", (), rb"P7 332", plugin=("XVThumb", "XVThumbImageFile")),
+    FileKind("XPM", (".xpm",), rb"/\* XPM \*/", plugin=("Xpm", "XpmImageFile")),
+    # Text in C: the two lines in front of the bits make it a picture.
+    FileKind(
+        "XBM",
+        (".xbm",),
+        rb"\s*(/\*([^*]|\*(?!/))*\*/\s*)*#define \S*width +\d+\s+#define \S*height +\d+\s.{0,400}_bits\[\] = \{",
+        plugin=("Xbm", "XbmImageFile"),
+    ),
+    # Text in front of numbers: the line that writers put first. Only frames of whole bytes are found by Pillow.
+    FileKind("IM", (), rb"Image type: ", ("corrected", "ImImage"), ("Im", "ImImageFile"), frames=True),
+    # A GIMP brush; .gbr is also a drawing of a circuit board.
+    FileKind(
+        "GBR",
+        (),
+        rb"\0\0..\0\0\0\x01.{8}\0\0\0[\x01\x04]|\0\0..\0\0\0\x02.{8}\0\0\0[\x01\x04]GIMP",
+        plugin=("Gbr", "GbrImageFile"),
+    ),
+    FileKind("MCIDAS", (), rb"\0{7}\x04", plugin=("McIdas", "McIdasImageFile")),
+    FileKind("PCD", (), rb".{2048}PCD_", plugin=("Pcd", "PcdImageFile")),  # .pcd is also a cloud of points
+    FileKind(
+        "SPIDER", (), b"", ("corrected", "SpiderImage"), ("Spider", "SpiderImageFile"), frames=True, seems=is_spider
+    ),
+    FileKind("TGA", (".tga",), b"", plugin=("Tga", "TgaImageFile"), seems=is_tga),
+    # Seldom pictures, so that only a stream or a suffix of text makes it a matrix.
+    FileKind(
+        "TXT",
+        (),
+        b"",
+        ("arrays", "TextImage"),
+        written=[
+            Format("txt", (".txt",), "arrays", _NUMBERS, channels=(1,), numeric=True, text=True),
+            Format("csv", (".csv",), "arrays", _NUMBERS, channels=(1,), numeric=True, text=True),
+        ],
+    ),
 )
-FORMATS: dict[str, Format] = {entry.name: entry for entry in _ALL}
+KINDS: dict[str, FileKind] = {kind.name: kind for kind in _ALL}
+FORMATS: dict[str, Format] = {form.name: form for kind in _ALL for form in kind.written}
 
 # The endings that those look for who go through folders, where text and archives are seldom pictures.
-PICTURE_SUFFIXES = tuple({suffix: None for kind in KINDS.values() for suffix in kind.suffixes})
+PICTURE_SUFFIXES = tuple({suffix: None for kind in _ALL for suffix in kind.suffixes})
 
 
 def find_format(name: str) -> Format:
-    """The format that a file name, a suffix or a format's name means.
+    """Return the format that a file name, a suffix or a format's name means.
 
     Raises:
         ImageError: none is known by it.
@@ -112,25 +357,25 @@ def find_format(name: str) -> Format:
         ('jpeg', 'jpeg')
     """
     suffix = PurePath(name).suffix.lower() or f".{name.lower()}"
-    for entry in _ALL:
-        if suffix in entry.suffixes or suffix == f".{entry.name}":
-            return entry
-    known = " ".join(suffix for entry in _ALL for suffix in entry.suffixes)
+    for form in FORMATS.values():
+        if suffix in form.suffixes or suffix == f".{form.name}":
+            return form
+    known = " ".join(word for form in FORMATS.values() for word in form.suffixes or (form.name,))
     raise ImageError(f"{name}: no format is known by {suffix!r}; known are {known}")
 
 
 def formats_for(
     dtype: str, channels: int, *, frames: int = 1, shape: tuple[int, ...] = (1, 1), most: int | None = None
 ) -> str:
-    """The names of the formats that can hold such pictures, or of the first few, for messages.
+    """Name the formats that a suffix means and that can hold such pictures, or the first few, for messages.
 
     Example:
         >>> formats_for("uint16", 4)
         'png, tiff, npy or npz'
     """
     able = [
-        entry.name
-        for entry in _ALL
-        if entry.holds(dtype, channels) and entry.has_room(shape) and (entry.frames or frames == 1)
+        form.name
+        for form in FORMATS.values()
+        if form.suffixes and form.holds(dtype, channels) and form.has_room(shape) and (form.frames or frames == 1)
     ][:most]
     return " or ".join(filter(None, [", ".join(able[:-1]), *able[-1:]]))

@@ -1,4 +1,4 @@
-"""GIF and PNG files, whose animations are composed here as browsers show them.
+"""Animations of GIF and PNG files, composed as browsers show them.
 
 Pillow also composes frames, but gets several rules wrong: a GIF's disposal outlasts the frame that states it, and
 clears to a colour where it should clear to nothing; frames that reach beyond the canvas enlarge it; the wrong frame of
@@ -6,44 +6,97 @@ a PNG is restored, and half-transparent pixels do not add up. So each part is de
 """
 
 import io
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 
+from cnncli.arrays import Array, DType
 from cnncli.images.exif import turned
-from cnncli.images.formats import apng, gif
-from cnncli.images.formats.parts import Disposal, Part
 from cnncli.images.formats.pillow import PillowImage, metadata_of, orientation_of, raw_mode
-from cnncli.images.frames import Array, ArrayFrame, Frame
+from cnncli.images.frames import ArrayFrame, Frame
 from cnncli.images.memory import hidden_bytes
 from cnncli.images.sources import FRAME_PIXELS, check_frames, decoding
 
-_READ_PARTS: dict[str, Callable[[BinaryIO], Iterator[Part]]] = {"GIF": gif.read_parts, "PNG": apng.read_parts}
 _PIXELS_PER_BAND = 1 << 18  # what is blended at a time, in numbers eight times as wide
 
 
+class Disposal(IntEnum):
+    """What becomes of a part's place on the canvas before the next part comes."""
+
+    KEEP = 0
+    CLEAR = 1
+    RESTORE = 2
+
+
+class Part(NamedTuple):
+    """A part, known from its header: its pixels are not decoded yet.
+
+    Attributes:
+        left: the canvas column of its first column; it may lie beyond the canvas, and so may the other sides.
+        top: the canvas row of its first row.
+        width: its columns.
+        height: its rows.
+        disposal: what becomes of its place afterwards.
+        over: whether it is laid over what is there, and does not replace it.
+        see_through: whether its pixels may be transparent.
+        gray: whether it has no colours.
+        duration: milliseconds for which it is shown; None where the file does not say.
+        still: gives a file of this part alone.
+    """
+
+    left: int
+    top: int
+    width: int
+    height: int
+    disposal: Disposal
+    over: bool
+    see_through: bool
+    gray: bool
+    duration: float | None
+    still: Callable[[], bytes]
+
+    def covers(self, width: int, height: int) -> bool:
+        """Whether it hides a whole canvas of this size."""
+        return self.left == self.top == 0 and self.width >= width and self.height >= height
+
+
+def is_gray(palette: bytes) -> bool:
+    """Whether a palette of red, green and blue levels holds greys alone; an empty one does.
+
+    Example:
+        >>> is_gray(bytes([1, 1, 1, 9, 9, 9])), is_gray(bytes([1, 2, 3]))
+        (True, False)
+    """
+    return palette[0::3] == palette[1::3] == palette[2::3]
+
+
 class AnimatedImage(PillowImage):
-    """A GIF, or a PNG that may be animated."""
+    """A file that may be an animation: its frames are the whole canvas each."""
+
+    @abstractmethod
+    def _read_parts(self) -> Iterator[Part]:
+        """Yield the parts of the animation; none where the file is not one."""
 
     def frames(self) -> Iterator[Frame]:
-        """The frames in turn, each the whole canvas; a frame is of use until the next is asked for."""
         if not self._is_animated:
             yield from super().frames()
             return
         width, height = self._image.size
         canvas = _Canvas((height, width) if self._is_gray else (height, width, 3), self._dtype)
         with decoding(self._name, self.format):
-            for part in _READ_PARTS[self.format](self._stream):
+            for part in self._read_parts():
                 canvas.put(part, *self._decoded(part))
                 yield self._shown(canvas, part)
                 canvas.dispose(part)
 
     def decoded_bytes(self) -> int:
-        """What a part takes, and the canvas, twice."""
         if not self._is_animated:
             return super().decoded_bytes()
         pixel, itemsize = (1 if self._is_gray else 3) * self._dtype.itemsize, self._dtype.itemsize
+        # A part, and the canvas twice.
         hidden = hidden_bytes(pixel) if self._has_alpha else 0
         return super().decoded_bytes() + self._image.width * self._image.height * (2 * (pixel + itemsize) + hidden)
 
@@ -54,7 +107,7 @@ class AnimatedImage(PillowImage):
         self._is_gray, self._has_alpha = True, False
         count = pixels = 0
         is_opaque = False  # the whole canvas
-        for part in _READ_PARTS[self.format](self._stream):
+        for part in self._read_parts():
             count += 1
             pixels += max(FRAME_PIXELS, width * height, part.width * part.height)
             self._is_gray &= part.gray
@@ -71,7 +124,7 @@ class AnimatedImage(PillowImage):
         if not part.width * part.height:
             return np.zeros((part.height, part.width, 1)[: 2 if self._is_gray else 3], self._dtype), None
         still = io.BytesIO(part.still())
-        with PillowImage(still, self._name, self.format, gray=self._is_gray, max_pixels=self._max_pixels) as image:
+        with PillowImage(still, self._name, self.kind, gray=self._is_gray, max_pixels=self._max_pixels) as image:
             frame = next(image.frames())
             pixels = frame.array()
         return (pixels if self._is_gray or pixels.ndim == 3 else pixels[..., np.newaxis]), frame.alpha()
@@ -86,7 +139,7 @@ class AnimatedImage(PillowImage):
 class _Canvas:
     """What is shown: pixels (H, W) or (H, W, 3) and their transparency (H, W); nothing at first."""
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    def __init__(self, shape: tuple[int, ...], dtype: DType) -> None:
         self.pixels, self.alpha = np.zeros(shape, dtype), np.zeros(shape[:2], dtype)
         self._before: tuple[Array, Array] | None = None
 

@@ -1,5 +1,6 @@
 """Arrays and matrices as files: .npy and .npz hold any numbers exactly, .txt and .csv one matrix as text."""
 
+import ast
 import io
 import zipfile
 from collections.abc import Callable, Iterator
@@ -10,13 +11,12 @@ from typing import IO, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from cnncli.arrays import Array, DType
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.files.matrices import format_matrix, parser_of
 from cnncli.images.formats import Format
-from cnncli.images.formats.npy import read_npy_header
-from cnncli.images.frames import Array, ArrayFrame, Frame, Picture, computing_dtype, gray_shape
+from cnncli.images.frames import ArrayFrame, Frame, OpenedImage, Picture, computing_dtype, gray_shape
 from cnncli.images.memory import working_bytes
-from cnncli.images.opened import OpenedImage
 from cnncli.images.sources import check_pixels, decoding
 
 # Bytes that count as a pixel where there are more of them than pixels: 16-bit colour with alpha is as large.
@@ -24,6 +24,8 @@ _PIXEL = 8
 
 # Bytes of text that a pixel has at least; and what each takes as one of Python's numbers.
 _TEXT_PIXEL, _PARSING = 2, 12
+
+_HEADER_LIMIT = 1 << 14
 
 
 class _Stored(NamedTuple):
@@ -36,7 +38,7 @@ class _Stored(NamedTuple):
     """
 
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: DType
     load: Callable[[], Array]
 
     @property
@@ -66,37 +68,27 @@ class ArraysImage(OpenedImage):
     An array of shape (H, W) or (H, W, C) is one frame, one of shape (N, H, W, C) is N frames.
     """
 
-    def __init__(self, stream: BinaryIO, name: str, kind: str, *, gray: bool, max_pixels: int | None) -> None:
-        self.format, self.suffix = kind, f".{kind.lower()}"
-        self._stream, self._name, self._gray = stream, name, gray
-        with decoding(name, kind):
-            self._arrays = _STORED[kind](stream)
-            for array in self._arrays:
-                _check_shape(array)
-                if gray:
-                    gray_shape(array.frame)
-        self.frame_count = sum(array.frames for array in self._arrays)
-        self._check_size(max_pixels)
+    def _begin(self) -> int:
+        self._arrays = _STORED[self.format](self._stream)
+        for array in self._arrays:
+            _check_shape(array)
+            if self._gray:
+                gray_shape(array.frame)
+        self._check_size(self._max_pixels)
+        return sum(array.frames for array in self._arrays)
 
     def frames(self) -> Iterator[Frame]:
-        """The frames in turn."""
         for stored in self._arrays:
             with decoding(self._name, self.format):
                 array = stored.load()
             for pixels in array if array.ndim == 4 else [array]:
                 yield ArrayFrame(pixels, gray=self._gray)
 
-    def close(self) -> None:
-        """Close the file."""
-        self._stream.close()
-
     @property
     def pixels(self) -> int:
-        """The pixels of the largest frame."""
         return max(prod(array.frame[:2]) for array in self._arrays)
 
     def decoded_bytes(self) -> int:
-        """The size of the largest array, and what is made of a frame."""
         return max(
             array.size + working_bytes(prod(array.frame), computing_dtype(array.dtype).itemsize, array.frame[1])
             for array in self._arrays
@@ -118,46 +110,27 @@ class ArraysImage(OpenedImage):
 class TextImage(OpenedImage):
     """The matrix of a text as a frame."""
 
-    format, suffix, frame_count = "TXT", ".txt", 1
-
-    def __init__(self, stream: BinaryIO, name: str, kind: str, *, gray: bool, max_pixels: int | None) -> None:
-        self._stream, self._name, self._kind, self._gray = stream, name, kind, gray
-        self._size = stream.seek(0, io.SEEK_END)
-        stream.seek(0)
-        if max_pixels is not None and self._size > _TEXT_PIXEL * max_pixels:
+    def _begin(self) -> int:
+        self._size, most = self._stream.seek(0, io.SEEK_END), self._max_pixels
+        self._stream.seek(0)
+        if most is not None and self._size > _TEXT_PIXEL * most:
             raise ImageError(
-                f"{name}: {self._size:,} bytes of text, over the limit of {_TEXT_PIXEL} for each of {max_pixels:,} "
+                f"{self._name}: {self._size:,} bytes of text, over the limit of {_TEXT_PIXEL} for each of {most:,} "
                 f"pixels; raise it with --max-pixels {self._size // _TEXT_PIXEL + 1}"
             )
+        return 1
 
-    def frames(self) -> Iterator[Frame]:
-        """The one frame."""
-        with decoding(self._name, self._kind):
-            text = self._stream.read().decode("utf-8-sig")
-            suffix = Path(self._name).suffix.lower() or (".json" if text.lstrip().startswith("[") else ".txt")
-            frame = ArrayFrame(parse_text(text, self._name, suffix), gray=self._gray)
-        yield frame
-
-    def close(self) -> None:
-        """Close the file."""
-        self._stream.close()
+    def _frame(self, index: int) -> Frame:
+        text = self._stream.read().decode("utf-8-sig")
+        suffix = Path(self._name).suffix.lower() or (".json" if text.lstrip().startswith("[") else ".txt")
+        try:
+            matrix = np.array(parser_of(suffix)(text, what=f"{self._name}:"))
+        except (ArgumentError, OverflowError) as error:
+            raise ImageError(str(error)) from error
+        return ArrayFrame(matrix, gray=self._gray)
 
     def decoded_bytes(self) -> int:
-        """What the text takes while it is read, as numbers of Python's."""
         return self._size * _PARSING
-
-
-def parse_text(text: str, name: str, suffix: str) -> Array:
-    """The matrix that a text holds: int64 where all numbers are whole, float64 otherwise.
-
-    Raises:
-        ImageError: it holds none.
-    """
-    try:
-        parse = parser_of(suffix)
-        return np.array(parse(text, what=f"{name}:"))
-    except (ArgumentError, OverflowError) as error:
-        raise ImageError(str(error)) from error
 
 
 def write(file: BinaryIO, frames: Iterator[Picture], form: Format) -> None:
@@ -221,7 +194,7 @@ def _write_npy(file: BinaryIO, frames: Iterator[Picture]) -> None:
     _write_bands(file, (len(arrays), *arrays[0].shape), first.dtype, iter(arrays))
 
 
-def _write_bands(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], bands: Iterator[Array]) -> None:
+def _write_bands(file: IO[bytes], shape: tuple[int, ...], dtype: DType, bands: Iterator[Array]) -> None:
     header: dict[str, Any] = {"descr": dtype.str, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
     for band in bands:
@@ -255,3 +228,58 @@ def _write_csv(file: BinaryIO, frames: Iterator[Picture]) -> None:
 
 
 _WRITERS = {"npy": _write_npy, "npz": _write_npz, "txt": _write_text, "csv": _write_csv}
+
+
+class NpyHeader(NamedTuple):
+    """What an array says of itself.
+
+    Attributes:
+        shape: its axes.
+        fortran_order: whether the first axis is the fastest.
+        dtype: of its numbers; never of Python objects.
+    """
+
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: DType
+
+    @property
+    def size(self) -> int:
+        """Bytes of the numbers, as an unbounded integer."""
+        size = self.dtype.itemsize
+        for length in self.shape:
+            size *= length
+        return size
+
+
+def read_npy_header(stream: Any) -> NpyHeader:
+    """Read the beginning of an array, never more than 16 KB of it; the stream stands at the numbers then.
+
+    NumPy's own reader would first read a header of up to 4 GB, and then say that it is too long.
+
+    Raises:
+        ValueError: there is no header, or one of no array of numbers.
+    """
+    start = stream.read(8)
+    if start[:6] != b"\x93NUMPY" or start[6:7] not in (b"\1", b"\2", b"\3"):
+        raise ValueError("is no array")
+    length = int.from_bytes(stream.read(2 if start[6] == 1 else 4), "little")
+    if length > _HEADER_LIMIT:
+        raise ValueError(f"is damaged: a header of {length:,} bytes")
+    header = _parse(stream.read(length))
+    if header.dtype.hasobject:
+        raise ValueError("holds Python objects, which are never loaded; save numbers")
+    return header
+
+
+def _parse(header: bytes) -> NpyHeader:
+    """Read the dictionary of literals that a header is."""
+    try:
+        fields = ast.literal_eval(header.decode("utf-8").strip())
+        shape, dtype = fields["shape"], np.lib.format.descr_to_dtype(fields["descr"])
+        if type(shape) is tuple and all(type(length) is int and length >= 0 for length in shape):
+            return NpyHeader(shape, fields["fortran_order"] is True, dtype)
+        reason = f"a shape of {shape!r}"
+    except Exception as error:  # over broken text, Python's parser and NumPy's types raise errors of every class
+        reason = " ".join(str(error).split()) or type(error).__name__
+    raise ValueError(f"is damaged: {reason}")

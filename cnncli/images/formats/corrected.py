@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from cnncli.arrays import Array
 from cnncli.errors import ImageError
 from cnncli.images.formats.pillow import PillowImage, metadata_of
-from cnncli.images.frames import Array, ArrayFrame, Frame
-from cnncli.images.opened import OpenedImage
-from cnncli.images.sources import FRAME_PIXELS, check_frames, check_pixels, decoding
+from cnncli.images.frames import ArrayFrame, Frame, OpenedImage
+from cnncli.images.sources import FRAME_PIXELS, check_frames, check_pixels
 
 if TYPE_CHECKING:
     from PIL import ImageFile
@@ -31,7 +31,7 @@ class IconImage(PillowImage):
 
 
 def _as_icon(content: bytes) -> bytes:
-    """A cursor as an icon: with an icon's number, and bits a pixel in place of the pointer's place."""
+    """Make an icon of a cursor: with an icon's number, and bits a pixel in place of the pointer's place."""
     if not content.startswith(b"\0\0\2\0"):
         return content
     icon = bytearray(content)
@@ -66,36 +66,25 @@ def _bitmaps(content: bytes) -> Iterator[tuple[int, int, int, int]]:
 class DcxImage(OpenedImage):
     """Pages, each a whole PCX file; Pillow would take every page's palette from the end of the last."""
 
-    def __init__(self, stream: BinaryIO, name: str, kind: str, *, gray: bool, max_pixels: int | None) -> None:
-        self.format, self.suffix = kind, ".dcx"
-        self._stream, self._name, self._gray, self._max_pixels = stream, name, gray, max_pixels
-        with decoding(name, kind):
-            self._pages = self._find_pages()
-            self.frame_count = len(self._pages)
-            sizes = [self._open(page).size for page in self._pages]
-            check_frames(name, len(sizes), sum(max(FRAME_PIXELS, prod(size)) for size in sizes), max_pixels)
+    def _begin(self) -> int:
+        self._pages = self._find_pages()
+        sizes = [self._open(page).size for page in self._pages]
+        counted = sum(max(FRAME_PIXELS, prod(size)) for size in sizes)
+        check_frames(self._name, len(sizes), counted, self._max_pixels)
+        return len(sizes)
 
-    def frames(self) -> Iterator[Frame]:
-        """The pages in turn; one is of use until the next is asked for."""
-        for page in self._pages:
-            with self._open(page) as image:
-                yield from image.frames()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._stream.close()
+    def _frame(self, index: int) -> Frame:
+        return next(self._open(self._pages[index]).frames())
 
     def decoded_bytes(self) -> int:
-        """What the largest page takes."""
         return max(self._open(page).decoded_bytes() for page in self._pages)
 
     @property
     def pixels(self) -> int:
-        """The pixels of the largest page."""
         return max(self._open(page).pixels for page in self._pages)
 
     def _find_pages(self) -> list[tuple[int, int]]:
-        """Where each page starts, and how long it is: up to the next that starts."""
+        """Find where each page starts, and how long it is: up to the next that starts."""
         self._stream.seek(4)
         table = self._stream.read(4 * 1024)
         offsets = [offset for (offset,) in struct.iter_unpack("<I", table[: len(table) // 4 * 4])]
@@ -108,7 +97,7 @@ class DcxImage(OpenedImage):
     def _open(self, page: tuple[int, int]) -> PillowImage:
         self._stream.seek(page[0])
         content = io.BytesIO(self._stream.read(page[1]))
-        return PillowImage(content, self._name, "PCX", gray=self._gray, max_pixels=self._max_pixels)
+        return PillowImage(content, self._name, self.kind, gray=self._gray, max_pixels=self._max_pixels)
 
 
 class SpiderImage(PillowImage):
@@ -176,7 +165,7 @@ class Jpeg2000Image(PillowImage):
 
 
 def _frame_of(samples: Array, image: "ImageFile.ImageFile", *, gray: bool) -> Frame:
-    """A frame of samples (H, W, C) of one to four channels."""
+    """Make a frame of samples (H, W, C) of one to four channels."""
     channels = samples.shape[2]
     pixels, alpha = (samples[..., :-1], samples[..., -1]) if channels in (2, 4) else (samples, None)
     pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels

@@ -1,4 +1,4 @@
-"""The plain formats PBM, PGM and PPM: 8 and 16 bits, grey and colour. Pillow reads all but 16 bits."""
+"""The plain formats PBM, PGM and PPM: 8 and 16 bits, grey and colour; Pillow reads all but 16 bits."""
 
 import io
 import re
@@ -7,10 +7,11 @@ from typing import BinaryIO
 
 import numpy as np
 
+from cnncli.arrays import Array
 from cnncli.errors import ImageError
 from cnncli.images.formats import Format
 from cnncli.images.formats.pillow import PillowImage
-from cnncli.images.frames import Array, ArrayFrame, Frame, Picture
+from cnncli.images.frames import ArrayFrame, Frame, Picture
 from cnncli.images.memory import working_bytes
 from cnncli.images.sources import check_pixels
 
@@ -22,21 +23,18 @@ _AT_A_TIME = 1 << 18
 class PnmImage(PillowImage):
     """A PNM file; its 16-bit samples are read here, because Pillow cuts colours to 8 bits."""
 
-    def __init__(self, stream: BinaryIO, name: str, kind: str, *, gray: bool, max_pixels: int | None) -> None:
-        self._header = _HEADER.match(stream.read(4096))
+    def _begin(self) -> int:
+        self._header = _HEADER.match(self._stream.read(4096))
         self._is_deep = bool(self._header and int(self._header[4]) > 255)
         if not self._is_deep:
-            super().__init__(stream, name, kind, gray=gray, max_pixels=max_pixels)
-            return
-        self._stream, self._name, self._gray = stream, name, gray
-        self.format, self.suffix, self.frame_count = kind, ".pnm", 1
-        width, height = self.size
-        check_pixels(name, width, height, max_pixels)
+            return super()._begin()
+        check_pixels(self._name, *self.size, self._max_pixels)
+        return 1
 
     def decoded_bytes(self) -> int:
-        """The size of deep samples, which Pillow does not hold, and of the file's text."""
         if not self._is_deep:
             return super().decoded_bytes()
+        # Deep samples, which Pillow does not hold, and the file's text.
         width, height = self.size
         text = self._stream.seek(0, io.SEEK_END)
         return 2 * width * height * self._channels + text + working_bytes(width * height, 2)
@@ -46,7 +44,6 @@ class PnmImage(PillowImage):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Columns and rows."""
         if not self._is_deep:
             return super().size
         assert self._header
@@ -74,7 +71,7 @@ class PnmImage(PillowImage):
 
 
 def _numbers(text: bytes) -> Array:
-    """The numbers of a text without its comments, read in pieces: a list of all would be many times as large."""
+    """Return the numbers of a text without its comments, read in pieces: a list of all would be many times as large."""
     text = re.sub(rb"#[^\n]*", b"", text)
     pieces = [np.empty(0, np.uint16)]
     start = 0

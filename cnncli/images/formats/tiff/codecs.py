@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from cnncli.arrays import Array
 from cnncli.errors import ImageError
 from cnncli.images.formats.tiff.libtiff import Tag, decode_old_jpeg, decode_strips, libtiff_has, longs, shorts
 from cnncli.images.formats.tiff.page import (
@@ -28,7 +29,6 @@ from cnncli.images.formats.tiff.page import (
     name_of,
 )
 from cnncli.images.formats.tiff.samples import byte_rows, row_bytes, unpacker
-from cnncli.images.frames import Array
 
 _THUNDERSCAN, _WEBP = 32809, (50001, 34927)
 _BYTES = (LZW, PACKBITS, 50000, 34926)  # these two are Zstandard

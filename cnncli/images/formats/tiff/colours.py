@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cnncli.arrays import Array
 from cnncli.errors import ImageError
 from cnncli.images.formats.pillow import lab_to_rgb
 from cnncli.images.formats.tiff.libtiff import ycbcr_to_rgb
@@ -21,7 +22,7 @@ from cnncli.images.formats.tiff.page import (
     Page,
     own_samples,
 )
-from cnncli.images.frames import Array, computing_dtype
+from cnncli.images.frames import computing_dtype
 
 _COLOR_MAP, _INK_SET, _CMYK_INKS = 320, 332, 1
 _ASSOCIATED, _ALPHAS = 1, (1, 2, 999)  # 999 is Corel Draw's

@@ -3,11 +3,11 @@
 import struct
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cnncli.arrays import Array
 from cnncli.errors import ImageError
 
 _NEW_SUBFILE_TYPE, _SUBFILE_TYPE, _WIDTH, _LENGTH, _SUB_DIRECTORIES = 254, 255, 256, 257, 330
@@ -156,7 +156,7 @@ class Directory:
             return int(self._values(field)[0])
         return int.from_bytes(field.content[:size], self._file.endianness, signed=letter == "i")
 
-    def integers(self, tag: int) -> NDArray[Any]:
+    def integers(self, tag: int) -> Array:
         """Return a field's whole numbers; none where it is missing or of a type that is not of integers."""
         field = self._fields.get(tag)
         return self._values(field) if field and field.kind in _INTEGERS else np.zeros(0, np.int64)
@@ -177,7 +177,7 @@ class Directory:
         field = self._fields.get(tag)
         return self._values(field).tobytes() if field else b""
 
-    def _values(self, field: Field) -> NDArray[Any]:
+    def _values(self, field: Field) -> Array:
         dtype = np.dtype(_LETTERS.get(field.kind, "u1")).newbyteorder(self._file.order)
         count = field.length * (2 if field.kind in _RATIONALS else 1)
         content = field.content

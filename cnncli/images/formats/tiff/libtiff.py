@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from cnncli.arrays import Array
 from cnncli.errors import ImageError
 from cnncli.images.exif import turned
 from cnncli.images.formats.pillow import raise_pillows_limit
 from cnncli.images.formats.tiff.page import LZW, PACKBITS, YCBCR, Page, name_of
-from cnncli.images.frames import Array
 from cnncli.images.sources import no_warnings
 
 _SUBSAMPLING, _YCBCR_TAGS = 530, (529, 532)

@@ -1,10 +1,10 @@
 """A page's facts: what its tags say, with libtiff's defaults where they say nothing."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cnncli.arrays import Array, DType
 from cnncli.errors import ImageError
 from cnncli.images.formats.tiff.directories import Directory, TiffFile
 
@@ -82,8 +82,8 @@ class Page(NamedTuple):
     tiled: bool
     segment: tuple[int, int]
     subsampling: tuple[int, int]
-    offsets: NDArray[Any]
-    counts: NDArray[Any]
+    offsets: Array
+    counts: Array
     tags: Directory
 
     @property
@@ -100,7 +100,7 @@ class Page(NamedTuple):
         return 1 if self.planar else self.samples
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> DType:
         """The smallest type that holds a sample."""
         for itemsize in (1, 2, 4, 8):
             if self.bits <= 8 * itemsize and (self.kind, itemsize) != ("f", 1):
@@ -223,7 +223,7 @@ def _subsampling(tags: Directory) -> tuple[int, int]:
     return across, down
 
 
-def _first_of(tags: Directory, *names: int) -> NDArray[Any]:
+def _first_of(tags: Directory, *names: int) -> Array:
     return next((tags.integers(name) for name in names if name in tags), tags.integers(names[0])).astype(np.int64)
 
 

@@ -1,17 +1,14 @@
 """A TIFF file that is open for reading."""
 
 import math
-from collections.abc import Iterator
 from math import prod
-from typing import BinaryIO
 
 from cnncli.errors import ImageError
 from cnncli.images.formats.tiff.directories import TiffFile
 from cnncli.images.formats.tiff.page import OLD_JPEG, Page, read_page
 from cnncli.images.formats.tiff.segments import PageRows, SegmentFrame, whole_frame
-from cnncli.images.frames import Frame
+from cnncli.images.frames import Frame, OpenedImage
 from cnncli.images.metadata import Metadata
-from cnncli.images.opened import OpenedImage
 from cnncli.images.sources import FRAME_PIXELS, TOGETHER, check_frames, check_pixels, decoding
 
 _ACROSS, _DOWN, _UNIT, _INCH, _CENTIMETRE, _ICC_PROFILE = 282, 283, 296, 2, 3, 34675
@@ -23,37 +20,21 @@ LARGE_PIXELS = 1 << 26
 class TiffImage(OpenedImage):
     """A TIFF file: its frames are its pages, without the reduced copies and masks beside them."""
 
-    def __init__(self, stream: BinaryIO, name: str, kind: str, *, gray: bool, max_pixels: int | None) -> None:
-        self._stream, self._name, self._gray, self._max_pixels = stream, name, gray, max_pixels
-        self.format, self.suffix = kind, ".tiff"
-        with decoding(name, kind):
-            self._file = TiffFile(stream)
-            pages = self._file.pages(None if max_pixels is None else max(1, TOGETHER * max_pixels // FRAME_PIXELS))
-            if not pages:
-                raise ImageError("has no pages")
-            self._pages, self.frame_count = list(pages), len(pages)
-            counted = sum(max(FRAME_PIXELS, pixels) for pixels in pages.values())
-            check_frames(name, self.frame_count, counted, max_pixels)
-            self._first = self._page(0)
-
-    def frames(self) -> Iterator[Frame]:
-        """The pages in turn; a frame is of use until the next is asked for."""
-        for index in range(self.frame_count):
-            with decoding(self._name, self.format):
-                frame = self._frame(self._page(index))
-            yield frame
-
-    def close(self) -> None:
-        """Close the file."""
-        self._stream.close()
+    def _begin(self) -> int:
+        self._file, most = TiffFile(self._stream), self._max_pixels
+        pages = self._file.pages(None if most is None else max(1, TOGETHER * most // FRAME_PIXELS))
+        if not pages:
+            raise ImageError("has no pages")
+        self._pages = list(pages)
+        check_frames(self._name, len(pages), sum(max(FRAME_PIXELS, pixels) for pixels in pages.values()), most)
+        self._first = self._page(0)
+        return len(pages)
 
     @property
     def pixels(self) -> int:
-        """The pixels of the first page."""
         return prod(self._first.size)
 
     def decoded_bytes(self) -> int:
-        """What the first page takes while it is decoded and worked on; its bands alone where it is read by segments."""
         with decoding(self._name, self.format):
             rows = PageRows(self._file, self._first)
             bands = rows.working_bytes()
@@ -71,7 +52,8 @@ class TiffImage(OpenedImage):
             )
         return page
 
-    def _frame(self, page: Page) -> Frame:
+    def _frame(self, index: int) -> Frame:
+        page = self._page(index)
         rows, metadata = PageRows(self._file, page), _metadata(page)
         if _by_segments(rows):
             return SegmentFrame(rows, self._name, metadata, gray=self._gray)
@@ -86,7 +68,7 @@ def _by_segments(rows: PageRows) -> bool:
 
 
 def _metadata(page: Page) -> Metadata:
-    """What the page's tags say beside its pixels; a resolution without a unit is in inches, as in libtiff."""
+    """Read what the page's tags say beside its pixels; a resolution without a unit is in inches, as in libtiff."""
     per_inch = {_INCH: 1, _CENTIMETRE: 2.54}.get(page.tags.integer(_UNIT, _INCH), 0)
     dpi = [value * per_inch for tag in (_ACROSS, _DOWN) for value in page.tags.reals(tag)[:1]]
     is_plain = len(dpi) == 2 and all(1 < value < math.inf for value in dpi)

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from cnncli.arrays import Array
 from cnncli.errors import ImageError
 from cnncli.images.formats.tiff.page import YCBCR, Page
-from cnncli.images.frames import Array
 
 _NO_PREDICTOR, _HORIZONTAL, _FLOATING = 1, 2, 3
 _UNPACKED_AT_ONCE = 1 << 20  # samples: their bits take a byte each

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from cnncli.arrays import Array
 from cnncli.errors import ImageError
 from cnncli.images.exif import turned
 from cnncli.images.formats.tiff.codecs import decoder, most_bytes
@@ -12,7 +13,7 @@ from cnncli.images.formats.tiff.colours import colours
 from cnncli.images.formats.tiff.directories import TiffFile
 from cnncli.images.formats.tiff.page import OLD_JPEG, UNCOMPRESSED, Page, with_segments
 from cnncli.images.formats.tiff.samples import byte_rows, row_bytes
-from cnncli.images.frames import Array, ArrayFrame, Frame, computing_dtype, for_computing, gray_shape, luma
+from cnncli.images.frames import ArrayFrame, Frame, computing_dtype, for_computing, gray_shape, luma
 from cnncli.images.memory import hidden_bytes, working_bytes
 from cnncli.images.metadata import Metadata
 from cnncli.images.sources import decoding
@@ -148,7 +149,6 @@ class SegmentFrame(Frame):
         self.metadata = metadata.for_channels(1 if len(self.shape) == 2 else 3)
 
     def rows(self, start: int, stop: int) -> Array:
-        """The pixel rows from `start` up to `stop`."""
         first, last = start // self._height, -(-stop // self._height)
         parts = []
         for row in range(first, last):
@@ -158,7 +158,7 @@ class SegmentFrame(Frame):
         return luma(band) if self._gray else band
 
     def alpha(self) -> None:
-        """No transparency: pages with any are read whole."""
+        return None  # pages with any transparency are read whole
 
     def _segment_row(self, row: int) -> Array:
         # One thread decodes at a time, so that two that need the same row do not both decode it.

@@ -21,13 +21,14 @@ def write(file: BinaryIO, frames: Iterator[Picture], form: Format) -> None:
     from tifffile import TiffWriter
 
     target = file if file.seekable() else io.BytesIO()
-    frames, first = _peek(frames)
+    first = next(frames)
     # Offsets of 32 bits end at 4 GB; how many pages follow the first is not known, so that one decides.
     with TiffWriter(target, bigtiff=prod(first.shape) * first.dtype.itemsize > _CLASSIC_LIMIT) as writer:
-        for picture in frames:
+        for picture in chain([first], frames):
+            shape = picture.shape if picture.channels > 1 else picture.shape[:2]
             writer.write(
-                (np.ascontiguousarray(band) for _, band in picture.placed()),
-                shape=picture.shape,
+                (np.ascontiguousarray(band).reshape(len(band), *shape[1:]) for _, band in picture.placed()),
+                shape=shape,
                 dtype=picture.dtype,
                 metadata=None,
                 contiguous=False,
@@ -37,20 +38,15 @@ def write(file: BinaryIO, frames: Iterator[Picture], form: Format) -> None:
         file.write(target.getbuffer())
 
 
-def _peek(frames: Iterator[Picture]) -> tuple[Iterator[Picture], Picture]:
-    first = next(frames)
-    return chain([first], frames), first
-
-
 def _options(picture: Picture) -> dict[str, Any]:
-    """The writer's arguments for a picture's channels and metadata."""
+    """Return the writer's arguments for a picture's channels and metadata."""
     metadata = picture.metadata.for_channels(picture.channels)
     options: dict[str, Any] = {"photometric": "minisblack"}
     if picture.channels in (3, 4):
         options["photometric"] = "rgb"
     if picture.channels in (2, 4):
         options["extrasamples"] = ["unassalpha"]
-    if len(picture.shape) == 3:
+    if picture.channels > 1:
         options["planarconfig"] = "contig"
     if metadata.icc_profile:
         options["iccprofile"] = metadata.icc_profile

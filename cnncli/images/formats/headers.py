@@ -1,0 +1,59 @@
+"""Files without a signature, recognised by all that their header states together."""
+
+import struct
+from typing import BinaryIO
+
+_TGA_DEPTHS = {1: (8,), 2: (15, 16, 24, 32), 3: (8, 16)}
+_TGA_SUFFIXES = (".tga", ".icb", ".vda", ".vst")
+
+
+def is_spider(stream: BinaryIO, beginning: bytes, suffix: str) -> bool:
+    """Whether a file begins with the numbers of 2-D images: whole ones, whose products agree and fit the file."""
+    if len(beginning) < 108:
+        return False
+    for order in "<>":
+        numbers = struct.unpack_from(f"{order}27f", beginning)
+        rows, columns, records, size, record = counts = [numbers[at] for at in (1, 11, 12, 21, 22)]
+        if not all(0 < count < 1 << 24 and count == int(count) for count in counts):
+            continue
+        is_first_image = numbers[4] == 1 and numbers[26] == 0
+        if is_first_image and size == records * record and size + 4 * rows * columns <= stream.seek(0, 2):
+            return True
+    return False
+
+
+def is_tga(stream: BinaryIO, beginning: bytes, suffix: str) -> bool:
+    """Whether a file is a Targa file: an old one by its suffix too, for its header alone could be chance."""
+    return _may_be_tga(beginning) and (suffix in _TGA_SUFFIXES or _is_whole_tga(stream, beginning))
+
+
+def _may_be_tga(beginning: bytes) -> bool:
+    """Whether a Targa header of 18 bytes contradicts itself nowhere."""
+    if len(beginning) < 18:
+        return False
+    _, mapped, form, _, colours, map_depth, _, _, width, height, depth, flags = struct.unpack_from(
+        "<BBBHHBHHHHBB", beginning
+    )
+    map_fits = colours > 0 and map_depth in (15, 16, 24, 32) if mapped else form & 7 != 1
+    return bool(
+        mapped in (0, 1)
+        and form & ~8 in _TGA_DEPTHS
+        and depth in (*_TGA_DEPTHS[form & ~8], 1 if form == 3 else 8)
+        and map_fits
+        and width * height > 0
+        and not flags & 0xC0
+        and flags & 15 <= 8
+    )
+
+
+def _is_whole_tga(stream: BinaryIO, beginning: bytes) -> bool:
+    """Whether the file ends as the format's second version does, or where its pixels do."""
+    length, mapped, form, _, colours, map_depth, _, _, width, height, depth, _ = struct.unpack_from(
+        "<BBBHHBHHHHBB", beginning
+    )
+    size = stream.seek(0, 2)
+    stream.seek(max(0, size - 18))
+    if stream.read(18) == b"TRUEVISION-XFILE.\0":
+        return True
+    expected = 18 + length + mapped * colours * (map_depth // 8) + width * height * (depth // 8)
+    return bool(form <= 3 and size == expected)
