@@ -5,7 +5,14 @@ class, measured, and a network needs some thirty of them, in a program whose who
 its methods once, for all classes.
 """
 
-from typing import Any, ClassVar, Self, dataclass_transform, get_origin
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ClassVar, Self, TypeVar, TypeVarTuple, dataclass_transform, get_origin
+from weakref import ref
+
+R = TypeVar("R")
+V = TypeVar("V", bound="Value")
+Ts = TypeVarTuple("Ts")
 
 
 @dataclass_transform(frozen_default=True)
@@ -46,10 +53,12 @@ class Value:
         self.validate()
 
     def validate(self) -> None:
-        """Check the fields, and settle those that can be given in several forms (with `settle`)."""
+        """Check the fields, and put those that can be given in several forms into one (with `normalize`)."""
 
-    def settle(self, **fields: Any) -> None:
-        """Give fields their settled form: for `validate` alone."""
+    def normalize(self, **fields: Any) -> None:
+        """Put fields into the one form that they are kept in: for `validate` alone."""
+        if unknown := fields.keys() - set(self.fields):
+            raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
         self.__dict__.update(fields)
 
     def replace(self, **fields: Any) -> Self:
@@ -76,3 +85,27 @@ class Value:
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={self.__dict__[name]!r}" for name in self.fields)
         return f"{type(self).__name__}({shown})"
+
+
+def remembered(function: Callable[[V, *Ts], R]) -> Callable[[V, *Ts], R]:
+    """Let a function of a value remember its last result, with the other arguments, for as long as the value lives.
+
+    Values are told apart by identity: the hash of one that holds many others takes as long as most functions.
+    """
+    known: dict[int, tuple[ref[V], tuple[object, ...], R]] = {}
+
+    @wraps(function)
+    def remembering(value: V, *args: *Ts) -> R:
+        key = id(value)
+        found = known.get(key)
+        if found is not None and found[0]() is value and found[1] == args:
+            return found[2]
+        result = function(value, *args)
+
+        def forget(_: ref[V]) -> None:
+            known.pop(key, None)
+
+        known[key] = ref(value, forget), args, result
+        return result
+
+    return remembering

@@ -24,7 +24,7 @@ class Positive(Value):
     def validate(self):
         if self.size < 1:
             raise ArgumentError("size must be positive")
-        self.settle(size=int(self.size))
+        self.normalize(size=int(self.size))
 
 
 numbers = st.integers()

@@ -48,7 +48,7 @@ class OutputRule(Value):
 
     def validate(self) -> None:
         """Refuse a template with fields that nothing fills."""
-        self.settle(target=None if self.target is None else without_file_scheme(self.target))
+        self.normalize(target=None if self.target is None else without_file_scheme(self.target))
         if self.is_template:
             fields = {name for _, name, _, _ in _parsed(self.target or "") if name is not None}
             if any(spec or conversion for _, _, spec, conversion in _parsed(self.target or "")):

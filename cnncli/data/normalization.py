@@ -33,7 +33,7 @@ class Normalization(Value):
 
     def validate(self) -> None:
         """Refuse what cannot be applied."""
-        self.settle(mean=tuple(map(float, self.mean)), std=tuple(map(float, self.std)))
+        self.normalize(mean=tuple(map(float, self.mean)), std=tuple(map(float, self.std)))
         if len(self.mean) != len(self.std) or not np.isfinite((*self.mean, *self.std)).all() or min(self.std) <= 0:
             raise ArgumentError(
                 f"a normalization needs a mean and a std above 0 a channel, got {self.mean}, {self.std}"

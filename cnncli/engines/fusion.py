@@ -13,22 +13,12 @@ against each other.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from cnncli.networks.layers import (
-    Activation,
-    AvgPool,
-    Block,
-    Compound,
-    Conv,
-    Depthwise,
-    Dropout,
-    Layer,
-    MaxPool,
-    Subsampling,
-)
+from cnncli.networks.layers import Block, Layer
+from cnncli.networks.layers.base import Branch, Part
 from cnncli.networks.layers.context import PASSING, Array, Context, Gradients, Params, within
 from cnncli.ops.batches.rows import add_to_channels, sum_over_positions
 from cnncli.shapes import Shape
@@ -37,44 +27,26 @@ from cnncli.shapes import Shape
 BLOCK_NUMBERS, ONE_BLOCK_NUMBERS = 450_000, 1_200_000
 
 
-class Member(NamedTuple):
-    """A layer in its place: the beginning of its arrays' names, and the shape that comes to it."""
-
-    prefix: str
-    layer: Layer
-    input_shape: Shape
-
-
 def fuse(layer: Layer, input_shape: Shape) -> Layer:
     """Return a layer that computes the same, faster, with arrays of the same names."""
-    members = [_fuse_inside(member) for member in _pool_early(list(leaves(layer, input_shape)))]
+    members = [_fuse_inside(member) for member in _pool_early(list(layer.leaves(input_shape)))]
     return Fused(tuple(_runs(members)))
 
 
-def leaves(layer: Layer, input_shape: Shape, prefix: str = "") -> Iterator[Member]:
-    """Yield the layers one after the other; a block with branches is one."""
-    if isinstance(layer, Compound) and not isinstance(layer, Block):
-        for inner, part, before in layer.parts(input_shape):
-            yield from leaves(part, before, prefix + inner)
-    else:
-        yield Member(prefix, layer, input_shape)
-
-
-def _fuse_inside(member: Member) -> Member:
-    block = member.layer
+def _fuse_inside(member: Part) -> Part:
+    block, shape = member.layer, member.input_shape
     if not isinstance(block, Block):
         return member
-    shape = member.input_shape
-    paths = tuple(Member(f"{name}.", fuse(path, shape), shape) for name, _, path in block.branches)
+    paths = tuple(Part(f"{name}.", fuse(path, shape), shape) for name, _, path in block.branches)
     return member._replace(layer=FusedBlock(block, paths))
 
 
-def _pool_early(members: list[Member]) -> list[Member]:
+def _pool_early(members: list[Part]) -> list[Part]:
     """Move each max pooling before the bias and the activations that keep the order of numbers."""
-    result: list[Member] = []
+    result: list[Part] = []
     for member in members:
         at = len(result)
-        if isinstance(member.layer, MaxPool):
+        if member.layer.takes_maxima:
             while at and result[at - 1].layer.monotone:
                 at -= 1
             if at:
@@ -85,24 +57,24 @@ def _pool_early(members: list[Member]) -> list[Member]:
     return result
 
 
-def _without_bias(member: Member) -> list[Member]:
-    """Return a convolution and its bias apart; another layer as it is."""
+def _without_bias(member: Part) -> list[Part]:
+    """Return a layer and its bias apart, where that can be added later; another layer as it is."""
     layer = member.layer
-    if not isinstance(layer, Conv | Depthwise) or not layer.bias:
+    if not (layer.late_bias and getattr(layer, "bias", False)):
         return [member]
-    bias = Member(member.prefix, Bias(), layer.output_shape(member.input_shape))
+    bias = Part(member.prefix, Bias(), layer.output_shape(member.input_shape))
     return [member._replace(layer=layer.replace(bias=False)), bias]
 
 
 class Bias(Layer):
     """A number added to each channel: the part of a convolution that can wait until after a pooling."""
 
-    keeps: ClassVar[tuple[str, ...]] = ()
-    in_place: ClassVar[bool] = True
-    monotone: ClassVar[bool] = True
+    keeps = ()
+    in_place = True
+    monotone = True
+    light = True
 
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
-        """Return the sum."""
         out = context.output(x.shape, x.dtype)
         if out is not x:
             out[:] = x
@@ -110,23 +82,19 @@ class Bias(Layer):
         return out, None
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
-        """Return the gradient as it is, and its sum."""
         return grad, {"bias": sum_over_positions(grad)}
 
 
-_LIGHT = (Activation, AvgPool, Bias, Dropout, MaxPool, Subsampling)
-
-
-def _runs(members: list[Member]) -> Iterator["Run"]:
+def _runs(members: list[Part]) -> Iterator["Run"]:
     """Yield the members in runs, each of a layer and the light ones after it."""
-    run: list[Member] = []
+    run: list[Part] = []
     for member in members:
-        if run and not (isinstance(member.layer, _LIGHT) and member.layer.op != "softmax"):
-            yield Run(tuple(run))
+        if run and not member.layer.light:
+            yield Run.of(run)
             run = []
         run.append(member)
     if run:
-        yield Run(tuple(run))
+        yield Run.of(run)
 
 
 class Run(Layer):
@@ -134,20 +102,25 @@ class Run(Layer):
 
     Each layer writes where the run says: to an array that stays, if anybody reads it again, over its input, if nobody
     reads that, or else to one that the next block uses too.
+
+    Attributes:
+        members: the layers.
+        scratch: the most numbers of scratch memory that an image takes in one of them.
     """
 
-    op: ClassVar[str] = "run"
+    op = "run"
 
-    members: tuple[Member, ...]
+    members: tuple[Part, ...]
+    scratch: int
 
-    def validate(self) -> None:
-        """Settle how much memory an image takes."""
-        self.settle(scratch=max(member.layer.scratch_numbers(member.input_shape) for member in self.members))
+    @classmethod
+    def of(cls, members: list[Part]) -> "Run":
+        """Return the run of these layers."""
+        return cls(tuple(members), max(member.layer.scratch_numbers(member.input_shape) for member in members))
 
     def block_size(self, images: int) -> int:
         """Return how many of some images make a block."""
-        scratch: int = self.__dict__["scratch"]
-        return images if images * scratch <= ONE_BLOCK_NUMBERS else max(1, BLOCK_NUMBERS // scratch)
+        return images if images * self.scratch <= ONE_BLOCK_NUMBERS else max(1, BLOCK_NUMBERS // self.scratch)
 
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         """Return what the last layer makes of it, and what each layer keeps, block by block."""
@@ -191,7 +164,7 @@ class Run(Layer):
             inner = Context(context.shard, context.path + member.prefix)
             inner.output_slot = slot
             # A block's own runs pass arrays on while the gradient that came to it still waits for its second branch.
-            waits = isinstance(self.members[0].layer, Block)
+            waits = self.members[0].layer.branches
             inner.gradient_slot = (inner.path if waits else PASSING, f"gradient {number}")
             places.append(Place(member.prefix, member.layer, within(params, member.prefix), inner))
         return places
@@ -249,12 +222,11 @@ def _accumulate(grads: dict[str, Array], name: str, array: Array, *, alone: bool
 class Fused(Layer):
     """Runs, one after the other."""
 
-    op: ClassVar[str] = "fused"
+    op = "fused"
 
     runs: tuple[Run, ...]
 
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
-        """Return what the last run makes of it."""
         caches = []
         for run, inner in zip(self.runs, context.plan((), lambda _: self._contexts(context)), strict=True):
             x, cache = run.forward(x, params, inner)
@@ -262,7 +234,6 @@ class Fused(Layer):
         return x, caches
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
-        """Return the gradients, by the chain rule."""
         contexts = context.plan((), lambda _: self._contexts(context))
         for first in contexts[:1]:
             first.input_gradient = context.input_gradient
@@ -286,20 +257,21 @@ class Fused(Layer):
 class FusedBlock(Block):
     """A block whose branches are fused."""
 
-    op: ClassVar[str] = "fused block"
-    keeps: ClassVar[tuple[str, ...]] = ("input", "output")
+    op = "fused block"
+    keeps = ("input", "output")
 
     block: Block
-    paths: tuple[Member, ...]
+    paths: tuple[Part, ...]
 
-    def parts(self, input_shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
-        """Yield the branches."""
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        return self.block.branches
+
+    def parts(self, input_shape: Shape) -> Iterator[Part]:
         yield from self.paths
 
     def join(self, results: list[Array], context: Context) -> tuple[Array, Any]:
-        """Return what the block makes of its branches' results."""
         return self.block.join(results, context)
 
     def split(self, grad: Array, cache: Any, context: Context) -> list[Array]:
-        """Return the gradients of the branches' results."""
         return self.block.split(grad, cache, context)

@@ -10,17 +10,13 @@ from cnncli.arrays import Array
 from cnncli.engines.losses import Logistic, Loss, SquaredError, softmax
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
-from cnncli.networks.layers import Chain, FullyConnected, Layer, Sequential
+from cnncli.networks.layers import Chain, Layer, Sequential
 from cnncli.shapes import show_shape
 
-DISTANCES = "rbf"
-"""The layer whose outputs are distances: the smallest is the best."""
 
-
-def last_op(network: Network) -> str:
-    """Return the word of the very last layer, options counted: `softmax` for `fc-10,softmax`."""
-    last = network.layers.unrolled[-1]
-    return last.layers[-1].op if isinstance(last, Chain) else last.op
+def output_kind(network: Network) -> str:
+    """Return what the last layer's numbers are: scores, probabilities, chances or distances (see `Layer`)."""
+    return network.layers.unrolled[-1].words[-1].output_kind
 
 
 def output_count(network: Network) -> int | None:
@@ -44,18 +40,16 @@ def logits_network(network: Network, loss: Loss) -> Network:
         >>> print(logits_network(parse_network("4x4x1 fc-10,softmax"), CrossEntropy()))
         4x4x1 fc-10
     """
-    single = output_count(network) == 1
-    taken_off = "sigmoid" if single else "softmax"
-    if isinstance(loss, SquaredError) or last_op(network) != taken_off:
+    taken_off = "chances" if output_count(network) == 1 else "probabilities"
+    if isinstance(loss, SquaredError) or output_kind(network) != taken_off:
         return network
     layers = network.layers.unrolled
     return network.replace(layers=Sequential((*layers[:-1], *_without_last(layers[-1]))))
 
 
 def _without_last(layer: Layer) -> tuple[Layer, ...]:
-    if not isinstance(layer, Chain):
-        return ()
-    return (Chain(layer.layers[:-1]),) if len(layer.layers) > 2 else layer.layers[:1]
+    rest = layer.words[:-1]
+    return (Chain(rest),) if len(rest) > 1 else rest
 
 
 class DistanceLoss:
@@ -80,7 +74,7 @@ class DistanceLoss:
 
 def logits_loss(loss: Loss, network: Network) -> Loss | DistanceLoss:
     """Return the loss of what `logits_network` puts out."""
-    return DistanceLoss(loss) if last_op(network) == DISTANCES else loss
+    return DistanceLoss(loss) if output_kind(network) == "distances" else loss
 
 
 def predictions(logits: Array, network: Network) -> Array:
@@ -93,7 +87,7 @@ def predictions(logits: Array, network: Network) -> Array:
     logits = logits.reshape(len(logits), -1)
     if logits.shape[1] == 1:
         return (logits[:, 0] > 0).astype(np.int64)
-    best: Array = logits.argmin(axis=1) if last_op(network) == DISTANCES else logits.argmax(axis=1)
+    best: Array = logits.argmin(axis=1) if output_kind(network) == "distances" else logits.argmax(axis=1)
     return best
 
 
@@ -107,10 +101,10 @@ def probabilities(outputs: Array, network: Network) -> Array:
         outputs: (N, outputs) or (N, 1, 1, outputs), of the whole network.
         network: the network.
     """
-    last, outputs = last_op(network), outputs.reshape(len(outputs), -1)
+    kind, outputs = output_kind(network), outputs.reshape(len(outputs), -1)
     if outputs.shape[1] > 1:
-        return outputs if last == "softmax" else softmax(-outputs if last == DISTANCES else outputs)
-    if last != "sigmoid":
+        return outputs if kind == "probabilities" else softmax(-outputs if kind == "distances" else outputs)
+    if kind != "chances":
         return Logistic().probabilities(outputs)
     return np.concatenate([1 - outputs, outputs], axis=1)
 
@@ -127,8 +121,7 @@ def check_outputs(network: Network, classes: int, loss: Loss) -> None:
             f"the network puts out {show_shape(network.output_shape)}, the data has {classes} classes: "
             f"{_fitting(network, classes, wanted, loss)}"
         )
-    last = last_op(network)
-    if last == "sigmoid" and wanted > 1 and not isinstance(loss, SquaredError):
+    if output_kind(network) == "chances" and wanted > 1 and not isinstance(loss, SquaredError):
         raise ArgumentError(
             f"a network that tells {classes} classes apart ends in softmax or in its fc alone; sigmoid fits one output "
             "of two classes (fc-1,sigmoid with --loss logistic) or --loss squared_error"
@@ -136,12 +129,11 @@ def check_outputs(network: Network, classes: int, loss: Loss) -> None:
 
 
 def _fitting(network: Network, classes: int, wanted: int, loss: Loss) -> str:
-    last = network.layers.unrolled[-1]
+    first, *rest = network.layers.unrolled[-1].words
     if classes == 2 and output_count(network) == 1 and not isinstance(loss, Logistic):
         return "add --loss logistic, or let it end in fc-2"
-    words = last.layers if isinstance(last, Chain) else (last,)
-    if isinstance(words[0], FullyConnected):
-        fitting = ",".join(map(str, (words[0].replace(out_features=wanted), *words[1:])))
+    if first.dense:
+        fitting = ",".join(map(str, (first.replace(out_features=wanted), *rest)))
         layers = " ".join(map(str, (*network.layers.layers[:-1], fitting)))
         return f"let it end in {fitting}, as in --network '{layers}'"
     return f"let it end in fc-{wanted}"

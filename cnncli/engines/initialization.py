@@ -1,7 +1,6 @@
 """First weights: drawn at random, each array by its name, so large that signals keep their size from layer to layer."""
 
 from collections.abc import Iterator
-from math import prod
 from typing import NamedTuple
 from zlib import crc32
 
@@ -9,13 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.arrays import Array
-from cnncli.engines.fusion import leaves
-from cnncli.networks.layers import Activation, BatchNorm, Block, Conv, Layer, MaxPool, Residual
-from cnncli.networks.layers.convolution import TABLE
+from cnncli.networks.layers import Layer
 from cnncli.networks.network import Network
 from cnncli.shapes import Shape
-
-_RECTIFIERS = ("relu", "relu6", "leaky", "elu", "silu", "gelu", "mish", "hswish")
 
 NEARLY_ZERO = 0.03
 """What the deviation of weights is multiplied by where they shall say nothing yet."""
@@ -61,12 +56,12 @@ class _Place(NamedTuple):
     """What comes after a layer.
 
     Attributes:
-        activation: the next one's op; the next block's where that comes first; empty for none.
+        rectified: whether the next activation, or the next block, rectifies.
         pooled: whether a max pooling comes before the next weights.
         is_last: whether no weights come any more, in the network or in an unnormalised branch that is added.
     """
 
-    activation: str = ""
+    rectified: bool = False
     pooled: bool = False
     is_last: bool = True
 
@@ -74,22 +69,21 @@ class _Place(NamedTuple):
 def _places(layer: Layer, shape: Shape, prefix: str, after: _Place) -> Iterator[tuple[str, tuple[Layer, _Place]]]:
     """Yield each layer, and what comes after it, by the beginning of its arrays' names."""
     place = after
-    for member in reversed(list(leaves(layer, shape, prefix))):
-        part = member.layer
-        if isinstance(part, Block):
+    for own_prefix, part, before in reversed(list(layer.leaves(shape, prefix))):
+        if part.branches:
+            inner = _Place(rectified=True) if part.rectifies else place
             for name, _, path in part.branches:
-                inner = _Place("relu", is_last=True) if isinstance(part, Residual) else place
-                yield from _places(path, member.input_shape, f"{member.prefix}{name}.", inner)
-            place = _Place(part.op, is_last=False)
+                yield from _places(path, before, f"{own_prefix}{name}.", inner)
+            place = _Place(is_last=False)
             continue
-        yield member.prefix.removesuffix("."), (part, place)
-        if isinstance(part, Activation):
-            place = place._replace(activation=part.op)
-        elif isinstance(part, MaxPool):
+        yield own_prefix.removesuffix("."), (part, place)
+        if part.rectifies is not None:
+            place = place._replace(rectified=part.rectifies)
+        elif part.takes_maxima:
             place = place._replace(pooled=True)
-        elif isinstance(part, BatchNorm):
+        elif part.steadies:
             place = place._replace(is_last=False)
-        elif any(len(found) > 1 for found in part.param_shapes(member.input_shape).values()):
+        elif any(len(found) > 1 for found in part.param_shapes(before).values()):
             place = place._replace(pooled=False, is_last=False)
 
 
@@ -98,22 +92,13 @@ def _draw(rng: np.random.Generator, name: str, shape: Shape, layer: Layer, place
         return np.zeros(shape)
     if len(shape) == 1:
         return np.full(shape, layer.initial_scale)
-    inputs, outputs = _fans(shape, layer)
+    inputs, outputs = layer.fans(shape)
     if place.is_last:
         return rng.normal(0, NEARLY_ZERO * inputs**-0.5, shape)
-    if place.activation in _RECTIFIERS:
+    if place.rectified:
         return rng.normal(0, ((1 if place.pooled else 2) / inputs) ** 0.5, shape)
     limit = (6 / (inputs + outputs)) ** 0.5
     return rng.uniform(-limit, limit, shape)
-
-
-def _fans(shape: Shape, layer: Layer) -> tuple[float, float]:
-    """Return how many inputs an output sees, and how many outputs an input."""
-    taps = prod(shape[:-2])
-    if isinstance(layer, Conv) and layer.table:
-        taps, pairs = prod(shape[:-1]), shape[-1]
-        return taps * pairs / len(TABLE), taps * pairs / 6
-    return taps * shape[-2], taps * shape[-1] / getattr(layer, "groups", 1)
 
 
 def _buffer(name: str, shape: Shape, dtype: npt.DTypeLike) -> Array:

@@ -39,7 +39,7 @@ class Loss(Value):
         weights = tuple(float(weight) for weight in self.class_weights)
         if not all(0 <= weight < float("inf") for weight in weights) or not any(weights):
             raise ArgumentError(f"class weights must be numbers from 0, not all of them 0, got {weights}")
-        self.settle(class_weights=weights)
+        self.normalize(class_weights=weights)
 
     def __call__(self, logits: "Array", labels: "Array") -> "tuple[float, Array]":
         """Return the sum of the losses of a batch, and its gradient.

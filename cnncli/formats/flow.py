@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.layers import Layer
-from cnncli.networks.layers.norms import Normalization
-from cnncli.networks.summarizing import field_after, union, window_warnings
+from cnncli.networks.summarizing import union, window_warnings
 from cnncli.networks.summary import Omission, ReceptiveField, Row, Summary, totals
 from cnncli.shapes import Shape
 
@@ -68,7 +67,7 @@ def summarize(
     size = prod(start[1] or ())
     peak = _peak(start[0], size, steps, set(outputs)) if known else None
     # The backward pass of a normalization needs what comes in and what goes out.
-    kept = size + sum(step.activations for step in steps if not step.in_place or isinstance(step.layer, Normalization))
+    kept = size + sum(step.activations for step in steps if not step.in_place or (step.layer and step.layer.measures))
     return Summary(
         name, title, start[1], rows, totals(rows), peak, kept if known else None, tuple(notes), tuple(omissions)
     )
@@ -102,7 +101,7 @@ def _row(step: Step, before: ReceptiveField | None) -> Row:
     try:
         return row._replace(
             connections=step.layer.connections(step.input_shape),
-            receptive_field=field_after(step.layer, step.input_shape, before),
+            receptive_field=before and step.layer.receptive_field(before, step.input_shape),
             filter=step.layer.filter_shape(step.input_shape),
             warnings=tuple(window_warnings(step.layer.window(step.input_shape))),
         )

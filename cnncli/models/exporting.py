@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.engines.head import DISTANCES, last_op
+from cnncli.engines.head import output_kind
 from cnncli.errors import ModelError
 from cnncli.files.temporary import check_output, open_whole
 from cnncli.models.model import AnyPath, Model, as_model
@@ -134,15 +134,15 @@ def _normalized(graph: Any, model: Model) -> str:
 
 def _probabilities(graph: Any, x: str, model: Model) -> str:
     """Add what `cnncli.engines.head.probabilities` does with the network's outputs."""
-    last, found = last_op(model.network), x
+    kind, found = output_kind(model.network), x
     if model.network.output_shape == (1,):
-        if last != "sigmoid":
+        if kind != "chances":
             found = graph.node("Sigmoid", "probabilities.sigmoid", x)
         one = graph.constant("probabilities.one", np.ones(1, np.float32))
         other = graph.node("Sub", "probabilities.other", one, found)
         found = graph.node("Concat", "probabilities.both", other, found, axis=1)
-    elif last != "softmax":
-        if last == DISTANCES:
+    elif kind != "probabilities":
+        if kind == "distances":
             found = graph.node("Neg", "probabilities.near", x)
         found = graph.node("Softmax", "probabilities.softmax", found, axis=1)
     return str(found)

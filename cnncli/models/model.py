@@ -72,7 +72,7 @@ class Model(Value):
     backend: Backend = Backend()
 
     def validate(self) -> None:
-        self.settle(class_names=tuple(self.class_names))
+        self.normalize(class_names=tuple(self.class_names))
         _check_arrays(self.parameters, self.network.param_shapes(), "parameter")
         _check_arrays(self.buffers, self.network.buffer_shapes(), "buffer")
         outputs, classes = output_count(self.network), len(self.class_names)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cnncli.errors import ArgumentError
-from cnncli.networks.summary import Row, Summary, Totals, totals
+from cnncli.networks.summary import IDENTITY, Row, Summary, Totals, totals
 from cnncli.shapes import Pair
 
 VECTOR: Pair = (1, 1)
@@ -98,7 +98,7 @@ def describe(rows: Sequence[Row]) -> tuple[str, ...]:
         >>> describe([Row("0.conv", "conv3-8", "conv"), Row("1.conv", "conv3-8", "conv"), Row("2.max", "max2", "max")])
         ('2xconv3-8', 'max2')
     """
-    words = [_word(item) for item in _items(rows) if item[0].op != "identity"]
+    words = [_word(item) for item in _items(rows) if item[0].op != IDENTITY]
     runs = [(word, len(list(run))) for word, run in itertools.groupby(words)]
     return tuple(word if times == 1 else f"{times}x{word}" for word, times in runs)
 

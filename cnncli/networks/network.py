@@ -5,9 +5,10 @@ from typing import Any
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import NotationError, ShapeError
-from cnncli.networks.layers.blocks import Sequential
 from cnncli.networks.layers.fields import LARGEST
+from cnncli.networks.layers.sequences import Sequential
 from cnncli.networks.notation import attach, read_notation
+from cnncli.networks.summarizing import summarize
 from cnncli.networks.summary import Summary, Totals
 from cnncli.shapes import Shape, show_shape
 from cnncli.values import Value
@@ -49,13 +50,13 @@ class Network(Value):
         if len(shape) not in (1, 3) or not all(isinstance(n, int) and 1 <= n <= LARGEST for n in shape):
             raise ArgumentError(f"an input is height x width x channels, or a number of values, got {shape}")
         layers = self.layers if isinstance(self.layers, Sequential) else Sequential(tuple(self.layers))
-        self.settle(input_shape=shape, layers=layers)
-        self.settle(output_shape=layers.output_shape(shape))
+        self.normalize(input_shape=shape, layers=layers)
+        layers.output_shape(shape)
 
     @property
     def output_shape(self) -> Shape:
         """What the last layer puts out."""
-        return tuple(self.__dict__["output_shape"])
+        return self.layers.output_shape(self.input_shape)
 
     def param_shapes(self) -> dict[str, Shape]:
         """Return the trainable arrays by name: `0.conv.weight`, `4.res.main.0.conv.weight`."""
@@ -67,9 +68,7 @@ class Network(Value):
 
     def summary(self) -> Summary:
         """Return the table of the layers, and its totals."""
-        from cnncli.networks.summarizing import summarize
-
-        return summarize(self)
+        return summarize(self.layers, self.input_shape, self.name, self.title)
 
     @property
     def totals(self) -> Totals:

@@ -302,7 +302,7 @@ class _Reader:
         kind, fields = self.read_head(head)
         rest = [option for option in options if not self.set_option(option, kind, fields)]
         followers = [self.read_follower(option, kind) for option in rest]
-        if followers and followers[0].op == "bn" and "bias" in kind.fields:  # it takes the mean away, and bias with it
+        if followers and followers[0].removes_mean and "bias" in kind.fields:
             fields.setdefault("bias", False)
         layer: Layer = self.build(word, kind, **fields)
         return self.build(word, Chain, (layer, *followers)) if followers else layer

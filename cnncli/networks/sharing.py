@@ -12,9 +12,6 @@ from cnncli.networks.conventions import leaves
 from cnncli.networks.summary import FilterShape, Row, Summary
 from cnncli.shapes import Shape
 
-CONVOLUTIONS = ("conv", "dw")
-"""The layers whose filters see a window of the input and its like at every position."""
-
 
 class Weights(NamedTuple):
     """The trainable numbers of a layer."""
@@ -75,7 +72,7 @@ def sharing(summary: Summary) -> tuple[Sharing, ...]:
 def _row_sharing(row: Row) -> Sharing | None:
     match row.input_shape, row.output_shape, row.filter:
         case (_, _, channels), (height, width, maps), FilterShape(weight=(_, _, *_) as weight) as filters:
-            if row.op in CONVOLUTIONS:
+            if not filters.transposed:
                 return _sharing(row, filters, weight, channels, height * width, maps)
     return None
 

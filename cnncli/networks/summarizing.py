@@ -3,36 +3,24 @@
 from collections.abc import Iterator
 from functools import lru_cache
 from math import prod
-from typing import TYPE_CHECKING
 
-from cnncli.networks.layers import Block, Chain, Layer, Sequential
-from cnncli.networks.layers.norms import Normalization
-from cnncli.networks.summary import ReceptiveField, Row, Summary, totals
+from cnncli.networks.layers import Layer, Sequential
+from cnncli.networks.summary import IDENTITY, ReceptiveField, Row, Summary, totals
 from cnncli.shapes import Shape, Window
 
-if TYPE_CHECKING:
-    from cnncli.networks.network import Network
 
-
-def summarize(network: "Network") -> Summary:
-    """Return a network's summary.
+def summarize(layers: Sequential, input_shape: Shape, name: str = "", title: str = "") -> Summary:
+    """Return the summary of layers with this input.
 
     Example:
         >>> from cnncli.networks import parse_network
-        >>> summarize(parse_network("6x6x3 conv3-10")).totals.params
+        >>> summarize(parse_network("6x6x3 conv3-10").layers, (6, 6, 3)).totals.params
         280
     """
-    field = ReceptiveField() if len(network.input_shape) == 3 else None
-    rows, _ = sequence_rows(network.layers, network.input_shape, field)
-    return Summary(
-        network.name,
-        network.title,
-        network.input_shape,
-        tuple(rows),
-        totals(tuple(rows)),
-        peak(network.layers, network.input_shape),
-        prod(network.input_shape) + sum(kept(network.layers, network.input_shape)),
-    )
+    field = ReceptiveField() if len(input_shape) == 3 else None
+    rows = tuple(sequence_rows(layers, input_shape, field)[0])
+    numbers_kept = prod(input_shape) + sum(kept(layers, input_shape))
+    return Summary(name, title, input_shape, rows, totals(rows), peak(layers, input_shape), numbers_kept)
 
 
 def sequence_rows(
@@ -40,19 +28,19 @@ def sequence_rows(
 ) -> tuple[list[Row], ReceptiveField | None]:
     """Return the rows of a sequence, and the receptive field of what it puts out."""
     rows: list[Row] = []
-    for step in layers.steps(input_shape):
-        name = f"{prefix}{step.position}.{step.layer.op}"
-        if isinstance(step.layer, Block):
-            inner, field = block_rows(step.layer, step.input_shape, step.output_shape, field, name, depth)
+    for position, layer, before, after in layers.placed(input_shape):
+        name = f"{prefix}{position}.{layer.op}"
+        if layer.branches:
+            inner, field = block_rows(layer, before, after, field, name, depth)
             rows.extend(inner)
         else:
-            field = field_after(step.layer, step.input_shape, field)
-            rows.append(layer_row(step.layer, step.input_shape, field, name, depth))
+            field = None if field is None else layer.receptive_field(field, before)
+            rows.append(_facts(layer, before)._replace(name=name, depth=depth, receptive_field=field))
     return rows, field
 
 
 def block_rows(
-    block: Block, input_shape: Shape, output_shape: Shape, field: ReceptiveField | None, name: str, depth: int
+    block: Layer, input_shape: Shape, output_shape: Shape, field: ReceptiveField | None, name: str, depth: int
 ) -> tuple[list[Row], ReceptiveField | None]:
     """Return a block's row, with the sums of its branches, and the rows of the branches."""
     rows: list[Row] = []
@@ -60,8 +48,8 @@ def block_rows(
     for key, title, branch in block.branches:
         inner, after = sequence_rows(branch, input_shape, field, f"{name}.{key}.", depth + 1)
         if not inner:
-            inner = [Row(f"{name}.{key}", "identity", "identity", depth + 1, "", input_shape, input_shape)]
-            inner = [inner[0]._replace(receptive_field=field)]
+            identity = Row(f"{name}.{key}", IDENTITY, IDENTITY, depth + 1, "", input_shape, input_shape)
+            inner = [identity._replace(receptive_field=field)]
         rows += [inner[0]._replace(branch=title), *inner[1:]]
         fields.append(after)
     direct = [row for row in rows if row.depth == depth + 1]
@@ -76,11 +64,6 @@ def block_rows(
 
 
 _SUMS = ("activations", "params", "buffers", "macs", "connections")
-
-
-def layer_row(layer: Layer, input_shape: Shape, field: ReceptiveField | None, name: str, depth: int) -> Row:
-    """Return the row of one word."""
-    return _facts(layer, input_shape)._replace(name=name, depth=depth, receptive_field=field)
 
 
 @lru_cache(maxsize=1024)  # a network repeats itself
@@ -100,13 +83,6 @@ def _facts(layer: Layer, input_shape: Shape) -> Row:
         filter=layer.filter_shape(input_shape),
         warnings=tuple(window_warnings(layer.window(input_shape))),
     )
-
-
-def field_after(layer: Layer, input_shape: Shape, field: ReceptiveField | None) -> ReceptiveField | None:
-    """Return the receptive field after a layer; None once positions have none in common, as after upsampling."""
-    if isinstance(layer, Chain):
-        layer = layer.layers[0]
-    return None if field is None else layer.receptive_field(field, input_shape)
 
 
 def union(fields: list[ReceptiveField | None]) -> ReceptiveField | None:
@@ -161,35 +137,29 @@ def peak(layers: Sequential, input_shape: Shape, keep_input: bool = False) -> in
         keep_input: whether the input is needed after the sequence.
     """
     most = prod(input_shape)
-    for step in layers.steps(input_shape):
-        held = prod(input_shape) if keep_input and step.position else 0
-        most = max(most, held + layer_peak(step.layer, step.input_shape, step.output_shape))
+    for position, layer, before, after in layers.placed(input_shape):
+        held = prod(input_shape) if keep_input and position else 0
+        most = max(most, held + (_block_peak if layer.branches else _layer_peak)(layer, before, after))
     return most
 
 
-def layer_peak(layer: Layer, input_shape: Shape, output_shape: Shape) -> int:
-    """Return the most numbers alive while one layer is computed, its input and its output among them."""
-    if not isinstance(layer, Block):
-        return prod(input_shape) + (0 if layer.follows else prod(output_shape))
+def _layer_peak(layer: Layer, input_shape: Shape, output_shape: Shape) -> int:
+    """Return the numbers of the input and the output; one array is enough for what follows in a word."""
+    return prod(input_shape) + (0 if layer.follows else prod(output_shape))
+
+
+def _block_peak(block: Layer, input_shape: Shape, output_shape: Shape) -> int:
     most = held = 0
-    last = len(layer.branches) - 1
-    for index, (_, _, branch) in enumerate(layer.branches):
+    last = len(block.branches) - 1
+    for index, (_, _, branch) in enumerate(block.branches):
         most = max(most, held + peak(branch, input_shape, index < last))
-        if branch.layers:
-            held += prod(branch.output_shape(input_shape))
-        else:
-            held += prod(input_shape)
-    return max(most, held if layer.joins_in_place(input_shape) else held + prod(output_shape))
+        held += prod(branch.output_shape(input_shape))
+    return max(most, held if block.joins_in_place(input_shape) else held + prod(output_shape))
 
 
 def kept(layers: Sequential, input_shape: Shape) -> Iterator[int]:
     """Yield the numbers that each layer keeps for the backward pass."""
-    for step in layers.steps(input_shape):
-        if isinstance(step.layer, Block):
-            for _, _, branch in step.layer.branches:
-                yield from kept(branch, step.input_shape)
-            yield prod(step.output_shape)
-        else:
-            parts = step.layer.layers if isinstance(step.layer, Chain) else (step.layer,)
-            in_place = [layer.follows and not isinstance(layer, Normalization) for layer in parts]
-            yield prod(step.output_shape) * in_place.count(False)
+    for _, layer, before, after in layers.placed(input_shape):
+        for _, _, branch in layer.branches:
+            yield from kept(branch, before)
+        yield prod(after) * sum(not word.follows or word.measures for word in layer.words)

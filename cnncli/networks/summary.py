@@ -6,6 +6,9 @@ from typing import NamedTuple, Self
 
 from cnncli.shapes import Four, Pair, Shape, Window
 
+IDENTITY = "identity"
+"""The word of a branch without layers."""
+
 BYTES = 4
 """The bytes of a number: float32."""
 
@@ -56,6 +59,7 @@ class FilterShape(NamedTuple):
         filters: n_c, the channels that come out.
         weight: shape of the weights, (f_h, f_w, C_in / groups, n_c) for a convolution; None for a pooling layer.
         bias: how many biases.
+        transposed: whether the filters slide over the output, and the padding is cut off it.
     """
 
     kernel_size: Pair
@@ -66,6 +70,7 @@ class FilterShape(NamedTuple):
     filters: int
     weight: Shape | None
     bias: int
+    transposed: bool = False
 
 
 class Row(NamedTuple):

@@ -87,11 +87,11 @@ class Configuration(Value):
     strict: bool = False
 
     def validate(self) -> None:
-        """Check every option, and settle those that can be given in several forms."""
+        """Check every option, and put those that can be given in several forms into one."""
         for name, check in _CHECKS.items():
             value = getattr(self, name)
             if value is not None or self.defaults[name] is not None:
-                self.settle(**{name: check(name, value)})
+                self.normalize(**{name: check(name, value)})
         for name, words in _WORDS.items():
             _check_word(name, getattr(self, name), words)
         if self.early_stop is not None and self.val is not None and parse_share(self.val) == 0:
@@ -100,9 +100,9 @@ class Configuration(Value):
             raise ArgumentError(
                 f"warmup of {self.warmup:g} epochs leaves nothing of {self.epochs}: choose a shorter one"
             )
-        self.settle(augment=",".join(map(str, parse_augmentations(self.augment))))
+        self.normalize(augment=",".join(map(str, parse_augmentations(self.augment))))
         optimizer = self.make_optimizer()
-        self.settle(
+        self.normalize(
             lr=optimizer.default_lr if self.lr is None else self.lr,
             momentum=getattr(optimizer, "momentum", None),
             weight_decay=optimizer.weight_decay,

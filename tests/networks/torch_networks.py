@@ -211,7 +211,7 @@ BUILT = {
 
 def torch_module(layer, input_shape, params, buffers):
     """Return what PyTorch computes for a layer, with the same parameters."""
-    if isinstance(layer, Compound) and not hasattr(layer, "branches"):
+    if isinstance(layer, Compound) and not layer.branches:
         return nn.Sequential(
             *(
                 torch_module(part, before, within(params, prefix), within(buffers, prefix))

@@ -152,7 +152,7 @@ class Checked(nn.Module):
 
     def __init__(self, layers: Sequential, input_shape):
         super().__init__()
-        self.expected = [(step.layer, step.input_shape, step.output_shape) for step in layers.steps(input_shape)]
+        self.expected = [(step.layer, step.input_shape, step.output_shape) for step in layers.placed(input_shape)]
         self.steps = nn.ModuleList(module_of(layer, before) for layer, before, _ in self.expected)
 
     def forward(self, x):
@@ -256,7 +256,7 @@ def transposed(layer, channels):
 MODULES = {
     Chain: lambda layer, shape: Checked(Sequential(layer.layers), shape),
     Repeat: lambda layer, shape: Checked(Sequential((layer,)), shape),
-    Depthwise: lambda layer, shape: module_of(layer.convolution(shape), shape),
+    Depthwise: lambda layer, shape: module_of(layer.meaning(shape), shape),
     Conv: lambda layer, shape: Slid(layer, shape, convolution(layer, shape[2])),
     TransposedConv: lambda layer, shape: transposed(layer, shape[2]),
     MaxPool: lambda layer, shape: Pooled(layer, shape, nn.MaxPool2d, dilation=layer.dilation),

@@ -37,7 +37,7 @@ def _axis_sum(row: Row, filters: FilterShape, n: int, size: int, place: int) -> 
         filters.stride[place],
         (filters.padding[2 * place], filters.padding[2 * place + 1]),
         filters.dilation[place],
-        transposed=row.op == "tconv",
+        transposed=filters.transposed,
     )
     missing = size - axis.output_size(n)
     if missing and not axis.transposed:
@@ -69,7 +69,7 @@ def _row_params(row: Row, input_shape: Shape, output_shape: Shape) -> str:
     sums = f"{row.name} {row.spec}: params {' + '.join(terms)} = {row.params:,}"
     if not row.macs:  # such as trainable subsampling, whose multiplications are not counted
         return sums
-    positions = input_shape[:2] if row.op == "tconv" else output_shape[:-1]
+    positions = input_shape[:2] if row.filter and row.filter.transposed else output_shape[:-1]
     macs = f"{show_shape(positions)} positions * {weights:,}" if positions else terms[0]
     return f"{sums}; macs {macs} = {row.macs:,}"
 
@@ -91,7 +91,7 @@ def weight_and_bias(row: Row) -> tuple[Shape | None, int]:
     """
     if row.filter is not None:
         return row.filter.weight, row.filter.bias
-    if row.op != "fc" or row.input_shape is None or row.output_shape is None:
+    if row.input_shape is None or row.output_shape is None or not LAYERS.get(row.op, Layer).dense:
         return None, 0
     weight = math.prod(row.input_shape), row.output_shape[-1]
     # Each output is connected to its inputs and its bias, and to nothing of a batch norm that follows.

@@ -49,6 +49,7 @@ def compile_layer(layer: Layer, shape: Shape, context: Context) -> nn.Module:
         shape: of its input, (H, W, C) or (N,).
         context: holds the beginning of its names, such as `4.res.main.0.conv.`.
     """
+    layer = layer.meaning(shape)
     if isinstance(layer, Block):
         branches = {name: compile_layer(path, shape, context.inside(f"{name}.")) for name, _, path in layer.branches}
         return modules.Joined(branches, JOINS[layer.op])
@@ -71,8 +72,6 @@ def _sequence(parts: Iterable[tuple[str, nn.Module]]) -> nn.Sequential:
 
 
 def _convolution(layer: Any, shape: Shape, context: Context) -> nn.Module:
-    if layer.op == "dw":
-        layer = layer.convolution(shape)
     if layer.table:
         return modules.TableConvolution(layer.window(shape), bias=layer.bias)
     options = layer.window(shape), shape[2], layer.out_channels, layer.groups
@@ -90,15 +89,14 @@ def _upsampling(layer: Any, shape: Shape, context: Context) -> nn.Module:
     return nn.Upsample(size, mode="bilinear", align_corners=layer.align_corners)
 
 
-def _group_norm(layer: Any, groups: int, shape: Shape) -> nn.Module:
-    return modules.GroupNorm(groups, shape[-1], layer.eps, layer.affine)
+def _group_norm(layer: Any, shape: Shape, context: Context) -> nn.Module:
+    return modules.GroupNorm(layer.group_count(shape[-1]), shape[-1], layer.eps, layer.affine)
 
 
 Builder = Callable[[Any, Shape, Context], nn.Module]
 
 BUILDERS: dict[str, Builder] = {
     "conv": _convolution,
-    "dw": _convolution,
     "tconv": lambda layer, shape, context: modules.TransposedConvolution(layer, shape[2]),
     "max": lambda layer, shape, context: modules.MaxPool(layer.window(shape)),
     "avg": _average,
@@ -109,8 +107,8 @@ BUILDERS: dict[str, Builder] = {
     "rbf": lambda layer, shape, context: modules.Distances(prod(shape), layer.out_features),
     "bn": lambda layer, shape, context: modules.BatchNorm(shape[-1], layer.eps, layer.momentum),
     "ln": lambda layer, shape, context: modules.LayerNorm(shape[-1], layer.eps, layer.affine),
-    "gn": lambda layer, shape, context: _group_norm(layer, layer.groups, shape),
-    "in": lambda layer, shape, context: _group_norm(layer, shape[-1], shape),
+    "gn": _group_norm,
+    "in": _group_norm,
     "scale": lambda layer, shape, context: modules.Scale(shape[-1]),
     "up": _upsampling,
     "crop": lambda layer, shape, context: modules.Function(lambda x: modules.cropped(x, layer.margins)),

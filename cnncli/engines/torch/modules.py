@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cnncli.networks.layers.context import Context
-from cnncli.networks.layers.convolution import TABLE
+from cnncli.networks.layers.convolution import TABLE, TABLE_INPUTS, TABLE_OUTPUTS
 from cnncli.ops.pooling import window_counts
 from cnncli.shapes import Four, Window
 
@@ -83,15 +83,13 @@ class TableConvolution(nn.Module):
 
     def __init__(self, window: Window, *, bias: bool) -> None:
         super().__init__()
-        pairs = [(number, channel) for number, channels in enumerate(TABLE) for channel in channels]
-        self.outputs, self.inputs = ([pair[side] for pair in pairs] for side in (0, 1))
         self.window = window
-        self.weight = nn.Parameter(torch.zeros(len(pairs), *window.kernel_size))
+        self.weight = nn.Parameter(torch.zeros(len(TABLE_INPUTS), *window.kernel_size))
         self.bias = nn.Parameter(torch.zeros(len(TABLE))) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         dense = self.weight.new_zeros(len(TABLE), 6, *self.window.kernel_size)
-        dense[self.outputs, self.inputs] = self.weight
+        dense[TABLE_OUTPUTS, TABLE_INPUTS] = self.weight
         pixels = padded(x, self.window.padding)
         return functional.conv2d(pixels, dense, self.bias, self.window.stride, dilation=self.window.dilation)
 

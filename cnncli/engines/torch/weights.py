@@ -15,17 +15,8 @@ from torch import Tensor, nn
 
 from cnncli.arrays import Array
 from cnncli.engines.torch.compilation import compile_network
-from cnncli.networks import Network
+from cnncli.networks import LAYERS, Layer, Network
 from cnncli.shapes import Shape
-
-AXES: dict[tuple[str, int], tuple[int, ...]] = {
-    ("conv", 4): (3, 2, 0, 1),
-    ("conv", 3): (2, 0, 1),  # LeNet-5's table: a kernel for each pair of maps
-    ("dw", 4): (3, 2, 0, 1),
-    ("tconv", 4): (2, 3, 0, 1),
-    ("fc", 2): (1, 0),
-}
-"""By the layer's word and the number of axes of its weight: which of our axes each of PyTorch's is."""
 
 
 def torch_axes(name: str, dimensions: int) -> tuple[int, ...]:
@@ -35,9 +26,9 @@ def torch_axes(name: str, dimensions: int) -> tuple[int, ...]:
         >>> torch_axes("0.conv.weight", 4), torch_axes("0.conv.bias", 1)
         ((3, 2, 0, 1), (0,))
     """
-    op, _, kind = name.rpartition(".")
-    axes = AXES.get((op.rpartition(".")[2], dimensions)) if kind == "weight" else None
-    return axes or tuple(range(dimensions))
+    *_, op, kind = ("", *name.split("."))
+    axes = LAYERS.get(op, Layer).torch_axes if kind == "weight" else ()
+    return next((order for order in axes if len(order) == dimensions), tuple(range(dimensions)))
 
 
 def torch_views(flat: Tensor, shapes: Mapping[str, Shape]) -> dict[str, Tensor]:

@@ -169,7 +169,7 @@ def _apply(settings: Settings, shape: Shape, layer: Layer) -> Applied:
         sum(map(prod, layer.param_shapes(shape).values())),
         sum(map(prod, layer.buffer_shapes(shape).values())),
         layer.macs(shape),
-        layer.follows or isinstance(layer, Flatten),
+        layer.follows or layer.is_view,
     )
 
 

@@ -21,7 +21,6 @@ from cnncli.networks.layers import (
     Block,
     Concat,
     Conv,
-    Depthwise,
     Dropout,
     Flatten,
     FullyConnected,
@@ -44,8 +43,7 @@ from cnncli.networks.layers import (
     Upsampling,
     ZeroPad,
 )
-from cnncli.networks.layers.blocks import Compound
-from cnncli.networks.layers.convolution import TABLE
+from cnncli.networks.layers.convolution import dense_table
 from cnncli.networks.layers.pointwise import (
     ELU,
     GELU,
@@ -61,6 +59,8 @@ from cnncli.networks.layers.pointwise import (
     Tanh,
 )
 from cnncli.networks.layers.rearranging import Crop, DepthToSpace, Reshape, Shuffle, SpaceToDepth, Split
+from cnncli.networks.layers.sequences import Compound
+from cnncli.ops.batches.norms import neighbours
 from cnncli.shapes import Shape, Window
 
 Array = NDArray[Any]
@@ -114,6 +114,7 @@ class OnnxGraph:
         Raises:
             ModelError: a layer that cannot be written.
         """
+        layer = layer.meaning(shape)
         for kind in type(layer).__mro__:
             if kind in WRITERS:
                 return WRITERS[kind](Site(self, prefix, x, shape), layer)
@@ -226,10 +227,7 @@ def _bias(at: Site, layer: Conv | TransposedConv | FullyConnected) -> list[str]:
 def _conv(at: Site, layer: Conv) -> str:
     weight = at.array("weight")
     if layer.table:
-        dense = np.zeros((*layer.kernel_size, 6, len(TABLE)), weight.dtype)
-        pairs = [(channel, number) for number, channels in enumerate(TABLE) for channel in channels]
-        dense[:, :, [pair[0] for pair in pairs], [pair[1] for pair in pairs]] = weight
-        weight = dense
+        weight = dense_table(weight)
     window = layer.window(at.shape)
     inputs = [at.x, at.constant("weight", weight.transpose(3, 2, 0, 1)), *_bias(at, layer)]
     geometry = _geometry(window, window.padding)
@@ -368,7 +366,7 @@ def _batch_norm(at: Site, layer: BatchNorm) -> str:
 
 
 def _group_norm(at: Site, layer: GroupNorm | InstanceNorm) -> str:
-    groups = getattr(layer, "groups", at.shape[-1])
+    groups = layer.group_count(at.shape[-1])
     one, zero = (at.constant(name, np.full(groups, n), np.float32) for name, n in (("ones", 1), ("zeros", 0)))
     grouped = at.reshape("groups", at.x, (groups, -1))
     normal = at.node("InstanceNormalization", "normal", grouped, one, zero, epsilon=layer.eps)
@@ -392,15 +390,13 @@ def _local_response(at: Site, layer: LocalResponseNorm) -> str:
     ONNX's own operation is for pictures alone, in some runtimes for odd sizes alone, and its reference evaluator (of
     1.23) computes it for as many channels as there are pictures.
     """
-    distance = np.arange(at.shape[-1])[:, np.newaxis] - np.arange(at.shape[-1])
-    # As in `cnncli.ops.batches.norms`: of an even size one more before than after.
-    band = ((distance <= layer.size // 2) & (-distance <= (layer.size - 1) // 2)).astype(np.float32)
+    band = neighbours(at.shape[-1], layer.size, np.dtype(np.float32))
     squares = at.node("Mul", "squares", at.x, at.x)
     if len(at.shape) == 3:
-        banded = at.constant("band", band[:, :, np.newaxis, np.newaxis])
+        banded = at.constant("band", band.T[:, :, np.newaxis, np.newaxis])
         sums = at.node("Conv", "sums", squares, banded, kernel_shape=(1, 1))
     else:
-        sums = at.node("MatMul", "sums", squares, at.constant("band", band.T))
+        sums = at.node("MatMul", "sums", squares, at.constant("band", band))
     settings = (("share", layer.alpha / layer.size), ("k", layer.k), ("beta", layer.beta))
     share, k, beta = (at.constant(name, value, np.float32) for name, value in settings)
     divisor = at.node("Add", "divisor", at.node("Mul", "shares", sums, share), k)
@@ -441,7 +437,6 @@ WRITERS: dict[type[Layer], Writer] = {
     Concat: lambda at, layer: at.node("Concat", "joined", *_branches(at, layer), axis=1),
     Product: _product,
     Conv: _conv,
-    Depthwise: lambda at, layer: _conv(at, layer.convolution(at.shape)),
     TransposedConv: _transposed,
     MaxPool: _max,
     AvgPool: _avg,

@@ -1,7 +1,7 @@
 """The layers: one small class for each kind; `LAYERS` is the registry that the notation reads."""
 
 from cnncli.networks.layers.base import Layer
-from cnncli.networks.layers.blocks import Add, Block, Chain, Compound, Concat, Product, Repeat, Residual, Sequential
+from cnncli.networks.layers.blocks import Add, Block, Concat, Product, Residual
 from cnncli.networks.layers.connected import FullyConnected, RadialBasis
 from cnncli.networks.layers.convolution import Conv, Depthwise, TransposedConv
 from cnncli.networks.layers.norms import (
@@ -15,6 +15,7 @@ from cnncli.networks.layers.pointwise import ACTIVATIONS, Activation, Dropout, F
 from cnncli.networks.layers.pooling import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool, Subsampling
 from cnncli.networks.layers.rearranging import REARRANGEMENTS
 from cnncli.networks.layers.resampling import Upsampling
+from cnncli.networks.layers.sequences import Chain, Compound, Repeat, Sequential
 from cnncli.networks.layers.widening import ZeroPad
 
 _KINDS: tuple[type[Layer], ...] = (

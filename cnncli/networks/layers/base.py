@@ -1,8 +1,9 @@
 """The contract of a layer."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 from math import gcd, prod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError
@@ -13,39 +14,85 @@ from cnncli.values import Value
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
     from cnncli.networks.layers.context import Array, Context, Gradients, Params
+    from cnncli.networks.layers.sequences import Sequential
 
 OPTIONS = (*LETTERS, *dict.fromkeys(field for field, _ in FLAGS.values() if field not in LETTERS))
 """The fields that options set, in the order in which they are printed."""
 
 
+class Part(NamedTuple):
+    """A layer of another one: the beginning of its arrays' names, such as `4.res.`, and the shape that comes to it."""
+
+    prefix: str
+    layer: "Layer"
+    input_shape: Shape
+
+
+class Branch(NamedTuple):
+    """A branch of a block: its name as arrays have it, its name for readers, and its layers."""
+
+    name: str
+    title: str
+    layers: "Sequential"
+
+
 class Layer(Value):
     """A layer: what it makes of a shape, and what numbers it is trained with. Parameters are never kept in it.
 
-    A subclass annotates its fields (those of `fields.KINDS` can be written in the notation), and says in class
-    variables what its word is.
+    A subclass annotates its fields (those of `fields.FIELDS` can be written in the notation), and says in class
+    variables its word and what is special about it: nothing else asks for a layer by name.
 
     Attributes:
         op: the word of the notation.
         size_field: the field that the number after the word sets, as the 3 of `conv3-64`; empty where there is none.
         filters_field: the field that the number after the dash sets.
-        follows: whether it may be an option of another layer's word, as `bn` in `conv3-64,bn`.
+        follows: whether it may be an option of another layer's word, as `bn` in `conv3-64,bn`. It keeps the shape, and
+            inference can do it in place.
+        measures: whether it reads its whole input again for the gradient, so that training cannot do it in place.
         keeps: what `backward` reads again: "input", "output", both or nothing.
         in_place: whether the output may be written over the input.
+        is_view: whether the output is the input's memory in another shape.
         monotone: whether it keeps the order of numbers, so that the maximum can be taken before or after.
+        takes_maxima: whether it takes maxima of windows, which may come before what keeps the order of numbers.
+        late_bias: whether its bias is added to each channel in the end, so that it can be added later as well.
+        light: whether it does little with each number, so that a block of images goes on through it from the cache.
+        rectifies: whether it lets little of what is negative through; None for what is not an activation.
+        removes_mean: whether it takes each channel's mean away, and a bias before it with that.
+        steadies: whether it keeps signals at their size, however large the weights before it are.
+        dense: whether every output has a weight for every input.
+        transposed: whether the window slides over the output instead of the input.
+        has_filters: whether its window belongs to filters or pooling, which tables show.
+        output_kind: what the numbers are where they leave the network: "scores", "probabilities" that add up to 1,
+            "chances" of each by itself, or "distances".
+        torch_axes: which of our axes each of PyTorch's is in `weight`, for each number of axes where they differ.
     """
 
     op: ClassVar[str] = ""
     size_field: ClassVar[str] = ""
     filters_field: ClassVar[str] = ""
     follows: ClassVar[bool] = False
+    measures: ClassVar[bool] = False
     keeps: ClassVar[tuple[str, ...]] = ("input",)
     in_place: ClassVar[bool] = False
+    is_view: ClassVar[bool] = False
     monotone: ClassVar[bool] = False
+    takes_maxima: ClassVar[bool] = False
+    late_bias: ClassVar[bool] = False
+    light: ClassVar[bool] = False
+    rectifies: ClassVar[bool | None] = None
+    removes_mean: ClassVar[bool] = False
+    steadies: ClassVar[bool] = False
+    dense: ClassVar[bool] = False
+    transposed: ClassVar[bool] = False
+    has_filters: ClassVar[bool] = True
+    output_kind: ClassVar[str] = "scores"
+    torch_axes: ClassVar[tuple[Shape, ...]] = ()
 
     def validate(self) -> None:
         for name in self.fields:
-            if name in KINDS and (self.__dict__[name] is not None or self.defaults.get(name, 0) is not None):
-                self.settle(**{name: KINDS[name].settle(self.__dict__[name], name)})
+            value = getattr(self, name)
+            if name in KINDS and (value is not None or self.defaults.get(name, 0) is not None):
+                self.normalize(**{name: KINDS[name].normalize(value, name)})
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of what goes out, `(H, W, C)` or `(N,)`.
@@ -91,7 +138,7 @@ class Layer(Value):
     def filter_shape(self, input_shape: Shape) -> FilterShape | None:
         """Return f, p, s and n_c of a layer with a window or filters."""
         window = self.window(input_shape)
-        if window is None:
+        if window is None or not self.has_filters:
             return None
         shapes = self.param_shapes(input_shape)
         return FilterShape(
@@ -103,7 +150,13 @@ class Layer(Value):
             self.output_shape(input_shape)[-1],
             shapes.get("weight"),
             prod(shapes.get("bias", (0,))),
+            self.transposed,
         )
+
+    def fans(self, weight_shape: Shape) -> tuple[float, float]:
+        """Return how many inputs an output sees through weights of this shape, and how many outputs an input."""
+        taps = prod(weight_shape[:-2])
+        return taps * weight_shape[-2], taps * weight_shape[-1] / getattr(self, "groups", 1)
 
     def default(self, name: str) -> Any:
         """Return what a field is where the word does not say; None where it must."""
@@ -113,6 +166,28 @@ class Layer(Value):
     def initial_scale(self) -> float:
         """What a trained vector other than a bias begins with."""
         return 1.0
+
+    @property
+    def words(self) -> "tuple[Layer, ...]":
+        """The layers of its word: itself, and what its options do after it."""
+        return (self,)
+
+    @property
+    def branches(self) -> "tuple[Branch, ...]":
+        """The branches of a block; empty for other layers."""
+        return ()
+
+    def joins_in_place(self, input_shape: Shape) -> bool:
+        """Return whether the results of its branches can be joined in the memory of one of them."""
+        return False
+
+    def meaning(self, input_shape: Shape) -> "Layer":
+        """Return the layer that it is short for with this input; itself in most cases."""
+        return self
+
+    def leaves(self, input_shape: Shape, prefix: str = "") -> "Iterator[Part]":
+        """Yield the layers that compute, one after the other; a block with branches is one of them."""
+        yield Part(prefix, self, input_shape)
 
     @property
     def label(self) -> str:
@@ -164,6 +239,44 @@ class Layer(Value):
         return 0
 
 
+class Shorthand(Layer):
+    """A word that is short for another layer, which may depend on what comes in: `meaning` says which."""
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return self.meaning(input_shape).output_shape(input_shape)
+
+    def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        return self.meaning(input_shape).param_shapes(input_shape)
+
+    def buffer_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        return self.meaning(input_shape).buffer_shapes(input_shape)
+
+    def macs(self, input_shape: Shape) -> int:
+        return self.meaning(input_shape).macs(input_shape)
+
+    def connections(self, input_shape: Shape) -> int:
+        return self.meaning(input_shape).connections(input_shape)
+
+    def window(self, input_shape: Shape) -> Window | None:
+        return self.meaning(input_shape).window(input_shape)
+
+    def filter_shape(self, input_shape: Shape) -> FilterShape | None:
+        return self.meaning(input_shape).filter_shape(input_shape)
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        layer = self.meaning(x.shape[1:])
+        out, cache = layer.forward(x, params, context)
+        return out, (layer, cache)
+
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+        layer, kept = cache
+        gradients: Gradients = layer.backward(grad, kept, params, context)
+        return gradients
+
+    def scratch_numbers(self, input_shape: Shape) -> int:
+        return self.meaning(input_shape).scratch_numbers(input_shape)
+
+
 def picture(layer: Layer, input_shape: Shape) -> tuple[int, int, int]:
     """Return (height, width, channels) of what comes in.
 
@@ -174,6 +287,16 @@ def picture(layer: Layer, input_shape: Shape) -> tuple[int, int, int]:
         return input_shape[0], input_shape[1], input_shape[2]
     fits = f"put {layer.label} before what flattens the picture"
     raise ShapeError(layer, "height x width x channels", f"{show_shape(input_shape)} numbers", fits)
+
+
+def weight_and_bias(weight: Shape, bias: bool, outputs: int) -> dict[str, Shape]:
+    """Return the arrays of a layer with weights, and with a bias for each output if it has one."""
+    return {"weight": weight, "bias": (outputs,)} if bias else {"weight": weight}
+
+
+def scale_and_shift(input_shape: Shape) -> dict[str, Shape]:
+    """Return the arrays of a layer that multiplies each channel by a number and adds one."""
+    return {"weight": input_shape[-1:], "bias": input_shape[-1:]}
 
 
 def uneven_groups(layer: Layer, channels: int, groups: int, written: str = "g") -> ShapeError:

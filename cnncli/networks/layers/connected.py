@@ -3,8 +3,7 @@
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from cnncli.networks.layers.base import Layer
-from cnncli.networks.summary import FilterShape
+from cnncli.networks.layers.base import Layer, weight_and_bias
 from cnncli.shapes import Shape, Window
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
@@ -28,6 +27,9 @@ class FullyConnected(Layer):
 
     op = "fc"
     filters_field = "out_features"
+    dense = True
+    has_filters = False
+    torch_axes = ((1, 0),)
 
     out_features: int
     bias: bool = True
@@ -36,8 +38,7 @@ class FullyConnected(Layer):
         return (self.out_features,)
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        shapes: dict[str, Shape] = {"weight": (prod(input_shape), self.out_features)}
-        return {**shapes, "bias": (self.out_features,)} if self.bias else shapes
+        return weight_and_bias((prod(input_shape), self.out_features), self.bias, self.out_features)
 
     def macs(self, input_shape: Shape) -> int:
         return prod(input_shape) * self.out_features
@@ -47,9 +48,6 @@ class FullyConnected(Layer):
 
     def window(self, input_shape: Shape) -> Window | None:
         return whole(input_shape)
-
-    def filter_shape(self, input_shape: Shape) -> FilterShape | None:
-        return None
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         import numpy as np
@@ -90,6 +88,8 @@ class RadialBasis(Layer):
 
     op = "rbf"
     filters_field = "out_features"
+    has_filters = False
+    output_kind = "distances"
 
     out_features: int
 
@@ -105,9 +105,6 @@ class RadialBasis(Layer):
 
     def window(self, input_shape: Shape) -> Window | None:
         return whole(input_shape)
-
-    def filter_shape(self, input_shape: Shape) -> FilterShape | None:
-        return None
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         distances = x.reshape(len(x), -1, 1) - context.buffer("weight").astype(x.dtype, copy=False)

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError
-from cnncli.networks.layers.base import Layer, picture, slide, uneven_groups
+from cnncli.networks.layers.base import Layer, Shorthand, picture, slide, uneven_groups, weight_and_bias
 from cnncli.networks.summary import FilterShape, ReceptiveField
-from cnncli.shapes import Four, Pair, Shape, Window
+from cnncli.shapes import Four, Pair, Shape, Window, transposed_same_padding, transposed_size
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
     from cnncli.networks.layers.context import Array, Context, Gradients, Params
@@ -20,8 +20,23 @@ TABLE = (
 )
 """The input maps that each of the 16 maps of LeNet-5's C3 sees (LeCun et al. 1998, table I)."""
 
-_TABLE_INPUTS = [channel for channels in TABLE for channel in channels]
-_TABLE_OUTPUTS = [number for number, channels in enumerate(TABLE) for _ in channels]
+TABLE_INPUTS = [channel for channels in TABLE for channel in channels]
+TABLE_OUTPUTS = [number for number, channels in enumerate(TABLE) for _ in channels]
+"""The input map and the output map of each pair that the table connects."""
+
+
+def dense_table(weight: "Array") -> "Array":
+    """Return weights of the table's pairs, (f_h, f_w, 60), as (f_h, f_w, 6, 16): 0 where nothing is connected."""
+    import numpy as np
+
+    dense = np.zeros((*weight.shape[:2], 6, len(TABLE)), weight.dtype)
+    dense[:, :, TABLE_INPUTS, TABLE_OUTPUTS] = weight
+    return dense
+
+
+def _check_groups(filters: int, groups: int) -> None:
+    if filters % groups:
+        raise ArgumentError(f"{filters} filters do not divide into g{groups} equal groups")
 
 
 class Conv(Layer):
@@ -38,6 +53,8 @@ class Conv(Layer):
     op = "conv"
     size_field = "kernel_size"
     filters_field = "out_channels"
+    late_bias = True
+    torch_axes = (3, 2, 0, 1), (2, 0, 1)  # the second for a table's pairs
 
     kernel_size: Pair
     out_channels: int
@@ -50,8 +67,7 @@ class Conv(Layer):
 
     def validate(self) -> None:
         super().validate()
-        if self.out_channels % self.groups:
-            raise ArgumentError(f"{self.out_channels} filters do not divide into g{self.groups} equal groups")
+        _check_groups(self.out_channels, self.groups)
         if self.table and (self.out_channels, self.groups) != (len(TABLE), 1):
             raise ArgumentError(f"table connects {len(TABLE)} maps, in one group: conv5-{len(TABLE)},table")
 
@@ -73,8 +89,7 @@ class Conv(Layer):
         pairs: Shape = (input_shape[-1] // self.groups, self.out_channels)
         if self.table:
             pairs = (sum(map(len, TABLE)),)
-        shapes: dict[str, Shape] = {"weight": (*self.kernel_size, *pairs)}
-        return {**shapes, "bias": (self.out_channels,)} if self.bias else shapes
+        return weight_and_bias((*self.kernel_size, *pairs), self.bias, self.out_channels)
 
     def macs(self, input_shape: Shape) -> int:
         return prod(self.window(input_shape).output_size) * prod(self.param_shapes(input_shape)["weight"])
@@ -83,6 +98,10 @@ class Conv(Layer):
         numbers = sum(map(prod, self.param_shapes(input_shape).values()))
         return prod(self.window(input_shape).output_size) * numbers
 
+    def fans(self, weight_shape: Shape) -> tuple[float, float]:
+        numbers = prod(weight_shape)
+        return (numbers / len(TABLE), numbers / 6) if self.table else super().fans(weight_shape)
+
     def _plan(self, input_shape: Shape, context: "Context") -> Any:
         from cnncli.ops.batches.convolution_gradients import ConvolutionPlan
 
@@ -90,14 +109,7 @@ class Conv(Layer):
         return ConvolutionPlan(window, channels, self.out_channels, self.groups, winograd=context.shard.winograd)
 
     def _dense(self, weight: "Array") -> "Array":
-        """Return the weights (f_h, f_w, C_in / groups, C_out), with zeros where the table connects nothing."""
-        if not self.table:
-            return weight
-        import numpy as np
-
-        dense = np.zeros((*self.kernel_size, 6, len(TABLE)), weight.dtype)
-        dense[:, :, _TABLE_INPUTS, _TABLE_OUTPUTS] = weight
-        return dense
+        return dense_table(weight) if self.table else weight
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         from cnncli.ops.batches.rows import add_to_channels
@@ -118,7 +130,7 @@ class Conv(Layer):
         x, columns = cache
         plan = context.plan(x.shape, lambda shape: self._plan(shape, context))
         weight_gradient = plan.weight_gradient(grad, x, columns, context.memory, (context.path, "weights"))
-        grads = {"weight": weight_gradient[:, :, _TABLE_INPUTS, _TABLE_OUTPUTS] if self.table else weight_gradient}
+        grads = {"weight": weight_gradient[:, :, TABLE_INPUTS, TABLE_OUTPUTS] if self.table else weight_gradient}
         if self.bias:
             grads["bias"] = sum_over_positions(grad)
         if not context.input_gradient:
@@ -133,7 +145,7 @@ class Conv(Layer):
         return plan.numbers
 
 
-class Depthwise(Layer):
+class Depthwise(Shorthand):
     """A depthwise convolution: `dw3` has one 3x3 filter for each channel; `dw3-64` makes 64 of fewer channels.
 
     Weights are `(f_h, f_w, 1, C_out)`.
@@ -146,6 +158,8 @@ class Depthwise(Layer):
     op = "dw"
     size_field = "kernel_size"
     filters_field = "out_channels"
+    late_bias = True
+    torch_axes = Conv.torch_axes
 
     kernel_size: Pair
     out_channels: int | None = None
@@ -154,13 +168,14 @@ class Depthwise(Layer):
     dilation: Pair = (1, 1)
     bias: bool = True
 
-    def convolution(self, input_shape: Shape) -> Conv:
-        """Return the same as a convolution with as many groups as channels.
+    def meaning(self, input_shape: Shape) -> Conv:
+        """Return the convolution with as many groups as channels.
 
         Raises:
-            ShapeError: the filters are no multiple of the channels.
+            ShapeError: the filters are not a multiple of the channels.
         """
-        channels = picture(self, input_shape)[2]
+        self.window(input_shape)
+        channels = input_shape[2]
         filters = self.out_channels or channels
         if filters % channels:
             nearest = channels * max(1, round(filters / channels))
@@ -170,30 +185,6 @@ class Depthwise(Layer):
 
     def window(self, input_shape: Shape) -> Window:
         return slide(self, input_shape, self.kernel_size, self.stride, self.padding, self.dilation)
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        return *self.window(input_shape).output_size, self.convolution(input_shape).out_channels
-
-    def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        return self.convolution(input_shape).param_shapes(input_shape)
-
-    def macs(self, input_shape: Shape) -> int:
-        return self.convolution(input_shape).macs(input_shape)
-
-    def connections(self, input_shape: Shape) -> int:
-        return self.convolution(input_shape).connections(input_shape)
-
-    def filter_shape(self, input_shape: Shape) -> FilterShape | None:
-        return self.convolution(input_shape).filter_shape(input_shape)
-
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        return self.convolution(x.shape[1:]).forward(x, params, context)
-
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
-        return self.convolution(cache[0].shape[1:]).backward(grad, cache, params, context)
-
-    def scratch_numbers(self, input_shape: Shape) -> int:
-        return self.convolution(input_shape).scratch_numbers(input_shape)
 
 
 class TransposedConv(Layer):
@@ -210,6 +201,8 @@ class TransposedConv(Layer):
     op = "tconv"
     size_field = "kernel_size"
     filters_field = "out_channels"
+    transposed = True
+    torch_axes = ((2, 3, 0, 1),)
 
     kernel_size: Pair
     out_channels: int
@@ -222,8 +215,7 @@ class TransposedConv(Layer):
 
     def validate(self) -> None:
         super().validate()
-        if self.out_channels % self.groups:
-            raise ArgumentError(f"{self.out_channels} filters do not divide into g{self.groups} equal groups")
+        _check_groups(self.out_channels, self.groups)
         limits = [max(s, d) for s, d in zip(self.stride, self.dilation, strict=True)]
         if any(o >= limit for o, limit in zip(self.output_padding, limits, strict=True)):
             raise ArgumentError("output padding must be smaller than the stride or the dilation")
@@ -232,14 +224,11 @@ class TransposedConv(Layer):
 
     def paddings(self) -> tuple[Four, Pair]:
         """Return what is cut off the full output, (top, bottom, left, right), and what is added to it after."""
-        if isinstance(self.padding, str) and self.padding != "same":
-            return (0, 0, 0, 0), self.output_padding
-        if not isinstance(self.padding, str):
-            return self.padding, self.output_padding
-        spans = [d * (f - 1) + 1 for f, d in zip(self.kernel_size, self.dilation, strict=True)]
-        rows, columns = (span - s for span, s in zip(spans, self.stride, strict=True))
-        cut = [max(0, rows), max(0, columns)]
-        return (cut[0] // 2, -(-cut[0] // 2), cut[1] // 2, -(-cut[1] // 2)), (max(0, -rows), max(0, -columns))
+        if self.padding == "same":
+            axes = zip(self.kernel_size, self.stride, self.dilation, strict=True)
+            rows, columns = (transposed_same_padding(f, stride=s, dilation=d) for f, s, d in axes)
+            return (*rows[0], *columns[0]), (rows[1], columns[1])
+        return (0, 0, 0, 0) if isinstance(self.padding, str) else self.padding, self.output_padding
 
     def output_shape(self, input_shape: Shape) -> Shape:
         height, width, channels = picture(self, input_shape)
@@ -247,7 +236,7 @@ class TransposedConv(Layer):
             raise uneven_groups(self, channels, self.groups)
         cut, extra = self.paddings()
         axes = zip((height, width), self.kernel_size, self.stride, self.dilation, strict=True)
-        full = [s * (n - 1) + d * (f - 1) + 1 for n, f, s, d in axes]
+        full = [transposed_size(n, f, stride=s, dilation=d) for n, f, s, d in axes]
         rows, columns = full[0] - cut[0] - cut[1] + extra[0], full[1] - cut[2] - cut[3] + extra[1]
         if rows < 1 or columns < 1:
             needs = f"a full output larger than its padding, which cuts off {cut[0] + cut[1]}x{cut[2] + cut[3]}"
@@ -255,10 +244,8 @@ class TransposedConv(Layer):
         return rows, columns, self.out_channels
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        shapes: dict[str, Shape] = {
-            "weight": (*self.kernel_size, input_shape[-1] // self.groups, self.out_channels),
-        }
-        return {**shapes, "bias": (self.out_channels,)} if self.bias else shapes
+        weight = *self.kernel_size, input_shape[-1] // self.groups, self.out_channels
+        return weight_and_bias(weight, self.bias, self.out_channels)
 
     def macs(self, input_shape: Shape) -> int:
         """Return one multiply-add for each weight at each input position."""
@@ -274,17 +261,9 @@ class TransposedConv(Layer):
 
     def filter_shape(self, input_shape: Shape) -> FilterShape:
         """Return the filters; the padding is what is cut off."""
-        shapes = self.param_shapes(input_shape)
-        return FilterShape(
-            self.kernel_size,
-            self.paddings()[0],
-            self.stride,
-            self.dilation,
-            self.groups,
-            self.out_channels,
-            shapes["weight"],
-            self.out_channels if self.bias else 0,
-        )
+        geometry = self.kernel_size, self.paddings()[0], self.stride, self.dilation
+        weight, bias = self.param_shapes(input_shape)["weight"], self.out_channels if self.bias else 0
+        return FilterShape(*geometry, self.groups, self.out_channels, weight, bias, self.transposed)
 
     def _plan(self, input_shape: Shape, context: "Context") -> Any:
         """Return the convolution from output to input, whose input gradient this is."""
@@ -316,9 +295,8 @@ class TransposedConv(Layer):
         from cnncli.ops.batches.rows import sum_over_positions
 
         x, plan = cache, context.plan(cache.shape, lambda shape: self._plan(shape, context))
-        grads = {
-            "weight": self._swapped(plan.weight_gradient(x, grad, None, context.memory, (context.path, "weights")))
-        }
+        weight_gradient = plan.weight_gradient(x, grad, None, context.memory, (context.path, "weights"))
+        grads = {"weight": self._swapped(weight_gradient)}
         if self.bias:
             grads["bias"] = sum_over_positions(grad)
         if not context.input_gradient:

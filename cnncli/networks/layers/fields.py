@@ -23,13 +23,13 @@ class Kind(NamedTuple):
         form: what is right, in words.
         read: text to value; None where the text is none of this kind.
         write: value to text.
-        settle: a value in any of its forms, and the field's name, to its one form.
+        normalize: a value in any of its forms, and the field's name, to the one form that is kept.
     """
 
     form: str
     read: Callable[[str], Any]
     write: Callable[[Any], str]
-    settle: Callable[[Any, str], Any]
+    normalize: Callable[[Any, str], Any]
 
 
 def read_whole(text: str) -> int | None:
@@ -184,7 +184,7 @@ AMOUNTS = Kind("a whole number, or two such as 0x1", _read_amounts, _write_pair,
 PADDING = Kind(
     "pixels: 1, vertical x horizontal as 1x2, or top x bottom x left x right", _read_padding, _write_padding, _padding
 )
-MARGINS = PADDING._replace(settle=_margins)
+MARGINS = PADDING._replace(normalize=_margins)
 PART = Kind("the number of a part / how many there are, as 1/2", _read_part, lambda part: f"{part[0]}/{part[1]}", _part)
 SHAPE = Kind("height x width x channels, or one number", _read_shape, show_shape, _shape)
 MODE = Kind("nearest or bilinear", lambda _: None, str, _mode)

@@ -3,7 +3,7 @@
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from cnncli.networks.layers.base import Layer, picture, uneven_groups
+from cnncli.networks.layers.base import Layer, picture, scale_and_shift, uneven_groups
 from cnncli.shapes import Shape
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
@@ -11,9 +11,10 @@ if TYPE_CHECKING:  # what only computes shapes loads no NumPy
 
 
 class Normalization(Layer):
-    """A layer that measures what comes in, and reads it again for the gradient: training cannot do it in place."""
+    """A layer that measures what comes in."""
 
     follows = True
+    measures = True
 
 
 class BatchNorm(Normalization):
@@ -25,14 +26,16 @@ class BatchNorm(Normalization):
     """
 
     op = "bn"
+    removes_mean = True
+    steadies = True
     momentum = 0.1
     eps = 1e-5
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        return {"weight": (input_shape[-1],), "bias": (input_shape[-1],)}
+        return scale_and_shift(input_shape)
 
     def buffer_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        return {"running_mean": (input_shape[-1],), "running_var": (input_shape[-1],)}
+        return {"running_mean": input_shape[-1:], "running_var": input_shape[-1:]}
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         """Return the input, normalised, scaled and shifted.
@@ -88,7 +91,11 @@ class Standardization(Normalization):
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """Return scale and shift."""
-        return {"weight": (input_shape[-1],), "bias": (input_shape[-1],)} if self.affine else {}
+        return scale_and_shift(input_shape) if self.affine else {}
+
+    def group_count(self, channels: int) -> int:
+        """Return the number of groups of channels, each of which is standardized over all positions."""
+        raise NotImplementedError
 
     def grouped(self, shape: Shape) -> tuple[Shape, tuple[int, ...]]:
         """Return a batch's shape in groups, and the axes along which a group's numbers lie."""
@@ -155,6 +162,9 @@ class GroupNorm(Standardization):
             raise uneven_groups(self, input_shape[-1], self.groups, self.op)
         return input_shape
 
+    def group_count(self, channels: int) -> int:
+        return self.groups
+
     def grouped(self, shape: Shape) -> tuple[Shape, tuple[int, ...]]:
         """Return (N, positions, groups, C / groups), and the axes of positions and of a group's channels."""
         return (shape[0], prod(shape[1:-1]), self.groups, shape[-1] // self.groups), (1, 3)
@@ -176,6 +186,9 @@ class InstanceNorm(Standardization):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return picture(self, input_shape)
+
+    def group_count(self, channels: int) -> int:
+        return channels
 
     def grouped(self, shape: Shape) -> tuple[Shape, tuple[int, ...]]:
         """Return (N, positions, C), and the axis of positions."""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from cnncli.errors import ArgumentError
 from cnncli.networks.layers.base import Layer
 from cnncli.networks.layers.connected import whole
-from cnncli.networks.summary import FilterShape
 from cnncli.shapes import Shape, Window
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
@@ -20,6 +19,8 @@ class Activation(Layer):
     keeps = ("output",)
     in_place = True
     monotone = True
+    light = True
+    rectifies = False
 
     def nonlinearity(self) -> Any:
         """Return the function and its derivative."""
@@ -43,21 +44,36 @@ class ReLU(Activation):
     """max(0, x)."""
 
     op = "relu"
+    rectifies = True
 
 
 class ReLU6(Activation):
     """min(max(0, x), 6)."""
 
     op = "relu6"
+    rectifies = True
 
 
-class LeakyReLU(Activation):
-    """x where it is positive, else negative_slope * x: `leaky`, or `leaky0.1`."""
+class ELU(Activation):
+    """x where it is positive, else exp(x) - 1."""
 
-    op = "leaky"
+    op = "elu"
+    rectifies = True
+
+
+class Dipping(Activation):
+    """A rectifier that falls before it rises, or may: its output does not tell its input."""
+
     keeps = ("input",)
     in_place = False
     monotone = False
+    rectifies = True
+
+
+class LeakyReLU(Dipping):
+    """x where it is positive, else negative_slope * x: `leaky`, or `leaky0.1`."""
+
+    op = "leaky"
     size_field = "negative_slope"
 
     negative_slope: float = 0.01
@@ -68,46 +84,28 @@ class LeakyReLU(Activation):
         return leaky_relu(self.negative_slope)
 
 
-class ELU(Activation):
-    """x where it is positive, else exp(x) - 1."""
-
-    op = "elu"
-
-
-class SiLU(Activation):
+class SiLU(Dipping):
     """x * sigmoid(x), also called swish."""
 
     op = "silu"
-    keeps = ("input",)
-    in_place = False
-    monotone = False
 
 
-class GELU(Activation):
+class GELU(Dipping):
     """x * Phi(x), with the normal distribution's Phi."""
 
     op = "gelu"
-    keeps = ("input",)
-    in_place = False
-    monotone = False
 
 
-class Mish(Activation):
+class Mish(Dipping):
     """x * tanh(log(1 + exp(x))) (Misra 2019, arXiv:1908.08681)."""
 
     op = "mish"
-    keeps = ("input",)
-    in_place = False
-    monotone = False
 
 
-class HardSwish(Activation):
+class HardSwish(Dipping):
     """x * min(max(0, x + 3), 6) / 6, MobileNetV3's (Howard et al. 2019, arXiv:1905.02244)."""
 
     op = "hswish"
-    keeps = ("input",)
-    in_place = False
-    monotone = False
 
 
 class HardSigmoid(Activation):
@@ -126,6 +124,7 @@ class Sigmoid(Activation):
     """1 / (1 + exp(-x))."""
 
     op = "sigmoid"
+    output_kind = "chances"
 
 
 class Softmax(Activation):
@@ -133,6 +132,8 @@ class Softmax(Activation):
 
     op = "softmax"
     monotone = False
+    light = False
+    output_kind = "probabilities"
 
 
 class Linear(Activation):
@@ -203,7 +204,7 @@ class Scale(Layer):
         return self.initial
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        return {"weight": (input_shape[-1],)}
+        return {"weight": input_shape[-1:]}
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         import numpy as np
@@ -227,6 +228,7 @@ class Dropout(Layer):
     in_place = True  # where it drops nothing, its input is its output, and must stay as long
     size_field = "rate"
     follows = True
+    light = True
 
     rate: float = 0.5
 
@@ -257,6 +259,8 @@ class Flatten(Layer):
     """A picture as one row of numbers: `flatten`."""
 
     op = "flatten"
+    is_view = True
+    has_filters = False
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return (prod(input_shape),)
@@ -264,9 +268,6 @@ class Flatten(Layer):
     def window(self, input_shape: Shape) -> Window | None:
         """Return the window that sees the whole picture: what follows sees it all."""
         return whole(input_shape)
-
-    def filter_shape(self, input_shape: Shape) -> FilterShape | None:
-        return None
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         return x.reshape(len(x), -1), x.shape

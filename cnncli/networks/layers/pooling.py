@@ -6,7 +6,7 @@ from math import gcd, prod
 from typing import TYPE_CHECKING, Any
 
 from cnncli.networks.errors import ShapeError
-from cnncli.networks.layers.base import Layer, picture, slide
+from cnncli.networks.layers.base import Layer, picture, scale_and_shift, slide
 from cnncli.networks.summary import ReceptiveField
 from cnncli.shapes import Four, Pair, Shape, Window, show_shape
 
@@ -28,7 +28,7 @@ class Pool(Layer):
     def validate(self) -> None:
         """Settle the stride: the window's size, where it is not given."""
         if self.stride in (WINDOW, None):
-            self.settle(stride=self.kernel_size)
+            self.normalize(stride=self.kernel_size)
         super().validate()
 
     def default(self, name: str) -> Any:
@@ -90,6 +90,8 @@ class MaxPool(Pool):
     """
 
     op = "max"
+    takes_maxima = True
+    light = True
     keeps = ()
 
     padding: str | Four = "valid"
@@ -124,6 +126,7 @@ class AvgPool(Pool):
     """
 
     op = "avg"
+    light = True
     keeps = ()
 
     padding: str | Four = "valid"
@@ -159,12 +162,13 @@ class Subsampling(Pool):
     """
 
     op = "sub"
+    light = True
     keeps = ()
 
     kernel_size: Pair = (2, 2)
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        return {"weight": (input_shape[-1],), "bias": (input_shape[-1],)}
+        return scale_and_shift(input_shape)
 
     def connections(self, input_shape: Shape) -> int:
         return prod(self.output_shape(input_shape)) * (prod(self.kernel_size) + 1)

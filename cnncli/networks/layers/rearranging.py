@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer, picture, uneven_groups
-from cnncli.networks.summary import FilterShape, ReceptiveField
+from cnncli.networks.summary import ReceptiveField
 from cnncli.shapes import Four, Shape, Window, show_shape
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
@@ -131,6 +131,7 @@ class SpaceToDepth(Rearrangement):
     """
 
     op = "s2d"
+    has_filters = False
     size_field = "block_size"
 
     block_size: int = 2
@@ -145,9 +146,6 @@ class SpaceToDepth(Rearrangement):
     def window(self, input_shape: Shape) -> Window | None:
         height, width, _ = picture(self, input_shape)
         return Window.over((height, width), self.block_size, stride=self.block_size)
-
-    def filter_shape(self, input_shape: Shape) -> FilterShape | None:
-        return None
 
     def seen(self, x: "Array") -> "Array":
         """Return (N, H / size, W / size, C, size, size)."""

@@ -171,7 +171,7 @@ def _mean(x: Array, axes: tuple[int, ...]) -> Array:
 
 
 @lru_cache
-def _neighbours(channels: int, size: int, dtype: DType) -> Array:
+def neighbours(channels: int, size: int, dtype: DType) -> Array:
     """Return the (C, C) matrix that sums each channel's neighbours: `size` of them, an even one more before."""
     distance = np.arange(channels)[:, None] - np.arange(channels)
     return ((distance >= -(size // 2)) & (distance <= (size - 1) // 2)).astype(dtype)
@@ -188,7 +188,7 @@ def local_response_norm(x: Array, size: int, alpha: float, beta: float, k: float
         >>> (1 / y).ravel().tolist()
         [3.0, 4.0, 3.0]
     """
-    sums = (x * x) @ _neighbours(x.shape[-1], size, x.dtype)
+    sums = (x * x) @ neighbours(x.shape[-1], size, x.dtype)
     divisor = np.multiply(sums, x.dtype.type(alpha / size), out=sums)
     divisor += x.dtype.type(k)
     return x * divisor ** x.dtype.type(-beta), divisor
@@ -200,6 +200,6 @@ def local_response_norm_backward(grad: Array, x: Array, divisor: Array, size: in
     dx_j = dy_j d_j^-beta - 2 alpha beta / size x_j * the sum over the i that see j of dy_i x_i d_i^(-beta - 1).
     """
     power = divisor ** x.dtype.type(-beta)
-    seen = (grad * x * power / divisor) @ _neighbours(x.shape[-1], size, x.dtype).T
+    seen = (grad * x * power / divisor) @ neighbours(x.shape[-1], size, x.dtype).T
     result: Array = grad * power - x.dtype.type(2 * alpha * beta / size) * x * seen
     return result

@@ -13,13 +13,23 @@ from cnncli.engines.torch.weights import set_state, torch_axes  # noqa: E402
 from cnncli.errors import ArgumentError  # noqa: E402
 from cnncli.networks import load_network, parse_network  # noqa: E402
 from cnncli.networks.layers import BLOCKS, LAYERS, Layer, Sequential  # noqa: E402
+from cnncli.networks.layers.base import Shorthand  # noqa: E402
 from cnncli.networks.layers.context import Shard  # noqa: E402
 
 
-def test_every_layer_of_the_registry_has_a_module_and_is_tried():
-    assert BUILDERS.keys() == LAYERS.keys()
+@pytest.mark.parametrize("op", LAYERS)
+def test_every_layer_of_the_registry_has_a_module(op):
+    short_for_another = issubclass(LAYERS[op], Shorthand)
+    assert op in BUILDERS or short_for_another, f"add the module of {op} to BUILDERS of engines/torch/compilation.py"
+
+
+def test_every_block_of_the_registry_has_a_join():
     assert JOINS.keys() == BLOCKS.keys()
-    assert all(any(op in text for text in TEXTS) for op in (*LAYERS, *BLOCKS))
+
+
+@pytest.mark.parametrize("op", [*LAYERS, *BLOCKS])
+def test_every_layer_of_the_registry_is_tried(op):
+    assert any(op in text for text in TEXTS), f"add networks with {op} to GRID of tests/torch_cases.py"
 
 
 def channels_first(array):
