@@ -21,9 +21,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from cnncli.engines.engine import Engine
 from cnncli.engines.initialization import initialize
 from cnncli.engines.losses import CrossEntropy
+from cnncli.engines.numpy_engine import Engine
 from cnncli.engines.optimizers import Momentum
 from cnncli.networks import parse_network
 

@@ -13,7 +13,7 @@ from cnncli.errors import ArgumentError
 
 if TYPE_CHECKING:  # the registry is read for `--help`, which shall load no NumPy
     from cnncli.arrays import Array
-    from cnncli.engines.engine import StepResult
+    from cnncli.engines.numpy_engine import StepResult
     from cnncli.engines.optimizers import Optimizer
     from cnncli.networks import Network
 
@@ -144,7 +144,7 @@ class Backend:
         seed: int = 0,
     ) -> Computing:
         """Return what computes a network."""
-        from cnncli.engines.engine import Engine
+        from cnncli.engines.numpy_engine import Engine
 
         return Engine(network, parameters, buffers, jobs=jobs, seed=seed)
 

@@ -14,7 +14,7 @@ from hashlib import blake2b
 import numpy as np
 
 from cnncli.networks import parse_network
-from cnncli.engines.engine import Engine
+from cnncli.engines.numpy_engine import Engine
 from cnncli.engines.initialization import initialize
 from cnncli.engines.losses import CrossEntropy
 from cnncli.engines.optimizers import OPTIMIZERS

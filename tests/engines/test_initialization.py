@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnncli.engines.engine import Engine
 from cnncli.engines.head import logits_loss, logits_network
 from cnncli.engines.initialization import NEARLY_ZERO, initialize
 from cnncli.engines.losses import CrossEntropy, Logistic
+from cnncli.engines.numpy_engine import Engine
 from cnncli.networks import load_network, parse_network
 
 SCENE = Path(__file__).parent.parent.parent / "samples/scene.png"

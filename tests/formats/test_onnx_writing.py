@@ -9,8 +9,8 @@ from onnx import TensorProto, checker, helper
 from onnx.reference import ReferenceEvaluator
 from word_grid import WORDS
 
-from cnncli.engines.engine import Engine
 from cnncli.engines.initialization import initialize
+from cnncli.engines.numpy_engine import Engine
 from cnncli.errors import ModelError
 from cnncli.formats.onnx.writing import OPSET, OnnxGraph
 from cnncli.networks import BLOCKS, LAYERS, load_network, parse_network

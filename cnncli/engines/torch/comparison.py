@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from cnncli.arrays import Array
-from cnncli.engines.engine import Engine
+from cnncli.engines.numpy_engine import Engine
 from cnncli.engines.torch.engine import TorchEngine
 from cnncli.networks import Network
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from cnncli.arrays import Array
 from cnncli.engines.backends import Computing
-from cnncli.engines.engine import Engine, StepResult, check_arrays, check_images, named_views
+from cnncli.engines.numpy_engine import Engine, StepResult, check_arrays, check_images, named_views
 from cnncli.engines.optimizers import Optimizer
 from cnncli.engines.processes import ALONE, Processes
 from cnncli.engines.torch.compilation import compile_network

@@ -7,9 +7,9 @@ torch = pytest.importorskip("torch")
 
 from torch_cases import NETWORKS, TEXTS, Problem, batch, near  # noqa: E402
 
-from cnncli.engines.engine import Engine  # noqa: E402
 from cnncli.engines.initialization import initialize  # noqa: E402
 from cnncli.engines.losses import CrossEntropy  # noqa: E402
+from cnncli.engines.numpy_engine import Engine  # noqa: E402
 from cnncli.engines.optimizers import OPTIMIZERS  # noqa: E402
 from cnncli.engines.torch.comparison import parity  # noqa: E402
 from cnncli.engines.torch.devices import choose_device  # noqa: E402

@@ -7,8 +7,8 @@ torch = pytest.importorskip("torch")
 
 from torch_cases import INCEPTION, LENET, RESIDUAL, TEXTS, Problem, near  # noqa: E402
 
-from cnncli.engines.engine import Engine  # noqa: E402
 from cnncli.engines.initialization import initialize  # noqa: E402
+from cnncli.engines.numpy_engine import Engine  # noqa: E402
 from cnncli.engines.torch.weights import from_torch, to_torch, torch_views  # noqa: E402
 from cnncli.networks import load_network, parse_network  # noqa: E402
 

@@ -12,9 +12,9 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from cnncli.engines import fusion
-from cnncli.engines.engine import Engine
 from cnncli.engines.initialization import initialize
 from cnncli.engines.losses import CrossEntropy
+from cnncli.engines.numpy_engine import Engine
 from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.engines.teams import Team
 from cnncli.errors import ArgumentError
