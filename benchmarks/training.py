@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cnncli.engines.initialization import initialize
 from cnncli.engines.losses import CrossEntropy
-from cnncli.engines.numpy_engine import Engine
+from cnncli.engines.numpy_engine import NumpyEngine
 from cnncli.engines.optimizers import Momentum
 from cnncli.networks import load_network, parse_network
 from tests.networks.torch_networks import torch_module
@@ -43,7 +43,7 @@ class Ours:
     """A network in the engine."""
 
     def __init__(self, network, images, labels, **options):
-        self.engine = Engine(network, *initialize(network, seed=0), **options)
+        self.engine = NumpyEngine(network, *initialize(network, seed=0), **options)
         self.engine.use(Momentum(momentum=0.9))
         self.images, self.labels, self.number = images, labels, 0
 

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cnncli.engines.initialization import initialize
 from cnncli.engines.losses import CrossEntropy
-from cnncli.engines.numpy_engine import Engine
+from cnncli.engines.numpy_engine import NumpyEngine
 from cnncli.engines.optimizers import Momentum
 from cnncli.networks import parse_network
 
@@ -53,7 +53,7 @@ def step_speed(shape, text, batch, seconds):
     network = parse_network(f"{'x'.join(map(str, shape))} {text}")
     rng = np.random.default_rng(0)
     images, labels = rng.normal(size=(batch, *shape)).astype(np.float32), rng.integers(0, 10, batch)
-    with Engine(network, *initialize(network, seed=0)) as engine:
+    with NumpyEngine(network, *initialize(network, seed=0)) as engine:
         engine.use(Momentum(momentum=0.9))
         count, begin = 0, time.perf_counter()
         while count < 3 or time.perf_counter() - begin < seconds:

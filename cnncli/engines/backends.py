@@ -3,9 +3,9 @@
 To add one, write a class as `Backend` is, and enter where it is in `ENGINES`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from cnncli.choices import did_you_mean
 from cnncli.engines.processes import ALONE, Processes
@@ -13,8 +13,7 @@ from cnncli.errors import ArgumentError
 
 if TYPE_CHECKING:  # the registry is read for `--help`, which shall load no NumPy
     from cnncli.arrays import Array
-    from cnncli.engines.numpy_engine import StepResult
-    from cnncli.engines.optimizers import Optimizer
+    from cnncli.engines.engine import Engine
     from cnncli.networks import Network
 
 
@@ -26,84 +25,6 @@ ENGINES: dict[str, str] = {
 
 DEVICES = ("auto", "cpu", "cuda")
 """Where an engine may compute; `auto` is a GPU where there is one."""
-
-
-class Computing(Protocol):
-    """An engine as trainers and models see it: a network with parameters, gradients and running statistics.
-
-    Use it in a `with` statement, or close it in the end.
-    """
-
-    network: "Network"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End threads and processes."""
-
-    @property
-    def parameters(self) -> "Array":
-        """All trainable numbers in one vector; change them in place."""
-
-    @property
-    def gradients(self) -> "Array":
-        """The gradient of the last step's mean loss, in the order of `parameters`."""
-
-    @property
-    def named_parameters(self) -> "Mapping[str, Array]":
-        """The same memory as `parameters` by name, in shape."""
-
-    @property
-    def buffers(self) -> "Mapping[str, Array]":
-        """The arrays that are not trained, by name; changed in place by `step`."""
-
-    @property
-    def state(self) -> "Mapping[str, Array]":
-        """The arrays that the optimizer keeps between steps, by name; change them in place."""
-
-    def step(self, images: "Array", labels: "Array", loss: Any, *, step: int = 0) -> "StepResult":
-        """Compute the loss, gradients and running statistics of a batch; parameters stay as they are.
-
-        Args:
-            images: (N, *input_shape), of the engine's type, normalised.
-            labels: (N,).
-            loss: as those of `cnncli.engines.losses`: called with the logits and labels of a part of the batch, it
-                returns the sum and its gradient; its `total_weight` of all labels is what they are divided by.
-            step: number of the step, which dropout depends on.
-        """
-
-    def use(self, optimizer: "Optimizer") -> None:
-        """Let an optimizer change the parameters from now on, as one that has taken no step."""
-
-    def update(self, step: int, lr: float, clip_norm: float | None = None) -> None:
-        """Change the parameters along the gradients.
-
-        Args:
-            step: number of the step, from 1.
-            lr: learning rate of this step.
-            clip_norm: largest norm of the gradients; None for any.
-        """
-
-    def predict(self, images: "Array", *, prepare: "Callable[[Array], Array] | None" = None) -> "Array":
-        """Return the logits (N, *output_shape) of images, of which a few at a time are held with their activations.
-
-        Args:
-            images: (N, *input_shape), or the images that `prepare` makes into it.
-            prepare: called with some of the images; returns them normalised.
-        """
-
-    def activations(self, images: "Array", *, training: bool = False) -> "Iterator[tuple[str, Array]]":
-        """Return the name and the output of each layer for some images, in the order of computation."""
-
-    def diagnose(self, images: "Array") -> str | None:
-        """Return the name of the first layer whose output for a batch is not finite; None where all are.
-
-        Call it after a step whose loss was not finite: parameters are still those that it was computed with.
-        """
 
 
 class Backend:
@@ -142,11 +63,11 @@ class Backend:
         *,
         jobs: int = 1,
         seed: int = 0,
-    ) -> Computing:
+    ) -> "Engine":
         """Return what computes a network."""
-        from cnncli.engines.numpy_engine import Engine
+        from cnncli.engines.numpy_engine import NumpyEngine
 
-        return Engine(network, parameters, buffers, jobs=jobs, seed=seed)
+        return NumpyEngine(network, parameters, buffers, jobs=jobs, seed=seed)
 
     def versions(self) -> dict[str, str]:
         """Return the versions of what computes, beside NumPy."""
@@ -156,7 +77,7 @@ class Backend:
         """Return what a user should know before a training begins, a line each."""
         return []
 
-    def compare(self, engine: Computing, images: "Array", labels: "Array", loss: Any) -> str | None:
+    def compare(self, engine: "Engine", images: "Array", labels: "Array", loss: Any) -> str | None:
         """Return in words how far an engine is from NumPy's on a batch; None for NumPy itself."""
         return None
 

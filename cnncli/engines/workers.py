@@ -1,9 +1,9 @@
-"""A team of processes, one for each shard of a batch: threads would wait for each other.
+"""Teams of threads or processes, one for each shard of a batch, that can meet in the middle of their work.
 
 NumPy lets go of Python's lock only while it computes, and a small network's arrays are computed in less time than it
 takes a thread to wake up: two threads train LeNet-5 no faster than one. Two processes take two thirds of the time.
 
-What passes between them is pickled: by a process, for its own copy, through a pipe that nobody else has.
+Data that passes between processes is pickled: by a process, for its own copy, through a pipe that nobody else has.
 """
 
 import os
@@ -11,8 +11,11 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from mmap import mmap
 from pickle import PickleBuffer, PicklingError, dumps, loads
+from threading import Barrier, BrokenBarrierError, Semaphore
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -31,6 +34,82 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 # Arrays up to it go to a process through memory, larger ones through a pipe, where copying is the least of the work.
 # It takes no memory before it is written to.
 _MAIL_BYTES = 16 << 20
+
+
+class ThreadTeam:
+    """Runs a function for each of a fixed number of shards, at most `jobs` of them at a time.
+
+    NumPy lets go of Python's lock while it computes, so that threads share the processor's cores. Every shard has its
+    thread even where one job is allowed: batch normalisation needs all of them half-way.
+
+    Example:
+        >>> with ThreadTeam(3, jobs=2) as team:
+        ...     team.run(lambda number: sum(team.gather(number, number + 1)))
+        [6, 6, 6]
+    """
+
+    def __init__(self, shards: int, jobs: int) -> None:
+        self.shards, self.jobs = shards, min(shards, jobs)
+        self._threads = ThreadPoolExecutor(max(1, shards - 1), thread_name_prefix="shard")
+        self._turns = Semaphore(self.jobs)
+        self._count = 0
+        self._barrier = Barrier(shards)
+        # What is gathered next is written while the last is still being read.
+        self._gathered: tuple[list[Any], list[Any]] = ([], [])
+        self._meetings: list[int] = []
+
+    def __enter__(self) -> "ThreadTeam":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(wait=True)
+
+    def run(self, function: Callable[[int], T], shards: int | None = None) -> list[T]:
+        """Return the results of the shards (fewer, if so many are asked for), in their order; the first runs here."""
+        count = shards or self.shards
+        if count != self._count or self._barrier.broken:
+            self._count, self._barrier = count, Barrier(count)
+        self._gathered, self._meetings = ([None] * count, [None] * count), [0] * count
+        others = [self._threads.submit(partial(self._work, function), number) for number in range(1, count)]
+        errors: list[BaseException] = []
+        results: list[T] = []
+        waits: list[Callable[[], T]] = [partial(self._work, function, 0), *(other.result for other in others)]
+        for wait in waits:
+            try:
+                results.append(wait())
+            except BaseException as error:
+                errors.append(error)
+        if errors:
+            raise next((error for error in errors if not isinstance(error, BrokenBarrierError)), errors[0])
+        return results
+
+    def _work(self, function: Callable[[int], T], number: int) -> T:
+        self._turns.acquire()
+        try:
+            return function(number)
+        except BaseException:
+            self._barrier.abort()
+            raise
+        finally:
+            self._turns.release()
+
+    def gather(self, number: int, value: Any) -> list[Any]:
+        """Return what all shards gave, in their order, once they have: called by each of them, equally often."""
+        if self._count == 1:
+            return [value]
+        values = self._gathered[self._meetings[number] % 2]
+        self._meetings[number] += 1
+        values[number] = value
+        self._turns.release()
+        try:
+            self._barrier.wait()
+        finally:
+            self._turns.acquire()
+        return list(values)
 
 
 class CannotForkError(Exception):
@@ -62,7 +141,7 @@ def shared_zeros(size: int, dtype: np.dtype[Any]) -> Array:
     return np.frombuffer(mmap(-1, max(1, size) * dtype.itemsize), dtype, size)
 
 
-class ForkedTeam(Generic[T]):
+class ProcessTeam(Generic[T]):
     """Runs a function for each of a fixed number of shards: the first here, the others in processes of their own.
 
     A process is a copy of this one as it is at the start, and keeps what it makes; it returns results, and writes to
@@ -73,7 +152,7 @@ class ForkedTeam(Generic[T]):
         shards: how many.
 
     Example:
-        >>> team = ForkedTeam(lambda number, value: sum(team.gather(number, value)), 3)
+        >>> team = ProcessTeam(lambda number, value: sum(team.gather(number, value)), 3)
         >>> team.run([(1,), (2,), (3,)])
         [6, 6, 6]
         >>> team.close()

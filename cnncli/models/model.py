@@ -14,7 +14,8 @@ from cnncli.arrays import Array, as_numbers
 from cnncli.data import BYTES, RESIZES, SCALES, Dataset, Reading, ReadingOptions, read_picture
 from cnncli.data.normalization import Normalization
 from cnncli.data.pictures import fitted
-from cnncli.engines.backends import Backend, Computing, open_backend
+from cnncli.engines.backends import Backend, open_backend
+from cnncli.engines.engine import Engine
 from cnncli.engines.head import output_count, probabilities
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.files.html import html_table
@@ -233,7 +234,7 @@ class Model(Value):
         """
         return self.replace(backend=open_backend(engine, device) if isinstance(engine, str) else engine)
 
-    def engine(self, jobs: int = 1) -> Computing:
+    def engine(self, jobs: int = 1) -> Engine:
         """Return what computes; it is kept for the next call."""
         kept = _engines.get(self)
         if kept is None or kept[0] != jobs:
@@ -258,7 +259,7 @@ class Model(Value):
         }
 
 
-_engines: WeakKeyDictionary[Model, tuple[int, Computing]] = WeakKeyDictionary()
+_engines: WeakKeyDictionary[Model, tuple[int, Engine]] = WeakKeyDictionary()
 
 
 def save_model(path: AnyPath, model: Model) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.engines.backends import Computing
+from cnncli.engines.engine import Engine
 from cnncli.training.run_folder import RunFolder
 
 SHOWN = 3
@@ -59,7 +59,7 @@ class PostMortem(NamedTuple):
         return json.dumps(table, indent=2) + "\n"
 
 
-def examine(engine: Computing, images: Array) -> str:
+def examine(engine: Engine, images: Array) -> str:
     """Return where numbers are first not finite: in the pictures, the weights, or what a layer puts out.
 
     Args:

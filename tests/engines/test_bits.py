@@ -14,7 +14,7 @@ from hashlib import blake2b
 import numpy as np
 
 from cnncli.networks import parse_network
-from cnncli.engines.numpy_engine import Engine
+from cnncli.engines.numpy_engine import NumpyEngine
 from cnncli.engines.initialization import initialize
 from cnncli.engines.losses import CrossEntropy
 from cnncli.engines.optimizers import OPTIMIZERS
@@ -31,7 +31,7 @@ for number, text in enumerate(NETWORKS):
     network, rng, marks = parse_network(text), np.random.default_rng(number), []
     images = rng.normal(size=(51, *network.input_shape)).astype(np.float32)
     labels = rng.integers(0, 5, 51)
-    with Engine(network, *initialize(network, 0), jobs=int(sys.argv[1])) as engine:
+    with NumpyEngine(network, *initialize(network, 0), jobs=int(sys.argv[1])) as engine:
         engine.use(OPTIMIZERS["adam"]())
         for step, batch in enumerate(BATCHES):
             engine.step(images[slice(*batch)], labels[slice(*batch)], CrossEntropy(), step=step)

@@ -8,7 +8,7 @@ from PIL import Image
 from cnncli.engines.head import logits_loss, logits_network
 from cnncli.engines.initialization import NEARLY_ZERO, initialize
 from cnncli.engines.losses import CrossEntropy, Logistic
-from cnncli.engines.numpy_engine import Engine
+from cnncli.engines.numpy_engine import NumpyEngine
 from cnncli.networks import load_network, parse_network
 
 SCENE = Path(__file__).parent.parent.parent / "samples/scene.png"
@@ -83,7 +83,7 @@ def test_the_first_loss_is_that_of_guessing(name, seed):
     learning = logits_network(network, loss)
     count = 8 if name in QUICK[:-1] else 2
     images, labels = pictures(network.input_shape, count), np.arange(count) % max(2, outputs)
-    with Engine(learning, *initialize(learning, seed), jobs=1) as engine:
+    with NumpyEngine(learning, *initialize(learning, seed), jobs=1) as engine:
         found = engine.step(images, labels, logits_loss(loss, learning)).loss
     assert found == pytest.approx(math.log(max(2, outputs)), rel=0.03)
 
@@ -91,6 +91,6 @@ def test_the_first_loss_is_that_of_guessing(name, seed):
 def test_an_unnormalised_residual_network_begins_as_the_identity():
     network = parse_network("8x8x16 30x[ res[ conv3-16,same,relu conv3-16,same ] ] gap fc-4")
     images = np.abs(pictures(network.input_shape, 4))  # what is added is rectified
-    with Engine(network, *initialize(network, 0), jobs=1) as engine:
+    with NumpyEngine(network, *initialize(network, 0), jobs=1) as engine:
         features = dict(engine.activations(images))["29.res"]
     assert np.square(features).mean() == pytest.approx(np.square(images).mean(), rel=0.1)

@@ -14,9 +14,9 @@ from threadpoolctl import threadpool_limits
 from cnncli.engines import fusion
 from cnncli.engines.initialization import initialize
 from cnncli.engines.losses import CrossEntropy
-from cnncli.engines.numpy_engine import Engine
+from cnncli.engines.numpy_engine import NumpyEngine
 from cnncli.engines.optimizers import OPTIMIZERS
-from cnncli.engines.teams import Team
+from cnncli.engines.workers import ThreadTeam
 from cnncli.errors import ArgumentError
 from cnncli.networks import load_network, parse_network
 from cnncli.networks.layers.context import Context, Shard
@@ -45,7 +45,7 @@ def batch(network, images=10, dtype=np.float32):
 
 def engine_of(text, **options):
     network = parse_network(text)
-    return Engine(network, *initialize(network, seed=1), **options)
+    return NumpyEngine(network, *initialize(network, seed=1), **options)
 
 
 def trained(text, steps=3, **options):
@@ -148,7 +148,7 @@ def test_networks_of_the_zoo_fused(name, monkeypatch):
     images, labels = batch(network, 6, np.float64)
     gradients = []
     for fused in (True, False):
-        with Engine(network, *initialize(network, 0), fused=fused, dtype=np.float64) as engine:
+        with NumpyEngine(network, *initialize(network, 0), fused=fused, dtype=np.float64) as engine:
             engine.step(images, labels, CrossEntropy())
             gradients.append(engine.gradients)
     assert close(*gradients, 1e-10)
@@ -187,7 +187,7 @@ def test_gradients_are_pytorch_s():
     outputs = module(torch.tensor(images.transpose(0, 3, 1, 2)))
     loss = torch.nn.functional.cross_entropy(outputs, torch.tensor(labels))
     loss.backward()
-    with Engine(network, parameters, buffers) as engine:
+    with NumpyEngine(network, parameters, buffers) as engine:
         result = engine.step(images, labels, CrossEntropy())
     assert result.loss == pytest.approx(loss.item(), rel=1e-5)
     axes = {4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}
@@ -244,17 +244,17 @@ def test_what_does_not_fit_is_said():
     network = parse_network("8x8x1 fc-2")
     parameters, buffers = initialize(network, 0)
     with pytest.raises(ArgumentError, match=r"0\.fc\.bias is missing"):
-        Engine(network, {"0.fc.weight": parameters["0.fc.weight"]}, buffers)
+        NumpyEngine(network, {"0.fc.weight": parameters["0.fc.weight"]}, buffers)
     with pytest.raises(ArgumentError, match="shape"):
-        Engine(network, {**parameters, "0.fc.bias": np.zeros(3)}, buffers)
+        NumpyEngine(network, {**parameters, "0.fc.bias": np.zeros(3)}, buffers)
     with pytest.raises(ArgumentError, match="none of the network's"):
-        Engine(network, {**parameters, "9.fc.bias": np.zeros(3)}, buffers)
-    with Engine(network, parameters, buffers) as engine, pytest.raises(ArgumentError, match=r"\(N, 8, 8, 1\)"):
+        NumpyEngine(network, {**parameters, "9.fc.bias": np.zeros(3)}, buffers)
+    with NumpyEngine(network, parameters, buffers) as engine, pytest.raises(ArgumentError, match=r"\(N, 8, 8, 1\)"):
         engine.predict(np.zeros((2, 8, 8, 3), np.float32))
 
 
 def test_a_team_meets_and_keeps_its_order():
-    with Team(3, jobs=1) as team:
+    with ThreadTeam(3, jobs=1) as team:
         for _ in range(20):
             rounds = team.run(lambda number: [team.gather(number, (number, turn)) for turn in range(5)])
             assert rounds == [[[(number, turn) for number in range(3)] for turn in range(5)]] * 3
@@ -267,7 +267,7 @@ def test_an_error_in_one_shard_ends_all():
         return team.gather(number, number)
 
     others = set(threading.enumerate())  # of engines of other tests, which end when nobody holds them any more
-    with Team(2, jobs=2) as team:
+    with ThreadTeam(2, jobs=2) as team:
         with pytest.raises(ValueError, match="no"):
             team.run(work)
         assert team.run(lambda number: team.gather(number, number)) == [[0, 1], [0, 1]]
@@ -289,7 +289,7 @@ def test_no_more_jobs_than_allowed(jobs):
                 working.discard(number)
             team.gather(number, turn)
 
-    with Team(3, jobs=jobs) as team:
+    with ThreadTeam(3, jobs=jobs) as team:
         team.run(work)
     assert max(most) <= jobs
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from cnncli.engines import workers as forks
-from cnncli.engines.workers import CannotForkError, ForkedTeam, can_fork, shared_zeros
+from cnncli.engines.workers import CannotForkError, ProcessTeam, can_fork, shared_zeros
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="this platform starts processes afresh")
 
@@ -24,7 +24,7 @@ def team_of():
     teams = []
 
     def make(function, shards=2):
-        teams.append(ForkedTeam(function, shards))
+        teams.append(ProcessTeam(function, shards))
         return teams[-1]
 
     yield make
@@ -156,7 +156,7 @@ def test_an_error_that_cannot_be_sent_ends_its_process(team_of, held):
 
 
 @pytest.mark.parametrize("what", ["fork", "pipe"])
-@pytest.mark.parametrize("begin", [ForkedTeam.start, lambda team: team.run([(), ()])], ids=["start", "run"])
+@pytest.mark.parametrize("begin", [ProcessTeam.start, lambda team: team.run([(), ()])], ids=["start", "run"])
 def test_no_further_process_is_told(team_of, monkeypatch, what, begin):
     def refuse(*words):
         raise BlockingIOError("no more of them")
@@ -206,11 +206,11 @@ def test_signals_are_the_first_process_s_matter(team_of):
 def test_processes_end_when_the_first_is_killed(computing):
     program = (
         "import os, time\n"
-        "from cnncli.engines.workers import ForkedTeam\n"
+        "from cnncli.engines.workers import ProcessTeam\n"
         "def work(number, seconds):\n"
         "    if number: time.sleep(seconds)\n"
         "    return os.getpid()\n"
-        "team, other = ForkedTeam(work, 3), ForkedTeam(work, 2)\n"
+        "team, other = ProcessTeam(work, 3), ProcessTeam(work, 2)\n"
         "print(*team.run([(0,)] * 3), *other.run([(0,)] * 2)[1:], flush=True)\n"
         f"team.run([(0,), (0.5,), (0.5,)]) if {computing} else time.sleep(60)\n"
     )

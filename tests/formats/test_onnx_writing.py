@@ -10,7 +10,7 @@ from onnx.reference import ReferenceEvaluator
 from word_grid import WORDS
 
 from cnncli.engines.initialization import initialize
-from cnncli.engines.numpy_engine import Engine
+from cnncli.engines.numpy_engine import NumpyEngine
 from cnncli.errors import ModelError
 from cnncli.formats.onnx.writing import OPSET, OnnxGraph
 from cnncli.networks import BLOCKS, LAYERS, load_network, parse_network
@@ -144,7 +144,7 @@ def both(text, seed=0):
     network = parse_network(text) if isinstance(text, str) else text
     parameters, buffers = random_arrays(network, seed)
     images = np.random.default_rng(seed).normal(size=(2, *network.input_shape)).astype(np.float32)
-    with Engine(network, parameters, buffers, jobs=1) as engine:
+    with NumpyEngine(network, parameters, buffers, jobs=1) as engine:
         ours = engine.predict(images)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -175,7 +175,7 @@ def test_onnx_runtime_computes_the_same(text):
     content = written(network, {**parameters, **buffers}).SerializeToString()
     session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
     (theirs,) = session.run(None, {"x": images.transpose(0, 3, 1, 2)})
-    with Engine(network, parameters, buffers, jobs=1) as engine:
+    with NumpyEngine(network, parameters, buffers, jobs=1) as engine:
         ours = engine.predict(images)
     theirs = theirs.transpose(0, 2, 3, 1) if theirs.ndim == 4 else theirs
     np.testing.assert_allclose(theirs, ours, rtol=1e-4, atol=1e-5)

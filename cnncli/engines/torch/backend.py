@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 import torch
 
 from cnncli.arrays import Array
-from cnncli.engines.backends import Backend, Computing
+from cnncli.engines.backends import Backend
+from cnncli.engines.engine import Engine
 from cnncli.engines.torch.comparison import parity
 from cnncli.engines.torch.devices import choose_device
 from cnncli.engines.torch.distributed import join_processes
@@ -42,7 +43,7 @@ class TorchBackend(Backend):
         *,
         jobs: int = 1,
         seed: int = 0,
-    ) -> Computing:
+    ) -> Engine:
         """Return what computes a network; the threads are shared by the machine's processes."""
         jobs = max(1, jobs // self.processes.local_count)
         return TorchEngine(
@@ -66,7 +67,7 @@ class TorchBackend(Backend):
             )
         return notes
 
-    def compare(self, engine: Computing, images: Array, labels: Array, loss: Any) -> str | None:
+    def compare(self, engine: Engine, images: Array, labels: Array, loss: Any) -> str | None:
         """Return in words how far PyTorch is from NumPy on a batch."""
         images, labels = images[:COMPARED], labels[:COMPARED]
         arrays = engine.named_parameters, engine.buffers

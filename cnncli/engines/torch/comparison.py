@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from cnncli.arrays import Array
-from cnncli.engines.numpy_engine import Engine
+from cnncli.engines.numpy_engine import NumpyEngine
 from cnncli.engines.torch.engine import TorchEngine
 from cnncli.networks import Network
 
@@ -61,7 +61,7 @@ def parity(
     """
     found = []
     for engine in (
-        Engine(network, parameters, buffers, seed=seed, forked=False),
+        NumpyEngine(network, parameters, buffers, seed=seed, forked=False),
         TorchEngine(network, parameters, buffers, seed=seed, device=device),
     ):
         with engine:

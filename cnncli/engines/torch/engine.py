@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from cnncli.arrays import Array
-from cnncli.engines.backends import Computing
-from cnncli.engines.numpy_engine import Engine, StepResult, check_arrays, check_images, named_views
+from cnncli.engines.engine import Engine, StepResult, check_arrays, named_views
+from cnncli.engines.numpy_engine import NumpyEngine
 from cnncli.engines.optimizers import Optimizer
 from cnncli.engines.processes import ALONE, Processes
 from cnncli.engines.torch.compilation import compile_network
@@ -26,9 +26,6 @@ from cnncli.engines.torch.weights import bind_buffers, bind_parameters, flattene
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
 from cnncli.networks.layers.context import Shard
-
-PREDICTED_AT_ONCE = 256
-"""Images whose activations are held at a time in prediction."""
 
 
 def shares_memory(device: torch.device) -> bool:
@@ -83,7 +80,7 @@ class SharedVector:
         self._host_is_old, self._host_was_seen = not self.is_shared, False
 
 
-class TorchEngine(Computing):
+class TorchEngine(Engine):
     """A network with parameters, gradients and running statistics, computed by PyTorch.
 
     On a CPU the arrays are PyTorch's own memory; on a GPU they are brought up to date when they are asked for.
@@ -113,6 +110,8 @@ class TorchEngine(Computing):
         >>> round(result.loss, 4), result.logits.shape
         (0.6931, (4, 2))
     """
+
+    predicted_at_once = 256
 
     def __init__(
         self,
@@ -180,21 +179,22 @@ class TorchEngine(Computing):
     def gradients(self, values: Array) -> None:
         self._gradients.host[:] = values
 
+    # These dictionaries are made anew of what the device has, and cannot be set.
+
     @property
-    def named_parameters(self) -> dict[str, Array]:
+    def named_parameters(self) -> dict[str, Array]:  # type: ignore[override]
         return named_views(self._parameters.host, self._shapes)
 
     @property
-    def named_gradients(self) -> dict[str, Array]:
-        """The same memory as `gradients` by name, in shape."""
+    def named_gradients(self) -> dict[str, Array]:  # type: ignore[override]
         return named_views(self._gradients.host, self._shapes)
 
     @property
-    def buffers(self) -> dict[str, Array]:
+    def buffers(self) -> dict[str, Array]:  # type: ignore[override]
         return named_views(self._buffers.host, self._buffer_shapes)
 
     @property
-    def state(self) -> dict[str, Array]:
+    def state(self) -> dict[str, Array]:  # type: ignore[override]
         return {name: vector.host for name, vector in self._state.items()}
 
     def step(self, images: Array, labels: Array, loss: Any, *, step: int = 0) -> StepResult:
@@ -213,7 +213,7 @@ class TorchEngine(Computing):
         mine = images[part] if len(images) == len(labels) else images
         if len(mine) != part.stop - part.start:
             raise ArgumentError(f"{len(images)} images do not fit {len(labels)} labels")
-        check_images(mine, self.network, self.dtype)
+        self.check_images(mine)
         self.shard.begin(step, part.start)
         weight = loss.total_weight(labels)
         total, logits = self._learn(mine, labels[part], loss, weight)
@@ -286,32 +286,24 @@ class TorchEngine(Computing):
         """Call a function for the flat vectors as a whole."""
         function(slice(0, self._parameters.host.size))
 
-    def predict(self, images: Array, *, prepare: Callable[[Array], Array] | None = None) -> Array:
-        out = np.empty((len(images), *self.network.output_shape), self.dtype)
+    def predicting(self) -> AbstractContextManager[object]:
         self._bring_up_to_date()
         self.module.eval()
-        for start in range(0, len(images), PREDICTED_AT_ONCE):
-            part = images[start : start + PREDICTED_AT_ONCE]
-            part = np.ascontiguousarray(prepare(part) if prepare else part, self.dtype)
-            check_images(part, self.network, self.dtype)
-            with torch.no_grad(), self._exactly():
-                found = self.module(self._tensor(part))
-            found = found.permute(0, 2, 3, 1) if found.ndim == 4 else found
-            out[start : start + PREDICTED_AT_ONCE] = found.cpu().numpy()
-        return out
+        return torch.no_grad()
+
+    def predict_into(self, out: Array, images: Array) -> None:
+        with self._exactly():
+            found = self.module(self._tensor(images))
+        out[:] = (found.permute(0, 2, 3, 1) if found.ndim == 4 else found).cpu().numpy()
 
     def activations(self, images: Array, *, training: bool = False) -> Iterator[tuple[str, Array]]:
         """Return the output of each layer as NumPy computes it: the weights are the same."""
         with self._numpy() as engine:
             return engine.activations(images, training=training)
 
-    def diagnose(self, images: Array) -> str | None:
-        with self._numpy() as engine:
-            return engine.diagnose(images)
-
-    def _numpy(self) -> Engine:
+    def _numpy(self) -> NumpyEngine:
         arrays = self.named_parameters, self.buffers
-        return Engine(self.network, *arrays, seed=self.shard.seed, dtype=self.dtype)
+        return NumpyEngine(self.network, *arrays, seed=self.shard.seed, dtype=self.dtype)
 
     def _tensor(self, images: Array) -> Tensor:
         """Return images as PyTorch takes them: (N, C, H, W), in channels-last memory, on the device."""

@@ -9,7 +9,7 @@ from torch_cases import NETWORKS, TEXTS, Problem, batch, near  # noqa: E402
 
 from cnncli.engines.initialization import initialize  # noqa: E402
 from cnncli.engines.losses import CrossEntropy  # noqa: E402
-from cnncli.engines.numpy_engine import Engine  # noqa: E402
+from cnncli.engines.numpy_engine import NumpyEngine  # noqa: E402
 from cnncli.engines.optimizers import OPTIMIZERS  # noqa: E402
 from cnncli.engines.torch.comparison import parity  # noqa: E402
 from cnncli.engines.torch.devices import choose_device  # noqa: E402
@@ -37,7 +37,7 @@ def test_twenty_steps_lose_what_numpy_loses(text, optimizer):
     kind = OPTIMIZERS[optimizer]()
     losses = []
     for engine in (
-        Engine(network, *initialize(network, seed=1)),
+        NumpyEngine(network, *initialize(network, seed=1)),
         TorchEngine(network, *initialize(network, seed=1), device="cuda"),
     ):
         with engine:

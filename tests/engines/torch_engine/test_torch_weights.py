@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 from torch_cases import INCEPTION, LENET, RESIDUAL, TEXTS, Problem, near  # noqa: E402
 
 from cnncli.engines.initialization import initialize  # noqa: E402
-from cnncli.engines.numpy_engine import Engine  # noqa: E402
+from cnncli.engines.numpy_engine import NumpyEngine  # noqa: E402
 from cnncli.engines.torch.weights import from_torch, to_torch, torch_views  # noqa: E402
 from cnncli.networks import load_network, parse_network  # noqa: E402
 
@@ -43,7 +43,7 @@ def test_pytorch_s_own_layers_take_them():
     with torch.no_grad():
         pictures = own[1](own[0](torch.from_numpy(x).permute(0, 3, 1, 2)))
         found = own[2](pictures.permute(0, 2, 3, 1).flatten(1)).numpy()
-    with Engine(network, parameters) as engine:
+    with NumpyEngine(network, parameters) as engine:
         assert near(found, engine.predict(x), 1e-5)
 
 
@@ -66,5 +66,5 @@ def test_a_module_trained_by_hand_comes_back():
     optimizer.step()
     with torch.no_grad():
         expected = module(torch.from_numpy(x).permute(0, 3, 1, 2)).numpy()
-    with Engine(network, *from_torch(network, module)) as engine:
+    with NumpyEngine(network, *from_torch(network, module)) as engine:
         assert near(engine.predict(x), expected, 1e-5)

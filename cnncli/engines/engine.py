@@ -1,0 +1,194 @@
+"""Engines: networks with weights that compute losses, gradients and predictions of batches."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from math import prod
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from cnncli.arrays import Array, DType
+from cnncli.engines.optimizers import Optimizer
+from cnncli.errors import ArgumentError
+from cnncli.networks.network import Network
+from cnncli.shapes import Shape
+
+Prepare = Callable[[Array], Array]
+"""Makes normalised images of some images."""
+
+
+class StepResult(NamedTuple):
+    """Loss and outputs of a batch.
+
+    Attributes:
+        loss: the mean, over the labels' total weight.
+        logits: outputs of the network, (N, outputs).
+    """
+
+    loss: float
+    logits: Array
+
+    @property
+    def finite(self) -> bool:
+        """Whether the loss is a number; if not, the gradients are of no use: `Engine.diagnose` finds the layer."""
+        return bool(np.isfinite(self.loss))
+
+
+class Engine:
+    """A network with parameters, gradients and running statistics; `with` closes it.
+
+    Attributes:
+        network: the network.
+        dtype: of all arrays, float32 or float64.
+        parameters: all trainable numbers in one vector; change them in place.
+        gradients: the gradient of the last step's mean loss, in the order of `parameters`.
+        named_parameters: the same memory as `parameters` by name, in shape.
+        named_gradients: the same memory as `gradients` by name, in shape.
+        buffers: the arrays that are not trained, by name; changed in place by `step`.
+        state: the arrays that the optimizer keeps between steps, by name; change them in place.
+    """
+
+    predicted_at_once: int
+    """Images whose activations are held at a time in prediction."""
+
+    network: Network
+    dtype: DType
+    parameters: Array
+    gradients: Array
+    named_parameters: dict[str, Array]
+    named_gradients: dict[str, Array]
+    buffers: dict[str, Array]
+    state: dict[str, Array]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End threads and processes."""
+
+    def step(self, images: Array, labels: Array, loss: Any, *, step: int = 0) -> StepResult:
+        """Compute the loss, gradients and running statistics of a batch; parameters stay as they are.
+
+        Args:
+            images: (N, *input_shape), of the engine's type, normalised.
+            labels: (N,).
+            loss: as those of `cnncli.engines.losses`: called with the logits and labels of a part of the batch, it
+                returns the sum and its gradient; its `total_weight` of all labels is what they are divided by.
+            step: number of the step, which dropout depends on.
+        """
+        raise NotImplementedError
+
+    def use(self, optimizer: Optimizer) -> None:
+        """Let an optimizer change the parameters from now on, as one that has taken no step."""
+        raise NotImplementedError
+
+    def update(self, step: int, lr: float, clip_norm: float | None = None) -> None:
+        """Change the parameters along the gradients.
+
+        Args:
+            step: number of the step, from 1.
+            lr: learning rate of this step.
+            clip_norm: largest norm of the gradients; None for any.
+        """
+        raise NotImplementedError
+
+    def over_slices(self, function: Callable[[slice], object]) -> None:
+        """Call a function for slices that together are the flat vectors: for updates of an optimizer of one's own."""
+        raise NotImplementedError
+
+    def predict(self, images: Array, *, prepare: Prepare | None = None) -> Array:
+        """Return the logits (N, *output_shape) of images, of which a few at a time are held with their activations.
+
+        Args:
+            images: (N, *input_shape), or images that `prepare` brings to it.
+            prepare: called with some of the images; returns them normalised.
+        """
+        out = np.empty((len(images), *self.network.output_shape), self.dtype)
+        with self.predicting():
+            for start in range(0, len(images), self.predicted_at_once):
+                part = images[start : start + self.predicted_at_once]
+                part = np.ascontiguousarray(prepare(part) if prepare else part, self.dtype)
+                self.check_images(part)
+                self.predict_into(out[start : start + self.predicted_at_once], part)
+        return out
+
+    def predicting(self) -> AbstractContextManager[object]:
+        """Return the context in which predictions are computed."""
+        return nullcontext()
+
+    def predict_into(self, out: Array, images: Array) -> None:
+        """Write the logits of a few normalised images."""
+        raise NotImplementedError
+
+    def activations(self, images: Array, *, training: bool = False) -> Iterator[tuple[str, Array]]:
+        """Return the name and the output of each layer for some images, in the order of computation."""
+        raise NotImplementedError
+
+    def diagnose(self, images: Array) -> str | None:
+        """Return the name of the first layer whose output for a batch is not finite; None where all are.
+
+        Call it after a step whose loss was not finite: parameters are still those that it was computed with.
+        """
+        layers = self.activations(images, training=True)
+        return next((name for name, output in layers if not np.isfinite(output).all()), None)
+
+    def check_images(self, images: Array) -> None:
+        """Refuse images of another shape or type than the network takes.
+
+        Raises:
+            ArgumentError: the message says what it takes.
+        """
+        if images.shape[1:] != self.network.input_shape or images.dtype != self.dtype:
+            expected = f"(N, {', '.join(map(str, self.network.input_shape))}) {self.dtype}"
+            raise ArgumentError(f"the network takes images {expected}, got {images.shape} {images.dtype}")
+
+
+def named_views(flat: Array, shapes: Mapping[str, Shape]) -> dict[str, Array]:
+    """Return the arrays that a flat vector holds one after the other, by name.
+
+    Example:
+        >>> named_views(np.zeros(3), {"0.fc.weight": (2, 1), "0.fc.bias": (1,)})["0.fc.bias"]
+        array([0.])
+    """
+    views, start = {}, 0
+    for name, shape in shapes.items():
+        views[name] = flat[start : start + prod(shape)].reshape(shape)
+        start += prod(shape)
+    return views
+
+
+def check_images(images: Array, network: Network, dtype: np.dtype[Any]) -> None:
+    """Refuse images of another shape or type than a network takes.
+
+    Raises:
+        ArgumentError: the message says what it takes.
+    """
+    if images.shape[1:] != network.input_shape or images.dtype != dtype:
+        expected = f"(N, {', '.join(map(str, network.input_shape))}) {dtype}"
+        raise ArgumentError(f"the network takes images {expected}, got {images.shape} {images.dtype}")
+
+
+def check_arrays(values: Mapping[str, Array], shapes: Mapping[str, Shape], what: str) -> None:
+    """Refuse arrays that are not exactly those of a network.
+
+    Args:
+        values: given arrays, by name.
+        shapes: those of the network.
+        what: `parameter` or `buffer`, for the message.
+
+    Raises:
+        ArgumentError: one is missing, unknown or of another shape.
+
+    Example:
+        >>> check_arrays({"0.fc.bias": np.zeros(2)}, {"0.fc.bias": (2,)}, "parameter")
+    """
+    missing, unknown = sorted(shapes.keys() - values.keys()), sorted(values.keys() - shapes.keys())
+    if missing or unknown:
+        name, problem = (missing[0], "is missing") if missing else (unknown[0], "is not one of the network's")
+        raise ArgumentError(f"the {what} {name} {problem}")
+    for name, shape in shapes.items():
+        if np.shape(values[name]) != shape:
+            raise ArgumentError(f"the {what} {name} has the shape {shape}, got {np.shape(values[name])}")
