@@ -160,7 +160,7 @@ def test_what_does_not_fit_is_refused():
     parameters, _ = initialize(network, seed=0)
     with pytest.raises(ArgumentError, match=r"the parameter 0\.conv.bias is missing"):
         TorchEngine(network, {name: array for name, array in parameters.items() if name != "0.conv.bias"})
-    with pytest.raises(ArgumentError, match="the parameter more is none of the network's"):
+    with pytest.raises(ArgumentError, match="the parameter more is not one of the network's"):
         TorchEngine(network, {**parameters, "more": np.zeros(1)})
     with pytest.raises(ArgumentError, match=r"the parameter 1.fc.bias has the shape \(4,\), got \(5,\)"):
         TorchEngine(network, {**parameters, "1.fc.bias": np.zeros(5)})
