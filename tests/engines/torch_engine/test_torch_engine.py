@@ -140,7 +140,7 @@ def test_a_step_leaves_parameters_and_images_as_they_are(memory):
 
 
 def test_prediction_prepares_a_few_pictures_at_a_time(monkeypatch):
-    monkeypatch.setattr("cnncli.engines.torch.engine.PREDICTED_AT_ONCE", 4)
+    monkeypatch.setattr(TorchEngine, "predicted_at_once", 4)
     with engine_of("torch", LENET) as engine:
         pictures = np.random.default_rng(0).integers(0, 256, (10, 32, 32, 1)).astype(np.uint8)
         seen = []
