@@ -165,6 +165,7 @@ class TorchEngine(Engine):
 
     @property
     def parameters(self) -> Array:
+        """All trainable numbers."""
         return self._parameters.host
 
     @parameters.setter
@@ -173,6 +174,7 @@ class TorchEngine(Engine):
 
     @property
     def gradients(self) -> Array:
+        """The gradient of the last step's mean loss."""
         return self._gradients.host
 
     @gradients.setter
@@ -183,18 +185,22 @@ class TorchEngine(Engine):
 
     @property
     def named_parameters(self) -> dict[str, Array]:  # type: ignore[override]
+        """Views of `parameters` by name."""
         return named_views(self._parameters.host, self._shapes)
 
     @property
     def named_gradients(self) -> dict[str, Array]:  # type: ignore[override]
+        """Views of `gradients` by name."""
         return named_views(self._gradients.host, self._shapes)
 
     @property
     def buffers(self) -> dict[str, Array]:  # type: ignore[override]
+        """The arrays that are not trained, by name."""
         return named_views(self._buffers.host, self._buffer_shapes)
 
     @property
     def state(self) -> dict[str, Array]:  # type: ignore[override]
+        """The arrays that the optimizer keeps, by name."""
         return {name: vector.host for name, vector in self._state.items()}
 
     def step(self, images: Array, labels: Array, loss: Any, *, step: int = 0) -> StepResult:
