@@ -54,7 +54,7 @@ def open_image(source: Source, *, gray: bool = False, max_pixels: int | None = M
     try:
         kind = _recognise(stream, name, is_stream=not isinstance(source, str | Path))
         stream.seek(0)
-        module, reader = kind.reader
+        module, _, reader = kind.reader.rpartition(".")
         opened: OpenedImage = getattr(import_module(f"cnncli.images.formats.{module}"), reader)(
             stream, name, kind, gray=gray, max_pixels=max_pixels
         )

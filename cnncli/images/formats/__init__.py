@@ -82,8 +82,8 @@ class FileKind(NamedTuple):
         name: what messages and reports call it.
         suffixes: usual endings, which folders are searched for; none where they mostly mean something else.
         begins: a regular expression that the first 4096 bytes match; empty where `seems` recognises it.
-        reader: the module of this package and the class in it.
-        plugin: Pillow's module and its file class: naming them loads this plugin alone, and never guesses.
+        reader: the class that reads it, in a module of this package.
+        plugin: the name of Pillow's plugin, which is loaded alone, and of its file class where that is another.
         frames: whether Pillow's frames are moments or pages; elsewhere they are sizes or layers of one picture.
         decoder: bytes that Pillow's decoder takes for each pixel beside the image: while it decodes, and until the file
             is closed.
@@ -96,8 +96,8 @@ class FileKind(NamedTuple):
     name: str
     suffixes: tuple[str, ...]
     begins: bytes
-    reader: tuple[str, str] = ("pillow", "PillowImage")
-    plugin: tuple[str, str] = ("", "")
+    reader: str = "pillow.PillowImage"
+    plugin: str = ""
     frames: bool = False
     decoder: tuple[int, int] = (0, 0)
     seems: Callable[[BinaryIO, bytes, str], bool] | None = None
@@ -115,8 +115,8 @@ _ALL = (
         "PNG",
         (".png", ".apng"),
         rb"\x89PNG\r\n\x1a\n",
-        ("png", "PngImage"),
-        ("Png", "PngImageFile"),
+        "png.PngImage",
+        "Png",
         written=[
             Format(
                 "png",
@@ -135,8 +135,8 @@ _ALL = (
         "JPEG",
         (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
         rb"\xff\xd8\xff",
-        ("jpeg", "JpegImage"),
-        ("Jpeg", "JpegImageFile"),
+        "jpeg.JpegImage",
+        "Jpeg",
         written=[
             Format(
                 "jpeg",
@@ -152,7 +152,7 @@ _ALL = (
         "TIFF",
         (".tif", ".tiff"),
         rb"II[*+]\0|MM\0[*+]",
-        ("tiff.reading", "TiffImage"),
+        "tiff.reading.TiffImage",
         written=[
             Format(
                 "tiff",
@@ -184,15 +184,15 @@ _ALL = (
         "BMP",
         (".bmp",),
         rb"BM[^\0]*\0",
-        plugin=("Bmp", "BmpImageFile"),
+        plugin="Bmp",
         written=[Format("bmp", (".bmp",), "pillow", channels=(1, 3), side=_LONG, size=4_000_000_000, held=(1, 4))],
     ),
     FileKind(
         "GIF",
         (".gif",),
         rb"GIF8[79]a",
-        ("gif", "GifImage"),
-        ("Gif", "GifImageFile"),
+        "gif.GifImage",
+        "Gif",
         written=[
             Format(
                 "gif",
@@ -209,7 +209,7 @@ _ALL = (
         "WebP",
         (".webp",),
         rb"RIFF.{4}WEBP",
-        plugin=("WebP", "WebPImageFile"),
+        plugin="WebP",
         frames=True,
         decoder=(12, 8),
         written=[
@@ -228,8 +228,8 @@ _ALL = (
         "PNM",
         (".pnm", ".ppm", ".pgm", ".pbm"),
         rb"P[1-6][ \t\n\r#]|Pf\s+\d+\s+\d+\s+-?\d",
-        ("pnm", "PnmImage"),
-        ("Ppm", "PpmImageFile"),
+        "pnm.PnmImage",
+        "Ppm",
         written=[
             Format("pnm", (".pnm",), "pnm", _PIXELS, channels=(1, 3)),
             Format("ppm", (".ppm",), "pnm", _PIXELS, channels=(1, 3)),
@@ -241,7 +241,7 @@ _ALL = (
         "NPY",
         (".npy",),
         rb"\x93NUMPY",
-        ("arrays", "ArraysImage"),
+        "arrays.ArraysImage",
         written=[
             Format("npy", (".npy",), "arrays", _NUMBERS, channels=(), frames=True, numeric=True, responses="stack")
         ],
@@ -250,89 +250,82 @@ _ALL = (
         "NPZ",
         (),
         rb"PK\x03\x04",
-        ("arrays", "ArraysImage"),
+        "arrays.ArraysImage",
         container=True,
         written=[
             Format("npz", (".npz",), "arrays", _NUMBERS, channels=(), frames=True, numeric=True, responses="frames")
         ],
     ),
     # Pillow decodes AVIF to 8 bits, whatever the file has.
-    FileKind(
-        "AVIF", (".avif", ".avifs"), rb".{4}ftyp(avif|avis|mif1|msf1)", plugin=("Avif", "AvifImageFile"), frames=True
-    ),
+    FileKind("AVIF", (".avif", ".avifs"), rb".{4}ftyp(avif|avis|mif1|msf1)", plugin="Avif", frames=True),
     FileKind(
         "JPEG2000",
         (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
         rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n",
-        ("corrected", "Jpeg2000Image"),
-        ("Jpeg2K", "Jpeg2KImageFile"),
+        "corrected.Jpeg2000Image",
+        "Jpeg2K",
     ),
     # The flattened picture: Pillow's frames are layers without their opacity and blending.
-    FileKind("PSD", (".psd",), rb"8BPS\0\x01", plugin=("Psd", "PsdImageFile")),
-    FileKind("QOI", (".qoi",), rb"qoif", plugin=("Qoi", "QoiImageFile")),
+    FileKind("PSD", (".psd",), rb"8BPS\0\x01", plugin="Psd"),
+    FileKind("QOI", (".qoi",), rb"qoif", plugin="Qoi"),
     # The largest picture. A cursor is an icon but for a few numbers; a .tga begins as one that holds nothing would.
-    FileKind("ICO", (".ico",), rb"\0\0\x01\0[^\0]\0", ("corrected", "IconImage"), ("Ico", "IcoImageFile")),
-    FileKind("CUR", (".cur",), rb"\0\0\x02\0[^\0]\0", ("corrected", "IconImage"), ("Ico", "IcoImageFile")),
-    FileKind("ICNS", (".icns",), rb"icns", ("corrected", "IconImage"), ("Icns", "IcnsImageFile")),
-    FileKind("DDS", (".dds",), rb"DDS \x7c\0\0\0", plugin=("Dds", "DdsImageFile")),
-    FileKind("BLP", (".blp",), rb"BLP[12]", plugin=("Blp", "BlpImageFile")),
-    FileKind("FTEX", (".ftc", ".ftu"), rb"FTEX", plugin=("Ftex", "FtexImageFile")),
+    FileKind("ICO", (".ico",), rb"\0\0\x01\0[^\0]\0", "corrected.IconImage", "Ico"),
+    FileKind("CUR", (".cur",), rb"\0\0\x02\0[^\0]\0", "corrected.IconImage", "Ico"),
+    FileKind("ICNS", (".icns",), rb"icns", "corrected.IconImage", "Icns"),
+    FileKind("DDS", (".dds",), rb"DDS \x7c\0\0\0", plugin="Dds"),
+    FileKind("BLP", (".blp",), rb"BLP[12]", plugin="Blp"),
+    FileKind("FTEX", (".ftc", ".ftu"), rb"FTEX", plugin="Ftex"),
     FileKind(
         "SGI",
         (".sgi",),  # .bw is also genomic
         rb"\x01\xda[\0\x01][\x01\x02]\0[\x01-\x03]",
-        ("corrected", "SgiImage"),
-        ("Sgi", "SgiImageFile"),
+        "corrected.SgiImage",
+        "Sgi",
     ),
-    FileKind("PCX", (".pcx",), rb"\n[\0\x02\x03\x05]\x01[\x01\x02\x04\x08]", plugin=("Pcx", "PcxImageFile")),
-    FileKind("DCX", (".dcx",), rb"\xb1\x68\xde\x3a", ("corrected", "DcxImage"), ("Pcx", "PcxImageFile")),
+    FileKind("PCX", (".pcx",), rb"\n[\0\x02\x03\x05]\x01[\x01\x02\x04\x08]", plugin="Pcx"),
+    FileKind("DCX", (".dcx",), rb"\xb1\x68\xde\x3a", "corrected.DcxImage", "Pcx"),
     # A bitmap without its file header: sizes of header, one plane, known depths.
     FileKind(
         "DIB",
         (".dib",),
         rb"[\x28\x34\x38\x6c\x7c]\0\0\0.{8}\x01\0[\x01\x04\x08\x10\x18\x20]\0.\0\0\0",
-        plugin=("Bmp", "DibImageFile"),
+        plugin="Bmp.Dib",
     ),
     FileKind(
         "FLI",
         (".fli", ".flc"),
         rb".{4}[\x11\x12]\xaf.{8}[\0\x03]\0.{4}\0\0.{20}\0{38}.{8}\0{40}",
-        plugin=("Fli", "FliImageFile"),
+        plugin="Fli",
         frames=True,
     ),
-    FileKind("SUN", (), rb"\x59\xa6\x6a\x95", plugin=("Sun", "SunImageFile")),  # .ras is many things
-    FileKind("PIXAR", (".pxr",), rb"\x80\xe8\0\0", plugin=("Pixar", "PixarImageFile")),
-    FileKind("MSP", (), rb"DanM|LinS", plugin=("Msp", "MspImageFile")),  # .msp is also a patch of Windows
-    FileKind("XVTHUMB", (), rb"P7 332", plugin=("XVThumb", "XVThumbImageFile")),
-    FileKind("XPM", (".xpm",), rb"/\* XPM \*/", plugin=("Xpm", "XpmImageFile")),
+    FileKind("SUN", (), rb"\x59\xa6\x6a\x95", plugin="Sun"),  # .ras is many things
+    FileKind("PIXAR", (".pxr",), rb"\x80\xe8\0\0", plugin="Pixar"),
+    FileKind("MSP", (), rb"DanM|LinS", plugin="Msp"),  # .msp is also a patch of Windows
+    FileKind("XVTHUMB", (), rb"P7 332", plugin="XVThumb"),
+    FileKind("XPM", (".xpm",), rb"/\* XPM \*/", plugin="Xpm"),
     # Text in C: the two lines in front of the bits make it a picture.
     FileKind(
         "XBM",
         (".xbm",),
         rb"\s*(/\*([^*]|\*(?!/))*\*/\s*)*#define \S*width +\d+\s+#define \S*height +\d+\s.{0,400}_bits\[\] = \{",
-        plugin=("Xbm", "XbmImageFile"),
+        plugin="Xbm",
     ),
     # Text in front of numbers: the line that writers put first. Only frames of whole bytes are found by Pillow.
-    FileKind("IM", (), rb"Image type: ", ("corrected", "ImImage"), ("Im", "ImImageFile"), frames=True),
+    FileKind("IM", (), rb"Image type: ", "corrected.ImImage", "Im", frames=True),
     # A GIMP brush; .gbr is also a drawing of a circuit board.
     FileKind(
-        "GBR",
-        (),
-        rb"\0\0..\0\0\0\x01.{8}\0\0\0[\x01\x04]|\0\0..\0\0\0\x02.{8}\0\0\0[\x01\x04]GIMP",
-        plugin=("Gbr", "GbrImageFile"),
+        "GBR", (), rb"\0\0..\0\0\0\x01.{8}\0\0\0[\x01\x04]|\0\0..\0\0\0\x02.{8}\0\0\0[\x01\x04]GIMP", plugin="Gbr"
     ),
-    FileKind("MCIDAS", (), rb"\0{7}\x04", plugin=("McIdas", "McIdasImageFile")),
-    FileKind("PCD", (), rb".{2048}PCD_", plugin=("Pcd", "PcdImageFile")),  # .pcd is also a cloud of points
-    FileKind(
-        "SPIDER", (), b"", ("corrected", "SpiderImage"), ("Spider", "SpiderImageFile"), frames=True, seems=is_spider
-    ),
-    FileKind("TGA", (".tga",), b"", plugin=("Tga", "TgaImageFile"), seems=is_tga),
+    FileKind("MCIDAS", (), rb"\0{7}\x04", plugin="McIdas"),
+    FileKind("PCD", (), rb".{2048}PCD_", plugin="Pcd"),  # .pcd is also a cloud of points
+    FileKind("SPIDER", (), b"", "corrected.SpiderImage", "Spider", frames=True, seems=is_spider),
+    FileKind("TGA", (".tga",), b"", plugin="Tga", seems=is_tga),
     # Seldom pictures, so that only a stream or a suffix of text makes it a matrix.
     FileKind(
         "TXT",
         (),
         b"",
-        ("arrays", "TextImage"),
+        "arrays.TextImage",
         written=[
             Format("txt", (".txt",), "arrays", _NUMBERS, channels=(1,), numeric=True, text=True),
             Format("csv", (".csv",), "arrays", _NUMBERS, channels=(1,), numeric=True, text=True),

@@ -56,12 +56,14 @@ class PillowImage(OpenedImage):
 
     def _open(self, stream: BinaryIO | None = None) -> "ImageFile.ImageFile":
         """Open the file, or another stream of its kind."""
-        module, factory = self.kind.plugin
+        module, _, other = self.kind.plugin.partition(".")
         stream = stream or self._stream
         stream.seek(0)
         with no_warnings():
             raise_pillows_limit(self._max_pixels)
-            image: ImageFile.ImageFile = getattr(import_module(f"PIL.{module}ImagePlugin"), factory)(stream)
+            image: ImageFile.ImageFile = getattr(
+                import_module(f"PIL.{module}ImagePlugin"), f"{other or module}ImageFile"
+            )(stream)
         return image
 
     def _count_frames(self) -> int:

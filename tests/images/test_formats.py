@@ -1,0 +1,149 @@
+"""Every format of the table, whichever it is: written and read, memory, limits, metadata, bands, damage."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from cnncli.errors import ImageError
+from cnncli.images import FORMATS, Metadata, Picture, open_image, read_image, write_frames, write_image
+from cnncli.images.formats import KINDS
+
+KIND_OF = {form.name: kind for kind in KINDS.values() for form in kind.written}
+HEIGHT, WIDTH = 24, 36
+
+
+def picture(name, channels=None):
+    """Black and white, which every format holds; with as many channels as are asked for, the last opaque for alpha."""
+    form = FORMATS[name]
+    channels = channels or min(form.channels or (1,))
+    white = 255 if form.dtypes[0] == "uint8" else 1
+    pixels = np.zeros((HEIGHT, WIDTH, channels), form.dtypes[0])
+    pixels[:, WIDTH // 2 :] = white
+    if channels in (2, 4):
+        pixels[..., -1] = white
+    return pixels[..., 0] if channels == 1 else pixels
+
+
+def written(name, pixels, **options):
+    stream = io.BytesIO()
+    write_image(stream, pixels, format=name, **options)
+    stream.seek(0)
+    return stream
+
+
+CASES = [(name, channels) for name, form in FORMATS.items() for channels in form.channels or (1, 3)]
+
+
+@pytest.mark.parametrize(("name", "channels"), CASES)
+def test_file_is_recognised_by_its_content_and_read(tmp_path, name, channels):
+    pixels = picture(name, channels)
+    path = tmp_path / f"a{FORMATS[name].suffix}"
+    write_image(path, pixels, format=name)
+    with open_image(path) as image:
+        assert image.kind is KIND_OF[name]
+        assert image.frame_count == 1
+        (frame,) = image.frames()
+        found = frame.array()
+        assert (frame.shape, frame.dtype) == (found.shape, found.dtype)
+        assert frame.has_alpha == (frame.alpha() is not None)
+    assert found.shape[:2] == (HEIGHT, WIDTH)
+    colours = pixels[..., : -1 if channels in (2, 4) else None] if pixels.ndim == 3 else pixels
+    assert np.abs(found.reshape(HEIGHT, WIDTH, -1) - colours.reshape(HEIGHT, WIDTH, -1).astype(float)).max() <= 2
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_luma_of_a_grey_picture_is_the_picture(name):
+    pixels = picture(name)
+    gray = read_image(written(name, pixels), gray=True)
+    assert gray.shape == (HEIGHT, WIDTH)
+    assert np.abs(gray - pixels.astype(float)).max() <= 2
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("gray", [False, True])
+def test_memory_and_pixels_are_told_before_anything_is_read(name, gray):
+    with open_image(written(name, picture(name)), gray=gray) as image:
+        reckoned, pixels = image.decoded_bytes(), image.pixels
+        frame = next(image.frames())
+        assert reckoned >= frame.array().nbytes
+        assert pixels == HEIGHT * WIDTH or image.kind.numeric
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_is_over_the_limit_is_one_line(name):
+    content = written(name, picture(name))
+    with pytest.raises(ImageError, match=r"over the limit of .*\b400\b.*--max-pixels \d+") as caught:
+        open_image(content, max_pixels=400)
+    assert "\n" not in str(caught.value)
+    content.seek(0)
+    assert read_image(content, max_pixels=None).shape[:2] == (HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_metadata_is_kept_or_left_out_and_never_made_up(name):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[0x010F] = "maker"
+    told = Metadata(icc_profile=profile, exif=exif.tobytes(), dpi=(300.0, 150.0))
+    channels = 3 if FORMATS[name].holds(FORMATS[name].dtypes[0], 3) else 1
+    with open_image(written(name, picture(name, channels), metadata=told)) as image:
+        found = next(image.frames()).metadata
+    assert found.icc_profile in (None, profile)
+    assert found.exif is None or b"maker" in found.exif
+    assert found.dpi is None or found.dpi == pytest.approx((300, 150), abs=0.02)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_cuts_into_bands_do_not_show(name):
+    pixels = picture(name)
+    stream = io.BytesIO()
+    bands = [pixels[:16], pixels[16:17], pixels[17:]]
+    write_frames(stream, [Picture(pixels.shape, pixels.dtype, bands)], format=name)
+    stream.seek(0)
+    assert np.array_equal(read_image(stream), read_image(written(name, pixels)))
+
+
+@pytest.mark.parametrize("name", [name for name, form in FORMATS.items() if form.frames])
+def test_several_frames_come_back_in_order(name):
+    pixels = picture(name)
+    pages = [pixels, pixels[:, ::-1].copy(), pixels]
+    stream = io.BytesIO()
+    write_frames(stream, [Picture(page.shape, page.dtype, [page]) for page in pages], format=name)
+    stream.seek(0)
+    with open_image(stream) as image:
+        found = [frame.array().reshape(HEIGHT, WIDTH, -1)[..., 0] for frame in image.frames()]
+    assert np.array_equal(found, pages)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_truncated_file_is_one_line_or_a_picture(tmp_path, name, share):
+    content = written(name, picture(name)).getvalue()
+    path = tmp_path / f"cut{FORMATS[name].suffix}"
+    path.write_bytes(content[: int(len(content) * share)])
+    try:
+        with open_image(path) as image:
+            assert all(frame.array().shape == frame.shape for frame in image.frames())
+    except ImageError as error:
+        assert str(error).startswith(str(path))  # noqa: PT017
+        assert "\n" not in str(error)  # noqa: PT017
+    else:  # a text may end anywhere, and what stands behind the pixels of a picture may be missing
+        assert FORMATS[name].text or share == 0.9
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_damage_anywhere_is_one_line_or_a_picture(name, capfd):
+    content = written(name, picture(name, 3 if (name, 3) in CASES else None)).getvalue()
+    random = np.random.default_rng(3)
+    for _ in range(80):
+        damaged = bytearray(content)
+        for place in random.integers(0, min(300, len(damaged)), 3):
+            damaged[place] = random.integers(256)
+        try:
+            with open_image(io.BytesIO(damaged), max_pixels=10**6) as image:
+                assert all(frame.array().shape == frame.shape for frame in image.frames())
+        except ImageError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+    assert capfd.readouterr().out == ""
