@@ -10,10 +10,10 @@ from PIL import Image
 from cnncli import filter_image, read_image, write_image
 from cnncli.batch import Input, Job
 from cnncli.errors import ArgumentError, ImageError
-from cnncli.filters.edges import Filtering
 from cnncli.filters.named import FILTERS
 from cnncli.filters.pools import Pooling, pool_image
 from cnncli.filters.recipes import recipe
+from cnncli.filters.responses import Filtering
 from cnncli.images import FORMATS
 from cnncli.pipelines.common import check_format
 from cnncli.pipelines.edging import EdgePipeline
@@ -166,7 +166,6 @@ def test_the_report_counts_every_number_once(tmp_path, monkeypatch, name, color,
     image = (slope / (255 if dtype == "float32" else 1)).astype(dtype)
     np.save(tmp_path / "image.npy", image)
     response = filter_image(image, name, padding="valid", color=color)
-    rendering = recipe(name).rendering.chosen(scale, "abs", None)
     white = 1 if dtype == "float32" else 255
     channels = 3 if color == "volume" else 1
     unit = recipe(name).unit * white * channels
@@ -178,7 +177,7 @@ def test_the_report_counts_every_number_once(tmp_path, monkeypatch, name, color,
             tmp_path / f"out.{form}",
             name=name,
             filtering=filtering,
-            scale=rendering.scale,
+            scale=scale,
             signed="abs",
         )
         assert (low, high) == (response.min(), response.max())

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.filters.rendering import finite_range
+from cnncli.filters.statistics import finite_range
 from cnncli.ops.borders import Rows
 from cnncli.threads import cores, mapped
 

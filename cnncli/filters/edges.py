@@ -1,261 +1,18 @@
-"""Named filters on an image: the exact response, and its picture.
+"""Pictures of responses, and both in one call: `filter_image` gives the exact response, `edge_picture` its picture."""
 
-Everything here works on bands of rows. A `Response` is computed when its rows are asked for, from those rows of the
-image that it needs, so that a huge image needs no second copy of itself; `filter_image` and `edge_picture` ask for all
-of them.
-
-Bright on the left and dark on the right is positive for a vertical edge, bright above dark for a horizontal one: the
-course's sign, the opposite of OpenCV's and SciPy's.
-"""
-
-from collections.abc import Callable, Sequence
-from functools import cached_property
-from math import lcm
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.arrays import Array, DType, as_numbers
-from cnncli.choices import CHANNELS, COLORS
+from cnncli.arrays import Array, as_numbers
 from cnncli.errors import ArgumentError
 from cnncli.filters.bands import ArrayRows, extent, whole
-from cnncli.filters.recipes import Recipe, recipe
-from cnncli.filters.rendering import Renderer, Rendering, Statistics
-from cnncli.images.frames import gray_shape, luma
-from cnncli.ops import ACTIVATIONS, PADDING_MODES, conv2d, gradient_magnitude
-from cnncli.ops.borders import Rows, border_index, take_rows
-from cnncli.ops.convolution.conv2d import rows_together
-from cnncli.shapes import Four, IntOrPair, Padding, Window
-from cnncli.values import Value
-
-Finish = Callable[[Array], Array]
-
-
-# Numbers beyond this are computed in float64.
-_FLOAT32_LARGE = 1e30
-
-# Dilated pairs that span more pixels are computed one kernel after the other.
-_LARGEST_GRADIENT = 64
-
-
-class Filtering(Value):
-    """How to filter, beside the filter.
-
-    Attributes:
-        stride: pixels between positions.
-        padding: as in `conv2d`; `same` keeps the size.
-        padding_mode: what stands outside the image.
-        dilation: pixels between the kernel's taps.
-        color: `gray` (BT.601 luma), `each` (every channel by itself) or `volume` (one kernel a channel, summed).
-        on: with `volume`, the only channel that is kept: `red`, `green` or `blue`.
-        bias: added to the response.
-        activation: applied to it then: `relu`, `tanh` or `sigmoid`.
-        flip: turn the kernel by 180 degrees: convolution as mathematics defines it.
-    """
-
-    stride: IntOrPair = 1
-    padding: Padding = "same"
-    padding_mode: str = "reflect"
-    dilation: IntOrPair = 1
-    color: str = "gray"
-    on: str | None = None
-    bias: float = 0
-    activation: str | None = None
-    flip: bool = False
-
-    def validate(self) -> None:
-        """Refuse what can be used for no image at all."""
-        _one_of("padding_mode", self.padding_mode, PADDING_MODES)
-        _one_of("color", self.color, COLORS)
-        _one_of("on", self.on, (None, *CHANNELS))
-        _one_of("activation", self.activation, (None, *ACTIVATIONS))
-        if self.on is not None and self.color != "volume":
-            raise ArgumentError(f"on {self.on!r} keeps one channel of color 'volume', got color {self.color!r}")
-        # A probe: what cannot be used for any image is an error now and not for each file.
-        Window.over((1 << 30, 1 << 30), 1, stride=self.stride, padding=self.padding, dilation=self.dilation)
-
-
-def _one_of(name: str, value: object, allowed: Sequence[object] | dict[str, Any]) -> None:
-    if value not in allowed:
-        names = ", ".join(str(item) for item in allowed if item is not None)
-        raise ArgumentError(f"{name} must be one of {names}, got {value!r}")
-
-
-class Response:
-    """The exact, signed response of an image to a filter, computed where it is asked for.
-
-    Attributes:
-        shape: (H_out, W_out), or (H_out, W_out, C) with color `each`.
-        window: the geometry.
-        full_step: the response to a full black-to-white step.
-        white: the image's white: 255, 65535, or 1 for floating point.
-    """
-
-    def __init__(self, image: Rows, recipe: Recipe, filtering: Filtering = Filtering()) -> None:
-        self.image = image
-        self.recipe = recipe
-        self.filtering = filtering
-        if filtering.color == "gray":
-            gray_shape(image.shape)
-        self.channels = 1 if filtering.color == "gray" or len(image.shape) == 2 else image.shape[2]
-        self.kernels = tuple(self._weights(kernel) for kernel in recipe.kernels)
-        self.window = Window.over(
-            (image.shape[0], image.shape[1]),
-            recipe.kernels[0].shape[:2],
-            stride=filtering.stride,
-            padding=filtering.padding,
-            dilation=filtering.dilation,
-        )
-        deep = filtering.color == "each" and len(image.shape) == 3
-        self.shape = (*self.window.output_size, self.channels) if deep else self.window.output_size
-        self.white = white_level(image.dtype)
-        bounded = filtering.activation in ("tanh", "sigmoid")
-        self.full_step = 1.0 if bounded else self._unit() * self.white
-
-    @cached_property
-    def dtype(self) -> DType:
-        """The response's type."""
-        pixels = np.zeros((*self.window.span, *self.image.shape[2:]), self.image.dtype)
-        return self._respond(pixels, (0, 0, 0, 0), lambda piece: piece).dtype
-
-    @cached_property
-    def rows_together(self) -> int:
-        """Rows that are computed in one go: bands that begin at multiples of it have the bits of the whole."""
-        if self._length_of_pair:
-            return 1
-        pixel = np.zeros((1, 1, *self.image.shape[2:]), self.image.dtype)
-        pixel = luma(pixel) if self.filtering.color == "gray" else pixel
-        pixels = np.broadcast_to(pixel, (self.window.span[0], self.image.shape[1], *pixel.shape[2:]))
-        options = self._options((0, 0, *self.window.padding[2:]))
-        return lcm(*(rows_together(pixels, kernel, groups=self._groups, **options) for kernel in self.kernels))
-
-    @property
-    def _length_of_pair(self) -> bool:
-        """Whether the length of the gradient is computed in one go."""
-        together = max(self.window.span) <= _LARGEST_GRADIENT
-        return self.recipe.direction == "magnitude" and self.filtering.color != "volume" and together
-
-    @property
-    def _groups(self) -> int:
-        return self.channels if self.filtering.color == "each" else 1
-
-    def _options(self, padding: Four) -> dict[str, Any]:
-        return {
-            "stride": self.window.stride,
-            "padding": padding,
-            "dilation": self.window.dilation,
-            "padding_mode": self.filtering.padding_mode,
-        }
-
-    @property
-    def finished_in_pieces(self) -> bool:
-        """Whether `finished_rows` never holds the response or a grey copy of the image, however many rows it gives."""
-        gray = self.filtering.color == "gray" and len(self.image.shape) == 2
-        return self.recipe.direction == "magnitude" and (gray or self.filtering.color == "each")
-
-    def rows(self, start: int, stop: int) -> Array:
-        """Return the rows [start, stop) of the response."""
-        return self.finished_rows(start, stop, lambda piece: piece)
-
-    @property
-    def recipe_weights(self) -> list[Array]:
-        """The kernels as (f_h, f_w, C), C being 1 where each channel sees the same weights."""
-        return [kernel.reshape(*kernel.shape[:2], -1) for kernel in self.kernels]
-
-    def gray_rows(self, start: int, stop: int) -> Array:
-        """Return rows of the image as the filter sees them: luma with color `gray`."""
-        pixels = self.image.rows(start, stop)
-        return luma(pixels) if self.filtering.color == "gray" else pixels
-
-    def finished_rows(self, start: int, stop: int, finish: Finish) -> Array:
-        """Return rows of the response with `finish` applied: to pieces in the cache, where that can be done."""
-        height, window = self.image.shape[0], self.window
-        if (start, stop) == (0, self.shape[0]):
-            return self._respond(self.image.rows(0, height), window.padding, finish)
-        first = start - start % self.rows_together
-        last = min(stop + -stop % self.rows_together, self.shape[0])
-        top, bottom, left, right = window.padding
-        taken = slice(first * window.stride[0], (last - 1) * window.stride[0] + window.span[0])
-        needed = border_index(height, top, bottom, self.filtering.padding_mode, taken=taken)
-        asked = slice(start - first, stop - first)
-        return self._respond(take_rows(self.image, needed), (0, 0, left, right), finish, asked)
-
-    def _respond(self, pixels: Array, padding: Four, finish: Finish, asked: slice = slice(None)) -> Array:
-        pixels = luma(pixels) if self.filtering.color == "gray" else pixels
-        options = self._options(padding)
-        if self._length_of_pair:
-            # Turning both kernels (flip) changes signs alone.
-            return gradient_magnitude(
-                pixels, *self.recipe.kernels, finish=lambda piece: finish(self._activated(piece)), **options
-            )
-        return finish(self._activated(self._correlate(pixels, options)[asked]))
-
-    def _activated(self, response: Array) -> Array:
-        if self.filtering.bias:
-            bias = self._bias(response.dtype)
-            # By the types alone: older NumPy looks at the number and may take a type that is too small.
-            with np.errstate(over="ignore"):  # beyond the type is infinity
-                response = np.add(response, bias, dtype=np.promote_types(response.dtype, bias.dtype))
-        if self.filtering.activation is not None:
-            response = ACTIVATIONS[self.filtering.activation](response)
-        return response
-
-    def _correlate(self, pixels: Array, options: dict[str, Any]) -> Array:
-        if len(self.kernels) == 1:
-            return self._part(pixels, self.kernels[0], options)
-        # Each is converted before the next is made, and the last is written over: bands of this are large.
-        vertical, horizontal = (_floating(self._part(pixels, kernel, options)) for kernel in self.kernels)
-        combine = np.hypot if self.recipe.direction == "magnitude" else np.arctan2
-        with np.errstate(over="ignore", invalid="ignore"):
-            combined: Array = combine(horizontal, vertical, out=horizontal)
-        return combined
-
-    def _part(self, pixels: Array, kernel: Array, options: dict[str, Any]) -> Array:
-        part = conv2d(pixels, kernel, groups=self._groups, flip=self.filtering.flip, **options)
-        return part.reshape(part.shape[:2]) if self.filtering.color == "volume" else part
-
-    def _bias(self, dtype: DType) -> Any:
-        bias = float(self.filtering.bias)
-        if dtype.kind == "i" and bias.is_integer() and abs(bias) < 2**62:
-            return np.int64(bias)
-        return np.promote_types(dtype, np.float32 if abs(bias) < _FLOAT32_LARGE else np.float64).type(bias)
-
-    def _weights(self, kernel: Array) -> Array:
-        """Return the weights as `conv2d` takes them for this image."""
-        narrow = self.image.dtype.itemsize <= 2 or self.image.dtype == np.float32
-        if kernel.dtype.kind == "f" and narrow and np.abs(kernel).max() < _FLOAT32_LARGE:
-            kernel = kernel.astype(np.float32)
-        if self.filtering.color == "volume":
-            return self._volume(kernel)
-        if kernel.ndim == 3:
-            raise ArgumentError(f"a kernel of {kernel.shape} covers a volume: use it with color 'volume'")
-        if self.filtering.color == "each" and len(self.image.shape) == 3:
-            return np.repeat(kernel[:, :, None, None], self.channels, axis=3)
-        return kernel
-
-    def _volume(self, kernel: Array) -> Array:
-        if kernel.ndim == 2:
-            kernel = np.repeat(kernel[:, :, None], self.channels, axis=2)
-        if kernel.shape[2] != self.channels:
-            raise ArgumentError(f"the kernel covers {kernel.shape[2]} channels, the image has {self.channels}")
-        if self.filtering.on is not None:
-            number = CHANNELS.index(self.filtering.on)
-            if number >= self.channels:
-                raise ArgumentError(
-                    f"on {self.filtering.on!r} needs a colour image, this one has {self.channels} channel"
-                )
-            kernel = np.where(np.arange(self.channels) == number, kernel, 0).astype(kernel.dtype)
-        return kernel
-
-    def _unit(self) -> float:
-        if self.filtering.color == "volume":
-            return self.recipe._replace(kernels=self.kernels).unit
-        return self.recipe.unit
-
-
-def _floating(part: Array) -> Array:
-    return part.astype(np.promote_types(part.dtype, np.float32), copy=False)
+from cnncli.filters.recipes import recipe
+from cnncli.filters.rendering import Renderer, Rendering
+from cnncli.filters.responses import Filtering, Response
+from cnncli.filters.statistics import Statistics
+from cnncli.shapes import IntOrPair, Padding
 
 
 class EdgePicture:
@@ -282,37 +39,40 @@ class EdgePicture:
 
 
 def pictures(
-    response: Response, rendering: Rendering | None = None, statistics: Statistics | None = None
+    response: Response, rendering: Rendering = Rendering(), statistics: Statistics | None = None
 ) -> list[EdgePicture]:
     """Return the picture of a response, or the two of `split`, in 16 bits for a 16-bit image and in 8 otherwise.
 
     Args:
         response: what to render.
-        rendering: how; the filter's own way unless given.
+        rendering: how; what it leaves open is as the filter says.
         statistics: gathers what a report says, as the bands are rendered.
     """
-    rendering = rendering or response.recipe.rendering
+    rendering = rendering.over(response.recipe.rendering)
     if response.recipe.direction == "magnitude" and rendering.signed == "abs" and not response.filtering.bias:
         rendering = rendering.replace(signed="clip")  # the same for what is never negative, and one pass less
     dtype = np.uint16 if response.image.dtype == np.uint16 else np.uint8
     if response.recipe.direction == "angle":
         white = float(np.iinfo(dtype).max)
-        level = rendering.threshold.of(white) if rendering.threshold else None
-        renderer = Renderer(white / (2 * np.pi), white / 2, "offset", np.dtype(dtype), level)
+        renderer = Renderer(white / (2 * np.pi), white / 2, "offset", np.dtype(dtype), rendering.level(white))
         return [EdgePicture(response, renderer, statistics)]
     found = extent(response) if rendering.scale == "auto" else None
     renderers = rendering.renderers(full_step=response.full_step, white=response.white, dtype=dtype, extent=found)
     return [EdgePicture(response, renderer, statistics) for renderer in renderers]
 
 
-def white_level(dtype: DType) -> float:
-    """Return what counts as white: 65535 for uint16, 1 for floating point, otherwise 255.
+class FilterOptions(TypedDict, total=False):
+    """The fields of `Filtering` as keyword arguments."""
 
-    Example:
-        >>> white_level(np.dtype(np.uint8))
-        255.0
-    """
-    return 1.0 if dtype.kind == "f" else 65535.0 if dtype == np.uint16 else 255.0
+    stride: IntOrPair
+    padding: Padding
+    padding_mode: str
+    dilation: IntOrPair
+    color: str
+    on: str | None
+    bias: float
+    activation: str | None
+    flip: bool
 
 
 def filter_image(
@@ -320,15 +80,7 @@ def filter_image(
     filter: str | npt.ArrayLike,  # noqa: A002
     *,
     direction: str | None = None,
-    stride: IntOrPair = 1,
-    padding: Padding = "same",
-    padding_mode: str = "reflect",
-    dilation: IntOrPair = 1,
-    color: str = "gray",
-    on: str | None = None,
-    bias: float = 0,
-    activation: str | None = None,
-    flip: bool = False,
+    **filtering: Unpack[FilterOptions],
 ) -> Array:
     """Return the exact, signed response of an image to a filter.
 
@@ -337,15 +89,16 @@ def filter_image(
         filter: a name in `FILTERS`, or a kernel (f_h, f_w) or, for color `volume`, (f_h, f_w, C).
         direction: for a filter with two kernels: `vertical`, `horizontal`, `magnitude` (sqrt(g_x^2 + g_y^2), what it
             gives unless told) or `angle` (atan2(g_y, g_x) in radians).
-        stride: see `Filtering`, as for all that follow.
-        padding: likewise.
-        padding_mode: likewise.
-        dilation: likewise.
-        color: likewise.
-        on: likewise.
-        bias: likewise.
-        activation: likewise.
-        flip: likewise.
+        **filtering: the fields of `Filtering`, with their defaults:
+
+            - stride (1): pixels between positions, an int or a (vertical, horizontal) pair.
+            - padding ("same"): as in `conv2d`; `same` keeps the size.
+            - padding_mode ("reflect"): what stands outside the image, one of those of `conv2d`.
+            - dilation (1): pixels between the kernel's taps, an int or a pair.
+            - color ("gray"): `gray` (BT.601 luma), `each` (every channel by itself) or `volume` (one kernel a channel,
+              summed); on (None): with `volume`, the only channel that is kept, `red`, `green` or `blue`.
+            - bias (0): added to the response; activation (None): applied then, `relu`, `tanh` or `sigmoid`.
+            - flip (False): turn the kernel by 180 degrees: convolution as mathematics defines it.
 
     Returns:
         (H_out, W_out), or (H_out, W_out, C) for color `each`: integers, exact, for integer images and kernels;
@@ -358,23 +111,8 @@ def filter_image(
         >>> filter_image([[10, 10, 10, 0, 0, 0]] * 6, "vertical", padding="valid")[0].tolist()
         [0, 30, 30, 0]
     """
-    filtering = Filtering(stride, padding, padding_mode, dilation, color, on, bias, activation, flip)
-    response = Response(_as_rows(image), recipe(filter, direction), filtering)
+    response = Response(_as_rows(image), recipe(filter, direction), Filtering(**filtering))
     return response.rows(0, response.shape[0])
-
-
-class FilterOptions(TypedDict, total=False):
-    """The keyword arguments of `filter_image` beside the direction."""
-
-    stride: IntOrPair
-    padding: Padding
-    padding_mode: str
-    dilation: IntOrPair
-    color: str
-    on: str | None
-    bias: float
-    activation: str | None
-    flip: bool
 
 
 def edge_picture(
@@ -390,13 +128,13 @@ def edge_picture(
     """Filter an image and render the response, band by band, without holding the response.
 
     Args:
-        image: as in `filter_image`, like all arguments not listed here.
-        filter: likewise.
-        direction: likewise.
-        scale: see `Rendering`; the filter's own unless given.
-        signed: likewise.
-        threshold: a level (`64`) or a share of white (`"25%"`) from which on pixels become white, the others black.
-        **filtering: see `Filtering`.
+        image: as in `filter_image`.
+        filter: as in `filter_image`.
+        direction: as in `filter_image`.
+        scale: as in `render`; the filter's own unless given.
+        signed: as in `render`; the filter's own unless given.
+        threshold: as in `render`.
+        **filtering: as in `filter_image`.
 
     Returns:
         uint8, or uint16 for a uint16 image: (H_out, W_out), or with a last axis of colours. A pair of these for signed
@@ -410,10 +148,9 @@ def edge_picture(
         [0, 255, 255, 0]
     """
     response = Response(_as_rows(image), recipe(filter, direction), Filtering(**filtering))
-    rendering = response.recipe.rendering.chosen(scale, signed, threshold)
     wholes = [
         picture.rows(0, picture.shape[0]) if response.finished_in_pieces else whole(picture)
-        for picture in pictures(response, rendering)
+        for picture in pictures(response, Rendering(scale, signed, threshold))
     ]
     return wholes[0] if len(wholes) == 1 else tuple(wholes)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.errors import ArgumentError
-from cnncli.filters.edges import Response
+from cnncli.filters.responses import Response
 from cnncli.ops.borders import OUTSIDE, border_index
 from cnncli.shapes import Window
 from cnncli.values import Value
@@ -102,7 +102,9 @@ def explain(response: Response, column: int, row: int) -> Explanation:
         )
     pixels = _window_pixels(response, column, row)
     turned = response.filtering.flip
-    kernels = [kernel[::-1, ::-1] if turned else kernel for kernel in response.recipe_weights]
+    # C is 1 where each channel sees the same weights.
+    kernels = [kernel.reshape(*response.window.kernel_size, -1) for kernel in response.kernels]
+    kernels = [kernel[::-1, ::-1] if turned else kernel for kernel in kernels]
     terms = tuple(
         Term(_named(response, number, channel), pixels[..., channel], kernel[..., channel % kernel.shape[2]], turned)
         for number, kernel in enumerate(kernels)
@@ -122,7 +124,7 @@ def _window_pixels(response: Response, column: int, row: int) -> Array:
         first = at * window.stride[axis]
         taken.append(index[first : first + window.span[axis] : window.dilation[axis]])
     rows, columns = taken
-    pixels = np.stack([response.gray_rows(max(int(at), 0), max(int(at), 0) + 1)[0] for at in rows])
+    pixels = np.stack([response.seen(response.image.rows(max(int(at), 0), max(int(at), 0) + 1))[0] for at in rows])
     pixels = pixels.reshape(*pixels.shape[:2], -1)[:, np.maximum(columns, 0)]
     pixels[rows == OUTSIDE] = 0
     pixels[:, columns == OUTSIDE] = 0

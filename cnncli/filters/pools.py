@@ -8,7 +8,8 @@ import numpy.typing as npt
 from cnncli.arrays import Array
 from cnncli.choices import POOLING_MODES
 from cnncli.errors import ArgumentError
-from cnncli.filters.rendering import Statistics
+from cnncli.filters.bands import ArrayRows
+from cnncli.filters.statistics import Statistics
 from cnncli.ops import avg_pool2d, max_pool2d, min_pool2d
 from cnncli.ops.borders import Rows
 from cnncli.shapes import IntOrPair, Padding, Window
@@ -93,10 +94,8 @@ def pool_image(image: npt.ArrayLike, pooling: Pooling) -> Array:
         >>> pool_image([[1, 3], [2, 9]], Pooling(2)).tolist()
         [[9]]
     """
-    pixels = np.asarray(image)
-    options = {"stride": pooling.stride, "padding": pooling.padding, "ceil_mode": pooling.ceil_mode}
-    kernel_size = pixels.shape[:2] if pooling.kernel_size is None else pooling.kernel_size
-    return POOLS[pooling.mode](pixels, kernel_size, **options)
+    pooled = Pooled(ArrayRows(np.asarray(image)), pooling)
+    return pooled.rows(0, pooled.shape[0])
 
 
 class PooledPicture:

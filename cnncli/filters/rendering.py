@@ -1,6 +1,5 @@
 """From signed numbers to a picture: rules that are never silent."""
 
-from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ from cnncli.arrays import Array, DType, as_numbers
 from cnncli.choices import SCALES, SIGNED
 from cnncli.errors import ArgumentError
 from cnncli.filters.named import parse_filter
+from cnncli.filters.statistics import Statistics, finite_range
 from cnncli.values import Value
 
 # Orange and blue, told apart by people of any colour vision (Okabe and Ito 2008).
@@ -17,76 +17,55 @@ POSITIVE_HUE = (0.9, 0.62, 0.0)
 NEGATIVE_HUE = (0.0, 0.45, 0.9)
 
 
-class Threshold(NamedTuple):
-    """A level of the picture from which on pixels are white; the others are black.
-
-    Attributes:
-        level: in the picture's own levels, or a fraction of white.
-        relative: whether it is a fraction.
-
-    Example:
-        >>> Threshold.parse("25%").of(255)
-        63.75
-    """
-
-    level: float
-    relative: bool = False
-
-    @classmethod
-    def parse(cls, text: "str | float | Threshold") -> "Threshold":
-        """Read a level (`64`) or a share of white (`25%`).
-
-        Raises:
-            ArgumentError: it is neither, negative, or more than 100%.
-        """
-        if isinstance(text, Threshold):
-            return text
-        words = str(text).strip()
-        try:
-            number = float(words.removesuffix("%"))
-        except ValueError:
-            number = -1
-        relative = words.endswith("%")
-        if not 0 <= number < float("inf") or (relative and number > 100):
-            raise ArgumentError(f"threshold must be a level such as 64 or a share of white such as 25%, got {text!r}")
-        return cls(number / 100 if relative else number, relative)
-
-    def of(self, white: float) -> float:
-        """Return the level in a picture whose white is `white`."""
-        return self.level * white if self.relative else self.level
-
-
 class Rendering(Value):
-    """How a response becomes a picture.
+    """How a response becomes a picture. None leaves a choice to the filter, whose own are `unit` and `abs` mostly.
 
     Attributes:
         scale: `unit` (a full black-to-white step is full white, the same for every image), `none` (raw numbers,
             saturated), `auto` (stretched to this response's own range) or a factor.
         signed: `abs`, `clip` (negative becomes 0), `offset` (zero is mid-grey), `diverging` (positive orange, negative
             blue) or `split` (two pictures, positive and negative).
-        threshold: from this level on white, below it black.
+        threshold: a level (`64`) or a share of white (`25%`) from which on pixels are white, the others black.
     """
 
-    scale: str | float = "unit"
-    signed: str = "abs"
-    threshold: Threshold | None = None
+    scale: str | float | None = None
+    signed: str | None = None
+    threshold: str | float | None = None
 
     def validate(self) -> None:
-        """Refuse a scale or a way with signs that there is not."""
-        if self.scale not in SCALES and (isinstance(self.scale, str) or not np.isfinite(self.scale)):
+        if self.scale not in (None, *SCALES) and (isinstance(self.scale, str) or not np.isfinite(self.scale)):
             raise ArgumentError(f"scale must be {', '.join(SCALES)} or a number, got {self.scale!r}")
-        if self.signed not in SIGNED:
+        if self.signed not in (None, *SIGNED):
             raise ArgumentError(f"signed must be one of {', '.join(SIGNED)}, got {self.signed!r}")
+        self.level(1)
 
-    def chosen(
-        self, scale: str | float | None, signed: str | None, threshold: "str | float | Threshold | None"
-    ) -> "Rendering":
-        """Return this rendering with what the user chose in place of it."""
-        return Rendering(
-            self.scale if scale is None else scale,
-            self.signed if signed is None else signed,
-            self.threshold if threshold is None else Threshold.parse(threshold),
-        )
+    def over(self, other: "Rendering") -> "Rendering":
+        """Return this rendering, with the choices of another where it leaves them open."""
+        return other.replace(**{name: chosen for name, chosen in vars(self).items() if chosen is not None})
+
+    def level(self, white: float) -> float | None:
+        """Return the threshold in a picture whose white is `white`.
+
+        Raises:
+            ArgumentError: it is neither a level nor a share, negative, or more than 100%.
+
+        Example:
+            >>> Rendering(threshold="25%").level(255)
+            63.75
+        """
+        if self.threshold is None:
+            return None
+        words = str(self.threshold).strip()
+        relative = words.endswith("%")
+        try:
+            number = float(words.removesuffix("%"))
+        except ValueError:
+            number = -1
+        if not 0 <= number < float("inf") or (relative and number > 100):
+            raise ArgumentError(
+                f"threshold must be a level such as 64 or a share of white such as 25%, got {self.threshold!r}"
+            )
+        return number / 100 * white if relative else number
 
     def renderers(
         self, *, full_step: float, white: float, dtype: npt.DTypeLike, extent: tuple[float, float] | None = None
@@ -100,37 +79,41 @@ class Rendering(Value):
             extent: the response's (min, max), which `auto` needs.
         """
         signs = ((1, "-positive"), (-1, "-negative")) if self.signed == "split" else ((1, ""),)
-        signed = "clip" if self.signed == "split" else self.signed
+        signed = "clip" if self.signed == "split" else self.signed or "abs"
         top = float(np.iinfo(np.dtype(dtype)).max)
         renderers = []
         for sign, suffix in signs:
-            low, high = self._range(signed, full_step, white, extent, sign)
-            gain = top / (high - low) if high != low else 1.0
+            if self.scale == "auto":
+                low, high = _stretched(signed, extent or (0.0, 0.0), sign)
+            else:
+                low, high = 0.0, self._span(full_step, white)
             # With `offset` the range covers both signs; a raw or chosen scale stays what it says.
+            if signed == "offset" and self.scale in (None, "unit", "auto"):
+                high *= 2
+            gain = top / (high - low) if high != low else 1.0
             shift = (top + 1) / 2 if signed == "offset" else -low * gain
-            level = self.threshold.of(top) if self.threshold else None
-            renderers.append(Renderer(gain * sign, shift, signed, np.dtype(dtype), level, suffix))
+            renderers.append(Renderer(gain * sign, shift, signed, np.dtype(dtype), self.level(top), suffix))
         return renderers
 
-    def _range(
-        self, signed: str, full_step: float, white: float, extent: tuple[float, float] | None, sign: int
-    ) -> tuple[float, float]:
-        """Return the responses that become black and white (for `offset`: that lie so far apart)."""
-        span = {"unit": full_step, "none": white, "auto": 0.0}.get(str(self.scale))
-        if span is None:
-            span = white / float(self.scale) if float(self.scale) else np.inf
-        doubled = 2 if signed == "offset" and self.scale in ("unit", "auto") else 1
-        if self.scale != "auto":
-            return 0.0, span * doubled
-        low, high = extent or (0.0, 0.0)
-        if low > high:  # nothing is finite
-            low = high = 0.0
-        if sign < 0:
-            low, high = -high, -low
-        if signed in ("abs", "clip") and low >= 0:
-            return low, high
-        largest = max(high, 0.0) if signed == "clip" else max(abs(low), abs(high))
-        return 0.0, largest * doubled
+    def _span(self, full_step: float, white: float) -> float:
+        """Return the response that becomes white."""
+        if self.scale is None or self.scale == "unit":
+            return full_step
+        if self.scale == "none":
+            return white
+        return white / float(self.scale) if float(self.scale) else np.inf
+
+
+def _stretched(signed: str, extent: tuple[float, float], sign: int) -> tuple[float, float]:
+    """Return the responses that become black and white (for `offset`: mid-grey and white) over a whole range."""
+    low, high = extent
+    if low > high:  # nothing is finite
+        low = high = 0.0
+    if sign < 0:
+        low, high = -high, -low
+    if signed in ("abs", "clip") and low >= 0:
+        return low, high
+    return 0.0, max(high, 0.0) if signed == "clip" else max(abs(low), abs(high))
 
 
 class Renderer(NamedTuple):
@@ -215,60 +198,6 @@ class Renderer(NamedTuple):
         return picture
 
 
-class Statistics:
-    """What a report says of a response, gathered band by band (from several threads).
-
-    Attributes:
-        low: the smallest finite number.
-        high: the largest.
-        clipped: how many numbers the picture's range cut off.
-        count: how many there were.
-    """
-
-    def __init__(self) -> None:
-        self.low, self.high = float("inf"), float("-inf")
-        self.clipped = self.count = 0
-        self._lock = Lock()
-
-    def add(self, response: Array) -> None:
-        """Take the numbers of one band into account."""
-        low, high = finite_range(response)
-        with self._lock:
-            self.low, self.high = min(self.low, low), max(self.high, high)
-            self.count += response.size
-
-    def add_clipped(self, count: int) -> None:
-        """Take numbers beyond the picture's range into account."""
-        with self._lock:
-            self.clipped += int(count)
-
-    @property
-    def clipped_fraction(self) -> float:
-        """The share of numbers that the picture's range cut off."""
-        return self.clipped / self.count if self.count else 0.0
-
-    def report(self) -> dict[str, float | None]:
-        """Return `min`, `max` (None where nothing is finite) and `clipped_fraction`."""
-        low, high = (self.low, self.high) if self.low <= self.high else (None, None)
-        return {"min": low, "max": high, "clipped_fraction": self.clipped_fraction}
-
-
-def finite_range(numbers: Array) -> tuple[float, float]:
-    """Return the (min, max) of what is finite; (inf, -inf) where nothing is, which changes no other range.
-
-    Example:
-        >>> finite_range(np.array([1.0, np.nan, 3.0, np.inf]))
-        (1.0, 3.0)
-        >>> finite_range(np.array([np.nan]))
-        (inf, -inf)
-    """
-    low, high = numbers.min().item(), numbers.max().item()
-    if np.isfinite(low) and np.isfinite(high):
-        return low, high
-    finite = numbers[np.isfinite(numbers)]
-    return (finite.min().item(), finite.max().item()) if finite.size else (float("inf"), float("-inf"))
-
-
 def render(
     response: npt.ArrayLike,
     *,
@@ -283,8 +212,10 @@ def render(
 
     Args:
         response: (H, W) or (H, W, C) signed numbers.
-        scale: see `Rendering`.
-        signed: likewise.
+        scale: `unit` (a full black-to-white step is full white), `none` (raw numbers, saturated), `auto` (stretched to
+            this response's own range) or a factor.
+        signed: `abs`, `clip` (negative becomes 0), `offset` (zero is mid-grey), `diverging` (positive orange, negative
+            blue) or `split` (two pictures, positive and negative).
         threshold: a level (`64`) or a share of white (`"25%"`) from which on pixels become white, the others black.
         filter: the name of the filter that the response comes from: scale `unit` divides by the sum of its positive
             weights, and by 1 without a name.
@@ -303,10 +234,7 @@ def render(
     """
     numbers = as_numbers(response, "a response")
     unit = parse_filter(filter).unit if filter else 1.0
-    renderers = (
-        Rendering()
-        .chosen(scale, signed, threshold)
-        .renderers(full_step=unit * white, white=white, dtype=dtype, extent=finite_range(numbers))
-    )
+    rendering = Rendering(scale, signed, threshold)
+    renderers = rendering.renderers(full_step=unit * white, white=white, dtype=dtype, extent=finite_range(numbers))
     pictures = [renderer(numbers) for renderer in renderers]
     return pictures[0] if len(pictures) == 1 else tuple(pictures)

@@ -15,7 +15,7 @@ from cnncli.batch.room import DECODED
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.files.temporary import STANDARD, open_temporary, writing
 from cnncli.filters.bands import ArrayRows, bands
-from cnncli.filters.rendering import Statistics
+from cnncli.filters.statistics import Statistics
 from cnncli.filters.transparency import fill_hidden
 from cnncli.images import (
     MAX_PIXELS,

@@ -7,9 +7,11 @@ import numpy as np
 from cnncli.arrays import Array
 from cnncli.batch import Job
 from cnncli.errors import ArgumentError
-from cnncli.filters.edges import EdgePicture, Filtering, Response, pictures
+from cnncli.filters.edges import EdgePicture, pictures
 from cnncli.filters.recipes import Recipe
-from cnncli.filters.rendering import Rendering, Statistics
+from cnncli.filters.rendering import Rendering
+from cnncli.filters.responses import Filtering, Response
+from cnncli.filters.statistics import Statistics
 from cnncli.filters.transparency import alpha_at_outputs
 from cnncli.images import FORMATS, MAX_PIXELS, Format, Frame, Picture, check_pixels, find_format
 from cnncli.ops.borders import Rows
@@ -63,7 +65,7 @@ class EdgePipeline(Value):
 
     def rendering(self, recipe: Recipe) -> Rendering:
         """Return how a filter's response is rendered."""
-        return recipe.rendering.chosen(self.scale, self.signed, self.threshold)
+        return Rendering(self.scale, self.signed, self.threshold).over(recipe.rendering)
 
     @property
     def options(self) -> str:

@@ -12,9 +12,9 @@ import pytest
 
 from cnncli.filters import bands
 from cnncli.filters.bands import ArrayRows, band_edges, whole
-from cnncli.filters.edges import Filtering, Response
 from cnncli.filters.named import FILTERS
 from cnncli.filters.recipes import recipe
+from cnncli.filters.responses import Filtering, Response
 from cnncli.ops.convolution import banded, fourier, strategies, strips
 
 BLAS_KERNELS = (None, "Prescott", "Sandybridge", "Haswell")

@@ -13,10 +13,11 @@ from cnncli.choices import CHANNELS, COLORS, DIRECTIONS, SCALES, SIGNED
 from cnncli.errors import ArgumentError
 from cnncli.filters import bands
 from cnncli.filters.bands import ArrayRows
-from cnncli.filters.edges import EdgePicture, Filtering, Response, edge_picture, filter_image, pictures
+from cnncli.filters.edges import EdgePicture, FilterOptions, edge_picture, filter_image, pictures
 from cnncli.filters.named import FILTERS
 from cnncli.filters.recipes import recipe
 from cnncli.filters.rendering import render
+from cnncli.filters.responses import Filtering, Response
 from cnncli.ops import ACTIVATIONS, PADDING_MODES, conv2d
 from cnncli.ops.convolution import banded, strips
 
@@ -498,3 +499,10 @@ def test_true_is_white():
 def test_a_bias_beyond_the_type_is_infinity_without_a_warning():
     image = np.full((3, 3), 1e308)
     assert np.isposinf(filter_image(image, [[1.0]], bias=1e308)).all()
+
+
+def test_the_keyword_arguments_are_the_fields_of_filtering():
+    assert tuple(FilterOptions.__annotations__) == Filtering.fields
+    for name, default in Filtering.defaults.items():
+        shown = f'"{default}"' if isinstance(default, str) else default
+        assert f"{name} ({shown}): " in filter_image.__doc__

@@ -7,10 +7,10 @@ from oracles import NUMPY_MODES, random_image
 from cnncli.choices import COLORS
 from cnncli.errors import ArgumentError
 from cnncli.filters.bands import ArrayRows
-from cnncli.filters.edges import Filtering, Response
 from cnncli.filters.explanation import explain
 from cnncli.filters.named import FILTERS
 from cnncli.filters.recipes import recipe
+from cnncli.filters.responses import Filtering, Response
 
 
 def response(image, filter_name="sobel", direction=None, **filtering):

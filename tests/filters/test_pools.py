@@ -10,7 +10,7 @@ from cnncli.choices import POOLING_MODES
 from cnncli.errors import ArgumentError
 from cnncli.filters.bands import ArrayRows, whole
 from cnncli.filters.pools import POOLS, Pooled, PooledPicture, Pooling, pool_image
-from cnncli.filters.rendering import Statistics
+from cnncli.filters.statistics import Statistics
 
 
 def test_the_choices_of_the_command_line_are_the_registry():

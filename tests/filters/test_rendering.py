@@ -8,7 +8,8 @@ from hypothesis.extra.numpy import arrays
 from cnncli.choices import SCALES, SIGNED
 from cnncli.errors import ArgumentError
 from cnncli.filters.named import FILTERS, unit_scale
-from cnncli.filters.rendering import NEGATIVE_HUE, POSITIVE_HUE, Rendering, Statistics, Threshold, render
+from cnncli.filters.rendering import NEGATIVE_HUE, POSITIVE_HUE, Rendering, render
+from cnncli.filters.statistics import Statistics
 
 SOBEL_STEPS = [[0, 1020, -1020, 510, -255]]
 ORANGE, BLUE = [230, 158, 0], [0, 115, 230]
@@ -151,15 +152,14 @@ def test_thresholds():
 @pytest.mark.parametrize("text", ["abc", "", "-1", "nan", "inf", "5 %%", "-5%", "1e999"])
 def test_a_threshold_that_cannot_be_read(text):
     with pytest.raises(ArgumentError) as caught:
-        Threshold.parse(text)
+        Rendering(threshold=text)
     assert str(caught.value) == f"threshold must be a level such as 64 or a share of white such as 25%, got {text!r}"
 
 
 def test_thresholds_are_read():
-    assert Threshold.parse(" 64 ").of(255) == 64
-    assert Threshold.parse(64.5).of(65535) == 64.5
-    assert Threshold.parse("50 %").of(255) == 127.5
-    assert Threshold.parse(Threshold(3)).of(255) == 3
+    assert Rendering(threshold=" 64 ").level(255) == 64
+    assert Rendering(threshold=64.5).level(65535) == 64.5
+    assert Rendering(threshold="50 %").level(255) == 127.5
 
 
 def test_the_hues_are_those_of_the_documentation():

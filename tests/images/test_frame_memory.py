@@ -18,7 +18,7 @@ import json, re, sys
 from contextlib import nullcontext
 import numpy, scipy.ndimage, PIL.Image
 from cnncli.batch import Input, Job
-from cnncli.filters.edges import Filtering
+from cnncli.filters.responses import Filtering
 from cnncli.pipelines import common
 from cnncli.pipelines.edging import EdgePipeline
 from cnncli.filters.recipes import recipe

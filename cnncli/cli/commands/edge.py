@@ -98,8 +98,8 @@ def edge(
     told otherwise.
     """
     from cnncli.cli.files.running import Batch
-    from cnncli.filters.edges import Filtering
     from cnncli.filters.recipes import load_recipes
+    from cnncli.filters.responses import Filtering
     from cnncli.pipelines.edging import EdgePipeline
 
     pipeline = EdgePipeline(
