@@ -7,11 +7,12 @@ from cnncli.batch.inputs import Input, Shard, find_inputs
 from cnncli.batch.manifest import Manifests
 from cnncli.batch.plan import Job, OutputRule, make_folders, plan, refuse_existing, work_folders
 from cnncli.batch.running import Executor, run, summary
-from cnncli.batch.task import Report, Task, Work
-from cnncli.batch.threads import Threads
+from cnncli.batch.task import ALONE, Grouping, Report, Task, Work
 
 __all__ = [
+    "ALONE",
     "Executor",
+    "Grouping",
     "Input",
     "Job",
     "Manifests",
@@ -19,7 +20,6 @@ __all__ = [
     "Report",
     "Shard",
     "Task",
-    "Threads",
     "Work",
     "find_inputs",
     "make_folders",

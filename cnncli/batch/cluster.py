@@ -172,7 +172,7 @@ class _Dispatch:
     def _is_far_ahead(self) -> bool:
         """Whether many groups were begun since the oldest one that is not done."""
         _, _, oldest = next(iter(self._flying.values()), (None, [], self._serial))
-        return self._task.in_order and self._serial - oldest >= _LEAD * max(self._watch.threads, 1)
+        return self._task.grouping.in_order and self._serial - oldest >= _LEAD * max(self._watch.threads, 1)
 
     def _next_finished(self) -> Any:
         while True:

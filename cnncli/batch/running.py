@@ -2,13 +2,13 @@
 
 import threading
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Protocol
 
 from cnncli.batch.manifest import Manifests
 from cnncli.batch.plan import Job
-from cnncli.batch.task import Alike, Report, Task, Work
+from cnncli.batch.task import ALONE, Alike, Grouping, Report, Task, Work
 from cnncli.batch.threads import Threads
 
 
@@ -31,6 +31,7 @@ def run(
     skip: bool = False,
     replace: bool = True,
     alike: Alike | None = None,
+    grouping: Grouping = ALONE,
     stop: threading.Event | None = None,
     executor: Executor | None = None,
 ) -> Generator[Report, None, None]:
@@ -46,28 +47,43 @@ def run(
         skip: leave out what `manifests` lists as done.
         replace: replace whatever stands in an output's place; with `skip` only what is our own work is replaced.
         alike: whether two files are the same result though their bytes differ.
+        grouping: which jobs are done together, and whether reports are in the order of the jobs.
         stop: when set, no new input is begun; those under way are finished.
         executor: where, by default on threads.
 
     Raises:
         ArgumentError: something else stands where a list of what is done should.
     """
-    task = Task(work, manifests, skip, replace, alike)
+    task = Task(work, manifests, skip, replace, alike, grouping)
     if manifests is not None:
         manifests.check(jobs)
     try:
         if executor is None and len(jobs) == 1:
-            yield from task.safely(jobs[0])
+            yield from task.group(jobs)[0]
             return
         if skip and manifests is not None:
             manifests.look(jobs)
         # Closed before the lists are written: what is under way when the reader leaves is finished, and listed.
         with closing((executor or Threads(workers)).each(jobs, task, stop or threading.Event())) as groups:
-            for reports in groups:
+            for reports in _in_order(jobs, groups) if grouping.in_order else groups:
                 yield from reports
     finally:
         if manifests is not None:
             manifests.flush()
+
+
+def _in_order(jobs: Sequence[Job], finished: Iterator[list[Report]]) -> Iterator[list[Report]]:
+    """Yield reports in the order of their jobs; where some were never begun, those of the others."""
+    waiting: dict[str, list[list[Report]]] = {}
+    for job in jobs:
+        path = job.input.path
+        while path not in waiting and (reports := next(finished, None)) is not None:
+            waiting.setdefault(reports[0].input, []).append(reports)
+        if path in waiting:
+            reports, *others = waiting.pop(path)
+            if others:
+                waiting[path] = others
+            yield reports
 
 
 def summary(statuses: Counter[str], left: int, seconds: float) -> str:

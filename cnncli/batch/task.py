@@ -48,6 +48,24 @@ Then = Callable[[list[list[Report]]], list[list[Report]]]
 """What is done with the reports of jobs that were done together."""
 
 
+class Grouping(NamedTuple):
+    """Jobs that are done a few at a time.
+
+    Attributes:
+        together: the most jobs of a group.
+        then: what becomes of the reports of a group; None for nothing.
+        in_order: whether reports are wanted in the order of the jobs: then no executor goes far ahead of the oldest
+            job that is not done, so that few reports wait for it.
+    """
+
+    together: int = 1
+    then: Then | None = None
+    in_order: bool = False
+
+
+ALONE = Grouping()
+
+
 class Task(NamedTuple):
     """What is done with every job of a batch: a value that can be sent to other machines.
 
@@ -57,10 +75,7 @@ class Task(NamedTuple):
         skip: leave out what `manifests` lists as done.
         replace: replace whatever stands in an output's place; with `skip` only what is our own work is replaced.
         alike: whether two files are the same result though their bytes differ.
-        then: what becomes of the reports of a group; None for nothing.
-        together: the most jobs of a group: what `then` gets at a time.
-        in_order: whether reports are wanted in the order of the jobs: then no executor goes far ahead of the oldest
-            job that is not done, so that few reports wait for it.
+        grouping: which jobs are done together.
     """
 
     work: Work
@@ -68,9 +83,7 @@ class Task(NamedTuple):
     skip: bool = False
     replace: bool = True
     alike: Alike | None = None
-    then: Then | None = None
-    together: int = 1
-    in_order: bool = False
+    grouping: Grouping = ALONE
 
     def share(self, jobs: Sequence[Job]) -> "Task":
         """Return what another machine needs for some jobs."""
@@ -78,9 +91,9 @@ class Task(NamedTuple):
         return self._replace(manifests=manifests)
 
     def group(self, jobs: Sequence[Job]) -> list[list[Report]]:
-        """Do jobs together, at most `together`, and return the reports of each."""
+        """Do the jobs of a group, and return the reports of each."""
         reports = [self.safely(job) for job in jobs]
-        return reports if self.then is None else self.then(reports)
+        return reports if self.grouping.then is None else self.grouping.then(reports)
 
     def safely(self, job: Job) -> list[Report]:
         """Do it, and turn a mistake in this program over one file into its failure: thousands of others wait."""

@@ -33,6 +33,6 @@ class Threads(NamedTuple):
             return [] if stop.is_set() else task.group(group)
 
         # One group waits for each worker, so that none is idle while a report is written.
-        groups = takewhile(lambda _: not stop.is_set(), grouped(jobs, task.together))
-        for reports in mapped(work, groups, workers, ahead=2 * workers, in_order=task.in_order):
+        groups = takewhile(lambda _: not stop.is_set(), grouped(jobs, task.grouping.together))
+        for reports in mapped(work, groups, workers, ahead=2 * workers, in_order=task.grouping.in_order):
             yield from reports

@@ -98,7 +98,7 @@ def do(packed: bytes) -> Done | str:
     _prepare(jobs)
     begin = time.perf_counter()
     reports: list[list[Report]] = []
-    for group in grouped(jobs, task.together):
+    for group in grouped(jobs, task.grouping.together):
         if needs.batch in _stopped:
             break
         try:

@@ -1,13 +1,21 @@
 """Options that commands share, and the parsing of their words."""
 
+import functools
+import inspect
 import math
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from functools import partial
+from inspect import Parameter
+from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
 from cnncli.choices import ACTIVATIONS, CHANNELS, COLORS, DIRECTIONS, PADDING_MODES, POOLING_MODES, SCALES, SIGNED
 from cnncli.errors import ArgumentError
+from cnncli.values import Value
+
+P = ParamSpec("P")
 
 
 class _Word(StrEnum):
@@ -22,128 +30,54 @@ def choice(name: str, words: tuple[str, ...]) -> Any:
     return make(name, {word: word for word in words})
 
 
-Direction = choice("Direction", DIRECTIONS)
-PaddingMode = choice("PaddingMode", PADDING_MODES)
-Color = choice("Color", COLORS)
-Channel = choice("Channel", CHANNELS)
-Activation = choice("Activation", ACTIVATIONS)
-Signed = choice("Signed", SIGNED)
-PoolingMode = choice("PoolingMode", POOLING_MODES)
-
-_FILES, _BATCH = "Files", "Batches"
-
-Inputs = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="INPUTS...",
-        help="Files, quoted globs, folders (with -r), or - for standard input: pictures, .npy, matrices as text.",
-        show_default=False,
-    ),
-]
-FilesFrom = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FILE",
-        help="Read more inputs from a list, one a line; - reads it from standard input.",
-        rich_help_panel=_FILES,
-    ),
-]
-Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Go through folders.", rich_help_panel=_FILES)]
-OutputOption = Annotated[
-    str | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="PATH",
-        help="A file, a folder (that exists, or ends in /), a template with {stem} {name} {ext} {parent} {filter}, "
-        "or - for standard output. Default: {stem}-{filter}.png beside the input.",
-        rich_help_panel=_FILES,
-    ),
-]
-FormatOption = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        metavar="NAME",
-        help="png, jpeg, tiff, webp, ..., or numbers: npy, npz, txt, csv, float-tiff. Default: the output's suffix.",
-        rich_help_panel=_FILES,
-    ),
-]
-MaxPixels = Annotated[
-    int | None,
-    typer.Option(
-        min=0,
-        metavar="N",
-        help="The largest picture that is decoded, width x height; 0 for any.",
-        rich_help_panel=_FILES,
-    ),
-]
-Jobs = Annotated[
-    int | None,
-    typer.Option(
-        "--jobs", "-j", min=1, metavar="N", help="Files at a time. Default: the cores.", rich_help_panel=_BATCH
-    ),
-]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that exist.", rich_help_panel=_BATCH)]
-SkipExisting = Annotated[
-    bool, typer.Option("--skip-existing", help="Leave out what is done already.", rich_help_panel=_BATCH)
-]
-ShardOption = Annotated[
-    str | None,
-    typer.Option(
-        "--shard", metavar="I/N", help="Do the I-th of N shares, the same on every machine.", rich_help_panel=_BATCH
-    ),
-]
-SchedulerOption = Annotated[
-    str | None,
-    typer.Option(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="Run on a Dask cluster: its scheduler, such as tcp://head:8786, or local for processes of this machine.",
-        rich_help_panel=_BATCH,
-    ),
-]
-DryRun = Annotated[
-    bool,
-    typer.Option("--dry-run", help="Print what would become of each input, and do nothing.", rich_help_panel=_BATCH),
-]
-Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object a line on stdout for each output.", rich_help_panel=_BATCH)
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=_BATCH)]
-Show = Annotated[
-    bool, typer.Option("--show", help="Show a preview of each output in the terminal.", rich_help_panel=_FILES)
-]
-
-PaddingOption = Annotated[
-    str,
-    typer.Option(
-        "--padding",
-        "-p",
-        metavar="P",
-        help="same, valid, pixels (1), vertical,horizontal (1,2) or top,bottom,left,right.",
-    ),
-]
-StrideOption = Annotated[
-    str, typer.Option("--stride", "-s", metavar="S", help="Pixels between positions: 2, or vertical,horizontal.")
-]
-DilationOption = Annotated[str, typer.Option(metavar="D", help="Pixels between the kernel's taps.")]
+Direction: Any = choice("Direction", DIRECTIONS)
+PaddingMode: Any = choice("PaddingMode", PADDING_MODES)
+Color: Any = choice("Color", COLORS)
+Channel: Any = choice("Channel", CHANNELS)
+Activation: Any = choice("Activation", ACTIVATIONS)
+Signed: Any = choice("Signed", SIGNED)
+PoolingMode: Any = choice("PoolingMode", POOLING_MODES)
 
 
-def parse_padding(text: str) -> str | int | tuple[int, ...]:
+def fields_of(record: type[Value], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a command, by name, that are fields of a record.
+
+    Example:
+        >>> class Window(Value):
+        ...     size: int
+        ...     stride: int = 1
+        >>> fields_of(Window, {"size": 3, "flip": True})
+        {'size': 3}
+    """
+    return {name: given[name] for name in record.fields if name in given}
+
+
+# Words that stand for numbers
+
+
+def parsed(parse: Callable[[str, str], Any]) -> Callable[..., Any]:
+    """Return the callback of an option whose text is parsed; the parser is told the option's name for its errors.
+
+    Not `typer.Option(parser=...)`, which throws a parser's message away.
+    """
+
+    def callback(param: typer.CallbackParam, text: Any) -> Any:
+        return text if text is None else parse(text, param.opts[0])
+
+    return callback
+
+
+def parse_padding(text: str, name: str = "padding") -> str | int | tuple[int, ...]:
     """Return `same`, `valid`, or one, two or four integers separated by commas.
 
     Raises:
-        ArgumentError: anything else.
+        ArgumentError: the text is anything else.
     """
     if text in ("same", "valid"):
         return text
-    try:
-        numbers = parse_integers(text, "padding")
-    except ArgumentError:
-        numbers = ()
+    numbers = parse_integers(text)
     if len(numbers) not in (1, 2, 4) or min(numbers) < 0:
-        raise ArgumentError(f"padding must be same, valid, or 1, 2 or 4 integers from 0, got {text!r}")
+        raise ArgumentError(f"{name} must be same, valid, or 1, 2 or 4 integers from 0, got {text!r}")
     return numbers[0] if len(numbers) == 1 else numbers
 
 
@@ -151,40 +85,36 @@ def parse_pair(text: str, name: str) -> int | tuple[int, ...]:
     """Return one positive integer, or two as `vertical,horizontal` or `HxW`.
 
     Raises:
-        ArgumentError: anything else.
+        ArgumentError: the text is anything else.
     """
-    numbers = parse_integers(text.replace("x", ","), name)
-    if len(numbers) > 2 or min(numbers) < 1:
+    numbers = parse_integers(text.replace("x", ","))
+    if len(numbers) not in (1, 2) or min(numbers) < 1:
         raise ArgumentError(f"{name} must be a positive integer or two of them (vertical,horizontal), got {text!r}")
     return numbers[0] if len(numbers) == 1 else numbers
 
 
-def parse_integers(text: str, name: str) -> tuple[int, ...]:
-    """Return integers separated by commas.
-
-    Raises:
-        ArgumentError: a word that is none.
-    """
+def parse_integers(text: str) -> tuple[int, ...]:
+    """Return integers separated by commas; none where a word is not an integer."""
     try:
         return tuple(int(word) for word in text.split(","))
-    except ValueError as error:
-        raise ArgumentError(f"{name} must be integers separated by commas, got {text!r}") from error
+    except ValueError:
+        return ()
 
 
-def parse_scale(text: str) -> str | float:
+def parse_scale(text: str, name: str) -> str | float:
     """Return `unit`, `none` or `auto` as it is, and anything else as a number.
 
     Raises:
-        ArgumentError: it is none.
+        ArgumentError: the text is not a number either.
     """
-    return text if text in SCALES else _finite(text, f"scale must be {', '.join(SCALES)} or a number, got {text!r}")
+    return text if text in SCALES else _finite(text, f"{name} must be {', '.join(SCALES)} or a number, got {text!r}")
 
 
 def parse_number(text: str, name: str) -> float:
     """Return a finite number.
 
     Raises:
-        ArgumentError: it is none.
+        ArgumentError: the text is not a finite number.
     """
     return _finite(text, f"{name} must be a number, got {text!r}")
 
@@ -197,3 +127,193 @@ def _finite(text: str, message: str) -> float:
     if not math.isfinite(number):
         raise ArgumentError(message)
     return number
+
+
+PaddingOption = Annotated[
+    str,
+    typer.Option(
+        "--padding",
+        "-p",
+        metavar="P",
+        callback=parsed(parse_padding),
+        help="same, valid, or pixels: 1, or vertical,horizontal, or top,bottom,left,right.",
+    ),
+]
+PaddingModeOption = Annotated[PaddingMode, typer.Option(help="Values beyond the border of the image.")]
+StrideOption = Annotated[
+    str,
+    typer.Option(
+        "--stride",
+        "-s",
+        metavar="S",
+        callback=parsed(parse_pair),
+        help="Pixels between positions: 2, or vertical,horizontal.",
+    ),
+]
+DilationOption = Annotated[
+    str, typer.Option(metavar="D", callback=parsed(parse_pair), help="Pixels between the taps of the kernel.")
+]
+
+
+# Commands that work on files
+
+_files = partial(typer.Option, rich_help_panel="Files")
+_batch = partial(typer.Option, rich_help_panel="Batches")
+
+MaxPixels = Annotated[
+    int | None,
+    _files(min=0, metavar="N", help="Largest image to decode, in pixels (width x height); 0 for no limit."),
+]
+Quiet = Annotated[bool, _batch("--quiet", "-q", help="Print errors only.")]
+
+
+def pixel_limit(max_pixels: int | None) -> dict[str, Any]:
+    """Return `--max-pixels` as an argument: none where it was not given, None for no limit."""
+    return {} if max_pixels is None else {"max_pixels": max_pixels or None}
+
+
+class FileOptions(Value):
+    """What the user said of inputs, of outputs and of the work between them.
+
+    Each field is an option of the command line, as its annotation declares it.
+    """
+
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="INPUTS...",
+            help="Images, .npy arrays or matrices as text: files, quoted globs, folders (with -r), or - for standard "
+            "input.",
+            show_default=False,
+        ),
+    ] = None
+    output: Annotated[
+        str | None,
+        _files(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="A file; a folder (existing, or ending in /); a template with {stem} {name} {ext} {parent} {filter}; "
+            "or - for standard output. Default: {stem}-{filter}.png beside the input.",
+        ),
+    ] = None
+    show: Annotated[bool, _files("--show", help="Show a preview of each output in the terminal.")] = False
+    format_name: Annotated[
+        str | None,
+        _files(
+            "--format",
+            metavar="NAME",
+            help="Format of the outputs: png, jpeg, tiff, webp, ...; or exact numbers: npy, npz, txt, csv, "
+            "float-tiff. Default: by the suffix of the output.",
+        ),
+    ] = None
+    recursive: Annotated[bool, _files("--recursive", "-r", help="Search folders for images.")] = False
+    files_from: Annotated[
+        str | None,
+        _files(metavar="FILE", help="Read more inputs from a list, one per line; - reads it from standard input."),
+    ] = None
+    max_pixels: MaxPixels = None
+    jobs: Annotated[
+        int | None, _batch("--jobs", "-j", min=1, metavar="N", help="Files processed at a time. Default: one per core.")
+    ] = None
+    force: Annotated[bool, _batch("--force", help="Overwrite existing outputs.")] = False
+    skip_existing: Annotated[bool, _batch("--skip-existing", help="Skip outputs that are already done.")] = False
+    shard: Annotated[
+        str | None,
+        _batch("--shard", metavar="I/N", help="Process only part I of N; the same split on every machine."),
+    ] = None
+    scheduler: Annotated[
+        str | None,
+        _batch(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="Run on a Dask cluster: the address of its scheduler, such as tcp://head:8786, or local for "
+            "processes on this machine.",
+        ),
+    ] = None
+    dry_run: Annotated[bool, _batch("--dry-run", help="Print the output planned for each input, and exit.")] = False
+    as_json: Annotated[bool, _batch("--json", help="Print one JSON object per output, one per line.")] = False
+    quiet: Quiet = False
+
+    @property
+    def skips(self) -> bool:
+        """Whether what is done already is left out."""
+        return self.skip_existing and not self.force
+
+    def pipeline_fields(self) -> dict[str, Any]:
+        """Return what every pipeline is told of files: `format`, `max_pixels` and `statistics`."""
+        from cnncli.pipelines.common import check_format
+
+        form = None if self.format_name is None else check_format(self.format_name)
+        return {"format": form, "statistics": self.as_json, **pixel_limit(self.max_pixels)}
+
+
+def over_files(*names: str) -> Callable[[Callable[Concatenate[FileOptions, P], None]], Callable[..., None]]:
+    """Declare options of `FileOptions` for a command, in place of its first parameter, which gets their values.
+
+    Args:
+        names: the fields that the command takes; all by default.
+
+    Example:
+        >>> @over_files("inputs", "force")
+        ... def count(files: FileOptions, flip: bool = False) -> None:
+        ...     print(files.inputs, files.force, flip)
+        >>> count(inputs=["a.png"], force=True, flip=True)
+        ['a.png'] True True
+        >>> [*inspect.signature(count).parameters]
+        ['flip', 'inputs', 'force']
+    """
+
+    def declare(command: Callable[Concatenate[FileOptions, P], None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def gather(*args: P.args, **kwargs: P.kwargs) -> None:
+            said: dict[str, Any] = {name: kwargs.pop(name) for name in shared if name in kwargs}
+            command(FileOptions(**said), *args, **kwargs)
+
+        shared = {
+            name: Parameter(name, Parameter.KEYWORD_ONLY, default=FileOptions.defaults[name], annotation=kind)
+            for name, kind in FileOptions.__annotations__.items()
+            if name in (names or FileOptions.fields)
+        }
+        _, *own = inspect.signature(command).parameters.values()
+        declared: Any = gather
+        declared.__signature__ = inspect.Signature([*own, *shared.values()])  # what Typer reads
+        return gather
+
+    return declare
+
+
+# Commands about networks
+
+_printing = partial(typer.Option, rich_help_panel="Output")
+
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="NETWORK...",
+        help="A name of the zoo (vgg16), a file (.toml .onnx .safetensors .keras .h5), the folder of a run, or an "
+        "input and layers: 39x39x3 conv3-10 conv5-20,s2. Several, one after the other.",
+        show_default=False,
+    ),
+]
+InputShape = Annotated[
+    str | None,
+    typer.Option(
+        "--input", metavar="HxWxC", help="Input shape: for layers without an input, or to replace a network's own."
+    ),
+]
+TableFormat = Annotated[
+    str, _printing("--format", metavar="table|json|csv|markdown|latex", help="Format of the output.")
+]
+TableJson = Annotated[bool, _printing("--json", help="Short for --format json.")]
+Explain = Annotated[bool, typer.Option("--explain", help="Show each formula with its numbers.")]
+BatchSize = Annotated[int, typer.Option(min=1, metavar="N", help="Examples per batch, for the memory estimate.")]
+Convention = Annotated[
+    str | None,
+    typer.Option(
+        metavar="torchvision|torchinfo|keras", help="Count as another tool does, and say where it differs from cnncli."
+    ),
+]
+Notation = Annotated[
+    bool, typer.Option("--notation", help="Add a table in the notation of a course: f, p, s, n_c and all sizes.")
+]

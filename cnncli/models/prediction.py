@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.batch import Executor, Input, Job, Report, Task, Threads
+from cnncli.batch import Grouping, Input, Job, Report, run
 from cnncli.data import Reading, read_picture
 from cnncli.engines.backends import open_backend
 from cnncli.errors import ModelError
@@ -91,18 +91,6 @@ class ModelFile(NamedTuple):
         return _own(self).probabilities(images)
 
 
-class Elsewhere(NamedTuple):
-    """A place outside this process where predictions are made.
-
-    Attributes:
-        executor: runs the jobs there.
-        model: the same model for processes there.
-    """
-
-    executor: Executor
-    model: ModelFile
-
-
 def predict_files(
     model: Model | AnyPath,
     paths: AnyPath | Sequence[AnyPath],
@@ -110,7 +98,6 @@ def predict_files(
     jobs: int | None = None,
     reading: Reading | None = None,
     stop: threading.Event | None = None,
-    elsewhere: Elsewhere | None = None,
 ) -> Iterator[Prediction]:
     """Predict the classes of picture files, as `cnncli predict` does; a file that cannot be read fails by name.
 
@@ -124,14 +111,12 @@ def predict_files(
         jobs: threads that read, and that compute; None for the machine's cores.
         reading: how pictures are read; None for the model's own way, `model.reading()`.
         stop: when set, no further batch is begun.
-        elsewhere: where to compute, if not on threads of this process.
 
     Yields:
         A prediction for each file, in their order.
 
     Raises:
         ModelError: the model cannot be read.
-        SchedulerError: the cluster is not reached or is lost, or its workers lack something.
 
     Example:
         >>> for prediction in predict_files("runs/digits", ["digits/7/000.png", "missing.png"]):
@@ -141,17 +126,57 @@ def predict_files(
     """
     model, jobs = as_model(model), jobs or cores()
     names = [os.fspath(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
-    at_once = max(1, min(MOST_AT_ONCE, _BATCH_BYTES // (4 * prod(model.input_shape))))
-    executor: Executor = Threads(jobs)
-    classify: Classify = partial(_one_at_a_time, threading.Lock(), model, jobs)
-    if elsewhere is not None:
-        executor, classify = elsewhere.executor, elsewhere.model.probabilities
-    task = Task(
-        partial(_read, reading or model.reading()), then=partial(_classified, classify), together=at_once, in_order=True
-    )
+    pipeline = PredictPipeline(model, reading=reading, jobs=jobs)
     todo = [Job(Input(name, os.path.basename(name)), ()) for name in names]
-    for report in _in_order(names, executor.each(todo, task, stop or threading.Event())):
-        yield Prediction(report.input, report.details.get("probabilities"), report.error, model.class_names)
+    for report in run(todo, pipeline, workers=jobs, grouping=pipeline.grouping, stop=stop):
+        yield pipeline.prediction(report)
+
+
+class PredictPipeline:
+    """The class of one picture file: nothing is written, and the network takes a few pictures at a time.
+
+    Args:
+        model: the model.
+        reading: how pictures are read; None for the model's own way.
+        jobs: threads that compute; None for the machine's cores.
+        file: the model's file, for the workers of a cluster, which load it themselves.
+        top: the number of classes in a line.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        reading: Reading | None = None,
+        jobs: int | None = None,
+        file: ModelFile | None = None,
+        top: int = 1,
+    ) -> None:
+        self._reading, self._class_names, self._top = reading or model.reading(), model.class_names, top
+        together = max(1, min(MOST_AT_ONCE, _BATCH_BYTES // (4 * prod(model.input_shape))))
+        here = partial(_one_at_a_time, threading.Lock(), model, jobs or cores())
+        classify: Classify = here if file is None else file.probabilities
+        self.grouping = Grouping(together, partial(_classified, classify), in_order=True)
+
+    def __call__(self, job: Job, targets: Sequence[str]) -> list[dict[str, Any]]:
+        """Read the picture of a job."""
+        return [{"picture": read_picture(_open(job.input.path), self._reading)}]
+
+    def prediction(self, report: Report) -> Prediction:
+        """Return the prediction that a report holds."""
+        return Prediction(report.input, report.details.get("probabilities"), report.error, self._class_names)
+
+    def line(self, report: Report) -> str:
+        """Return a report as words between tabs: the file, and each class and its probability."""
+        found = self.prediction(report).top(self._top)
+        words = [word for name, share in found for word in (printable(name), f"{share:.4f}")]
+        return "\t".join([printable(report.input), *words])
+
+    def facts(self, report: Report) -> dict[str, Any]:
+        """Return a report as the documented JSON object."""
+        found = [{"class": name, "probability": share} for name, share in self.prediction(report).top(self._top)]
+        first = found[0] if found else {"class": None, "probability": None}
+        return {"input": report.input, **first, "top": found, "error": report.error}
 
 
 Classify = Callable[[Array], Array]
@@ -161,10 +186,6 @@ def _one_at_a_time(lock: threading.Lock, model: Model, jobs: int, images: Array)
     """Return a batch's probabilities: the network has all threads for one batch, while others are read."""
     with lock:
         return model.probabilities(images, jobs)
-
-
-def _read(reading: Reading, job: Job, targets: Sequence[str]) -> list[dict[str, Any]]:
-    return [{"picture": read_picture(_open(job.input.path), reading)}]
 
 
 def _open(path: str) -> str | BinaryIO:
@@ -188,20 +209,6 @@ def _judged(report: Report, row: Array) -> Report:
         return report._replace(details={"probabilities": row})
     error = f"{printable(report.input)}: the model gives no finite probabilities for it"
     return report._replace(status="failed", error=error, details={})
-
-
-def _in_order(paths: Sequence[str], finished: Iterator[list[Report]]) -> Iterator[Report]:
-    """Yield reports in the order of their inputs; where some were never begun, those of the others."""
-    waiting: dict[str, list[Report]] = {}
-    for path in paths:
-        while path not in waiting and (reports := next(finished, None)) is not None:
-            for report in reports:
-                waiting.setdefault(report.input, []).append(report)
-        if path in waiting:
-            report, *others = waiting.pop(path)
-            if others:
-                waiting[path] = others
-            yield report
 
 
 _own_models = threading.local()

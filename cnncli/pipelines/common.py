@@ -5,12 +5,12 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from math import prod
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.batch import Job
+from cnncli.batch import ALONE, Grouping, Job, Report
 from cnncli.batch.room import DECODED
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.files.temporary import STANDARD, open_temporary, writing
@@ -32,6 +32,7 @@ from cnncli.images import (
 from cnncli.images.memory import writing_bytes
 from cnncli.ops.borders import Rows
 from cnncli.shapes import Window
+from cnncli.values import Value
 
 Details = dict[str, Any]
 
@@ -39,38 +40,62 @@ TAP_PIXELS = 16
 """A number of a kernel counts as this many pixels: through Fourier transforms it takes 125 bytes and 2 microseconds."""
 
 
-class Pipeline(Protocol):
-    """What a command does with one file."""
+class Pipeline(Value):
+    """One picture file to its outputs: the base of the work of each command that writes pictures.
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """What tells the outputs of one input apart."""
+    Subclasses have these fields:
 
-    @property
-    def options(self) -> str:
-        """What outputs depend on beside their inputs, as text."""
+    Attributes:
+        format: a format's name; by default each output's suffix says.
+        max_pixels: the largest picture accepted; None for any.
+        statistics: whether to gather numbers for a report.
+    """
 
     @property
     def format(self) -> str | None:
-        """A format's name; by default each output's suffix says."""
+        raise NotImplementedError
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What `{filter}` stands for in output names: one for each output of an input."""
+        raise NotImplementedError
+
+    @property
+    def options(self) -> str:
+        """All that outputs depend on beside their inputs, as text that is the same in every process."""
+        import json
+        from importlib.metadata import version
+
+        def plain(value: Any) -> Any:
+            return value.tolist() if isinstance(value, np.ndarray) else vars(value)
+
+        kept = {name: value for name, value in vars(self).items() if name not in ("max_pixels", "statistics")}
+        return json.dumps([version("cnncli"), type(self).__name__, kept], default=plain, sort_keys=True)
+
+    @property
+    def grouping(self) -> Grouping:
+        """Which jobs are done together: each is done alone."""
+        return ALONE
 
     def check_single(self, output: str) -> None:
-        """Refuse an output that cannot hold all that is made of an input."""
+        """Refuse one file that cannot hold all that is made of an input: by default it can.
+
+        Raises:
+            ArgumentError: the output holds less.
+        """
 
     def __call__(self, job: Job, targets: Sequence[str]) -> list[Details]:
-        """Do it, writing to the targets; return what a report says of each."""
+        """Do the work, writing to the targets; return what a report says of each."""
+        raise NotImplementedError
+
+    def facts(self, report: Report) -> dict[str, Any]:
+        """Return a report as the documented JSON object."""
+        line = {"input": report.input, "output": report.output, "status": report.status, "error": report.error}
+        return line | {name: report.details.get(name) for name in FIELDS} | {"seconds": report.seconds}
 
 
-def options_of(pipeline: Any) -> str:
-    """Return all that a pipeline's outputs depend on, as text that is the same in every process."""
-    import json
-    from importlib.metadata import version
-
-    def plain(value: Any) -> Any:
-        return value.tolist() if isinstance(value, np.ndarray) else vars(value)
-
-    kept = {name: value for name, value in vars(pipeline).items() if name not in ("max_pixels", "statistics")}
-    return json.dumps([version("cnncli"), type(pipeline).__name__, kept], default=plain, sort_keys=True)
+FIELDS = ("filter", "input_shape", "output_shape", "min", "max", "clipped_fraction")
+"""The fields of a JSON line that describe the work: `Notes` and `Statistics` fill them."""
 
 
 def check_format(name: str) -> str:

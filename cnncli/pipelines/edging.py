@@ -19,22 +19,21 @@ from cnncli.pipelines.common import (
     Conversion,
     Details,
     Notes,
+    Pipeline,
     check_format,
     check_kernel,
     check_padding,
     exact_picture,
-    options_of,
     read_source,
     visible,
     visible_picture,
 )
-from cnncli.values import Value
 
 Part = tuple[Recipe, str]
 """A filter, and which of its pictures: `-positive` or `-negative` for `split`, else the empty text."""
 
 
-class EdgePipeline(Value):
+class EdgePipeline(Pipeline):
     """Filters one file into one or more outputs.
 
     Attributes:
@@ -66,11 +65,6 @@ class EdgePipeline(Value):
     def rendering(self, recipe: Recipe) -> Rendering:
         """Return how a filter's response is rendered."""
         return Rendering(self.scale, self.signed, self.threshold).over(recipe.rendering)
-
-    @property
-    def options(self) -> str:
-        """What outputs depend on beside their inputs, as text."""
-        return options_of(self)
 
     @property
     def labels(self) -> tuple[str, ...]:

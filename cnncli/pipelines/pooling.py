@@ -10,18 +10,17 @@ from cnncli.pipelines.common import (
     Conversion,
     Details,
     Notes,
+    Pipeline,
     check_padding,
     exact_picture,
-    options_of,
     read_source,
     true_metadata,
     visible,
     visible_picture,
 )
-from cnncli.values import Value
 
 
-class PoolPipeline(Value):
+class PoolPipeline(Pipeline):
     """Pools one file.
 
     Attributes:
@@ -35,11 +34,6 @@ class PoolPipeline(Value):
     format: str | None = None
     max_pixels: int | None = MAX_PIXELS
     statistics: bool = False
-
-    @property
-    def options(self) -> str:
-        """What outputs depend on beside their inputs, as text."""
-        return options_of(self)
 
     @property
     def labels(self) -> tuple[str, ...]:

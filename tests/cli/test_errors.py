@@ -120,7 +120,7 @@ COMMAND_LINES = [
     ("edge complex.npy -o out.png", FAILED, "complex128"),
     ("edge photo.png --nonsense", USAGE, "--nonsense"),
     ("edge photo.png --filter", USAGE, "--filter"),
-    ("pool photo.png -f 0", USAGE, "kernel_size"),
+    ("pool photo.png -f 0", USAGE, "--kernel-size must be"),
     ("pool photo.png -s 0", USAGE, "stride"),
     ("pool photo.png -f 2 -p 2", FAILED, "padding"),
     ("pool photo.png -f 1000000000 -p 499999999", FAILED, "--max-pixels"),

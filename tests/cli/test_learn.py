@@ -92,7 +92,7 @@ def test_nothing_is_overwritten(folder):
         (["none.png", "t.npy"], 1, "none.png: no such file"),
         (["photo.png", "t.npy", "-o", "k.png"], 2, "k.png: a kernel is written as .txt, .csv, .json, .npy"),
         (["photo.png", "t.npy", "-o", "none/k.txt"], 2, "none: no such folder"),
-        (["photo.png", "t.npy", "-f", "x"], 2, "kernel size must be"),
+        (["photo.png", "t.npy", "-f", "x"], 2, "--kernel-size must be"),
         (["photo.png", "t.npy", "--color", "each"], 2, "--color must be gray or volume"),
         (["photo.png", "t.npy", "--optimizer", "newton"], 2, "the optimizers are"),
         (["photo.png", "t.npy", "--lr", "9"], 2, "take less than"),

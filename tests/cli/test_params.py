@@ -212,12 +212,12 @@ def test_a_convention_says_why_it_differs(convention):
 
 
 def test_the_help_offers_the_conventions_that_there_are():
-    from cnncli.cli.network_options import Convention, FormatOption
     from cnncli.cli.networks.tables import FORMATS as NAMES
+    from cnncli.cli.options import Convention, TableFormat
     from cnncli.networks.conventions import CONVENTIONS
 
     assert Convention.__metadata__[0].metavar == "|".join(CONVENTIONS)
-    assert FormatOption.__metadata__[0].metavar == "|".join(NAMES)
+    assert TableFormat.__metadata__[0].metavar == "|".join(NAMES)
 
 
 def test_the_zoo_is_listed():

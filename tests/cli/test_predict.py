@@ -100,7 +100,7 @@ def test_bad_files_in_json(folder):
         (["model.safetensors", "data"], 2, "add -r"),
         (["model.safetensors", "data/top/0.png", "-o", "x.png"], 2, "--features"),
         (["model.safetensors", "data/top/0.png", "--features", "9"], 2, "there are 0.fc"),
-        (["model.safetensors", "data/top/0.png", "data/top/1.png", "--features", "0.fc"], 2, "one picture"),
+        (["model.safetensors", "data/top/0.png", "data/top/1.png", "--features", "0.fc"], 2, "one image file"),
         (["model.safetensors", "data/top/0.png", "--features", "0.fc", "--json"], 2, "leave out"),
         (["model.safetensors", "data/top/0.png", "--features", "0.fc", "-o", "x.jpg"], 2, "end in .png"),
         (["model.safetensors", "-", "--files-from", "-"], 2, "standard input"),

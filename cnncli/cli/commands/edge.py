@@ -1,12 +1,12 @@
 """`cnncli edge`: filter images."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from cnncli.cli import options
-from cnncli.cli.batch_options import BatchOptions, over_files
-from cnncli.cli.options import parse_integers, parse_number, parse_padding, parse_pair, parse_scale
+from cnncli.cli.options import FileOptions, fields_of, over_files, parse_integers, parse_number, parse_scale, parsed
 from cnncli.errors import ArgumentError
 from cnncli.filters.named import FILTERS
 
@@ -19,19 +19,19 @@ cnncli edge 'photos/*.jpg' -f scharr -o edges/
 cnncli edge photo.jpg -k "1 0 -1; 2 0 -2; 1 0 -1" -o response.npy
 """
 
-_PICTURE = "From numbers to a picture"
+_rendering = partial(typer.Option, rich_help_panel="Rendering")
 
 
-@over_files
+@over_files()
 def edge(
-    batch: BatchOptions,
+    files: FileOptions,
     filter_names: Annotated[
         list[str] | None,
         typer.Option(
             "--filter",
             "-f",
             metavar="NAME",
-            help=f"{', '.join(FILTERS)}; repeat for several. Default: sobel.",
+            help=f"{', '.join(FILTERS)}. Repeat for several filters. Default: sobel.",
             show_default=False,
         ),
     ] = None,
@@ -41,92 +41,80 @@ def edge(
             "--kernel",
             "-k",
             metavar="K",
-            help="A kernel of your own, as text ('1 0 -1; 1 0 -1') or a .txt .csv .json .npy file.",
+            help="Kernel of your own, as text ('1 0 -1; 1 0 -1') or as a .txt, .csv, .json or .npy file.",
         ),
     ] = None,
     direction: Annotated[
         options.Direction | None,
-        typer.Option("--direction", "-d", help="For filters with two kernels. Default: magnitude."),
+        typer.Option("--direction", "-d", help="Direction, for filters with two kernels. Default: magnitude."),
     ] = None,
     padding: options.PaddingOption = "same",
-    padding_mode: Annotated[options.PaddingMode, typer.Option(help="What stands outside the image.")] = "reflect",
+    padding_mode: options.PaddingModeOption = "reflect",
     stride: options.StrideOption = "1",
     dilation: options.DilationOption = "1",
     flip: Annotated[
-        bool, typer.Option("--flip", help="Turn the kernel by 180 degrees: mathematical convolution.")
+        bool, typer.Option("--flip", help="Rotate the kernel by 180 degrees: convolution as in mathematics.")
     ] = False,
     color: Annotated[
         options.Color | None,
         typer.Option(
-            help="gray (luma), each channel by itself, or volume (summed over channels). Default: gray.",
+            help="gray (luma), each (every channel separately) or volume (sum over the channels). Default: gray.",
             show_default=False,
         ),
     ] = None,
-    on: Annotated[options.Channel | None, typer.Option(help="With color volume: keep this channel only.")] = None,
-    bias: Annotated[str, typer.Option(metavar="B", help="Added to the response.")] = "0",
-    activation: Annotated[options.Activation | None, typer.Option(help="Applied to the response then.")] = None,
+    on: Annotated[options.Channel | None, typer.Option(help="Keep only this channel (implies --color volume).")] = None,
+    bias: Annotated[
+        str, typer.Option(metavar="B", callback=parsed(parse_number), help="Number to add to the response.")
+    ] = "0",
+    activation: Annotated[
+        options.Activation | None, typer.Option(help="Activation function to apply to the response, after the bias.")
+    ] = None,
     scale: Annotated[
         str | None,
-        typer.Option(
+        _rendering(
             metavar="SCALE",
-            help="unit (a full step is full white), none (raw, saturated), auto (stretched), or a factor.",
-            rich_help_panel=_PICTURE,
+            callback=parsed(parse_scale),
+            help="unit (a full black-to-white step is white), none (raw numbers, saturated), auto (stretched to the "
+            "range of the image), or a factor. Default: that of the filter, mostly unit.",
         ),
     ] = None,
     signed: Annotated[
         options.Signed | None,
-        typer.Option(
-            help="What becomes of negative numbers. Default: the filter's, mostly abs.", rich_help_panel=_PICTURE
-        ),
+        _rendering(help="Rendering of negative numbers. Default: that of the filter, mostly abs."),
     ] = None,
     threshold: Annotated[
         str | None,
-        typer.Option(
-            metavar="T",
-            help="From this level (64) or share of white (25%) on white, below it black.",
-            rich_help_panel=_PICTURE,
-        ),
+        _rendering(metavar="T", help="White from this level (64) or percentage of white (25%) upwards, else black."),
     ] = None,
     explain: Annotated[
-        str | None,
-        typer.Option(metavar="X,Y", help="Print the arithmetic of one output position.", rich_help_panel="Learning"),
+        str | None, typer.Option(metavar="X,Y", help="Print the arithmetic of the output at column X, row Y.")
     ] = None,
 ) -> None:
-    """Filter images: edges, blurs, or a kernel of your own.
+    """Filter images: find edges, blur, sharpen, or apply a kernel of your own.
 
-    Bright on the left and dark on the right is positive, the course's sign; pictures show magnitudes unless
-    told otherwise.
+    A vertical edge from bright on the left to dark on the right gives a positive number. Pictures show magnitudes
+    unless --signed says otherwise.
     """
-    from cnncli.cli.files.running import Batch
+    given = locals()
+    from cnncli.cli.files.running import WritingRun
     from cnncli.filters.recipes import load_recipes
     from cnncli.filters.responses import Filtering
     from cnncli.pipelines.edging import EdgePipeline
 
+    given["color"] = color or ("volume" if on else "gray")
     pipeline = EdgePipeline(
-        recipes=load_recipes(filter_names or [], kernel, direction),
-        filtering=Filtering(
-            stride=parse_pair(stride, "stride"),
-            padding=parse_padding(padding),
-            padding_mode=padding_mode,
-            dilation=parse_pair(dilation, "dilation"),
-            color=color or ("volume" if on else "gray"),
-            on=on,
-            bias=parse_number(bias, "bias"),
-            activation=activation,
-            flip=flip,
-        ),
-        scale=None if scale is None else parse_scale(scale),
-        signed=signed,
-        threshold=threshold,
-        **batch.pipeline_fields(),
+        load_recipes(filter_names or [], kernel, direction),
+        Filtering(**fields_of(Filtering, given)),
+        **fields_of(EdgePipeline, given),
+        **files.pipeline_fields(),
     )
-    work = Batch(pipeline, batch)
+    work = WritingRun(pipeline, files)
     if explain is None:
         work.run()
         return
-    position = parse_integers(explain, "explain")
+    position = parse_integers(explain)
     if len(position) != 2:
-        raise ArgumentError(f"explain takes a position X,Y, got {explain!r}")
+        raise ArgumentError(f"--explain takes a position X,Y, got {explain!r}")
     from cnncli.cli.files.explaining import run_and_explain
 
     run_and_explain(work, pipeline, position)

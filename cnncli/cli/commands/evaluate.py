@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 
 from cnncli.choices import PARTS
-from cnncli.cli import options
-from cnncli.cli.engine_options import DeviceOption, EngineOption
+from cnncli.cli.training import options
 from cnncli.errors import ArgumentError
 from cnncli.training.configuration import parse_share
 
@@ -21,18 +20,8 @@ cnncli evaluate runs/digits mnist/ --part test --json
 
 
 def evaluate(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A model.safetensors, or the folder of a run.", show_default=False)
-    ],
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA",
-            help="A folder with a folder of pictures for each class, MNIST's or CIFAR-10's files, an .npz, or a folder "
-            "with train/ and val/ or test/.",
-            show_default=False,
-        ),
-    ],
+    model: options.Model,
+    data: Annotated[str, typer.Argument(metavar="DATA", help=options.DATA, show_default=False)],
     part: Annotated[
         str | None,
         typer.Option(
@@ -57,12 +46,10 @@ def evaluate(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse pictures that cannot be read instead of leaving them out.")
     ] = False,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Threads. Default: the cores.")
-    ] = None,
-    engine: EngineOption = "numpy",
-    device: DeviceOption = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    jobs: options.Jobs = None,
+    engine: options.EngineOption = "numpy",
+    device: options.DeviceOption = "auto",
+    as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Judge a model by labelled pictures: accuracy with its 95 % interval, precision and recall of each class.

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cnncli.cli import options
+from cnncli.cli.training import options
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import check_output
 from cnncli.files.text import json_text, printable
@@ -19,12 +19,10 @@ cnncli export runs/digits/model.safetensors digits.onnx --json
 
 
 def export(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A model.safetensors, or the folder of a run.", show_default=False)
-    ],
+    model: options.Model,
     file: Annotated[str, typer.Argument(metavar="FILE.onnx", help="The file to write.", show_default=False)],
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     r"""Write a model as ONNX, the normalisation inside, the class names in its metadata.

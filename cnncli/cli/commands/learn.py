@@ -1,11 +1,12 @@
 """`cnncli learn`: learn a kernel from an image and its target response."""
 
+import inspect
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cnncli.cli import options
-from cnncli.cli.options import parse_number, parse_padding, parse_pair
+from cnncli.cli.options import parse_number, parse_pair, parsed, pixel_limit
 from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import check_output
@@ -33,14 +34,21 @@ def learn(
         typer.Argument(metavar="TARGET", help="What the filter shall make of it: exact numbers (.npy), or a picture."),
     ],
     kernel_size: Annotated[
-        str, typer.Option("--kernel-size", "-f", metavar="F", help="Size of the filter: 3, or height,width.")
+        str,
+        typer.Option(
+            "--kernel-size",
+            "-f",
+            metavar="F",
+            callback=parsed(parse_pair),
+            help="Size of the filter: 3, or height,width.",
+        ),
     ] = "3",
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="FILE", help="Save the kernel for `edge -k`: .txt .csv .json .npy."),
     ] = None,
     padding: options.PaddingOption = "same",
-    padding_mode: Annotated[options.PaddingMode, typer.Option(help="What stands outside the image.")] = "reflect",
+    padding_mode: options.PaddingModeOption = "reflect",
     stride: options.StrideOption = "1",
     dilation: options.DilationOption = "1",
     flip: Annotated[
@@ -57,6 +65,7 @@ def learn(
         str | None,
         typer.Option(
             metavar="RATE",
+            callback=parsed(parse_number),
             help="Learning rate. Default: the best for this image, where known.",
             rich_help_panel=_DESCENT,
         ),
@@ -73,6 +82,7 @@ def learn(
 
     The course's w1 ... w9: the answer is printed beside the exact one, least squares.
     """
+    given = locals()
     if color not in ("gray", "volume"):
         raise ArgumentError(f"--color must be gray or volume, got {color}: one kernel is learnt")
     if output is not None:
@@ -81,21 +91,9 @@ def learn(
     from cnncli.filters.kernel_files import save_kernel
     from cnncli.training.learning import learn_kernel
 
-    limit = {} if max_pixels is None else {"max_pixels": max_pixels or None}
-    learned = learn_kernel(
-        _read(image, gray=color == "gray", **limit),
-        _read_target(target, **limit),
-        parse_pair(kernel_size, "kernel size"),
-        padding=parse_padding(padding),
-        padding_mode=padding_mode,
-        stride=parse_pair(stride, "stride"),
-        dilation=parse_pair(dilation, "dilation"),
-        flip=flip,
-        bias=bias,
-        optimizer=optimizer,
-        lr=None if lr is None else parse_number(lr, "lr"),
-        steps=steps,
-    )
+    limit = pixel_limit(max_pixels)
+    given |= {"image": _read(image, gray=color == "gray", **limit), "target": _read_target(target, **limit)}
+    learned = learn_kernel(**{name: given[name] for name in inspect.signature(learn_kernel).parameters})
     if output is not None:
         save_kernel(output, learned.kernel, replace=force)
     if as_json:

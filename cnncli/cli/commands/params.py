@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnncli.cli import network_options as options
+from cnncli.cli import options
 from cnncli.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def params(
     batch_size: options.BatchSize = 1,
     input_shape: options.InputShape = None,
     explain: options.Explain = False,
-    format_name: options.FormatOption = "table",
-    as_json: options.Json = False,
+    format_name: options.TableFormat = "table",
+    as_json: options.TableJson = False,
 ) -> None:
     """Count the parameters and multiply-adds of networks, layer by layer, and the memory that they take."""
     from cnncli.cli.networks.pages import Look, check_format, print_totals, show

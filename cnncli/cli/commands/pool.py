@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 
 from cnncli.cli import options
-from cnncli.cli.batch_options import BatchOptions, over_files
-from cnncli.cli.options import parse_padding, parse_pair
+from cnncli.cli.options import FileOptions, fields_of, over_files, parse_pair, parsed
 from cnncli.errors import ArgumentError
 
 EXAMPLES = """Examples:
@@ -17,44 +16,47 @@ cnncli pool 'photos/*.jpg' -f 4 --mode avg -o small/
 """
 
 
-@over_files
+@over_files()
 def pool(
-    batch: BatchOptions,
+    files: FileOptions,
     kernel_size: Annotated[
         str | None,
         typer.Option(
-            "--kernel-size", "-f", metavar="F", help="Window size: 2, or height,width. Default: 2.", show_default=False
+            "--kernel-size",
+            "-f",
+            metavar="F",
+            callback=parsed(parse_pair),
+            help="Size of the window: 2, or height,width. Default: 2.",
+            show_default=False,
         ),
     ] = None,
     stride: Annotated[
         str | None,
-        typer.Option("--stride", "-s", metavar="S", help="Pixels between windows. Default: the window's size."),
+        typer.Option(
+            "--stride",
+            "-s",
+            metavar="S",
+            callback=parsed(parse_pair),
+            help="Pixels between windows. Default: the size of the window.",
+        ),
     ] = None,
     padding: options.PaddingOption = "0",
-    mode: Annotated[options.PoolingMode, typer.Option(help="What a window becomes.")] = "max",
-    global_pooling: Annotated[bool, typer.Option("--global", help="One window: the whole image.")] = False,
-    ceil: Annotated[
-        bool, typer.Option("--ceil", help="Keep the last, partial windows instead of dropping them.")
+    mode: Annotated[options.PoolingMode, typer.Option(help="Value of each window.")] = "max",
+    global_pooling: Annotated[bool, typer.Option("--global", help="Pool the whole image as one window.")] = False,
+    ceil_mode: Annotated[
+        bool, typer.Option("--ceil", help="Keep partial windows at the bottom and right instead of dropping them.")
     ] = False,
 ) -> None:
     """Pool images: the maximum, mean or minimum of each window, channel by channel.
 
-    Padding never wins and never counts.
+    Padding is never the maximum or minimum, and does not count in a mean.
     """
-    from cnncli.cli.files.running import Batch
+    if global_pooling and (kernel_size or stride or padding):
+        raise ArgumentError("--global pools the whole image: it takes no --kernel-size, --stride or --padding")
+    given = locals() | {"kernel_size": None if global_pooling else kernel_size or 2}
+    from cnncli.cli.files.running import WritingRun
     from cnncli.filters.pools import Pooling
     from cnncli.pipelines.pooling import PoolPipeline
 
-    if global_pooling and (kernel_size or stride or padding != "0"):
-        raise ArgumentError("--global pools the whole image: it takes no --kernel-size, --stride or --padding")
-    pipeline = PoolPipeline(
-        Pooling(
-            kernel_size=None if global_pooling else parse_pair(kernel_size or "2", "kernel_size"),
-            stride=None if stride is None else parse_pair(stride, "stride"),
-            padding=parse_padding(padding),
-            mode=mode,
-            ceil_mode=ceil,
-        ),
-        **batch.pipeline_fields(),
-    )
-    Batch(pipeline, batch).run()
+    pipeline = PoolPipeline(Pooling(**fields_of(Pooling, given)), **files.pipeline_fields())
+    WritingRun(pipeline, files).run()

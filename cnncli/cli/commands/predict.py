@@ -1,12 +1,20 @@
-"""`cnncli predict`: name the classes of pictures."""
+"""`cnncli predict`: name the classes of images."""
 
-from typing import Annotated
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnncli.cli import options
-from cnncli.cli.engine_options import DeviceOption, EngineOption
+from cnncli.cli.options import FileOptions, over_files, pixel_limit
+from cnncli.cli.training import options
 from cnncli.errors import ArgumentError
+from cnncli.files.temporary import STANDARD, check_output
+from cnncli.files.text import printable
+
+if TYPE_CHECKING:
+    from cnncli.data import Reading
+    from cnncli.models.model import Model
 
 EXAMPLES = """Examples:
 
@@ -22,76 +30,83 @@ cnncli predict runs/digits photo.jpg --features 0.relu -o maps.png
 """
 
 JSON_TOP = 5
-"""How many classes a JSON line holds unless told."""
+"""The number of classes in a JSON line by default."""
 
 
+@over_files("inputs", "recursive", "files_from", "max_pixels", "jobs", "scheduler", "as_json", "quiet")
 def predict(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A model.safetensors, or the folder of a run.", show_default=False)
-    ],
-    inputs: options.Inputs = None,
+    files: FileOptions,
+    model: options.Model,
     top: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="K", help=f"The K likeliest classes. Default: 1; with --json {JSON_TOP}.", show_default=False
+            min=1,
+            metavar="K",
+            help=f"Print the K most likely classes. Default: 1; with --json {JSON_TOP}.",
+            show_default=False,
         ),
     ] = None,
     features: Annotated[
         str | None,
         typer.Option(
-            metavar="LAYER", help="Draw what a layer (0.conv, 0.relu, 3) makes of one picture, instead of predicting."
+            metavar="LAYER",
+            help="Instead of predicting, draw the feature maps of a layer (0.conv, 0.relu, 3) for one image.",
         ),
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option(
-            "--output", "-o", metavar="FILE.png", help="With --features: the picture. Default: {stem}-{layer}.png."
-        ),
+        typer.Option("--output", "-o", metavar="FILE.png", help="Picture of --features. Default: {stem}-{layer}.png."),
     ] = None,
-    recursive: options.Recursive = False,
-    files_from: options.FilesFrom = None,
-    max_pixels: options.MaxPixels = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Threads. Default: the cores.")
-    ] = None,
-    scheduler: options.SchedulerOption = None,
-    engine: EngineOption = "numpy",
-    device: DeviceOption = "auto",
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the output of --features.")] = False,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", help="Print a JSON object for each picture: input, class, probability, top, error."),
-    ] = False,
-    quiet: options.Quiet = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the picture of --features.")] = False,
+    engine: options.EngineOption = "numpy",
+    device: options.DeviceOption = "auto",
 ) -> None:
-    """Predict the classes of pictures: a line each, in their order: file, class, probability, between tabs.
+    """Predict the class of each image: one line per image, with file, class and probability between tabs.
 
-    A picture that cannot be read is named on standard error; the others are done.
+    The lines are in the order of the images. An image that cannot be read is named on standard error, and the others
+    are predicted. A line of --json has input, class, probability, top and error.
     """
     if features is None and output is not None:
         raise ArgumentError("-o is the picture of --features: predictions go to standard output")
-    if features is not None and (as_json or top is not None):
+    if features is not None and (files.as_json or top is not None):
         raise ArgumentError("--features draws a picture instead of predicting: leave out --json and --top")
-    if features is not None and scheduler is not None:
+    if features is not None and files.scheduler is not None:
         raise ArgumentError("--features draws one picture on this machine: leave out --scheduler")
-    from cnncli.cli.files.listing import find_pictures
+    from cnncli.cli.files.running import FileRun
     from cnncli.models.model import load_model
-    from cnncli.models.prediction import ModelFile
+    from cnncli.models.prediction import ModelFile, PredictPipeline
 
-    found = find_pictures(inputs or [], files_from, recursive=recursive, quiet=quiet, repeats=True)
-    paths = [picture.path for picture in found]
-    # A cluster's workers may have engines that this machine lacks.
-    loaded, elsewhere = load_model(model, *(() if scheduler else (engine, device))), None
-    if scheduler is not None:
-        from cnncli.cli.training.predicting import on_cluster
-
-        elsewhere = on_cluster(scheduler, jobs, len(paths), ModelFile.of(model, str(engine), str(device)))
-    reading = loaded.reading() if max_pixels is None else loaded.reading(max_pixels=max_pixels or None)
-    if features is not None:
-        from cnncli.cli.training.feature_sheet import draw_features
-
-        draw_features(loaded, features, paths, output, reading, force=force, quiet=quiet)
+    # The workers of a cluster may have engines that this machine lacks.
+    file = ModelFile.of(model, str(engine), str(device)) if files.scheduler else None
+    loaded = load_model(model, *(() if files.scheduler else (engine, device)))
+    reading = loaded.reading(**pixel_limit(files.max_pixels))
+    count = top or (JSON_TOP if files.as_json else 1)
+    pipeline = PredictPipeline(loaded, reading=reading, jobs=files.jobs, file=file, top=count)
+    work = FileRun(pipeline, files, pipeline.line)
+    if features is None:
+        work.run()
         return
-    from cnncli.cli.training.predicting import Predicting
+    paths = [source.path for source in work.inputs(repeats=True)]
+    if len(paths) > 1 or paths[0] == STANDARD:
+        raise ArgumentError(f"--features draws one image file at a time, got {len(paths)}: {paths[0]}, ...")
+    _draw_features(loaded, features, paths[0], output, reading, force=force, quiet=files.quiet)
 
-    Predicting(loaded, reading, jobs, elsewhere, top or (JSON_TOP if as_json else 1), as_json, quiet).run(paths)
+
+def _draw_features(
+    model: "Model", layer: str, path: str, output: str | None, reading: "Reading", *, force: bool, quiet: bool
+) -> None:
+    """Draw the feature maps of a layer for one image."""
+    from cnncli.batch.urls import is_url
+    from cnncli.data import read_picture
+    from cnncli.training.pictures import draw_features
+
+    if is_url(path):
+        raise ArgumentError(f"{path}: --features reads files on this machine: copy the image here")
+    target = output or f"{os.path.splitext(path)[0]}-{layer}.png"
+    if not target.lower().endswith(".png"):
+        raise ArgumentError(f"{target}: --features draws a PNG file: let its name end in .png")
+    check_output(target, force=force, inputs=[path])
+    found = model.features(read_picture(path, reading)[None], layer)
+    draw_features(found, f"{layer} of {os.path.basename(path)}").save(target, replace=force)
+    if not quiet:
+        print(printable(f"{path} -> {target}"), file=sys.stderr)

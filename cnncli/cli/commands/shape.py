@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnncli.cli import network_options as options
+from cnncli.cli import options
 from cnncli.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ def shape(
     keep: Annotated[bool, typer.Option("--keep", help="Which padding keeps the size?", rich_help_panel=_LAYER)] = False,
     explain: options.Explain = False,
     input_shape: options.InputShape = None,
-    format_name: options.FormatOption = "table",
-    as_json: options.Json = False,
+    format_name: options.TableFormat = "table",
+    as_json: options.TableJson = False,
     total: Annotated[bool, typer.Option("--total", help="Print the last output's shape alone.")] = False,
     notation: options.Notation = False,
     batch_size: options.BatchSize = 1,

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 
 from cnncli.batch.urls import is_url
-from cnncli.cli.files.running import Batch
+from cnncli.cli.files.running import WritingRun
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD
 from cnncli.files.text import printable
@@ -16,9 +16,9 @@ from cnncli.pipelines.common import visible
 from cnncli.pipelines.edging import EdgePipeline
 
 
-def run_and_explain(batch: Batch, pipeline: EdgePipeline, position: tuple[int, ...]) -> None:
+def run_and_explain(work: WritingRun, pipeline: EdgePipeline, position: tuple[int, ...]) -> None:
     """Explain a position of the one output of the one input, and write the output too."""
-    jobs = batch.plan()
+    jobs = work.plan()
     if len(jobs) != 1 or len(pipeline.recipes) != 1:
         raise ArgumentError(f"explain takes one input and one filter, got {len(jobs)} and {len(pipeline.recipes)}")
     if len(pipeline.labels) != 1:
@@ -35,12 +35,12 @@ def run_and_explain(batch: Batch, pipeline: EdgePipeline, position: tuple[int, .
         response = pipeline.response(visible(next(image.frames())), pipeline.recipes[0])
         explanation = explain(response, column, row)
         edge = pictures(response, pipeline.rendering(pipeline.recipes[0]))[0]
-        batch.run(jobs)
+        work.run(jobs)
         output = job.outputs[0]
         lines = [*explanation.lines()]
-        if not batch.options.dry_run and output != STANDARD:
+        if not work.options.dry_run and output != STANDARD:
             lines.append(_check(pipeline, edge, explanation, output))
-    data_on_stdout = output == STANDARD or batch.options.as_json
+    data_on_stdout = output == STANDARD or work.options.as_json
     print(*map(printable, lines), sep="\n", file=sys.stderr if data_on_stdout else sys.stdout)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 from cnncli.files.text import printable
 
 
-class Progress:
+class ProgressBar:
     """Counts files on stderr: done, a second, time left, failures."""
 
     def __init__(self, total: int, *, hidden: bool) -> None:
@@ -51,10 +51,9 @@ class Progress:
 
 def _make_bar() -> Any:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as RichProgress
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    return RichProgress(
+    return Progress(
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[speed]}"),

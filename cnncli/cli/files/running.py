@@ -1,16 +1,23 @@
-"""Running a pipeline over inputs: what is printed on the way, and the exit code."""
+"""One runner for every command that works on files: plan, progress, interrupts, reports, exit code.
+
+A command makes a pipeline, which does the work of one file and says what a report of it holds, and runs it here.
+"""
 
 import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from typing import Any, NamedTuple
+from threading import Event
+from typing import Any, Protocol
 
 import typer
 
 from cnncli.batch import (
     Executor,
+    Grouping,
+    Input,
     Job,
     Manifests,
     OutputRule,
@@ -24,10 +31,10 @@ from cnncli.batch import (
     work_folders,
 )
 from cnncli.batch.urls import is_url
-from cnncli.cli.batch_options import BatchOptions
 from cnncli.cli.files.interrupts import interrupts
 from cnncli.cli.files.listing import find_pictures
-from cnncli.cli.files.progress import Progress
+from cnncli.cli.files.progress import ProgressBar
+from cnncli.cli.options import FileOptions
 from cnncli.errors import ArgumentError, SchedulerError
 from cnncli.files.matrices import TEXT_SUFFIXES
 from cnncli.files.temporary import STANDARD, remove_leftovers
@@ -37,72 +44,59 @@ from cnncli.images.formats.png import alike
 from cnncli.pipelines.common import Pipeline, check_format
 from cnncli.threads import cores
 
-FIELDS = ("filter", "input_shape", "output_shape", "min", "max", "clipped_fraction")
-"""What a JSON line says of the work, beside input, output, status, error and seconds."""
+
+class Reporting(Protocol):
+    """The work of one file, as far as every run of files needs to know it; a `Pipeline` also writes outputs."""
+
+    @property
+    def grouping(self) -> Grouping:
+        """Which jobs are done together."""
+
+    def __call__(self, job: Job, targets: Sequence[str]) -> list[dict[str, Any]]:
+        """Do the work of one job; return the details of each report."""
+
+    def facts(self, report: Report) -> dict[str, Any]:
+        """Return a report as the documented JSON object."""
 
 
-class Batch(NamedTuple):
-    """A pipeline and what the user said of inputs and outputs."""
+class FileRun:
+    """A run over files that prints a line for each.
 
-    pipeline: Pipeline
-    options: BatchOptions
+    Args:
+        pipeline: the work of one file.
+        options: what the user said of inputs, outputs and the work between them.
+        line: returns the line of a report that did not fail.
+    """
+
+    def __init__(self, pipeline: Reporting, options: FileOptions, line: Callable[[Report], str]) -> None:
+        self.pipeline, self.options, self.line = pipeline, options, line
 
     def plan(self) -> list[Job]:
-        """Return what is to be done, having checked all that can be checked before any work."""
-        if self.options.output == STANDARD and self.options.as_json:
-            raise ArgumentError("--json and -o - would both write to standard output: choose a file for one of them")
-        rule = self._rule()
-        if rule.names_one:
-            self._check_single(rule)
-        shard = None if self.options.shard is None else Shard.parse(self.options.shard)
-        inputs = find_pictures(
-            self.options.words, self.options.files_from, recursive=self.options.recursive, quiet=self.options.quiet
-        )
-        if any(source.path == STANDARD for source in inputs) and self.options.output is None:
-            raise ArgumentError("standard input has no name to derive the output's from: choose one with -o")
-        # Every share plans the whole: collisions between shares, and outputs of other shares, are seen.
-        jobs = [job for job in plan(inputs, rule) if shard is None or shard.holds(job.input)]
-        self._check_outputs(jobs)
-        self._executor(jobs)
-        if not (self.options.force or self.options.skip_existing or self.options.dry_run):
-            refuse_existing(jobs)
-        return jobs
+        """Return the jobs, having checked all that can be checked before any work."""
+        return [Job(source, ()) for source in self.inputs(repeats=True)]
 
     def run(self, jobs: list[Job] | None = None) -> None:
-        """Do it, report it, and leave with exit code 1 if anything failed."""
+        """Do the jobs and report them; leave with exit code 1 if anything failed, with 130 if interrupted.
+
+        Raises:
+            SchedulerError: the cluster was lost; what was done before is reported.
+        """
         jobs = self.plan() if jobs is None else jobs
-        if self.options.dry_run:
-            self._print_plan(jobs)
-            return
-        make_folders(jobs, self._rule())
-        remove_leftovers(work_folders(jobs))
-        # One picture needs no list of what is done, and leaves none in its folder.
-        listed = len(jobs) > 1 or self.options.skip_existing
+        executor = self.executor(jobs)
         statuses: Counter[str] = Counter()
+        lost: SchedulerError | None = None
         begin = time.perf_counter()
-        hidden = self.options.quiet or self.options.as_json or len(jobs) < 2
-        with Progress(len(jobs), hidden=hidden) as progress, interrupts(at_once=len(jobs) == 1) as stop:
-            reports = run(
-                jobs,
-                self.pipeline,
-                workers=self._workers(jobs),
-                manifests=self._manifests() if listed else None,
-                skip=self.options.skips,
-                replace=self.options.force,
-                alike=alike,
-                stop=stop,
-                executor=self._executor(jobs),
-            )
-            lost: SchedulerError | None = None
+        hidden = self.options.quiet or len(jobs) < 2 or self.hides_bar()
+        with ProgressBar(len(jobs), hidden=hidden) as bar, interrupts(at_once=len(jobs) == 1) as stop:
             try:
-                with closing(reports):  # also where a report cannot be printed
+                with closing(self.reports(jobs, executor, stop)) as reports:  # also where a report cannot be printed
                     for report in reports:
                         statuses[report.status] += 1
-                        progress.advance(failed=report.status == "failed")
-                        self._print_report(report, progress)
+                        bar.advance(failed=report.status == "failed")
+                        self.show(report, bar)
             except SchedulerError as error:  # what was done stays done, and is counted
                 lost = error
-        left = sum(len(job.outputs) for job in jobs) - statuses.total()
+        left = sum(len(job.reported) for job in jobs) - statuses.total()
         if statuses if lost else left or (len(jobs) != 1 and not self.options.quiet):
             print(summary(statuses, left, time.perf_counter() - begin), file=sys.stderr)
         if lost:
@@ -112,49 +106,142 @@ class Batch(NamedTuple):
         if statuses["failed"]:
             raise typer.Exit(1)
 
-    def _workers(self, jobs: list[Job]) -> int:
+    def reports(self, jobs: list[Job], executor: Executor | None, stop: Event) -> Generator[Report, None, None]:
+        """Do the jobs, and yield a report for each."""
+        grouping = self.pipeline.grouping
+        return run(jobs, self.pipeline, workers=self.workers(jobs), grouping=grouping, stop=stop, executor=executor)
+
+    def show(self, report: Report, bar: ProgressBar) -> None:
+        """Print a report: a line on standard output, or an error above the bar."""
+        if self.options.as_json:
+            print(json_text(self.pipeline.facts(report)), flush=True)
+        elif report.status == "failed":
+            bar.print(f"cnncli: {report.error}")
+        elif line := self.line(report):
+            print(line)
+
+    def hides_bar(self) -> bool:
+        """Whether a bar would stand among the lines."""
+        return sys.stdout.isatty()
+
+    def inputs(self, *, repeats: bool = False) -> list[Input]:
+        """Return the inputs that are named."""
+        said = self.options
+        words = said.inputs or []
+        return find_pictures(words, said.files_from, recursive=said.recursive, quiet=said.quiet, repeats=repeats)
+
+    def workers(self, jobs: list[Job]) -> int:
+        """Return the number of files that are done at a time."""
         return min(self.options.jobs or cores(), len(jobs) or 1)
 
-    def _executor(self, jobs: list[Job]) -> Executor | None:
-        """Return where jobs are done, if not on threads of this process; refuse what cannot be done there."""
-        if self.options.scheduler is None:
-            return None
-        from cnncli.cli.files.scheduling import open_cluster
+    def executor(self, jobs: list[Job]) -> Executor | None:
+        """Return the cluster of `--scheduler`, or None for threads of this process.
 
-        cluster = open_cluster(self.options.scheduler, self.options.jobs, self._workers(jobs))
+        Raises:
+            ArgumentError: the cluster cannot do these jobs.
+        """
+        address = self.options.scheduler
+        if address is None:
+            return None
+        from cnncli.batch.cluster import LOCAL, Cluster
+
+        if self.options.jobs is not None and address != LOCAL:
+            raise ArgumentError(f"--jobs is for this machine: the workers of --scheduler {address} have their threads")
+        cluster = Cluster(address, self.workers(jobs))
         cluster.check(jobs)
         return cluster
+
+
+class WritingRun(FileRun):
+    """A run over files that writes outputs, each whole or not at all."""
+
+    pipeline: Pipeline
+
+    def __init__(self, pipeline: Pipeline, options: FileOptions) -> None:
+        super().__init__(pipeline, options, lambda _: "")
+        self.rule = OutputRule(options.output, pipeline.labels, find_format(pipeline.format or "png").suffix)
+
+    def plan(self) -> list[Job]:
+        said = self.options
+        if said.output == STANDARD and said.as_json:
+            raise ArgumentError("--json and -o - would both write to standard output: choose a file for one of them")
+        if self.rule.names_one:
+            self._check_single()
+        shard = None if said.shard is None else Shard.parse(said.shard)
+        inputs = self.inputs()
+        if any(source.path == STANDARD for source in inputs) and said.output is None:
+            raise ArgumentError("standard input has no name to derive the output's from: choose one with -o")
+        # Every share plans the whole: collisions between shares, and outputs of other shares, are seen.
+        jobs = [job for job in plan(inputs, self.rule) if shard is None or shard.holds(job.input)]
+        self._check_outputs(jobs)
+        self.executor(jobs)
+        if not (said.force or said.skip_existing or said.dry_run):
+            refuse_existing(jobs)
+        return jobs
+
+    def run(self, jobs: list[Job] | None = None) -> None:
+        jobs = self.plan() if jobs is None else jobs
+        if self.options.dry_run:
+            self._print_plan(jobs)
+            return
+        make_folders(jobs, self.rule)
+        remove_leftovers(work_folders(jobs))
+        super().run(jobs)
+
+    def reports(self, jobs: list[Job], executor: Executor | None, stop: Event) -> Generator[Report, None, None]:
+        # One picture needs no list of what is done, and leaves none in its folder.
+        listed = len(jobs) > 1 or self.options.skip_existing
+        return run(
+            jobs,
+            self.pipeline,
+            workers=self.workers(jobs),
+            manifests=self._manifests() if listed else None,
+            skip=self.options.skips,
+            replace=self.options.force,
+            alike=alike,
+            grouping=self.pipeline.grouping,
+            stop=stop,
+            executor=executor,
+        )
+
+    def show(self, report: Report, bar: ProgressBar) -> None:
+        super().show(report, bar)
+        if report.status == "failed" or report.output == STANDARD:
+            return
+        if bar.total == 1 and not (self.options.quiet or self.options.as_json):
+            bar.print(f"{report.input} -> {report.output}")
+        if self.options.show and report.status == "ok":
+            from cnncli.cli.files.preview import preview
+
+            bar.show(preview(report.output))
+
+    def hides_bar(self) -> bool:
+        return self.options.as_json
 
     def _manifests(self) -> Manifests:
         return Manifests(self.pipeline.options)
 
-    def _rule(self) -> OutputRule:
-        return OutputRule(self.options.output, self.pipeline.labels, self._suffix())
-
-    def _suffix(self) -> str:
-        return find_format(self.pipeline.format or "png").suffix
-
-    def _check_single(self, rule: OutputRule) -> None:
+    def _check_single(self) -> None:
         """Check an output that is one file, or standard output."""
-        if self.options.output == STANDARD and self.pipeline.format is None:
-            inputs = [*self.options.words]
-            if not all(word == STANDARD or word.lower().endswith(TEXT_SUFFIXES) for word in inputs):
+        output = self.options.output
+        if output == STANDARD and self.pipeline.format is None:
+            words = self.options.inputs or []
+            if not all(word == STANDARD or word.lower().endswith(TEXT_SUFFIXES) for word in words):
                 raise ArgumentError("standard output needs a format: add --format png, npy or another")
-        elif self.options.output is not None:
-            self.pipeline.check_single(self.options.output)
+        elif output is not None:
+            self.pipeline.check_single(output)
 
     def _check_outputs(self, jobs: list[Job]) -> None:
         names = {output for job in jobs for output in job.outputs if output != STANDARD}
         if self.pipeline.format is None:
             for suffix in {os.path.splitext(name)[1].lower(): name for name in names}.values():
                 check_format(suffix)
-        away = next((name for name in names if is_url(name)), None) if self.options.show else None
-        if away is not None:
-            raise ArgumentError(f"--show shows files of this machine, and {away} is none: write files, or leave it out")
+        if self.options.show and (away := next(filter(is_url, names), None)):
+            raise ArgumentError(f"{away}: --show shows files on this machine: write files here, or leave --show out")
         form = self.pipeline.format
-        is_shown = any(STANDARD in job.outputs for job in jobs) and sys.stdout and sys.stdout.isatty()
-        if form is not None and is_shown and not find_format(form).text:
-            raise ArgumentError(f"{form} is not for reading on a terminal: redirect standard output, or name a file")
+        to_terminal = any(STANDARD in job.outputs for job in jobs) and sys.stdout and sys.stdout.isatty()
+        if form is not None and to_terminal and not find_format(form).text:
+            raise ArgumentError(f"{form} cannot be read on a terminal: redirect standard output, or name a file")
 
     def _print_plan(self, jobs: list[Job]) -> None:
         manifests = self._manifests() if self.options.skips else None
@@ -166,26 +253,3 @@ class Batch(NamedTuple):
                 planned = {"input": job.input.path, "output": output, "status": "skipped" if skipped else "planned"}
                 line = f"{job.input.path} -> {output}{' (skipped)' if skipped else ''}"
                 print(json_text(planned) if self.options.as_json else printable(line))
-
-    def _print_report(self, report: Report, progress: Progress) -> None:
-        if self.options.as_json:
-            print(json_text(json_line(report)), flush=True)
-        elif report.status == "failed":
-            progress.print(f"cnncli: {report.error}")
-        elif not self.options.quiet and report.output != STANDARD and progress.total == 1:
-            progress.print(f"{report.input} -> {report.output}")
-        if self.options.show and report.status == "ok" and report.output != STANDARD:
-            from cnncli.cli.files.preview import preview
-
-            progress.show(preview(report.output))
-
-
-def json_line(report: Report) -> dict[str, Any]:
-    """Return a report as the documented JSON object."""
-    line: dict[str, Any] = {
-        "input": report.input,
-        "output": report.output,
-        "status": report.status,
-        "error": report.error,
-    }
-    return line | {name: report.details.get(name) for name in FIELDS} | {"seconds": report.seconds}

@@ -388,10 +388,7 @@ def _amounts(text: str, name: str) -> Pair:
 
 def _numbers(text: str, name: str, smallest: int) -> Pair:
     """Return `3`, or `3x5` or `3,5` (vertical and horizontal), as a pair."""
-    try:
-        numbers = parse_integers(text.lower().replace("x", ","), name)
-    except ArgumentError:
-        numbers = ()
+    numbers = parse_integers(text.lower().replace("x", ","))
     if len(numbers) not in (1, 2) or min(numbers) < smallest:
         form = f"a whole number from {smallest}, or two such as 3x5 (vertical x horizontal)"
         raise ArgumentError(f"{name} must be {form}, got {text[:60]!r}")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from cnncli.cli.files.progress import Progress
+from cnncli.cli.files.progress import ProgressBar
 from cnncli.cli.networks.pages import show_tables
 from cnncli.cli.networks.tables import Cell, Column, Table
 from cnncli.errors import ArgumentError, ImageError
@@ -24,12 +24,12 @@ MOST_CONFUSIONS = 10
 @contextmanager
 def checking(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """Give what shows how many files of a folder have been checked, on a terminal."""
-    bars: list[Progress] = []
+    bars: list[ProgressBar] = []
     with ExitStack() as stack:
 
         def show_checked(done: int, total: int) -> None:
             if not bars:
-                bars.append(stack.enter_context(Progress(total, hidden=quiet)))
+                bars.append(stack.enter_context(ProgressBar(total, hidden=quiet)))
             bars[0].advance(failed=False)
 
         yield show_checked

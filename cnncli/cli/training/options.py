@@ -1,0 +1,35 @@
+"""Options of the commands that train networks and use models."""
+
+from typing import Annotated, Any
+
+import typer
+
+from cnncli.cli.options import choice
+from cnncli.engines.backends import DEVICES, ENGINES
+
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A model.safetensors, or the folder of a run.", show_default=False)
+]
+DATA = (
+    "A folder with one folder of images per class, the files of MNIST or CIFAR-10, an .npz file, or a folder with "
+    "train/ and val/ or test/."
+)
+Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Threads. Default: one per core.")]
+Engine: Any = choice("Engine", tuple(ENGINES))
+Device: Any = choice("Device", DEVICES)
+
+
+def engine_option(**settings: Any) -> Any:
+    """Return the option that names an engine."""
+    return typer.Option("--engine", help=r"Engine that computes: torch needs the extra cnncli\[torch].", **settings)
+
+
+def device_option(**settings: Any) -> Any:
+    """Return the option that names a device."""
+    return typer.Option("--device", help="Device: auto is a GPU if --engine torch finds one.", **settings)
+
+
+EngineOption = Annotated[Engine, engine_option()]
+DeviceOption = Annotated[Device, device_option()]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
