@@ -6,7 +6,7 @@ from word_grid import WORDS
 
 from cnncli.networks import parse_network
 from cnncli.networks.layers import BLOCKS, LAYERS
-from cnncli.networks.layers.context import Context, Shard
+from cnncli.networks.layers.context import Context, Shared
 
 torch.set_num_threads(1)
 
@@ -121,10 +121,10 @@ class Problem:
 
     def numpy(self, *, training):
         """Return the output, the gradients with the input's, and new running statistics: by NumPy."""
-        context = Context(Shard(training=training, buffers=self.buffers, winograd=False, seed=5, step=3))
+        context = Context(Shared(training=training, buffers=self.buffers, winograd=False, seed=5, step=3))
         output, cache = self.network.layers.forward(self.x, self.parameters, context)
         gradient, gradients = self.network.layers.backward(self.weights, cache, self.parameters, context)
-        return output, {"input": gradient, **gradients}, context.shard.new_buffers
+        return output, {"input": gradient, **gradients}, context.shared.new_buffers
 
 
 def batch(network, images=10, seed=0):

@@ -125,10 +125,10 @@ class Run(Layer):
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         """Return what the last layer makes of it, and what each layer keeps, block by block."""
         places = context.plan((), lambda _: self._places(params, context))
-        shard, images, outputs, caches = context.shard, len(x), [], []
+        shared, images, outputs, caches = context.shared, len(x), [], []
         step = self.block_size(images)
         for start in range(0, images, step):
-            shard.block = (start, min(start + step, images), images)
+            shared.block = (start, min(start + step, images), images)
             y, kept = x[start : start + step], []
             for place in places:
                 place.context.keeps_columns = step >= images
@@ -136,7 +136,7 @@ class Run(Layer):
                 kept.append(cache)
             outputs.append(y)
             caches.append(kept)
-        shard.block = None
+        shared.block = None
         return _whole(outputs, places[-1].context.output), caches
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
@@ -144,24 +144,24 @@ class Run(Layer):
         places = context.plan((), lambda _: self._places(params, context))
         places[0].context.input_gradient = context.input_gradient
         places[0].context.gradient_slot = context.gradient_slot
-        shard, images, gradients = context.shard, len(grad), []
+        shared, images, gradients = context.shared, len(grad), []
         grads: dict[str, Array] = {}
         step = self.block_size(images)
         for start, kept in zip(range(0, images, step), cache, strict=True):
-            shard.block = (start, min(start + step, images), images)
-            gradient = grad[start : start + step]
+            shared.block = (start, min(start + step, images), images)
+            gradient: Any = grad[start : start + step]
             for place, own in zip(reversed(places), reversed(kept), strict=True):
                 gradient, found = place.layer.backward(gradient, own, place.params, place.context)
                 for name, array in found.items():
                     _accumulate(grads, place.prefix + name, array, alone=step >= images)
             gradients.append(gradient)
-        shard.block = None
+        shared.block = None
         return (_whole(gradients, places[0].context.gradient) if context.input_gradient else None), grads
 
     def _places(self, params: Params, context: Context) -> list["Place"]:
         places: list[Place] = []
         for number, (member, slot) in enumerate(zip(self.members, self._slots(context.path), strict=True)):
-            inner = Context(context.shard, context.path + member.prefix)
+            inner = Context(context.shared, context.path + member.prefix)
             inner.output_slot = slot
             # A block's own runs pass arrays on while the gradient that came to it still waits for its second branch.
             waits = self.members[0].layer.branches
@@ -186,7 +186,7 @@ class Run(Layer):
 
 
 class Place(NamedTuple):
-    """A layer of a run in one shard."""
+    """A layer of a run, with its parameters, in one shard of a batch."""
 
     prefix: str
     layer: Layer
@@ -251,7 +251,7 @@ class Fused(Layer):
         return grad, grads
 
     def _contexts(self, context: Context) -> list[Context]:
-        return [Context(context.shard, context.path) for _ in self.runs]
+        return [Context(context.shared, context.path) for _ in self.runs]
 
 
 class FusedBlock(Block):

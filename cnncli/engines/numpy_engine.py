@@ -19,7 +19,7 @@ from cnncli.engines.fusion import fuse
 from cnncli.engines.optimizers import Optimizer, clip_by_norm
 from cnncli.engines.workers import CannotForkError, ProcessTeam, ThreadTeam, can_fork, shared_zeros
 from cnncli.errors import ArgumentError
-from cnncli.networks.layers.context import Context, Shard
+from cnncli.networks.layers.context import Context, Shared
 from cnncli.networks.network import Network
 from cnncli.ops.batches.workspaces import Workspace
 from cnncli.shapes import Shape
@@ -111,7 +111,7 @@ class NumpyEngine(Engine):
         with self._blas():
             results = self._run(shards)
             self._add_gradients(len(shards))
-        for name, array in self._workers[0].shard.new_buffers.items():
+        for name, array in self._workers[0].shared.new_buffers.items():
             self.buffers[name][:] = array
         return StepResult(
             sum(total for total, _ in results) / weight, np.concatenate([logits for _, logits in results])
@@ -212,10 +212,10 @@ class NumpyEngine(Engine):
 
     def activations(self, images: Array, *, training: bool = False) -> Iterator[tuple[str, Array]]:
         seen: list[tuple[str, Array]] = []
-        shard = Shard(training=training, buffers=self.buffers, seed=self.seed, winograd=self.winograd)
-        shard.watch = lambda name, output: seen.append((name, output))
+        shared = Shared(training=training, buffers=self.buffers, seed=self.seed, winograd=self.winograd)
+        shared.watch = lambda name, output: seen.append((name, output))
         with np.errstate(all="ignore"):
-            self.network.layers.forward(images, self.named_parameters, Context(shard))
+            self.network.layers.forward(images, self.named_parameters, Context(shared))
         return iter(seen)
 
     def _bounds(self, images: int) -> list[int]:
@@ -230,12 +230,12 @@ class _Worker:
     def __init__(self, engine: NumpyEngine, number: int, shapes: Mapping[str, Shape]) -> None:
         self.engine = engine
         self.gradients, self.named_gradients = _flat(shapes, engine.dtype)
-        self.shard, self.context = self._start(number, training=True)
+        self.shared, self.context = self._start(number, training=True)
         self.predicting = self._start(number, training=False)[1]
 
-    def _start(self, number: int, *, training: bool) -> tuple[Shard, Context]:
+    def _start(self, number: int, *, training: bool) -> tuple[Shared, Context]:
         engine = self.engine
-        shard = Shard(
+        shared = Shared(
             training=training,
             buffers=engine.buffers,
             seed=engine.seed,
@@ -244,16 +244,16 @@ class _Worker:
             reuses=True,
             winograd=engine.winograd,
         )
-        context = Context(shard)
+        context = Context(shared)
         context.input_gradient = False
-        return shard, context
+        return shared, context
 
     def step(
         self, images: Array, labels: Array, loss: Loss, weight: float, step: int, first_image: int
     ) -> tuple[float, Array]:
         """Return the sum of the losses and the logits; write the gradients of the loss over the weight."""
         layers, parameters = self.engine._layers, self.engine.named_parameters
-        self.shard.begin(step, first_image)
+        self.shared.begin(step, first_image)
         # An overflow shows in the loss.
         with np.errstate(all="ignore"):
             logits, cache = layers.forward(images, parameters, self.context)
@@ -266,7 +266,7 @@ class _Worker:
 
     def predict(self, images: Array) -> Array:
         """Return the logits."""
-        self.predicting.shard.begin(0, 0)
+        self.predicting.shared.begin(0, 0)
         with np.errstate(all="ignore"):
             return self.engine._layers.forward(images, self.engine.named_parameters, self.predicting)[0]
 

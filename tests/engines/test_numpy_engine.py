@@ -19,7 +19,7 @@ from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.engines.workers import ThreadTeam
 from cnncli.errors import ArgumentError
 from cnncli.networks import load_network, parse_network
-from cnncli.networks.layers.context import Context, Shard
+from cnncli.networks.layers.context import Context, Shared
 
 NETWORKS = [
     "12x12x3 conv3-8,same,relu conv3-8,same,relu max2 conv3-9,same,relu max2 fc-12,relu fc-4",
@@ -298,6 +298,6 @@ def test_a_run_needs_no_workspace():
     network = parse_network(NETWORKS[0])
     parameters, _ = initialize(network, 0, np.float64)
     images, _ = batch(network, dtype=np.float64)
-    expected = network.layers.forward(images, parameters, Context(Shard(training=True)))[0]
+    expected = network.layers.forward(images, parameters, Context(Shared(training=True)))[0]
     fused = fusion.fuse(network.layers, network.input_shape)
-    assert np.allclose(fused.forward(images, parameters, Context(Shard(training=True)))[0], expected)
+    assert np.allclose(fused.forward(images, parameters, Context(Shared(training=True)))[0], expected)

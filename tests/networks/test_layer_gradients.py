@@ -6,7 +6,7 @@ from word_grid import WORDS
 
 from cnncli.networks import load_network, parse_network
 from cnncli.networks.layers import BLOCKS, LAYERS
-from cnncli.networks.layers.context import Context, Shard
+from cnncli.networks.layers.context import Context, Shared
 
 GRID = {
     "conv": [
@@ -86,7 +86,7 @@ class Problem:
         return rng.normal(size=shape) * max(1, np.prod(shape[:-1])) ** -0.5
 
     def context(self, training=True):
-        return Context(Shard(training=training, buffers=self.buffers, winograd=self.winograd))
+        return Context(Shared(training=training, buffers=self.buffers, winograd=self.winograd))
 
     def forward(self, training=True):
         return self.network.layers.forward(self.x, self.params, self.context(training))[0]
@@ -179,9 +179,9 @@ def test_the_first_of_equal_numbers_gets_the_gradient():
 def test_dropout_depends_on_the_image_and_not_on_its_company():
     network = parse_network("5x5x3 drop0.5")
     x = np.ones((6, 5, 5, 3))
-    whole = network.layers.forward(x, {}, Context(Shard(training=True, seed=3, step=2)))[0]
-    tail = network.layers.forward(x[4:], {}, Context(Shard(training=True, seed=3, step=2, first_image=4)))[0]
-    other = network.layers.forward(x, {}, Context(Shard(training=True, seed=3, step=3)))[0]
+    whole = network.layers.forward(x, {}, Context(Shared(training=True, seed=3, step=2)))[0]
+    tail = network.layers.forward(x[4:], {}, Context(Shared(training=True, seed=3, step=2, first_image=4)))[0]
+    other = network.layers.forward(x, {}, Context(Shared(training=True, seed=3, step=3)))[0]
     assert np.array_equal(whole[4:], tail)
     assert not np.array_equal(whole, other)
     assert len({image.tobytes() for image in whole}) == 6
@@ -258,5 +258,5 @@ def test_running_statistics_are_pytorch_s():
     problem.network.layers.forward(problem.x, problem.params, context)
     module(torch.tensor(problem.x.transpose(0, 3, 1, 2)))
     for name in ("running_mean", "running_var"):
-        found = context.shard.new_buffers[f"0.bn.{name}"]
+        found = context.shared.new_buffers[f"0.bn.{name}"]
         assert np.allclose(found, dict(module.named_buffers())[f"0.{name}"].numpy(), rtol=1e-12)

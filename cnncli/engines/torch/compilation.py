@@ -15,11 +15,11 @@ from cnncli.engines.torch import modules
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
 from cnncli.networks.layers import Block, Compound, Layer
-from cnncli.networks.layers.context import Context, Shard
+from cnncli.networks.layers.context import Context, Shared
 from cnncli.shapes import Shape
 
 
-def compile_network(network: Network, shard: Shard | None = None) -> nn.Module:
+def compile_network(network: Network, shared: Shared | None = None) -> nn.Module:
     """Return a module that computes what a network does.
 
     It takes (N, C, H, W), in channels-last memory where it is to be fast, or (N, features). The names of its state are
@@ -27,7 +27,7 @@ def compile_network(network: Network, shard: Shard | None = None) -> nn.Module:
 
     Args:
         network: the network.
-        shard: the batch under way, which dropout looks at; by default one that stays the same.
+        shared: the batch under way, which dropout looks at; by default one that stays the same.
 
     Raises:
         ArgumentError: a layer that has no counterpart in PyTorch.
@@ -38,7 +38,7 @@ def compile_network(network: Network, shard: Shard | None = None) -> nn.Module:
         >>> {name: tuple(array.shape) for name, array in module.state_dict().items()}["0.conv.weight"]
         (6, 1, 5, 5)
     """
-    return compile_layer(network.layers, network.input_shape, Context(shard))
+    return compile_layer(network.layers, network.input_shape, Context(shared))
 
 
 def compile_layer(layer: Layer, shape: Shape, context: Context) -> nn.Module:

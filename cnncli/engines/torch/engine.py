@@ -25,7 +25,7 @@ from cnncli.engines.torch.modules import rows, synchronized
 from cnncli.engines.torch.weights import bind_buffers, bind_parameters, flattened
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
-from cnncli.networks.layers.context import Shard
+from cnncli.networks.layers.context import Shared
 
 
 def shares_memory(device: torch.device) -> bool:
@@ -129,8 +129,8 @@ class TorchEngine(Engine):
         self.device, self.processes = torch.device(device), processes
         if jobs is not None and self.device.type == "cpu":
             torch.set_num_threads(jobs)
-        self.shard = Shard(seed=seed)
-        self.module = compile_network(network, self.shard)
+        self.shared = Shared(seed=seed)
+        self.module = compile_network(network, self.shared)
         self._shapes, self._buffer_shapes = network.param_shapes(), network.buffer_shapes()
         self._parameters = self._vector(self._shapes, parameters, "parameter")
         self._buffers = self._vector(self._buffer_shapes, buffers or {}, "buffer")
@@ -220,7 +220,7 @@ class TorchEngine(Engine):
         if len(mine) != part.stop - part.start:
             raise ArgumentError(f"{len(images)} images do not fit {len(labels)} labels")
         self.check_images(mine)
-        self.shard.begin(step, part.start)
+        self.shared.begin(step, part.start)
         weight = loss.total_weight(labels)
         total, logits = self._learn(mine, labels[part], loss, weight)
         found = np.zeros((len(labels), logits.shape[1]), np.float64)
@@ -309,7 +309,7 @@ class TorchEngine(Engine):
 
     def _numpy(self) -> NumpyEngine:
         arrays = self.named_parameters, self.buffers
-        return NumpyEngine(self.network, *arrays, seed=self.shard.seed, dtype=self.dtype)
+        return NumpyEngine(self.network, *arrays, seed=self.shared.seed, dtype=self.dtype)
 
     def _tensor(self, images: Array) -> Tensor:
         """Return images as PyTorch takes them: (N, C, H, W), in channels-last memory, on the device."""

@@ -1,7 +1,7 @@
-"""What a layer is told besides its input and its parameters."""
+"""The context of a layer: what it is told besides its input and its parameters."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -16,6 +16,8 @@ Params = Mapping[str, Array]
 Gradients = tuple[Array | None, dict[str, Array]]
 """Of a layer's input, where anybody needs it, and of its parameters by name."""
 
+T = TypeVar("T")
+
 PASSING = "passing"
 """In place of a path: of arrays that pass from one layer to the next and are then forgotten, as large as a block."""
 
@@ -24,8 +26,8 @@ def _alone(value: Any) -> list[Any]:
     return [value]
 
 
-class Shard:
-    """What all layers share while some images of a batch pass through a network, forward and backward.
+class Shared:
+    """State that all layers share while images, a shard of a batch, pass through a network, forward and backward.
 
     Attributes:
         training: whether dropout drops, and batch norm takes the batch's statistics.
@@ -73,24 +75,29 @@ class Shard:
         self._once.clear()
         self.new_buffers.clear()
 
-    def once(self, key: tuple[str, str], make: Callable[[], Any]) -> Any:
+    def once(self, key: tuple[str, str], make: Callable[[], T]) -> T:
         """Return what `make` gives: made once a batch where the layers stay."""
+        return self.kept(self._once, key, make)
+
+    def kept(self, store: dict[Any, Any], key: Hashable, make: Callable[[], T]) -> T:
+        """Return what a store has under a key, made where it has nothing; where layers may change, made every time."""
         if not self.reuses:
             return make()
-        if key not in self._once:
-            self._once[key] = make()
-        return self._once[key]
+        if key not in store:
+            store[key] = make()
+        found: T = store[key]
+        return found
 
 
 class Context:
-    """One layer's view of a shard.
+    """One layer's view of the state that all layers share.
 
     Arrays that a layer needs come from here, so that a training loop can reuse them: `output` and `gradient` for what
     it returns, `kept` for what its backward reads again, `memory` for what it forgets. In backward they are written
     before they are read; without a workspace they are fresh, and nothing can go wrong.
 
     Attributes:
-        shard: what all layers share.
+        shared: the state of all layers.
         path: the beginning of the layer's names, such as `4.res.main.0.conv.`.
         input_gradient: whether anybody needs the gradient of the input.
         keeps_columns: whether memory allows to keep what forward derived from the input.
@@ -103,8 +110,8 @@ class Context:
         [[4.0, 4.0]]
     """
 
-    def __init__(self, shard: Shard | None = None, path: str = "") -> None:
-        self.shard = shard or Shard()
+    def __init__(self, shared: Shared | None = None, path: str = "") -> None:
+        self.shared = shared or Shared()
         self.path = path
         self.input_gradient = True
         self.keeps_columns = True
@@ -117,46 +124,33 @@ class Context:
     @property
     def training(self) -> bool:
         """Whether this is training."""
-        return self.shard.training
+        return self.shared.training
 
     @property
     def memory(self) -> Memory:
         """Where arrays come from that are forgotten before the layer returns."""
-        return self.shard.memory
+        return self.shared.memory
 
     def inside(self, prefix: str) -> "Context":
         """Return the context of an inner layer, whose names begin so."""
-        if not self.shard.reuses:
-            return Context(self.shard, self.path + prefix)
-        if prefix not in self._inner:
-            self._inner[prefix] = Context(self.shard, self.path + prefix)
-        return self._inner[prefix]
+        return self.shared.kept(self._inner, prefix, lambda: Context(self.shared, self.path + prefix))
 
     def within(self, params: Params, prefix: str) -> Params:
         """Return an inner layer's arrays, under its own names."""
-        if not self.shard.reuses:
-            return within(params, prefix)
-        if prefix not in self._params:
-            self._params[prefix] = within(params, prefix)
-        return self._params[prefix]
+        return self.shared.kept(self._params, prefix, lambda: within(params, prefix))
 
     def saw(self, prefix: str, output: Array) -> None:
         """Tell who watches what an inner layer made."""
-        if self.shard.watch:
-            self.shard.watch((self.path + prefix).removesuffix("."), output)
+        if self.shared.watch:
+            self.shared.watch((self.path + prefix).removesuffix("."), output)
 
-    def plan(self, shape: Shape, make: Callable[[Shape], Any]) -> Any:
+    def plan(self, shape: Shape, make: Callable[[Shape], T]) -> T:
         """Return what a layer derives from the shape of its input alone, without the number of images."""
-        key = shape[1:]
-        if not self.shard.reuses:
-            return make(key)
-        if key not in self._plans:
-            self._plans[key] = make(key)
-        return self._plans[key]
+        return self.shared.kept(self._plans, shape[1:], lambda: make(shape[1:]))
 
-    def once(self, name: str, make: Callable[[], Any]) -> Any:
+    def once(self, name: str, make: Callable[[], T]) -> T:
         """Return what a layer derives from its parameters."""
-        return self.shard.once((self.path, name), make)
+        return self.shared.once((self.path, name), make)
 
     def kept(self, name: str, shape: Shape, dtype: npt.DTypeLike) -> Array:
         """Return an array, an image a row, that stays until the batch's end."""
@@ -171,7 +165,7 @@ class Context:
         return self._array(self.gradient_slot or (self.path, "gradient"), shape, np.dtype(dtype))
 
     def _array(self, slot: tuple[str, str], shape: Shape, dtype: np.dtype[Any]) -> Array:
-        block = self.shard.block
+        block = self.shared.block
         if block is None or slot[0] == PASSING:
             return self.memory.take(slot, shape, dtype)
         start, stop, total = block
@@ -179,15 +173,15 @@ class Context:
 
     def buffer(self, name: str) -> Array:
         """Return an array of the layer's that is not trained."""
-        return self.shard.buffers[self.path + name]
+        return self.shared.buffers[self.path + name]
 
     def set_buffer(self, name: str, value: Array) -> None:
         """Say what such an array is after this batch."""
-        self.shard.new_buffers[self.path + name] = value
+        self.shared.new_buffers[self.path + name] = value
 
     def gather(self, value: Any) -> list[Any]:
         """Return what this layer of each shard of the batch gave, in the order of the shards."""
-        return self.shard.gather(value)
+        return self.shared.gather(value)
 
     def reduce(self, array: Array) -> Array:
         """Return the sum over the shards of the batch, added in their order."""
@@ -202,9 +196,9 @@ class Context:
         """
         # Philox makes 8 of them of each number of its counter (Salmon et al. 2011): an image begins at one of its own.
         counts = -(-int(np.prod(shape[1:])) // 8)
-        first = self.shard.first_image + (self.shard.block[0] if self.shard.block else 0)
-        key = (self.shard.seed, crc32(self.path.encode()))
-        random = np.random.Generator(np.random.Philox(key=key, counter=(first * counts, self.shard.step, 0, 0)))
+        first = self.shared.first_image + (self.shared.block[0] if self.shared.block else 0)
+        key = (self.shared.seed, crc32(self.path.encode()))
+        random = np.random.Generator(np.random.Philox(key=key, counter=(first * counts, self.shared.step, 0, 0)))
         numbers = random.random((shape[0], counts * 8), np.float32)
         return numbers[:, : int(np.prod(shape[1:]))].reshape(shape)
 

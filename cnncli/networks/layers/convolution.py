@@ -106,7 +106,7 @@ class Conv(Layer):
         from cnncli.ops.batches.convolution_gradients import ConvolutionPlan
 
         window, channels = self.window(input_shape), input_shape[2]
-        return ConvolutionPlan(window, channels, self.out_channels, self.groups, winograd=context.shard.winograd)
+        return ConvolutionPlan(window, channels, self.out_channels, self.groups, winograd=context.shared.winograd)
 
     def _dense(self, weight: "Array") -> "Array":
         return dense_table(weight) if self.table else weight
@@ -272,7 +272,7 @@ class TransposedConv(Layer):
         (height, width, channels), out_shape = input_shape, self.output_shape(input_shape)
         size, output = (out_shape[0], out_shape[1]), (height, width)
         window = Window(size, self.kernel_size, self.stride, self.paddings()[0], self.dilation, output)
-        return ConvolutionPlan(window, self.out_channels, channels, self.groups, winograd=context.shard.winograd)
+        return ConvolutionPlan(window, self.out_channels, channels, self.groups, winograd=context.shared.winograd)
 
     def _swapped(self, weight: "Array") -> "Array":
         """Return weights of (C_in / groups, C_out) as those of the convolution back, or those of that one as these."""

@@ -14,7 +14,7 @@ from cnncli.errors import ArgumentError  # noqa: E402
 from cnncli.networks import load_network, parse_network  # noqa: E402
 from cnncli.networks.layers import BLOCKS, LAYERS, Layer, Sequential  # noqa: E402
 from cnncli.networks.layers.base import Shorthand  # noqa: E402
-from cnncli.networks.layers.context import Shard  # noqa: E402
+from cnncli.networks.layers.context import Shared  # noqa: E402
 
 
 @pytest.mark.parametrize("op", LAYERS)
@@ -43,9 +43,9 @@ def ours(tensor):
 
 def computed(problem, *, training):
     """Return the same as `Problem.numpy`, by PyTorch."""
-    shard = Shard(seed=5, step=3)
+    shared = Shared(seed=5, step=3)
     dtype = torch.from_numpy(problem.x).dtype
-    module = compile_network(problem.network, shard).to(dtype).train(training)
+    module = compile_network(problem.network, shared).to(dtype).train(training)
     set_state(module, problem.parameters, problem.buffers)
     x = channels_first(problem.x).requires_grad_()
     y = module(x)
