@@ -10,7 +10,7 @@ from cnncli.errors import ArgumentError
 from cnncli.files.toml import parse_toml
 from cnncli.networks.errors import NotationError, TextError
 from cnncli.networks.network import Network, parse_network
-from cnncli.networks.notation import quote, read_input, split_words
+from cnncli.networks.words import quote, read_input, split_words
 from cnncli.shapes import Shape
 
 ZOO = Path(__file__).parent / "zoo"

@@ -113,7 +113,7 @@ def parse_network(
     try:
         return Network(shape, notation.layers, **about)
     except ShapeError as error:
-        attach(error, text, notation.places)
+        attach(error, text, notation.spans)
         raise
 
 

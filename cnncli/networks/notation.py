@@ -12,8 +12,8 @@ from cnncli.choices import did_you_mean
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import NotationError, ShapeError
 from cnncli.networks.layers import BLOCKS, LAYERS, Chain, Layer, Repeat, Sequential
-from cnncli.networks.layers.base import OPTIONS
-from cnncli.networks.layers.fields import DIGITS, EXAMPLES, FLAGS, KINDS, LARGEST, LETTERS, read_whole, read_wholes
+from cnncli.networks.layers.fields import DIGITS, FIELDS, FLAGS, LARGEST, LETTERS, read_whole
+from cnncli.networks.words import MAX_WORDS, Span, Word, quote, read_input, split_words
 from cnncli.shapes import Shape
 
 MAX_TEXT = 1_000_000
@@ -22,25 +22,8 @@ MAX_TEXT = 1_000_000
 MAX_DEPTH = 24
 """Blocks and macros inside one another."""
 
-MAX_WORDS = 20_000
-"""Words of a text, with those of its macros."""
-
-BRACKETS = "[]|"
-
 SYNONYMS = {"swish": "silu", "hardswish": "hswish", "hardsigmoid": "hsigmoid", "upsample": "up2"}
 """What layers are called elsewhere, by their words here."""
-
-TIMES = "\u00d7"
-
-Place = tuple[int, int]
-
-
-class Word(NamedTuple):
-    """A word or a bracket of a text, and its place."""
-
-    text: str
-    start: int
-    end: int
 
 
 class Notation(NamedTuple):
@@ -49,12 +32,12 @@ class Notation(NamedTuple):
     Attributes:
         input_shape: the input, or None where the text leaves it out.
         layers: the layers.
-        places: where each layer is in the text, by its id.
+        spans: where each layer is in the text, by its id.
     """
 
     input_shape: Shape | None
     layers: Sequential
-    places: dict[int, Place]
+    spans: dict[int, Span]
 
 
 def read_notation(text: str, define: Mapping[str, str] | None = None) -> Notation:
@@ -75,68 +58,27 @@ def read_notation(text: str, define: Mapping[str, str] | None = None) -> Notatio
     input_shape = read_input(first.text)
     if input_shape is not None:
         words.pop(0)
-    elif _plain(first.text).strip("0123456789x@") == "" and first.text[-1:] != "x":
+    elif first.plain.strip("0123456789x@") == "" and first.text[-1:] != "x":
         raise NotationError(_bad_input(first), text, first.start, first.end)
     reader = _Reader(text, words, macros, Spent())
     layers = reader.read_all(0)
     if not layers:
         message = "a network is an input and layers, such as '6x6x3 conv3-10': got no layer"
         raise NotationError(message, text, first.start, first.end)
-    return Notation(input_shape, reader.build(Word(text, 0, len(text)), Sequential, layers), reader.places)
+    return Notation(input_shape, reader.build(Word(text, 0, len(text)), Sequential, layers), reader.spans)
 
 
 def _bad_input(word: Word) -> str:
     if not word.text:
         return "a network is an input and layers, such as '6x6x3 conv3-10': got no word"
     form = f"HxWxC, HxW or C@HxW in whole numbers from 1 to {LARGEST:,}"
-    return f"{quote(word.text)} is no input: write it as {form}"
+    return f"{quote(word.text)} is not an input: write it as {form}"
 
 
-def attach(error: ShapeError, text: str, places: Mapping[int, Place]) -> None:
+def attach(error: ShapeError, text: str, spans: Mapping[int, Span]) -> None:
     """Give the error the place of its layer in the text."""
     error.text = text
-    error.start, error.end = places.get(id(error.item), (0, len(text)))
-
-
-def read_input(word: str) -> Shape | None:
-    """Return the shape of `HxWxC`, `HxW` or `C@HxW`, or of `N` for numbers without a picture; None for other words.
-
-    Example:
-        >>> read_input("28x28"), read_input("3@28x28"), read_input("conv3-10")
-        ((28, 28, 1), (28, 28, 3), None)
-    """
-    word = _plain(word)
-    channels, at, size = word.rpartition("@")
-    sizes = read_wholes(size)
-    if sizes is None or 0 in sizes or len(sizes) > 3:
-        return None
-    if at:
-        count = read_whole(channels)
-        return (*sizes, count) if len(sizes) == 2 and count else None
-    return (*sizes, 1) if len(sizes) == 2 else sizes
-
-
-def split_words(text: str) -> list[Word]:
-    """Return the words and brackets of a text; of a text with more than `MAX_WORDS` only so many that this shows.
-
-    Example:
-        >>> [word.text for word in split_words("6x6 res[conv3-1,same]")]
-        ['6x6', 'res', '[', 'conv3-1,same', ']']
-    """
-    words: list[Word] = []
-    start = 0
-    for index, letter in enumerate(text):
-        if letter.isspace() or letter in BRACKETS:
-            if index > start:
-                words.append(Word(text[start:index], start, index))
-            if letter in BRACKETS:
-                words.append(Word(letter, index, index + 1))
-            start = index + 1
-            if len(words) > MAX_WORDS:
-                return words
-    if start < len(text):
-        words.append(Word(text[start:], start, len(text)))
-    return words
+    error.start, error.end = spans.get(id(error.item), (0, len(text)))
 
 
 def check_macro(name: str, body: object) -> str:
@@ -156,12 +98,6 @@ def check_macro(name: str, body: object) -> str:
     return body
 
 
-def quote(value: object) -> str:
-    """Return a text in quotes, at most 60 characters of it."""
-    shown = value if isinstance(value, str) else type(value).__name__
-    return repr(shown if len(shown) <= 60 else f"{shown[:57]}...")
-
-
 class Spent:
     """What has been read so far: a macro of macros may make much of little."""
 
@@ -177,7 +113,7 @@ class _Reader:
     ) -> None:
         self.text, self.words, self.macros, self.spent, self.trail = text, words, macros, spent, trail
         self.position = 0
-        self.places: dict[int, Place] = {}
+        self.spans: dict[int, Span] = {}
         spent.words += len(words) + 1
         spent.characters += len(text)
         if spent.words > MAX_WORDS or spent.characters > MAX_TEXT:
@@ -194,7 +130,7 @@ class _Reader:
             layer = kind(*args, **kwargs)
         except ArgumentError as error:
             self.fail(word, f"{quote(word.text)}: {error}" if word.end - word.start < 60 else str(error))
-        self.places[id(layer)] = (word.start, word.end)
+        self.spans[id(layer)] = word.span
         return layer
 
     def peek(self) -> str:
@@ -229,7 +165,7 @@ class _Reader:
 
     def split_repeat(self, word: Word) -> tuple[int | None, Word]:
         """Split `2xconv3-64` into 2 and the rest."""
-        digits, x, rest = _plain(word.text).partition("x")
+        digits, x, rest = word.plain.partition("x")
         if not x or not digits.isascii() or not digits.isdigit():
             return None, word
         count = read_whole(digits)
@@ -242,7 +178,7 @@ class _Reader:
         return count, Word(word.text[len(word.text) - len(rest) :], word.end - len(rest), word.end)
 
     def read_block(self, word: Word, rest: Word, depth: int) -> tuple[Layer, ...]:
-        name = _plain(rest.text)
+        name = rest.plain
         if word.text == "[" or (name and name not in BLOCKS):
             self.fail(rest, f"{quote(rest.text)} begins no block: write {', '.join(BLOCKS)} or 2x before the bracket")
         if depth >= MAX_DEPTH:
@@ -280,7 +216,7 @@ class _Reader:
         words = split_words(body)
         inner = _Reader(body, words, self.macros, self.spent, (*self.trail, name))
         layers = inner.read_all(depth + 1)
-        self.places.update(dict.fromkeys(inner.places, (word.start, word.end)))
+        self.spans.update(dict.fromkeys(inner.spans, word.span))
         return layers
 
     def fill(self, word: Word, body: str, arguments: list[str]) -> str:
@@ -298,7 +234,7 @@ class _Reader:
 
     def read_layer(self, word: Word) -> Layer:
         """Read one word: a layer, its options, and the layers that follow it."""
-        head, *options = _places(word)
+        head, *options = word.split()
         kind, fields = self.read_head(head)
         rest = [option for option in options if not self.set_option(option, kind, fields)]
         followers = [self.read_follower(option, kind) for option in rest]
@@ -309,7 +245,7 @@ class _Reader:
 
     def read_head(self, word: Word) -> tuple[type[Layer], dict[str, Any]]:
         """Read the word before the options: `conv3-64` is conv, a size and filters."""
-        text = _plain(word.text)
+        text = word.plain
         op = op_of(text)
         kind = LAYERS.get(op)
         if kind is None:
@@ -338,26 +274,27 @@ class _Reader:
         """Read the number after the word or after the dash."""
         if not text and (not field or field in kind.defaults):
             return
-        value = KINDS[field].read(text) if field else None
+        value = FIELDS[field].kind.read(text) if field else None
         if value is None:
-            wrong = f"; {quote(text)} must be {KINDS[field].form}" if field and text else ""
-            self.fail(word, f"{quote(word.text)}: {_form(kind)}{wrong}")
+            optional = " (the number may be left out)" if kind.size_field in kind.defaults else ""
+            wrong = f"; {quote(text)} must be {FIELDS[field].kind.form}" if field and text else ""
+            self.fail(word, f"{quote(word.text)}: {kind.op} is written {kind.example()}{optional}{wrong}")
         fields[field] = value
 
     def set_option(self, word: Word, kind: type[Layer], fields: dict[str, Any]) -> bool:
         """Read an option that sets a field; False where it is none."""
-        text = _plain(word.text)
+        text = word.plain
         field, value = FLAGS.get(text, ("", None))
         if not field and text not in LAYERS:
             letters = _first_letters(text)
-            field = next((name for name, letter in LETTERS.items() if letter == letters), "")
-            value = KINDS[field].read(text[len(letters) :]) if field else None
+            field = LETTERS.get(letters, "")
+            value = FIELDS[field].kind.read(text[len(letters) :]) if field else None
         if not field:
             return False
         if field not in kind.fields or field in (kind.size_field, kind.filters_field):
             self.fail(word, f"{kind.op} takes no option {quote(word.text)}: {_options(kind)}")
         if value is None:
-            self.fail(word, f"option {quote(word.text)}: {LETTERS[field]} takes {KINDS[field].form}")
+            self.fail(word, f"option {quote(word.text)}: {FIELDS[field].letters} takes {FIELDS[field].kind.form}")
         if field in fields:
             self.fail(word, f"option {quote(word.text)}: {field.replace('_', ' ')} is set twice in this word")
         fields[field] = value
@@ -367,7 +304,7 @@ class _Reader:
         """Read an option that is a layer itself, such as relu."""
         if not word.text:
             self.fail(word, "an option is missing beside the comma")
-        op = op_of(_plain(word.text))
+        op = op_of(word.plain)
         if op not in LAYERS or not LAYERS[op].follows:
             self.fail(word, f"{quote(word.text)} {_no_option(op, kind)}")
         follower, fields = self.read_head(word)
@@ -395,36 +332,10 @@ def _no_option(op: str, kind: type[Layer]) -> str:
     return f"is not an option of {kind.op}: {did_you_mean(op, known, _options(kind))}"
 
 
-def _places(word: Word) -> list[Word]:
-    """Split a word at its commas."""
-    parts, start = [], word.start
-    for part in word.text.split(","):
-        parts.append(Word(part, start, start + len(part)))
-        start += len(part) + 1
-    return parts
-
-
-def _plain(text: str) -> str:
-    """Return a word in small letters with a plain x, letter for letter."""
-    return text.lower() if text.isascii() else text.replace(TIMES, "x")
-
-
-def _form(kind: type[Layer]) -> str:
-    """Say how a layer's word is written."""
-    size, filters = (
-        KINDS[field].write(EXAMPLES[field]) if field else "" for field in (kind.size_field, kind.filters_field)
-    )
-    optional = " (the number may be left out)" if kind.size_field in kind.defaults else ""
-    return f"{kind.op} is written {kind.op}{size}{'-' if filters else ''}{filters}{optional}"
-
-
 def _options(kind: type[Layer]) -> str:
-    named = (kind.size_field, kind.filters_field)
-    fields = [name for name in OPTIONS if name in kind.fields and name not in named]
-    shown = [LETTERS[name] + KINDS[name].write(EXAMPLES[name]) for name in fields if name in LETTERS]
+    fields = set(kind.fields) - {kind.size_field, kind.filters_field}
+    shown = [FIELDS[name].written for name in LETTERS.values() if name in fields]
     shown += [word for word, (name, _) in FLAGS.items() if name in fields]
-    return (
-        f"it takes {', '.join(shown)}, and what follows it, such as bn and relu"
-        if shown
-        else "only what follows it, such as relu"
-    )
+    if not shown:
+        return "only what follows it, such as relu"
+    return f"it takes {', '.join(shown)}, and what follows it, such as bn and relu"

@@ -31,7 +31,7 @@ from cnncli.engines.optimizers import Optimizer
 from cnncli.errors import ArgumentError, DataError
 from cnncli.networks import Network, load_network
 from cnncli.networks.errors import ShapeError
-from cnncli.networks.notation import read_input, split_words
+from cnncli.networks.words import read_input, split_words
 from cnncli.shapes import show_shape
 from cnncli.training.configuration import Configuration, parse_share
 from cnncli.training.footprint import check_memory

@@ -57,7 +57,11 @@ GRID = {
     ],
     "repeat": ["6x6x2 2xconv3-2,relu fc-3", "8x8x2 2x[ conv3-3,tanh max2,s1 ]"],
 }
-TEXTS = [text for op in dict.fromkeys([*LAYERS, *BLOCKS, *GRID]) for text in GRID.get(op, [f"4x3x5 {op}"])]
+TEXTS = [
+    text
+    for op in dict.fromkeys([*LAYERS, *BLOCKS, *GRID])
+    for text in GRID.get(op) or [f"4x3x5 {LAYERS[op].example()}"]
+]
 
 SMALL = ["lenet5", "lenet5-1998", "lenet-course", "course-39"]
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.loading import load_network, zoo_names
-from cnncli.networks.notation import read_input
 from cnncli.networks.summary import Summary
+from cnncli.networks.words import read_input
 from cnncli.shapes import Shape
 
 

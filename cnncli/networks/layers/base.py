@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError
-from cnncli.networks.layers.fields import FLAGS, KINDS, LETTERS, write_option
+from cnncli.networks.layers.fields import FIELDS, OPTIONS, write_option
 from cnncli.networks.summary import FilterShape, ReceptiveField
 from cnncli.shapes import Four, Pair, Shape, Window, overhang, show_shape
 from cnncli.values import Value
@@ -15,9 +15,6 @@ from cnncli.values import Value
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
     from cnncli.networks.layers.context import Array, Context, Gradients, Params
     from cnncli.networks.layers.sequences import Sequential
-
-OPTIONS = (*LETTERS, *dict.fromkeys(field for field, _ in FLAGS.values() if field not in LETTERS))
-"""The fields that options set, in the order in which they are printed."""
 
 
 class Part(NamedTuple):
@@ -91,8 +88,8 @@ class Layer(Value):
     def validate(self) -> None:
         for name in self.fields:
             value = getattr(self, name)
-            if name in KINDS and (value is not None or self.defaults.get(name, 0) is not None):
-                self.normalize(**{name: KINDS[name].normalize(value, name)})
+            if name in FIELDS and (value is not None or self.defaults.get(name, 0) is not None):
+                self.normalize(**{name: FIELDS[name].kind.normalize(value, name)})
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of what goes out, `(H, W, C)` or `(N,)`.
@@ -199,18 +196,29 @@ class Layer(Value):
         """How many words it stands for, blocks' inner ones and repeats counted."""
         return 1
 
+    @classmethod
+    def written(cls, size: str, filters: str) -> str:
+        """Return the word with its numbers, each empty where it is left out."""
+        return f"{cls.op}{size}{'-' if filters else ''}{filters}"
+
+    @classmethod
+    def example(cls) -> str:
+        """Return the word with numbers as an example, such as `conv3-64`."""
+        fields = cls.size_field, cls.filters_field
+        return cls.written(*(FIELDS[name].kind.write(FIELDS[name].example) if name else "" for name in fields))
+
     def __str__(self) -> str:
-        size, filters = (
-            KINDS[name].write(value) if name and (value := getattr(self, name)) != self.default(name) else ""
-            for name in (self.size_field, self.filters_field)
+        named = self.size_field, self.filters_field
+        numbers = (
+            FIELDS[name].kind.write(value) if name and (value := getattr(self, name)) != self.default(name) else ""
+            for name in named
         )
-        named = (self.size_field, self.filters_field)
         options = [
             write_option(name, getattr(self, name))
             for name in OPTIONS
             if name in self.fields and name not in named and getattr(self, name) != self.default(name)
         ]
-        return ",".join([f"{self.op}{size}{'-' if filters else ''}{filters}", *options])
+        return ",".join([self.written(*numbers), *options])
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         """Return what the layer makes of a batch, and what `backward` needs of it.

@@ -8,28 +8,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from cnncli.errors import ArgumentError
-from cnncli.shapes import pair, show_shape
+from cnncli.shapes import Four, Pair, Shape, pair, show_shape
 
 DIGITS = 9
 """Digits of the largest whole number."""
 
 LARGEST = 10**DIGITS - 1
-
-
-class Kind(NamedTuple):
-    """A kind of field.
-
-    Attributes:
-        form: what is right, in words.
-        read: text to value; None where the text is none of this kind.
-        write: value to text.
-        normalize: a value in any of its forms, and the field's name, to the one form that is kept.
-    """
-
-    form: str
-    read: Callable[[str], Any]
-    write: Callable[[Any], str]
-    normalize: Callable[[Any, str], Any]
 
 
 def read_whole(text: str) -> int | None:
@@ -53,45 +37,22 @@ def read_wholes(text: str) -> tuple[int, ...] | None:
     return values if len(values) == text.count("x") + 1 else None
 
 
-def read_decimal(text: str) -> float | None:
-    """Return a number from 0, such as `0.5` or `1e-4`, else None."""
+def _one_or_more(text: str) -> int | tuple[int, ...] | None:
+    values = read_wholes(text)
+    return values[0] if values and len(values) == 1 else values
+
+
+def _fraction(text: str) -> tuple[int, ...] | None:
+    return read_wholes(text.replace("/", "x")) if text.count("/") == 1 and "x" not in text else None
+
+
+def _real(text: str) -> float | None:
     if not text.isascii() or len(text) > 32 or not text[:1].isdigit() or text.strip("0123456789.e-"):
         return None
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
-
-
-def _read_count(text: str) -> int | None:
-    return read_whole(text) or None
-
-
-def _read_pair(text: str) -> tuple[int, int] | None:
-    values = read_wholes(text)
-    return None if values is None or 0 in values or len(values) > 2 else (values[0], values[-1])
-
-
-def _read_amounts(text: str) -> tuple[int, int] | None:
-    values = read_wholes(text)
-    return None if values is None or len(values) > 2 else (values[0], values[-1])
-
-
-def _read_padding(text: str) -> tuple[int, ...] | None:
-    values = read_wholes(text)
-    if values is None or len(values) not in (1, 2, 4):
-        return None
-    return values if len(values) == 4 else (values[0], values[0], values[-1], values[-1])
-
-
-def _write_pair(value: tuple[int, int]) -> str:
-    return str(value[0]) if value[0] == value[1] else f"{value[0]}x{value[1]}"
-
-
-def _write_padding(value: tuple[int, int, int, int]) -> str:
-    top, bottom, left, right = value
-    return _write_pair((top, left)) if (top, left) == (bottom, right) else f"{top}x{bottom}x{left}x{right}"
 
 
 def _whole(value: Any, name: str, smallest: int = 0) -> int:
@@ -104,53 +65,41 @@ def _count(value: Any, name: str) -> int:
     return _whole(value, name, 1)
 
 
-def _pair(value: Any, name: str) -> tuple[int, int]:
+def _pair(value: Any, name: str) -> Pair:
     vertical, horizontal = pair(value, name)
     return _count(vertical, name), _count(horizontal, name)
 
 
-def _amounts(value: Any, name: str) -> tuple[int, int]:
+def _amounts(value: Any, name: str) -> Pair:
     values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(values) != 2:
         raise ArgumentError(f"{name} must be a whole number or a pair of them, got {value!r}")
     return _whole(values[0], name), _whole(values[1], name)
 
 
-def _padding(value: Any, name: str) -> Any:
+def _padding(value: Any, name: str) -> str | Four:
     if value in ("valid", "same"):
-        return value
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    if len(values) not in (1, 2, 4):
-        raise ArgumentError(f"{name} must be 'valid', 'same', or 1, 2 or 4 whole numbers, got {value!r}")
-    values = tuple(_whole(amount, name) for amount in values)
-    four = values if len(values) == 4 else (values[0], values[0], values[-1], values[-1])
+        return str(value)
+    four = _four(value, name, "'valid', 'same', or ")
     return four if any(four) else "valid"
 
 
-def _read_part(text: str) -> tuple[int, int] | None:
-    number, slash, parts = text.partition("/")
-    values = read_whole(number), read_whole(parts)
-    return (values[0], values[1]) if slash and values[0] and values[1] and values[0] <= values[1] else None
+def _four(value: Any, name: str, words: str = "") -> Four:
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    if len(values) not in (1, 2, 4):
+        raise ArgumentError(f"{name} must be {words}1, 2 or 4 whole numbers, got {value!r}")
+    values = tuple(_whole(amount, name) for amount in values)
+    return values if len(values) == 4 else (values[0], values[0], values[-1], values[-1])
 
 
-def _part(value: Any, name: str) -> tuple[int, int]:
+def _part(value: Any, name: str) -> Pair:
     number, parts = _pair(value, name)
     if number > parts:
         raise ArgumentError(f"{name} must be the number of a part and how many there are, got {value!r}")
     return number, parts
 
 
-def _margins(value: Any, name: str) -> tuple[int, int, int, int]:
-    four: Any = _padding(value, name)
-    return (0, 0, 0, 0) if four in ("valid", "same") else four
-
-
-def _read_shape(text: str) -> tuple[int, ...] | None:
-    values = read_wholes(text)
-    return values if values and 0 not in values and len(values) in (1, 3) else None
-
-
-def _shape(value: Any, name: str) -> tuple[int, ...]:
+def _shape(value: Any, name: str) -> Shape:
     if not isinstance(value, (tuple, list)) or len(value) not in (1, 3):
         raise ArgumentError(f"{name} must be (height, width, channels) or (numbers,), got {value!r}")
     return tuple(_count(size, name) for size in value)
@@ -174,69 +123,105 @@ def _decimal(value: Any, name: str) -> float:
     raise ArgumentError(f"{name} must be a number from 0, got {value!r}")
 
 
+def _write_pair(value: Pair) -> str:
+    return str(value[0]) if value[0] == value[1] else show_shape(value)
+
+
+def _write_four(value: Four) -> str:
+    top, bottom, left, right = value
+    return _write_pair((top, left)) if (top, left) == (bottom, right) else show_shape(value)
+
+
 def _write_decimal(value: float) -> str:
     return str(int(value)) if value.is_integer() and value <= LARGEST else repr(value)
 
 
-COUNT = Kind(f"a whole number from 1 to {LARGEST:,}", _read_count, str, _count)
-PAIR = Kind("a whole number from 1, or two such as 3x1", _read_pair, _write_pair, _pair)
-AMOUNTS = Kind("a whole number, or two such as 0x1", _read_amounts, _write_pair, _amounts)
-PADDING = Kind(
-    "pixels: 1, vertical x horizontal as 1x2, or top x bottom x left x right", _read_padding, _write_padding, _padding
-)
-MARGINS = PADDING._replace(normalize=_margins)
-PART = Kind("the number of a part / how many there are, as 1/2", _read_part, lambda part: f"{part[0]}/{part[1]}", _part)
-SHAPE = Kind("height x width x channels, or one number", _read_shape, show_shape, _shape)
-MODE = Kind("nearest or bilinear", lambda _: None, str, _mode)
-DECIMAL = Kind("a number such as 0.5", read_decimal, _write_decimal, _decimal)
-FLAG = Kind("", lambda _: None, str, _flag)
+class Kind(NamedTuple):
+    """A kind of field.
 
-KINDS: dict[str, Kind] = {
-    "kernel_size": PAIR,
-    "out_channels": COUNT,
-    "out_features": COUNT,
-    "size": COUNT,
-    "block_size": COUNT,
-    "output_size": PAIR,
-    "scale_factor": PAIR,
-    "margins": MARGINS,
-    "part": PART,
-    "shape": SHAPE,
-    "rate": DECIMAL,
-    "negative_slope": DECIMAL,
-    "stride": PAIR,
-    "padding": PADDING,
-    "output_padding": AMOUNTS,
-    "dilation": PAIR,
-    "groups": COUNT,
-    "k": DECIMAL,
-    "alpha": DECIMAL,
-    "beta": DECIMAL,
-    "eps": DECIMAL,
-    "initial": DECIMAL,
-    "mode": MODE,
-    "align_corners": FLAG,
-    "affine": FLAG,
-    "shared": FLAG,
-    "ceil_mode": FLAG,
-    "count_include_pad": FLAG,
-    "table": FLAG,
-    "bias": FLAG,
-}
-"""The kind of each field of a layer."""
+    Attributes:
+        form: the right form, in words.
+        normalize: puts a value in any of its forms into the one that is kept; its second argument is the field's name.
+        write: value to text.
+        scan: text to a value in one of its forms; None where it has none of them.
+    """
 
-LETTERS: dict[str, str] = {
-    "stride": "s",
-    "padding": "p",
-    "output_padding": "o",
-    "dilation": "d",
-    "groups": "g",
-    "k": "k",
-    "alpha": "alpha",
-    "beta": "beta",
-    "eps": "eps",
+    form: str
+    normalize: Callable[[Any, str], Any]
+    write: Callable[[Any], str] = str
+    scan: Callable[[str], Any] = _one_or_more
+
+    def read(self, text: str) -> Any:
+        """Return the value that a text stands for, or None."""
+        value = self.scan(text)
+        try:
+            return None if value is None else self.normalize(value, "")
+        except ArgumentError:
+            return None
+
+
+class Field(NamedTuple):
+    """A field of layers.
+
+    Attributes:
+        kind: its kind.
+        example: a value for messages.
+        letters: those before its number in an option, as the s of `s2`; empty where no such option sets it.
+    """
+
+    kind: Kind
+    example: Any = None
+    letters: str = ""
+
+    @property
+    def written(self) -> str:
+        """The example as the notation writes it."""
+        return self.letters + self.kind.write(self.example)
+
+
+COUNT = Kind(f"a whole number from 1 to {LARGEST:,}", _count)
+PAIR = Kind("a whole number from 1, or two such as 3x1", _pair, _write_pair)
+AMOUNTS = Kind("a whole number, or two such as 0x1", _amounts, _write_pair)
+PADDING = Kind("pixels: 1, vertical x horizontal as 1x2, or top x bottom x left x right", _padding, _write_four)
+PART = Kind("the number of a part / how many there are, as 1/2", _part, lambda part: f"{part[0]}/{part[1]}", _fraction)
+SHAPE = Kind("height x width x channels, or one number", _shape, show_shape, read_wholes)
+DECIMAL = Kind("a number such as 0.5", _decimal, _write_decimal, _real)
+MODE = Kind("nearest or bilinear", _mode, scan=lambda _: None)
+FLAG = Kind("", _flag, scan=lambda _: None)
+
+FIELDS: dict[str, Field] = {
+    "kernel_size": Field(PAIR, (3, 3)),
+    "out_channels": Field(COUNT, 64),
+    "out_features": Field(COUNT, 10),
+    "size": Field(COUNT, 5),
+    "block_size": Field(COUNT, 2),
+    "output_size": Field(PAIR, (7, 7)),
+    "scale_factor": Field(PAIR, (2, 2)),
+    "margins": Field(PADDING._replace(normalize=_four), (4, 4, 4, 4)),
+    "part": Field(PART, (1, 2)),
+    "shape": Field(SHAPE, (7, 7, 30)),
+    "rate": Field(DECIMAL, 0.5),
+    "negative_slope": Field(DECIMAL, 0.1),
+    "initial": Field(DECIMAL, 1e-6),
+    "stride": Field(PAIR, (2, 2), "s"),
+    "padding": Field(PADDING, (1, 1, 1, 1), "p"),
+    "output_padding": Field(AMOUNTS, (1, 1), "o"),
+    "dilation": Field(PAIR, (2, 2), "d"),
+    "groups": Field(COUNT, 2, "g"),
+    "k": Field(DECIMAL, 2.0, "k"),
+    "alpha": Field(DECIMAL, 5e-4, "alpha"),
+    "beta": Field(DECIMAL, 0.75, "beta"),
+    "eps": Field(DECIMAL, 1e-6, "eps"),
+    "mode": Field(MODE),
+    "align_corners": Field(FLAG),
+    "affine": Field(FLAG),
+    "shared": Field(FLAG),
+    "ceil_mode": Field(FLAG),
+    "count_include_pad": Field(FLAG),
+    "table": Field(FLAG),
+    "bias": Field(FLAG),
 }
-"""The fields that an option of letters and a number sets, in the order in which they are printed."""
+"""The fields of layers, by name."""
 
 FLAGS: dict[str, tuple[str, Any]] = {
     "same": ("padding", "same"),
@@ -255,32 +240,11 @@ FLAGS: dict[str, tuple[str, Any]] = {
 }
 """The options that are one word: the field and the value that they give it."""
 
+LETTERS: dict[str, str] = {field.letters: name for name, field in FIELDS.items() if field.letters}
+"""The fields that an option of letters and a number sets, by the letters."""
 
-EXAMPLES: dict[str, Any] = {
-    "kernel_size": (3, 3),
-    "out_channels": 64,
-    "out_features": 10,
-    "size": 5,
-    "block_size": 2,
-    "output_size": (7, 7),
-    "scale_factor": (2, 2),
-    "margins": (4, 4, 4, 4),
-    "part": (1, 2),
-    "shape": (7, 7, 30),
-    "rate": 0.5,
-    "negative_slope": 0.1,
-    "initial": 1e-6,
-    "stride": (2, 2),
-    "padding": (1, 1, 1, 1),
-    "output_padding": (1, 1),
-    "dilation": (2, 2),
-    "groups": 2,
-    "k": 2.0,
-    "alpha": 5e-4,
-    "beta": 0.75,
-    "eps": 1e-6,
-}
-"""A value of each field that takes one, for messages."""
+OPTIONS = (*LETTERS.values(), *dict.fromkeys(name for name, _ in FLAGS.values() if not FIELDS[name].letters))
+"""The fields that options set, in the order in which they are printed."""
 
 
 def write_option(name: str, value: Any) -> str:
@@ -290,7 +254,7 @@ def write_option(name: str, value: Any) -> str:
         >>> write_option("stride", (2, 1)), write_option("padding", "same"), write_option("bias", False)
         ('s2x1', 'same', 'nobias')
     """
-    for word, (field, meaning) in FLAGS.items():
-        if field == name and meaning == value:
+    for word, meaning in FLAGS.items():
+        if meaning == (name, value):
             return word
-    return f"{LETTERS[name]}{KINDS[name].write(value)}"
+    return FIELDS[name].letters + FIELDS[name].kind.write(value)
