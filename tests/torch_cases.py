@@ -2,10 +2,9 @@
 
 import numpy as np
 import torch
-from word_grid import WORDS
+from word_grid import WORDS, texts
 
 from cnncli.networks import parse_network
-from cnncli.networks.layers import BLOCKS, LAYERS
 from cnncli.networks.layers.context import Context, Shared
 
 torch.set_num_threads(1)
@@ -86,11 +85,7 @@ GRID = {
     ],
     "repeat": ["6x6x2 2xconv3-2,relu fc-3", "8x8x2 2x[ conv3-3,tanh max2,s1 ] 2xres[ conv3-3,same ]"],
 }
-TEXTS = [
-    text
-    for op in dict.fromkeys([*LAYERS, *BLOCKS, *GRID])
-    for text in GRID.get(op) or [f"4x3x5 {LAYERS[op].example()}"]
-]
+TEXTS = texts(GRID)
 
 LENET = "32x32x1 conv5-6,relu max2 conv5-16,relu max2 fc-120,relu fc-84,relu fc-4"
 RESIDUAL = (

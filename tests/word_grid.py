@@ -1,5 +1,7 @@
 """Networks around words of the notation that every engine, export and gradient is tried on."""
 
+from cnncli.networks.layers import BLOCKS, LAYERS
+
 WORDS = {
     "gap": ["5x4x3 gap", "6x4x3 gap3x2", "5x7x3 gap3", "2x3x2 gap4", "9x9x2 gap7 fc-2"],
     "gmp": ["5x4x3 gmp", "6x4x3 gmp3x2", "5x7x3 gmp3", "2x3x2 gmp4"],
@@ -31,3 +33,9 @@ WORDS = {
         "5x5x6 relu mul[ | conv1-6 ] add[ | mul[ | gmp ] ] tanh",
     ],
 }
+
+
+def texts(grid):
+    """Return the networks of a grid, and for each word that it lacks one around the layer's own example."""
+    words = dict.fromkeys([*LAYERS, *BLOCKS, *grid])
+    return [text for op in words for text in grid.get(op) or [f"4x3x5 {LAYERS[op].example()}"]]

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from word_grid import WORDS
+from word_grid import WORDS, texts
 
 from cnncli.networks import load_network, parse_network
-from cnncli.networks.layers import BLOCKS, LAYERS
 from cnncli.networks.layers.context import Context, Shared
 
 GRID = {
@@ -57,11 +56,7 @@ GRID = {
     ],
     "repeat": ["6x6x2 2xconv3-2,relu fc-3", "8x8x2 2x[ conv3-3,tanh max2,s1 ]"],
 }
-TEXTS = [
-    text
-    for op in dict.fromkeys([*LAYERS, *BLOCKS, *GRID])
-    for text in GRID.get(op) or [f"4x3x5 {LAYERS[op].example()}"]
-]
+TEXTS = texts(GRID)
 
 SMALL = ["lenet5", "lenet5-1998", "lenet-course", "course-39"]
 
