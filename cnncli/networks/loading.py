@@ -7,7 +7,7 @@ from typing import Any
 
 from cnncli.choices import did_you_mean, nearest
 from cnncli.errors import ArgumentError
-from cnncli.files.toml import parse_toml
+from cnncli.files.toml import MAX_BYTES, read_toml
 from cnncli.networks.errors import NotationError, TextError
 from cnncli.networks.network import Network, parse_network
 from cnncli.networks.words import quote, read_input, split_words
@@ -15,9 +15,6 @@ from cnncli.shapes import Shape
 
 ZOO = Path(__file__).parent / "zoo"
 """The folder of the classic networks, one TOML file each."""
-
-MAX_FILE = 1_000_000
-"""Bytes of a network's file."""
 
 _TEXT, _WHOLE, _TABLE, _TEXTS = "a text", "a whole number", "a table", "a text or a list of texts"
 _KINDS: dict[str, tuple[type, ...]] = {_TEXT: (str,), _WHOLE: (int,), _TABLE: (dict,), _TEXTS: (str, list)}
@@ -61,7 +58,7 @@ def load_network(network: str | Sequence[str] | Path, *, input_shape: Shape | No
     text = (network if isinstance(network, str) else " ".join(network)).strip()
     if text.endswith(".toml") and not text.count("\n"):
         return read_network_file(Path(text), input_shape=input_shape)
-    words = split_words(text[: 2 * MAX_FILE])
+    words = split_words(text[: 2 * MAX_BYTES])
     if len(words) != 1 or read_input(words[0].text):
         return parse_network(text, input_shape=input_shape)
     if text.lower() in (names := zoo_names()):
@@ -87,7 +84,7 @@ def read_network_file(path: Path, *, input_shape: Shape | None = None) -> Networ
     Raises:
         ArgumentError: a file that cannot be read, or that does not hold a network.
     """
-    table = _read_toml(path)
+    table = read_toml(path, "a network's file")
     _check_keys(table, path)
     layers = table["layers"]
     text = "\n".join(layers) if isinstance(layers, list) else layers
@@ -104,20 +101,6 @@ def read_network_file(path: Path, *, input_shape: Shape | None = None) -> Networ
     except TextError as error:
         error.file = path.stem if path.parent == ZOO else str(path)
         raise
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE + 1)
-    except (OSError, ValueError) as error:  # a ValueError: a path with a null byte
-        raise ArgumentError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
-    if len(content) > MAX_FILE:
-        raise ArgumentError(f"{path}: a network's file has at most {MAX_FILE:,} bytes")
-    try:
-        return parse_toml(content)
-    except ValueError as error:  # of a number with thousands of digits a plain ValueError
-        raise ArgumentError(f"{path}: cannot be read as TOML: {error}") from error
 
 
 def _check_keys(table: dict[str, Any], path: Path) -> None:

@@ -14,16 +14,13 @@ from cnncli.data.augmentation import parse_augmentations
 from cnncli.engines.losses import LOSSES
 from cnncli.engines.optimizers import OPTIMIZERS, Optimizer
 from cnncli.errors import ArgumentError
-from cnncli.files.toml import parse_toml
+from cnncli.files.toml import read_toml
 from cnncli.shapes import show_shape
 from cnncli.training.schedules import SCHEDULES
 from cnncli.values import Value
 
 CLASS_WEIGHTS = ("none", "balanced")
 """How much an item of each class counts: all the same, or so that every class does."""
-
-MAX_FILE = 1_000_000
-"""Bytes of a configuration's file."""
 
 VERSIONS = "versions"
 """The table of a configuration's file that says what it ran with."""
@@ -160,7 +157,7 @@ def read_configuration(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         ArgumentError: it cannot be read, or sets an option that there is not.
     """
-    table = _read_toml(path)
+    table = read_toml(path, "a configuration")
     table.pop(VERSIONS, None)
     for name in table:
         if name not in ("data", *Configuration.fields):
@@ -169,21 +166,6 @@ def read_configuration(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(table.get("data", ""), str):
         raise ArgumentError(f"{path}: data must be a path, got {table['data']!r}")
     return table
-
-
-def _read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
-    try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_FILE + 1)
-        if len(content) > MAX_FILE:
-            raise ArgumentError(f"{path}: a configuration has at most {MAX_FILE:,} bytes")
-        return parse_toml(content)
-    except OSError as error:
-        raise ArgumentError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        if isinstance(error, ArgumentError):
-            raise
-        raise ArgumentError(f"{path}: cannot be read as TOML: {error}") from error
 
 
 def parse_share(text: str) -> float | None:
