@@ -1,6 +1,6 @@
-"""Baselines: what a guess and the simplest learner reach, so that one sees what a network adds."""
+"""Baselines: the accuracy of a guess and of the simplest learner, which a network has to beat."""
 
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,25 @@ from cnncli.data import Dataset
 Labels = NDArray[np.int64]
 
 
+class Baselines(NamedTuple):
+    """Accuracies of the baselines on the same pictures.
+
+    Attributes:
+        majority_class: of always naming the most frequent class.
+        nearest_centroid: of naming the class whose mean picture is the nearest.
+    """
+
+    majority_class: float
+    nearest_centroid: float
+
+    @classmethod
+    def on(cls, dataset: Dataset, train: Dataset) -> Self:
+        """Return the accuracies on a data set of baselines that were fitted to another."""
+        return cls(majority_class(train.labels, dataset.labels), NearestCentroid.fit(train).accuracy(dataset))
+
+
 def majority_class(train_labels: Labels, labels: Labels) -> float:
-    """Return the accuracy of always naming the class that is the most frequent in training.
+    """Return the accuracy of always naming the class that is most frequent in training.
 
     Example:
         >>> majority_class(np.array([0, 1, 1]), np.array([1, 0]))
@@ -63,7 +80,7 @@ class NearestCentroid:
         return nearest
 
     def accuracy(self, dataset: Dataset) -> float:
-        """Return the part of a data set that is named rightly."""
+        """Return the share of a data set that is classified correctly."""
         right = [self.predict(images) == dataset.labels[indices] for indices, images in dataset.chunks()]
         return float(np.concatenate(right).mean())
 

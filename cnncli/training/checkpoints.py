@@ -1,7 +1,7 @@
 """Checkpoints: all that a training needs to go on as if it had never stopped.
 
-Every random number belongs to the seed, the epoch, the step and the item, so the state of chance is the seed and the
-counts of what is done.
+Every random number depends on the seed, the epoch, the step and the item, so that no state of a random generator has to
+be kept.
 """
 
 import json
@@ -19,25 +19,25 @@ from cnncli.shapes import show_shape
 from cnncli.training.configuration import Configuration
 
 PROGRESS, OPTIONS, DATA = "cnncli.progress", "cnncli.options", "cnncli.data"
-"""What the metadata holds beside that of the model."""
+"""Keys of the metadata beside those of a model."""
 
 PARAMETERS, BUFFERS, OPTIMIZER = "parameters.", "buffers.", "optimizer."
-"""What the names of the arrays begin with."""
+"""Prefixes of the arrays' names."""
 
 MAY_CHANGE = ("epochs", "strict")
-"""The options that may be others when a training goes on."""
+"""Options that may change when a training goes on."""
 
 
-class Progress(NamedTuple):
-    """How far a training is.
+class TrainingProgress(NamedTuple):
+    """Progress of a training.
 
     Attributes:
-        epoch: epochs that are done.
-        batch: batches of the one under way.
-        loss_sum: what their losses add up to.
-        weight: what that is to be divided by.
-        correct: pictures of theirs that were named rightly, while they were learnt from.
-        seen: their pictures.
+        epoch: number of completed epochs.
+        batch: number of completed batches of the epoch under way.
+        loss_sum: sum of their losses.
+        weight: sum of their weights, which the sum of losses is to be divided by.
+        correct: number of their pictures that were classified correctly.
+        seen: number of their pictures.
         best_epoch: the epoch with the best validation, from 1; 0 for none.
         best_accuracy: its accuracy on the validation part; the balanced one where classes are weighted.
         best_loss: its loss there.
@@ -53,31 +53,31 @@ class Progress(NamedTuple):
     best_accuracy: float = 0.0
     best_loss: float = 0.0
 
-    def next_epoch(self) -> "Progress":
+    def next_epoch(self) -> "TrainingProgress":
         """Return the progress at the beginning of the next epoch."""
-        return Progress(epoch=self.epoch + 1)._replace(
+        return TrainingProgress(epoch=self.epoch + 1)._replace(
             best_epoch=self.best_epoch, best_accuracy=self.best_accuracy, best_loss=self.best_loss
         )
 
 
 class Checkpoint(NamedTuple):
-    """A training that stopped.
+    """State of a training that stopped.
 
     Attributes:
         parameters: the last weights, by name.
         buffers: the last running statistics, by name.
-        optimizer_state: its flat arrays, by name.
-        progress: how far it is.
-        configuration: what it was told.
+        optimizer_state: flat arrays of the optimizer, by name.
+        progress: its progress.
+        configuration: its options.
         network: the text of its network.
         classes: the names of its classes, as JSON.
-        data_digest: which data it learns from.
+        data_digest: digest of its data.
     """
 
     parameters: Mapping[str, Array]
     buffers: Mapping[str, Array]
     optimizer_state: Mapping[str, Array]
-    progress: Progress
+    progress: TrainingProgress
     configuration: Configuration
     network: str
     classes: str
@@ -87,7 +87,7 @@ class Checkpoint(NamedTuple):
         """Check that a training with these options may go on from here.
 
         Raises:
-            ArgumentError: an option is another; the message says which.
+            ArgumentError: another option has changed; the message says which.
         """
         changed = [name for name in self.configuration.differences(configuration) if name not in MAY_CHANGE]
         for name in changed:
@@ -96,7 +96,7 @@ class Checkpoint(NamedTuple):
                 f"{place}: the run has {name} {was}, now it is {now}: only the number of epochs may grow"
             )
         length, wanted = self.configuration.epochs, configuration.epochs
-        if length != wanted and configuration.schedule != "constant" and self.progress != Progress():
+        if length != wanted and configuration.schedule != "constant" and self.progress != TrainingProgress():
             raise ArgumentError(
                 f"{place}: the run's {configuration.schedule} schedule is laid out over {length} epochs: over {wanted} "
                 f"those that are done would have had other learning rates: start another run with --epochs {wanted}"
@@ -111,7 +111,7 @@ class Checkpoint(NamedTuple):
         """Check that a training that begins as `other` may go on from here.
 
         Raises:
-            ArgumentError: the data or the network is another; the message says which.
+            ArgumentError: the data or the network has changed; the message says which.
             ModelError: the arrays are not those that it needs.
         """
         for what, was, now in (
@@ -151,12 +151,12 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read a checkpoint.
 
     Raises:
-        ModelError: it is missing, damaged, or no checkpoint.
+        ModelError: it is missing, damaged, or not a checkpoint.
     """
     arrays, metadata = read_tensors(path)
     missing = [key for key in (NETWORK, CLASSES, PROGRESS, OPTIONS, DATA) if key not in metadata]
     if missing:
-        raise ModelError(f"{path}: no checkpoint of `cnncli train`: its metadata has no {', '.join(missing)}")
+        raise ModelError(f"{path}: not a checkpoint of `cnncli train`: its metadata has no {', '.join(missing)}")
     try:
         progress = _progress(parse_json(metadata[PROGRESS].encode(errors="replace"), PROGRESS))
         options = parse_json(metadata[OPTIONS].encode(errors="replace"), OPTIONS)
@@ -191,16 +191,16 @@ def _check_arrays(found: Mapping[str, Array], needed: Mapping[str, Array], place
             raise ModelError(f"{place}: {named(name)} is {shapes[0]} {found[name].dtype}, not {shapes[1]}")
 
 
-def _progress(table: Mapping[str, Any]) -> Progress:
-    """Return the progress that JSON tells, if it can be."""
-    defaults = Progress()
-    if set(table) != set(Progress._fields):
-        raise ModelError(f"{PROGRESS} in its metadata has not the fields {', '.join(Progress._fields)}")
+def _progress(table: Mapping[str, Any]) -> TrainingProgress:
+    """Return the progress of a table, checked."""
+    defaults = TrainingProgress()
+    if set(table) != set(TrainingProgress._fields):
+        raise ModelError(f"{PROGRESS} in its metadata must have the fields {', '.join(TrainingProgress._fields)}")
     for name, default in defaults._asdict().items():
         value = table[name]
         if type(value) not in ((int,) if isinstance(default, int) else (int, float)) or value < 0:
             raise ModelError(f"{PROGRESS} in its metadata has the {name} {named(value)}")
-    return Progress(**table)
+    return TrainingProgress(**table)
 
 
 def _shown(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Why a loss is no longer finite: where the numbers grew too large, on which pictures, and what to try."""
+"""Diagnosis of a loss that is no longer finite: where numbers grew too large, on which pictures, and what to try."""
 
 import json
 from typing import NamedTuple
@@ -13,18 +13,18 @@ SHOWN = 3
 """Files of the batch that the message names; the others are in a file."""
 
 
-class PostMortem(NamedTuple):
-    """What is known of a training whose loss was no longer finite.
+class Divergence(NamedTuple):
+    """Report on a training whose loss was no longer finite.
 
     Attributes:
         epoch: its number, from 1.
         batch: its number in the epoch, from 1.
-        loss: the sum that was not finite.
-        finding: where the numbers went wrong.
+        loss: the loss that was not finite.
+        finding: where numbers were first not finite.
         files: the pictures of the batch.
         lr: the learning rate of the step.
         clipped: whether gradients were clipped.
-        default_lr: the optimizer's own learning rate.
+        default_lr: the optimizer's default learning rate.
     """
 
     epoch: int
@@ -38,11 +38,11 @@ class PostMortem(NamedTuple):
 
     @property
     def suggested_lr(self) -> float:
-        """A tenth of the learning rate, with one digit or two, and no more than the optimizer's own."""
+        """A tenth of the learning rate, with one digit or two, and at most the optimizer's default."""
         return min(float(f"{self.lr / 10:.2g}"), self.default_lr)
 
     def message(self, folder: RunFolder | None) -> str:
-        """Return one line that says it all."""
+        """Return the error of one line."""
         shown = ", ".join(self.files[:SHOWN])
         more = len(self.files) - SHOWN
         rest = f" and {more} more" if more > 0 else ""
@@ -54,13 +54,13 @@ class PostMortem(NamedTuple):
         )
 
     def json(self) -> str:
-        """Return everything as JSON."""
+        """Return all fields as JSON."""
         table = {**self._asdict(), "loss": str(self.loss), "suggested_lr": self.suggested_lr}
         return json.dumps(table, indent=2) + "\n"
 
 
 def examine(engine: Engine, images: Array) -> str:
-    """Return where numbers are first not finite: in the pictures, the weights, or what a layer puts out.
+    """Return where numbers are first not finite: in the pictures, the weights, or the output of a layer.
 
     Args:
         engine: after the step whose loss was not finite.

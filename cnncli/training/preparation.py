@@ -1,9 +1,10 @@
-"""From a configuration and data to all that a training needs: what to train, on what, and to judge it by what."""
+"""Preparation of a training: the parts of the data, the network, the loss and the optimizer of a configuration."""
 
 import math
 import os
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from math import prod
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -34,35 +35,44 @@ from cnncli.networks.errors import ShapeError
 from cnncli.networks.words import read_input, split_words
 from cnncli.shapes import show_shape
 from cnncli.training.configuration import Configuration, parse_share
-from cnncli.training.footprint import check_memory
 from cnncli.training.schedules import Schedule
 
 FRACTION = 0.1
-"""The part of the training data that is held out for validation unless something else is said."""
+"""Share of the training data that is held out for validation by default."""
 
 ACCURACY, BALANCED_ACCURACY = "accuracy", "balanced accuracy"
-"""What the epoch whose model is kept may be chosen by."""
+"""Measures by which the epoch is chosen whose model is kept."""
 
 CACHE_BYTES = 256 << 20
-"""Decoded pictures of a folder that are kept in memory."""
+"""Bytes of decoded pictures that are kept in memory."""
+
+LARGE = 2 << 30
+"""Bytes of memory above which a training reports what it needs."""
+
+_ARRAYS_OF_PARAMETERS = 6
+"""Weights, gradients of two shards, two arrays of Adam's, and a copy of the best weights."""
+
+_ARRAYS_OF_ACTIVATIONS = 3
+"""An output, its gradient, and what a layer works on: what the default network was measured to take. Batch norms keep
+more, so that it is the least that others take."""
 
 
 class Preparation(NamedTuple):
-    """All that a training needs.
+    """Everything that a training needs.
 
     Attributes:
-        configuration: what was asked for.
-        train: what is learnt from.
-        validation: what is judged by; None where nothing is held out.
-        test: what stays untouched until the end; None where the data has no such part.
-        findings: what the data's owner should know.
-        network: with its input.
+        configuration: the options.
+        train: the part to learn from.
+        validation: the part that epochs are judged by; None where nothing is held out.
+        test: the part that stays untouched until the end; None where the data has no such part.
+        findings: problems of the data that its owner should know.
+        network: the network, with its input.
         normalization: measured on `train`.
         loss: of the logits.
-        optimizer: how parameters follow their gradients.
-        augmentations: of the pictures that are learnt from.
-        data_digest: tells whether the data is the same when a training goes on.
-        folders: part to the folder that was taken as it, where the data's folders are its parts.
+        optimizer: the optimizer.
+        augmentations: of the pictures to learn from.
+        data_digest: shows whether the data is the same when a training goes on.
+        folders: folder of each part, where the data's folders are its parts.
     """
 
     configuration: Configuration
@@ -85,7 +95,7 @@ class Preparation(NamedTuple):
 
     @property
     def chosen_by(self) -> str:
-        """What the epoch that is kept is the best by: where classes are weighted, accuracy that weights them, too."""
+        """Measure of the best epoch: where classes are weighted, the accuracy that weights them, too."""
         return ACCURACY if self.configuration.class_weight == "none" else BALANCED_ACCURACY
 
     @property
@@ -102,7 +112,7 @@ class Preparation(NamedTuple):
 
 
 def batch_starts(items: int, batch_size: int) -> list[int]:
-    """Return where each batch of an epoch begins; a last picture alone joins the batch before it.
+    """Return the first item of each batch of an epoch; a last picture alone joins the batch before it.
 
     The statistics of batch norm need more than one picture.
 
@@ -123,10 +133,10 @@ def prepare(
     jobs: int = 1,
     progress: OnChecked | None = None,
 ) -> Preparation:
-    """Open the data, split it, measure it, and see that the network and the loss fit it.
+    """Open the data, split it, measure it, and check that the network and the loss fit it.
 
     Args:
-        configuration: what is asked for.
+        configuration: the options.
         data: a path of any kind that `open_dataset` takes, or a data set.
         jobs: threads that decode pictures.
         progress: called with the files done and all files while a folder is checked.
@@ -180,7 +190,7 @@ def _parts(
     reading: Reading,
     progress: OnChecked | None,
 ) -> tuple[Dataset, Dataset | None, Dataset | None, list[Finding], Mapping[str, str]]:
-    """Return the parts to train on, to validate by, and to test by, what was found, and the parts' folders."""
+    """Return the training, validation and test part, the findings, and the folders of the parts."""
     parts = Parts(data) if isinstance(data, Dataset) else open_dataset(data, reading, progress=progress)
     train, test, findings, folders = parts.train, parts.test, list(parts.findings), parts.folders
     fraction = _fraction(configuration.val)
@@ -199,7 +209,7 @@ def _parts(
 
 
 def _fraction(val: str | None) -> float | None:
-    """Return the share that a text asks for; None where it is a path."""
+    """Return the share of an option; None for a path."""
     number = None if val is None or os.path.exists(val) else parse_share(val)
     if number is not None and not 0 <= number < 1:
         raise ArgumentError(f"val must be a share from 0 to below 1, such as 0.2 or 20%, or a data set, got {val!r}")
@@ -222,7 +232,7 @@ def _given(path: str, train: Dataset, reading: Reading, progress: OnChecked | No
 
 
 def _advice(data: object, train: Dataset, present: list[int]) -> str:
-    """Return what to do about a single class: often an archive has put a folder around the data."""
+    """Return advice about a single class: often an archive has put a folder around the data."""
     if isinstance(data, str | os.PathLike):
         inner = os.path.join(os.fspath(data), *(train.class_names[place] for place in present))
         if os.path.isdir(inner) and visible_folders(inner):
@@ -249,7 +259,7 @@ def choose_network(text: str, shape: Sequence[int], *, sized: bool = False) -> N
         sized: whether the pictures have been brought to a size already.
 
     Raises:
-        ArgumentError: there is no such network, or it does not fit the pictures.
+        ArgumentError: an unknown network, or one that does not fit the pictures.
     """
     shape = tuple(shape)
     first = split_words(text[:100])[:1]
@@ -303,7 +313,7 @@ def _measured(train: Dataset) -> Normalization:
 
 
 def _digest(train: Dataset, validation: Dataset | None) -> str:
-    """Return what changes with the data: pictures, their order, labels, classes and what is held out."""
+    """Return a digest of the data: pictures, their order, labels, classes and the part that is held out."""
     digest = blake2b(digest_size=16)
     for dataset in (train, validation):
         digest.update(b"|" if dataset is None else repr((dataset.shape, dataset.class_names)).encode(errors="replace"))
@@ -313,8 +323,56 @@ def _digest(train: Dataset, validation: Dataset | None) -> str:
     return digest.hexdigest()
 
 
+def training_bytes(network: Network, batch_size: int) -> int:
+    """Return the least number of bytes that a training step takes.
+
+    Example:
+        >>> from cnncli.networks import parse_network
+        >>> training_bytes(parse_network("28x28x1 conv3-16,same,relu max2 fc-10"), 32) >> 20
+        6
+    """
+    totals = network.totals
+    image = prod(network.input_shape) + _ARRAYS_OF_ACTIVATIONS * totals.activations
+    return 4 * (_ARRAYS_OF_PARAMETERS * totals.params + batch_size * image)
+
+
+def check_memory(configuration: Configuration, network: Network) -> list[Finding]:
+    """Return a finding where a training takes much memory.
+
+    Raises:
+        ArgumentError: it takes more than this machine has.
+    """
+    needed, room = training_bytes(network, configuration.batch_size), machine_bytes()
+    if needed < min(LARGE, room or LARGE):
+        return []
+    pictures = f"batches of {configuration.batch_size} pictures of {show_shape(network.input_shape)}"
+    totals = f"{network.totals.params:,} parameters and {network.totals.activations:,} activations"
+    message = f"{pictures} take {_gigabytes(needed)} of memory or more: the network has {totals}"
+    advice = "--size 128 makes pictures smaller, --batch-size batches"
+    if room is not None and needed > room:
+        raise ArgumentError(f"{message}, and this machine {_gigabytes(room)}: {advice}")
+    return [Finding("memory", f"{message}; {advice}")]
+
+
+def machine_bytes() -> int | None:
+    """Return the memory of this machine, or of the container; None where it is not known."""
+    try:
+        room = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+    try:
+        with open("/sys/fs/cgroup/memory.max") as file:
+            return min(room, int(file.read()))
+    except (OSError, ValueError):  # no container, or one without a limit
+        return room
+
+
+def _gigabytes(number: int) -> str:
+    return f"{number / 2**30:,.1f} GiB"
+
+
 def default_output(data: str | os.PathLike[str]) -> Path:
-    """Return the folder of a run for which none is given: `runs/` and the name of the data.
+    """Return the default folder of a run: `runs/` and the name of the data.
 
     Example:
         >>> default_output("samples/digits/").as_posix()

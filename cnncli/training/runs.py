@@ -1,9 +1,9 @@
-"""Training from beginning to end: data in, a model and what it is worth out."""
+"""Training from beginning to end: from data to a model and its scores."""
 
 import os
 import platform
 import threading
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,43 +16,32 @@ from cnncli.errors import ArgumentError
 from cnncli.models.metrics import Scores, score
 from cnncli.models.model import Model
 from cnncli.threads import cores
-from cnncli.training.baselines import NearestCentroid, majority_class
+from cnncli.training.baselines import Baselines
 from cnncli.training.checkpoints import Checkpoint, load_checkpoint
 from cnncli.training.configuration import Configuration, write_configuration
-from cnncli.training.preparation import ACCURACY, Preparation, prepare
+from cnncli.training.preparation import ACCURACY, prepare
 from cnncli.training.run_folder import Metrics, RunFolder
 from cnncli.training.trainer import Trainer
 from cnncli.training.watcher import Watcher
 from cnncli.version import __version__
 
 
-class Baselines(NamedTuple):
-    """What a network has to beat, on the same pictures.
+class TrainingResult(NamedTuple):
+    """Result of a training.
 
     Attributes:
-        majority_class: accuracy of always naming the most frequent class.
-        nearest_centroid: accuracy of naming the class whose mean picture is the nearest.
-    """
-
-    majority_class: float
-    nearest_centroid: float
-
-
-class Run(NamedTuple):
-    """What came of a training.
-
-    Attributes:
-        model: of the best epoch; of the last weights where none was done.
+        model: of the best epoch, or of the last weights where no epoch was completed.
         metrics: an entry for each epoch.
-        done: whether it went to its end; otherwise it was told to stop, and can be resumed.
-        best_epoch: the model's, from 1; 0 where none was done.
-        chosen_by: what that epoch is the best by: `accuracy`, or `balanced accuracy` where classes are weighted.
-        judged_by: `validation`, or `train` where nothing was held out.
-        scores: of the model on that part; None where the training was stopped.
+        done: whether it ran to its end; otherwise it was told to stop, and can be resumed.
+        best_epoch: number of the model's epoch, from 1; 0 where no epoch was completed.
+        chosen_by: measure of the best epoch: `accuracy`, or `balanced accuracy` where classes are weighted.
+        judged_by: the part of the data that `scores` and `baselines` are of: `validation`, or `train` where nothing was
+            held out.
+        scores: of the model; None where the training was stopped.
         test_scores: of the model on the data's test part, if there is one.
-        baselines: on the part that it is judged by; None where the training was stopped.
-        chosen_among: how many epochs the model's was chosen among by the pictures of `scores`, whose interval holds for
-            all of them at once.
+        baselines: None where the training was stopped.
+        chosen_among: number of epochs that the best was chosen from by the pictures of `scores`, whose interval holds
+            for all of them at once.
         pictures: files that were drawn.
     """
 
@@ -81,7 +70,7 @@ def train(
     watcher: Watcher | None = None,
     stop: threading.Event | None = None,
     **options: Any,
-) -> Run:
+) -> TrainingResult:
     """Train a network on labelled pictures.
 
     The same options, seed and data give the same bits, whatever the number of jobs, and whether or not the training
@@ -90,19 +79,19 @@ def train(
     Args:
         data: a folder with a folder of pictures for each class, MNIST's or CIFAR-10's files, an `.npz`, or a data set.
         output: the folder of the run: model, checkpoint, metrics, configuration and pictures; None to keep no files.
-        resume: go on with the run in `output`. Options that are not given are those that it began with; of the
-            others, only `epochs` may differ, and grow; with a constant schedule alone, for the others are laid out
-            over their number.
+        resume: go on with the run in `output`. Options that are not given keep their values. Only `epochs` may be
+            given another value: a larger one, and with a constant schedule alone, because other schedules are laid out
+            over the number of epochs.
         force: overwrite the run in `output`.
         jobs: processes and threads; None for the machine's cores.
-        engine: what computes: a name in `ENGINES`, or a backend that is open.
-        device: where: a name in `DEVICES`.
-        watcher: is told what happens.
-        stop: once set, the batch under way is finished, everything is saved, and the training returns.
+        engine: a name in `ENGINES`, or a backend that is open.
+        device: a name in `DEVICES`.
+        watcher: observer of the progress.
+        stop: once set, the training finishes the batch under way, saves everything and returns.
         options: `network`, `epochs`, `batch_size`, `optimizer`, `lr` and all others of `Configuration`.
 
     Raises:
-        ArgumentError: an option that cannot be, a network that does not fit the data, a run that is not to be
+        ArgumentError: an invalid option, a network that does not fit the data, a run that is not to be
             overwritten, or another training than the one to resume.
         DataError: data that cannot be read, or trained on.
         NoInputError: no pictures at all.
@@ -119,54 +108,49 @@ def train(
         >>> run.scores.accuracy, run.baselines.majority_class
         (1.0, 0.5)
     """
-    if isinstance(engine, str):
-        with open_backend(engine, device) as backend:
-            return train(
-                data,
-                output=output,
-                resume=resume,
-                force=force,
-                jobs=jobs,
-                engine=backend,
-                watcher=watcher,
-                stop=stop,
-                **options,
-            )
-    _check_started(engine)
-    folder = None if output is None else RunFolder(output)
-    jobs, stop, processes = jobs or cores(), stop or threading.Event(), engine.processes
-    watcher = watcher if watcher is not None and processes.is_first else Watcher()
-    with processes.fail_together():
-        checkpoint, configuration = _begin(folder, options, resume=resume, force=force or not processes.is_first)
-        preparation = prepare(configuration, data, jobs=jobs, progress=watcher.checking)
-    watcher.prepared(preparation)
-    own = folder if processes.is_first else None
-    with (
-        closing(own) if own is not None else nullcontext(),
-        Trainer(preparation, own, jobs=jobs, watcher=watcher, stop=stop, backend=engine) as trainer,
-    ):
+    with open_backend(engine, device) if isinstance(engine, str) else nullcontext(engine) as backend:
+        _check_started(backend)
+        folder, processes = None if output is None else RunFolder(output), backend.processes
+        jobs, watcher = jobs or cores(), watcher if watcher is not None and processes.is_first else Watcher()
         with processes.fail_together():
-            if own is not None:
-                own.open(fresh=checkpoint is None)
-            if checkpoint is not None and folder is not None:
-                trainer.restore(checkpoint, folder)
-            if own is not None:
-                _record(own, trainer, data)
-        return _run(trainer, jobs)
+            checkpoint, configuration = _begin(folder, options, resume=resume, force=force or not processes.is_first)
+            preparation = prepare(configuration, data, jobs=jobs, progress=watcher.checking)
+        watcher.prepared(preparation)
+        own = folder if processes.is_first else None
+        with Trainer(preparation, own, jobs=jobs, watcher=watcher, stop=stop, backend=backend) as trainer:
+            with processes.fail_together():
+                _open(trainer, folder, checkpoint, data)
+            return _run(trainer, jobs)
 
 
-def _run(trainer: Trainer, jobs: int) -> Run:
+def _open(trainer: Trainer, folder: RunFolder | None, checkpoint: Checkpoint | None, data: Any) -> None:
+    """Open the folder, go on from a checkpoint, and write what is known before the first batch.
+
+    Then even a run that is killed in its first batch can be resumed.
+    """
+    own = trainer.folder
+    if own is not None:
+        own.open(fresh=checkpoint is None)
+    if checkpoint is not None and folder is not None:
+        trainer.restore(checkpoint, folder)
+    if own is not None:
+        path = os.path.abspath(data) if isinstance(data, str | os.PathLike) else ""
+        own.write_text(own.config, write_configuration(trainer.preparation.configuration, path, _versions(trainer)))
+        trainer.save()
+
+
+def _run(trainer: Trainer, jobs: int) -> TrainingResult:
     if not trainer.is_done and not trainer.is_told_to_stop():
         if notes := [*trainer.backend.notes(trainer.engine.network), *filter(None, [trainer.compare()])]:
             trainer.watcher.computing(notes)
         trainer.watcher.begins(trainer.estimate(), trainer.progress.epoch)
     done = trainer.run()
-    run = Run(trainer.best or trainer.model(), tuple(trainer.metrics), done, trainer.progress.best_epoch)
+    run = TrainingResult(trainer.best or trainer.model(), tuple(trainer.metrics), done, trainer.progress.best_epoch)
     return _judged(run, trainer, jobs) if done and trainer.processes.is_first else run
 
 
 def _check_started(engine: Backend) -> None:
-    """Check that processes which torchrun has started train together, and do not overwrite each other's run."""
+    """Check that processes started by torchrun train together and do not overwrite each other's run."""
     started = os.environ.get("WORLD_SIZE", "1")
     if engine.processes.count == 1 and started != "1":
         raise ArgumentError(
@@ -177,7 +161,7 @@ def _check_started(engine: Backend) -> None:
 def _begin(
     folder: RunFolder | None, options: dict[str, Any], *, resume: bool, force: bool
 ) -> tuple[Checkpoint | None, Configuration]:
-    """Check what can be checked before any work; return where to go on, and the options."""
+    """Check all that can be checked before any work; return the checkpoint to go on from, and the options."""
     unknown = [name for name in options if name not in Configuration.fields]
     if unknown:
         raise ArgumentError(f"training has no option {unknown[0]!r}: {did_you_mean(unknown[0], Configuration.fields)}")
@@ -194,36 +178,26 @@ def _begin(
     return checkpoint, configuration
 
 
-def _record(folder: RunFolder, trainer: Trainer, data: Any) -> None:
-    """Write what is known before the first batch, so that even a run that is killed in it can be resumed."""
-    place = os.path.abspath(data) if isinstance(data, str | os.PathLike) else ""
-    folder.write_text(folder.config, write_configuration(trainer.preparation.configuration, place, _versions(trainer)))
-    trainer.save()
-
-
 def _versions(trainer: Trainer) -> dict[str, str]:
     ours = {"cnncli": __version__, "numpy": np.__version__, "python": platform.python_version()}
     return ours | trainer.backend.versions()
 
 
-def _judged(run: Run, trainer: Trainer, jobs: int) -> Run:
-    """Return the run with what its model is worth, and draw it."""
+def _judged(run: TrainingResult, trainer: Trainer, jobs: int) -> TrainingResult:
+    """Return the run with the scores of its model, and draw its pictures."""
     trainer.watcher.judging()
     preparation, model = trainer.preparation, run.model.on(trainer.backend)
-    dataset = preparation.train if preparation.validation is None else preparation.validation
+    held_out, test, names = preparation.validation, preparation.test, preparation.class_names
+    dataset, epochs = (preparation.train, 1) if held_out is None else (held_out, max(1, len(run.metrics)))
     probabilities = model.classify(dataset, jobs)
-    epochs = 1 if preparation.validation is None else max(1, len(run.metrics))
-    scores = score(dataset.labels, probabilities.argmax(axis=1), preparation.class_names, choices=epochs)
+    scores = score(dataset.labels, probabilities.argmax(axis=1), names, choices=epochs)
     run = run._replace(
-        judged_by="train" if preparation.validation is None else "validation",
+        judged_by="train" if held_out is None else "validation",
         scores=scores,
         chosen_by=preparation.chosen_by,
         chosen_among=epochs,
-        test_scores=_test_scores(preparation, model, jobs),
-        baselines=Baselines(
-            majority_class(preparation.train.labels, dataset.labels),
-            NearestCentroid.fit(preparation.train).accuracy(dataset),
-        ),
+        test_scores=None if test is None else score(test.labels, model.classify(test, jobs).argmax(axis=1), names),
+        baselines=Baselines.on(dataset, preparation.train),
     )
     if trainer.folder is None:
         return run
@@ -238,10 +212,3 @@ def _judged(run: Run, trainer: Trainer, jobs: int) -> Run:
         probabilities=probabilities,
     )
     return run._replace(pictures=tuple(drawn))
-
-
-def _test_scores(preparation: Preparation, model: Model, jobs: int) -> Scores | None:
-    test = preparation.test
-    if test is None:
-        return None
-    return score(test.labels, model.classify(test, jobs).argmax(axis=1), preparation.class_names)

@@ -19,20 +19,20 @@ from cnncli.engines.processes import OtherProcessError
 from cnncli.errors import ModelError, TrainingError
 from cnncli.models.model import Model, load_model, save_model
 from cnncli.training.batches import Batch, Batches, made_ready, make_batches
-from cnncli.training.checkpoints import Checkpoint, Progress, save_checkpoint
-from cnncli.training.divergence import PostMortem, examine
+from cnncli.training.checkpoints import Checkpoint, TrainingProgress, save_checkpoint
+from cnncli.training.divergence import Divergence, examine
 from cnncli.training.preparation import ACCURACY, Preparation
 from cnncli.training.run_folder import Metrics, RunFolder
 from cnncli.training.watcher import BatchReport, Estimate, Watcher
 
 
 class Judgement(NamedTuple):
-    """How good weights are on some pictures.
+    """Loss and accuracy of weights on some pictures.
 
     Attributes:
-        loss: the mean.
-        accuracy: the share of the pictures that is named rightly.
-        balanced_accuracy: the mean of that share over the classes that there are pictures of.
+        loss: mean loss.
+        accuracy: share of the pictures that is classified correctly.
+        balanced_accuracy: mean of that share over the classes that there are pictures of.
     """
 
     loss: float
@@ -44,10 +44,10 @@ class Trainer:
     """Trains a network: epochs of batches, each a step along the gradient.
 
     Attributes:
-        preparation: data, network, loss and all that was asked for.
-        folder: where the run is kept; None for nowhere.
-        progress: how far it is.
-        metrics: of the epochs that are done.
+        preparation: data, network, loss and options.
+        folder: folder of the run, closed at the end; None to keep no files.
+        progress: its progress.
+        metrics: of the completed epochs.
         best: the model of the best epoch; None before the first.
     """
 
@@ -66,7 +66,7 @@ class Trainer:
         self.processes = self.backend.processes
         self.watcher, self.stop = watcher or Watcher(), stop or threading.Event()
         self.schedule, self.steps = preparation.schedule, preparation.steps_per_epoch
-        self.progress = Progress()
+        self.progress = TrainingProgress()
         self.metrics: list[Metrics] = []
         self.best: Model | None = None
         seed, network = preparation.configuration.seed, logits_network(preparation.network, preparation.loss)
@@ -78,12 +78,13 @@ class Trainer:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Let the threads end."""
         self.engine.close()
+        if self.folder is not None:
+            self.folder.close()
 
     @property
     def is_done(self) -> bool:
-        """Whether all epochs are done, or early stopping has its reason."""
+        """Whether all epochs are completed, or early stopping applies."""
         options, progress = self.preparation.configuration, self.progress
         stale = progress.epoch - progress.best_epoch
         is_stale = options.early_stop is not None and progress.batch == 0 and stale >= options.early_stop
@@ -100,7 +101,7 @@ class Trainer:
         return self.is_done
 
     def is_told_to_stop(self) -> bool:
-        """Whether this process or another one is told to stop; all ask equally often."""
+        """Return whether this process or another one is told to stop; all ask equally often."""
         return self.processes.any(self.stop.is_set())
 
     def _run_epoch(self) -> None:
@@ -116,7 +117,7 @@ class Trainer:
         self._end_epoch(time.perf_counter() - begin, self.progress.seen - before)
 
     def _batches(self, part: Callable[[int], slice] | None = None) -> Batches:
-        """Yield the batches from here to the epoch's end, of each the images that this process computes."""
+        """Yield the batches from here to the end of the epoch, each with the images that this process computes."""
         return make_batches(self.preparation, self.progress.epoch, self.progress.batch, part)
 
     def _learn(self, batch: Batch) -> None:
@@ -172,15 +173,15 @@ class Trainer:
         self._save_epoch(metrics, is_best=is_best)
         self.watcher.epoch(metrics, best=is_best)
 
-    def _is_best(self, judged: "Judgement | None") -> bool:
-        """Whether this epoch is better than all before: by accuracy, then by loss; without validation, the last is."""
+    def _is_best(self, judged: Judgement | None) -> bool:
+        """Return whether this epoch is the best: by accuracy, then by loss; without validation the last one is."""
         progress = self.progress
         if not progress.best_epoch or judged is None:
             return True
         return (self._measure(judged), -judged.loss) > (progress.best_accuracy, -progress.best_loss)
 
-    def _measure(self, judged: "Judgement") -> float:
-        """Return the accuracy that epochs are chosen by: where classes are to count the same, they do here, too."""
+    def _measure(self, judged: Judgement) -> float:
+        """Return the accuracy that epochs are chosen by: where classes are weighted, the balanced one."""
         return judged.accuracy if self.preparation.chosen_by == ACCURACY else judged.balanced_accuracy
 
     def _save_epoch(self, metrics: Metrics, *, is_best: bool) -> None:
@@ -197,14 +198,14 @@ class Trainer:
             save_checkpoint(self.folder.checkpoint, self.checkpoint())
 
     def _save_interrupted(self) -> None:
-        """Save in the middle of an epoch, with a model to look at where there is none yet."""
+        """Save in the middle of an epoch, with a model to look at before the first is completed."""
         if self.folder is None:
             return
         if not self.progress.best_epoch:
             save_model(self.folder.model, self.model())
         self.save()
 
-    def evaluate(self, dataset: Dataset) -> "Judgement":
+    def evaluate(self, dataset: Dataset) -> Judgement:
         """Return the mean loss and the accuracy of the weights as they are now."""
         total, weight, correct = 0.0, 0.0, np.zeros(len(dataset.class_names))
         part = dataset
@@ -235,7 +236,7 @@ class Trainer:
         )
 
     def checkpoint(self) -> Checkpoint:
-        """Return all that is needed to go on from here; its arrays are the trainer's own."""
+        """Return a checkpoint of this moment; its arrays are the trainer's own."""
         preparation = self.preparation
         return Checkpoint(
             self.engine.named_parameters,
@@ -249,15 +250,15 @@ class Trainer:
         )
 
     def restore(self, checkpoint: Checkpoint, folder: RunFolder) -> None:
-        """Go on where a training stopped.
+        """Go on from a checkpoint.
 
         Raises:
-            ArgumentError: it was another training.
+            ArgumentError: it is of another training.
             ModelError: its files are damaged.
         """
         checkpoint.check(self.checkpoint(), folder.checkpoint)
         if checkpoint.progress.batch >= max(self.steps, 1):
-            raise ModelError(f"{folder.checkpoint}: tells of {checkpoint.progress.batch} of {self.steps} batches")
+            raise ModelError(f"{folder.checkpoint}: has completed {checkpoint.progress.batch} of {self.steps} batches")
         _copy_into(self.engine.named_parameters, checkpoint.parameters)
         _copy_into(self.engine.buffers, checkpoint.buffers)
         _copy_into(self.engine.state, checkpoint.optimizer_state)
@@ -269,7 +270,7 @@ class Trainer:
             self.best = load_model(folder.model)
 
     def compare(self) -> str | None:
-        """Return in words how far what computes is from NumPy, on some pictures; None where it is NumPy."""
+        """Return the engine's difference from NumPy on a batch, in words; None for NumPy itself."""
         if not self.processes.is_first:
             return None
         with closing(self._batches()) as batches:
@@ -277,7 +278,7 @@ class Trainer:
         return self.backend.compare(self.engine, batch.images, batch.labels, self.loss)
 
     def estimate(self) -> Estimate:
-        """Return how long an epoch will take, by learning from a batch that changes nothing."""
+        """Return the estimated time of an epoch, from steps on one batch that change nothing."""
         with closing(self._batches(self.processes.part)) as batches:
             batch = next(batches)
         buffers = _copies(self.engine.buffers)
@@ -299,7 +300,7 @@ class Trainer:
         with closing(self._batches()) as batches:
             finding = examine(self.engine, next(batches).images)
         files = [preparation.train.names[item] for item in batch.items.tolist()]
-        report = PostMortem(
+        report = Divergence(
             epoch=progress.epoch + 1,
             batch=progress.batch + 1,
             loss=loss,
@@ -325,5 +326,5 @@ def _copy_into(arrays: Mapping[str, Array], others: Mapping[str, Array]) -> None
 
 
 def _finite(loss: float) -> float | None:
-    """Return a loss as JSON knows it, which has no infinity."""
+    """Return a loss as a number of JSON, which has no infinity."""
     return loss if math.isfinite(loss) else None

@@ -8,11 +8,11 @@ if TYPE_CHECKING:
 
 
 class Estimate(NamedTuple):
-    """What an epoch will take, by a batch that was measured.
+    """Estimated time of an epoch, from a batch that was measured.
 
     Attributes:
         seconds: of the training pass of an epoch.
-        images_per_second: in it.
+        images_per_second: in that pass.
     """
 
     seconds: float
@@ -20,15 +20,15 @@ class Estimate(NamedTuple):
 
 
 class BatchReport(NamedTuple):
-    """How the epoch under way goes, after a batch.
+    """State of the epoch under way after a batch.
 
     Attributes:
         epoch: its number, from 1.
-        batch: batches that are done of it.
-        batches: all of it.
+        batch: number of completed batches.
+        batches: number of all batches.
         loss: mean over the pictures of the epoch so far.
-        accuracy: likewise.
-        images_per_second: likewise, of this process.
+        accuracy: share of these pictures that was classified correctly.
+        images_per_second: speed of this process in the epoch so far.
     """
 
     epoch: int
@@ -40,28 +40,28 @@ class BatchReport(NamedTuple):
 
 
 class Watcher:
-    """Is told what happens; this one does not care. A display overrides what it wants to show."""
+    """Base observer: every hook does nothing. A display overrides those that it shows."""
 
     def checking(self, done: int, total: int) -> None:
-        """So many files of a folder have been checked."""
+        """Some files of a folder have been checked."""
 
     def prepared(self, preparation: "Preparation") -> None:
         """The data has been read, and the network fits it."""
 
     def computing(self, notes: list[str]) -> None:
-        """Something other than NumPy computes: what it is, and how far it is from NumPy."""
+        """Another engine than NumPy computes: notes name it, and its difference from NumPy."""
 
     def begins(self, estimate: Estimate, epochs_done: int) -> None:
-        """Training begins, or goes on."""
+        """Training begins or is resumed."""
 
     def batch(self, report: BatchReport) -> None:
-        """A batch is done."""
+        """A batch is completed."""
 
     def epoch(self, metrics: "Metrics", *, best: bool) -> None:
-        """An epoch is done, validation included."""
+        """An epoch is completed, validation included."""
 
     def judging(self) -> None:
-        """Training is over: the best weights are judged, and pictures drawn."""
+        """Training is over: the best weights are about to be judged, and pictures drawn."""
 
     def note(self, message: str) -> None:
-        """Something the user should know."""
+        """A message for the user."""

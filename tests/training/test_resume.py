@@ -204,8 +204,8 @@ def test_no_changed_byte_of_a_checkpoint_does_more_than_raise(tmp_path):
 @pytest.mark.parametrize(
     ("texts", "arrays", "message"),
     [
-        ({"cnncli.progress": "{}"}, {}, "has not the fields"),
-        ({"cnncli.progress": '{"epoch": -1}'}, {}, "has not the fields"),
+        ({"cnncli.progress": "{}"}, {}, "must have the fields"),
+        ({"cnncli.progress": '{"epoch": -1}'}, {}, "must have the fields"),
         ({"cnncli.options": '{"epochs": "many"}'}, {}, "epochs"),
         ({"cnncli.options": '{"surprise": 1}'}, {}, "surprise"),
         ({}, {"optimizer.mean": np.zeros(3, np.float32)}, "optimizer.mean is 3 float32"),

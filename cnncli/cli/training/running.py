@@ -18,7 +18,7 @@ from cnncli.files.text import printable
 from cnncli.training.configuration import read_configuration
 from cnncli.training.preparation import default_output
 from cnncli.training.run_folder import RunFolder
-from cnncli.training.runs import Run, train
+from cnncli.training.runs import TrainingResult, train
 
 
 class TrainingRun(NamedTuple):
@@ -62,7 +62,7 @@ class TrainingRun(NamedTuple):
                 print(printable(f"cnncli: saved; go on with: {self._command(data, folder)}"), file=sys.stderr)
             raise typer.Exit(exit_code)
 
-    def _train(self, data: str, folder: Path, options: dict[str, Any], backend: Backend) -> tuple[Run, int]:
+    def _train(self, data: str, folder: Path, options: dict[str, Any], backend: Backend) -> tuple[TrainingResult, int]:
         """Train, and show how it goes: the first of several processes does, the others are silent."""
         shows = choose_display(data, folder, as_json=self.as_json, quiet=self.quiet)
         silent = not backend.processes.is_first

@@ -10,7 +10,7 @@ from cnncli.cli.training.training_summary import epoch_line, estimate_line, resu
 from cnncli.files.text import json_text, printable
 from cnncli.training.preparation import Preparation
 from cnncli.training.run_folder import Metrics
-from cnncli.training.runs import Run
+from cnncli.training.runs import TrainingResult
 from cnncli.training.watcher import BatchReport, Estimate, Watcher
 
 WIDE = 76
@@ -48,7 +48,7 @@ class Display(Watcher):
         """Print a message."""
         print(printable(message), file=sys.stderr)
 
-    def finish(self, run: Run) -> None:
+    def finish(self, run: TrainingResult) -> None:
         """Print what came of it."""
 
 
@@ -77,7 +77,7 @@ class Lines(Display):
         """Print an epoch's line."""
         self.note(epoch_line(metrics, self.epochs, best=best))
 
-    def finish(self, run: Run) -> None:
+    def finish(self, run: TrainingResult) -> None:
         """Print what came of it on standard output."""
         if run.done:
             print(*map(printable, result_lines(run, self.folder)), sep="\n", flush=True)
@@ -137,7 +137,7 @@ class Live(Lines):
         """Show that only the end is missing."""
         self._take_away()
 
-    def finish(self, run: Run) -> None:
+    def finish(self, run: TrainingResult) -> None:
         """Print what came of it on standard output."""
         self._take_away()
         self.bar.stop()
@@ -192,7 +192,7 @@ class JsonLines(Display):
         """Print an epoch's line."""
         _print_json(event="epoch", **metrics, best=best)
 
-    def finish(self, run: Run) -> None:
+    def finish(self, run: TrainingResult) -> None:
         """Print what came of it."""
         scores, test = run.scores, run.test_scores
         _print_json(

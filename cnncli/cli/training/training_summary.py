@@ -6,7 +6,7 @@ from pathlib import Path
 from cnncli.shapes import show_shape
 from cnncli.training.preparation import ACCURACY, Preparation
 from cnncli.training.run_folder import Metrics
-from cnncli.training.runs import Run
+from cnncli.training.runs import TrainingResult
 from cnncli.training.watcher import Estimate
 
 CLASSES_SHOWN = 20
@@ -92,7 +92,7 @@ def _percent(part: float) -> str:
     return f"{100 * part:.1f}%"
 
 
-def result_lines(run: Run, folder: Path) -> Iterator[str]:
+def result_lines(run: TrainingResult, folder: Path) -> Iterator[str]:
     """Yield what came of a training."""
     if run.scores is not None and run.baselines is not None:
         low, high = run.scores.accuracy_interval
