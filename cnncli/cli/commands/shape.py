@@ -1,7 +1,6 @@
 """`cnncli shape`: output sizes, of one layer and of whole networks."""
 
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -94,7 +93,7 @@ def shape(
     input and layers:
     39x39x3 conv3-10 conv5-20,s2.
     """
-    from cnncli.cli.networks.arithmetic import OneLayer, answer
+    from cnncli.cli.networks.one_layer import OneLayer, answer
 
     layer = OneLayer(
         n, kernel_size, padding, stride, dilation, ceil, transposed, output_padding, want, inputs_for, keep
@@ -109,6 +108,7 @@ def shape(
         raise ArgumentError("the shape of what? Give -n and -f, as in `cnncli shape -n 39 -f 3`, or a network")
     from cnncli.cli.networks.counted import Counted
     from cnncli.cli.networks.layer_tables import SHAPE_COLUMNS
+    from cnncli.cli.networks.layer_working import size_working
     from cnncli.cli.networks.network_words import read_networks
     from cnncli.cli.networks.pages import Look, check_format, show
 
@@ -117,12 +117,7 @@ def shape(
     if total:
         _print_outputs(summaries)
         return
-    working: Callable[[Summary], list[str]] | None = None
-    if explain:
-        from cnncli.cli.networks.layer_working import size_working
-
-        working = size_working
-    look = Look(SHAPE_COLUMNS, working, notation, batch_size=batch_size)
+    look = Look(SHAPE_COLUMNS, size_working if explain else None, notation, batch_size=batch_size)
     show([Counted.of(summary) for summary in summaries], look, format_name)
 
 

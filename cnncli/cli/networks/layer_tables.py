@@ -1,10 +1,14 @@
-"""Tables of a network's layers."""
+"""Tables of a network: its layers, for people and for programs, a course's notation, and sharing."""
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 from cnncli.cli.networks.counted import Counted, Line
+from cnncli.cli.networks.layer_working import weight_and_bias
 from cnncli.cli.networks.tables import Cell, Column, Table
-from cnncli.cli.networks.trees import indented, trees
+from cnncli.networks.sharing import sharing
+from cnncli.networks.summary import FilterShape, Row, Summary
 from cnncli.shapes import show_shape
 
 BAR = 8
@@ -20,7 +24,7 @@ def layer_table(counted: Counted, columns: Sequence[str], drawn: bool, notes: Se
         drawn: draw blocks as trees and shares as bars; else indent them, and write percents.
         notes: lines below the table.
     """
-    labels = trees([line.row for line in counted.lines]) if drawn else [indented(line.row) for line in counted.lines]
+    labels = _labels(counted, drawn)
     shown = [name for name in columns if name not in _HIDDEN or any(map(_HIDDEN[name], counted.lines))]
     # Summed once: for each row anew, a table of 6,000 took four seconds.
     totals = {name: counted.total(name) or 0 for name in ("params", "macs")}
@@ -73,20 +77,17 @@ _HIDDEN = {
     "macs": lambda line: line.macs is not None or "macs" in line.row.unknown,
     "macs share": lambda line: bool(line.macs),
     "params share": lambda line: bool(line.params),
-    "field/stride": lambda line: line.row.receptive_field is not None,
-    "field": lambda line: line.row.receptive_field is not None,
-    "stride": lambda line: line.row.receptive_field is not None,
-    "offset": lambda line: line.row.receptive_field is not None,
+    **dict.fromkeys(("field", "stride", "offset", "field/stride"), lambda line: line.row.receptive_field is not None),
 }
 """Columns that are shown only where a line has something in them."""
 
 
 def _caption(counted: Counted) -> str:
     summary = counted.summary
-    title = summary.title or summary.name
-    name = f" ({summary.name})" if summary.title and summary.name and summary.title != summary.name else ""
-    size = "" if summary.input_shape is None else f", input {show_shape(summary.input_shape)}"
-    return f"{title}{name}{size}" if summary.title else title
+    if not summary.title:
+        return summary.name
+    name = f" ({summary.name})" if summary.name not in ("", summary.title) else ""
+    return summary.title + name + ("" if summary.input_shape is None else f", input {show_shape(summary.input_shape)}")
 
 
 def _cells(totals: dict[str, int], line: Line, label: str, drawn: bool) -> dict[str, Cell]:
@@ -171,3 +172,151 @@ def _csv_cells(line: Line) -> list[Cell]:
     )
     fields = ["", "", ""] if row.receptive_field is None else [*map(_one_or_both, row.receptive_field)]
     return [row.name, row.spec, shape, *numbers, *fields]
+
+
+def trees(rows: Sequence[Row]) -> list[str]:
+    """Return the words of layers, with the branches of blocks drawn before them.
+
+    Example:
+        >>> main = Row("0.res.main.0.conv", "conv3-8", "conv", 1, "main"), Row("0.res.main.1.bn", "bn", "bn", 1)
+        >>> shortcut = Row("0.res.shortcut", "identity", "identity", 1, "shortcut")
+        >>> print(*trees([Row("0.res", "res", "res"), *main, shortcut]), sep=chr(10))
+        res
+        ├─ main: conv3-8
+        │        bn
+        └─ shortcut: identity
+    """
+    labels = []
+    below = {0: ""}  # what is drawn before the inner rows of a block, by its depth
+    for row, last in zip(rows, _last_branches(rows), strict=True):
+        lead = ""
+        if row.depth:
+            title = f"{row.branch}: " if row.branch else ""
+            outer = below.get(row.depth - 1, "")
+            if row.branch or row.depth not in below:
+                lead = f"{outer}{'└─ ' if last else '├─ '}{title}"
+                below[row.depth] = f"{outer}{'   ' if last else '│  '}{' ' * len(title)}"
+            else:
+                lead = below[row.depth]
+        for deeper in [depth for depth in below if depth > row.depth]:
+            del below[deeper]
+        labels.append(lead + row.spec)
+    return labels
+
+
+def _last_branches(rows: Sequence[Row]) -> list[bool]:
+    """Return for each row whether no further branch of the same block begins after it."""
+    later: set[int] = set()
+    found = []
+    for row in reversed(rows):
+        later = {depth for depth in later if depth <= row.depth}
+        found.append(row.depth not in later)
+        if row.branch:
+            later.add(row.depth)
+    return found[::-1]
+
+
+def _labels(counted: Counted, drawn: bool) -> list[str]:
+    """Return the words of layers, with blocks drawn as trees, or else a tab for each block that a layer is in."""
+    rows = counted.summary.rows
+    if drawn:
+        return trees(rows)
+    return ["\t" * row.depth + (f"{row.branch}: " if row.branch else "") + row.spec for row in rows]
+
+
+_NOTATION_COLUMNS = (
+    Column("layer", right=False),
+    Column("f"),
+    Column("p"),
+    Column("s"),
+    Column("n_c"),
+    Column("filter"),
+    Column("activations"),
+    Column("size"),
+    Column("weights"),
+    Column("bias"),
+)
+
+
+def notation_table(counted: Counted, drawn: bool) -> Table:
+    """Return the table in a course's letters; sizes are height x width x channels.
+
+    Args:
+        counted: the network.
+        drawn: draw blocks as trees.
+    """
+    summary = counted.summary
+    labels = _labels(counted, drawn)
+    rows = [[label, *_notation_cells(line.row, line.leaf)] for label, line in zip(labels, counted.lines, strict=True)]
+    if summary.input_shape is not None:
+        shape = summary.input_shape
+        rows.insert(0, ["input", *[""] * 5, show_shape(shape), math.prod(shape), "", ""])
+    notes = ["f filter, p padding, s stride, n_c number of filters; size is the number of activations"]
+    return Table(_NOTATION_COLUMNS, rows, caption="In the course's notation", notes=notes)
+
+
+def _notation_cells(row: Row, leaf: bool) -> list[Cell]:
+    shape = "?" if row.output_shape is None else show_shape(row.output_shape)
+    size: list[Cell] = [shape, row.activations] if leaf else [shape, ""]
+    if row.filter is not None:
+        filters = row.filter
+        weights: list[Cell] = [] if filters.weight is None else [show_shape(filters.weight), filters.bias or ""]
+        return [*_letters(filters), *size, *(weights or ["", ""])]
+    weight, bias = weight_and_bias(row)
+    if weight is None:
+        return [*[""] * 5, *size, "", ""]
+    return ["", "", "", weight[-1], "", *size, show_shape(weight), bias or ""]
+
+
+def _letters(filters: FilterShape) -> list[Cell]:
+    kernel = show_shape(filters.kernel_size)
+    depth = "" if filters.weight is None or len(filters.weight) < 4 else f"x{filters.weight[2]}"
+    letters = map(_one, (filters.kernel_size, filters.padding, filters.stride))
+    return [*letters, filters.filters, kernel + depth]
+
+
+def _one(values: tuple[int, ...]) -> str:
+    return str(values[0]) if len(set(values)) == 1 else ",".join(map(str, values))
+
+
+_SHARING_COLUMNS = (
+    Column("layer", right=False),
+    Column("map", dispensable=2),
+    Column("convolution"),
+    Column("locally connected"),
+    Column("fully connected"),
+    Column("sees"),
+    Column("connections", dispensable=1),
+)
+_SHARING_NOTES = (
+    "the same map as a convolution (one filter everywhere), as a locally connected layer (a filter for each position) "
+    "and as a fully connected one, in weights and biases",
+    "sees: the inputs that one output sees, of all; connections: the part of all pairs of input and output that exist",
+)
+
+
+def sharing_table(summary: Summary) -> Table:
+    """Return the table of a network's convolutions."""
+    rows: list[list[Cell]] = [
+        [
+            found.spec,
+            f"{show_shape(found.input_shape)} to {show_shape(found.output_shape)}",
+            found.convolution.params,
+            found.locally_connected.params,
+            found.fully_connected.params,
+            f"{found.seen:,} of {found.inputs:,}",
+            f"{100 * found.share:.3g}%",
+        ]
+        for found in sharing(summary)
+    ]
+    return Table(_SHARING_COLUMNS, rows, caption="Sharing", notes=_SHARING_NOTES)
+
+
+def sharing_facts(summary: Summary) -> list[dict[str, Any]]:
+    """Return the same for JSON."""
+    kinds = ("convolution", "locally_connected", "fully_connected")
+    return [
+        found._asdict()
+        | {kind: getattr(found, kind)._asdict() | {"params": getattr(found, kind).params} for kind in kinds}
+        for found in sharing(summary)
+    ]

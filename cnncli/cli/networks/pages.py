@@ -6,7 +6,8 @@ from typing import Any
 
 import typer
 
-from cnncli.cli.networks.counted import Counted
+from cnncli.cli.networks.counted import Counted, facts, footer
+from cnncli.cli.networks.layer_tables import csv_table, layer_table, notation_table, sharing_facts, sharing_table
 from cnncli.cli.networks.tables import FORMATS, Table, encodable, render
 from cnncli.errors import ArgumentError
 from cnncli.files.text import json_text
@@ -96,15 +97,13 @@ def terminal_width() -> int | None:
 
 
 def _document(counted: Counted, look: Look) -> dict[str, Any]:
-    from cnncli.cli.networks.facts import facts
-
     document = facts(counted, look.batch_size)
     if look.notation:
         rows = counted.summary.rows
         document["notation"] = [{"name": row.name} | row.filter._asdict() for row in rows if row.filter]
+        for entry in document["notation"]:
+            del entry["transposed"]  # the operation says so
     if look.sharing:
-        from cnncli.cli.networks.sharing_table import sharing_facts
-
         document["sharing"] = sharing_facts(counted.summary)
     if look.working:
         document["working"] = look.working(counted.summary)
@@ -112,25 +111,12 @@ def _document(counted: Counted, look: Look) -> dict[str, Any]:
 
 
 def _tables(counted: Counted, look: Look, format_name: str) -> list[Table]:
-    from cnncli.cli.networks.footers import footer
-    from cnncli.cli.networks.layer_tables import csv_table, layer_table
-
     drawn = format_name == "table"
-    more = _more_tables(counted, look, drawn)
+    more = [
+        *([notation_table(counted, drawn)] if look.notation else []),
+        *([sharing_table(counted.summary)] if look.sharing else []),
+    ]
     if format_name == "csv":
         return more[:1] or [csv_table(counted)]
     notes = [*(look.working(counted.summary) if look.working else []), *footer(counted, look.batch_size)]
     return [layer_table(counted, look.columns, drawn, notes), *more]
-
-
-def _more_tables(counted: Counted, look: Look, drawn: bool) -> list[Table]:
-    tables = []
-    if look.notation:
-        from cnncli.cli.networks.notation_table import notation_table
-
-        tables.append(notation_table(counted, drawn))
-    if look.sharing:
-        from cnncli.cli.networks.sharing_table import sharing_table
-
-        tables.append(sharing_table(counted.summary))
-    return tables

@@ -18,34 +18,24 @@ COLUMNS = (
 
 def zoo_facts() -> list[dict[str, Any]]:
     """Return what the zoo knows of each of its networks."""
-    return [_facts(name) for name in zoo_names()]
-
-
-def _facts(name: str) -> dict[str, Any]:
-    network = load_network(name)
-    totals = network.totals
-    return {
-        "name": name,
-        "title": network.title,
-        "year": network.year,
-        "source": network.source,
-        "input": network.input_shape,
-        "params": totals.params,
-        "macs": totals.macs,
-    }
+    return [
+        {
+            "name": network.name,
+            "title": network.title,
+            "year": network.year,
+            "source": network.source,
+            "input": network.input_shape,
+            "params": network.totals.params,
+            "macs": network.totals.macs,
+        }
+        for network in map(load_network, zoo_names())
+    ]
 
 
 def zoo_table() -> Table:
     """Return the table of the zoo."""
-    rows = [
-        [
-            facts["name"],
-            facts["title"],
-            None if facts["year"] is None else str(facts["year"]),
-            show_shape(facts["input"]),
-            facts["params"],
-            facts["macs"],
-        ]
-        for facts in zoo_facts()
+    facts = [
+        one | {"year": None if one["year"] is None else str(one["year"]), "input": show_shape(one["input"])}
+        for one in zoo_facts()
     ]
-    return Table(COLUMNS, rows)
+    return Table(COLUMNS, [[one[column.title] for column in COLUMNS] for one in facts])
