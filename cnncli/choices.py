@@ -5,6 +5,8 @@ The registries that give them meaning live with the arithmetic; a test holds the
 
 from collections.abc import Collection
 
+from cnncli.errors import ArgumentError
+
 DIRECTIONS = ("vertical", "horizontal", "magnitude", "angle")
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular", "symmetric")
 COLORS = ("gray", "each", "volume")
@@ -15,6 +17,17 @@ SIGNED = ("abs", "clip", "offset", "diverging", "split")
 POOLING_MODES = ("max", "avg", "min")
 PARTS = ("train", "validation", "test")
 RESIZES = ("stretch", "crop", "pad")
+
+
+def check_choice(name: str, value: object, choices: Collection[str | None]) -> None:
+    """Refuse an option that is not one of the choices.
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    if value not in choices:
+        words = ", ".join(word for word in choices if word is not None)
+        raise ArgumentError(f"{name} must be one of {words}, got {value!r}")
 
 
 def did_you_mean(word: str, choices: Collection[str], otherwise: str | None = None) -> str:

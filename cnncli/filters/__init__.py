@@ -1,1 +1,1 @@
-"""What a filter's name means and what it makes of rows of pixels: kernels, responses, pictures, explanations."""
+"""Filters: names, kernels, responses, pictures of responses, explanations; and pooling by rows."""

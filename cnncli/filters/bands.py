@@ -12,7 +12,7 @@ from cnncli.threads import cores, mapped
 # One band: large enough to spread the cost of a call, small enough that memory does not count.
 BAND_PIXELS = 4_000_000
 
-# A row counts as this many pixels at least: it is padded, and as an object of its own it costs too.
+# A row counts as this many pixels at least: rows are padded, and each costs some Python.
 _LEAST_ROW = 64
 
 # From here on an image is worth threads of its own; several images at a time keep the cores busy without.
@@ -42,7 +42,7 @@ def extent(response: Rows) -> tuple[float, float]:
 
 
 def band_edges(shape: Sequence[int], together: int = 1) -> list[tuple[int, int]]:
-    """Return (start, stop) of the bands in which an image of that shape is worked on.
+    """Return the (start, stop) of each band of an image of that shape.
 
     Args:
         shape: (H, W) or (H, W, C).

@@ -1,4 +1,4 @@
-"""Pictures of responses, and both in one call: `filter_image` gives the exact response, `edge_picture` its picture."""
+"""`filter_image`, which gives an exact response, and `edge_picture`, which gives the picture of one."""
 
 from typing import Any, TypedDict, Unpack
 
@@ -16,7 +16,7 @@ from cnncli.shapes import IntOrPair, Padding
 
 
 class EdgePicture:
-    """The picture of a response, rendered where it is asked for."""
+    """The picture of a response, rendered on demand, by rows."""
 
     def __init__(self, response: Response, renderer: Renderer, statistics: Statistics | None = None) -> None:
         self.response = response
@@ -45,8 +45,8 @@ def pictures(
 
     Args:
         response: what to render.
-        rendering: how; what it leaves open is as the filter says.
-        statistics: gathers what a report says, as the bands are rendered.
+        rendering: options; those that are None are the choice of the filter.
+        statistics: gathers numbers for a report while bands are rendered.
     """
     rendering = rendering.over(response.recipe.rendering)
     if response.recipe.direction == "magnitude" and rendering.signed == "abs" and not response.filtering.bias:
@@ -93,7 +93,7 @@ def filter_image(
 
             - stride (1): pixels between positions, an int or a (vertical, horizontal) pair.
             - padding ("same"): as in `conv2d`; `same` keeps the size.
-            - padding_mode ("reflect"): what stands outside the image, one of those of `conv2d`.
+            - padding_mode ("reflect"): the pixels outside the image, as in `conv2d`.
             - dilation (1): pixels between the kernel's taps, an int or a pair.
             - color ("gray"): `gray` (BT.601 luma), `each` (every channel by itself) or `volume` (one kernel a channel,
               summed); on (None): with `volume`, the only channel that is kept, `red`, `green` or `blue`.

@@ -1,4 +1,4 @@
-"""The arithmetic of one output position, spelt out for people who learn how convolution works."""
+"""The arithmetic of one output position, step by step."""
 
 import math
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ class Term(Value):
         name: which kernel, or which channel of it.
         window: (f_h, f_w) pixels under the kernel.
         kernel: (f_h, f_w) weights, turned already where `flip` asks for it.
-        turned: whether they are.
+        turned: whether they were turned.
     """
 
     name: str
@@ -35,20 +35,20 @@ class Term(Value):
 
     @property
     def sum(self) -> float:
-        """Their sum."""
+        """The sum of the products."""
         total: float = self.products.sum().item()
         return total
 
 
 class Explanation(Value):
-    """How one number of a response comes about.
+    """The arithmetic of one number of a response.
 
     Attributes:
         column: x of the output position.
-        row: y of it.
+        row: y of the output position.
         geometry: the geometry of the whole.
         terms: the kernels over their windows.
-        steps: lines on what becomes of their sums.
+        steps: lines on the operations that follow the sums.
         values: the numbers in the response: one, or one a channel with color `each`.
     """
 
@@ -132,7 +132,7 @@ def _window_pixels(response: Response, column: int, row: int) -> Array:
 
 
 def _named(response: Response, kernel: int | None = None, channel: int | None = None) -> str:
-    """Return which kernel and which channel is meant, where there are several."""
+    """Return the names of a kernel and of a channel, each where there are several."""
     names = []
     if kernel is not None and len(response.recipe.kernels) > 1:
         names.append(("vertical edges", "horizontal edges")[kernel])
@@ -142,7 +142,7 @@ def _named(response: Response, kernel: int | None = None, channel: int | None = 
 
 
 def _steps(response: Response, terms: tuple[Term, ...]) -> Iterator[str]:
-    """Yield what becomes of the sums: added over a volume, combined to a gradient, biased, activated."""
+    """Yield the operations on the sums: adding over a volume, combining to a gradient, bias, activation."""
     kernels, channels = len(response.recipe.kernels), response.channels
     sums = [[term.sum for term in terms[k * channels : (k + 1) * channels]] for k in range(kernels)]
     if response.filtering.color == "volume" and channels > 1:

@@ -63,9 +63,9 @@ def check_kernel_path(path: str, dimensions: int = 2) -> None:
     """
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in KERNEL_SUFFIXES:
-        raise ArgumentError(f"{path}: a kernel is written as {', '.join(KERNEL_SUFFIXES)}")
+        raise ArgumentError(f"{path}: the name of a kernel file ends in one of {', '.join(KERNEL_SUFFIXES)}")
     if dimensions > 2 and suffix != ".npy":
-        raise ArgumentError(f"{path}: a kernel over several channels is written as .npy")
+        raise ArgumentError(f"{path}: a kernel over several channels needs a name that ends in .npy")
 
 
 def _as_text(path: str, kernel: Array) -> str:
@@ -94,7 +94,7 @@ def _load_array(path: str) -> Array:
             header = read_npy_header(file)
             room = os.fstat(file.fileno()).st_size - file.tell()
             if header.size > room:
-                raise ValueError(f"its header speaks of {header.size:,} bytes, it holds {room:,}")
+                raise ValueError(f"{header.size:,} bytes of numbers according to its header, {room:,} found")
             numbers: Array = np.fromfile(file, header.dtype, prod(header.shape))
     except OSError as error:
         raise ArgumentError(f"kernel {path}: {error.strerror or error}") from error

@@ -1,4 +1,4 @@
-"""The filters that have a name. Each is one entry of `FILTERS`, which holds all that is known of it.
+"""Named filters, each one entry of `FILTERS` with everything about it.
 
 Kernels are written as in the course: a vertical edge that is bright on the left and dark on the right is positive, and
 so is a horizontal edge that is bright above and dark below. OpenCV and SciPy write the gradient kernels with the
@@ -22,7 +22,7 @@ class Filter(NamedTuple):
         about: one line for people.
         kernels: one kernel or two of a size; each a tuple of rows.
         scale: of pictures of its response, unless the user chooses another (see `cnncli.filters.rendering.Rendering`).
-        signed: what becomes of negative numbers in these pictures, unless the user chooses.
+        signed: rendering of negative numbers in these pictures, unless the user chooses another.
         in_words: the kernel in words, where its numbers would be hard to read.
     """
 
@@ -35,7 +35,7 @@ class Filter(NamedTuple):
 
     @property
     def is_pair(self) -> bool:
-        """Whether the filter has directions: a kernel for vertical edges and one for horizontal edges."""
+        """True if the filter has directions: a kernel for vertical edges and one for horizontal edges."""
         return len(self.kernels) == 2
 
     @property
@@ -111,7 +111,7 @@ _ENTRIES = (
 )
 FILTERS: dict[str, Filter] = {entry.name: entry for entry in _ENTRIES}
 DEFAULT = "sobel"
-"""The filter of whoever names none."""
+"""The filter to apply when none is named."""
 
 
 def parse_filter(word: str) -> Filter:
@@ -130,7 +130,7 @@ def parse_filter(word: str) -> Filter:
 
 
 def no_directions(direction: str, given: str) -> ArgumentError:
-    """Return the error of a direction for what has none."""
+    """Return the error for a direction given to a filter or a kernel without directions."""
     pairs = ", ".join(entry.name for entry in FILTERS.values() if entry.is_pair)
     return ArgumentError(f"direction {direction!r} needs a filter that has directions ({pairs}), got {given}")
 

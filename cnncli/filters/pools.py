@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.arrays import Array
-from cnncli.choices import POOLING_MODES
-from cnncli.errors import ArgumentError
+from cnncli.choices import check_choice
 from cnncli.filters.bands import ArrayRows
 from cnncli.filters.statistics import Statistics
 from cnncli.ops import avg_pool2d, max_pool2d, min_pool2d
@@ -19,7 +18,7 @@ POOLS: dict[str, Callable[..., Array]] = {"max": max_pool2d, "avg": avg_pool2d, 
 
 
 class Pooling(Value):
-    """How to pool.
+    """Options of pooling.
 
     Attributes:
         kernel_size: window size in pixels; None pools the whole image into one number a channel.
@@ -36,9 +35,7 @@ class Pooling(Value):
     ceil_mode: bool = False
 
     def validate(self) -> None:
-        """Refuse what can be used for no image at all."""
-        if self.mode not in POOLING_MODES:
-            raise ArgumentError(f"mode must be one of {', '.join(POOLING_MODES)}, got {self.mode!r}")
+        check_choice("mode", self.mode, POOLS)
         if self.kernel_size is not None:
             self.window((1 << 30, 1 << 30))  # what cannot be used for any image is an error now
 
@@ -59,7 +56,7 @@ class Pooling(Value):
 
 
 class Pooled:
-    """An image pooled where its rows are asked for.
+    """A pooled image, computed on demand, by rows.
 
     Attributes:
         shape: (H_out, W_out) or (H_out, W_out, C).
@@ -110,7 +107,7 @@ class PooledPicture:
         self.gain = 255.0 if source.kind == "f" else 1.0
 
     def rows(self, start: int, stop: int) -> Array:
-        """Return the rows [start, stop); what is not a number becomes black."""
+        """Return the rows [start, stop); NaN becomes black."""
         pooled = self.pooled.rows(start, stop)
         if self.statistics is not None:
             self.statistics.add(pooled)

@@ -73,7 +73,7 @@ def _as_kernel(kernel: npt.ArrayLike) -> Array:
     if weights.ndim not in (2, 3) or weights.size == 0 or weights.dtype.kind not in "biuf":
         raise ArgumentError(f"a kernel has the shape (f_h, f_w) or (f_h, f_w, C), got {weights.dtype} {weights.shape}")
     if not np.isfinite(weights).all():
-        raise ArgumentError("a kernel is made of finite numbers")
+        raise ArgumentError("a kernel must hold finite numbers only")
     with np.errstate(invalid="ignore"):
         whole = weights.astype(np.int64)
     return whole if np.array_equal(whole, weights) else weights.astype(np.float64)

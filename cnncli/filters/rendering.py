@@ -1,4 +1,4 @@
-"""From signed numbers to a picture: rules that are never silent."""
+"""Rendering: from signed numbers to a picture."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.arrays import Array, DType, as_numbers
-from cnncli.choices import SCALES, SIGNED
+from cnncli.choices import SCALES, SIGNED, check_choice
 from cnncli.errors import ArgumentError
 from cnncli.filters.named import parse_filter
 from cnncli.filters.statistics import Statistics, finite_range
@@ -18,7 +18,7 @@ NEGATIVE_HUE = (0.0, 0.45, 0.9)
 
 
 class Rendering(Value):
-    """How a response becomes a picture. None leaves a choice to the filter, whose own are `unit` and `abs` mostly.
+    """Options of rendering a response as a picture. None is the choice of the filter, mostly `unit` and `abs`.
 
     Attributes:
         scale: `unit` (a full black-to-white step is full white, the same for every image), `none` (raw numbers,
@@ -35,8 +35,7 @@ class Rendering(Value):
     def validate(self) -> None:
         if self.scale not in (None, *SCALES) and (isinstance(self.scale, str) or not np.isfinite(self.scale)):
             raise ArgumentError(f"scale must be {', '.join(SCALES)} or a number, got {self.scale!r}")
-        if self.signed not in (None, *SIGNED):
-            raise ArgumentError(f"signed must be one of {', '.join(SIGNED)}, got {self.signed!r}")
+        check_choice("signed", self.signed, (None, *SIGNED))
         self.level(1)
 
     def over(self, other: "Rendering") -> "Rendering":
@@ -117,7 +116,7 @@ def _stretched(signed: str, extent: tuple[float, float], sign: int) -> tuple[flo
 
 
 class Renderer(NamedTuple):
-    """Renders bands of one response.
+    """A function that renders bands of one response.
 
     Attributes:
         gain: levels per unit of the response.
@@ -125,7 +124,7 @@ class Renderer(NamedTuple):
         signed: `abs`, `clip`, `offset` or `diverging`.
         dtype: of the picture.
         threshold: level from which on pixels are white, or None.
-        suffix: what tells the files of `split` apart.
+        suffix: `-positive` or `-negative` for the two files of `split`.
     """
 
     gain: float
@@ -156,7 +155,7 @@ class Renderer(NamedTuple):
         """Return the picture of a band of the response, (H, W) or (H, W, C), in its memory where `overwrite` allows."""
         if statistics is not None:
             statistics.add(response)
-        # What is not a number becomes black; what is infinite, white or black.
+        # NaN becomes black; infinity white or black.
         with np.errstate(over="ignore", invalid="ignore"):
             return self._picture(response, statistics, overwrite)
 

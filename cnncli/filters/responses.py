@@ -1,10 +1,10 @@
-"""Responses of images to filters, computed in bands: those rows that are asked for, from those rows that they need.
+"""Responses of images to filters, computed for the rows that are asked for, from the rows that these need.
 
 Bright on the left and dark on the right is positive for a vertical edge, bright above dark for a horizontal one: the
 course's sign, the opposite of OpenCV's and SciPy's.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from math import lcm
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cnncli.arrays import Array, DType
-from cnncli.choices import CHANNELS, COLORS
+from cnncli.choices import CHANNELS, COLORS, check_choice
 from cnncli.errors import ArgumentError
 from cnncli.filters.recipes import Recipe
 from cnncli.images.frames import gray_shape, luma
@@ -39,7 +39,7 @@ class Filtering(Value):
     Attributes:
         stride: pixels between positions.
         padding: as in `conv2d`; `same` keeps the size.
-        padding_mode: what stands outside the image.
+        padding_mode: the pixels outside the image.
         dilation: pixels between the kernel's taps.
         color: `gray` (BT.601 luma), `each` (every channel by itself) or `volume` (one kernel a channel, summed).
         on: with `volume`, the only channel that is kept: `red`, `green` or `blue`.
@@ -59,24 +59,18 @@ class Filtering(Value):
     flip: bool = False
 
     def validate(self) -> None:
-        _one_of("padding_mode", self.padding_mode, PADDING_MODES)
-        _one_of("color", self.color, COLORS)
-        _one_of("on", self.on, (None, *CHANNELS))
-        _one_of("activation", self.activation, (None, *ACTIVATIONS))
+        check_choice("padding_mode", self.padding_mode, PADDING_MODES)
+        check_choice("color", self.color, COLORS)
+        check_choice("on", self.on, (None, *CHANNELS))
+        check_choice("activation", self.activation, (None, *ACTIVATIONS))
         if self.on is not None and self.color != "volume":
             raise ArgumentError(f"on {self.on!r} keeps one channel of color 'volume', got color {self.color!r}")
         # A probe: what cannot be used for any image is an error now and not for each file.
         Window.over((1 << 30, 1 << 30), 1, stride=self.stride, padding=self.padding, dilation=self.dilation)
 
 
-def _one_of(name: str, value: object, allowed: Sequence[object] | dict[str, Any]) -> None:
-    if value not in allowed:
-        names = ", ".join(str(item) for item in allowed if item is not None)
-        raise ArgumentError(f"{name} must be one of {names}, got {value!r}")
-
-
 class Response:
-    """The exact, signed response of an image to a filter, computed where it is asked for.
+    """The exact, signed response of an image to a filter, computed on demand, by rows.
 
     Attributes:
         shape: (H_out, W_out), or (H_out, W_out, C) with color `each`.
@@ -115,8 +109,8 @@ class Response:
 
     @cached_property
     def rows_together(self) -> int:
-        """Rows that are computed in one go: bands that begin at multiples of it have the bits of the whole."""
-        if self._length_of_pair:
+        """Number of rows computed together: bands that begin at multiples of it have the bits of the whole."""
+        if self._in_one_pass:
             return 1
         pixel = self.seen(np.zeros((1, 1, *self.image.shape[2:]), self.image.dtype))
         pixels = np.broadcast_to(pixel, (self.window.span[0], self.image.shape[1], *pixel.shape[2:]))
@@ -124,8 +118,8 @@ class Response:
         return lcm(*(rows_together(pixels, kernel, groups=self._groups, **options) for kernel in self.kernels))
 
     @property
-    def _length_of_pair(self) -> bool:
-        """Whether the length of the gradient is computed in one go."""
+    def _in_one_pass(self) -> bool:
+        """True if the magnitude of the gradient is computed in one pass."""
         together = max(self.window.span) <= _LARGEST_GRADIENT
         return self.recipe.direction == "magnitude" and self.filtering.color != "volume" and together
 
@@ -143,7 +137,7 @@ class Response:
 
     @property
     def finished_in_pieces(self) -> bool:
-        """Whether `finished_rows` never holds the response or a grey copy of the image, however many rows it gives."""
+        """True if `finished_rows` holds neither the whole response nor a grey copy of the image."""
         gray = self.filtering.color == "gray" and len(self.image.shape) == 2
         return self.recipe.direction == "magnitude" and (gray or self.filtering.color == "each")
 
@@ -156,7 +150,7 @@ class Response:
         return luma(pixels) if self.filtering.color == "gray" else pixels
 
     def finished_rows(self, start: int, stop: int, finish: Finish) -> Array:
-        """Return rows of the response with `finish` applied: to pieces in the cache, where that can be done."""
+        """Return rows of the response with `finish` applied, where possible to pieces in the cache."""
         height, window = self.image.shape[0], self.window
         if (start, stop) == (0, self.shape[0]):
             return self._respond(self.image.rows(0, height), window.padding, finish)
@@ -170,7 +164,7 @@ class Response:
 
     def _respond(self, pixels: Array, padding: Four, finish: Finish, asked: slice = slice(None)) -> Array:
         pixels, options = self.seen(pixels), self._options(padding)
-        if self._length_of_pair:
+        if self._in_one_pass:
             # Turning both kernels (flip) changes signs alone.
             return gradient_magnitude(
                 pixels, *self.recipe.kernels, finish=lambda piece: finish(self._activated(piece)), **options

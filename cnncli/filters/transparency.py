@@ -1,4 +1,4 @@
-"""Transparency: it is never filtered, and colours that nobody sees make no edges."""
+"""Transparency: alpha is not filtered, and invisible colours make no edges."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ from cnncli.shapes import Window
 
 
 def fill_hidden(pixels: Array, alpha: Array) -> Array:
-    """Return an image in which every fully transparent pixel has the colour of the nearest visible one.
+    """Return an image whose fully transparent pixels have the colour of the nearest visible one.
 
     What stands under transparency is often garbage, and a filter would show it; the nearest visible colour makes no
     edge against its neighbours. An image that is transparent everywhere becomes black.
 
     Args:
         pixels: (H, W) or (H, W, C).
-        alpha: (H, W), 0 where nothing is seen.
+        alpha: (H, W), 0 for fully transparent.
 
     Example:
         >>> fill_hidden(np.array([[10, 99]]), np.array([[255, 0]])).tolist()

@@ -1,4 +1,4 @@
-"""Borders: which pixel stands outside the image.
+"""Borders: the pixels outside the image.
 
 A border is an index: for every row (or column) of the padded image, the row of the image that it repeats, or -1 for a
 constant. Whoever needs padded pixels takes them through the index; the padded image as a whole is never made.

@@ -14,7 +14,7 @@ _CACHE_LINE = 64
 
 
 class Border(NamedTuple):
-    """Which pixels stand at the padded positions of an image (see `cnncli.ops.borders`)."""
+    """The pixels at the padded positions of an image (see `cnncli.ops.borders`)."""
 
     rows: Index
     columns: Index
@@ -47,7 +47,7 @@ class Scratch:
 
 
 def _aligned_zeros(size: int, dtype: DType) -> Array:
-    """Zeros, because what lies past the end of a row is computed with too; aligned to a cache line, 10 % faster."""
+    """Return zeros, since the pixels past the end of a row are computed too; 10 % faster aligned to a cache line."""
     memory = np.zeros(size * dtype.itemsize + _CACHE_LINE, np.uint8)
     start = -memory.ctypes.data % _CACHE_LINE
     return memory[start : start + size * dtype.itemsize].view(dtype)
@@ -84,7 +84,7 @@ class Loader:
 
 
 class _Line(NamedTuple):
-    """A border index taken apart: the one long slice of it that lies in the image, and all other positions."""
+    """A border index taken apart: its one long slice inside the image, and all other positions."""
 
     length: int
     inner: slice

@@ -128,7 +128,7 @@ COMMAND_LINES = [
     ("edge photo.png --dilation 1000000000", FAILED, "--max-pixels"),
     ("edge photo.png --dilation 1000000000 --explain 1,1", FAILED, "--max-pixels"),
     ("edge photo.png -k large.npy", USAGE, "a kernel of 2500 x 2500 takes as much as 100,000,000 pixels"),
-    ("edge photo.png -k claims.npy", USAGE, "its header speaks of 800,000,000,000 bytes"),
+    ("edge photo.png -k claims.npy", USAGE, "800,000,000,000 bytes of numbers according to its header"),
     ("edge photo.png -k token.npy", USAGE, "token.npy"),
     ("edge photo.png -k zip.npy", USAGE, "zip.npy"),
     ("edge photo.png -k objects.npy", USAGE, "Python objects"),

@@ -90,7 +90,11 @@ def test_nothing_is_overwritten(folder):
         (["photo.png", "t.npy", "-p", "valid"], 2, "padding same"),
         (["photo.png", "none.npy"], 1, "none.npy: no such file"),
         (["none.png", "t.npy"], 1, "none.png: no such file"),
-        (["photo.png", "t.npy", "-o", "k.png"], 2, "k.png: a kernel is written as .txt, .csv, .json, .npy"),
+        (
+            ["photo.png", "t.npy", "-o", "k.png"],
+            2,
+            "k.png: the name of a kernel file ends in one of .txt, .csv, .json, .npy",
+        ),
         (["photo.png", "t.npy", "-o", "none/k.txt"], 2, "none: no such folder"),
         (["photo.png", "t.npy", "-f", "x"], 2, "--kernel-size must be"),
         (["photo.png", "t.npy", "--color", "each"], 2, "--color must be gray or volume"),

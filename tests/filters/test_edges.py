@@ -446,7 +446,7 @@ def test_the_image_is_never_changed():
         ([1, 0], {}, "a kernel has the shape (f_h, f_w) or (f_h, f_w, C), got int64 (2,)"),
         ([[]], {}, "a kernel has the shape"),
         ([["a"]], {}, "a kernel has the shape"),
-        ([[np.nan]], {}, "a kernel is made of finite numbers"),
+        ([[np.nan]], {}, "a kernel must hold finite numbers only"),
         (np.ones((2, 2, 3)), {}, "a kernel of (2, 2, 3) covers a volume: use it with color 'volume'"),
         (np.ones((2, 2, 4)), {"color": "volume"}, "the kernel covers 4 channels, the image has 3"),
         ("sobel", {"color": "sepia"}, "color must be one of gray, each, volume, got 'sepia'"),

@@ -524,8 +524,8 @@ def test_padding_is_the_response_of_the_padded_image(mode):
         ((5, 5), (3, 3), {"padding_mode": "mirror"}, "unknown padding_mode 'mirror': the modes are zeros, reflect"),
         ((5, 5), (3, 3), {"padding_value": 0.5}, "padding_value must be an integer for an image of uint8, got 0.5"),
         ((5, 5), (3, 3), {"padding_value": np.nan}, "padding_value must be an integer for an image of uint8, got nan"),
-        ((5, 5), (3, 3), {"bias": [1, 2]}, "bias is a number or 1, one an output channel, got int64 (2,)"),
-        ((5, 5), (3, 3), {"bias": "x"}, "bias is a number"),
+        ((5, 5), (3, 3), {"bias": [1, 2]}, "bias must be one number or 1 (one a filter), got int64 (2,)"),
+        ((5, 5), (3, 3), {"bias": "x"}, "bias must be one number"),
     ],
 )
 def test_an_error_is_one_line_that_says_what_was_found(image, weight, options, message):
@@ -544,5 +544,5 @@ def test_numbers_are_real(dtype):
 
 
 def test_weights_beyond_64_bits_are_refused():
-    with pytest.raises(ArgumentError, match="integer weights have at most 64 bits with their sign, got"):
+    with pytest.raises(ArgumentError, match="integer weights must fit 64 bits with their sign, got"):
         conv2d(np.zeros((3, 3), np.uint8), np.array([[2**63]], np.uint64))

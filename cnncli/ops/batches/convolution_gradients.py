@@ -17,7 +17,7 @@ from cnncli.ops.batches.winograd import Winograd
 from cnncli.ops.batches.workspaces import FRESH, Memory, crop, scatter_target
 from cnncli.shapes import Window
 
-# Measured: wider products are no faster; those that are scattered gain up to three times that.
+# Measured: wider products are not faster; scattered ones gain up to three times that width.
 _WIDEST, _WIDEST_SCATTERED = 32, 96
 
 
@@ -32,7 +32,7 @@ class Algorithm(Protocol):
 
     @property
     def numbers(self) -> int:
-        """How many numbers of scratch memory one image takes."""
+        """Numbers of scratch memory for one image."""
 
     def prepare(self, weight: Array) -> Array:
         """Return weights (f_h, f_w, C_in / groups, C_out) as the other methods take them."""
@@ -62,7 +62,7 @@ class InputGradient(NamedTuple):
     Attributes:
         prepare: makes of weights what `run` takes.
         run: writes the gradient; takes the output's gradient, prepared weights, the array to write and memory.
-        numbers: how many numbers of scratch memory one image takes.
+        numbers: numbers of scratch memory for one image.
     """
 
     prepare: Callable[[Array], Array]
@@ -121,7 +121,7 @@ class ConvolutionPlan:
     """A convolution of one geometry, forward and backward: a plan, without weights.
 
     Args:
-        window: the geometry; what stands outside the image is zero.
+        window: the geometry; pixels outside the image are zero.
         in_channels: channels of the input.
         out_channels: filters.
         groups: groups of channels that do not see each other.
@@ -147,7 +147,7 @@ class ConvolutionPlan:
 
     @property
     def numbers(self) -> int:
-        """How many numbers of scratch memory one image takes."""
+        """Numbers of scratch memory for one image."""
         return max(self.algorithm.numbers, self.input_algorithm.numbers)
 
     def forward(

@@ -29,7 +29,7 @@ class Depthwise:
 
     @property
     def numbers(self) -> int:
-        """How many numbers of scratch memory one image takes: the products of one tap."""
+        """Numbers of scratch memory for one image: the products of one tap."""
         return self.window.output_size[0] * self.window.output_size[1] * self.channels * self.filters
 
     def prepare(self, weight: Array) -> Array:

@@ -17,7 +17,7 @@ _SUMMED = 1_048_576
 
 
 class Moments(NamedTuple):
-    """What is known of the numbers of each channel.
+    """Count, mean and sum of squares of each channel.
 
     Attributes:
         number: how many they are.
@@ -90,7 +90,7 @@ def scale_channels(x: Array, scale: Array, shift: Array, out: Array) -> None:
 
 
 def batch_norm_sums(grad: Array, x: Array, mean: Array) -> Array:
-    """Return, (2, C) float64, the sums over all positions of the gradient, and of it times x - mean.
+    """Return (2, C) in float64: sums over all positions of the gradient, and of the gradient times x - mean.
 
     The mean is subtracted from the sum, which is a pass less: it costs no more bits than rounding has cost x.
     """
@@ -129,7 +129,7 @@ def batch_norm_input_gradient(
         scale: (C,), the trained scale.
         inverse: (C,), 1 / sigma.
         sums: `batch_norm_sums` of the whole batch.
-        out: the like of `x`, to write; another array than `grad`.
+        out: of the shape of `x`, to write; not `grad` itself.
     """
     by_x = -(inverse**2) * sums[1] / moments.number
     constant = -sums[0] / moments.number - by_x * moments.mean

@@ -38,7 +38,7 @@ def max_pool_forward(x: Array, window: Window, out: Array, winners: Array, memor
         x: (N, H, W, C).
         window: the geometry.
         out: (N, H_out, W_out, C) to write.
-        winners: the like of it, of `winner_type`, for the number of the winning tap.
+        winners: of the same shape and of `winner_type`, for the number of the winning tap.
         memory: where scratch arrays come from.
     """
     pixels = padded(x, window, memory, -np.inf)

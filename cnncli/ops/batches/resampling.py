@@ -1,4 +1,4 @@
-"""Pictures of another size: each axis by a matrix of one row for each pixel that comes out."""
+"""Resampling: along each axis by a matrix with one row for each output pixel."""
 
 from functools import lru_cache
 

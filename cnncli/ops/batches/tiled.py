@@ -20,7 +20,7 @@ _MOST = 8
 
 
 class Geometry(NamedTuple):
-    """What a convolution is between: a window, and channels in and out."""
+    """The shape of a convolution: a window, and channels in and out."""
 
     window: Window
     in_channels: int
@@ -32,8 +32,8 @@ class Tiled:
     """A convolution of any geometry by products, t positions of a row at a time.
 
     Args:
-        geometry: what it is between.
-        widest: the most columns of a product for which tiling is still thought of.
+        geometry: its shape.
+        widest: the most columns of a product that tiling may make.
     """
 
     copies = True
@@ -49,7 +49,7 @@ class Tiled:
 
     @property
     def numbers(self) -> int:
-        """How many numbers the columns of one image are."""
+        """Numbers of scratch memory for one image: its columns."""
         return self.groups * self.grid[0] * self.grid[1] * self.depth
 
     def _choose_tile(self, widest: int) -> int:

@@ -97,7 +97,7 @@ class Winograd:
 
     @property
     def numbers(self) -> int:
-        """How many numbers the transformed rows of one image and their products are."""
+        """Numbers of scratch memory for one image: its transformed rows and their products."""
         return (self.rows + 2) * self.tiles * self.pitch * (self.inputs + self.outputs)
 
     def prepare(self, weight: Array) -> Array:
@@ -173,7 +173,7 @@ class Winograd:
 
 
 class Band(NamedTuple):
-    """Tiles of which the same rows lie in an image.
+    """Tiles whose same rows lie inside the image.
 
     Attributes:
         tiles: which.

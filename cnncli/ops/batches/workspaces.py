@@ -1,4 +1,4 @@
-"""Where arrays that are needed again and again come from.
+"""Memory for arrays that are needed again and again.
 
 Fresh memory is handed out by the operating system in pages of zeros, and touching them first costs more than the
 arithmetic of a small layer: a training step that reuses its arrays takes three quarters of the time.
@@ -14,23 +14,23 @@ from cnncli.shapes import Shape, Window
 
 
 class Memory:
-    """Gives a fresh array each time: always safe."""
+    """A source of arrays: a fresh one each time, which is always safe."""
 
     def take(self, name: Hashable, shape: Shape, dtype: DType) -> Array:
         """Return an array of that shape, whose numbers are to be written before they are read."""
         return np.empty(shape, dtype)
 
     def bordered(self, name: Hashable, shape: Shape, dtype: DType, fill: float = 0) -> Array:
-        """Return an array filled with one number; whoever writes into it writes the same part every time."""
+        """Return an array filled with one number; its user writes to the same part of it every time."""
         return np.full(shape, fill, dtype)
 
 
 FRESH = Memory()
-"""The memory of whoever has no workspace."""
+"""The memory to use without a workspace."""
 
 
 class Workspace(Memory):
-    """Gives the array that it gave under that name before, larger if need be: one thread's, and one use at a time.
+    """Memory that gives the same array for the same name, larger if need be: for one thread, and one use at a time.
 
     Example:
         >>> workspace = Workspace()
@@ -82,7 +82,7 @@ def scatter_target(out: Array, window: Window, memory: Memory) -> Array:
 
 
 def crop(pixels: Array, window: Window, out: Array) -> None:
-    """Write to `out` what a `scatter_target` holds of it."""
+    """Copy to `out` its part of a `scatter_target`."""
     if pixels is not out:
         top, left = window.corner
         out[:] = pixels[:, top : top + out.shape[1], left : left + out.shape[2]]

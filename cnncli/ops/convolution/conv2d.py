@@ -1,4 +1,4 @@
-"""`conv2d`, and where its output can be cut into bands without changing a bit."""
+"""`conv2d`, and the rows at which its output can be cut into bands without changing a bit."""
 
 from typing import Unpack
 
@@ -38,8 +38,8 @@ def conv2d(
             side, a pair (vertical, horizontal) or four (top, bottom, left, right).
         dilation: pixels between the kernel's taps, an int or a pair.
         groups: divides the channels into groups that do not see each other.
-        padding_mode: what stands outside: `zeros`, `reflect` (edge pixel not repeated), `replicate`, `circular` or
-            `symmetric`.
+        padding_mode: the pixels outside the image: `zeros`, `reflect` (edge pixel not repeated), `replicate`,
+            `circular` or `symmetric`.
         padding_value: the constant of padding mode `zeros`.
         flip: turn the kernel by 180 degrees first: convolution as mathematics defines it.
 

@@ -14,7 +14,7 @@ from cnncli.shapes import IntOrPair, Padding, Window
 
 
 class SlidingOptions(TypedDict, total=False):
-    """The options of `conv2d` that say where the kernel goes, and what stands outside."""
+    """Options of `conv2d` for the positions of the kernel and the pixels outside the image."""
 
     stride: IntOrPair
     padding: Padding
@@ -32,7 +32,7 @@ class Correlation(NamedTuple):
         bias: (C_out,) in the result's type, or None.
         groups: number of groups.
         window: the geometry.
-        border: what stands outside.
+        border: the pixels outside the image.
         dtype: of the result.
         bound: the largest magnitude that a partial sum can have; infinite for floating point.
     """
@@ -79,17 +79,17 @@ class Correlation(NamedTuple):
 
     @property
     def exact(self) -> bool:
-        """Whether the result is made of integers."""
+        """True if the result consists of integers."""
         return bool(np.issubdtype(self.dtype, np.integer))
 
     @property
     def taps(self) -> int:
-        """How many taps a kernel has in each channel."""
+        """Number of taps of a kernel in each channel."""
         return prod(self.window.kernel_size)
 
     @property
     def filters(self) -> int:
-        """How many filters a group has."""
+        """Number of filters in each group."""
         return int(self.weight.shape[3] // self.groups)
 
     def channels(self, number: int) -> range:
@@ -109,7 +109,7 @@ class Correlation(NamedTuple):
         return float((height + down) * (width + across) / (height * width))
 
     def finite(self) -> bool:
-        """Whether no pixel, and nothing outside, is infinite or not a number: such a one may spoil only its windows."""
+        """Return whether all pixels, and those outside, are finite: one that is not may spoil only its own windows."""
         if self.images.dtype.kind != "f" or not self.images.size:
             return bool(np.isfinite(self.border.fill))
         seen = self.border.rows[self.border.rows != OUTSIDE]
@@ -138,7 +138,7 @@ def as_batch(x: Array) -> Array:
 
 
 def restored(result: Array, dimensions: int) -> Array:
-    """Return (N, H, W, C) with the dimensions of what `as_batch` was given; one channel of a 2-D image is no axis."""
+    """Return (N, H, W, C) with the dimensions that `as_batch` was given; a 2-D image gets no axis for one channel."""
     if dimensions == 4:
         return result
     return result[0, ..., 0] if dimensions == 2 and result.shape[3] == 1 else result[0]
@@ -151,7 +151,7 @@ def _as_hwio(weight: Array) -> Array:
         )
     if weight.dtype.kind != "f":
         if weight.max() > np.iinfo(np.int64).max:
-            raise ArgumentError(f"integer weights have at most 64 bits with their sign, got {weight.max()}")
+            raise ArgumentError(f"integer weights must fit 64 bits with their sign, got {weight.max()}")
         # Nothing that is computed from them may wrap around.
         weight = weight.astype(np.int64)
     return weight.reshape(*weight.shape, *(1,) * (4 - weight.ndim))
@@ -159,7 +159,7 @@ def _as_hwio(weight: Array) -> Array:
 
 def _as_bias(bias: Array, filters: int) -> Array:
     if bias.dtype.kind not in "biuf" or bias.shape not in ((), (1,), (filters,)):
-        raise ArgumentError(f"bias is a number or {filters}, one an output channel, got {bias.dtype} {bias.shape}")
+        raise ArgumentError(f"bias must be one number or {filters} (one a filter), got {bias.dtype} {bias.shape}")
     return np.broadcast_to(bias, (filters,))
 
 

@@ -31,7 +31,7 @@ def passes(weights: npt.ArrayLike) -> int:
 
 
 def rank_one(kernel: Matrix) -> tuple[Vector, Vector] | None:
-    """Return (column, row) whose outer product is the kernel, or None where there is no such pair.
+    """Return (column, row) whose outer product is the kernel, or None if its rank is not 1.
 
     An integer kernel gives integer vectors, so that the two passes are as exact as one.
 

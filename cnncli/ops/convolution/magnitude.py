@@ -1,4 +1,4 @@
-"""The length of a gradient, from a pair of kernels in one go."""
+"""The magnitude of a gradient, from both of its kernels in one pass over the image."""
 
 from collections.abc import Callable, Sequence
 from typing import Unpack
@@ -64,7 +64,7 @@ def gradient_magnitude(
 
 
 class _Lengths:
-    """The length of the gradient, strip by strip.
+    """Magnitudes of the gradient, strip by strip.
 
     Attributes:
         programs: what is run on each strip; as many for each channel.
@@ -87,7 +87,7 @@ class _Lengths:
 
 
 class _IntegerLengths(_Lengths):
-    """Of integers, whose squares fit the type: one program gives planes that are cheaper than the two responses."""
+    """Magnitudes for integers, whose squares fit the type: one program makes cheaper planes than the two responses."""
 
     def __init__(self, work: Correlation, kernels: Sequence[Array]) -> None:
         super().__init__(work)
@@ -113,7 +113,7 @@ class _IntegerLengths(_Lengths):
 
 
 class _FloatLengths(_Lengths):
-    """Of floating point: from the responses themselves, as `conv2d` computes them.
+    """Magnitudes for floating point, from the responses themselves as `conv2d` computes them.
 
     Planes that are shared would let a pixel that both kernels skip, such as the middle one of Sobel's, drown the others
     where it is much larger.
@@ -139,7 +139,7 @@ class _FloatLengths(_Lengths):
         return length
 
     def _lost(self, first: Array, second: Array, total: Array) -> Array | None:
-        """Return where squares overflow or vanish, if anywhere: `hypot`, 10 times as slow, does not square."""
+        """Return the mask of squares that overflow or vanish, or None: `hypot`, 10 times as slow, copes with those."""
         if self._least <= total.min() and total.max() <= self._most:
             return None
         lost: Array = ~((total >= self._least) & (total <= self._most))

@@ -1,4 +1,4 @@
-"""The ways to compute a convolution, and the choice of the cheapest by the shape of the work."""
+"""Strategies to compute a convolution, and the choice of the cheapest by the shape of the work."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -19,7 +19,7 @@ class Strategy(NamedTuple):
         able: whether it gives the right result where all pixels are finite.
         rows_together: how many rows of the output it computes in one go, from the first row on. A matrix product or a
             Fourier transform rounds a row in one way among these and in another among others.
-        spreads: whether what is not finite would reach windows that do not hold it.
+        spreads: whether a pixel that is not finite reaches windows that do not hold it.
     """
 
     run: Callable[[Correlation, Array, Array], None]
@@ -31,7 +31,7 @@ class Strategy(NamedTuple):
 
 STRATEGIES: dict[str, Strategy] = {
     "strips": Strategy(strips.run, strips.cost),
-    # The zeros of a banded matrix would carry what is not finite to other windows, and a transform to the whole tile.
+    # Zero times infinity is NaN: a banded matrix carries it to other windows, a transform to the whole tile.
     "banded": Strategy(banded.run, banded.cost, banded.able, banded.rows_together, spreads=True),
     "products": Strategy(products.run, products.cost, rows_together=products.rows_together),
     "taps": Strategy(taps.run, taps.cost),
@@ -40,7 +40,7 @@ STRATEGIES: dict[str, Strategy] = {
 
 
 def choose(work: Correlation, *, spreads: bool = True) -> str:
-    """Return the cheapest strategy that can do the work, whatever the pixels are; `spreads` allows all."""
+    """Return the cheapest strategy that can do the work; without `spreads`, for pixels that may not be finite."""
     cheapest_first = sorted(STRATEGIES, key=lambda name: STRATEGIES[name].cost(work))
     allowed = (name for name in cheapest_first if spreads or not STRATEGIES[name].spreads)
     return next(name for name in allowed if STRATEGIES[name].able(work))
@@ -59,7 +59,7 @@ def compute(work: Correlation, strategy: str | None = None) -> Array:
 
 
 def _compute_one(work: Correlation, strategy: Strategy, out: Array) -> None:
-    """Compute one image, and by another strategy the rows that what is not finite would spoil."""
+    """Compute one image; by another strategy those rows that a pixel that is not finite would spoil."""
     if not strategy.spreads or work.finite():
         strategy.run(work, work.images[0], out)
         return

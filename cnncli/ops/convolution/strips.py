@@ -26,7 +26,7 @@ def cost(work: Correlation) -> float:
         return float("inf")
     done = sum(map(program_passes, filter_programs(work)))
     filters, planes = work.weight.shape[3], work.images.shape[3] * work.window.stride[0] * work.window.stride[1]
-    # A pass moves 36 bytes a nanosecond through the cache, in and out of it go 4; strided or interleaved ones fewer.
+    # 36 bytes a nanosecond pass through the cache, 4 go in or out of it; fewer when strided or interleaved.
     passed = work.dtype.itemsize * (0.028 * done + 0.25 * filters) + 0.5 * (planes - 1)
     # A strip is loaded with all that its taps see.
     return float(passed * work.waste(400_000 / work.dtype.itemsize))
@@ -42,7 +42,7 @@ def run(work: Correlation, image: Array, out: Array) -> None:
 
 
 class PendingPlane(NamedTuple):
-    """A plane of results (rows, W_out), of which the last operation is still to be done.
+    """A plane of results (rows, W_out) whose last operation is still to be done.
 
     Attributes:
         last: the operation, on flat strips.
@@ -77,8 +77,8 @@ def run_programs(
         programs: what to compute.
         work: gives the geometry, the border, and the type of scratch and results; integer sums may wrap on the way but
             not in the end.
-        emit: called with (program number, first row, row after the last, results); it has the results written to where
-            it wants them, before it returns.
+        emit: called with (program number, first row, row after the last, results); it writes the results before it
+            returns, because the next strip uses their memory.
     """
     window, dtype = work.window, work.dtype
     rows, columns = (max(reach(program)[axis] for program in programs) for axis in (0, 1))
