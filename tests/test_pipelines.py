@@ -13,6 +13,7 @@ from cnncli.errors import ArgumentError, ImageError
 from cnncli.filters.named import FILTERS
 from cnncli.filters.pools import Pooling, pool_image
 from cnncli.filters.recipes import recipe
+from cnncli.filters.rendering import Rendering
 from cnncli.filters.responses import Filtering
 from cnncli.images import FORMATS
 from cnncli.pipelines.common import check_format
@@ -40,7 +41,8 @@ def source(tmp_path):
 
 
 def edges(*filters, **options):
-    return EdgePipeline(tuple(recipe(name) for name in filters), **options)
+    rendering = {name: options.pop(name) for name in Rendering.fields if name in options}
+    return EdgePipeline(tuple(recipe(name) for name in filters), rendering=Rendering(**rendering), **options)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_labels_tell_outputs_apart():
     assert edges("sobel", "box").labels == ("sobel", "box")
     assert edges("vertical", signed="split").labels == ("vertical-positive", "vertical-negative")
     assert edges("vertical", signed="split", format="npy").labels == ("vertical",)
-    assert EdgePipeline((recipe("sobel", "angle"),), signed="split").labels == ("sobel",)
+    assert EdgePipeline((recipe("sobel", "angle"),), rendering=Rendering(signed="split")).labels == ("sobel",)
     assert PoolPipeline(Pooling(mode="avg")).labels == ("avg",)
 
 

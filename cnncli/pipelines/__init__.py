@@ -1,4 +1,4 @@
-"""What the commands do with one file.
+"""The work of commands on one file.
 
 A pipeline is a value that can be called, given to threads, and sent to other processes.
 """

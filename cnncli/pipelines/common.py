@@ -1,4 +1,4 @@
-"""What pipelines share: sources, targets, formats, and transparency."""
+"""Parts of every pipeline: sources, targets, formats, limits, transparency and reports."""
 
 import io
 import sys
@@ -37,7 +37,7 @@ from cnncli.values import Value
 Details = dict[str, Any]
 
 TAP_PIXELS = 16
-"""A number of a kernel counts as this many pixels: through Fourier transforms it takes 125 bytes and 2 microseconds."""
+"""Pixels that one number of a kernel counts as: with Fourier transforms it takes 125 bytes and 2 microseconds."""
 
 
 class Pipeline(Value):
@@ -53,11 +53,12 @@ class Pipeline(Value):
 
     @property
     def format(self) -> str | None:
+        """Name of a format; None where the suffix of each output says."""
         raise NotImplementedError
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What `{filter}` stands for in output names: one for each output of an input."""
+        """Values of `{filter}` in output names, one for each output of an input."""
         raise NotImplementedError
 
     @property
@@ -74,14 +75,14 @@ class Pipeline(Value):
 
     @property
     def grouping(self) -> Grouping:
-        """Which jobs are done together: each is done alone."""
+        """The jobs to do together: none, each is done alone."""
         return ALONE
 
     def check_single(self, output: str) -> None:
-        """Refuse one file that cannot hold all that is made of an input: by default it can.
+        """Refuse an output that cannot hold everything made of an input. By default it can.
 
         Raises:
-            ArgumentError: the output holds less.
+            ArgumentError: it cannot.
         """
 
     def __call__(self, job: Job, targets: Sequence[str]) -> list[Details]:
@@ -167,7 +168,7 @@ def visible_picture(rows: Rows, frame: Frame, alpha: Array | None, *, name: str 
 
 
 def true_metadata(rows: Rows, frame: Frame) -> Metadata:
-    """Return what of a frame's metadata is still true of rows that were made of it."""
+    """Return the metadata of a frame that is still true of rows made of it."""
     return frame.metadata.for_result(
         mode_changed=_channels(rows) != _channels(frame), size_changed=rows.shape[:2] != frame.shape[:2]
     )
@@ -184,24 +185,24 @@ def _noted(band: Array, statistics: Statistics | None) -> Array:
 
 
 class Notes:
-    """What a report says of one output, noted while it is made."""
+    """Details of one output for a report, noted while it is made."""
 
     def __init__(self, name: str, *, statistics: bool) -> None:
         self.statistics = Statistics() if statistics else None
         self._details: Details = {"filter": name}
 
     def shapes(self, frame: Rows, made: Rows) -> None:
-        """Note the shapes of the first frame and of what was made of it."""
+        """Note the shapes of the first frame and of its result."""
         self._details.setdefault("input_shape", list(frame.shape))
         self._details.setdefault("output_shape", list(made.shape))
 
     def details(self) -> Details:
-        """Return all of it."""
+        """Return all details."""
         return self._details | (self.statistics.report() if self.statistics else {})
 
 
 class Conversion(NamedTuple):
-    """Reading one file and writing another, whatever is made of the frames.
+    """Reading one file and writing another, with any work on the frames between.
 
     Attributes:
         format: a format's name; None where the output's suffix says.
@@ -216,7 +217,7 @@ class Conversion(NamedTuple):
     def __call__(
         self, source: str | bytes, target: str, output: str, make: Callable[[Frame, Format], Iterable[Picture]]
     ) -> None:
-        """Write what `make` gives for each frame and the format.
+        """Write the pictures that `make` gives for each frame and the format.
 
         Args:
             source: a path, or a file's content.
@@ -262,7 +263,7 @@ def read_source(path: str) -> str | bytes:
 
 
 def open_stream(source: str | bytes) -> str | BinaryIO:
-    """Return what `open_image` takes: what `read_source` gave, with a name."""
+    """Return the result of `read_source` as an argument of `open_image`, with a name."""
     if isinstance(source, str):
         return source
     stream = io.BytesIO(source)
@@ -271,7 +272,7 @@ def open_stream(source: str | bytes) -> str | BinaryIO:
 
 
 def _open_target(target: str) -> AbstractContextManager[BinaryIO]:
-    """Open what a target names for writing; standard output stays open."""
+    """Open a target for writing; standard output stays open."""
     if target != STANDARD:
         return open_temporary(target)
     if sys.stdout is None:

@@ -29,19 +29,17 @@ from cnncli.pipelines.common import (
     visible_picture,
 )
 
-Part = tuple[Recipe, str]
-"""A filter, and which of its pictures: `-positive` or `-negative` for `split`, else the empty text."""
+FilterPicture = tuple[Recipe, str]
+"""A filter and the suffix of one of its pictures: `-positive` or `-negative` for `split`, otherwise empty."""
 
 
 class EdgePipeline(Pipeline):
-    """Filters one file into one or more outputs.
+    """Filtering of one file into one or more outputs.
 
     Attributes:
         recipes: the filters.
-        filtering: how to filter.
-        scale: of pictures; None leaves it to the filter, like the two that follow.
-        signed: likewise.
-        threshold: likewise.
+        filtering: options of filtering.
+        rendering: options of pictures; those that are None are the choice of each filter.
         format: a format's name; by default each output's suffix says.
         max_pixels: the largest picture accepted; None for any.
         statistics: whether to gather min, max and the clipped share for a report.
@@ -49,42 +47,30 @@ class EdgePipeline(Pipeline):
 
     recipes: tuple[Recipe, ...]
     filtering: Filtering = Filtering()
-    scale: str | float | None = None
-    signed: str | None = None
-    threshold: str | float | None = None
+    rendering: Rendering = Rendering()
     format: str | None = None
     max_pixels: int | None = MAX_PIXELS
     statistics: bool = False
 
     def validate(self) -> None:
-        """Refuse renderings that there are not, and kernels that are too large."""
         for recipe in self.recipes:
-            self.rendering(recipe)
             check_kernel(recipe.kernels[0].shape, self.max_pixels)
-
-    def rendering(self, recipe: Recipe) -> Rendering:
-        """Return how a filter's response is rendered."""
-        return Rendering(self.scale, self.signed, self.threshold).over(recipe.rendering)
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What tells the outputs of one input apart: the filters, and the two pictures of `split`."""
         return tuple(f"{recipe.name}{part}" for recipe, part in self._parts())
 
-    def _parts(self) -> list[Part]:
+    def _parts(self) -> list[FilterPicture]:
         numeric = self.format is not None and find_format(self.format).numeric
         parts = []
         for recipe in self.recipes:
-            split = self.rendering(recipe).signed == "split" and recipe.direction != "angle" and not numeric
+            split = (
+                self.rendering.over(recipe.rendering).signed == "split" and recipe.direction != "angle" and not numeric
+            )
             parts += [(recipe, part) for part in (("-positive", "-negative") if split else ("",))]
         return parts
 
     def check_single(self, output: str) -> None:
-        """Check that one file can hold all that is made of an input.
-
-        Raises:
-            ArgumentError: there are several responses and the format holds one.
-        """
         form = find_format(self.format or check_format(output))
         if len(self.labels) > 1 and not form.responses:
             able = ", ".join(form.name for form in FORMATS.values() if form.responses and form.suffixes)
@@ -94,7 +80,6 @@ class EdgePipeline(Pipeline):
             )
 
     def __call__(self, job: Job, targets: Sequence[str]) -> list[Details]:
-        """Filter a job's input and write to the targets: one a label, or one that holds all."""
         source = read_source(job.input.path)
         parts = [[part] for part in self._parts()] if len(targets) > 1 else [self._parts()]
         return [
@@ -102,7 +87,7 @@ class EdgePipeline(Pipeline):
             for target, output, part in zip(targets, job.outputs, parts, strict=True)
         ]
 
-    def _write(self, source: str | bytes, target: str, output: str, parts: list[Part]) -> Details:
+    def _write(self, source: str | bytes, target: str, output: str, parts: list[FilterPicture]) -> Details:
         notes = Notes("+".join(dict.fromkeys(recipe.name for recipe, _ in parts)), statistics=self.statistics)
         convert = Conversion(self.format, self.max_pixels, gray=self.filtering.color == "gray")
         convert(source, target, output, lambda frame, form: self._pages(frame, form, parts, notes))
@@ -118,7 +103,7 @@ class EdgePipeline(Pipeline):
         check_padding(response.window, self.max_pixels)
         return response
 
-    def _pages(self, frame: Frame, form: Format, parts: list[Part], notes: Notes) -> Iterator[Picture]:
+    def _pages(self, frame: Frame, form: Format, parts: list[FilterPicture], notes: Notes) -> Iterator[Picture]:
         """Yield what one file holds of a frame: numbers, or the pictures of `parts`."""
         image = visible(frame)
         responses = {recipe.name: self.response(image, recipe) for recipe, _ in parts}
@@ -129,7 +114,7 @@ class EdgePipeline(Pipeline):
             yield from _numbers(list(responses.values()), form, notes.statistics)
             return
         for recipe, part in parts:
-            for edge in pictures(responses[recipe.name], self.rendering(recipe), notes.statistics):
+            for edge in pictures(responses[recipe.name], self.rendering, notes.statistics):
                 if edge.renderer.suffix == part:
                     yield visible_picture(edge, frame, _alpha(frame, edge), name=recipe.name)
 

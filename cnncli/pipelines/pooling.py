@@ -21,10 +21,10 @@ from cnncli.pipelines.common import (
 
 
 class PoolPipeline(Pipeline):
-    """Pools one file.
+    """Pooling of one file.
 
     Attributes:
-        pooling: how.
+        pooling: options of pooling.
         format: a format's name; by default the output's suffix says.
         max_pixels: the largest picture accepted; None for any.
         statistics: whether to gather min and max for a report.
@@ -37,14 +37,9 @@ class PoolPipeline(Pipeline):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What `{filter}` stands for in output names."""
         return (self.pooling.mode,)
 
-    def check_single(self, output: str) -> None:
-        """Check that one file can hold all that is made of an input: it always can."""
-
     def __call__(self, job: Job, targets: Sequence[str]) -> list[Details]:
-        """Pool a job's input and write to the one target."""
         notes = Notes(self.pooling.mode, statistics=self.statistics)
         convert = Conversion(self.format, self.max_pixels)
         source, output = read_source(job.input.path), job.outputs[0]

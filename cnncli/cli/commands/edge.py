@@ -8,7 +8,7 @@ import typer
 from cnncli.cli import options
 from cnncli.cli.options import FileOptions, fields_of, over_files, parse_integers, parse_number, parse_scale, parsed
 from cnncli.errors import ArgumentError
-from cnncli.filters.named import FILTERS
+from cnncli.filters.named import DEFAULT, FILTERS
 
 EXAMPLES = """Examples:
 
@@ -31,7 +31,7 @@ def edge(
             "--filter",
             "-f",
             metavar="NAME",
-            help=f"{', '.join(FILTERS)}. Repeat for several filters. Default: sobel.",
+            help=f"{', '.join(FILTERS)}. Repeat for several filters. Default: {DEFAULT}.",
             show_default=False,
         ),
     ] = None,
@@ -98,6 +98,7 @@ def edge(
     given = locals()
     from cnncli.cli.files.running import WritingRun
     from cnncli.filters.recipes import load_recipes
+    from cnncli.filters.rendering import Rendering
     from cnncli.filters.responses import Filtering
     from cnncli.pipelines.edging import EdgePipeline
 
@@ -105,7 +106,7 @@ def edge(
     pipeline = EdgePipeline(
         load_recipes(filter_names or [], kernel, direction),
         Filtering(**fields_of(Filtering, given)),
-        **fields_of(EdgePipeline, given),
+        Rendering(**fields_of(Rendering, given)),
         **files.pipeline_fields(),
     )
     work = WritingRun(pipeline, files)

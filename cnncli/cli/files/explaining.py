@@ -34,7 +34,7 @@ def run_and_explain(work: WritingRun, pipeline: EdgePipeline, position: tuple[in
     with open_image(job.input.path, gray=gray, max_pixels=pipeline.max_pixels) as image:
         response = pipeline.response(visible(next(image.frames())), pipeline.recipes[0])
         explanation = explain(response, column, row)
-        edge = pictures(response, pipeline.rendering(pipeline.recipes[0]))[0]
+        edge = pictures(response, pipeline.rendering)[0]
         work.run(jobs)
         output = job.outputs[0]
         lines = [*explanation.lines()]
