@@ -5,7 +5,6 @@ and multiply-adds (the configurations are those that keras/src/layers write and 
 """
 
 from collections.abc import Callable, Sequence
-from itertools import repeat
 from math import prod
 from typing import Any, NamedTuple
 
@@ -28,8 +27,8 @@ from cnncli.networks.layers import (
     MaxPool,
     TransposedConv,
 )
-from cnncli.networks.layers.pointwise import GELU, LeakyReLU, ReLU, ReLU6, SiLU, Softmax
-from cnncli.shapes import Pair, Shape
+from cnncli.networks.layers.pointwise import ELU, GELU, LeakyReLU, Linear, ReLU, ReLU6, SiLU, Softmax
+from cnncli.shapes import Four, Pair, Shape, effective_size
 
 
 class Applied(NamedTuple):
@@ -56,23 +55,19 @@ class Settings:
         value = self.values.get(name)
         return dimension(default if value is None else value, f"its {name}", 1)
 
-    def pair(self, name: str, default: int | None = None) -> Pair:
-        """Return (vertical, horizontal), which may be given as one number."""
-        value = self.values.get(name)
-        value = default if value is None else value
-        found = dimensions(value if isinstance(value, list) else [value, value], f"its {name}", 1)
-        if len(found) != 2:
-            raise ModelError(f"its {name} must be one number or two, got {named(value)}")
-        return found[0], found[1]
-
-    def sizes(self, name: str, rank: int, default: int | None = None) -> Shape:
+    def sizes(self, name: str, rank: int, default: int | None = None, least: int = 1) -> Shape:
         """Return a size for each axis, which may be given as one number."""
         value = self.values.get(name)
         value = default if value is None else value
-        found = dimensions(value if isinstance(value, list) else [value] * rank, f"its {name}", 1)
+        found = dimensions(value if isinstance(value, list) else [value] * rank, f"its {name}", least)
         if len(found) != rank:
-            raise ModelError(f"its {name} must be one number or {rank}, got {named(value)}")
+            raise ModelError(f"its {name} must be one number or {'two' if rank == 2 else rank}, got {named(value)}")
         return found
+
+    def pair(self, name: str, default: int | None = None, least: int = 1) -> Pair:
+        """Return (vertical, horizontal), which may be given as one number."""
+        vertical, horizontal = self.sizes(name, 2, default, least)
+        return vertical, horizontal
 
     def gates(self, bias: bool) -> tuple[int, int]:
         """Return how many gates a recurrent layer has, and how many biases each of them."""
@@ -134,7 +129,7 @@ class Settings:
 
 
 _ACTIVATIONS: dict[str, Layer] = {
-    **{kind.op: kind() for kind in ACTIVATIONS if kind.op not in ("linear", "leaky")},
+    **{kind.op: kind() for kind in ACTIVATIONS if kind not in (Linear, LeakyReLU)},
     "swish": SiLU(),
     "leaky_relu": LeakyReLU(0.2),
     "ReLU": ReLU(),
@@ -144,18 +139,22 @@ _ACTIVATIONS: dict[str, Layer] = {
 
 Maker = Callable[[Settings, Sequence[Shape]], Applied]
 
-CLASSES: dict[str, Maker] = {}
-"""The layers by Keras's names for them."""
 
-WEIGHING: set[str] = set()
-"""Those that have weights."""
+class KerasClass(NamedTuple):
+    """A class of Keras: what makes its layer of a shape, and whether it has weights."""
+
+    maker: Maker
+    weighs: bool = False
+
+
+CLASSES: dict[str, KerasClass] = {}
+"""The layers by Keras's names for them."""
 
 
 def _keras(*names: str, weighs: bool = False) -> Callable[[Maker], Maker]:
-    def register(function: Maker) -> Maker:
-        CLASSES.update(zip(names, repeat(function)))
-        WEIGHING.update(names if weighs else ())
-        return function
+    def register(maker: Maker) -> Maker:
+        CLASSES.update(dict.fromkeys(names, KerasClass(maker, weighs)))
+        return maker
 
     return register
 
@@ -173,30 +172,22 @@ def _apply(settings: Settings, shape: Shape, layer: Layer) -> Applied:
     )
 
 
+def _window(settings: Settings) -> tuple[Pair, str, Pair]:
+    """Return stride, padding and dilation."""
+    return settings.pair("strides", 1), settings.padding(), settings.pair("dilation_rate", 1)
+
+
 @_keras("Conv2D", "Convolution2D", weighs=True)
 def _conv(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    layer = Conv(
-        settings.pair("kernel_size"),
-        settings.count("filters"),
-        settings.pair("strides", 1),
-        settings.padding(),
-        settings.pair("dilation_rate", 1),
-        settings.count("groups", 1),
-        settings.flag("use_bias", True),
-    )
-    return _apply(settings, shapes[0], layer)
+    kernel, filters = settings.pair("kernel_size"), settings.count("filters")
+    groups, bias = settings.count("groups", 1), settings.flag("use_bias", True)
+    return _apply(settings, shapes[0], Conv(kernel, filters, *_window(settings), groups, bias))
 
 
 def _depthwise(settings: Settings, shape: Shape, bias: bool) -> Depthwise:
     times = settings.count("depth_multiplier", 1)
-    return Depthwise(
-        settings.pair("kernel_size"),
-        shape[-1] * times if times > 1 else None,
-        settings.pair("strides", 1),
-        settings.padding(),
-        settings.pair("dilation_rate", 1),
-        bias,
-    )
+    filters = shape[-1] * times if times > 1 else None
+    return Depthwise(settings.pair("kernel_size"), filters, *_window(settings), bias)
 
 
 @_keras("DepthwiseConv2D", weighs=True)
@@ -218,53 +209,24 @@ def _separable(settings: Settings, shapes: Sequence[Shape]) -> Applied:
 
 @_keras("Conv2DTranspose", "Convolution2DTranspose", weighs=True)
 def _transposed(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    kernel, stride, dilation = (
-        settings.pair("kernel_size"),
-        settings.pair("strides", 1),
-        settings.pair("dilation_rate", 1),
-    )
-    padding: str | tuple[int, int, int, int] = settings.padding()
-    spans = [d * (f - 1) + 1 for f, d in zip(kernel, dilation, strict=True)]
+    kernel, (stride, padding, dilation) = settings.pair("kernel_size"), _window(settings)
+    spans = [effective_size(f, d) for f, d in zip(kernel, dilation, strict=True)]
+    cut: str | Four = padding
     extra: Pair = (0, 0)
     if settings.values.get("output_padding") is not None:
-        extra = _output_padding(settings.values["output_padding"])
+        extra = settings.pair("output_padding", least=0)
         rows, columns = (span // 2 if padding == "same" else 0 for span in spans)
-        padding = (rows, rows, columns, columns)
+        cut = (rows, rows, columns, columns)
     elif padding == "valid":
         extra = max(0, stride[0] - spans[0]), max(0, stride[1] - spans[1])
     filters, bias = settings.count("filters"), settings.flag("use_bias", True)
-    return _apply(settings, shapes[0], TransposedConv(kernel, filters, stride, padding, extra, dilation, 1, bias))
+    return _apply(settings, shapes[0], TransposedConv(kernel, filters, stride, cut, extra, dilation, 1, bias))
 
 
-def _output_padding(value: object) -> Pair:
-    found = dimensions(value if isinstance(value, list) else [value, value], "its output_padding")
-    if len(found) != 2:
-        raise ModelError(f"its output_padding must be one number or two, got {named(value)}")
-    return found[0], found[1]
-
-
-@_keras("MaxPooling2D", "MaxPool2D")
-def _max_pool(settings: Settings, shapes: Sequence[Shape]) -> Applied:
+def _pool(settings: Settings, shape: Shape, kind: type[MaxPool | AvgPool]) -> Applied:
     size = settings.pair("pool_size", 2)
     stride = size if settings.values.get("strides") is None else settings.pair("strides")
-    return _apply(settings, shapes[0], MaxPool(size, stride, settings.padding()))
-
-
-@_keras("AveragePooling2D", "AvgPool2D")
-def _average_pool(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    size = settings.pair("pool_size", 2)
-    stride = size if settings.values.get("strides") is None else settings.pair("strides")
-    return _apply(settings, shapes[0], AvgPool(size, stride, settings.padding()))
-
-
-@_keras("GlobalAveragePooling2D", "GlobalAvgPool2D")
-def _global_average(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    return _global(settings, shapes[0], GlobalAvgPool())
-
-
-@_keras("GlobalMaxPooling2D", "GlobalMaxPool2D")
-def _global_maximum(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    return _global(settings, shapes[0], GlobalMaxPool())
+    return _apply(settings, shape, kind(size, stride, settings.padding()))
 
 
 def _global(settings: Settings, shape: Shape, layer: Layer) -> Applied:
@@ -309,11 +271,6 @@ def _normalization(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     return Applied(shapes[0], buffers=0 if given else 2 * shapes[0][settings.axis(shapes[0])] + 1, in_place=True)
 
 
-@_keras("Flatten")
-def _flatten(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    return _apply(settings, shapes[0], Flatten())
-
-
 @_keras("Reshape")
 def _reshape(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     target = settings.values.get("target_shape")
@@ -333,26 +290,6 @@ def _permute(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     return Applied(tuple(shapes[0][place - 1] for place in order))
 
 
-@_keras(
-    *("ActivityRegularization", "GaussianNoise", "Rescaling", "AlphaDropout", "GaussianDropout", "SpatialDropout2D"),
-    *("RandomFlip", "RandomRotation", "RandomZoom", "RandomContrast", "RandomBrightness", "RandomTranslation"),
-    *("RandomShear", "RandomHue", "RandomSaturation", "RandomErasing", "Identity", "Masking", "UnitNormalization"),
-    *("ThresholdedReLU", "StochasticDepth"),
-)
-def _unchanged(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    return Applied(shapes[0], in_place=True)
-
-
-@_keras("Dropout")
-def _dropout(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    return _apply(settings, shapes[0], Dropout(settings.number("rate", 0.5)))
-
-
-@_keras("Activation")
-def _activation(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    return Applied(shapes[0], next(iter(settings.activation()), None), in_place=True)
-
-
 @_keras("ReLU")
 def _relu(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     top, slope = settings.number("max_value", 0.0), settings.number("negative_slope", 0.0)
@@ -366,16 +303,6 @@ def _leaky(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     return Applied(shapes[0], LeakyReLU(float(f"{slope:.6g}")) if slope >= 0 else None, in_place=True)
 
 
-@_keras("ELU")
-def _elu(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    return Applied(shapes[0], _ACTIVATIONS["elu"] if settings.number("alpha", 1.0) == 1 else None, in_place=True)
-
-
-@_keras("Softmax")
-def _softmax(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    return Applied(shapes[0], Softmax(), in_place=True)
-
-
 @_keras("PReLU", weighs=True)
 def _prelu(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     """A slope for each number, except along the axes that share it."""
@@ -385,46 +312,20 @@ def _prelu(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     return Applied(shapes[0], params=slopes, in_place=True)
 
 
-@_keras("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
-def _merge(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    return Applied(broadcast(shapes))
+def _resized(shape: Shape, margins: tuple[Pair, Pair], sign: int) -> Applied:
+    """Add margins to a picture (`sign` 1), or take them away (-1)."""
+    height, width, channels = _picture(shape)
+    rows, columns = map(sum, margins)
+    return Applied(dimensions((height + sign * rows, width + sign * columns, channels), "what is left", 1))
 
 
-@_keras("Concatenate")
-def _concatenate(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    return Applied(concatenated(shapes, settings.axis(shapes[0])))
-
-
-@_keras("ZeroPadding2D")
-def _zero_padding(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    rows, columns = settings.margins("padding")
-    height, width, channels = _picture(shapes[0])
-    return Applied((height + sum(rows), width + sum(columns), channels))
-
-
-@_keras("Cropping2D")
-def _cropping(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    rows, columns = settings.margins("cropping")
-    height, width, channels = _picture(shapes[0])
-    return Applied(dimensions((height - sum(rows), width - sum(columns), channels), "what is left", 1))
-
-
-@_keras("UpSampling2D")
-def _up_sampling(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    times = settings.pair("size", 2)
-    height, width, channels = _picture(shapes[0])
+def _magnified(shape: Shape, times: Pair) -> Applied:
+    height, width, channels = _picture(shape)
     return Applied((height * times[0], width * times[1], channels))
 
 
-@_keras("Resizing", "CenterCrop", "RandomCrop")
-def _resizing(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    return Applied((settings.count("height"), settings.count("width"), _picture(shapes[0])[2]))
-
-
-@_keras("Embedding", weighs=True)
-def _embedding(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    rows, width = settings.count("input_dim"), settings.count("output_dim")
-    return Applied((*shapes[0], width), params=rows * width)
+def _embedded(shape: Shape, rows: int, width: int) -> Applied:
+    return Applied((*shape, width), params=rows * width)
 
 
 def _picture(shape: Shape) -> tuple[int, int, int]:
@@ -433,13 +334,16 @@ def _picture(shape: Shape) -> tuple[int, int, int]:
     return shape[0], shape[1], shape[2]
 
 
-@_keras("LayerScale", weighs=True)
-def _layer_scale(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    """The layer of `keras.applications.convnext`."""
-    return Applied(shapes[0], params=settings.count("projection_dim"), in_place=True)
-
-
 # Sequences and volumes
+
+
+def _positions(
+    settings: Settings, size: Sequence[int], kernel: Shape, stride: Shape, dilation: Shape, channels: int
+) -> Shape:
+    """Return the shape that a window of any rank gives."""
+    same, axes = settings.padding() == "same", zip(size, kernel, stride, dilation, strict=True)
+    after = [-(-n // s) if same else (n - effective_size(f, d)) // s + 1 for n, f, s, d in axes]
+    return dimensions((*after, channels), "the output", 1)
 
 
 @_keras("Conv1D", "Convolution1D", "Conv3D", "Convolution3D", weighs=True)
@@ -452,11 +356,7 @@ def _conv_of_any_rank(settings: Settings, shapes: Sequence[Shape]) -> Applied:
         for name, default in (("kernel_size", None), ("strides", 1), ("dilation_rate", 1))
     )
     filters, weight = settings.count("filters"), prod(kernel) * (channels // settings.count("groups", 1))
-    after = [
-        -(-n // s) if settings.padding() != "valid" else (n - d * (f - 1) - 1) // s + 1
-        for n, f, s, d in zip(size, kernel, stride, dilation, strict=True)
-    ]
-    result = dimensions((*after, filters), "the output", 1)
+    result = _positions(settings, size, kernel, stride, dilation, filters)
     params = (weight + settings.flag("use_bias", True)) * filters
     return Applied(result, None, params, macs=weight * prod(result))
 
@@ -493,10 +393,10 @@ def _each_step(settings: Settings, shapes: Sequence[Shape]) -> Applied:
 def _wrapped(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     layer = settings.values.get("layer")
     config = layer.get("config") if isinstance(layer, dict) else None
-    maker = CLASSES.get(str(layer.get("class_name"))) if isinstance(layer, dict) else None
-    if maker is None or not isinstance(config, dict):
+    kind = CLASSES.get(str(layer.get("class_name"))) if isinstance(layer, dict) else None
+    if kind is None or not isinstance(config, dict):
         return Applied(None, unknown=("params", "macs"))
-    return maker(Settings(config, settings.channels_first), shapes)
+    return kind.maker(Settings(config, settings.channels_first), shapes)
 
 
 @_keras("MultiHeadAttention", weighs=True)
@@ -528,17 +428,55 @@ def _pool_of_any_rank(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     *size, channels = shapes[0]
     kernel = settings.sizes("pool_size", len(size), 2)
     stride = kernel if settings.values.get("strides") is None else settings.sizes("strides", len(size), 1)
-    same = settings.padding() == "same"
-    after = [-(-n // s) if same else (n - f) // s + 1 for n, f, s in zip(size, kernel, stride, strict=True)]
-    return Applied(dimensions((*after, channels), "the output", 1))
-
-
-@_keras("RepeatVector")
-def _repeated(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    return Applied((settings.count("n"), *shapes[0]))
+    return Applied(_positions(settings, size, kernel, stride, (1,) * len(size), channels))
 
 
 def _sequence(shape: Shape) -> tuple[int, int]:
     if len(shape) != 2:
         raise ModelError(f"needs steps x features, got {written(shape)}")
     return shape[0], shape[1]
+
+
+# Layers that need no more than a line.
+
+_keras(
+    *("ActivityRegularization", "GaussianNoise", "Rescaling", "AlphaDropout", "GaussianDropout", "SpatialDropout2D"),
+    *("RandomFlip", "RandomRotation", "RandomZoom", "RandomContrast", "RandomBrightness", "RandomTranslation"),
+    *("RandomShear", "RandomHue", "RandomSaturation", "RandomErasing", "Identity", "Masking", "UnitNormalization"),
+    *("ThresholdedReLU", "StochasticDepth"),
+)(lambda settings, shapes: Applied(shapes[0], in_place=True))
+
+_keras("Activation")(
+    lambda settings, shapes: Applied(shapes[0], next(iter(settings.activation()), None), in_place=True)
+)
+_keras("Softmax")(lambda settings, shapes: Applied(shapes[0], Softmax(), in_place=True))
+_keras("ELU")(
+    lambda settings, shapes: Applied(shapes[0], ELU() if settings.number("alpha", 1.0) == 1 else None, in_place=True)
+)
+_keras("Dropout")(lambda settings, shapes: _apply(settings, shapes[0], Dropout(settings.number("rate", 0.5))))
+_keras("LayerScale", weighs=True)(  # of `keras.applications.convnext`
+    lambda settings, shapes: Applied(shapes[0], params=settings.count("projection_dim"), in_place=True)
+)
+
+_keras("MaxPooling2D", "MaxPool2D")(lambda settings, shapes: _pool(settings, shapes[0], MaxPool))
+_keras("AveragePooling2D", "AvgPool2D")(lambda settings, shapes: _pool(settings, shapes[0], AvgPool))
+_keras("GlobalMaxPooling2D", "GlobalMaxPool2D")(lambda settings, shapes: _global(settings, shapes[0], GlobalMaxPool()))
+_keras("GlobalAveragePooling2D", "GlobalAvgPool2D")(
+    lambda settings, shapes: _global(settings, shapes[0], GlobalAvgPool())
+)
+
+_keras("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")(
+    lambda settings, shapes: Applied(broadcast(shapes))
+)
+_keras("Concatenate")(lambda settings, shapes: Applied(concatenated(shapes, settings.axis(shapes[0]))))
+_keras("Flatten")(lambda settings, shapes: _apply(settings, shapes[0], Flatten()))
+_keras("ZeroPadding2D")(lambda settings, shapes: _resized(shapes[0], settings.margins("padding"), 1))
+_keras("Cropping2D")(lambda settings, shapes: _resized(shapes[0], settings.margins("cropping"), -1))
+_keras("UpSampling2D")(lambda settings, shapes: _magnified(shapes[0], settings.pair("size", 2)))
+_keras("Resizing", "CenterCrop", "RandomCrop")(
+    lambda settings, shapes: Applied((settings.count("height"), settings.count("width"), _picture(shapes[0])[2]))
+)
+_keras("RepeatVector")(lambda settings, shapes: Applied((settings.count("n"), *shapes[0])))
+_keras("Embedding", weighs=True)(
+    lambda settings, shapes: _embedded(shapes[0], settings.count("input_dim"), settings.count("output_dim"))
+)

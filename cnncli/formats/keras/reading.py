@@ -28,7 +28,7 @@ from cnncli.formats.files import (
     said_of,
 )
 from cnncli.formats.flow import Step, summarize
-from cnncli.formats.keras.layers import CLASSES, WEIGHING, Applied, Maker, Settings
+from cnncli.formats.keras.layers import CLASSES, Applied, Maker, Settings
 from cnncli.formats.tensor_shapes import written
 from cnncli.networks.summary import Omission, Summary
 from cnncli.shapes import Shape
@@ -294,19 +294,19 @@ class KerasReader:
 
     def _applied(self, kind: str, layer: dict[str, Any], inputs: Sequence[Tensor]) -> Applied:
         """Return what a layer does; where shapes stay open, what can be said without them."""
-        maker = CLASSES.get(kind)
-        if maker is None:
+        keras_class = CLASSES.get(kind)
+        if keras_class is None:
             self._unknown[kind] += 1
             return Applied(None, unknown=("params", "macs"))
         settings = Settings(_inner(layer), self._channels_first)
         shapes = [each.shape for each in inputs if each.shape is not None]
         try:
             if len(shapes) == len(inputs):
-                applied = maker(settings, shapes)
-            elif kind not in WEIGHING:
+                applied = keras_class.maker(settings, shapes)
+            elif not keras_class.weighs:
                 return Applied(None)
             else:
-                return _without_shapes(maker, settings, inputs)
+                return _without_shapes(keras_class.maker, settings, inputs)
         except ArgumentError as error:
             raise ModelError(str(error)) from error
         shape = applied.output_shape or ()
