@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import SEEK_END
+from io import SEEK_END, FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from cnncli.errors import ModelError
 from cnncli.files.text import cleaned
@@ -101,9 +101,14 @@ class FileBytes:
     A memory map would do the same, but ends the process where the file becomes shorter meanwhile.
     """
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
+    def __init__(self, file: FileIO, size: int) -> None:
         self._file, self._size = file, size
         self._start, self._block = 0, b""
+
+    @property
+    def path(self) -> Path:
+        """The file's own path."""
+        return Path(self._file.name)
 
     def __len__(self) -> int:
         return self._size
@@ -132,7 +137,7 @@ def opened(path: Path) -> Iterator[FileBytes]:
     try:
         if path.exists() and not path.is_file():
             raise ModelError(f"a {'folder' if path.is_dir() else 'device or pipe'}, not a model file")
-        with path.open("rb", buffering=0) as file:
+        with FileIO(path) as file:
             size = file.seek(0, SEEK_END)
             if not size:
                 raise ModelError("an empty file")

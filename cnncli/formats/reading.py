@@ -1,29 +1,86 @@
-"""One door to all model files: what a file is, is told by its content where that can be, else by its name's ending."""
+"""One door to all model files: the registry `FORMATS` says how a file is recognised, and what reads it."""
 
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple, cast
 
 from cnncli.errors import ModelError
-from cnncli.formats.files import FileBytes, opened, said_of
+from cnncli.formats.files import Buffer, FileBytes, opened, said_of
 from cnncli.networks.summary import Summary
 from cnncli.shapes import Shape
-
-MODEL_SUFFIXES = (".onnx", ".safetensors", ".keras", ".h5", ".hdf5")
-"""Endings of the files that are read."""
-
-_EXPORT_TORCH = (
-    "a PyTorch file is a pickle, which runs code when it is read, and does not say how its weights are joined: export "
-    "the model with torch.onnx.export, or its weights with safetensors.torch.save_file"
-)
-_EXPORT_TENSORFLOW = "a TensorFlow model is not read: convert it to ONNX (python -m tf2onnx.convert)"
 
 RUN_MODEL = "model.safetensors"
 """The file in the folder of a run that holds its network."""
 
-OTHER_SUFFIXES = {
-    **dict.fromkeys((".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".pt2"), _EXPORT_TORCH),
-    **dict.fromkeys((".pb", ".tflite"), _EXPORT_TENSORFLOW),
-}
-"""Endings of model files that are not read, and what to do instead."""
+
+class Format(NamedTuple):
+    """A kind of model files.
+
+    Attributes:
+        what: a file of it, in a message.
+        suffixes: endings of its files' names.
+        fits: whether the first bytes of a file, and its size, can be those of this format.
+        reader: the module below `cnncli.formats` and the function in it that reads a file, loaded when one is read: a
+            function of the bytes, the name without its ending, the input's shape, and `shapes` as in `read_model`.
+        advice: for a format that is not read: what to do instead.
+        sure: what fits is of this format whatever its name says.
+    """
+
+    what: str
+    suffixes: tuple[str, ...]
+    fits: Callable[[bytes, int], bool]
+    reader: str = ""
+    advice: str = ""
+    sure: bool = False
+
+    def read(self, buffer: FileBytes, name: str, input_shape: Shape | None, shapes: bool) -> Summary:
+        """Read a file, as `read_model` does."""
+        if self.advice:
+            raise ModelError(self.advice)
+        module, function = self.reader.split(":")
+        reader = getattr(import_module(f"cnncli.formats.{module}"), function)
+        return cast(Summary, reader(buffer, name, input_shape, shapes=shapes))
+
+
+def _begins(*marks: bytes, at: int = 0) -> Callable[[bytes, int], bool]:
+    return lambda head, size: head[at:].startswith(marks)
+
+
+_ZIP = b"PK\x03\x04"
+_PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+_EXPORT_TENSORFLOW = "a TensorFlow model is not read: convert it to ONNX (python -m tf2onnx.convert)"
+
+SAFETENSORS = Format(
+    "a safetensors file",
+    (".safetensors",),
+    lambda head, size: head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= size - 8,
+    "safetensors:read_safetensors",
+    sure=True,
+)
+
+FORMATS = (
+    SAFETENSORS,
+    Format("a Keras model or a zip archive", (".keras",), _begins(_ZIP), "keras.reading:read_keras", sure=True),
+    Format(
+        "a Keras or other HDF5 file", (".h5", ".hdf5"), _begins(b"\x89HDF\r\n\x1a\n"), "keras.hdf5:read_hdf5", sure=True
+    ),
+    # The version is the first field of every ONNX file.
+    Format("an ONNX model", (".onnx",), _begins(b"\x08"), "onnx.reading:read_onnx"),
+    Format(
+        "a PyTorch file or other pickle",
+        (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".pt2"),
+        _begins(_ZIP, *_PICKLES),
+        advice="a PyTorch file is a pickle, which runs code when it is read, and does not say how its weights are "
+        "joined: export the model with torch.onnx.export, or its weights with safetensors.torch.save_file",
+    ),
+    Format("a TensorFlow Lite model", (".tflite",), _begins(b"TFL3", at=4), advice=_EXPORT_TENSORFLOW),
+    Format("a TensorFlow model", (".pb",), lambda head, size: False, advice=_EXPORT_TENSORFLOW),
+)
+"""The formats of model files; where the bytes fit several, the name decides, and otherwise the first."""
+
+MODEL_SUFFIXES = tuple(suffix for each in FORMATS if each.reader for suffix in each.suffixes)
+"""Endings of the files that are read."""
 
 
 def is_model_file(name: str) -> bool:
@@ -33,7 +90,17 @@ def is_model_file(name: str) -> bool:
         >>> is_model_file("resnet.onnx"), is_model_file("vgg16"), is_model_file("weights.pt")
         (True, False, True)
     """
-    return name.lower().endswith((*MODEL_SUFFIXES, *OTHER_SUFFIXES))
+    return name.lower().endswith(tuple(suffix for each in FORMATS for suffix in each.suffixes))
+
+
+def recognise(buffer: Buffer, suffix: str) -> Format | None:
+    """Return the format of a file, by its content where that tells it, and otherwise by the ending of its name."""
+    head, suffix = buffer[:16], suffix.lower()
+    fitting = [each for each in FORMATS if each.fits(head, len(buffer))]
+    named = [each for each in FORMATS if suffix in each.suffixes]
+    sure = [each for each in fitting if each.sure]
+    order = [*(each for each in named if each in fitting), *sure, *named, *fitting]
+    return next(iter(order), None)
 
 
 def check_is_trained(buffer: FileBytes, suffix: str) -> None:
@@ -42,26 +109,16 @@ def check_is_trained(buffer: FileBytes, suffix: str) -> None:
     Raises:
         ModelError: it is a model file of another kind, which the message names.
     """
-    head = buffer[:256]
+    head, found = buffer[:256], recognise(buffer, suffix)
     if head[8:9] == b"{":
         return
-    suffix = suffix.lower()
-    if suffix == ".onnx" or head[:1] == b"\x08":
-        maker = "that cnncli exported, for other runtimes" if b"cnncli" in head else "of another program"
-        kind = f"an ONNX model {maker}"
-    elif head.startswith(b"\x89HDF\r\n\x1a\n"):
-        kind = "a Keras or other HDF5 file"
-    elif head[4:8] == b"TFL3":
-        kind = "a TensorFlow Lite model"
-    elif head.startswith(b"PK\x03\x04"):
-        kind = "a PyTorch file" if OTHER_SUFFIXES.get(suffix) == _EXPORT_TORCH else "a zip archive"
-        kind = "a Keras model" if suffix == ".keras" else kind
-    elif head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
-        kind = "a PyTorch file or other pickle"
-    elif len(head) >= 8 and int.from_bytes(head[:8], "little") > len(buffer) - 8:
+    if found is None or found is SAFETENSORS:
+        if len(head) < 8 or int.from_bytes(head[:8], "little") <= len(buffer) - 8:
+            return
         kind = "not a model file, or a damaged one"
     else:
-        return
+        maker = "that cnncli exported, for other runtimes" if b"cnncli" in head else "of another program"
+        kind = f"{found.what} {maker}"
     raise ModelError(f"{kind}: give a model that cnncli has trained, the folder of a run or its {RUN_MODEL}")
 
 
@@ -90,45 +147,10 @@ def read_model(path: str | Path, input_shape: Shape | None = None, *, shapes: bo
     with said_of(path):
         try:
             with opened(path) as buffer:
-                found = _read(path, buffer, input_shape, shapes)
+                kind = recognise(buffer, path.suffix)
+                if kind is None:
+                    raise ModelError(f"not a model file that can be read: {', '.join(MODEL_SUFFIXES)}")
+                found = kind.read(buffer, path.stem, input_shape, shapes)
                 return found._replace(name=given.name) if given != path else found
         except RecursionError as error:
             raise ModelError("nested too deeply") from error
-
-
-def _read(path: Path, buffer: FileBytes, input_shape: Shape | None, shapes: bool) -> Summary:
-    kind = _kind(buffer, path.suffix.lower())
-    if kind == "safetensors":
-        from cnncli.formats.safetensors import read_safetensors
-
-        return read_safetensors(buffer, path.stem, input_shape)
-    if kind == "keras":
-        from cnncli.formats.keras.reading import read_keras
-
-        return read_keras(path, path.stem, input_shape, shapes=shapes)
-    if kind == "hdf5":
-        from cnncli.formats.keras.hdf5 import read_hdf5
-
-        return read_hdf5(path, path.stem, input_shape, shapes=shapes)
-    from cnncli.formats.onnx.reading import read_onnx
-
-    return read_onnx(buffer, path.stem, input_shape, shapes=shapes)
-
-
-def _kind(buffer: FileBytes, suffix: str) -> str:
-    head = buffer[:16]
-    if head.startswith(b"\x89HDF\r\n\x1a\n"):
-        return "hdf5"
-    if head.startswith(b"PK\x03\x04") and suffix not in OTHER_SUFFIXES:
-        return "keras"
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= len(buffer) - 8:
-        return "safetensors"
-    if suffix in OTHER_SUFFIXES:
-        raise ModelError(OTHER_SUFFIXES[suffix])
-    if head.startswith(b"\x80") and head[1:2] in b"\x02\x03\x04\x05" and suffix not in MODEL_SUFFIXES:
-        raise ModelError(_EXPORT_TORCH)
-    if suffix in MODEL_SUFFIXES:
-        return "hdf5" if suffix == ".h5" else suffix[1:]
-    if head[:1] == b"\x08":  # the version, the first field of every ONNX file
-        return "onnx"
-    raise ModelError(f"not a model file that can be read: {', '.join(MODEL_SUFFIXES)}")

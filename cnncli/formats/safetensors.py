@@ -143,13 +143,8 @@ def _array(name: str, entry: Any, room: int) -> Array:
     return Array(name, str(dtype), shape, start)
 
 
-def read_safetensors(buffer: Buffer, name: str, input_shape: Shape | None = None) -> Summary:
+def read_safetensors(buffer: Buffer, name: str, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
     """Return the summary of a safetensors file: its arrays; or a whole network, where its metadata holds one.
-
-    Args:
-        buffer: the file's bytes, of which the header alone is looked at.
-        name: the file's name without its ending.
-        input_shape: `(H, W, C)`, for a network that is to be shown at another size.
 
     Raises:
         ModelError: the header is damaged, or the arrays are not those of the network.

@@ -12,6 +12,7 @@ from keras_files import archive, conv, functional, layer, sequential, start
 
 from cnncli.errors import ModelError
 from cnncli.formats import is_model_file, read_model
+from cnncli.formats.reading import FORMATS
 
 WORK, MEBIBYTES = 40, 400
 
@@ -220,6 +221,21 @@ def test_a_file_that_is_not_there_is_said(tmp_path):
         read_model(tmp_path / "none.onnx")
     with pytest.raises(ModelError, match=r"a folder without model\.safetensors"):
         read_model(tmp_path)
+
+
+@pytest.mark.parametrize("kind", FORMATS, ids=lambda kind: kind.what)
+def test_every_format_is_known_by_its_names_and_read_or_advised_on(tmp_path, kind):
+    assert bool(kind.reader) != bool(kind.advice)
+    for suffix in kind.suffixes:
+        assert is_model_file(f"model{suffix}")
+        path = tmp_path / f"model{suffix}"
+        path.write_bytes(b"\0" * 64)
+        with pytest.raises(ModelError) as caught:
+            read_model(path)
+        said = str(caught.value)
+        assert "\n" not in said
+        assert kind.advice in said
+        assert "not a model file" not in said
 
 
 @pytest.mark.parametrize(("name", "expected"), [("a.ONNX", True), ("run/m.safetensors", True), ("vgg16", False)])

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cnncli.errors import ModelError
-from cnncli.formats.files import MAX_JSON, MAX_ROWS, Buffer, dimensions, named, opened, parse_json
+from cnncli.formats.files import MAX_JSON, MAX_ROWS, Buffer, FileBytes, dimensions, named, opened, parse_json
 from cnncli.formats.keras.reading import read_config
 from cnncli.formats.safetensors import Array, weights_alone
 from cnncli.networks.summary import Summary
@@ -38,14 +38,8 @@ _SECONDS = 20
 """Time that a file is looked into at most: the library goes round without end in some damaged files."""
 
 
-def read_hdf5(path: Path, name: str, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
+def read_hdf5(file: FileBytes, name: str, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
     """Return the summary of a Keras model in HDF5, or of its weights alone.
-
-    Args:
-        path: the file.
-        name: its name without its ending.
-        input_shape: `(H, W, C)`, for a model that leaves it open, or to count it at another size.
-        shapes: whether shapes are needed; without them an input may stay open.
 
     Raises:
         ModelError: h5py is not installed, the file is damaged or no Keras file, or the model is not sound.
@@ -54,7 +48,7 @@ def read_hdf5(path: Path, name: str, input_shape: Shape | None = None, *, shapes
         raise ModelError(
             "an HDF5 file is read with the package h5py: pip install 'cnncli[keras]'; a .keras file needs no package"
         )
-    found = _described_apart(path)
+    found = _described_apart(file.path)
     if "error" in found:
         raise ModelError(found["error"])
     if "config" in found:

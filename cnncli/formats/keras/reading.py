@@ -20,6 +20,7 @@ from cnncli.formats.files import (
     MAX_JSON,
     MAX_NAME,
     MAX_ROWS,
+    FileBytes,
     counted,
     dimension,
     dimensions,
@@ -52,19 +53,14 @@ class Tensor(NamedTuple):
 Reference = tuple[str, int, int]  # a layer, which of its calls, and which of that call's outputs
 
 
-def read_keras(path: Path, name: str, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
-    """Return the summary of a Keras model.
-
-    Args:
-        path: the `.keras` file.
-        name: its name without its ending.
-        input_shape: `(H, W, C)`, for a model that leaves it open, or to count it at another size.
-        shapes: whether shapes are needed; without them an input may stay open.
+def read_keras(file: FileBytes, name: str, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
+    """Return the summary of a Keras model in a `.keras` archive.
 
     Raises:
         ModelError: no Keras model, a model that is not sound, or shapes that do not fit each other.
     """
-    return read_config(parse_json(read_member(path, "config.json"), "config.json"), name, input_shape, shapes=shapes)
+    config = parse_json(read_member(file.path, "config.json"), "config.json")
+    return read_config(config, name, input_shape, shapes=shapes)
 
 
 def read_config(config: dict[str, Any], name: str, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:

@@ -24,12 +24,6 @@ MAX_COMPUTED = 2**21
 def read_onnx(buffer: Buffer, name: str, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
     """Return the summary of an ONNX model; only the graph is looked at, the weights stay where they are.
 
-    Args:
-        buffer: the file's bytes.
-        name: the file's name without its ending.
-        input_shape: `(H, W, C)`, for a model that leaves it open, or to count it at another size.
-        shapes: whether shapes are needed; without them an input may stay open.
-
     Raises:
         ModelError: no ONNX model, a graph that is not sound, or shapes that do not fit each other.
     """
