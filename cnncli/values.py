@@ -1,8 +1,9 @@
 """Records that never change: classes whose annotations are their fields.
 
-A frozen dataclass says the same in the same words, but Python compiles its methods anew in every process: 0.8 ms a
-class, measured, and a network needs some thirty of them, in a program whose whole start is to take fifty. `Value` has
-its methods once, for all classes.
+A frozen dataclass says the same in the same words, but Python compiles its methods anew in every process: 0.6 ms a
+class, with slots 0.5 ms, against 0.01 ms for a `Value`, whose methods are there once for all classes. `params vgg16`
+defines 66 of them, in a program whose whole start is to take fifty milliseconds (Python 3.11.7, two cores;
+`benchmarks/records.py`).
 """
 
 from collections.abc import Callable

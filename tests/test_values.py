@@ -1,12 +1,14 @@
 import copy
+import gc
 import pickle
+import weakref
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cnncli.errors import ArgumentError
-from cnncli.values import Value
+from cnncli.values import Value, remembered
 
 
 class Point(Value):
@@ -79,3 +81,40 @@ def test_values_are_checked_and_settled_however_they_are_made():
     with pytest.raises(ArgumentError):
         Positive(1).replace(size=-1)
     assert type(Positive(True).size) is int
+
+
+def test_only_fields_are_normalized():
+    class Cached(Value):
+        size: int
+
+        def validate(self):
+            self.normalize(area=self.size**2)
+
+    with pytest.raises(TypeError, match="Cached has no area"):
+        Cached(2)
+
+
+def test_a_function_remembers_its_last_result_as_long_as_the_value_lives():
+    calls = []
+
+    @remembered
+    def scaled(point, factor):
+        calls.append(factor)
+        return point.x * factor
+
+    point = Point(3)
+    assert [scaled(point, 2), scaled(point, 2), scaled(point, 5), scaled(Point(3), 5)] == [6, 6, 15, 15]
+    assert calls == [2, 5, 5]
+    assert vars(point) == {"x": 3, "y": 0}
+    reference = weakref.ref(point)
+    del point
+    gc.collect()
+    assert reference() is None
+
+
+def test_a_value_at_the_place_of_one_that_is_gone_has_results_of_its_own():
+    @remembered
+    def doubled(point):
+        return 2 * point.x
+
+    assert [doubled(Point(x)) for x in range(200)] == [2 * x for x in range(200)]

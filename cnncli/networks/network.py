@@ -75,6 +75,9 @@ class Network(Value):
         """The sums over all layers."""
         return self.summary().totals
 
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Network):
             return NotImplemented

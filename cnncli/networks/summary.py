@@ -4,10 +4,13 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
-from cnncli.shapes import Four, Pair, Shape, Window
+from cnncli.shapes import Four, Pair, Shape, Window, show_shape
 
 IDENTITY = "identity"
 """The word of a branch without layers."""
+
+NESTED = "\u2003"
+"""An em space, before a layer's name for each block that it is in, where HTML would drop others."""
 
 BYTES = 4
 """The bytes of a number: float32."""
@@ -199,6 +202,21 @@ class Summary(NamedTuple):
         trained = weights + 2 * self.totals.params
         training = None if self.kept is None else (trained + batch_size * self.kept) * BYTES
         return Memory(weights * BYTES, inference, training)
+
+    def _repr_html_(self) -> str:
+        from cnncli.files.html import html_table  # for notebooks alone: a start does not wait for Python's html
+
+        cells: list[tuple[object, ...]] = [
+            (f"{row.depth * NESTED}{row.name}", row.spec, _shown(row.output_shape), row.params, row.macs)
+            for row in self.rows
+        ]
+        cells.append(("total", "", "", self.totals.params, self.totals.macs))
+        caption = f"{self.title or self.name or 'network'}, input {_shown(self.input_shape)}"
+        return html_table(caption, ("layer", "word", "output", "params", "macs"), cells)
+
+
+def _shown(shape: Shape | None) -> str:
+    return "?" if shape is None else show_shape(shape)
 
 
 def are_layers(rows: Sequence[Row]) -> list[bool]:

@@ -156,3 +156,19 @@ def test_memory_is_at_least_what_must_be_there(network):
     assert two.weights == one.weights
     assert two.inference - one.inference == 4 * summary.peak
     assert two.training - one.training == 4 * summary.kept
+
+
+def test_a_notebook_shows_a_table_with_a_row_for_each_layer_and_the_totals():
+    network = parse_network("6x6x3 res[ conv3-3,same ] fc-2", name="tiny")
+    html = network._repr_html_()
+    assert html == network.summary()._repr_html_()
+    assert html.startswith("<table><caption>tiny, input 6x6x3</caption>")
+    assert html.count("<tr>") == 1 + len(network.summary().rows) + 1
+    assert f"{network.totals.params:,}</td>" in html
+    assert '<td style="text-align:left">\N{EM SPACE}0.res.main.0.conv</td>' in html
+
+
+def test_a_notebook_s_table_escapes_what_files_say():
+    html = parse_network("6x6x3 fc-2", title="<script>&")._repr_html_()
+    assert "<script>" not in html
+    assert "&lt;script&gt;&amp;" in html
