@@ -1,36 +1,71 @@
-"""What a program can import from `cnncli` is what the documentation promises, and all of it is there."""
+"""A program can import from `cnncli` exactly what the documentation promises, and do with it what the commands do."""
 
 import ast
+import doctest
+import importlib.util
 import inspect
+import re
+import shutil
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import cnncli
+from cnncli.cli.app import COMMANDS
+from cnncli.data import Reading, ReadingOptions
+from cnncli.filters.edges import Filtering, FilterOptions
+from cnncli.training.configuration import Configuration, TrainingOptions
 
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROMISED = {
     "ArgumentError",
     "CnncliError",
+    "DataError",
     "FILTERS",
     "ImageError",
     "LAYERS",
+    "Model",
+    "ModelError",
     "Network",
     "NoInputError",
     "OPTIMIZERS",
+    "TrainingError",
+    "__version__",
     "avg_pool2d",
     "conv2d",
     "edge_picture",
+    "evaluate",
+    "explain",
+    "export_onnx",
     "filter_image",
+    "learn_kernel",
     "load_model",
     "load_network",
     "max_pool2d",
     "min_pool2d",
+    "open_dataset",
+    "output_size",
     "parse_network",
+    "pool_image",
+    "predict_files",
     "read_image",
     "render",
+    "summarize_network",
     "train",
     "write_image",
 }
+
+
+def documented(monkeypatch):
+    """Return the README's table of what commands are called in Python."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    spec = importlib.util.spec_from_file_location("from_python", ROOT / "docs" / "from_python.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_the_exported_names_are_exactly_the_promised_ones():
@@ -45,13 +80,56 @@ def test_the_stub_says_the_same_in_order():
     assert names == sorted(names)
 
 
-@pytest.mark.parametrize("name", sorted(PROMISED))
-def test_every_name_is_there_and_documented(name):
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_its_functions(command, monkeypatch):
+    functions = documented(monkeypatch).FUNCTIONS
+    assert set(functions) == set(COMMANDS)
+    assert set(functions[command]) <= PROMISED
+    assert all(inspect.isfunction(getattr(cnncli, name)) for name in functions[command])
+
+
+def test_the_readme_names_what_is_there():
+    section = README[README.index("## From Python") : README.index("## Conventions")]
+    assert set(re.findall(r"\bcnncli\.(\w+)", section)) <= PROMISED
+    assert {name for name in PROMISED if not re.search(rf"\b{name}\b", section)} == set()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Return a folder that holds what examples use: samples, digits and a model of them."""
+    folder = tmp_path_factory.mktemp("examples")
+    shutil.copytree(ROOT / "samples", folder / "samples")
+    shutil.copytree(ROOT / "samples" / "digits", folder / "digits")
+    cnncli.train(folder / "digits", network="conv5-4,s2,relu fc-10", epochs=8, output=folder / "runs" / "digits")
+    return folder
+
+
+@pytest.mark.parametrize("name", sorted(PROMISED - {"FILTERS", "LAYERS", "OPTIMIZERS", "__version__"}))
+def test_every_name_is_documented_by_examples_that_are_true(name, folder, monkeypatch):
+    if name == "export_onnx":
+        pytest.importorskip("onnx", reason="the extra cnncli[onnx] is not installed")
+    monkeypatch.chdir(folder)
     thing = getattr(cnncli, name)
-    if inspect.isfunction(thing):
+    found = doctest.DocTestFinder(recurse=inspect.isclass(thing)).find(
+        thing, name, globs=vars(sys.modules[thing.__module__]).copy()
+    )
+    if not inspect.isclass(thing) or not issubclass(thing, cnncli.CnncliError):
         assert "Example:" in inspect.getdoc(thing)
-    elif inspect.isclass(thing):
-        assert issubclass(thing, cnncli.CnncliError) or "Example:" in inspect.getdoc(thing)
+        assert any(test.examples for test in found)
+    for test in found:
+        assert doctest.DocTestRunner().run(test).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("record", "options"),
+    [(Reading._fields, ReadingOptions), (Filtering.fields, FilterOptions), (Configuration.fields, TrainingOptions)],
+)
+def test_options_are_the_fields_of_their_record(record, options):
+    assert tuple(options.__annotations__) == tuple(record)
+
+
+def test_the_version_is_that_which_is_installed():
+    assert re.fullmatch(r"\d+\.\d+.*|unknown", cnncli.__version__)
 
 
 def test_an_unknown_name_is_an_attribute_error():
@@ -66,3 +144,42 @@ def test_one_except_catches_every_error():
         cnncli.filter_image([[1, 2], [3, 4]], "sobol")
     with pytest.raises(cnncli.CnncliError, match="no such file"):
         cnncli.read_image("nowhere.png")
+
+
+@pytest.mark.parametrize("path", ["photo.jpg", Path("photo.jpg")])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda path: cnncli.conv2d(path, [[1, 0, -1]]),
+        lambda path: cnncli.filter_image(path, "sobel"),
+        lambda path: cnncli.edge_picture(path, "sobel"),
+        lambda path: cnncli.explain(path, "sobel", 0, 0),
+        lambda path: cnncli.render(path),
+        lambda path: cnncli.pool_image(path, 2),
+        lambda path: cnncli.max_pool2d(path, 2),
+        lambda path: cnncli.min_pool2d(path, 2),
+        lambda path: cnncli.avg_pool2d(path, 2),
+        lambda path: cnncli.learn_kernel(path, np.ones((5, 5))),
+        lambda path: cnncli.learn_kernel(np.ones((5, 5)), path),
+    ],
+)
+def test_a_path_in_place_of_an_array_names_read_image(call, path):
+    with pytest.raises(cnncli.ArgumentError, match=r"is an array, got .*: read it with read_image\('photo\.jpg'\)"):
+        call(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "call"),
+    [
+        (cnncli.ModelError, lambda: cnncli.load_model("samples")),
+        (cnncli.ModelError, lambda: cnncli.evaluate("nowhere", "nowhere")),
+        (cnncli.ModelError, lambda: list(cnncli.predict_files("nowhere", "x.png"))),
+        (cnncli.DataError, lambda: cnncli.open_dataset("nowhere")),
+        (cnncli.DataError, lambda: cnncli.train("nowhere")),
+        (cnncli.ImageError, lambda: cnncli.read_image("nowhere.png")),
+        (cnncli.ArgumentError, lambda: cnncli.train("nowhere", optimizer="adamm")),
+    ],
+)
+def test_errors_have_their_kinds(kind, call):
+    with pytest.raises(kind):
+        call()

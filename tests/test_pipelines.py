@@ -121,7 +121,7 @@ def test_frames_of_floats_stay_exact_in_a_tiff(tmp_path):
     numbers = random_image((9, 12), np.float32)
     write_image(tmp_path / "numbers.tif", numbers)
     run(PoolPipeline(Pooling(3, mode="avg")), tmp_path / "numbers.tif", tmp_path / "out.tif")
-    assert np.array_equal(read_image(tmp_path / "out.tif"), pool_image(numbers, Pooling(3, mode="avg")))
+    assert np.array_equal(read_image(tmp_path / "out.tif"), pool_image(numbers, 3, mode="avg"))
 
 
 def test_an_output_over_the_limit_is_refused(tmp_path, source):

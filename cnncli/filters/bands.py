@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from cnncli.arrays import Array
+from cnncli.arrays import Array, as_numbers
+from cnncli.errors import ArgumentError
 from cnncli.filters.statistics import finite_range
 from cnncli.ops.borders import Rows
 from cnncli.threads import cores, mapped
@@ -33,6 +35,18 @@ class ArrayRows:
     def rows(self, start: int, stop: int) -> Array:
         """Return the rows [start, stop)."""
         return self.array[start:stop]
+
+
+def image_rows(image: npt.ArrayLike) -> ArrayRows:
+    """Return the rows of an image (H, W) or (H, W, C).
+
+    Raises:
+        ArgumentError: it is not an image.
+    """
+    pixels = as_numbers(image, "an image")
+    if pixels.ndim not in (2, 3):
+        raise ArgumentError(f"an image has the shape (H, W) or (H, W, C), got {pixels.shape}")
+    return ArrayRows(pixels)
 
 
 def extent(response: Rows) -> tuple[float, float]:

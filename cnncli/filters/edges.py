@@ -1,15 +1,14 @@
 """`filter_image`, which gives an exact response, and `edge_picture`, which gives the picture of one."""
 
-from typing import Any, TypedDict, Unpack
+from typing import Literal, TypedDict, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.arrays import Array, as_numbers
-from cnncli.errors import ArgumentError
-from cnncli.filters.bands import ArrayRows, extent, whole
+from cnncli.arrays import Array
+from cnncli.filters.bands import ArrayRows, extent, image_rows, whole
 from cnncli.filters.recipes import recipe
-from cnncli.filters.rendering import Renderer, Rendering
+from cnncli.filters.rendering import OnePicture, Renderer, Rendering
 from cnncli.filters.responses import Filtering, Response
 from cnncli.filters.statistics import Statistics
 from cnncli.shapes import IntOrPair, Padding
@@ -111,10 +110,42 @@ def filter_image(
         >>> filter_image([[10, 10, 10, 0, 0, 0]] * 6, "vertical", padding="valid")[0].tolist()
         [0, 30, 30, 0]
     """
-    response = Response(_as_rows(image), recipe(filter, direction), Filtering(**filtering))
+    response = Response(as_rows(image), recipe(filter, direction), Filtering(**filtering))
     return response.rows(0, response.shape[0])
 
 
+class PictureOptions(FilterOptions, total=False):
+    """The keyword arguments of `edge_picture` but `signed`, which decides the type of the result."""
+
+    direction: str | None
+    scale: str | float | None
+    threshold: str | float | None
+
+
+@overload
+def edge_picture(
+    image: npt.ArrayLike,
+    filter: str | npt.ArrayLike,
+    *,
+    signed: OnePicture | None = None,
+    **options: Unpack[PictureOptions],
+) -> Array: ...
+@overload
+def edge_picture(
+    image: npt.ArrayLike,
+    filter: str | npt.ArrayLike,
+    *,
+    signed: Literal["split"],
+    **options: Unpack[PictureOptions],
+) -> tuple[Array, Array]: ...
+@overload
+def edge_picture(
+    image: npt.ArrayLike,
+    filter: str | npt.ArrayLike,
+    *,
+    signed: str | None,
+    **options: Unpack[PictureOptions],
+) -> Array | tuple[Array, Array]: ...
 def edge_picture(
     image: npt.ArrayLike,
     filter: str | npt.ArrayLike,  # noqa: A002
@@ -124,8 +155,8 @@ def edge_picture(
     signed: str | None = None,
     threshold: str | float | None = None,
     **filtering: Unpack[FilterOptions],
-) -> Any:
-    """Filter an image and render the response, band by band, without holding the response.
+) -> Array | tuple[Array, Array]:
+    """Filter an image and render the response, as `cnncli edge` does: band by band, without holding the response.
 
     Args:
         image: as in `filter_image`.
@@ -147,16 +178,19 @@ def edge_picture(
         >>> edge_picture([[255, 255, 255, 0, 0, 0]] * 6, "vertical", padding="valid")[0].tolist()
         [0, 255, 255, 0]
     """
-    response = Response(_as_rows(image), recipe(filter, direction), Filtering(**filtering))
+    response = Response(as_rows(image), recipe(filter, direction), Filtering(**filtering))
     wholes = [
         picture.rows(0, picture.shape[0]) if response.finished_in_pieces else whole(picture)
         for picture in pictures(response, Rendering(scale, signed, threshold))
     ]
-    return wholes[0] if len(wholes) == 1 else tuple(wholes)
+    return wholes[0] if len(wholes) == 1 else (wholes[0], wholes[1])
 
 
-def _as_rows(image: npt.ArrayLike) -> ArrayRows:
-    pixels = as_numbers(image, "an image")
-    if pixels.ndim not in (2, 3):
-        raise ArgumentError(f"an image has the shape (H, W) or (H, W, C), got {pixels.shape}")
-    return ArrayRows(pixels * np.uint8(255) if pixels.dtype.kind == "b" else pixels)
+def as_rows(image: npt.ArrayLike) -> ArrayRows:
+    """Return the rows of an image (H, W) or (H, W, C); booleans become 0 and 255.
+
+    Raises:
+        ArgumentError: it is not an image.
+    """
+    rows = image_rows(image)
+    return ArrayRows(rows.array * np.uint8(255)) if rows.dtype.kind == "b" else rows

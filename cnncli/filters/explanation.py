@@ -2,12 +2,16 @@
 
 import math
 from collections.abc import Iterator
+from typing import Unpack
 
 import numpy as np
+import numpy.typing as npt
 
 from cnncli.arrays import Array
 from cnncli.errors import ArgumentError
-from cnncli.filters.responses import Response
+from cnncli.filters.edges import FilterOptions, as_rows
+from cnncli.filters.recipes import recipe
+from cnncli.filters.responses import Filtering, Response
 from cnncli.ops.borders import OUTSIDE, border_index
 from cnncli.shapes import Window
 from cnncli.values import Value
@@ -59,6 +63,9 @@ class Explanation(Value):
     steps: tuple[str, ...]
     values: tuple[float, ...]
 
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
     def lines(self) -> Iterator[str]:
         """Yield the explanation line by line."""
         yield f"output position x={self.column}, y={self.row}"
@@ -88,7 +95,40 @@ class Explanation(Value):
             )
 
 
-def explain(response: Response, column: int, row: int) -> Explanation:
+def explain(
+    image: npt.ArrayLike,
+    filter: str | npt.ArrayLike,  # noqa: A002
+    x: int,
+    y: int,
+    *,
+    direction: str | None = None,
+    **filtering: Unpack[FilterOptions],
+) -> Explanation:
+    """Explain one number of a filtered image, as `cnncli edge --explain X,Y` does: window, kernel, products, sum.
+
+    Args:
+        image: as in `filter_image`.
+        filter: as in `filter_image`.
+        x: column of the output position, from 0.
+        y: row of the output position, from 0.
+        direction: as in `filter_image`.
+        **filtering: as in `filter_image`.
+
+    Returns:
+        An explanation: `print` it, or take its `terms` and `values`.
+
+    Raises:
+        ArgumentError: as `filter_image`; or the position lies outside the output.
+
+    Example:
+        >>> explained = explain([[10, 10, 0, 0]] * 3, "vertical", 1, 1)
+        >>> explained.values, explained.terms[0].products.tolist()
+        ((30,), [[10, 0, 0], [10, 0, 0], [10, 0, 0]])
+    """
+    return explain_response(Response(as_rows(image), recipe(filter, direction), Filtering(**filtering)), x, y)
+
+
+def explain_response(response: Response, column: int, row: int) -> Explanation:
     """Return the arithmetic of the response at (x, y) = (column, row).
 
     Raises:

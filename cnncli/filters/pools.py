@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from cnncli.arrays import Array
 from cnncli.choices import check_choice
-from cnncli.filters.bands import ArrayRows
+from cnncli.filters.bands import image_rows
 from cnncli.filters.statistics import Statistics
 from cnncli.ops import avg_pool2d, max_pool2d, min_pool2d
 from cnncli.ops.borders import Rows
@@ -84,14 +84,37 @@ class Pooled:
         return pooled[: stop - start]
 
 
-def pool_image(image: npt.ArrayLike, pooling: Pooling) -> Array:
-    """Return an image (H, W) or (H, W, C) pooled as the command does it, exactly.
+def pool_image(
+    image: npt.ArrayLike,
+    kernel_size: IntOrPair | None = 2,
+    *,
+    stride: IntOrPair | None = None,
+    padding: Padding = 0,
+    mode: str = "max",
+    ceil_mode: bool = False,
+) -> Array:
+    """Pool an image, as `cnncli pool` does: the maximum, mean or minimum of each window, channel by channel.
+
+    Args:
+        image: (H, W) or (H, W, C).
+        kernel_size: window size in pixels, an int or a (vertical, horizontal) pair; None for one window over the whole
+            image (`--global`).
+        stride: pixels between windows; the window's size unless given.
+        padding: as in `conv2d`; it never wins and never counts.
+        mode: `max`, `avg` or `min`.
+        ceil_mode: keep the last, partial windows instead of dropping them.
+
+    Returns:
+        (H_out, W_out) or (H_out, W_out, C), of the image's type; for the mean of integers floating point.
+
+    Raises:
+        ArgumentError: an argument that cannot be used, or a window that does not fit.
 
     Example:
-        >>> pool_image([[1, 3], [2, 9]], Pooling(2)).tolist()
-        [[9]]
+        >>> pool_image([[1, 3, 2, 1], [2, 9, 1, 1], [1, 3, 2, 3], [5, 6, 1, 2]], 2, mode="avg").tolist()
+        [[3.75, 1.25], [3.75, 2.0]]
     """
-    pooled = Pooled(ArrayRows(np.asarray(image)), pooling)
+    pooled = Pooled(image_rows(image), Pooling(kernel_size, stride, padding, mode, ceil_mode))
     return pooled.rows(0, pooled.shape[0])
 
 

@@ -1,6 +1,6 @@
 """Rendering: from signed numbers to a picture."""
 
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple, TypedDict, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from cnncli.values import Value
 # Orange and blue, told apart by people of any colour vision (Okabe and Ito 2008).
 POSITIVE_HUE = (0.9, 0.62, 0.0)
 NEGATIVE_HUE = (0.0, 0.45, 0.9)
+
+OnePicture = Literal["abs", "clip", "offset", "diverging"]
+"""The ways to show negative numbers that make one picture; `split` makes two."""
 
 
 class Rendering(Value):
@@ -197,6 +200,26 @@ class Renderer(NamedTuple):
         return picture
 
 
+class RenderOptions(TypedDict, total=False):
+    """The keyword arguments of `render` but `signed`, which decides the type of the result."""
+
+    scale: str | float
+    threshold: str | float | None
+    filter: str | None
+    white: float
+    dtype: npt.DTypeLike
+
+
+@overload
+def render(response: npt.ArrayLike, *, signed: OnePicture = "abs", **options: Unpack[RenderOptions]) -> Array: ...
+@overload
+def render(
+    response: npt.ArrayLike, *, signed: Literal["split"], **options: Unpack[RenderOptions]
+) -> tuple[Array, Array]: ...
+@overload
+def render(
+    response: npt.ArrayLike, *, signed: str, **options: Unpack[RenderOptions]
+) -> Array | tuple[Array, Array]: ...
 def render(
     response: npt.ArrayLike,
     *,
@@ -206,7 +229,7 @@ def render(
     filter: str | None = None,  # noqa: A002
     white: float = 255,
     dtype: npt.DTypeLike = np.uint8,
-) -> Any:
+) -> Array | tuple[Array, Array]:
     """Return a picture of a response.
 
     Args:
@@ -236,4 +259,4 @@ def render(
     rendering = Rendering(scale, signed, threshold)
     renderers = rendering.renderers(full_step=unit * white, white=white, dtype=dtype, extent=finite_range(numbers))
     pictures = [renderer(numbers) for renderer in renderers]
-    return pictures[0] if len(pictures) == 1 else tuple(pictures)
+    return pictures[0] if len(pictures) == 1 else (pictures[0], pictures[1])

@@ -1,12 +1,14 @@
 """One door to all model files: the registry `FORMATS` says how a file is recognised, and what reads it."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, cast
 
 from cnncli.errors import ModelError
 from cnncli.formats.files import Buffer, FileBytes, opened, said_of
+from cnncli.networks.loading import load_network, zoo_names
 from cnncli.networks.summary import Summary
 from cnncli.shapes import Shape
 
@@ -154,3 +156,28 @@ def read_model(path: str | Path, input_shape: Shape | None = None, *, shapes: bo
                 return found._replace(name=given.name) if given != path else found
         except RecursionError as error:
             raise ModelError("nested too deeply") from error
+
+
+def summarize_network(network: str | Path | Sequence[str], *, input_shape: Shape | None = None) -> Summary:
+    """Return the table that `cnncli shape` and `cnncli params` print: shapes, parameters and multiply-adds by layer.
+
+    Args:
+        network: a name of the zoo, a text in the notation, a TOML or model file, or the folder of a run.
+        input_shape: `(H, W, C)`, to count the network at another size, or where a file leaves it open.
+
+    Raises:
+        ArgumentError: there is no such network, or its shapes do not chain.
+        ModelError: a model file that cannot be read.
+
+    Example:
+        >>> summary = summarize_network("6x6x3 conv3-10")
+        >>> summary.totals.params, summary.rows[-1].output_shape
+        (280, (4, 4, 10))
+    """
+    if isinstance(network, str | Path):
+        name = str(network)
+        if is_model_file(name) or ("\0" not in name and os.path.isdir(name) and name not in zoo_names()):
+            return read_model(name, input_shape)
+    loaded = load_network(network, input_shape=input_shape)
+    summary = loaded.summary()
+    return summary if summary.name else summary._replace(name=str(loaded))

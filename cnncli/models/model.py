@@ -59,7 +59,7 @@ class Model(Value):
 
     Example:
         >>> model = load_model("runs/digits")
-        >>> model.class_names[model.predict("digits/7/000.png")]
+        >>> model.class_names[model.predict("digits/7/00.png")]
         '7'
     """
 
@@ -137,7 +137,7 @@ class Model(Value):
 
         Example:
             >>> model = load_model("runs/digits")
-            >>> model.predict(["digits/0/000.png", "digits/7/000.png"]).shape
+            >>> model.predict(["digits/0/00.png", "digits/7/00.png"]).shape
             (2,)
         """
         likeliest = self.probabilities(pictures, jobs).argmax(axis=-1)
@@ -151,7 +151,7 @@ class Model(Value):
 
         Example:
             >>> model = load_model("runs/digits")
-            >>> model.probabilities("digits/7/000.png").shape
+            >>> model.probabilities("digits/7/00.png").shape
             (10,)
         """
         batch, is_single = self._batch(pictures)
@@ -206,7 +206,7 @@ class Model(Value):
             ArgumentError: there is no such layer; the message lists those there are.
 
         Example:
-            >>> load_model("runs/digits").features("digits/7/000.png", "0.conv").ndim
+            >>> load_model("runs/digits").features("digits/7/00.png", "0.conv").ndim
             3
         """
         batch, _ = self._batch(picture)

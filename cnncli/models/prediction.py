@@ -119,7 +119,7 @@ def predict_files(
         ModelError: the model cannot be read.
 
     Example:
-        >>> for prediction in predict_files("runs/digits", ["digits/7/000.png", "missing.png"]):
+        >>> for prediction in predict_files("runs/digits", ["digits/7/00.png", "missing.png"]):
         ...     print(prediction.top(1) or prediction.error)  # doctest: +ELLIPSIS
         [('7', 0...)]
         missing.png: no such file

@@ -7,7 +7,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from cnncli.choices import RESIZES, did_you_mean
 from cnncli.data.augmentation import parse_augmentations
@@ -24,6 +24,32 @@ CLASS_WEIGHTS = ("none", "balanced")
 
 VERSIONS = "versions"
 """The table of a configuration's file that says what it ran with."""
+
+
+class TrainingOptions(TypedDict, total=False):
+    """The fields of `Configuration`, as keyword arguments."""
+
+    network: str
+    epochs: int
+    batch_size: int
+    optimizer: str
+    lr: float | None
+    momentum: float | None
+    weight_decay: float | None
+    schedule: str
+    warmup: float
+    augment: str
+    val: str | None
+    class_weight: str
+    loss: str
+    label_smoothing: float
+    clip_norm: float | None
+    early_stop: int | None
+    seed: int
+    size: tuple[int, int] | None
+    resize: str
+    channels: int | None
+    strict: bool
 
 
 class Configuration(Value):

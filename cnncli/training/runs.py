@@ -5,7 +5,7 @@ import platform
 import threading
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from cnncli.models.model import Model
 from cnncli.threads import cores
 from cnncli.training.baselines import Baselines
 from cnncli.training.checkpoints import Checkpoint, load_checkpoint
-from cnncli.training.configuration import Configuration, write_configuration
+from cnncli.training.configuration import Configuration, TrainingOptions, write_configuration
 from cnncli.training.preparation import ACCURACY, prepare
 from cnncli.training.run_folder import Metrics, RunFolder
 from cnncli.training.trainer import Trainer
@@ -69,9 +69,9 @@ def train(
     device: str = "auto",
     watcher: Watcher | None = None,
     stop: threading.Event | None = None,
-    **options: Any,
+    **options: Unpack[TrainingOptions],
 ) -> TrainingResult:
-    """Train a network on labelled pictures.
+    """Train a network on labelled pictures, as `cnncli train` does.
 
     The same options, seed and data give the same bits, whatever the number of jobs, and whether or not the training
     was stopped and resumed on the way.
@@ -88,7 +88,7 @@ def train(
         device: a name in `DEVICES`.
         watcher: observer of the progress.
         stop: once set, the training finishes the batch under way, saves everything and returns.
-        options: `network`, `epochs`, `batch_size`, `optimizer`, `lr` and all others of `Configuration`.
+        **options: `network`, `epochs`, `batch_size`, `optimizer`, `lr` and all others of `Configuration`.
 
     Raises:
         ArgumentError: an invalid option, a network that does not fit the data, a run that is not to be
@@ -113,7 +113,9 @@ def train(
         folder, processes = None if output is None else RunFolder(output), backend.processes
         jobs, watcher = jobs or cores(), watcher if watcher is not None and processes.is_first else Watcher()
         with processes.fail_together():
-            checkpoint, configuration = _begin(folder, options, resume=resume, force=force or not processes.is_first)
+            checkpoint, configuration = _begin(
+                folder, {**options}, resume=resume, force=force or not processes.is_first
+            )
             preparation = prepare(configuration, data, jobs=jobs, progress=watcher.checking)
         watcher.prepared(preparation)
         own = folder if processes.is_first else None

@@ -7,7 +7,7 @@ from oracles import NUMPY_MODES, random_image
 from cnncli.choices import COLORS
 from cnncli.errors import ArgumentError
 from cnncli.filters.bands import ArrayRows
-from cnncli.filters.explanation import explain
+from cnncli.filters.explanation import explain_response
 from cnncli.filters.named import FILTERS
 from cnncli.filters.recipes import recipe
 from cnncli.filters.responses import Filtering, Response
@@ -33,7 +33,7 @@ def test_the_sums_are_the_response(name, color, mode, padding, stride, dilation,
         image, name, color=color, padding_mode=mode, padding=padding, stride=stride, dilation=dilation, flip=flip
     )
     row, column = (int(part * size) for part, size in zip(place, made.shape, strict=False))
-    found = explain(made, column, row)
+    found = explain_response(made, column, row)
     values = np.ravel(made.rows(0, made.shape[0])[row, column])
     np.testing.assert_allclose(found.values, values, rtol=1e-5, atol=1e-4)
     sums = np.reshape([term.sum for term in found.terms], (len(made.recipe.kernels), -1))
@@ -48,13 +48,13 @@ def test_the_window_is_cut_out_of_the_padded_image():
     made = response(image, "gaussian", padding=(3, 4), padding_mode="reflect", stride=2, dilation=2)
     padded = np.pad(image, ((3, 3), (4, 4)), "reflect")
     for y, x in np.ndindex(made.shape):
-        (term,) = explain(made, x, y).terms
+        (term,) = explain_response(made, x, y).terms
         assert np.array_equal(term.window, padded[2 * y : 2 * y + 9 : 2, 2 * x : 2 * x + 9 : 2])
 
 
 def test_the_size_is_told_with_its_numbers():
     made = response(random_image((320, 480)), padding=(1, 2, 3, 4), stride=(2, 3), dilation=2)
-    text = "\n".join(explain(made, 0, 0).lines())
+    text = "\n".join(explain_response(made, 0, 0).lines())
     assert "width:   n=480 f=3 p=3+4 s=3 d=2: floor((480 + 7 - 4 - 1) / 3) + 1 = 161" in text
     assert "height:  n=320 f=3 p=1+2 s=2 d=2: floor((320 + 3 - 4 - 1) / 2) + 1 = 160" in text
 
@@ -62,11 +62,11 @@ def test_the_size_is_told_with_its_numbers():
 @pytest.mark.parametrize(("bias", "activation"), [(0, None), (2.5, None), (-3, "relu"), (0, "tanh")])
 def test_what_follows_the_sum_is_named_in_order(bias, activation):
     made = response(random_image((9, 9)), "vertical", bias=bias, activation=activation)
-    steps = explain(made, 4, 4).steps
+    steps = explain_response(made, 4, 4).steps
     assert steps == (*([f"plus bias {bias}"] if bias else []), *([f"then {activation}"] if activation else []))
 
 
 @pytest.mark.parametrize(("column", "row"), [(-1, 0), (0, -1), (9, 0), (0, 7)])
 def test_a_position_outside(column, row):
     with pytest.raises(ArgumentError, match=r"outside the output of 9x7: x goes from 0 to 8, y from 0 to 6"):
-        explain(response(random_image((7, 9))), column, row)
+        explain_response(response(random_image((7, 9))), column, row)

@@ -10,7 +10,7 @@ from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD
 from cnncli.files.text import printable
 from cnncli.filters.edges import EdgePicture, pictures
-from cnncli.filters.explanation import Explanation, explain
+from cnncli.filters.explanation import Explanation, explain_response
 from cnncli.images import find_format, open_image, read_image
 from cnncli.pipelines.common import visible
 from cnncli.pipelines.edging import EdgePipeline
@@ -33,7 +33,7 @@ def run_and_explain(work: WritingRun, pipeline: EdgePipeline, position: tuple[in
     gray = pipeline.filtering.color == "gray"
     with open_image(job.input.path, gray=gray, max_pixels=pipeline.max_pixels) as image:
         response = pipeline.response(visible(next(image.frames())), pipeline.recipes[0])
-        explanation = explain(response, column, row)
+        explanation = explain_response(response, column, row)
         edge = pictures(response, pipeline.rendering)[0]
         work.run(jobs)
         output = job.outputs[0]

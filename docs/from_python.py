@@ -1,0 +1,65 @@
+"""The README's section on Python: a table of what each command is called there, and examples that are run."""
+
+from console import python
+
+FUNCTIONS = {
+    "edge": ("filter_image", "edge_picture", "explain"),
+    "pool": ("pool_image",),
+    "shape": ("output_size", "summarize_network", "load_network"),
+    "params": ("summarize_network",),
+    "train": ("train", "open_dataset"),
+    "predict": ("predict_files", "load_model"),
+    "evaluate": ("evaluate",),
+    "export": ("export_onnx",),
+    "learn": ("learn_kernel",),
+}
+"""Command to the functions that do in a program what it does in a shell."""
+
+IMAGES = """
+import cnncli
+
+image = cnncli.read_image("scene.png", gray=True)
+response = cnncli.filter_image(image, "sobel", direction="vertical")  # exact, signed
+picture = cnncli.edge_picture(image, "sobel")                         # 8 bits, for looking at
+cnncli.write_image("magnitude.png", picture)
+print(response.dtype, response.shape, response.min(), response.max())
+print(cnncli.pool_image(image, 8, mode="avg").shape)
+print(cnncli.explain([[10, 10, 0, 0]] * 3, "vertical", 1, 1).values)
+print(cnncli.conv2d([[10, 10, 10, 0, 0, 0]] * 6, [[1, 0, -1]] * 3)[0])
+"""
+
+NETWORKS = """
+import cnncli
+
+print(cnncli.output_size(39, 3), cnncli.summarize_network("vgg16").totals.params)
+network = cnncli.load_network("32x32x3 conv5-6,relu max2 fc-10")
+print(network.output_shape, network.param_shapes()["0.conv.weight"])
+"""
+
+MODELS = """
+import cnncli
+
+digits = cnncli.open_dataset("digits").train
+run = cnncli.train(digits, network="fc-10,softmax", epochs=2, output="runs/linear", force=True)
+model = cnncli.load_model("runs/digits")
+print(digits, len(run.metrics), model.class_names[model.predict("digits/7/00.png")])
+print(cnncli.evaluate(model, "digits").scores.confusion.shape)
+for prediction in cnncli.predict_files(model, ["digits/3/01.png", "missing.png"]):
+    print(prediction.error or prediction.top()[0][0])
+print(cnncli.export_onnx(model, "digits.onnx", force=True).difference < 1e-4)
+
+image = cnncli.read_image("scene.png", gray=True)
+target = cnncli.filter_image(image, "sobel", direction="vertical")
+print(cnncli.learn_kernel(image, target).kernel.tolist())
+"""
+
+
+def table() -> str:
+    """Return the table of commands and functions."""
+    rows = [f"| `{command}` | {', '.join(f'`{name}`' for name in names)} |" for command, names in FUNCTIONS.items()]
+    return "\n".join(["| command | in Python |", "|---|---|", *rows])
+
+
+def examples() -> str:
+    """Return the examples, and what they print."""
+    return "\n\n".join(map(python, (IMAGES, NETWORKS, MODELS)))
