@@ -67,11 +67,9 @@ class Group(TyperGroup):
     """The group of commands: each is loaded when it is asked for, and its errors are one line."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the commands in the order of the help."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Load a command."""
         if cmd_name not in COMMANDS:
             return _unknown(cmd_name, ctx)
         if cmd_name not in self.commands:
@@ -82,12 +80,10 @@ class Group(TyperGroup):
         return self.commands[cmd_name]
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Parse the options in front of the command."""
         with one_line_errors():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command."""
         with one_line_errors():
             return super().invoke(ctx)
 

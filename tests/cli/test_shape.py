@@ -122,7 +122,7 @@ def test_json_of_settings():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("", "the shape of what? Give -n and -f"),
+        ("", "nothing to compute: give -n and -f"),
         ("-n 39", "add -f"),
         ("-f 3", "needs an input size: add -n"),
         ("-f 3 --want 7", "--want needs an input size: add -n"),
@@ -136,7 +136,7 @@ def test_json_of_settings():
         ("-n 39x39x3 -f 3", "the input size must be a whole number from 1, or two such as 3x5"),
         ("-n 39x -f 3", "(vertical x horizontal), got '39x'"),
         ("-n 39 -f 0", "the filter size must be a whole number from 1"),
-        ("-n 39 -f 3 --format csv", "as text or as JSON"),
+        ("-n 39 -f 3 --format csv", "as text or JSON"),
         ("-n 39 -f 3 --notation", "--notation is about networks"),
         ("-n 3 -f 5", "does not fit"),
         (f"-n {'9' * 4000} -f 3", "at most 1,000,000,000"),

@@ -1,6 +1,7 @@
 """`cnncli shape`: output sizes, of one layer and of whole networks."""
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,80 +25,62 @@ cnncli shape 39x39x3 conv3-10 conv5-20,s2 conv5-40,s2 fc-1
 cnncli shape resnet50
 """
 
-_LAYER = "One layer"
+_layer = partial(typer.Option, rich_help_panel="One layer")
 
 
 def shape(
     words: options.Words = None,
-    n: Annotated[
-        str | None,
-        typer.Option("-n", metavar="N", help="Input size: 39, or 640x480 (height x width).", rich_help_panel=_LAYER),
-    ] = None,
+    n: Annotated[str | None, _layer("-n", metavar="N", help="Input size: 39, or 640x480 (height x width).")] = None,
     kernel_size: Annotated[
-        str | None,
-        typer.Option("--kernel-size", "-f", metavar="F", help="Filter size: 3, or 3x5.", rich_help_panel=_LAYER),
+        str | None, _layer("--kernel-size", "-f", metavar="F", help="Filter size: 3, or 3x5.")
     ] = None,
     padding: Annotated[
         str | None,
-        typer.Option(
+        _layer(
             "--padding",
             "-p",
             metavar="P",
-            help="same, valid, pixels (1), 1x2 (vertical x horizontal) or top,bottom,left,right. Default: 0.",
-            rich_help_panel=_LAYER,
+            help="same, valid, or pixels: 1, or 1x2 (vertical x horizontal), or top,bottom,left,right. Default: 0.",
         ),
     ] = None,
     stride: Annotated[
-        str | None,
-        typer.Option(
-            "--stride", "-s", metavar="S", help="Pixels between positions. Default: 1.", rich_help_panel=_LAYER
-        ),
+        str | None, _layer("--stride", "-s", metavar="S", help="Pixels between positions. Default: 1.")
     ] = None,
     dilation: Annotated[
-        str | None,
-        typer.Option(
-            "--dilation",
-            "-d",
-            metavar="D",
-            help="Pixels between the filter's taps. Default: 1.",
-            rich_help_panel=_LAYER,
-        ),
+        str | None, _layer("--dilation", "-d", metavar="D", help="Pixels between the taps of the filter. Default: 1.")
     ] = None,
-    ceil: Annotated[bool, typer.Option("--ceil", help="Keep a last, partial window.", rich_help_panel=_LAYER)] = False,
+    ceil: Annotated[bool, _layer("--ceil", help="Keep a partial last window instead of dropping it.")] = False,
     transposed: Annotated[
-        bool, typer.Option("--transposed", help="A transposed convolution, which enlarges.", rich_help_panel=_LAYER)
+        bool, _layer("--transposed", help="Compute a transposed convolution, which enlarges.")
     ] = False,
     output_padding: Annotated[
         str | None,
-        typer.Option(metavar="P", help="Pixels added after a transposed layer's output.", rich_help_panel=_LAYER),
+        _layer(metavar="P", help="Pixels to add at the bottom and right of a transposed convolution's output."),
     ] = None,
     want: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="Which paddings and strides give this output?", rich_help_panel=_LAYER),
+        str | None, _layer(metavar="SIZE", help="List the paddings and strides that give this output size.")
     ] = None,
     inputs_for: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Which inputs give this output?", rich_help_panel=_LAYER)
+        str | None, _layer(metavar="SIZE", help="List the input sizes that give this output size.")
     ] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Which padding keeps the size?", rich_help_panel=_LAYER)] = False,
+    keep: Annotated[bool, _layer("--keep", help="Print the padding that keeps the input size.")] = False,
     explain: options.Explain = False,
     input_shape: options.InputShape = None,
     format_name: options.TableFormat = "table",
     as_json: options.TableJson = False,
-    total: Annotated[bool, typer.Option("--total", help="Print the last output's shape alone.")] = False,
+    total: Annotated[bool, typer.Option("--total", help="Print only the shape of the last output.")] = False,
     notation: options.Notation = False,
     batch_size: options.BatchSize = 1,
 ) -> None:
-    """Compute the output size of one layer (-n, -f, ...), or the shapes of every layer of a network.
+    """Compute the output size of one layer (-n, -f, ...), or the output shape of every layer of a network.
 
     A network is a name of the zoo, a file (.toml, .onnx, .safetensors, .keras, .h5), the folder of a run, or an
-    input and layers:
-    39x39x3 conv3-10 conv5-20,s2.
+    input and layers: 39x39x3 conv3-10 conv5-20,s2.
     """
+    given = locals()
     from cnncli.cli.networks.one_layer import OneLayer, answer
 
-    layer = OneLayer(
-        n, kernel_size, padding, stride, dilation, ceil, transposed, output_padding, want, inputs_for, keep
-    )
+    layer = OneLayer(**{name: given[name] for name in OneLayer._fields})
     if layer.asked and words:
         raise ArgumentError("-n, -f and the options beside them ask about one layer: give them or a network, not both")
     if layer.asked:
@@ -105,7 +88,7 @@ def shape(
         print(answer(layer, explain=explain, as_json=as_json or format_name == "json"))
         return
     if not words:
-        raise ArgumentError("the shape of what? Give -n and -f, as in `cnncli shape -n 39 -f 3`, or a network")
+        raise ArgumentError("nothing to compute: give -n and -f, as in `cnncli shape -n 39 -f 3`, or a network")
     from cnncli.cli.networks.counted import Counted
     from cnncli.cli.networks.layer_tables import SHAPE_COLUMNS
     from cnncli.cli.networks.layer_working import size_working
@@ -123,19 +106,19 @@ def shape(
 
 def _check_one_layer(others: dict[str, object], format_name: str) -> None:
     if given := [name for name, value in others.items() if value]:
-        raise ArgumentError(f"{given[0]} is about networks: leave it out beside -n and -f")
+        raise ArgumentError(f"{given[0]} is for networks: leave it out beside -n and -f")
     if format_name not in ("table", "json"):
-        raise ArgumentError(f"one layer's size is printed as text or as JSON: --format {format_name} is for networks")
+        raise ArgumentError(f"the size of one layer is printed as text or JSON: --format {format_name} is for networks")
 
 
 def _print_outputs(summaries: "list[Summary]") -> None:
-    """Print the shape of each network's output alone; leave with exit code 1 if one is not known."""
+    """Print only the shape of each network's output; leave with exit code 1 if one is not known."""
     from cnncli.shapes import show_shape
 
     shapes = [summary.rows[-1].output_shape if summary.rows else summary.input_shape for summary in summaries]
     for summary, shape in zip(summaries, shapes, strict=True):
         print("?" if shape is None else show_shape(shape))
         if shape is None:
-            print(f"cnncli: {summary.name}: the file does not tell the shape of its output", file=sys.stderr)
+            print(f"cnncli: {summary.name}: the file does not give the shape of its output", file=sys.stderr)
     if None in shapes:
         raise typer.Exit(1)

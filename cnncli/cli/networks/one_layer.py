@@ -29,20 +29,9 @@ BOTH = (("top and left", "bottom and right"),) * 2
 
 
 class OneLayer(NamedTuple):
-    """The options that ask about one layer, as they were written; None where they were not.
+    """The options of `shape` about one layer, as they were written; None where they were not.
 
-    Attributes:
-        n: input size, `39` or `640x480` (height x width), as all sizes.
-        kernel_size: filter size.
-        padding: `same`, `valid`, or one, two or four amounts.
-        stride: pixels between positions.
-        dilation: pixels between the filter's taps.
-        ceil: whether a last, partial window is kept.
-        transposed: whether the layer is a transposed one.
-        output_padding: pixels added after a transposed layer's output.
-        want: the output size whose settings are asked for.
-        inputs_for: the output size whose input sizes are asked for.
-        keep: whether the padding that keeps the size is asked for.
+    A size is `39` or `640x480` (height x width).
     """
 
     n: str | None = None
@@ -105,7 +94,7 @@ class OneLayer(NamedTuple):
             _pair(self.kernel_size, "the filter size"),
             _pair(self.stride or "1", "the stride"),
             _pair(self.dilation or "1", "the dilation"),
-            _amounts(self.output_padding or "0", "the output padding"),
+            _pair(self.output_padding or "0", "the output padding", 0),
             strict=True,
         )
         return self._axis(heights, rows), self._axis(widths, columns)
@@ -187,19 +176,15 @@ class Size(Question):
     """Which output?"""
 
     def solve(self) -> None:
-        """Compute the output size of both axes."""
         self.outputs = [axis.output_size(n) for axis, n in zip(self.axes, self.sizes, strict=True)]
 
     def lines(self) -> Iterable[str]:
-        """Return the size."""
         return [self.written(self.outputs)]
 
     def working(self) -> list[list[str]]:
-        """Return the formula and its numbers."""
         return [working(*one) for one in zip(self.axes, self.sizes, self.sides, strict=True)]
 
     def facts(self) -> dict[str, Any]:
-        """Return the padding in pixels, the size, and what is dropped."""
         along = list(zip(self.axes, self.sizes, strict=True))
         return {
             "input_size": list(self.sizes),
@@ -213,7 +198,6 @@ class Want(Question):
     """Which paddings and strides give this output?"""
 
     def solve(self) -> None:
-        """Search the settings of both axes."""
         layer = self.layer
         self.wanted = _pair(layer.want, "--want")
         self.found = [
@@ -229,11 +213,9 @@ class Want(Question):
             )
 
     def lines(self) -> Iterable[str]:
-        """Return a setting a line, written as options."""
         return _stacked(self.layer, [_setting_lines(settings) for settings in self.found])
 
     def working(self) -> list[list[str]]:
-        """Return each setting, and the formula with its numbers."""
         blocks: list[list[str]] = []
         for settings, axis, n in zip(self.found, self.axes, self.sizes, strict=True):
             blocks.append([])
@@ -243,7 +225,6 @@ class Want(Question):
         return blocks
 
     def facts(self) -> dict[str, Any]:
-        """Return the settings along each axis."""
         return {
             "input_size": list(self.sizes),
             "stride": None if self.layer.stride is None else [axis.stride for axis in self.axes],
@@ -259,21 +240,18 @@ class InputsFor(Question):
     """Which inputs give this output?"""
 
     def solve(self) -> None:
-        """Find the input sizes along both axes."""
         self.wanted = _pair(self.layer.inputs_for, "--inputs-for")
         self.found = [inputs_for(want, axis) for want, axis in zip(self.wanted, self.axes, strict=True)]
         if not all(self.found):
             raise CnncliError(f"no input gives {self.layer.inputs_for} with these options: try another padding")
 
     def lines(self) -> Iterable[str]:
-        """Return a size a line."""
         heights, widths = self.found
         self._check_count(len(heights) if self.layer.square else len(heights) * len(widths))
         sizes = zip(heights, heights, strict=True) if self.layer.square else product(heights, widths)
         return map(self.written, sizes)
 
     def working(self) -> list[list[str]]:
-        """Return the formula with each input's numbers."""
         self._check_count(max(map(len, self.found)))
         return [[sum_in_a_line(axis, n) for n in found] for axis, found in zip(self.axes, self.found, strict=True)]
 
@@ -283,7 +261,6 @@ class InputsFor(Question):
             raise ArgumentError(f"{count} input sizes give {asked}: --json tells the smallest and the largest")
 
     def facts(self) -> dict[str, Any]:
-        """Return the smallest and the largest input along each axis; all between them do too."""
         sizes = {name: {"min": found[0], "max": found[-1]} for name, found in zip(NAMES, self.found, strict=True)}
         return {"output_size": list(self.wanted), "input_size": sizes}
 
@@ -292,20 +269,16 @@ class Keep(Question):
     """Which padding keeps the size?"""
 
     def solve(self) -> None:
-        """Find the padding of both axes."""
         along = zip(self.axes, self.sizes, strict=True)
         self.padding = [pixels for axis, n in along for pixels in keeping_padding(axis, n)]
 
     def lines(self) -> Iterable[str]:
-        """Return the padding, as -p takes it."""
         return [_padding_word(self.padding)]
 
     def working(self) -> list[list[str]]:
-        """Return where the padding comes from."""
         return [keeping_working(*one) for one in zip(self.axes, self.sizes, self.sides, strict=True)]
 
     def facts(self) -> dict[str, Any]:
-        """Return the padding (top, bottom, left, right)."""
         return {"padding": self.padding}
 
 
@@ -356,17 +329,6 @@ def _padding_word(padding: str | Sequence[int]) -> str:
     return f"{four[0]},{four[2]}" if four[::2] == four[1::2] else ",".join(map(str, four))
 
 
-def _pair(text: str | None, name: str) -> Pair:
-    return _numbers(text or "", name, 1)
-
-
-def _bounded(numbers: Pair, name: str) -> Pair:
-    """Return numbers that are small enough to be sizes of anything, and to be computed with at once."""
-    if max(numbers) > LARGEST:
-        raise ArgumentError(f"{name} must be at most {LARGEST:,}")
-    return numbers
-
-
 def _along(padding: int | tuple[int, ...]) -> tuple[Pair, Pair]:
     """Return one, two or four amounts as those along the height and along the width."""
     if max([padding] if isinstance(padding, int) else padding) > LARGEST:
@@ -381,15 +343,13 @@ def _along(padding: int | tuple[int, ...]) -> tuple[Pair, Pair]:
     raise ArgumentError(f"padding must be one, two or four amounts, got {padding!r}")
 
 
-def _amounts(text: str, name: str) -> Pair:
-    """Return one or two integers from 0 as a pair."""
-    return _numbers(text, name, 0)
-
-
-def _numbers(text: str, name: str, smallest: int) -> Pair:
+def _pair(text: str | None, name: str, smallest: int = 1) -> Pair:
     """Return `3`, or `3x5` or `3,5` (vertical and horizontal), as a pair."""
+    text = text or ""
     numbers = parse_integers(text.lower().replace("x", ","))
     if len(numbers) not in (1, 2) or min(numbers) < smallest:
         form = f"a whole number from {smallest}, or two such as 3x5 (vertical x horizontal)"
         raise ArgumentError(f"{name} must be {form}, got {text[:60]!r}")
-    return _bounded((numbers[0], numbers[-1]), name)
+    if max(numbers) > LARGEST:
+        raise ArgumentError(f"{name} must be at most {LARGEST:,}")
+    return numbers[0], numbers[-1]

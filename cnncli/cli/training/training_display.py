@@ -40,12 +40,10 @@ class Display(Watcher):
         """Take back what is live."""
 
     def prepared(self, preparation: Preparation) -> None:
-        """Print what was found."""
         for finding in preparation.findings:
             self.note(f"cnncli: {finding.message}")
 
     def note(self, message: str) -> None:
-        """Print a message."""
         print(printable(message), file=sys.stderr)
 
     def finish(self, run: TrainingResult) -> None:
@@ -58,27 +56,22 @@ class Lines(Display):
     epochs = 0
 
     def prepared(self, preparation: Preparation) -> None:
-        """Print what is trained, and on what."""
         self.epochs = preparation.configuration.epochs
         for line in summary_lines(self.data, preparation):
             self.note(line)
         super().prepared(preparation)
 
     def computing(self, notes: list[str]) -> None:
-        """Print what computes."""
         for note in notes:
             self.note(note)
 
     def begins(self, estimate: Estimate, epochs_done: int) -> None:
-        """Print how long it will take."""
         self.note(estimate_line(estimate, epochs_done, self.epochs))
 
     def epoch(self, metrics: Metrics, *, best: bool) -> None:
-        """Print an epoch's line."""
         self.note(epoch_line(metrics, self.epochs, best=best))
 
     def finish(self, run: TrainingResult) -> None:
-        """Print what came of it on standard output."""
         if run.done:
             print(*map(printable, result_lines(run, self.folder)), sep="\n", flush=True)
 
@@ -99,25 +92,20 @@ class Live(Lines):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take the bar away."""
         self.bar.stop()
 
     def note(self, message: str) -> None:
-        """Print a message above the bar."""
         self.bar.console.print(printable(message), markup=False, highlight=False, soft_wrap=True)
 
     def checking(self, done: int, total: int) -> None:
-        """Show how many files have been checked."""
         if time.monotonic() - self.shown > REFRESH or done == total:
             self._show("checking pictures", done, total, "", "")
 
     def prepared(self, preparation: Preparation) -> None:
-        """Print what is trained, and on what."""
         self._take_away()
         super().prepared(preparation)
 
     def batch(self, report: BatchReport) -> None:
-        """Show how the epoch goes."""
         batches_done = (report.epoch - 1) * report.batches + report.batch
         now = time.monotonic()
         if not self.begun_at:
@@ -129,16 +117,13 @@ class Live(Lines):
         self._show(f"epoch {report.epoch}/{self.epochs}", report.batch, report.batches, measures, left)
 
     def _left(self, now: float, done: int, total: int) -> str:
-        """Return how long the rest will take, validation counted, as long as the last batches took."""
         measured = done - self.begun_at
         return f"{_clock((now - self.begin) / measured * (total - done))} left" if measured else ""
 
     def judging(self) -> None:
-        """Show that only the end is missing."""
         self._take_away()
 
     def finish(self, run: TrainingResult) -> None:
-        """Print what came of it on standard output."""
         self._take_away()
         self.bar.stop()
         super().finish(run)
@@ -160,7 +145,6 @@ class JsonLines(Display):
     """A JSON object a line on standard output: the start, each epoch, the end."""
 
     def prepared(self, preparation: Preparation) -> None:
-        """Print what is trained, and on what."""
         super().prepared(preparation)
         validation, test = preparation.validation, preparation.test
         _print_json(
@@ -181,19 +165,15 @@ class JsonLines(Display):
         )
 
     def computing(self, notes: list[str]) -> None:
-        """Print what computes."""
         _print_json(event="engine", notes=notes)
 
     def begins(self, estimate: Estimate, epochs_done: int) -> None:
-        """Print how long an epoch will take."""
         _print_json(event="estimate", epochs_done=epochs_done, **estimate._asdict())
 
     def epoch(self, metrics: Metrics, *, best: bool) -> None:
-        """Print an epoch's line."""
         _print_json(event="epoch", **metrics, best=best)
 
     def finish(self, run: TrainingResult) -> None:
-        """Print what came of it."""
         scores, test = run.scores, run.test_scores
         _print_json(
             event="end",
