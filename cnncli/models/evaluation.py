@@ -1,7 +1,7 @@
 """Evaluating a model on labelled pictures."""
 
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cnncli.arrays import Array
 from cnncli.choices import PARTS
@@ -28,6 +28,21 @@ class Evaluation(NamedTuple):
     probabilities: Array
     scores: Scores
     findings: tuple[Finding, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """Return the evaluation as the documented JSON object of `cnncli evaluate`."""
+        classes = [one._asdict() for one in self.scores.per_class]
+        return {
+            "accuracy": self.scores.accuracy,
+            "accuracy_interval": list(self.scores.accuracy_interval),
+            "macro_f1": self.scores.macro_f1,
+            "per_class": [{"class": one.pop("name"), **one} for one in classes],
+            "confusion": self.scores.confusion.tolist(),
+            "classes": [one.name for one in self.scores.per_class],
+            "items": len(self.dataset),
+            "part": self.part,
+            "findings": [finding.message for finding in self.findings],
+        }
 
     def _repr_html_(self) -> str:
         return self.scores._repr_html_()

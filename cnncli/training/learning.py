@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -96,6 +96,11 @@ class LearnedKernel(NamedTuple):
     rank: int
     condition: float
     explained: float | None
+
+    def facts(self) -> dict[str, Any]:
+        """Return the fields as the JSON object of `cnncli learn` holds them."""
+        exact = self.least_squares._asdict() | {"kernel": self.least_squares.kernel.tolist()}
+        return self._asdict() | {"kernel": self.kernel.tolist(), "least_squares": exact}
 
 
 def learn_kernel(

@@ -137,7 +137,7 @@ def test_json_of_settings():
         ("-n 39x -f 3", "(vertical x horizontal), got '39x'"),
         ("-n 39 -f 0", "the filter size must be a whole number from 1"),
         ("-n 39 -f 3 --format csv", "as text or JSON"),
-        ("-n 39 -f 3 --notation", "--notation is about networks"),
+        ("-n 39 -f 3 --notation", "--notation is for networks"),
         ("-n 3 -f 5", "does not fit"),
         (f"-n {'9' * 4000} -f 3", "at most 1,000,000,000"),
         (f"-n {'9' * 5000} -f 3", "a whole number from 1"),

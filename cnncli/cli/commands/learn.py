@@ -87,7 +87,7 @@ def learn(
         raise ArgumentError(f"--color must be gray or volume, got {color}: one kernel is learnt")
     if output is not None:
         _check_output(output, force, (image, target))
-    from cnncli.cli.training.learning_output import facts, lines
+    from cnncli.cli.training.learning import lines
     from cnncli.filters.kernel_files import save_kernel
     from cnncli.training.learning import learn_kernel
 
@@ -97,7 +97,7 @@ def learn(
     if output is not None:
         save_kernel(output, learned.kernel, replace=force)
     if as_json:
-        print(json_text({"input": image, "target": target, "output": output} | facts(learned)))
+        print(json_text({"input": image, "target": target, "output": output} | learned.facts()))
     elif not quiet:
         print(*lines(learned), *map(printable, _saved(output, learned)), sep="\n")
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import typer
 
 from cnncli.cli.files.interrupts import interrupts
-from cnncli.cli.training.training_display import choose_display
+from cnncli.cli.training.display import choose_display
 from cnncli.engines.backends import Backend, open_backend
 from cnncli.engines.processes import OtherProcessError
 from cnncli.errors import ArgumentError

@@ -1,6 +1,6 @@
 """Output of `learn`: a learnt kernel beside the least-squares answer."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cnncli.training.learning import Fit, LearnedKernel
 
@@ -9,13 +9,6 @@ if TYPE_CHECKING:
 
 GOOD = 0.99
 """The share of the target's variance below which a fit is called poor."""
-
-
-def facts(found: LearnedKernel) -> dict[str, Any]:
-    """Return the fields as JSON holds them."""
-    best = found.least_squares
-    exact = best._asdict() | {"kernel": best.kernel.tolist()}
-    return found._asdict() | {"kernel": found.kernel.tolist(), "least_squares": exact}
 
 
 def lines(found: LearnedKernel) -> list[str]:

@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 from cnncli.cli.files.progress import ProgressBar
 from cnncli.cli.networks.pages import show_tables
@@ -40,7 +39,7 @@ def show(found: Evaluation, *, as_json: bool, quiet: bool) -> None:
     for finding in () if quiet else found.findings:
         print(printable(f"cnncli: {finding.message}"), file=sys.stderr)
     if as_json:
-        print(json_text(facts(found)))
+        print(json_text(found.facts()))
         return
     scores = found.scores
     if quiet:
@@ -85,28 +84,6 @@ def draw(folder: str, found: Evaluation, *, replace: bool) -> None:
     draw_confusion(found.scores).save(os.path.join(folder, CONFUSION), replace=replace)
     mistakes = draw_mistakes(found.dataset, found.probabilities, names)
     mistakes.save(os.path.join(folder, MISTAKES), replace=replace)
-
-
-def facts(found: Evaluation) -> dict[str, Any]:
-    """Return all of it as JSON holds it."""
-    scores = found.scores
-    return {
-        "accuracy": scores.accuracy,
-        "accuracy_interval": list(scores.accuracy_interval),
-        "macro_f1": scores.macro_f1,
-        "per_class": [{"class": one.name} | _numbers(one) for one in scores.per_class],
-        "confusion": scores.confusion.tolist(),
-        "classes": [one.name for one in scores.per_class],
-        "items": len(found.dataset),
-        "part": found.part,
-        "findings": [finding.message for finding in found.findings],
-    }
-
-
-def _numbers(one: Any) -> dict[str, Any]:
-    numbers: dict[str, Any] = one._asdict()
-    del numbers["name"]
-    return numbers
 
 
 def _classes(scores: Scores) -> Table:
