@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import signal
 import threading
 import time
@@ -18,13 +17,11 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from cnncli.batch import worker
-from cnncli.batch.groups import GroupSize
 from cnncli.batch.plan import Job
 from cnncli.batch.task import Report, Task, failed
-from cnncli.batch.urls import is_url, scheme_of
-from cnncli.batch.worker import Done, Needs
+from cnncli.batch.worker import Done, Needs, absolute, needs_of
 from cnncli.errors import ArgumentError, SchedulerError
-from cnncli.files.temporary import STANDARD, open_temporary, temporary_file
+from cnncli.files.temporary import STANDARD
 from cnncli.files.text import printable
 from cnncli.signals import held_back
 
@@ -48,6 +45,11 @@ _PATIENCE = 60.0
 _CONNECTING = 5.0
 _LOOKING = 0.2
 """Seconds between looks at what else there is to see, while groups are under way."""
+
+_SECONDS = 1.0
+"""What a group shall take. A scheduler spends a millisecond or so on each; a lost worker loses at most one."""
+
+_FIRST, _MOST, _GROWTH = 2, 1000, 4
 
 
 class Cluster(NamedTuple):
@@ -88,7 +90,7 @@ class Cluster(NamedTuple):
         self.check(jobs)
         with ExitStack() as stack:
             client = stack.enter_context(_connected(self))
-            needs = stack.enter_context(_needs(jobs))
+            needs = stack.enter_context(needs_of(jobs))
             dispatch = stack.enter_context(_Dispatch(client, self.address, needs, task, stop))
             yield from dispatch.each(jobs)
 
@@ -235,6 +237,35 @@ class _Dispatch:
         return SchedulerError(f"--scheduler {self._address}: the scheduler was lost; start it again, and {again}")
 
 
+class GroupSize:
+    """The number of jobs that take about a second, as those before have taken.
+
+    It begins small, and is never more than four times the last: what is skipped takes no time, and a thousand real
+    pictures may come behind a thousand of those.
+
+    Example:
+        >>> size = GroupSize()
+        >>> size.next(left=1000, threads=2)
+        2
+        >>> size.learn(jobs=2, seconds=0.1)
+        >>> size.next(left=1000, threads=2)
+        8
+    """
+
+    def __init__(self) -> None:
+        self._size = _FIRST
+
+    def next(self, left: int, threads: int) -> int:
+        """Return how many of the jobs that are left make the next group: at the end less, that all end together."""
+        share = -(-left // (2 * max(threads, 1)))
+        return max(1, min(self._size, share))
+
+    def learn(self, jobs: int, seconds: float) -> None:
+        """Note what a group took."""
+        wanted = round(_SECONDS * jobs / max(seconds, 1e-6))
+        self._size = max(1, min(wanted, _GROWTH * jobs, _MOST))
+
+
 class _Watch(threading.Thread):
     """Asks the scheduler for its workers now and then, so that nobody else has to wait for an answer."""
 
@@ -279,50 +310,10 @@ def _remotely(name: str) -> Callable[..., Any]:
     return call
 
 
-@contextmanager
-def _needs(jobs: Sequence[Job]) -> Iterator[Needs]:
-    """Give what workers must see, and remove the file that says so at the end.
-
-    A file is made in an output folder for it: `/data` may be there on every machine, and not be the same.
-    """
-    batch = os.urandom(6).hex()
-    names = [name for job in jobs for name in (job.input.path, *job.outputs)]
-    urls = {scheme_of(name): name for name in names if is_url(name)}
-    with ExitStack() as stack:
-        files = _sample([job.input.path for job in jobs])
-        output = next((name for job in jobs for name in job.outputs if not is_url(name)), None)
-        if output is not None:
-            files += stack.enter_context(_mark(os.path.dirname(_absolute_path(output)), batch))
-        yield Needs(batch, version("cnncli"), tuple(files), tuple(urls.values()))
-
-
-def _sample(paths: Sequence[str]) -> list[tuple[str, int]]:
-    """Return the first and the last of the files that are there, with their sizes."""
-    ends = (path for path in {*paths[:1], *paths[-1:]} if not is_url(path) and os.path.isfile(path))
-    return [(_absolute_path(path), os.path.getsize(path)) for path in ends]
-
-
-@contextmanager
-def _mark(folder: str, batch: str) -> Iterator[list[tuple[str, int]]]:
-    """Give a file that is made in a folder; none where it cannot be made, which is told by the outputs' failures."""
-    with ExitStack() as stack:
-        marks = []
-        with suppress(OSError):
-            path = stack.enter_context(temporary_file(batch, folder))
-            with open_temporary(path) as file:
-                file.write(batch.encode())
-            marks.append((path, os.path.getsize(path)))
-        yield marks
-
-
-def _absolute_path(path: str) -> str:
-    return path if is_url(path) else os.path.join(os.getcwd(), path)
-
-
 def _absolute(job: Job) -> Job:
     """Return a job whose names mean the same in every folder."""
-    source = job.input._replace(path=_absolute_path(job.input.path))
-    return Job(source, tuple(_absolute_path(output) for output in job.outputs))
+    source = job.input._replace(path=absolute(job.input.path))
+    return Job(source, tuple(absolute(output) for output in job.outputs))
 
 
 def _as_named(job: Job, reports: Sequence[Report]) -> list[Report]:

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from cnncli.batch import objects
-from cnncli.batch.stamps import Seen
-from cnncli.batch.urls import is_url, without_file_scheme, without_query
+from cnncli.batch.objects import Seen, is_url, without_file_scheme, without_query
 from cnncli.errors import ArgumentError, NoInputError
 from cnncli.files.temporary import STANDARD
 

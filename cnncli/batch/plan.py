@@ -12,7 +12,7 @@ from unicodedata import normalize
 
 from cnncli.batch import objects
 from cnncli.batch.inputs import Input
-from cnncli.batch.urls import is_url, without_file_scheme, without_query
+from cnncli.batch.objects import is_url, without_file_scheme, without_query
 from cnncli.errors import ArgumentError, NoInputError
 from cnncli.files.temporary import STANDARD, is_special, scratch
 from cnncli.values import Value

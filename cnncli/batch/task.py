@@ -1,31 +1,32 @@
-"""What is done with one job, wherever that is: fetch, work, write whole, list, report."""
+"""Process one job: fetch, run, write atomically, record, report."""
 
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 from cnncli.batch import objects
 from cnncli.batch.manifest import Manifests, same_content, stamp_of
+from cnncli.batch.objects import is_url, without_query
 from cnncli.batch.plan import Job
-from cnncli.batch.urls import is_url, without_query
 from cnncli.errors import CnncliError, ImageError, shortage
 from cnncli.files.temporary import STANDARD, Ending, scratch, taken, temporary_file, whole_file
 from cnncli.files.text import printable
 
 
 class Report(NamedTuple):
-    """What became of one output.
+    """The report of one output.
 
     Attributes:
         input: path of the input.
         output: path of the output; empty where the job makes none.
         status: `ok`, `skipped` or `failed`.
         error: one line where it failed.
-        details: what the function says of its work.
+        details: facts that the function reports of its work.
         seconds: time that the input took.
     """
 
@@ -38,14 +39,14 @@ class Report(NamedTuple):
 
 
 Work = Callable[[Job, Sequence[str]], list[dict[str, Any]]]
-"""What is done with a job: given paths to write its outputs to, it returns the details of each."""
+"""The function of a batch: given a job and paths to write its outputs to, it returns the details of each."""
 
 
 Alike = Callable[[str, str], bool]
 """Whether a new output and a file that stands in its place are the same result, packed in another way."""
 
 Then = Callable[[list[list[Report]]], list[list[Report]]]
-"""What is done with the reports of jobs that were done together."""
+"""A function of the reports of jobs that were done together."""
 
 
 class Grouping(NamedTuple):
@@ -67,7 +68,7 @@ ALONE = Grouping()
 
 
 class Task(NamedTuple):
-    """What is done with every job of a batch: a value that can be sent to other machines.
+    """The task of a batch: its function and what goes with it, a value that can be sent to other machines.
 
     Attributes:
         work: the function; an error fails its input alone.
@@ -89,6 +90,12 @@ class Task(NamedTuple):
         """Return what another machine needs for some jobs."""
         manifests = None if self.manifests is None else self.manifests.share(jobs, skip=self.skip)
         return self._replace(manifests=manifests)
+
+    def groups(self, jobs: Iterable[Job]) -> Iterator[list[Job]]:
+        """Yield jobs in groups that may be done together."""
+        waiting = iter(jobs)
+        while group := list(islice(waiting, self.grouping.together)):
+            yield group
 
     def group(self, jobs: Sequence[Job]) -> list[list[Report]]:
         """Do the jobs of a group, and return the reports of each."""
@@ -165,7 +172,7 @@ def _whole(output: str, finish: "_Finish") -> Iterator[str]:
 
 
 class _Finish:
-    """What happens when an output is complete under its temporary name: it is listed, if outputs are."""
+    """The last step of an output, complete under its temporary name: decide what becomes of it, and list it."""
 
     def __init__(self, job: Job, task: Task) -> None:
         self.kept: set[str] = set()
@@ -204,7 +211,7 @@ class _Finish:
             return "replace"
         if not self._is_same(output, temporary):
             raise ImageError(
-                f"{output} exists, and is no result of this input and these options: --force overwrites it"
+                f"{output} exists, and is not a result of this input and these options: --force overwrites it"
             )
         self.kept.add(output)
         return "discard"

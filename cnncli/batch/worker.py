@@ -1,26 +1,27 @@
-"""What the workers of a cluster do: hold themselves against the one who asks, and do groups of jobs."""
+"""The workers' side of a cluster: check that a worker has what a batch needs, and do groups of jobs."""
 
 import os
 import pickle
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from cnncli.batch import objects
-from cnncli.batch.groups import grouped
 from cnncli.batch.memory import reuse_freed_memory
+from cnncli.batch.objects import is_url, scheme_of
 from cnncli.batch.plan import Job, work_folders
 from cnncli.batch.task import Report, Task
 from cnncli.errors import CnncliError
-from cnncli.files.temporary import remove_leftovers
+from cnncli.files.temporary import open_temporary, remove_leftovers, temporary_file
 
 
 class Needs(NamedTuple):
-    """What a worker must have to do the jobs of a batch.
+    """The needs of a batch: what a worker must have to do its jobs.
 
     Attributes:
-        batch: what this batch is called.
+        batch: the name of this batch.
         version: of cnncli.
         files: paths that must be there, with their sizes.
         urls: one URL of each kind that is used.
@@ -50,8 +51,49 @@ class Needs(NamedTuple):
         return None
 
 
+@contextmanager
+def needs_of(jobs: Sequence[Job]) -> Iterator[Needs]:
+    """Give what workers must see, and remove the file that says so at the end.
+
+    A file is made in an output folder for it: `/data` may be there on every machine, and not be the same.
+    """
+    batch = os.urandom(6).hex()
+    names = [name for job in jobs for name in (job.input.path, *job.outputs)]
+    urls = {scheme_of(name): name for name in names if is_url(name)}
+    with ExitStack() as stack:
+        files = _sample([job.input.path for job in jobs])
+        output = next((name for job in jobs for name in job.outputs if not is_url(name)), None)
+        if output is not None:
+            files += stack.enter_context(_mark(os.path.dirname(absolute(output)), batch))
+        yield Needs(batch, version("cnncli"), tuple(files), tuple(urls.values()))
+
+
+def _sample(paths: Sequence[str]) -> list[tuple[str, int]]:
+    """Return the first and the last of the files that are there, with their sizes."""
+    ends = (path for path in {*paths[:1], *paths[-1:]} if not is_url(path) and os.path.isfile(path))
+    return [(absolute(path), os.path.getsize(path)) for path in ends]
+
+
+@contextmanager
+def _mark(folder: str, batch: str) -> Iterator[list[tuple[str, int]]]:
+    """Give a file that is made in a folder; none where it cannot be made, which is told by the outputs' failures."""
+    with ExitStack() as stack:
+        marks = []
+        with suppress(OSError):
+            path = stack.enter_context(temporary_file(batch, folder))
+            with open_temporary(path) as file:
+                file.write(batch.encode())
+            marks.append((path, os.path.getsize(path)))
+        yield marks
+
+
+def absolute(path: str) -> str:
+    """Return a path that means the same in every folder; URLs do."""
+    return path if is_url(path) else os.path.join(os.getcwd(), path)
+
+
 class Done(NamedTuple):
-    """What became of a group.
+    """The outcome of a group.
 
     Attributes:
         reports: of each job that was done, in order; fewer than jobs where the batch was stopped.
@@ -98,7 +140,7 @@ def do(packed: bytes) -> Done | str:
     _prepare(jobs)
     begin = time.perf_counter()
     reports: list[list[Report]] = []
-    for group in grouped(jobs, task.grouping.together):
+    for group in task.groups(jobs):
         if needs.batch in _stopped:
             break
         try:

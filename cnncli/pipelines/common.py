@@ -11,7 +11,7 @@ import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.batch import ALONE, Grouping, Job, Report
-from cnncli.batch.room import DECODED
+from cnncli.batch.memory import DECODED
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.files.temporary import STANDARD, open_temporary, writing
 from cnncli.filters.bands import ArrayRows, bands

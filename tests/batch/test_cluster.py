@@ -18,8 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnncli.batch import Input, Job, Manifests, Task
-from cnncli.batch.cluster import Cluster
-from cnncli.batch.groups import GroupSize
+from cnncli.batch.cluster import Cluster, GroupSize
 from cnncli.batch.manifest import PARTS
 from cnncli.batch.worker import Needs
 from cnncli.errors import ArgumentError

@@ -10,7 +10,7 @@ from folders import OPTIONS, copy, make_jobs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnncli.batch import Manifests, run, stamps
+from cnncli.batch import Manifests, manifest, run
 from cnncli.batch.manifest import NAME
 
 
@@ -70,7 +70,7 @@ def test_changed_input_of_another_size_and_the_same_time(finished):
 def test_changed_input_of_the_same_size_and_the_same_time(tmp_path, monkeypatch, age, how):
     """Whether it was made long before the batch or just now: what copies or edits files can set times back."""
     jobs = make_jobs(tmp_path, 3)
-    monkeypatch.setattr("cnncli.batch.stamps.time_ns", lambda: time.time_ns() + age)
+    monkeypatch.setattr("cnncli.batch.manifest.time_ns", lambda: time.time_ns() + age)
     assert again(jobs) == ["ok"] * 3
     source = jobs[1].input.path
     before = os.stat(source)
@@ -110,15 +110,17 @@ class TestReading:
     @pytest.fixture
     def read(self, monkeypatch):
         names = []
-        checksum = stamps._checksum
-        monkeypatch.setattr(stamps, "_checksum", lambda path: (names.append(os.path.basename(path)), checksum(path))[1])
+        checksum = manifest._checksum
+        monkeypatch.setattr(
+            manifest, "_checksum", lambda path: (names.append(os.path.basename(path)), checksum(path))[1]
+        )
         return names
 
     @pytest.fixture
     def settled(self, tmp_path, monkeypatch):
         """Jobs that were done long after their inputs were made."""
         jobs = make_jobs(tmp_path, 3)
-        monkeypatch.setattr("cnncli.batch.stamps.time_ns", lambda: time.time_ns() + 10**10)
+        monkeypatch.setattr("cnncli.batch.manifest.time_ns", lambda: time.time_ns() + 10**10)
         again(jobs)
         return jobs
 

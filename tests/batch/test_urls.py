@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from cnncli.batch import Input, Job, Manifests, OutputRule, find_inputs, objects, plan, refuse_existing, run
 from cnncli.batch.manifest import PARTS
-from cnncli.batch.urls import is_url
+from cnncli.batch.objects import is_url
 from cnncli.errors import ArgumentError, ImageError, NoInputError
 from cnncli.files.text import json_text, printable
 

@@ -96,7 +96,7 @@ def _draw_features(
     model: "Model", layer: str, path: str, output: str | None, reading: "Reading", *, force: bool, quiet: bool
 ) -> None:
     """Draw the feature maps of a layer for one image."""
-    from cnncli.batch.urls import is_url
+    from cnncli.batch.objects import is_url
     from cnncli.data import read_picture
     from cnncli.training.pictures import draw_features
 

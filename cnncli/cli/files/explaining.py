@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 
-from cnncli.batch.urls import is_url
+from cnncli.batch.objects import is_url
 from cnncli.cli.files.running import WritingRun
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD

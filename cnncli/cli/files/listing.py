@@ -5,8 +5,8 @@ import sys
 from contextlib import nullcontext
 
 from cnncli.batch import Input, find_inputs
+from cnncli.batch.objects import is_url, without_file_scheme
 from cnncli.batch.objects import read as read_object
-from cnncli.batch.urls import is_url, without_file_scheme
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD
 from cnncli.files.text import printable

@@ -30,7 +30,7 @@ from cnncli.batch import (
     summary,
     work_folders,
 )
-from cnncli.batch.urls import is_url
+from cnncli.batch.objects import is_url
 from cnncli.cli.files.interrupts import interrupts
 from cnncli.cli.files.listing import find_pictures
 from cnncli.cli.files.progress import ProgressBar
