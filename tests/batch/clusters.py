@@ -79,16 +79,33 @@ class LoopbackCluster:
         words = log.read_text().split()
         return next((word for before, word in pairwise(words) if before == "at:"), None)
 
-    def add_worker(self, *words):
-        """Start a worker, and wait until it is there."""
-        self._serial += 1
-        log = self.folder / f"worker-{self._serial}.log"
-        words = ("--nthreads", 1, "--no-dashboard", "--local-directory", self.folder, *words)
-        worker = self._start(log, "worker", self.address, *words)
-        self.workers.append(worker)
-        wait_for(lambda: worker.poll() is not None or "Registered to:" in log.read_text())
-        assert worker.poll() is None, log.read_text()
-        return worker
+    def add_workers(self, *words, count=1):
+        """Start workers, and wait until all are there."""
+        logs = []
+        for _ in range(count):
+            self._serial += 1
+            logs.append(self.folder / f"worker-{self._serial}.log")
+            options = ("--nthreads", 1, "--no-dashboard", "--local-directory", self.folder, *words)
+            self.workers.append(self._start(logs[-1], "worker", self.address, *options))
+        for worker, log in zip(self.workers[-count:] if count else [], logs, strict=True):
+            wait_for(lambda worker=worker, log=log: worker.poll() is not None or "Registered to:" in log.read_text())
+            assert worker.poll() is None, log.read_text()
+
+    @contextmanager
+    def own_workers(self, *words, count=1):
+        """Give workers that are gone, as the scheduler knows, when the next test begins."""
+        try:
+            self.add_workers(*words, count=count)
+            yield self.workers
+        finally:
+            for worker in self.workers:
+                worker.kill()
+                worker.wait()
+            self.workers.clear()
+            wait_for(lambda: self._logged("Register worker") == self._logged("Remove worker"))
+
+    def _logged(self, words):
+        return (self.folder / "scheduler.log").read_text().count(words)
 
     def close(self):
         for process in (*self.workers, self.scheduler):
@@ -101,8 +118,7 @@ def loopback_cluster(folder, *, workers=2, words=("--no-nanny",), **options):
     folder.mkdir(parents=True, exist_ok=True)
     cluster = LoopbackCluster(folder, **options)
     try:
-        for _ in range(workers):
-            cluster.add_worker(*words)
+        cluster.add_workers(*words, count=workers)
         yield cluster
     finally:
         cluster.close()

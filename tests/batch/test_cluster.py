@@ -45,13 +45,6 @@ def expected(photographs):
     return outputs(photographs / "local")
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    pytest.importorskip("distributed", reason="the extra cnncli[dask] is not installed")
-    with loopback_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
-        yield cluster
-
-
 @pytest.fixture
 def here(photographs, tmp_path):
     (tmp_path / "in").symlink_to(photographs / "in")
@@ -148,9 +141,9 @@ class TestScheduler:
             "cnncli: --scheduler tcp://127.0.0.1:1: no scheduler answers there; start one with: dask scheduler\n"
         )
 
-    def test_interrupt_finishes_what_is_under_way(self, here, tmp_path, expected):
-        with loopback_cluster(tmp_path / "slow", words=preload(tmp_path / "slow", SLOWLY.format(seconds=0.1))) as slow:
-            words = ["edge", "in", "-r", "-o", "out/", "--skip-existing", "--scheduler", slow.address]
+    def test_interrupt_finishes_what_is_under_way(self, here, tmp_path, scheduler, expected):
+        with scheduler.own_workers("--no-nanny", *preload(tmp_path / "slow", SLOWLY.format(seconds=0.1)), count=2):
+            words = ["edge", "in", "-r", "-o", "out/", "--skip-existing", "--scheduler", scheduler.address]
             process = start(*words, cwd=here)
             wait_for(lambda: len(outputs(here / "out")) >= 10)
             process.send_signal(signal.SIGINT)
@@ -165,38 +158,37 @@ class TestScheduler:
 
 @pytest.mark.slow
 class TestLosses:
-    def test_a_worker_killed_half_way(self, here, tmp_path, expected):
+    def test_a_worker_killed_half_way(self, here, tmp_path, scheduler, expected):
         words = ("--no-nanny", *preload(tmp_path / "slow", SLOWLY.format(seconds=0.02)))
-        with loopback_cluster(tmp_path / "slow", words=words) as cluster:
-            process = start("edge", "in", "-r", "-o", "out/", "--scheduler", cluster.address, cwd=here)
+        with scheduler.own_workers(*words, count=2) as workers:
+            process = start("edge", "in", "-r", "-o", "out/", "--scheduler", scheduler.address, cwd=here)
             wait_for(lambda: len(outputs(here / "out")) >= COUNT // 2)
-            cluster.workers[0].kill()
+            workers[0].kill()
             _, err = end(process, 0)
         assert err.startswith(f"{COUNT} done in ")
         assert outputs(here / "out") == expected
         cnncli("edge", "in", "-r", "-o", "out/", "--skip-existing", cwd=here)
         assert temporaries(here) == [], "what the killed one left behind"
 
-    def test_the_scheduler_killed(self, here, tmp_path, expected):
+    def test_the_scheduler_killed(self, here, tmp_path, cluster, expected):
         words = ("--no-nanny", *preload(tmp_path / "slow", SLOWLY.format(seconds=0.02)))
         command = ["edge", "in", "-r", "-o", "out/", "--skip-existing", "--scheduler"]
-        with loopback_cluster(tmp_path / "slow", words=words) as cluster:
-            process = start(*command, cluster.address, cwd=here)
+        with loopback_cluster(tmp_path / "slow", words=words) as lost:
+            process = start(*command, lost.address, cwd=here)
             wait_for(lambda: len(outputs(here / "out")) >= COUNT // 3)
-            cluster.scheduler.kill()
+            lost.scheduler.kill()
             _, err = end(process, 1)
             summary, message = err.splitlines()
             assert " left in " in summary
             assert message == (
-                f"cnncli: --scheduler {cluster.address}: the scheduler was lost; start it again, and do the rest with "
+                f"cnncli: --scheduler {lost.address}: the scheduler was lost; start it again, and do the rest with "
                 "the same command and --skip-existing"
             )
             assert outputs(here / "out").items() <= expected.items()
-            wait_for(lambda: all(worker.poll() is not None for worker in cluster.workers))
+            wait_for(lambda: all(worker.poll() is not None for worker in lost.workers))
         done = len(outputs(here / "out"))
         assert COUNT // 3 <= done < COUNT
-        with loopback_cluster(tmp_path / "another") as another:
-            _, err = cnncli(*command, another.address, cwd=here)
+        _, err = cnncli(*command, cluster.address, cwd=here)
         assert err.startswith(f"{COUNT - done} done, {done} skipped")
         assert outputs(here / "out") == expected
 
@@ -212,29 +204,28 @@ class TestLosses:
         assert outputs(here / "out") == expected
 
     @staticmethod
-    def refusal(here, folder, text):
-        """Return what is said of workers that run some lines first."""
-        with loopback_cluster(folder, workers=1, words=preload(folder, text)) as cluster:
-            words = ["edge", "in", "-r", "-o", "out/", "--scheduler", cluster.address]
+    def refusal(here, scheduler, folder, text):
+        """Return what is said of a worker that runs some lines first."""
+        with scheduler.own_workers("--no-nanny", *preload(folder, text)):
+            words = ["edge", "in", "-r", "-o", "out/", "--scheduler", scheduler.address]
             return cnncli(*words, cwd=here, code=1)[1].splitlines()[-1]
 
-    def test_workers_of_another_version(self, here, tmp_path):
+    def test_workers_of_another_version(self, here, scheduler, tmp_path):
         text = "import cnncli.batch.worker as worker\nworker.version = lambda name: '0.0.1'\n"
-        message = self.refusal(here, tmp_path / "old", text)
+        message = self.refusal(here, scheduler, tmp_path / "old", text)
         assert "has cnncli 0.0.1 where this is" in message
         assert message.endswith("install the same version on both")
 
-    def test_workers_without_cnncli(self, here, tmp_path):
-        message = self.refusal(here, tmp_path / "bare", "import sys\nsys.modules['cnncli'] = None\n")
+    def test_workers_without_cnncli(self, here, scheduler, tmp_path):
+        message = self.refusal(here, scheduler, tmp_path / "bare", "import sys\nsys.modules['cnncli'] = None\n")
         assert "cannot load cnncli" in message
         assert message.endswith(f"pip install cnncli=={installed()} there")
 
-    def test_no_workers(self, here, tmp_path):
+    def test_no_workers(self, here, scheduler):
         code = "import cnncli.batch.cluster as cluster; cluster._PATIENCE = 1\n"
-        with loopback_cluster(tmp_path / "empty", workers=0) as cluster:
-            words = ["edge", "in", "-r", "-o", "out/", "--scheduler", cluster.address]
-            err = cnncli(*words, cwd=here, program=code + START, code=1)[1]
-        assert f"there was no worker for 1 s; start some with: dask worker {cluster.address}" in err
+        words = ["edge", "in", "-r", "-o", "out/", "--scheduler", scheduler.address]
+        err = cnncli(*words, cwd=here, program=code + START, code=1)[1]
+        assert f"there was no worker for 1 s; start some with: dask worker {scheduler.address}" in err
 
 
 class TestAgain:
@@ -476,7 +467,7 @@ def test_a_scheduler_needs_no_cnncli(here, tmp_path, expected):
     try:
         wait_for(lambda: described.exists() and described.read_text().endswith("}"))
         cluster.address = json.loads(described.read_text())["address"]
-        cluster.add_worker("--no-nanny")
+        cluster.add_workers("--no-nanny")
         cnncli("edge", "in/000*.jpg", "-o", "out/", "--scheduler", cluster.address, cwd=here)
     finally:
         cluster.close()

@@ -493,7 +493,7 @@ class TestRefusals:
         (here / "out").mkdir()
         (here / "out/0007-sobel.png").write_text("mine")
         _, err = cnncli("edge", "in", "-r", "-o", "out/", "--skip-existing", cwd=here, code=1)
-        assert "out/0007-sobel.png exists, and is no result of this input" in err
+        assert "out/0007-sobel.png exists, and is not a result of this input" in err
         assert "--force" in err
         assert (here / "out/0007-sobel.png").read_text() == "mine"
 
@@ -533,7 +533,7 @@ class TestRefusals:
             image.point(lambda value: value ^ 1).save(here / "out/0008-sobel.png")
         before = (here / "out/0007-sobel.png").read_bytes()
         _, err = cnncli("edge", "in", "-r", "-o", "out/", "--skip-existing", cwd=here, code=1)
-        assert "out/0008-sobel.png exists, and is no result of this input" in err
+        assert "out/0008-sobel.png exists, and is not a result of this input" in err
         assert (here / "out/0007-sobel.png").read_bytes() == before
 
     def test_other_options_are_other_outputs(self, here):

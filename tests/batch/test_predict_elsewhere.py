@@ -41,13 +41,6 @@ def expected(folder):
     return out
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    pytest.importorskip("distributed", reason="the extra cnncli[dask] is not installed")
-    with loopback_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
-        yield cluster
-
-
 class TestScheduler:
     def test_lines_are_those_of_one_machine(self, folder, cluster, expected):
         out, err = cnncli(*PREDICT, "--scheduler", cluster.address, cwd=folder)
@@ -74,26 +67,24 @@ class TestScheduler:
             (folder / "model.safetensors").write_bytes(content)
         assert out == expected.replace("\tleft\t", "\twest\t")
 
-    def test_a_model_that_workers_do_not_see(self, folder, tmp_path):
-        pytest.importorskip("distributed")
+    def test_a_model_that_workers_do_not_see(self, folder, scheduler, tmp_path):
         text = "import cnncli.models.prediction as models\nmodels._digest = lambda path: 'another'\n"
         preload = tmp_path / "preload.py"
         preload.write_text(text)
-        with loopback_cluster(tmp_path / "other", workers=1, words=("--no-nanny", "--preload", preload)) as other:
-            out, err = cnncli(*PREDICT, "--scheduler", other.address, cwd=folder, code=1)
+        with scheduler.own_workers("--no-nanny", "--preload", preload):
+            out, err = cnncli(*PREDICT, "--scheduler", scheduler.address, cwd=folder, code=1)
         assert out == ""
         assert "a worker lacks something: " in err
         assert err.endswith("put the same where all machines have it by the same name\n")
 
     @pytest.mark.slow
-    def test_a_worker_killed_half_way(self, folder, expected, tmp_path):
-        pytest.importorskip("distributed")
+    def test_a_worker_killed_half_way(self, folder, scheduler, expected, tmp_path):
         preload = tmp_path / "preload.py"
         preload.write_text(SLOWLY)
-        with loopback_cluster(tmp_path / "slow", words=("--no-nanny", "--preload", preload)) as slow:
-            process = start(*PREDICT, "--json", "--scheduler", slow.address, cwd=folder)
+        with scheduler.own_workers("--no-nanny", "--preload", preload, count=2) as workers:
+            process = start(*PREDICT, "--json", "--scheduler", scheduler.address, cwd=folder)
             first = list(islice(process.stdout, COUNT // 3))
-            slow.workers[0].kill()
+            workers[0].kill()
             # Read on from the same buffer, which may hold more than the lines that were taken from it.
             with process.stdout, process.stderr:
                 rest, err = process.stdout.read(), process.stderr.read()
