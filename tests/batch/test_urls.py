@@ -458,7 +458,7 @@ def test_lists_in_s3(server, tmp_path):
     ("words", "message"),
     [
         (["memory://a.png", "--explain", "1,1"], "explain reads files of this machine again: copy memory://a.png here"),
-        (["a.png", "-o", "memory://b/c.png", "--show"], "--show shows files of this machine"),
+        (["a.png", "-o", "memory://b/c.png", "--show"], "--show shows files on this machine"),
     ],
 )
 def test_what_needs_files(tmp_path, words, message):
