@@ -1,6 +1,6 @@
-"""Backends: what computes a network, and where. NumPy does unless another is asked for.
+"""Backends: engines on devices, by name.
 
-To add one, write a class as `Backend` is, and enter where it is in `ENGINES`.
+To add one, write a subclass of `Backend`, and enter its place in `ENGINES`.
 """
 
 from collections.abc import Mapping
@@ -21,24 +21,24 @@ ENGINES: dict[str, str] = {
     "numpy": "cnncli.engines.backends:Backend",
     "torch": "cnncli.engines.torch.backend:TorchBackend",
 }
-"""Where the backend of each engine is: nothing is imported unless it is asked for."""
+"""Module and class of each engine's backend, imported when it is asked for."""
 
 DEVICES = ("auto", "cpu", "cuda")
-"""Where an engine may compute; `auto` is a GPU where there is one."""
+"""Devices of engines; `auto` is a GPU where there is one."""
 
 
 class Backend:
-    """NumPy, on this machine's cores.
+    """NumPy on the cores of this machine.
 
     Args:
-        device: where to compute.
+        device: a name in `DEVICES`.
 
     Attributes:
-        name: in `ENGINES`.
-        processes: those that train together.
+        name: its name in `ENGINES`.
+        processes: the processes that train together.
 
     Raises:
-        ArgumentError: a device that it cannot compute on.
+        ArgumentError: a device that it does not support.
     """
 
     name: ClassVar[str] = "numpy"
@@ -64,36 +64,36 @@ class Backend:
         jobs: int = 1,
         seed: int = 0,
     ) -> "Engine":
-        """Return what computes a network."""
+        """Return an engine for a network with these weights."""
         from cnncli.engines.numpy_engine import NumpyEngine
 
         return NumpyEngine(network, parameters, buffers, jobs=jobs, seed=seed)
 
     def versions(self) -> dict[str, str]:
-        """Return the versions of what computes, beside NumPy."""
+        """Return the versions of libraries beside NumPy."""
         return {}
 
     def notes(self, network: "Network") -> list[str]:
-        """Return what a user should know before a training begins, a line each."""
+        """Return notes for the user before a training begins, a line each."""
         return []
 
     def compare(self, engine: "Engine", images: "Array", labels: "Array", loss: Any) -> str | None:
-        """Return in words how far an engine is from NumPy's on a batch; None for NumPy itself."""
+        """Return the difference of an engine from NumPy's on a batch, in words; None for NumPy itself."""
         return None
 
     def close(self) -> None:
-        """Let go of what is shared with other processes."""
+        """Leave the group of processes."""
 
 
 def open_backend(engine: str = "numpy", device: str = "auto") -> Backend:
-    """Return the backend of an engine; close it in the end.
+    """Return the backend of an engine, to be closed in the end.
 
     Args:
         engine: a name in `ENGINES`.
         device: a name in `DEVICES`.
 
     Raises:
-        ArgumentError: there is no such engine, or it is not installed, or has no such device.
+        ArgumentError: an unknown engine, one that is not installed, or a device that it does not have.
 
     Example:
         >>> with open_backend("numpy") as backend:

@@ -1,15 +1,14 @@
-"""The same network, arranged for speed: a few images at a time through a run of layers, while they are in the cache.
+"""Fusion of layers: a few images at a time go through several layers, while they are in the cache.
 
-`fuse` makes of a layer one that computes the same, by three rules:
+`fuse` returns a layer that computes the same as another, arranged by three rules:
 
 - words, sequences and repeats become one list of layers (their names stay);
-- a maximum is taken before what keeps the order of numbers: `conv, bias, relu, max` becomes `conv, max, bias, relu`,
-  and bias and relu work on a quarter of the numbers;
-- a layer and the light ones after it become a `Run`, which takes blocks of images through all of them, and lets them
-  write over what nobody reads again.
+- a maximum is taken before layers that keep the order of numbers: `conv, bias, relu, max` becomes
+  `conv, max, bias, relu`, and bias and relu work on a quarter of the numbers;
+- a layer and the light ones after it become a `Segment`, which takes blocks of images through all of them, and lets
+  them write over arrays that nobody reads again.
 
-The layers themselves are not changed by it: the network as written stays the specification, and a test holds the two
-against each other.
+The layers themselves do not change: the network as written stays the specification, and a test compares the two.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,7 +29,7 @@ BLOCK_NUMBERS, ONE_BLOCK_NUMBERS = 450_000, 1_200_000
 def fuse(layer: Layer, input_shape: Shape) -> Layer:
     """Return a layer that computes the same, faster, with arrays of the same names."""
     members = [_fuse_inside(member) for member in _pool_early(list(layer.leaves(input_shape)))]
-    return Fused(tuple(_runs(members)))
+    return Fused(tuple(_segments(members)))
 
 
 def _fuse_inside(member: Part) -> Part:
@@ -85,89 +84,87 @@ class Bias(Layer):
         return grad, {"bias": sum_over_positions(grad)}
 
 
-def _runs(members: list[Part]) -> Iterator["Run"]:
-    """Yield the members in runs, each of a layer and the light ones after it."""
-    run: list[Part] = []
+def _segments(members: list[Part]) -> Iterator["Segment"]:
+    """Yield the members in segments, each a layer and the light ones after it."""
+    segment: list[Part] = []
     for member in members:
-        if run and not member.layer.light:
-            yield Run.of(run)
-            run = []
-        run.append(member)
-    if run:
-        yield Run.of(run)
+        if segment and not member.layer.light:
+            yield Segment.of(segment)
+            segment = []
+        segment.append(member)
+    if segment:
+        yield Segment.of(segment)
 
 
-class Run(Layer):
+class Segment(Layer):
     """Layers that a block of images goes through before the next one does.
 
-    Each layer writes where the run says: to an array that stays, if anybody reads it again, over its input, if nobody
-    reads that, or else to one that the next block uses too.
+    The segment tells each layer where to write: to an array that stays if anybody reads it again, over its input if
+    nobody reads that, or else to an array that the next block uses, too.
 
     Attributes:
         members: the layers.
-        scratch: the most numbers of scratch memory that an image takes in one of them.
+        scratch: most numbers of scratch memory that an image takes in one of them.
     """
 
-    op = "run"
+    op = "segment"
 
     members: tuple[Part, ...]
     scratch: int
 
     @classmethod
-    def of(cls, members: list[Part]) -> "Run":
-        """Return the run of these layers."""
+    def of(cls, members: list[Part]) -> "Segment":
+        """Return the segment of these layers."""
         return cls(tuple(members), max(member.layer.scratch_numbers(member.input_shape) for member in members))
 
     def block_size(self, images: int) -> int:
-        """Return how many of some images make a block."""
+        """Return the number of images of a block."""
         return images if images * self.scratch <= ONE_BLOCK_NUMBERS else max(1, BLOCK_NUMBERS // self.scratch)
 
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
-        """Return what the last layer makes of it, and what each layer keeps, block by block."""
-        places = context.plan((), lambda _: self._places(params, context))
+        bound = context.plan((), lambda _: self._bind(params, context))
         shared, images, outputs, caches = context.shared, len(x), [], []
         step = self.block_size(images)
         for start in range(0, images, step):
             shared.block = (start, min(start + step, images), images)
             y, kept = x[start : start + step], []
-            for place in places:
-                place.context.keeps_columns = step >= images
-                y, cache = place.layer.forward(y, place.params, place.context)
+            for member in bound:
+                member.context.keeps_columns = step >= images
+                y, cache = member.layer.forward(y, member.params, member.context)
                 kept.append(cache)
             outputs.append(y)
             caches.append(kept)
         shared.block = None
-        return _whole(outputs, places[-1].context.output), caches
+        return _whole(outputs, bound[-1].context.output), caches
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
-        """Return the gradient of the input, and the sums over the blocks of those of the parameters."""
-        places = context.plan((), lambda _: self._places(params, context))
-        places[0].context.input_gradient = context.input_gradient
-        places[0].context.gradient_slot = context.gradient_slot
+        bound = context.plan((), lambda _: self._bind(params, context))
+        bound[0].context.input_gradient = context.input_gradient
+        bound[0].context.gradient_slot = context.gradient_slot
         shared, images, gradients = context.shared, len(grad), []
         grads: dict[str, Array] = {}
         step = self.block_size(images)
         for start, kept in zip(range(0, images, step), cache, strict=True):
             shared.block = (start, min(start + step, images), images)
             gradient: Any = grad[start : start + step]
-            for place, own in zip(reversed(places), reversed(kept), strict=True):
-                gradient, found = place.layer.backward(gradient, own, place.params, place.context)
+            for member, own in zip(reversed(bound), reversed(kept), strict=True):
+                gradient, found = member.layer.backward(gradient, own, member.params, member.context)
                 for name, array in found.items():
-                    _accumulate(grads, place.prefix + name, array, alone=step >= images)
+                    _accumulate(grads, member.prefix + name, array, alone=step >= images)
             gradients.append(gradient)
         shared.block = None
-        return (_whole(gradients, places[0].context.gradient) if context.input_gradient else None), grads
+        return (_whole(gradients, bound[0].context.gradient) if context.input_gradient else None), grads
 
-    def _places(self, params: Params, context: Context) -> list["Place"]:
-        places: list[Place] = []
+    def _bind(self, params: Params, context: Context) -> list["BoundLayer"]:
+        bound: list[BoundLayer] = []
         for number, (member, slot) in enumerate(zip(self.members, self._slots(context.path), strict=True)):
             inner = Context(context.shared, context.path + member.prefix)
             inner.output_slot = slot
-            # A block's own runs pass arrays on while the gradient that came to it still waits for its second branch.
+            # A block's segments pass arrays on while the gradient that came to it still waits for its second branch.
             waits = self.members[0].layer.branches
             inner.gradient_slot = (inner.path if waits else PASSING, f"gradient {number}")
-            places.append(Place(member.prefix, member.layer, within(params, member.prefix), inner))
-        return places
+            bound.append(BoundLayer(member.prefix, member.layer, within(params, member.prefix), inner))
+        return bound
 
     def _slots(self, path: str) -> list[tuple[str, str]]:
         """Return where each layer writes its output."""
@@ -185,8 +182,8 @@ class Run(Layer):
         return slots[::-1]
 
 
-class Place(NamedTuple):
-    """A layer of a run, with its parameters, in one shard of a batch."""
+class BoundLayer(NamedTuple):
+    """A layer of a segment with its parameters and its context in one shard of a batch."""
 
     prefix: str
     layer: Layer
@@ -195,7 +192,7 @@ class Place(NamedTuple):
 
 
 def _whole(parts: list[Array], give: Callable[[Shape, np.dtype[Any]], Array]) -> Array:
-    """Return the array that blocks of images are parts of; copy those that a layer put elsewhere."""
+    """Return blocks of images as one array; copy those that a layer put elsewhere."""
     if len(parts) == 1:
         return parts[0]
     whole, start = give((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype), 0
@@ -220,16 +217,16 @@ def _accumulate(grads: dict[str, Array], name: str, array: Array, *, alone: bool
 
 
 class Fused(Layer):
-    """Runs, one after the other."""
+    """Segments, one after the other."""
 
     op = "fused"
 
-    runs: tuple[Run, ...]
+    segments: tuple[Segment, ...]
 
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         caches = []
-        for run, inner in zip(self.runs, context.plan((), lambda _: self._contexts(context)), strict=True):
-            x, cache = run.forward(x, params, inner)
+        for segment, inner in zip(self.segments, context.plan((), lambda _: self._contexts(context)), strict=True):
+            x, cache = segment.forward(x, params, inner)
             caches.append(cache)
         return x, caches
 
@@ -239,10 +236,10 @@ class Fused(Layer):
             first.input_gradient = context.input_gradient
         grads: dict[str, Array] = {}
         turn = 0
-        for run, own, inner in zip(reversed(self.runs), reversed(cache), reversed(contexts), strict=True):
-            # A gradient is read by the run before alone, so two arrays take turns; some runs hand on what they got.
+        for segment, own, inner in zip(reversed(self.segments), reversed(cache), reversed(contexts), strict=True):
+            # Only the segment before reads a gradient, so that two arrays take turns; some hand on the one they got.
             inner.gradient_slot = (context.path, f"gradient {turn}")
-            gradient, found = run.backward(grad, own, params, inner)
+            gradient, found = segment.backward(grad, own, params, inner)
             grads.update(found)
             if gradient is None:
                 return None, grads
@@ -251,7 +248,7 @@ class Fused(Layer):
         return grad, grads
 
     def _contexts(self, context: Context) -> list[Context]:
-        return [Context(context.shared, context.path) for _ in self.runs]
+        return [Context(context.shared, context.path) for _ in self.segments]
 
 
 class FusedBlock(Block):

@@ -1,13 +1,13 @@
-"""What the numbers that leave a network mean: which of them the loss works on, and how they become probabilities.
+"""The head of a network: the meaning of its outputs, for losses, predictions and probabilities.
 
-Losses work on logits, so a softmax at the end (or the sigmoid of a single output) is taken off for training: the loss
-does the same sum with less rounding. Predictions have it back. Parameters keep their names and shapes.
+Losses work on logits, so that a softmax at the end (or the sigmoid of a single output) is taken off for training: the
+loss does the same sum with less rounding. Predictions have it back. Parameters keep their names and shapes.
 """
 
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.engines.losses import Logistic, Loss, SquaredError, softmax
+from cnncli.engines.losses import Logistic, Loss, softmax
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
 from cnncli.networks.layers import Chain, Layer, Sequential
@@ -15,12 +15,12 @@ from cnncli.shapes import show_shape
 
 
 def output_kind(network: Network) -> str:
-    """Return what the last layer's numbers are: scores, probabilities, chances or distances (see `Layer`)."""
+    """Return the kind of the outputs: scores, probabilities, chances or distances (see `Layer`)."""
     return network.layers.unrolled[-1].words[-1].output_kind
 
 
 def output_count(network: Network) -> int | None:
-    """Return how many numbers a network puts out for a picture; None where it puts out a picture.
+    """Return the number of outputs for a picture; None where the output is a picture itself.
 
     Example:
         >>> from cnncli.networks import parse_network
@@ -41,7 +41,7 @@ def logits_network(network: Network, loss: Loss) -> Network:
         4x4x1 fc-10
     """
     taken_off = "chances" if output_count(network) == 1 else "probabilities"
-    if isinstance(loss, SquaredError) or output_kind(network) != taken_off:
+    if loss.takes_outputs or output_kind(network) != taken_off:
         return network
     layers = network.layers.unrolled
     return network.replace(layers=Sequential((*layers[:-1], *_without_last(layers[-1]))))
@@ -53,7 +53,7 @@ def _without_last(layer: Layer) -> tuple[Layer, ...]:
 
 
 class DistanceLoss:
-    """A loss of distances: the smaller the better, so it is the loss of minus them.
+    """Loss of distances, of which the smallest is the best: the loss of minus them.
 
     Args:
         loss: of logits.
@@ -73,16 +73,16 @@ class DistanceLoss:
 
 
 def logits_loss(loss: Loss, network: Network) -> Loss | DistanceLoss:
-    """Return the loss of what `logits_network` puts out."""
+    """Return the loss of the outputs of `logits_network`."""
     return DistanceLoss(loss) if output_kind(network) == "distances" else loss
 
 
 def predictions(logits: Array, network: Network) -> Array:
-    """Return the class that each row of outputs (N, outputs) speaks for.
+    """Return the predicted class of each row of logits.
 
     Args:
-        logits: what the loss works on; (N, 1, 1, outputs) will do.
-        network: what put them out.
+        logits: (N, outputs) or (N, 1, 1, outputs), of the network that the loss works on.
+        network: that network.
     """
     logits = logits.reshape(len(logits), -1)
     if logits.shape[1] == 1:
@@ -94,7 +94,7 @@ def predictions(logits: Array, network: Network) -> Array:
 def probabilities(outputs: Array, network: Network) -> Array:
     """Return (N, classes) numbers from 0 to 1, each row of which adds up to 1.
 
-    What a softmax puts out stays as it is. One output is the second of two classes, through a sigmoid unless the
+    Outputs of a softmax stay as they are. One output is the second of two classes, through a sigmoid unless the
     network ends in one. Anything else goes through a softmax.
 
     Args:
@@ -119,18 +119,18 @@ def check_outputs(network: Network, classes: int, loss: Loss) -> None:
     if output_count(network) != wanted:
         raise ArgumentError(
             f"the network puts out {show_shape(network.output_shape)}, the data has {classes} classes: "
-            f"{_fitting(network, classes, wanted, loss)}"
+            f"{_fitting(network, classes, wanted)}"
         )
-    if output_kind(network) == "chances" and wanted > 1 and not isinstance(loss, SquaredError):
+    if output_kind(network) == "chances" and wanted > 1 and not loss.takes_outputs:
         raise ArgumentError(
             f"a network that tells {classes} classes apart ends in softmax or in its fc alone; sigmoid fits one output "
             "of two classes (fc-1,sigmoid with --loss logistic) or --loss squared_error"
         )
 
 
-def _fitting(network: Network, classes: int, wanted: int, loss: Loss) -> str:
+def _fitting(network: Network, classes: int, wanted: int) -> str:
     first, *rest = network.layers.unrolled[-1].words
-    if classes == 2 and output_count(network) == 1 and not isinstance(loss, Logistic):
+    if classes == 2 and output_count(network) == 1:
         return "add --loss logistic, or let it end in fc-2"
     if first.dense:
         fitting = ",".join(map(str, (first.replace(out_features=wanted), *rest)))

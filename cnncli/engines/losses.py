@@ -1,4 +1,4 @@
-"""Losses: how wrong a network's outputs are, and the gradient of that.
+"""Losses: a number for how wrong outputs are, with its gradient.
 
 A loss takes logits (N, outputs) and labels (N,) and gives the sum over the batch and the gradient of that sum, so that
 shards of a batch can be added up; divided by `total_weight`, both are the mean that PyTorch gives.
@@ -16,22 +16,23 @@ if TYPE_CHECKING:  # the registry is read for `--help`, which shall load no NumP
 
 
 class Loss(Value):
-    """What all losses share.
+    """Base of all losses.
 
     Attributes:
-        label_smoothing: e; what a label says becomes (1 - e) of it and e spread evenly over all classes
+        label_smoothing: e; a label keeps 1 - e of its weight, and e is spread evenly over all classes
             (Szegedy et al., arXiv:1512.00567).
-        class_weights: how much an item of each class counts; None for 1.
-        about: one line for people.
+        class_weights: weight of the items of each class; None for 1.
+        about: one line of description.
+        takes_outputs: whether it works on the network's outputs as they are, and not on logits.
     """
 
     label_smoothing: float = 0.0
     class_weights: tuple[float, ...] | None = None
 
     about: ClassVar[str] = ""
+    takes_outputs: ClassVar[bool] = False
 
     def validate(self) -> None:
-        """Refuse what is no loss."""
         if not 0 <= self.label_smoothing < 1:
             raise ArgumentError(f"label_smoothing must be from 0 to below 1, got {self.label_smoothing!r}")
         if self.class_weights is None:
@@ -45,7 +46,7 @@ class Loss(Value):
         """Return the sum of the losses of a batch, and its gradient.
 
         Args:
-            logits: (N, outputs), what the network gives.
+            logits: (N, outputs).
             labels: (N,), integers.
 
         Returns:
@@ -66,16 +67,16 @@ class Loss(Value):
             return self._sum_and_gradient(logits, labels)
 
     def total_weight(self, labels: "Array") -> float:
-        """Return what sum and gradient are to be divided by for the mean: the weights of these labels, added up."""
+        """Return the sum of the weights of labels: the divisor of sum and gradient for the mean."""
         import numpy as np
 
         return float(len(labels) if self.class_weights is None else np.asarray(self.class_weights)[labels].sum())
 
     def outputs(self, classes: int) -> int:
-        """Return how many logits a network has to give for so many classes.
+        """Return the number of logits for a number of classes.
 
         Raises:
-            ArgumentError: the loss is not for so many classes.
+            ArgumentError: the loss does not fit that number.
         """
         if self.class_weights is not None and len(self.class_weights) != classes:
             raise ArgumentError(f"{len(self.class_weights)} class weights do not fit {classes} classes")
@@ -131,18 +132,12 @@ class Logistic(Loss):
     about: ClassVar[str] = "logistic loss, for two classes and one output"
 
     def outputs(self, classes: int) -> int:
-        """Return 1.
-
-        Raises:
-            ArgumentError: there are not two classes.
-        """
         if classes != 2:
             raise ArgumentError(f"the logistic loss tells two classes apart, there are {classes}: use cross_entropy")
         super().outputs(classes)
         return 1
 
     def probabilities(self, logits: "Array") -> "Array":
-        """Return (N, 2): 1 - sigmoid(z) and sigmoid(z)."""
         import numpy as np
 
         return softmax(np.concatenate([np.zeros_like(logits), logits], axis=1))
@@ -166,9 +161,9 @@ class SquaredError(Loss):
     """
 
     about: ClassVar[str] = "squared error against 1 for the label and 0 elsewhere"
+    takes_outputs: ClassVar[bool] = True
 
     def probabilities(self, logits: "Array") -> "Array":
-        """Return the outputs, which are estimates of probabilities, cut at 0 and made to add up to 1."""
         import numpy as np
 
         positive: Array = np.maximum(logits, 0)
@@ -205,7 +200,7 @@ def softmax(logits: "Array") -> "Array":
 
 
 def balanced_weights(labels: "Array", classes: int) -> tuple[float, ...]:
-    """Return weights by which every class counts the same: N / (classes n_c) (scikit-learn's "balanced").
+    """Return class weights by the inverse of their frequency: N / (classes n_c) (scikit-learn's "balanced").
 
     A class without items gets 0.
 

@@ -1,4 +1,4 @@
-"""The processes that train one network together: here one alone; `torch_engine.distributed` has several."""
+"""Processes that train one network together: one alone; `cnncli.engines.torch.distributed` has several."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,16 +11,16 @@ if TYPE_CHECKING:  # the names of the engines are read for `--help`, which shall
 
 
 class OtherProcessError(TrainingError):
-    """Another process of the training has failed, and says why itself."""
+    """Failure of another process of the training, which reports it itself."""
 
 
 class Processes:
-    """What a training needs to know of its processes.
+    """Processes of a training: this one alone.
 
     Attributes:
-        rank: this one's number, from 0. The first writes and prints.
-        count: how many there are.
-        local_count: how many of them are on this machine, and share its cores.
+        rank: number of this process, from 0. The first writes and prints.
+        count: number of processes.
+        local_count: number of those on this machine, which share its cores.
     """
 
     rank: int = 0
@@ -29,11 +29,11 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the one that writes and prints."""
+        """Whether this is the process that writes and prints."""
         return self.rank == 0
 
     def part(self, items: int) -> slice:
-        """Return which of so many items are this process's: they follow each other, and none is left out.
+        """Return the slice of a number of items that belongs to this process: no item is left out.
 
         Example:
             >>> Processes().part(10)
@@ -42,15 +42,15 @@ class Processes:
         return slice(items * self.rank // self.count, items * (self.rank + 1) // self.count)
 
     def total(self, numbers: "Array") -> "Array":
-        """Return the sum of what every process gives, the same bits in each; all call it equally often.
+        """Return the sum of the numbers of every process, the same bits in each; all call it equally often.
 
         Raises:
-            TrainingError: another process is gone, or silent.
+            TrainingError: another process is gone or silent.
         """
         return numbers
 
     def any(self, flag: bool) -> bool:
-        """Return whether any process says so; all ask equally often."""
+        """Return whether the flag is set in any process; all ask equally often."""
         if self.count == 1:
             return flag
         import numpy as np
@@ -85,7 +85,7 @@ class Processes:
         return int(ranks[0]) if ranks.size else None
 
     def close(self) -> None:
-        """Part from the others."""
+        """Leave the process group."""
 
 
 ALONE = Processes()

@@ -1,21 +1,26 @@
-"""PyTorch as a backend: on a CPU, a GPU, or several under torchrun."""
+"""PyTorch as a backend: devices, processes, and the difference from NumPy."""
 
+import os
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import torch
 
 from cnncli.arrays import Array
 from cnncli.engines.backends import Backend
 from cnncli.engines.engine import Engine
-from cnncli.engines.torch.comparison import parity
-from cnncli.engines.torch.devices import choose_device
+from cnncli.engines.numpy_engine import NumpyEngine
 from cnncli.engines.torch.distributed import join_processes
 from cnncli.engines.torch.engine import TorchEngine
+from cnncli.errors import ArgumentError
 from cnncli.networks import Network
 
 COMPARED = 16
 """Pictures of the batch that both engines compute: NumPy may need long for a network that needs a GPU."""
+
+ROUNDING = 1e-3
+"""The largest difference that rounding in float32 explains."""
 
 
 class TorchBackend(Backend):
@@ -26,7 +31,7 @@ class TorchBackend(Backend):
 
     Raises:
         ArgumentError: there is no such device.
-        TrainingError: the other processes do not come.
+        TrainingError: the other processes do not join.
     """
 
     name: ClassVar[str] = "torch"
@@ -44,18 +49,16 @@ class TorchBackend(Backend):
         jobs: int = 1,
         seed: int = 0,
     ) -> Engine:
-        """Return what computes a network; the threads are shared by the machine's processes."""
-        jobs = max(1, jobs // self.processes.local_count)
+        jobs = max(1, jobs // self.processes.local_count)  # a machine's processes share its cores
         return TorchEngine(
             network, parameters, buffers, jobs=jobs, seed=seed, device=self.device, processes=self.processes
         )
 
     def versions(self) -> dict[str, str]:
-        """Return PyTorch's version."""
         return {"torch": torch.__version__}
 
     def notes(self, network: Network) -> list[str]:
-        """Return where it computes, and what is another thing in several processes."""
+        """Return the device, and a difference of batch norms in several processes."""
         count, is_cuda = self.processes.count, self.device.type == "cuda"
         where = torch.cuda.get_device_name(self.device) if is_cuda else "the CPU"
         several = f", {count} processes, each with its part of every batch" if count > 1 else ""
@@ -68,12 +71,104 @@ class TorchBackend(Backend):
         return notes
 
     def compare(self, engine: Engine, images: Array, labels: Array, loss: Any) -> str | None:
-        """Return in words how far PyTorch is from NumPy on a batch."""
         images, labels = images[:COMPARED], labels[:COMPARED]
         arrays = engine.named_parameters, engine.buffers
         found = parity(engine.network, *arrays, images, labels, loss, device=self.device)
         return f"PyTorch against NumPy on a batch: {found}"
 
     def close(self) -> None:
-        """Part from the other processes."""
         self.processes.close()
+
+
+def choose_device(name: str = "auto", environment: Mapping[str, str] = os.environ) -> torch.device:
+    """Return the device of a name; under torchrun each process of a machine has a GPU of its own.
+
+    Args:
+        name: `cpu`, `cuda`, or `auto` for a GPU where there is one.
+        environment: variables of torchrun, which number a machine's processes.
+
+    Raises:
+        ArgumentError: there is no such device.
+
+    Example:
+        >>> choose_device("cpu")
+        device(type='cpu')
+    """
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if name not in ("auto", "cuda"):
+        raise ArgumentError(f"device must be auto, cpu or cuda, got {name!r}")
+    if not torch.cuda.is_available():
+        built = "this PyTorch is built without CUDA" if torch.version.cuda is None else "PyTorch finds no GPU"
+        raise ArgumentError(f"device cuda: {built}: choose --device cpu, or install a PyTorch for your GPU")
+    number, gpus = int(environment.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if number >= gpus:
+        raise ArgumentError(
+            f"process {number} of this machine has no GPU of its own, there are {gpus}: "
+            f"start torchrun with --nproc-per-node {gpus}, or choose --device cpu"
+        )
+    device = torch.device("cuda", number)
+    torch.cuda.set_device(device)
+    return device
+
+
+class Parity(NamedTuple):
+    """Largest differences of PyTorch from NumPy on a batch, each as a share of the largest number.
+
+    Attributes:
+        outputs: of the network's outputs.
+        gradients: of the gradients.
+    """
+
+    outputs: float
+    gradients: float
+
+    @property
+    def is_rounding(self) -> bool:
+        """Whether rounding explains the differences."""
+        return max(self) <= ROUNDING
+
+    def __str__(self) -> str:
+        found = f"outputs within {self.outputs:.1g}, gradients within {self.gradients:.1g} of the largest"
+        return found if self.is_rounding else f"{found}: more than rounding explains"
+
+
+def parity(
+    network: Network,
+    parameters: Mapping[str, Array],
+    buffers: Mapping[str, Array],
+    images: Array,
+    labels: Array,
+    loss: Any,
+    *,
+    device: torch.device | str = "cpu",
+    seed: int = 0,
+) -> Parity:
+    """Take one step of each engine from the same weights, and compare outputs and gradients.
+
+    Args:
+        network: the network whose outputs the loss works on.
+        parameters: its weights, by name; left as they are.
+        buffers: its other arrays.
+        images: (N, *input_shape), normalised.
+        labels: (N,).
+        loss: as those of `cnncli.engines.losses`.
+        device: where PyTorch computes.
+        seed: of dropout.
+    """
+    found = []
+    for engine in (
+        NumpyEngine(network, parameters, buffers, seed=seed, forked=False),
+        TorchEngine(network, parameters, buffers, seed=seed, device=device),
+    ):
+        with engine:
+            logits = engine.step(images, labels, loss).logits
+            found.append((logits.reshape(len(logits), -1), engine.gradients))
+    return Parity(*(_difference(ours, theirs) for ours, theirs in zip(*found, strict=True)))
+
+
+def _difference(ours: Array, theirs: Array) -> float:
+    if not ours.size:
+        return 0.0
+    scale = float(np.abs(ours).max())
+    return float(np.abs(ours - theirs).max()) / (scale or 1.0)

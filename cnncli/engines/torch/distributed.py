@@ -1,4 +1,4 @@
-"""Several processes that train one network together, started by `torchrun --nproc-per-node 2 -m cnncli train ...`."""
+"""Processes that train one network together, started by `torchrun --nproc-per-node 2 -m cnncli train ...`."""
 
 import os
 import re
@@ -14,28 +14,28 @@ from cnncli.engines.processes import ALONE, Processes
 from cnncli.errors import ArgumentError, TrainingError
 
 TIMEOUT = "CNNCLI_PROCESS_TIMEOUT"
-"""The environment's variable that says after how many seconds a silent process is given up."""
+"""Environment variable: seconds after which a silent process is given up."""
 
 SECONDS = 600
 
 
 def join_processes(device: torch.device, environment: Mapping[str, str] = os.environ) -> Processes:
-    """Return the processes that torchrun has started, this one alone where it has started none.
+    """Return the processes that torchrun has started, or this one alone.
 
     Args:
-        device: where this one computes: sums go by NCCL between GPUs, by Gloo between CPUs.
-        environment: where torchrun tells what it has started.
+        device: of this process: sums go by NCCL between GPUs, by Gloo between CPUs.
+        environment: variables of torchrun.
 
     Raises:
-        TrainingError: the others do not come.
-        ArgumentError: the timeout is no number of seconds.
+        TrainingError: the others do not join.
+        ArgumentError: the timeout is not a number of seconds.
     """
     count = int(environment.get("WORLD_SIZE", "1"))
     if count < 2 or not distributed.is_available():
         return ALONE
     backend = "nccl" if device.type == "cuda" else "gloo"
     seconds = _seconds(environment)
-    if backend == "nccl":  # a silent process is to be an error here, not the end of this one without a word
+    if backend == "nccl":  # so that a silent process raises here, and does not end this one without a word
         os.environ.setdefault("TORCH_NCCL_BLOCKING_WAIT", "1")
     try:
         distributed.init_process_group(backend, timeout=timedelta(seconds=seconds))
@@ -59,11 +59,11 @@ def _seconds(environment: Mapping[str, str]) -> float:
 
 
 class TorchProcesses(Processes):
-    """Processes of one group of `torch.distributed`, which has been begun.
+    """Processes of an initialized group of `torch.distributed`.
 
     Args:
-        device: where this one computes.
-        local_count: how many are on this machine.
+        device: of this process.
+        local_count: number of processes on this machine.
     """
 
     def __init__(self, device: torch.device, local_count: int = 1) -> None:
@@ -71,32 +71,26 @@ class TorchProcesses(Processes):
         self.rank, self.count = distributed.get_rank(), distributed.get_world_size()
 
     def total(self, numbers: Array) -> Array:
-        """Return the sum of what every process gives, the same bits in each.
-
-        Raises:
-            TrainingError: another process is gone, or silent.
-        """
         tensor = torch.tensor(numbers, device=self.device)
         self.add_up(tensor)
         total: Array = tensor.cpu().numpy()
         return total
 
     def add_up(self, tensor: Tensor) -> None:
-        """Put the sum of every process's tensor in its place."""
+        """Replace a tensor by the sum of those of every process."""
         with _silence_is_an_error(self.rank):
             distributed.all_reduce(tensor)
             if tensor.is_cuda:
                 torch.cuda.synchronize(tensor.device)
 
     def close(self) -> None:
-        """Part from the others."""
         if distributed.is_initialized():
             distributed.destroy_process_group()
 
 
 @contextmanager
 def _silence_is_an_error(rank: int) -> Iterator[None]:
-    """Turn what PyTorch says of a process that is gone into one line."""
+    """Turn PyTorch's error about a process that is gone into one line."""
     try:
         yield
     except (RuntimeError, ValueError) as error:
@@ -107,6 +101,6 @@ def _silence_is_an_error(rank: int) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    """Return what an error says, without the place in PyTorch's source and what it advises."""
+    """Return the message of an error without the place in PyTorch's source and its advice."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return re.sub(r"^\[[^]]*\] *", "", lines[0]).partition(". ")[0][:200]

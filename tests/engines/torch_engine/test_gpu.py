@@ -11,8 +11,7 @@ from cnncli.engines.initialization import initialize  # noqa: E402
 from cnncli.engines.losses import CrossEntropy  # noqa: E402
 from cnncli.engines.numpy_engine import NumpyEngine  # noqa: E402
 from cnncli.engines.optimizers import OPTIMIZERS  # noqa: E402
-from cnncli.engines.torch.comparison import parity  # noqa: E402
-from cnncli.engines.torch.devices import choose_device  # noqa: E402
+from cnncli.engines.torch.backend import choose_device, parity  # noqa: E402
 from cnncli.engines.torch.engine import TorchEngine  # noqa: E402
 from cnncli.networks import parse_network  # noqa: E402
 

@@ -12,7 +12,7 @@ from cnncli.engines.initialization import initialize  # noqa: E402
 from cnncli.engines.losses import CrossEntropy, SquaredError  # noqa: E402
 from cnncli.engines.numpy_engine import NumpyEngine  # noqa: E402
 from cnncli.engines.optimizers import OPTIMIZERS, clip_by_norm  # noqa: E402
-from cnncli.engines.torch.comparison import ROUNDING, parity  # noqa: E402
+from cnncli.engines.torch.backend import ROUNDING, parity  # noqa: E402
 from cnncli.engines.torch.engine import TorchEngine, clip_tensor_by_norm  # noqa: E402
 from cnncli.errors import ArgumentError  # noqa: E402
 from cnncli.networks import parse_network  # noqa: E402

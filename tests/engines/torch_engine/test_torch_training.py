@@ -13,8 +13,7 @@ from torch_cases import batch  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
 from cnncli.cli import app  # noqa: E402
-from cnncli.engines.torch.backend import TorchBackend  # noqa: E402
-from cnncli.engines.torch.devices import choose_device  # noqa: E402
+from cnncli.engines.torch.backend import TorchBackend, choose_device  # noqa: E402
 from cnncli.errors import ArgumentError, TrainingError  # noqa: E402
 from cnncli.models.model import load_model  # noqa: E402
 from cnncli.networks import parse_network  # noqa: E402
