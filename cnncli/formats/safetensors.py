@@ -92,14 +92,14 @@ class Array(NamedTuple):
         )
 
 
-class Header(NamedTuple):
+class SafetensorsHeader(NamedTuple):
     """The header of a file."""
 
     arrays: tuple[Array, ...]
     metadata: dict[str, str]
 
 
-def read_header(buffer: Buffer) -> Header:
+def read_header(buffer: Buffer) -> SafetensorsHeader:
     """Read the header of a safetensors file, and check it against the file's length.
 
     Raises:
@@ -119,7 +119,7 @@ def read_header(buffer: Buffer) -> Header:
     if len(entries) > MAX_ROWS:
         raise ModelError(f"more than {MAX_ROWS} arrays: too many for a summary")
     arrays = tuple(_array(name, entry, len(buffer) - 8 - length) for name, entry in entries.items())
-    return Header(arrays, {str(key): str(value) for key, value in (metadata or {}).items()})
+    return SafetensorsHeader(arrays, {str(key): str(value) for key, value in (metadata or {}).items()})
 
 
 def _array(name: str, entry: Any, room: int) -> Array:
@@ -182,7 +182,7 @@ def _row(array: Array) -> Row:
     )
 
 
-def _network(header: Header, input_shape: Shape | None) -> Network:
+def _network(header: SafetensorsHeader, input_shape: Shape | None) -> Network:
     text = header.metadata[NETWORK]
     said = header.metadata.get(INPUT)
     try:
@@ -192,7 +192,7 @@ def _network(header: Header, input_shape: Shape | None) -> Network:
         raise ModelError(str(error)) from error
 
 
-def _agreement(header: Header, network: Network, input_shape: Shape | None) -> tuple[str, ...]:
+def _agreement(header: SafetensorsHeader, network: Network, input_shape: Shape | None) -> tuple[str, ...]:
     """Check that the arrays are the network's; say it."""
     wanted = {**network.param_shapes(), **network.buffer_shapes()}
     found = {array.name: array.shape for array in header.arrays}

@@ -18,7 +18,7 @@ from cnncli.files.temporary import open_whole
 from cnncli.formats.files import Buffer, named, opened, said_of
 from cnncli.formats.reading import check_is_trained
 from cnncli.formats.safetensors import Array as Entry
-from cnncli.formats.safetensors import Header, read_header
+from cnncli.formats.safetensors import SafetensorsHeader, read_header
 
 Array = NDArray[Any]
 
@@ -95,7 +95,7 @@ def _copy(buffer: Buffer, offset: int, array: Entry) -> Array:
     return numbers.astype(dtype.newbyteorder("=")).reshape(array.shape)
 
 
-def _check_cover(header: Header, room: int) -> None:
+def _check_cover(header: SafetensorsHeader, room: int) -> None:
     """Check that the arrays fill the file without gaps and without sharing bytes, as the format asks."""
     place = 0
     for array in sorted(header.arrays, key=lambda array: (array.start, array.size)):

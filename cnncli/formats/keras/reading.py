@@ -28,7 +28,7 @@ from cnncli.formats.files import (
     parse_json,
     said_of,
 )
-from cnncli.formats.flow import Step, summarize
+from cnncli.formats.flow import Stage, summarize
 from cnncli.formats.keras.layers import CLASSES, Applied, Maker, Settings
 from cnncli.formats.tensor_shapes import written
 from cnncli.networks.summary import Omission, Summary
@@ -42,7 +42,7 @@ _BLOCK = 2**16
 MODELS = ("Functional", "Model", "Sequential")
 
 
-class Tensor(NamedTuple):
+class KerasTensor(NamedTuple):
     """An activation on its way: its name, its shape where it is known, and what the file records of that."""
 
     name: str
@@ -79,7 +79,7 @@ def read_config(config: dict[str, Any], name: str, input_shape: Shape | None = N
     start = (reader.inputs[0].name, reader.inputs[0].shape) if reader.inputs else ("", None)
     title = named(_inner(config).get("name") or name)
     ends = [each.name for each in outputs]
-    return summarize(name, title, start, reader.steps, ends, reader.notes(), reader.omissions())
+    return summarize(name, title, start, reader.stages, ends, reader.notes(), reader.omissions())
 
 
 def read_member(path: Path, member: str) -> bytes:
@@ -121,8 +121,8 @@ class KerasReader:
     """Follows shapes through the layers of a model, and of the models in it."""
 
     def __init__(self, input_shape: Shape | None, channels_first: bool, shapes: bool = True) -> None:
-        self.steps: list[Step] = []
-        self.inputs: list[Tensor] = []
+        self.stages: list[Stage] = []
+        self.inputs: list[KerasTensor] = []
         self._given = input_shape
         self._as_built = True  # the shapes that the file records are those of this count
         self._shapes = shapes
@@ -134,7 +134,7 @@ class KerasReader:
         self._remarks: list[str] = []
         self._calls = 0
 
-    def model(self, layer: dict[str, Any], incoming: Sequence[Tensor], prefix: str) -> list[Tensor]:
+    def model(self, layer: dict[str, Any], incoming: Sequence[KerasTensor], prefix: str) -> list[KerasTensor]:
         """Go through a model's layers; return what it puts out."""
         config = _inner(layer)
         layers = config.get("layers")
@@ -164,8 +164,8 @@ class KerasReader:
                 yield Omission((what,), f"leave out {first} {why}")
 
     def _sequence(
-        self, model: dict[str, Any], layers: list[dict[str, Any]], incoming: Sequence[Tensor], prefix: str
-    ) -> list[Tensor]:
+        self, model: dict[str, Any], layers: list[dict[str, Any]], incoming: Sequence[KerasTensor], prefix: str
+    ) -> list[KerasTensor]:
         current = list(incoming)
         for layer in layers:
             if layer.get("class_name") == "InputLayer":
@@ -177,14 +177,14 @@ class KerasReader:
         return current
 
     def _graph(
-        self, config: dict[str, Any], layers: list[dict[str, Any]], incoming: Sequence[Tensor], prefix: str
-    ) -> list[Tensor]:
+        self, config: dict[str, Any], layers: list[dict[str, Any]], incoming: Sequence[KerasTensor], prefix: str
+    ) -> list[KerasTensor]:
         by_name = {_name(layer): layer for layer in layers}
         if len(by_name) < len(layers):
             raise ModelError("two layers have one name")
         given = dict(zip([each[0] for each in _references(config.get("input_layers"))], incoming, strict=False))
         nodes = {(name, call): found for name in by_name for call, found in enumerate(_inbound(by_name[name]))}
-        results: dict[tuple[str, int], list[Tensor]] = {}
+        results: dict[tuple[str, int], list[KerasTensor]] = {}
         for name, call in _ordered(nodes, by_name):
             layer, references = by_name[name], nodes[name, call]
             if layer.get("class_name") == "InputLayer":
@@ -198,9 +198,9 @@ class KerasReader:
         ends = _references(config.get("output_layers"))
         return [_output(results, _settled(each, nodes, by_name), each) for each in ends]
 
-    def _input(self, layer: dict[str, Any], said: list[Any] | None) -> Tensor:
+    def _input(self, layer: dict[str, Any], said: list[Any] | None) -> KerasTensor:
         name = f"input {len(self.inputs)}"
-        tensor = Tensor(name, self._example(_name(layer), said, first=not self.inputs))
+        tensor = KerasTensor(name, self._example(_name(layer), said, first=not self.inputs))
         self.inputs.append(tensor)
         return tensor
 
@@ -227,8 +227,8 @@ class KerasReader:
         return dimensions(sizes, f"the input {named(name)}", 1)
 
     def _recorded(
-        self, layer: dict[str, Any], inputs: Sequence[Tensor], said: Sequence[list[Any] | None]
-    ) -> list[Tensor]:
+        self, layer: dict[str, Any], inputs: Sequence[KerasTensor], said: Sequence[list[Any] | None]
+    ) -> list[KerasTensor]:
         """Return inputs with the shapes that the file recorded, where they did not come out of the layers before."""
         if all(each.shape is not None for each in inputs):
             return list(inputs)
@@ -249,7 +249,7 @@ class KerasReader:
             return None
         return (*sizes[1:], sizes[0]) if self._channels_first and len(sizes) == 3 else tuple(sizes)
 
-    def _call(self, layer: dict[str, Any], inputs: Sequence[Tensor], prefix: str, call: int) -> list[Tensor]:
+    def _call(self, layer: dict[str, Any], inputs: Sequence[KerasTensor], prefix: str, call: int) -> list[KerasTensor]:
         self._calls += 1
         if self._calls > MAX_ROWS or len(prefix) > 4096:
             raise ModelError(f"more than {MAX_ROWS} layers, those of inner models counted: too many for a summary")
@@ -267,11 +267,11 @@ class KerasReader:
         elif frozen:
             applied = applied._replace(params=0, buffers=applied.params + applied.buffers)
         self._counted.add(name)
-        output = Tensor(f"{name} {self._calls}", applied.output_shape)
+        output = KerasTensor(f"{name} {self._calls}", applied.output_shape)
         for what in (*applied.unknown, *(() if applied.output_shape else ("activations",))):
             self._lost[what].append(name)
-        self.steps.append(
-            Step(
+        self.stages.append(
+            Stage(
                 named(name, MAX_NAME) if not call else f"{named(name, MAX_NAME)} (call {call + 1})",
                 applied.layer.op if applied.layer is not None else kind,
                 tuple(each.name for each in inputs),
@@ -288,7 +288,7 @@ class KerasReader:
         )
         return [output]
 
-    def _applied(self, kind: str, layer: dict[str, Any], inputs: Sequence[Tensor]) -> Applied:
+    def _applied(self, kind: str, layer: dict[str, Any], inputs: Sequence[KerasTensor]) -> Applied:
         """Return what a layer does; where shapes stay open, what can be said without them."""
         keras_class = CLASSES.get(kind)
         if keras_class is None:
@@ -315,7 +315,7 @@ OPEN = 512
 """A size that stands for an open one where weights are counted, which do not depend on it."""
 
 
-def _without_shapes(maker: Maker, settings: Settings, inputs: Sequence[Tensor]) -> Applied:
+def _without_shapes(maker: Maker, settings: Settings, inputs: Sequence[KerasTensor]) -> Applied:
     """Count the weights of a layer by what the file records of its inputs' shapes: the channels are settled."""
     said = [each.shape or each.said for each in inputs]
     shapes = [tuple(size or OPEN for size in shape) for shape in said if shape is not None]
@@ -428,7 +428,9 @@ def _ordered(nodes: dict[tuple[str, int], list[Reference]], layers: dict[str, An
         raise ModelError(f"the graph is cyclic: {' <- '.join(names)}") from error
 
 
-def _output(results: dict[tuple[str, int], list[Tensor]], node: tuple[str, int], reference: Reference) -> Tensor:
+def _output(
+    results: dict[tuple[str, int], list[KerasTensor]], node: tuple[str, int], reference: Reference
+) -> KerasTensor:
     found = results.get(node, [])
     if not 0 <= reference[2] < len(found):
         raise ModelError(f"the layer {named(node[0])} has no output {reference[2]}")

@@ -1,12 +1,10 @@
 """Branches, loops and functions: which graphs run, how often, and what they hand on."""
 
 from collections import ChainMap
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnncli.errors import ModelError
 from cnncli.formats.files import MAX_DIMENSION, dimensions, named
-from cnncli.formats.flow import Step
 from cnncli.formats.onnx.graph import Attribute, Function, Graph, Node, Reference
 from cnncli.formats.onnx.operations import Call
 from cnncli.formats.onnx.tensors import Tensor
@@ -61,16 +59,16 @@ def branch(propagation: "Propagation", call: Call, scope: Scope) -> Outputs:
     condition = call.tensor(0).values
     runs = []
     for name in ("then_branch", "else_branch"):
-        start = len(propagation.steps)
+        start = len(propagation.stages)
         outputs = propagation.inside(_graph(call, name), scope.inner(f"{call.node.name}/{name[:4]}"), ())
-        runs.append((outputs, slice(start, len(propagation.steps))))
+        runs.append((outputs, slice(start, len(propagation.stages))))
     (then, first), (otherwise, second) = runs
     if len(then) != len(otherwise):
         raise ModelError(f"its branches put out {len(then)} and {len(otherwise)} tensors")
     if condition:
         _repeat(propagation, second if condition[0] else first, 0)
         return then if condition[0] else otherwise
-    sums = [sum(step.macs for step in propagation.steps[part]) for part in (first, second)]
+    sums = [sum(stage.macs for stage in propagation.stages[part]) for part in (first, second)]
     _repeat(propagation, second if sums[0] >= sums[1] else first, 0)
     if sums[0] != sums[1]:
         propagation.unsettle(call.node, "macs")
@@ -92,7 +90,7 @@ def _either(one: Tensor, other: Tensor) -> Tensor:
 
 def loop(propagation: "Propagation", call: Call, scope: Scope) -> Outputs:
     """Follow a Loop: its graph takes the number of the round, whether to go on, and what each round hands on."""
-    body, start = _graph(call, "body"), len(propagation.steps)
+    body, start = _graph(call, "body"), len(propagation.stages)
     carried = [_fresh(each, f"{scope.path}{call.node.name}") for each in call.inputs[2:]]
     begins = (not call.has(1) and (1,)) or (call.tensor(1).values if call.has(1) else None)
     going = Tensor((), (1,) if begins and begins[0] else None, True)
@@ -103,8 +101,8 @@ def loop(propagation: "Propagation", call: Call, scope: Scope) -> Outputs:
         raise ModelError("its body puts out less than it takes in")
     rounds = _rounds(call, outputs[0])
     steady = all(new.shape == old.shape for new, old in zip(outputs[1:], carried, strict=False))
-    _repeat(propagation, slice(start, len(propagation.steps)), 1 if rounds is None else rounds)
-    if (rounds is None or not steady) and any(step.macs or step.unknown for step in propagation.steps[start:]):
+    _repeat(propagation, slice(start, len(propagation.stages)), 1 if rounds is None else rounds)
+    if (rounds is None or not steady) and any(stage.macs or stage.unknown for stage in propagation.stages[start:]):
         propagation.unsettle(call.node, "macs")
     kept = [new._replace(constant=False, values=None) if steady else Tensor(None, name=new.name) for new in outputs[1:]]
     scanned = [_stacked(each, rounds, 0) for each in kept[len(carried) :]]
@@ -119,7 +117,7 @@ def _rounds(call: Call, going: Tensor) -> int | None:
 
 def scan(propagation: "Propagation", call: Call, scope: Scope) -> Outputs:
     """Follow a Scan: its graph takes what each step hands on, and one slice of each sequence."""
-    body, start = _graph(call, "body"), len(propagation.steps)
+    body, start = _graph(call, "body"), len(propagation.stages)
     count = call.integer("num_scan_inputs", 0)
     states = [_fresh(each, f"{scope.path}{call.node.name}") for each in call.inputs[: len(call.inputs) - count]]
     sequences = [call.tensor(index) for index in range(len(states), len(call.inputs))]
@@ -129,8 +127,8 @@ def scan(propagation: "Propagation", call: Call, scope: Scope) -> Outputs:
     slices, lengths = zip(*map(_slice, sequences, axes), strict=True)
     outputs = propagation.inside(body, scope.inner(call.node.name), (*states, *slices))
     length = lengths[0]
-    _repeat(propagation, slice(start, len(propagation.steps)), 1 if length is None else length)
-    if length is None and any(step.macs or step.unknown for step in propagation.steps[start:]):
+    _repeat(propagation, slice(start, len(propagation.stages)), 1 if length is None else length)
+    if length is None and any(stage.macs or stage.unknown for stage in propagation.stages[start:]):
         propagation.unsettle(call.node, "macs")
     kept = [each._replace(constant=False, values=None) for each in outputs]
     places = call.integers("scan_output_axes") or (0,) * max(0, len(kept) - len(states))
@@ -180,8 +178,7 @@ def _graph(call: Call, name: str) -> Graph:
 
 
 def _repeat(propagation: "Propagation", part: slice, times: int) -> None:
-    steps: Sequence[Step] = propagation.steps[part]
-    propagation.steps[part] = [step._replace(runs=step.runs * times) for step in steps]
+    propagation.stages[part] = [stage._replace(runs=stage.runs * times) for stage in propagation.stages[part]]
 
 
 CONTROL = {"If": branch, "Loop": loop, "Scan": scan}

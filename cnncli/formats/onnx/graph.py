@@ -10,7 +10,7 @@ from typing import NamedTuple, Union
 
 from cnncli.errors import ModelError
 from cnncli.formats.files import BLOCK, MAX_RANK, MAX_ROWS, dimensions
-from cnncli.formats.onnx.protobuf import BYTES, MAX_TEXT, Field, Reader, signed
+from cnncli.formats.onnx.protobuf import BYTES, MAX_TEXT, MessageField, Reader, signed
 
 FLOATING = {1, 10, 11, 16, 17, 18, 19, 20}  # float32, float16, float64, bfloat16 and the four of 8 bits
 _RAW = {1: "f", 2: "B", 3: "b", 4: "H", 5: "h", 6: "i", 7: "q", 9: "?", 10: "e", 11: "d", 12: "I", 13: "Q"}
@@ -44,7 +44,7 @@ class Constant(NamedTuple):
     floating: bool
     values: tuple[Number, ...] | None
     kind: int = 0
-    data: tuple[Field, ...] = ()
+    data: tuple[MessageField, ...] = ()
     origin: str = STORED
 
     @property
@@ -87,7 +87,7 @@ class Node(NamedTuple):
         return operation_name(self.domain, self.op)
 
 
-class Input(NamedTuple):
+class GraphInput(NamedTuple):
     """An input of the graph: the dimensions are integers, names, or "?"; None where the file gives no shape."""
 
     name: str
@@ -100,7 +100,7 @@ class Graph(NamedTuple):
     name: str
     nodes: list[Node]
     constants: dict[str, Constant]
-    inputs: list[Input]
+    inputs: list[GraphInput]
     outputs: list[str]
 
 
@@ -137,7 +137,7 @@ def read_graph(reader: Reader, size: int) -> OnnxModel:
         ModelError: the bytes are no ONNX model.
     """
     graph, producer, opset = None, "", 0
-    functions: list[Field] = []
+    functions: list[MessageField] = []
     for field in reader.fields(0, size):
         if field.number == 7 and field.kind == BYTES:
             graph = field
@@ -153,7 +153,7 @@ def read_graph(reader: Reader, size: int) -> OnnxModel:
     return OnnxModel(messages.graph(graph), producer, opset, dict(map(messages.function, functions)))
 
 
-def _opset(reader: Reader, message: Field) -> int:
+def _opset(reader: Reader, message: MessageField) -> int:
     domain, version = "", 0
     for field in reader.fields(message.start, message.stop):
         if field.number == 1 and field.kind == BYTES:
@@ -170,7 +170,7 @@ class _Messages:
         self._reader = reader
         self._nodes = self._depth = 0
 
-    def graph(self, message: Field) -> Graph:
+    def graph(self, message: MessageField) -> Graph:
         """Read a GraphProto."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
@@ -188,17 +188,17 @@ class _Messages:
         self._depth -= 1
         return found
 
-    def function(self, message: Field) -> tuple[str, Function]:
+    def function(self, message: MessageField) -> tuple[str, Function]:
         """Read a FunctionProto, whose inputs and outputs are names alone."""
         reader, parts = self._reader, self._parts(message, (1, 4, 5, 7, 10, 11))
         names = {number: [reader.text(part) for part in parts[number]] for number in (1, 4, 5, 10)}
         name = "".join(names[1][-1:])
         nodes = [self.node(part, index) for index, part in enumerate(parts[7])]
-        graph = Graph(name, nodes, {}, [Input(each, None) for each in names[4]], names[5])
+        graph = Graph(name, nodes, {}, [GraphInput(each, None) for each in names[4]], names[5])
         defaults = dict(map(self.attribute, parts[11]))
         return operation_name("".join(names[10][-1:]), name), Function(graph, defaults)
 
-    def node(self, message: Field, index: int) -> Node:
+    def node(self, message: MessageField, index: int) -> Node:
         """Read a NodeProto."""
         texts: dict[int, list[str]] = {1: [], 2: [], 3: [], 4: [], 7: []}
         attributes: dict[str, Attribute] = {}
@@ -215,7 +215,7 @@ class _Messages:
         name = "".join(texts[3][-1:]) or f"{op}_{index}"
         return Node(name, op, "".join(texts[7][-1:]), tuple(texts[1]), tuple(texts[2]), attributes)
 
-    def attribute(self, message: Field) -> tuple[str, Attribute]:
+    def attribute(self, message: MessageField) -> tuple[str, Attribute]:
         """Read an AttributeProto."""
         reader = self._reader
         name = ""
@@ -235,9 +235,9 @@ class _Messages:
                 value = _single(reader, field, value)
         return name, integers or floats or value
 
-    def _parts(self, message: Field, numbers: Sequence[int]) -> dict[int, list[Field]]:
+    def _parts(self, message: MessageField, numbers: Sequence[int]) -> dict[int, list[MessageField]]:
         """Return the fields of a message that have one of some numbers; no more than a summary can show."""
-        parts: dict[int, list[Field]] = {number: [] for number in numbers}
+        parts: dict[int, list[MessageField]] = {number: [] for number in numbers}
         for field in self._reader.fields(message.start, message.stop):
             if field.number in parts and field.kind == BYTES:
                 parts[field.number].append(field)
@@ -249,7 +249,7 @@ class _Messages:
         return parts
 
 
-def _single(reader: Reader, field: Field, otherwise: Attribute) -> Attribute:
+def _single(reader: Reader, field: MessageField, otherwise: Attribute) -> Attribute:
     match field.number:
         case 2:
             return reader.floats(field)[0] if field.stop - field.start == 4 else otherwise
@@ -266,10 +266,10 @@ def _single(reader: Reader, field: Field, otherwise: Attribute) -> Attribute:
     return otherwise
 
 
-def _tensor(reader: Reader, message: Field) -> Constant:
+def _tensor(reader: Reader, message: MessageField) -> Constant:
     name, kind = "", 0
     shape: list[int] = []
-    data: list[Field] = []
+    data: list[MessageField] = []
     for field in reader.fields(message.start, message.stop):
         match field.number:
             case 1:
@@ -324,7 +324,7 @@ def _kind(numbers: set[Number]) -> str:
     return "round" if numbers and all(isinf(each) or float(each * ROUND).is_integer() for each in numbers) else ""
 
 
-def _values(reader: Reader, data: Sequence[Field], kind: int, count: int) -> tuple[Number, ...] | None:
+def _values(reader: Reader, data: Sequence[MessageField], kind: int, count: int) -> tuple[Number, ...] | None:
     """Return the numbers of a small tensor, or None where they are elsewhere or of another kind."""
     found: list[Number] = []
     for field in data:
@@ -339,7 +339,7 @@ def _values(reader: Reader, data: Sequence[Field], kind: int, count: int) -> tup
     return tuple(found) if len(found) == count else None
 
 
-def _sparse_tensor(reader: Reader, message: Field) -> Constant:
+def _sparse_tensor(reader: Reader, message: MessageField) -> Constant:
     shape: list[int] = []
     values = Constant("", (0,), True, None)
     for field in reader.fields(message.start, message.stop):
@@ -351,7 +351,7 @@ def _sparse_tensor(reader: Reader, message: Field) -> Constant:
     return Constant(values.name, known, values.floating, None, values.kind)
 
 
-def _input(reader: Reader, message: Field) -> Input:
+def _input(reader: Reader, message: MessageField) -> GraphInput:
     """Read a ValueInfoProto: name, and type.tensor_type.shape.dim."""
     name, shape = "", None
     for field in reader.fields(message.start, message.stop):
@@ -360,22 +360,22 @@ def _input(reader: Reader, message: Field) -> Input:
         elif field.number == 2 and field.kind == BYTES:
             shape = _first(reader, _first(reader, field, 1), 2)
     if shape is None:
-        return Input(name, None)
+        return GraphInput(name, None)
     fields = [field for field in reader.fields(shape.start, shape.stop) if field.number == 1 and field.kind == BYTES]
     found = tuple(_dimension(reader, field, name) for field in fields)
     if len(found) > MAX_RANK:
         raise ModelError(f"the input {name!r} has {len(found)} dimensions")
-    return Input(name, found)
+    return GraphInput(name, found)
 
 
-def _first(reader: Reader, message: Field | None, number: int) -> Field | None:
+def _first(reader: Reader, message: MessageField | None, number: int) -> MessageField | None:
     if message is None:
         return None
     fields = reader.fields(message.start, message.stop)
     return next((field for field in fields if field.number == number and field.kind == BYTES), None)
 
 
-def _dimension(reader: Reader, message: Field, name: str) -> int | str:
+def _dimension(reader: Reader, message: MessageField, name: str) -> int | str:
     """Return a dimension; exporters write 0 and -1, as well as a name or nothing, for one that is open."""
     for field in reader.fields(message.start, message.stop):
         if field.number == 1 and signed(field.value) not in (0, -1):

@@ -23,7 +23,7 @@ MAX_TEXT = 4096
 """Bytes of a name at most."""
 
 
-class Field(NamedTuple):
+class MessageField(NamedTuple):
     """A field of a message.
 
     Attributes:
@@ -53,7 +53,7 @@ class Reader:
         self.buffer = buffer
         self._left = MAX_FIELDS
 
-    def fields(self, start: int, stop: int) -> Iterator[Field]:
+    def fields(self, start: int, stop: int) -> Iterator[MessageField]:
         """The fields of the message that lies from `start` to `stop`.
 
         Raises:
@@ -77,7 +77,7 @@ class Reader:
                 end = at + length
                 if end > stop:
                     raise ModelError(f"damaged or cut short: byte {at} begins {length} bytes, but {stop - at} are left")
-            yield Field(number, kind, value, at, end)
+            yield MessageField(number, kind, value, at, end)
             at = end
 
     def varint(self, at: int, stop: int) -> tuple[int, int]:
@@ -95,7 +95,7 @@ class Reader:
             shift += 7
         raise ModelError(f"damaged or cut short: the number at byte {at} does not end")
 
-    def text(self, field: Field) -> str:
+    def text(self, field: MessageField) -> str:
         """Return a field that holds a text.
 
         Raises:
@@ -107,7 +107,7 @@ class Reader:
         self._spend(length // 64)
         return self.buffer[field.start : field.stop].decode("utf-8", "replace")
 
-    def integers(self, field: Field) -> list[int]:
+    def integers(self, field: MessageField) -> list[int]:
         """Return the signed integers of a field: one, or several packed together.
 
         Raises:
@@ -123,7 +123,7 @@ class Reader:
             found.append(signed(value))
         return found
 
-    def floats(self, field: Field) -> list[float]:
+    def floats(self, field: MessageField) -> list[float]:
         """Return the single-precision numbers of a field: one, or several packed together.
 
         Raises:

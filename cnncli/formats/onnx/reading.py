@@ -2,18 +2,18 @@
 
 from collections import ChainMap, Counter
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.formats.files import MAX_NAME, MAX_RANK, MAX_ROWS, Buffer, counted, dimensions, named, said_of
-from cnncli.formats.flow import Step, summarize
+from cnncli.formats.flow import Stage, summarize
 from cnncli.formats.onnx.control import CONTROL, Scope, function
-from cnncli.formats.onnx.graph import MAX_DEPTH, MAX_VALUES, Graph, Input, Node, OnnxModel, read_graph
+from cnncli.formats.onnx.graph import MAX_DEPTH, MAX_VALUES, Graph, Node, OnnxModel, read_graph
+from cnncli.formats.onnx.inputs import is_alone, settle, settle_further
 from cnncli.formats.onnx.operations import Call, Outcome, Unsettled
 from cnncli.formats.onnx.protobuf import Reader
 from cnncli.formats.onnx.tensors import Tensor, Values
-from cnncli.formats.onnx.weights import Weights
-from cnncli.formats.tensor_shapes import Dimensions, written
+from cnncli.formats.onnx.weights import WeightCounter
+from cnncli.formats.tensor_shapes import written
 from cnncli.networks.summary import Omission, Summary
 from cnncli.shapes import Shape, show_shape
 
@@ -38,19 +38,11 @@ def read_onnx(buffer: Buffer, name: str, input_shape: Shape | None = None, *, sh
         name,
         named(model.graph.name) or name,
         (start, shape),
-        propagation.steps,
+        propagation.stages,
         ends,
         propagation.notes(),
         propagation.omissions(),
     )
-
-
-class Opening(NamedTuple):
-    """The graph's first input, settled: the batch first, and whether its channels are last."""
-
-    name: str
-    shape: Dimensions | None
-    channels_last: bool
 
 
 class Propagation:
@@ -58,9 +50,9 @@ class Propagation:
 
     def __init__(self, model: OnnxModel, reader: Reader) -> None:
         self.model = model
-        self.steps: list[Step] = []
+        self.stages: list[Stage] = []
         self.scope = Scope(ChainMap())
-        self._weights = Weights(reader, model.producer)
+        self._weights = WeightCounter(reader, model.producer)
         self._batch = 0
         self._unknown: Counter[str] = Counter()
         self._unsettled: list[str] = []
@@ -77,29 +69,21 @@ class Propagation:
         inputs = [each for each in graph.inputs if each.name not in graph.constants]
         if not inputs:
             raise ModelError("the graph has no input")
-        opening = settled(inputs[0], input_shape, graph.nodes, shapes)
-        for each in inputs[1:]:
-            sizes = tuple(1 if index == 0 and isinstance(size, str) else size for index, size in _listed(each))
-            known = tuple(size for size in sizes if isinstance(size, int))
-            there = each.dimensions is not None and len(known) == len(sizes)
-            tensors[each.name] = Tensor(known if there else None, name=each.name)
+        first = settle(inputs[0], input_shape, graph.nodes, shapes)
+        tensors |= {first.name: first, **{each.name: settle_further(each) for each in inputs[1:]}}
         if inputs[1:]:
-            self._remarks.append(f"the graph has {len(inputs)} inputs: the first, {named(opening.name)}, is shown")
-        said = tuple(size for _, size in _listed(inputs[0]))
-        if len(said) == len(opening.shape or ()) and any(
-            isinstance(old, int) and old != new for old, new in zip(said, opening.shape or (), strict=True)
+            self._remarks.append(f"the graph has {len(inputs)} inputs: the first, {named(first.name)}, is shown")
+        said, shape = inputs[0].dimensions or (), first.shape or ()
+        if len(said) == len(shape) and any(
+            isinstance(old, int) and old != new for old, new in zip(said, shape, strict=True)
         ):
             self._remarks.append(f"the file's own input is {show_shape(map(named, said))}; shown for another")
-        first_is_time = any(
-            Call(node, ()).operation.in_time and node.inputs[:1] == (opening.name,) for node in graph.nodes
-        )
-        self._batch = opening.shape[0] if opening.shape and len(opening.shape) > 1 and not first_is_time else 0
-        first = Tensor(opening.shape, channels_last=opening.channels_last, name=opening.name)
-        tensors[opening.name] = first
-        if _alone(inputs[0].dimensions or (), input_shape):
+        if is_alone(said, input_shape):
             self._batch = 1
-            return opening.name, input_shape
-        return opening.name, self._row_shape(first)
+            return first.name, input_shape
+        in_time = any(Call(node, ()).operation.in_time and node.inputs[:1] == (first.name,) for node in graph.nodes)
+        self._batch = shape[0] if len(shape) > 1 and not in_time else 0
+        return first.name, self._row_shape(first)
 
     def run(self, graph: Graph, scope: Scope) -> None:
         """Pass through the nodes of a graph."""
@@ -126,7 +110,7 @@ class Propagation:
     def unsettle(self, node: Node, what: str) -> None:
         """Take down that a number leaves something out at a node that runs other graphs."""
         self._uncounted.append(node.name)
-        self.steps.append(Step(named(node.name, MAX_NAME), named(node.op), (), (), None, (), unknown=(what,)))
+        self.stages.append(Stage(named(node.name, MAX_NAME), named(node.op), (), (), None, (), unknown=(what,)))
 
     def settle_doubts(self) -> None:
         """Settle what only the whole graph tells: which constants are parameters, and whether weights are shared.
@@ -134,13 +118,13 @@ class Propagation:
         Where some are, a vector that comes a second time may be shared too: it is counted once, and this is said.
         """
         doubts, shared = self._weights.doubtful, self._weights.shared or self._weights.ambiguous
-        for place, step in enumerate(self.steps):
-            unknown = step.unknown if doubts else tuple(name for name in step.unknown if name != "params")
-            if step.repeated and shared:
-                self._repeated.append(step.name)
-                step = step._replace(params=step.params - step.repeated)
+        for place, stage in enumerate(self.stages):
+            unknown = stage.unknown if doubts else tuple(name for name in stage.unknown if name != "params")
+            if stage.repeated and shared:
+                self._repeated.append(stage.name)
+                stage = stage._replace(params=stage.params - stage.repeated)
                 unknown = (*unknown, "params")
-            self.steps[place] = step._replace(unknown=unknown)
+            self.stages[place] = stage._replace(unknown=unknown)
 
     def notes(self) -> Iterator[str]:
         """What a reader must know about where the numbers come from."""
@@ -190,7 +174,7 @@ class Propagation:
                 f"leave out {counted(len(self._uncounted), 'node')} (the first: {named(self._uncounted[0])}), whose "
                 "operation, shapes or repetitions the file does not tell",
             )
-        if lost := [step.name for step in self.steps if None in step.output_shapes]:
+        if lost := [stage.name for stage in self.stages if None in stage.output_shapes]:
             yield Omission(
                 ("activations",),
                 f"leave out {counted(len(lost), 'node')} of unknown shape (the first: {named(lost[0])})",
@@ -204,7 +188,7 @@ class Propagation:
             )
 
     def _pass_through(self, node: Node, graph: Graph, scope: Scope) -> None:
-        """Work out what a node puts out, and take down its step."""
+        """Work out what a node puts out, and take down its stage."""
         call = Call(node, tuple(self._incoming(node, graph, scope)))
         inner = self._inner(call, scope)
         if inner is not None:
@@ -295,8 +279,8 @@ class Propagation:
         data = [each for each in call.inputs if each is not None and not each.constant]
         shown = outputs[: call.operation.outputs]
         found, layer = self._weights.count(call), call.layer(outcome)
-        self.steps.append(
-            Step(
+        self.stages.append(
+            Stage(
                 named(scope.path + call.node.name, MAX_NAME),
                 layer.op if layer is not None else named(call.node.op),
                 tuple(each.name for each in data),
@@ -314,7 +298,7 @@ class Propagation:
         )
 
     def _left_out(self, call: Call, outcome: Outcome) -> Iterator[str]:
-        """Yield which numbers of a step leave something out."""
+        """Yield which numbers of a stage leave something out."""
         if call.operation.follow is None or (call.operation.multiplies and not outcome.shapes):
             self._uncounted.append(call.node.name)
             yield "macs"
@@ -348,75 +332,3 @@ def _plain(values: Values | None) -> Values | None:
     if values is None or len(values) > MAX_VALUES or any(abs(value) >= 2**63 for value in values):
         return None
     return values
-
-
-def _listed(each: Input) -> list[tuple[int, int | str]]:
-    return list(enumerate(each.dimensions or ()))
-
-
-def settled(each: Input, input_shape: Shape | None, nodes: Sequence[Node], shapes: bool = True) -> Opening:
-    """Return the first input with every dimension settled: the batch, where it is open, is 1.
-
-    Raises:
-        ModelError: a dimension stays open although `shapes` are needed, or `input_shape` has another number of them.
-    """
-    said = each.dimensions
-    if said is None and input_shape is None:
-        if not shapes:
-            return Opening(each.name, None, False)
-        raise ModelError(f"the input {named(each.name)} has no shape: give it with --input HxWxC")
-    said = ("?",) * (len(input_shape or ()) + 1) if said is None else said
-    last = _channels_last(each.name, said, nodes)
-    batch = () if len(said) < 2 or _alone(said, input_shape) else (said[0] if isinstance(said[0], int) else 1,)
-    if input_shape is not None:
-        if len(input_shape) != len(said) - len(batch):
-            batch_first = ", the batch first" if batch else ""
-            raise ModelError(
-                f"--input gives {written(input_shape)}, but the input {named(each.name)} is "
-                f"{show_shape(map(named, said))}{batch_first}: give {_wanted(said, last)}"
-            )
-        turn = len(input_shape) in (3, 4) and not last
-        example = (input_shape[-1], *input_shape[:-1]) if turn else input_shape
-        return Opening(each.name, dimensions((*batch, *example), "--input", 1), last)
-    sizes = (*batch, *said[len(batch) :])
-    known = tuple(size for size in sizes if isinstance(size, int))
-    if len(known) < len(sizes):
-        if not shapes:
-            return Opening(each.name, None, last)
-        raise ModelError(_open(each.name, said, last))
-    return Opening(each.name, dimensions(known, f"the input {named(each.name)}", 1), last)
-
-
-def _alone(said: Sequence[int | str], input_shape: Shape | None) -> bool:
-    """Whether an input is a picture without a batch, channels first, as PyTorch's detectors take it."""
-    return len(said) == 3 and said[0] in (1, 3, 4) and input_shape is not None and len(input_shape) == 3
-
-
-def _wanted(said: Sequence[int | str], channels_last: bool) -> str:
-    """Return what --input is to say: the sizes that are fixed, and letters for the others; channels last."""
-    sizes = list(said[1:] if len(said) > 1 else said)
-    letters = list("LC"[-len(sizes) :] if len(sizes) < 3 else "DHWC"[-len(sizes) :])
-    if len(sizes) == 2:
-        letters = ["A", "B"]
-    elif len(sizes) == 1:
-        letters = ["N"]
-    elif not channels_last:
-        sizes = [*sizes[1:], *sizes[:1]]
-    letters += "?" * (len(sizes) - len(letters))
-    return "x".join(str(size) if isinstance(size, int) else letter for size, letter in zip(sizes, letters, strict=True))
-
-
-def _open(name: str, said: Dimensions | tuple[int | str, ...], channels_last: bool) -> str:
-    shown = show_shape(map(named, said))
-    wanted = _wanted(said, channels_last)
-    return f"the input {named(name)} is {shown}, which leaves dimensions open: settle them with --input {wanted}"
-
-
-def _channels_last(name: str, said: tuple[int | str, ...], nodes: Sequence[Node]) -> bool:
-    """Whether an input is (N, H, W, C), as TensorFlow's exporters leave it: a node turns it round, or its sizes say."""
-    if len(said) != 4:
-        return False
-    turned = any(
-        node.op == "Transpose" and name in node.inputs and node.attributes.get("perm") == [0, 3, 1, 2] for node in nodes
-    )
-    return turned or (said[3] in (1, 3) and said[1] not in (1, 3))

@@ -47,7 +47,7 @@ class Found(NamedTuple):
     repeated: int = 0
 
 
-class Weights:
+class WeightCounter:
     """The constants of a model, and those of them that were counted.
 
     Attributes:
