@@ -136,21 +136,18 @@ def read_graph(reader: Reader, size: int) -> OnnxModel:
     Raises:
         ModelError: the bytes are no ONNX model.
     """
-    graph, producer, opset = None, "", 0
-    functions: list[MessageField] = []
-    for field in reader.fields(0, size):
-        if field.number == 7 and field.kind == BYTES:
-            graph = field
-        elif field.number == 2 and field.kind == BYTES:
-            producer = reader.text(field)
-        elif field.number == 8 and field.kind == BYTES:
-            opset = max(opset, _opset(reader, field))
-        elif field.number == 25 and field.kind == BYTES:
-            functions.append(field)
-    if graph is None:
+    producers, graphs, opsets, functions = reader.parts(MessageField(0, BYTES, 0, 0, size), 2, 7, 8, 25)
+    if not graphs:
         raise ModelError("holds no ONNX graph")
     messages = _Messages(reader)
-    return OnnxModel(messages.graph(graph), producer, opset, dict(map(messages.function, functions)))
+    opset = max((_opset(reader, each) for each in opsets), default=0)
+    producer = _last(reader.texts(producers))
+    return OnnxModel(messages.graph(graphs[-1]), producer, max(0, opset), dict(map(messages.function, functions)))
+
+
+def _last(texts: Sequence[str]) -> str:
+    """Return the text of a field that may be left out, and of which the last one counts."""
+    return "".join(texts[-1:])
 
 
 def _opset(reader: Reader, message: MessageField) -> int:
@@ -175,45 +172,37 @@ class _Messages:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise ModelError(f"graphs in graphs, more than {MAX_DEPTH} deep")
-        reader, parts = self._reader, self._parts(message, (1, 2, 5, 11, 12, 15))
-        constants = [_tensor(reader, part) for part in parts[5]]
-        constants += [_sparse_tensor(reader, part) for part in parts[15]]
+        reader = self._reader
+        nodes, names, tensors, inputs, outputs, sparse = reader.parts(message, 1, 2, 5, 11, 12, 15)
+        constants = [_tensor(reader, each) for each in tensors] + [_sparse_tensor(reader, each) for each in sparse]
         found = Graph(
-            "".join(reader.text(part) for part in parts[2][-1:]),
-            [self.node(part, index) for index, part in enumerate(parts[1])],
+            _last(reader.texts(names)),
+            [self.node(each, index) for index, each in enumerate(nodes)],
             {constant.name: constant for constant in constants},
-            [_input(reader, part) for part in parts[11]],
-            [_input(reader, part).name for part in parts[12]],
+            [_input(reader, each) for each in inputs],
+            [_input(reader, each).name for each in outputs],
         )
         self._depth -= 1
         return found
 
     def function(self, message: MessageField) -> tuple[str, Function]:
         """Read a FunctionProto, whose inputs and outputs are names alone."""
-        reader, parts = self._reader, self._parts(message, (1, 4, 5, 7, 10, 11))
-        names = {number: [reader.text(part) for part in parts[number]] for number in (1, 4, 5, 10)}
-        name = "".join(names[1][-1:])
-        nodes = [self.node(part, index) for index, part in enumerate(parts[7])]
-        graph = Graph(name, nodes, {}, [GraphInput(each, None) for each in names[4]], names[5])
-        defaults = dict(map(self.attribute, parts[11]))
-        return operation_name("".join(names[10][-1:]), name), Function(graph, defaults)
+        reader, parts = self._reader, self._reader.parts(message, 1, 4, 5, 7, 10, 11)
+        names, inputs, outputs, domains = (reader.texts(parts[at]) for at in (0, 1, 2, 4))
+        nodes = [self.node(each, index) for index, each in enumerate(parts[3])]
+        graph = Graph(_last(names), nodes, {}, [GraphInput(each, None) for each in inputs], outputs)
+        return operation_name(_last(domains), graph.name), Function(graph, dict(map(self.attribute, parts[5])))
 
     def node(self, message: MessageField, index: int) -> Node:
         """Read a NodeProto."""
-        texts: dict[int, list[str]] = {1: [], 2: [], 3: [], 4: [], 7: []}
-        attributes: dict[str, Attribute] = {}
-        for field in self._reader.fields(message.start, message.stop):
-            if field.kind == BYTES and field.number in texts:
-                texts[field.number].append(self._reader.text(field))
-            elif field.kind == BYTES and field.number == 5:
-                name, value = self.attribute(field)
-                attributes[name] = value
-        op = "".join(texts[4][-1:])
+        *parts, settings = self._reader.parts(message, 1, 2, 3, 4, 7, 5)
+        inputs, outputs, names, ops, domains = map(self._reader.texts, parts)
+        op = _last(ops)
         self._nodes += op != "Constant"
         if self._nodes > MAX_ROWS:
             raise ModelError(f"more than {MAX_ROWS} nodes: too many for a summary")
-        name = "".join(texts[3][-1:]) or f"{op}_{index}"
-        return Node(name, op, "".join(texts[7][-1:]), tuple(texts[1]), tuple(texts[2]), attributes)
+        name, attributes = _last(names) or f"{op}_{index}", dict(map(self.attribute, settings))
+        return Node(name, op, _last(domains), tuple(inputs), tuple(outputs), attributes)
 
     def attribute(self, message: MessageField) -> tuple[str, Attribute]:
         """Read an AttributeProto."""
@@ -234,19 +223,6 @@ class _Messages:
             else:
                 value = _single(reader, field, value)
         return name, integers or floats or value
-
-    def _parts(self, message: MessageField, numbers: Sequence[int]) -> dict[int, list[MessageField]]:
-        """Return the fields of a message that have one of some numbers; no more than a summary can show."""
-        parts: dict[int, list[MessageField]] = {number: [] for number in numbers}
-        for field in self._reader.fields(message.start, message.stop):
-            if field.number in parts and field.kind == BYTES:
-                parts[field.number].append(field)
-                if len(parts[field.number]) > 10 * MAX_ROWS:
-                    raise ModelError(
-                        f"more than {MAX_ROWS} nodes, or {10 * MAX_ROWS} constants, inputs or outputs: too many for a "
-                        "summary"
-                    )
-        return parts
 
 
 def _single(reader: Reader, field: MessageField, otherwise: Attribute) -> Attribute:
@@ -353,26 +329,15 @@ def _sparse_tensor(reader: Reader, message: MessageField) -> Constant:
 
 def _input(reader: Reader, message: MessageField) -> GraphInput:
     """Read a ValueInfoProto: name, and type.tensor_type.shape.dim."""
-    name, shape = "", None
-    for field in reader.fields(message.start, message.stop):
-        if field.number == 1 and field.kind == BYTES:
-            name = reader.text(field)
-        elif field.number == 2 and field.kind == BYTES:
-            shape = _first(reader, _first(reader, field, 1), 2)
-    if shape is None:
+    names, types = reader.parts(message, 1, 2)
+    name, tensors = _last(reader.texts(names)), [each for kind in types[-1:] for each in reader.parts(kind, 1)[0][:1]]
+    shapes = [each for tensor in tensors for each in reader.parts(tensor, 2)[0][:1]]
+    if not shapes:
         return GraphInput(name, None)
-    fields = [field for field in reader.fields(shape.start, shape.stop) if field.number == 1 and field.kind == BYTES]
-    found = tuple(_dimension(reader, field, name) for field in fields)
-    if len(found) > MAX_RANK:
-        raise ModelError(f"the input {name!r} has {len(found)} dimensions")
-    return GraphInput(name, found)
-
-
-def _first(reader: Reader, message: MessageField | None, number: int) -> MessageField | None:
-    if message is None:
-        return None
-    fields = reader.fields(message.start, message.stop)
-    return next((field for field in fields if field.number == number and field.kind == BYTES), None)
+    [fields] = reader.parts(shapes[0], 1)
+    if len(fields) > MAX_RANK:
+        raise ModelError(f"the input {name!r} has {len(fields)} dimensions")
+    return GraphInput(name, tuple(_dimension(reader, field, name) for field in fields))
 
 
 def _dimension(reader: Reader, message: MessageField, name: str) -> int | str:

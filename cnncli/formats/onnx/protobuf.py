@@ -7,17 +7,20 @@ bytes of it. A library that parses whole messages reads the weights twice over, 
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from cnncli.errors import ModelError
-from cnncli.formats.files import Buffer, named
+from cnncli.formats.files import MAX_ROWS, Buffer, named
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 MAX_FIELDS = 400_000
 """Fields that are looked at in one file at most, which takes about half a second; a graph of a thousand nodes has some
 twenty thousand."""
+
+MAX_PARTS = 10 * MAX_ROWS
+"""Fields of one number that a message has at most."""
 
 MAX_TEXT = 4096
 """Bytes of a name at most."""
@@ -94,6 +97,25 @@ class Reader:
                 return result & (2**64 - 1), at
             shift += 7
         raise ModelError(f"damaged or cut short: the number at byte {at} does not end")
+
+    def parts(self, message: MessageField, *numbers: int) -> list[list[MessageField]]:
+        """Return the fields of a message that hold bytes and have some numbers, a list for each number.
+
+        Raises:
+            ModelError: there are more than a summary can show.
+        """
+        parts: dict[int, list[MessageField]] = {number: [] for number in numbers}
+        for field in self.fields(message.start, message.stop):
+            if field.number in parts and field.kind == BYTES:
+                parts[field.number].append(field)
+                if len(parts[field.number]) > MAX_PARTS:
+                    limits = f"{MAX_ROWS} nodes, or {MAX_PARTS} constants, inputs or outputs"
+                    raise ModelError(f"more than {limits}: too many for a summary")
+        return list(parts.values())
+
+    def texts(self, fields: Iterable[MessageField]) -> list[str]:
+        """Return fields that hold texts."""
+        return [self.text(field) for field in fields]
 
     def text(self, field: MessageField) -> str:
         """Return a field that holds a text.
