@@ -32,29 +32,17 @@ from cnncli.networks.layers.context import Context
 from cnncli.networks.layers.convolution import TABLE
 from cnncli.networks.notation import read_notation
 
-SIZES = {
-    "kernel_size": "3",
-    "out_channels": "12",
-    "out_features": "12",
-    "scale_factor": "2",
-    "margins": "1",
-    "part": "1/2",
-    "shape": "18x9x3",
-    "groups": "3",
-    "block_size": "3",
-}
+# Where the example in messages does not fit a picture of 12x12x64.
+FITTING = {"reshape": "reshape24x12x32"}
 
 
 @pytest.mark.parametrize("op", LAYERS)
 def test_every_layer_of_the_registry_is_read_by_its_word_and_keeps_the_contract(op):
-    kind = LAYERS[op]
-    optional = kind.size_field in kind.defaults and kind.size_field not in ("scale_factor", "groups", "block_size")
-    size = "" if optional else SIZES.get(kind.size_field, "")
-    filters = "-" + SIZES[kind.filters_field] if kind.filters_field else ""
-    shape = (9, 9, 9) if op == "d2s" else (9, 9, 6)
-    (layer,) = parse_network(f"{op}{size}{filters}", input_shape=shape).layers.layers
+    kind, shape = LAYERS[op], (12, 12, 64)
+    word = FITTING.get(op, kind.example())
+    (layer,) = parse_network(word, input_shape=shape).layers.layers
     assert type(layer) is kind
-    assert str(layer) == f"{op}{size}{filters}"
+    assert parse_network(str(layer), input_shape=shape).layers.layers == (layer,)
     assert kind.__doc__
     output_shape = layer.output_shape(shape)
     assert all(n > 0 for n in output_shape)

@@ -290,4 +290,5 @@ def test_the_readme_names_every_word():
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     table = readme.partition("### The notation")[2].partition("Options follow")[0]
     words = set(re.findall(r"s2d|d2s|relu6|[a-z]+", table))
-    assert {*LAYERS, *BLOCKS} - words == set()
+    missing = {*LAYERS, *BLOCKS} - words
+    assert missing == set(), f"give {missing} a row in the README's table of words, under The notation"
