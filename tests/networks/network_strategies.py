@@ -34,8 +34,7 @@ from cnncli.networks.layers import (
     Upsampling,
 )
 from cnncli.networks.layers.pointwise import LeakyReLU
-from cnncli.networks.layers.rearranging import Crop, DepthToSpace, Shuffle, SpaceToDepth, Split
-from cnncli.networks.layers.widening import ZeroPad
+from cnncli.networks.layers.rearranging import Crop, DepthToSpace, Shuffle, SpaceToDepth, Split, ZeroPad
 
 kernels = st.tuples(st.integers(1, 5), st.integers(1, 5)) | st.sampled_from([(1, 1), (3, 3)])
 strides = st.sampled_from([(1, 1), (1, 1), (2, 2), (2, 1), (3, 3)])

@@ -34,8 +34,7 @@ from cnncli.networks.layers import (
     TransposedConv,
     Upsampling,
 )
-from cnncli.networks.layers.rearranging import Crop, DepthToSpace, Reshape, Shuffle, SpaceToDepth, Split
-from cnncli.networks.layers.widening import ZeroPad
+from cnncli.networks.layers.rearranging import Crop, DepthToSpace, Reshape, Shuffle, SpaceToDepth, Split, ZeroPad
 
 
 def sides(padding, size, kernel_size, stride, dilation):

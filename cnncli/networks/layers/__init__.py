@@ -13,10 +13,9 @@ from cnncli.networks.layers.norms import (
 )
 from cnncli.networks.layers.pointwise import ACTIVATIONS, Activation, Dropout, Flatten, PReLU, ReLU, Scale
 from cnncli.networks.layers.pooling import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool, Subsampling
-from cnncli.networks.layers.rearranging import REARRANGEMENTS
+from cnncli.networks.layers.rearranging import REARRANGEMENTS, ZeroPad
 from cnncli.networks.layers.resampling import Upsampling
 from cnncli.networks.layers.sequences import Chain, Compound, Repeat, Sequential
-from cnncli.networks.layers.widening import ZeroPad
 
 _KINDS: tuple[type[Layer], ...] = (
     Conv,

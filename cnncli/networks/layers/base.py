@@ -58,7 +58,7 @@ class Layer(Value):
         steadies: whether it keeps signals at their size, however large the weights before it are.
         dense: whether every output has a weight for every input.
         transposed: whether the window slides over the output instead of the input.
-        has_filters: whether its window belongs to filters or pooling, which tables show.
+        sees_all: whether its one window is the whole picture, and it has no filters.
         output_kind: what the numbers are where they leave the network: "scores", "probabilities" that add up to 1,
             "chances" of each by itself, or "distances".
         torch_axes: which of our axes each of PyTorch's is in `weight`, for each number of axes where they differ.
@@ -81,7 +81,7 @@ class Layer(Value):
     steadies: ClassVar[bool] = False
     dense: ClassVar[bool] = False
     transposed: ClassVar[bool] = False
-    has_filters: ClassVar[bool] = True
+    sees_all: ClassVar[bool] = False
     output_kind: ClassVar[str] = "scores"
     torch_axes: ClassVar[tuple[Shape, ...]] = ()
 
@@ -117,7 +117,9 @@ class Layer(Value):
 
     def window(self, input_shape: Shape) -> Window | None:
         """Return the window that slides over the input, or None for a layer that has none."""
-        return None
+        if not self.sees_all or len(input_shape) != 3:
+            return None
+        return Window.over(input_shape[:2], input_shape[:2])
 
     def receptive_field(self, before: ReceptiveField, input_shape: Shape) -> ReceptiveField | None:
         """Return what a position of the output sees of the network's input.
@@ -135,7 +137,7 @@ class Layer(Value):
     def filter_shape(self, input_shape: Shape) -> FilterShape | None:
         """Return f, p, s and n_c of a layer with a window or filters."""
         window = self.window(input_shape)
-        if window is None or not self.has_filters:
+        if window is None or self.sees_all:
             return None
         shapes = self.param_shapes(input_shape)
         return FilterShape(

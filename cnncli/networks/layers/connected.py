@@ -4,17 +4,10 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from cnncli.networks.layers.base import Layer, weight_and_bias
-from cnncli.shapes import Shape, Window
+from cnncli.shapes import Shape
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
     from cnncli.networks.layers.context import Array, Context, Gradients, Params
-
-
-def whole(input_shape: Shape) -> Window | None:
-    """Return the one window that sees a whole picture; None where the input is no picture."""
-    if len(input_shape) != 3:
-        return None
-    return Window.over((input_shape[0], input_shape[1]), (input_shape[0], input_shape[1]))
 
 
 class FullyConnected(Layer):
@@ -28,7 +21,7 @@ class FullyConnected(Layer):
     op = "fc"
     filters_field = "out_features"
     dense = True
-    has_filters = False
+    sees_all = True
     torch_axes = ((1, 0),)
 
     out_features: int
@@ -45,9 +38,6 @@ class FullyConnected(Layer):
 
     def connections(self, input_shape: Shape) -> int:
         return sum(map(prod, self.param_shapes(input_shape).values()))
-
-    def window(self, input_shape: Shape) -> Window | None:
-        return whole(input_shape)
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         import numpy as np
@@ -88,7 +78,7 @@ class RadialBasis(Layer):
 
     op = "rbf"
     filters_field = "out_features"
-    has_filters = False
+    sees_all = True
     output_kind = "distances"
 
     out_features: int
@@ -102,9 +92,6 @@ class RadialBasis(Layer):
 
     def connections(self, input_shape: Shape) -> int:
         return prod(input_shape) * self.out_features
-
-    def window(self, input_shape: Shape) -> Window | None:
-        return whole(input_shape)
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         distances = x.reshape(len(x), -1, 1) - context.buffer("weight").astype(x.dtype, copy=False)

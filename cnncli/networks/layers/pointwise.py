@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.layers.base import Layer
-from cnncli.networks.layers.connected import whole
-from cnncli.shapes import Shape, Window
+from cnncli.shapes import Shape
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
     from cnncli.networks.layers.context import Array, Context, Gradients, Params
@@ -260,14 +259,10 @@ class Flatten(Layer):
 
     op = "flatten"
     is_view = True
-    has_filters = False
+    sees_all = True
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return (prod(input_shape),)
-
-    def window(self, input_shape: Shape) -> Window | None:
-        """Return the window that sees the whole picture: what follows sees it all."""
-        return whole(input_shape)
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         return x.reshape(len(x), -1), x.shape

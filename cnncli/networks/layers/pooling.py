@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer, picture, scale_and_shift, slide
+from cnncli.networks.layers.resampling import Resampling
 from cnncli.networks.summary import ReceptiveField
 from cnncli.shapes import Four, Pair, Shape, Window, show_shape
 
@@ -238,7 +239,7 @@ class GlobalPool(Layer):
         return rows * columns * input_shape[2]
 
 
-class GlobalAvgPool(GlobalPool):
+class GlobalAvgPool(GlobalPool, Resampling):
     """The mean of each channel: `gap`; `gap7` makes 7x7 means of any picture (adaptive pooling).
 
     Example:
@@ -248,31 +249,27 @@ class GlobalAvgPool(GlobalPool):
 
     op = "gap"
 
-    def matrices(self, input_shape: Shape) -> "list[Array]":
+    def matrices(self, input_shape: Shape) -> "tuple[Array, Array]":
         """Return the weights of the means, (H_out, H) and (W_out, W)."""
         from cnncli.ops.batches.resampling import averaging_matrix
 
-        return [averaging_matrix(axis, n) for axis, n in zip(self.bounds(input_shape), input_shape[:2], strict=True)]
+        down, across = self.bounds(input_shape)
+        return averaging_matrix(down, input_shape[0]), averaging_matrix(across, input_shape[1])
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        from cnncli.ops.batches.resampling import resample
         from cnncli.ops.batches.rows import image_sums
 
-        out = context.output((len(x), *self.output_size, x.shape[3]), x.dtype)
         if self.output_size != (1, 1):
-            rows, columns = self.matrices(x.shape[1:])
-            return resample(x, rows, columns, out), x.shape
+            return super().forward(x, params, context)
+        out = context.output((len(x), 1, 1, x.shape[3]), x.dtype)
         out[:] = image_sums(x)
         out *= x.dtype.type(1 / prod(x.shape[1:3]))
         return out, x.shape
 
     def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
-        from cnncli.ops.batches.resampling import resample
-
-        out = context.gradient(cache, grad.dtype)
         if self.output_size != (1, 1):
-            rows, columns = self.matrices(cache[1:])
-            return resample(grad, rows.T, columns.T, out), {}
+            return super().backward(grad, cache, params, context)
+        out = context.gradient(cache, grad.dtype)
         out[:] = grad * grad.dtype.type(1 / prod(cache[1:3]))
         return out, {}
 

@@ -1,4 +1,4 @@
-"""What moves numbers or leaves some out, and computes nothing."""
+"""Layers that move numbers, leave some out or add zeros, and compute nothing."""
 
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -131,7 +131,6 @@ class SpaceToDepth(Rearrangement):
     """
 
     op = "s2d"
-    has_filters = False
     size_field = "block_size"
 
     block_size: int = 2
@@ -143,9 +142,9 @@ class SpaceToDepth(Rearrangement):
             raise ShapeError(self, f"a height and a width that divide by {size}", f"{height}x{width}", fits)
         return height // size, width // size, channels * size * size
 
-    def window(self, input_shape: Shape) -> Window | None:
-        height, width, _ = picture(self, input_shape)
-        return Window.over((height, width), self.block_size, stride=self.block_size)
+    def receptive_field(self, before: ReceptiveField, input_shape: Shape) -> ReceptiveField | None:
+        size = picture(self, input_shape)[:2]
+        return before.through(Window.over(size, self.block_size, stride=self.block_size))
 
     def seen(self, x: "Array") -> "Array":
         """Return (N, H / size, W / size, C, size, size)."""
@@ -214,6 +213,41 @@ class Reshape(Rearrangement):
 
     def seen(self, x: "Array") -> "Array":
         return x
+
+
+class ZeroPad(Layer):
+    """Channels of zeros after those that come in, up to a number: `zeropad-64`.
+
+    With a stride before it (`avg1,s2 zeropad-64`) it is the shortcut without parameters of He et al. 2015
+    (arXiv:1512.03385, section 3.3, option A).
+
+    Example:
+        >>> ZeroPad(32).output_shape((16, 16, 16))
+        (16, 16, 32)
+    """
+
+    op = "zeropad"
+    keeps = ()
+    filters_field = "out_channels"
+
+    out_channels: int
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        height, width, channels = picture(self, input_shape)
+        if channels > self.out_channels:
+            fits = f"zeropad-{channels} would fit, and add none"
+            raise ShapeError(self, f"at most {self.out_channels} channels", f"{channels}", fits)
+        return height, width, self.out_channels
+
+    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+        out = context.output((*x.shape[:3], self.out_channels), x.dtype)
+        out[..., : x.shape[3]], out[..., x.shape[3] :] = x, 0
+        return out, x.shape
+
+    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+        out = context.gradient(cache, grad.dtype)
+        out[:] = grad[..., : cache[3]]
+        return out, {}
 
 
 REARRANGEMENTS: tuple[type[Rearrangement], ...] = (Crop, Split, Shuffle, SpaceToDepth, DepthToSpace, Reshape)
