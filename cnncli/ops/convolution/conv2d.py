@@ -57,14 +57,12 @@ def conv2d(
         >>> conv2d(image, [[1, 0, -1]] * 3)[0].tolist()
         [0, 30, 30, 0]
     """
-    x = as_numbers(x, "an image")
-    work = Correlation.of(x, weight, bias, stride, padding, dilation, groups, padding_mode, padding_value, flip)
-    return restored(strategies.compute(work), x.ndim)
+    image, kernels = as_numbers(x, "an image"), as_numbers(weight, "weight")
+    work = Correlation.of(image, kernels, bias, stride, padding, dilation, groups, padding_mode, padding_value, flip)
+    return restored(strategies.compute(work), image.ndim)
 
 
-def rows_together(
-    x: npt.ArrayLike, weight: npt.ArrayLike, *, groups: int = 1, **options: Unpack[SlidingOptions]
-) -> int:
+def rows_together(x: Array, weight: Array, *, groups: int = 1, **options: Unpack[SlidingOptions]) -> int:
     """Return the number of rows at whose multiples `conv2d`'s output can be cut without changing a bit.
 
     Args:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.arrays import Array, DType, as_numbers
+from cnncli.arrays import Array, DType
 from cnncli.errors import ArgumentError
 from cnncli.ops.borders import OUTSIDE
 from cnncli.ops.loading import Border
@@ -49,8 +49,8 @@ class Correlation(NamedTuple):
     @classmethod
     def of(
         cls,
-        x: npt.ArrayLike,
-        weight: npt.ArrayLike,
+        x: Array,
+        weight: Array,
         bias: npt.ArrayLike | None = None,
         stride: IntOrPair = 1,
         padding: Padding = "valid",
@@ -61,7 +61,7 @@ class Correlation(NamedTuple):
         flip: bool = False,
     ) -> "Correlation":
         """Check the arguments of `conv2d`, whose names and meanings these are, and bring them into one form."""
-        images, kernels = as_batch(as_numbers(x, "an image")), _as_hwio(as_numbers(weight, "weight"))
+        images, kernels = as_batch(x), _as_hwio(weight)
         _check_channels(images.shape[3], kernels.shape, groups)
         window = Window.over(images.shape[1:3], kernels.shape[:2], stride=stride, padding=padding, dilation=dilation)
         if images.dtype.kind in "iu" and not float(padding_value).is_integer():
