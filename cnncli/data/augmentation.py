@@ -1,7 +1,7 @@
-"""Augmentation: every epoch shows each picture a little otherwise.
+"""Augmentation: every epoch shows each picture a little differently.
 
-Augmentations work on pictures as they are stored, before normalization. What comes in from outside a picture is its
-nearest pixel, so that pages and skies go on as they are.
+Augmentations work on pictures as they are stored, before normalization. Beyond its border a picture repeats its nearest
+pixel, so that pages and skies go on.
 
 To add one, write a class with its `amount` and `change`, and enter it in `AUGMENTATIONS`.
 """
@@ -25,11 +25,11 @@ class Augmentation(Value):
     """A random change of pictures.
 
     Attributes:
-        amount: how much; what it counts is the class's matter.
+        amount: its strength, in a unit of the class.
         word: its name on the command line.
         about: one line for people.
-        limits: the amounts that it takes.
-        in_pixels: whether these are whole pixels.
+        limits: the least and the largest amount; (0, 0) where it takes none.
+        in_pixels: whether amounts are whole pixels.
     """
 
     amount: float = 0.0
@@ -40,7 +40,6 @@ class Augmentation(Value):
     in_pixels: ClassVar[bool] = False
 
     def validate(self) -> None:
-        """Refuse an amount out of range."""
         low, high = self.limits
         if not low <= self.amount <= high:
             room = f"takes a number from {low:g} to {high:g}" if high else "takes no number"
@@ -67,7 +66,6 @@ class Shift(Augmentation):
     in_pixels: ClassVar[bool] = True
 
     def change(self, images: "Array", random: ItemRandom) -> "Array":
-        """Return moved pictures."""
         import numpy as np
 
         reach, (height, width) = int(self.amount), images.shape[1:3]
@@ -85,7 +83,6 @@ class Flip(Augmentation):
     about: ClassVar[str] = "left for right, every other time"
 
     def change(self, images: "Array", random: ItemRandom) -> "Array":
-        """Return pictures of which about half are mirrored."""
         chosen = random.uniform(0) < 0.5
         images[chosen] = images[chosen, :, ::-1]
         return images
@@ -101,7 +98,6 @@ class Rotate(Augmentation):
     limits: ClassVar[tuple[float, float]] = (0.1, 180)
 
     def change(self, images: "Array", random: ItemRandom) -> "Array":
-        """Return turned pictures."""
         import numpy as np
 
         height, width = images.shape[1:3]
@@ -122,7 +118,6 @@ class Crop(Augmentation):
     limits: ClassVar[tuple[float, float]] = (0.05, 1)
 
     def change(self, images: "Array", random: ItemRandom) -> "Array":
-        """Return enlarged parts."""
         import numpy as np
 
         part = (self.amount + (1 - self.amount) * random.uniform(0))[:, np.newaxis]
@@ -144,7 +139,6 @@ class Cutout(Augmentation):
     in_pixels: ClassVar[bool] = True
 
     def change(self, images: "Array", random: ItemRandom) -> "Array":
-        """Return pictures with a hole."""
         import numpy as np
 
         size, (count, height, width, channels) = int(self.amount), images.shape
@@ -164,7 +158,7 @@ _WORD = re.compile(r"([a-z]+)(?::?(\d+\.?\d*|\.\d+))?")
 
 
 def parse_augmentations(text: str | Sequence[str]) -> tuple[Augmentation, ...]:
-    """Read augmentations as they are written on a command line: names, with or without an amount.
+    """Parse augmentations as they are written on a command line: names, with or without an amount.
 
     Raises:
         ArgumentError: an unknown name, an amount out of range, or the same twice.
@@ -196,12 +190,12 @@ def augment(
 ) -> "Array":
     """Return pictures changed at random, one augmentation after the other.
 
-    The random numbers belong to the items: the same item of the same epoch is changed in the same way wherever it
-    stands, in whatever batch and on whatever thread.
+    The random numbers belong to the items: an item of an epoch is changed in the same way in every batch and on every
+    thread.
 
     Args:
         images: (N, H, W, C), uint8 or float32, before normalization; may be written over.
-        augmentations: what to do, in order.
+        augmentations: applied in order.
         seed: of the whole training.
         epoch: number of the epoch.
         items: (N,) numbers of these items in the training data.
@@ -222,12 +216,12 @@ def augment(
 
 
 def sample(images: "Array", rows: "Array", columns: "Array") -> "Array":
-    """Return pictures with pixels from other places, interpolated bilinearly; beyond the border, its nearest pixel.
+    """Return pictures whose pixels are taken from other places, bilinearly; beyond the border, from the nearest pixel.
 
     Args:
         images: (N, H, W, C).
-        rows: places that broadcast to (N, H', W'), in pixels from 0.
-        columns: likewise.
+        rows: rows of the pixels to take, from 0, fractions included; they broadcast to (N, H', W').
+        columns: their columns.
 
     Returns:
         (N, H', W', C), of the same dtype.
@@ -241,7 +235,7 @@ def sample(images: "Array", rows: "Array", columns: "Array") -> "Array":
 
 
 def _sample_block(images: "Array", rows: "Array", columns: "Array") -> "Array":
-    """The same for a few pictures, in float32."""
+    """Sample a few pictures, in float32."""
     import numpy as np
 
     count, height, width, channels = images.shape
@@ -257,7 +251,7 @@ def _sample_block(images: "Array", rows: "Array", columns: "Array") -> "Array":
 
 
 def _split_places(places: "Array", size: int) -> "tuple[Array, Array, int]":
-    """Places along an axis as the pixel before, the part of the way to the next, and the step to that."""
+    """Return places along an axis as the pixel before, the fraction of the way to the next, and the step to that."""
     import numpy as np
 
     inside = places.astype(np.float32).clip(0, size - 1)
@@ -266,7 +260,7 @@ def _split_places(places: "Array", size: int) -> "tuple[Array, Array, int]":
 
 
 def _mix(first: "Array", second: "Array", part: "Array") -> "Array":
-    """Go a part of the way from first to second, in place; in this form an even picture stays even to the last bit."""
+    """Go a fraction of the way from first to second, in place; so an even picture stays even to the last bit."""
     second -= first
     second *= part
     first += second

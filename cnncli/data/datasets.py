@@ -2,8 +2,8 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from hashlib import blake2b
 from typing import Any, Self, overload
 
@@ -121,7 +121,7 @@ class ArrayDataset(Dataset):
         self.labels = labels.astype(np.int64, copy=False)
         self.class_names = tuple(class_names)
         self.shape = (pixels.shape[1], pixels.shape[2], pixels.shape[3])
-        self.names: Sequence[str] = _Numbered(source, len(labels))
+        self.names: Sequence[str] = _Names(len(labels), partial("{}[{}]".format, source))
 
     def images(self, indices: Any) -> Array:
         taken: Array = self._pixels[np.asarray(indices, np.intp)]
@@ -142,7 +142,7 @@ class Subset(Dataset):
         self.indices: Indices = np.asarray(indices, np.int64)
         self.labels = dataset.labels[self.indices]
         self.class_names, self.shape = dataset.class_names, dataset.shape
-        self.names = _Chosen(dataset.names, self.indices)
+        self.names = _Names(len(self.indices), partial(_chosen_name, dataset.names, self.indices))
         self.fingerprint_kind, self.scale = dataset.fingerprint_kind, dataset.scale
 
     def images(self, indices: Any) -> Array:
@@ -160,38 +160,23 @@ class Subset(Dataset):
 class _Names(Sequence[str]):
     """Names made when they are asked for: sixty thousand texts would take ten times the bytes of their pictures."""
 
-    def name(self, index: int) -> str:
-        raise NotImplementedError
+    def __init__(self, length: int, name: Callable[[int], str]) -> None:
+        self._length, self._name = length, name
+
+    def __len__(self) -> int:
+        return self._length
 
     @overload
     def __getitem__(self, index: int) -> str: ...
     @overload
     def __getitem__(self, index: slice) -> list[str]: ...
     def __getitem__(self, index: int | slice) -> str | list[str]:
-        chosen = range(len(self))[index]  # raises IndexError
-        return self.name(chosen) if isinstance(chosen, int) else [self.name(place) for place in chosen]
+        chosen = range(self._length)[index]  # raises IndexError
+        return self._name(chosen) if isinstance(chosen, int) else list(map(self._name, chosen))
 
 
-class _Numbered(_Names):
-    def __init__(self, source: str, length: int) -> None:
-        self._source, self._length = source, length
-
-    def __len__(self) -> int:
-        return self._length
-
-    def name(self, index: int) -> str:
-        return f"{self._source}[{index}]"
-
-
-class _Chosen(_Names):
-    def __init__(self, names: Sequence[str], indices: Indices) -> None:
-        self._names, self._indices = names, indices
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def name(self, index: int) -> str:
-        return self._names[int(self._indices[index])]
+def _chosen_name(names: Sequence[str], indices: Indices, index: int) -> str:
+    return names[int(indices[index])]
 
 
 def _digest(content: Any) -> bytes:

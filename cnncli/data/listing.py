@@ -1,4 +1,4 @@
-"""What lies in the folder of a data set: pictures, known by their content, and what is left out."""
+"""The contents of a data set's folder: pictures, recognised by their content, and everything that is left out."""
 
 import os
 import re
@@ -13,11 +13,12 @@ from cnncli.images.reading import kind_of
 _SYSTEM = frozenset(("@eadir", "__macosx", "#recycle", "$recycle.bin", "lost+found", "system volume information"))
 _SYSTEM_FILES = frozenset(("thumbs.db", "desktop.ini", "icon\r"))
 _RUN = ("config.toml", "checkpoint.safetensors")
-"""What the folder of a run always holds."""
+"""Files that the folder of a run always holds."""
 
 RUN = "folder of a training run"
 
 _HEAD = 32
+_NOUN = re.compile(r"(?<!\.)\b(file|folder|link)\b")
 _NUMBERS = re.compile(r"(\d+)")
 
 
@@ -26,7 +27,7 @@ class Listing(NamedTuple):
 
     Attributes:
         pictures: files that are pictures by their name or content, in natural order.
-        left_out: how many things are not, by kind: `.txt file`.
+        left_out: the number of other things, by kind: `.txt file`.
     """
 
     pictures: list[str]
@@ -34,7 +35,7 @@ class Listing(NamedTuple):
 
 
 def list_pictures(folder: str) -> Listing:
-    """Look for pictures in a folder and all below it: links are followed, each folder is visited once.
+    """Find the pictures in a folder and below it: links are followed, each folder is visited once.
 
     Example:
         >>> len(list_pictures("samples/digits/0").pictures)  # doctest: +SKIP
@@ -50,12 +51,12 @@ def list_pictures(folder: str) -> Listing:
 
 
 def _visit(folder: str, found: Listing, visited: set[str], top: str) -> Iterator[str]:
-    """Add the files of a folder to what is found, and yield its folders."""
+    """Add the files of a folder to a listing, and yield its folders."""
     try:
         with os.scandir(folder) as listing:
             seen = {entry.name: entry for entry in listing if not is_system(entry.name)}
     except OSError as error:
-        if shortage(error):  # no fault of the folder's, and the data would be others than the next time
+        if shortage(error):  # not the folder's fault, and the data would differ from run to run
             raise
         found.left_out["folder that cannot be listed"] += 1
         return
@@ -73,7 +74,7 @@ def _visit(folder: str, found: Listing, visited: set[str], top: str) -> Iterator
 
 
 def _why_not_visited(folder: str, visited: set[str], top: str) -> str:
-    """Return what a folder is that is not gone into; empty for any other, which counts as visited from now on."""
+    """Return the kind of a folder that is left out; empty for any other, which counts as visited from now on."""
     place = os.path.realpath(folder)
     if is_run(folder):
         return RUN
@@ -84,10 +85,10 @@ def _why_not_visited(folder: str, visited: set[str], top: str) -> str:
 
 
 def _why_no_picture(entry: os.DirEntry[str]) -> str:
-    """Return what a file is that is not a picture; empty for a picture."""
+    """Return the kind of a file that is not a picture; empty for a picture."""
     if not is_file(entry) and os.path.exists(entry.path):
         return "special file"
-    if is_picture(entry.path):  # a link named as one that leads nowhere will fail by its name
+    if is_picture(entry.path):  # a broken link named as a picture fails by its name later
         return ""
     if not is_file(entry):
         return "broken link"
@@ -96,7 +97,7 @@ def _why_no_picture(entry: os.DirEntry[str]) -> str:
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a folder, or a link to one; a link that leads in a circle is not."""
+    """Return whether an entry is a folder, or a link to one; a link that leads in a circle is not."""
     try:
         return entry.is_dir()
     except OSError:
@@ -104,7 +105,7 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def is_file(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a regular file, or a link to one: opening a pipe would wait for somebody to write to it."""
+    """Return whether an entry is a regular file, or a link to one: opening a pipe would wait for a writer."""
     try:
         return entry.is_file()
     except OSError:
@@ -112,7 +113,7 @@ def is_file(entry: os.DirEntry[str]) -> bool:
 
 
 def is_picture(path: str) -> bool:
-    """Whether a file is named as a picture, or begins as pictures do."""
+    """Return whether a file is named as a picture, or begins as pictures do."""
     if path.lower().endswith(PICTURE_SUFFIXES):
         return True
     try:
@@ -128,7 +129,7 @@ def is_picture(path: str) -> bool:
 
 
 def is_system(name: str) -> bool:
-    """Whether a name is hidden, or one that systems give to what is not the user's.
+    """Return whether a name is hidden, or one that systems give to their own files and folders.
 
     Example:
         >>> [is_system(name) for name in (".git", "__MACOSX", "@eaDir", "cats")]
@@ -138,7 +139,7 @@ def is_system(name: str) -> bool:
 
 
 def is_run(folder: str) -> bool:
-    """Whether a folder is that of a training run."""
+    """Return whether a folder is that of a training run."""
     return all(os.path.exists(os.path.join(folder, name)) for name in _RUN)
 
 
@@ -150,21 +151,17 @@ def visible_folders(path: str) -> list[str]:
 
 
 def counted(left_out: Counter[str]) -> str:
-    """Say what was left out.
+    """Return the kinds of things that were left out, with their numbers.
 
     Example:
         >>> counted(Counter({".txt file": 2, "special file": 1}))
         '2 .txt files, 1 special file'
     """
-    return ", ".join(f"{count:,} {_plural(kind) if count > 1 else kind}" for kind, count in left_out.most_common())
 
+    def plural(kind: str) -> str:
+        return _NOUN.sub(r"\1s", kind, count=1)
 
-def _plural(kind: str) -> str:
-    head, space, rest = kind.partition(" file")
-    if space:
-        return f"{head} files{rest}"
-    noun, space, rest = kind.partition(" ")
-    return f"{noun}s{space}{rest}" if noun != "broken" else f"{kind}s"
+    return ", ".join(f"{count:,} {plural(kind) if count > 1 else kind}" for kind, count in left_out.most_common())
 
 
 def natural_key(name: str) -> tuple[tuple[tuple[int, int, str], ...], str]:

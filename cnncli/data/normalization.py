@@ -1,4 +1,4 @@
-"""Normalization: pictures that are stored as bytes, as numbers around 0 that a network learns well from."""
+"""Normalization: bytes become numbers around 0, which a network learns well from."""
 
 from typing import Any
 
@@ -32,7 +32,6 @@ class Normalization(Value):
     std: tuple[float, ...]
 
     def validate(self) -> None:
-        """Refuse what cannot be applied."""
         self.normalize(mean=tuple(map(float, self.mean)), std=tuple(map(float, self.std)))
         if len(self.mean) != len(self.std) or not np.isfinite((*self.mean, *self.std)).all() or min(self.std) <= 0:
             raise ArgumentError(
@@ -48,7 +47,7 @@ class Normalization(Value):
         if images.shape[-1] != len(self.mean):
             raise ArgumentError(f"pictures of {images.shape[-1]} channels, normalised for {len(self.mean)}")
         result = np.empty(images.shape, np.float32)
-        # A row of many numbers at a time: over single channels the inner loop would be three numbers long.
+        # Long rows: over single channels the inner loop would be three numbers long.
         repeats = row_repeats(images.shape)
         mean = tiled(np.asarray(self.mean), repeats, result.dtype)
         scale = tiled(1 / np.asarray(self.std), repeats, result.dtype)
@@ -60,7 +59,7 @@ class Normalization(Value):
 
 
 def measure(dataset: Dataset) -> Normalization:
-    """Return the normalization by a data set's own mean and standard deviation; give it the training part alone.
+    """Return the normalization by the mean and standard deviation of a data set: of the training part alone.
 
     The pictures are read a few at a time, and added up in float64.
 

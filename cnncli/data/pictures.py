@@ -52,7 +52,7 @@ class ReadingOptions(TypedDict, total=False):
 
 
 class Reading(NamedTuple):
-    """How pictures and their labels are read.
+    """Options of reading pictures and their labels.
 
     Attributes:
         size: (height, width) to resize every picture to; None where all have one size already.

@@ -1,7 +1,7 @@
-"""Random numbers that belong to an item, whatever the order in which items are worked on.
+"""Random numbers that belong to an item, whatever the order of work.
 
-A number is a hash of what it is for: the seed, the epoch, the item, and which of the item's numbers it is. So
-shuffling, threads and resuming change nothing.
+A number is a hash of the seed, the epoch, the item, and its place among the item's numbers, so that shuffling, threads
+and resuming change nothing.
 """
 
 import zlib
@@ -23,7 +23,7 @@ class ItemRandom:
         seed: of the whole training.
         epoch: number of the epoch.
         items: (n,) numbers of the items.
-        purpose: what they are for; other purposes get other numbers.
+        purpose: name of their use; each use gets other numbers.
 
     Example:
         >>> import numpy as np
@@ -36,13 +36,13 @@ class ItemRandom:
     def __init__(self, seed: int, epoch: int, items: "Array", purpose: str) -> None:
         import numpy as np
 
-        key = 0
+        key = np.zeros(1, np.uint64)
         for part in (seed, epoch, zlib.crc32(purpose.encode())):
-            key = _mixed_integer(key ^ (part & _MASK))
-        self._keys = _mixed(np.asarray(items).astype(np.uint64) ^ np.uint64(key))
+            key = _mixed(key ^ np.uint64(part & _MASK))
+        self._keys = _mixed(np.asarray(items).astype(np.uint64) ^ key)
 
     def uniform(self, draw: int) -> "Array":
-        """Return a number from 0 to below 1 for each item, float64; `draw` tells an item's numbers apart."""
+        """Return a number from 0 to below 1 for each item, float64; `draw` counts the numbers of an item."""
         import numpy as np
 
         bits: Array = _mixed(self._keys + np.uint64((draw + 1) * _GOLDEN & _MASK))
@@ -57,7 +57,7 @@ class ItemRandom:
 
 
 def _mixed(keys: "Array") -> "Array":
-    """The finalizer of SplitMix64 (Steele, Lea and Flood 2014): every bit in changes half of the bits out."""
+    """Apply the finalizer of SplitMix64 (Steele, Lea and Flood 2014): each bit changes half of the resulting bits."""
     import numpy as np
 
     keys = keys + np.uint64(_GOLDEN)
@@ -65,11 +65,3 @@ def _mixed(keys: "Array") -> "Array":
     keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed: Array = keys ^ (keys >> np.uint64(31))
     return mixed
-
-
-def _mixed_integer(key: int) -> int:
-    """The same for one Python integer, which does not overflow."""
-    key = (key + _GOLDEN) & _MASK
-    key = ((key ^ (key >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    key = ((key ^ (key >> 27)) * 0x94D049BB133111EB) & _MASK
-    return key ^ (key >> 31)
