@@ -134,7 +134,7 @@ class TestNoScale:
             # All between 0 and 1: with a scale, it would be taken for fractions.
             np.save(tmp_path / f"{number}.npy", np.full((SIDE, SIDE), 0.9 if number else -0.7, np.float32))
         paths = [str(tmp_path / f"{number}.npy") for number in (0, 1)]
-        assert [found.top(1, model.class_names)[0][0] for found in predict_files(model, paths)] == ["0", "1"]
+        assert [found.top()[0][0] for found in predict_files(model, paths)] == ["0", "1"]
 
     def test_pictures_of_bytes_are_refused_by_their_name(self, model, tmp_path):
         Image.fromarray(BYTE_PICTURES[0]).save(tmp_path / "x.png")
