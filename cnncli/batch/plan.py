@@ -5,9 +5,8 @@ import os
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cached_property
 from string import Formatter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from unicodedata import normalize
 
 from cnncli.batch import objects
@@ -15,9 +14,9 @@ from cnncli.batch.inputs import Input
 from cnncli.batch.objects import is_url, without_file_scheme, without_query
 from cnncli.errors import ArgumentError, NoInputError
 from cnncli.files.temporary import STANDARD, is_special, scratch
-from cnncli.values import Value
 
-TEMPLATE_FIELDS = ("stem", "name", "ext", "parent", "filter")
+TEMPLATE_FIELDS = ("stem", "name", "ext", "parent", "below", "filter")
+"""The fields of a template; `below` is the folder of an input below the one that was gone through."""
 
 
 class Job(NamedTuple):
@@ -32,50 +31,29 @@ class Job(NamedTuple):
         return self.outputs or ("",)
 
 
-class OutputRule(Value):
-    """How outputs are named.
+class OutputRule:
+    """A rule that names outputs.
 
-    Attributes:
+    Args:
         target: a file, a folder (one that exists, or a word that ends in `/`), a template with fields such as `{stem}`,
             `-` for standard output, or None for `{stem}-{filter}` beside the input.
         labels: what `{filter}` stands for: one output each.
         suffix: the ending of names that the rule makes up.
+
+    Raises:
+        ArgumentError: a template with fields that nothing fills.
     """
 
-    target: str | None
-    labels: tuple[str, ...]
-    suffix: str = ".png"
-
-    def validate(self) -> None:
-        """Refuse a template with fields that nothing fills."""
-        self.normalize(target=None if self.target is None else without_file_scheme(self.target))
-        if self.is_template:
-            fields = {name for _, name, _, _ in _parsed(self.target or "") if name is not None}
-            if any(spec or conversion for _, _, spec, conversion in _parsed(self.target or "")):
-                raise ArgumentError(f"output {self.target!r}: fields stand alone, such as {{stem}}, without : or !")
-            unknown = fields - set(TEMPLATE_FIELDS)
-            if unknown:
-                known = " ".join(f"{{{name}}}" for name in TEMPLATE_FIELDS)
-                raise ArgumentError(f"output {self.target!r}: unknown field {{{unknown.pop()}}}; there are {known}")
-
-    @cached_property
-    def is_template(self) -> bool:
-        """Whether the target has fields to fill in."""
-        return self.target is not None and "{" in self.target
-
-    @cached_property
-    def is_folder(self) -> bool:
-        """Whether the target is a folder."""
-        target = self.target
-        if target is None or self.is_template:
-            return False
-        is_folder = objects.is_folder if is_url(target) else os.path.isdir
-        return target.endswith(("/", os.sep)) or is_folder(target)
-
-    @property
-    def names_one(self) -> bool:
-        """Whether the target can only be one output."""
-        return not (self.target is None or self.is_template or self.is_folder)
+    def __init__(self, target: str | None, labels: tuple[str, ...], suffix: str = ".png") -> None:
+        self.target = None if target is None else without_file_scheme(target)
+        self.labels, self.suffix = labels, suffix
+        word = self.target or ""
+        self.is_template = "{" in word
+        fields = _fields(word) if self.is_template else set()
+        is_folder = objects.is_folder if is_url(word) else os.path.isdir
+        self.is_folder = bool(word) and not self.is_template and (word.endswith(("/", os.sep)) or is_folder(word))
+        self.makes_folders = self.is_folder or "below" in fields
+        self.names_one = not (self.target is None or self.is_template or self.is_folder)
 
     def outputs(self, source: Input) -> tuple[str, ...]:
         """Return the output of each label."""
@@ -83,18 +61,32 @@ class OutputRule(Value):
             return (self.target or STANDARD,)
         folder, name = os.path.split(without_query(source.path) if source.path != STANDARD else source.below)
         stem, ext = os.path.splitext(name)
+        below = os.path.dirname(source.below)
         if self.target is None or self.is_folder:
-            kept = folder if self.target is None else os.path.join(self.target, os.path.dirname(source.below))
+            kept = folder if self.target is None else os.path.join(self.target, below)
             return tuple(os.path.join(kept, f"{stem}-{label}{self.suffix}") for label in self.labels)
-        fields = {"stem": stem, "name": name, "ext": ext.lstrip("."), "parent": folder or "."}
-        return tuple(self.target.format(**fields, filter=label) for label in self.labels)
+        fields = {"stem": stem, "name": name, "ext": ext.lstrip("."), "parent": folder or ".", "below": below or "."}
+        template = self.target if below else self.target.replace("{below}/", "")
+        return tuple(template.format(**fields, filter=label) for label in self.labels)
 
 
-def _parsed(template: str) -> list[tuple[Any, ...]]:
+def _fields(template: str) -> set[str]:
+    """Return the names of a template's fields.
+
+    Raises:
+        ArgumentError: nothing fills one of them, or its braces are not those of fields.
+    """
     try:
-        return list(Formatter().parse(template))
+        parsed = list(Formatter().parse(template))
     except ValueError as error:
         raise ArgumentError(f"output {template!r}: {error}; write {{{{ and }}}} for literal braces") from error
+    if any(spec or conversion for _, _, spec, conversion in parsed):
+        raise ArgumentError(f"output {template!r}: fields stand alone, such as {{stem}}, without : or !")
+    fields = {name for _, name, _, _ in parsed if name is not None}
+    if unknown := fields - set(TEMPLATE_FIELDS):
+        known = " ".join(f"{{{name}}}" for name in TEMPLATE_FIELDS)
+        raise ArgumentError(f"output {template!r}: unknown field {{{unknown.pop()}}}; there are {known}")
+    return fields
 
 
 def plan(inputs: Sequence[Input], rule: OutputRule) -> list[Job]:
@@ -116,7 +108,7 @@ def plan(inputs: Sequence[Input], rule: OutputRule) -> list[Job]:
     jobs = [job for job in jobs if not (job.input.found and places.of(job.input.path) in made)]
     if not jobs:
         raise NoInputError("every file found is an output of another: nothing is left to work on")
-    _refuse_collisions(jobs, places)
+    _refuse_collisions(jobs, rule, places)
     _refuse_inputs(jobs, places)
     _refuse_missing_folders(jobs, rule)
     return jobs
@@ -173,7 +165,7 @@ def _number(path: str) -> str | None:
     return f"{status.st_dev}:{status.st_ino}" if status.st_ino else None
 
 
-def _refuse_collisions(jobs: Sequence[Job], places: _Places) -> None:
+def _refuse_collisions(jobs: Sequence[Job], rule: OutputRule, places: _Places) -> None:
     first: dict[str, Job] = {}
     for job in jobs:
         made = [places.of(output) for output in job.outputs]
@@ -183,15 +175,17 @@ def _refuse_collisions(jobs: Sequence[Job], places: _Places) -> None:
                 both = other.input.path, job.input.path
                 raise ArgumentError(
                     f"{both[0]} and {both[1]} would both become {output}: tell them apart with a template such as "
-                    f"{_apart(*both, output)!r}"
+                    f"{_apart(rule, *both, output)!r}"
                 )
         if len(set(made)) < len(made):
             raise ArgumentError(f"{job.outputs[0]} would be written several times: put {{filter}} into the name")
 
 
-def _apart(one: str, other: str, output: str) -> str:
+def _apart(rule: OutputRule, one: str, other: str, output: str) -> str:
     """Return a template that names outputs of two inputs differently, in the folder of the output where it can."""
     folder, suffix = os.path.dirname(output), os.path.splitext(output)[1]
+    if rule.target is not None and rule.is_folder and folder != rule.target.rstrip("/"):
+        folder = os.path.join(rule.target, "{below}")
     if os.path.basename(one) == os.path.basename(other):
         folder = "{parent}"
     return os.path.join(folder, f"{{name}}-{{filter}}{suffix}")
@@ -238,7 +232,7 @@ def _folders(jobs: Sequence[Job]) -> list[str]:
 
 
 def _refuse_missing_folders(jobs: Sequence[Job], rule: OutputRule) -> None:
-    if rule.target is None or rule.is_folder:  # beside an input that is not there: it will fail by name
+    if rule.target is None or rule.makes_folders:  # beside an input that is not there: it will fail by name
         return
     for folder in _folders(jobs):
         if is_url(folder):
@@ -248,12 +242,12 @@ def _refuse_missing_folders(jobs: Sequence[Job], rule: OutputRule) -> None:
 
 
 def make_folders(jobs: Sequence[Job], rule: OutputRule) -> None:
-    """Make the folders of outputs, where the rule names a folder.
+    """Make the folders of outputs, where the rule names a folder or `{below}`.
 
     Raises:
         ArgumentError: one cannot be made.
     """
-    for folder in _folders(jobs) if rule.is_folder else ():
+    for folder in _folders(jobs) if rule.makes_folders else ():
         try:
             if is_url(folder):
                 objects.make_folder(folder)

@@ -193,8 +193,9 @@ class FileOptions(Value):
             "--output",
             "-o",
             metavar="PATH",
-            help="A file; a folder (existing, or ending in /); a template with {stem} {name} {ext} {parent} {filter}; "
-            "or - for standard output. Default: {stem}-{filter}.png beside the input.",
+            help="A file; a folder (existing, or ending in /); a template with {stem} {name} {ext} {parent} {filter}, "
+            "and {below} for the path below a folder of -r; or - for standard output. Default: {stem}-{filter}.png "
+            "beside the input.",
         ),
     ] = None
     show: Annotated[bool, _files("--show", help="Show a preview of each output in the terminal.")] = False

@@ -390,6 +390,15 @@ class TestBadFiles:
         assert finding.startswith("cnncli: in/pipe.jpg: left out: a pipe")
         assert summary.startswith("60 done in")
 
+    def test_wrong_usage_is_one_line_whatever_was_left_out(self, here):
+        os.mkfifo(here / "in/pipe.jpg")
+        _, err = cnncli("edge", "in/*.jpg", "-o", "one.png", cwd=here, code=2)
+        assert err.count("\n") == 1
+        assert "inputs do not fit into one output 'one.png'" in err
+        plan, finding = cnncli("edge", "in/*.jpg", "-o", "out/", "--dry-run", cwd=here)
+        assert plan.count("\n") == 60
+        assert finding.startswith("cnncli: in/pipe.jpg: left out: a pipe")
+
 
 class TestUnderWay:
     def test_file_that_vanishes_between_planning_and_work(self, here, undisturbed):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnncli.batch import Input, OutputRule, make_folders, plan, refuse_existing
+from cnncli.batch import Input, OutputRule, find_inputs, make_folders, plan, refuse_existing
 from cnncli.errors import ArgumentError, NoInputError
 
 
@@ -98,6 +98,22 @@ def test_several_inputs_do_not_fit_into_one_file(here):
 def test_two_inputs_that_would_become_one_output(here, other, target, advice):
     with pytest.raises(ArgumentError, match=f"a/x.jpg and {other} would both become .* such as {advice}"):
         outputs(named("a/x.jpg", other), target)
+
+
+def test_advice_on_what_was_found_in_a_folder_keeps_its_folders_and_is_true(here):
+    touch("in/sub/x.jpg", "in/sub/x.png", "in/x.jpg")
+    inputs = find_inputs(["in"], recursive=True, suffixes=(".jpg", ".png"))
+    with pytest.raises(ArgumentError, match=r"such as 'out/\{below\}/\{name\}-\{filter\}.png'"):
+        outputs(inputs, "out/")
+    rule = OutputRule("out/{below}/{name}-{filter}.png", ("sobel",))
+    jobs = plan(inputs, rule)
+    assert [job.outputs for job in jobs] == [
+        ("out/x.jpg-sobel.png",),
+        ("out/sub/x.jpg-sobel.png",),
+        ("out/sub/x.png-sobel.png",),
+    ]
+    make_folders(jobs, rule)
+    assert os.path.isdir("out/sub")
 
 
 def test_two_outputs_that_are_one_file_by_way_of_a_linked_folder(here):

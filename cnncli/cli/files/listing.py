@@ -9,7 +9,6 @@ from cnncli.batch.objects import is_url, without_file_scheme
 from cnncli.batch.objects import read as read_object
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD
-from cnncli.files.text import printable
 from cnncli.images import PICTURE_SUFFIXES
 
 LONGEST_LIST = 256 << 20
@@ -19,11 +18,11 @@ _BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 
 def find_pictures(
-    words: list[str], files_from: str | None, *, recursive: bool, quiet: bool = False, repeats: bool = False
+    words: list[str], files_from: str | None, *, recursive: bool, left_out: list[str], repeats: bool = False
 ) -> list[Input]:
-    """Return the files that words and a list stand for; name those on standard error that are left out.
+    """Return the files that words and a list stand for, each once unless `repeats` are asked for.
 
-    Each is returned once, unless `repeats` are asked for.
+    Pipes, sockets and devices that are found or listed are added to `left_out` instead.
 
     Raises:
         ArgumentError: nothing is named, standard input twice, or a list that cannot be read.
@@ -34,12 +33,9 @@ def find_pictures(
     if files_from == STANDARD and STANDARD in words:
         raise ArgumentError("--files-from - and an input - would both read standard input: list files in a file")
     listed = [] if files_from is None else parse_list(_content(files_from), f"--files-from {files_from}")
-    left_out: list[str] = []
-    how = {"recursive": recursive, "repeats": repeats}
-    found = find_inputs(words, listed, suffixes=PICTURE_SUFFIXES, left_out=left_out, **how)
-    for path in () if quiet else left_out:
-        print(printable(f"cnncli: {path}: left out: a pipe, a socket or a device; name it to read it"), file=sys.stderr)
-    return found
+    return find_inputs(
+        words, listed, recursive=recursive, suffixes=PICTURE_SUFFIXES, left_out=left_out, repeats=repeats
+    )
 
 
 def parse_list(content: bytes, name: str = "list") -> list[str]:

@@ -70,6 +70,7 @@ class FileRun:
 
     def __init__(self, pipeline: Reporting, options: FileOptions, line: Callable[[Report], str]) -> None:
         self.pipeline, self.options, self.line = pipeline, options, line
+        self.left_out: list[str] = []
 
     def plan(self) -> list[Job]:
         """Return the jobs, having checked all that can be checked before any work."""
@@ -82,6 +83,7 @@ class FileRun:
             SchedulerError: the cluster was lost; what was done before is reported.
         """
         jobs = self.plan() if jobs is None else jobs
+        self.name_left_out()
         executor = self.executor(jobs)
         statuses: Counter[str] = Counter()
         lost: SchedulerError | None = None
@@ -128,7 +130,13 @@ class FileRun:
         """Return the inputs that are named."""
         said = self.options
         words = said.inputs or []
-        return find_pictures(words, said.files_from, recursive=said.recursive, quiet=said.quiet, repeats=repeats)
+        return find_pictures(words, said.files_from, recursive=said.recursive, left_out=self.left_out, repeats=repeats)
+
+    def name_left_out(self) -> None:
+        """Name the files that are left out on standard error, once nothing is refused any more."""
+        for path in () if self.options.quiet else self.left_out:
+            line = f"cnncli: {path}: left out: a pipe, a socket or a device; name it to read it"
+            print(printable(line), file=sys.stderr)
 
     def workers(self, jobs: list[Job]) -> int:
         """Return the number of files that are done at a time."""
@@ -182,6 +190,7 @@ class WritingRun(FileRun):
     def run(self, jobs: list[Job] | None = None) -> None:
         jobs = self.plan() if jobs is None else jobs
         if self.options.dry_run:
+            self.name_left_out()
             self._print_plan(jobs)
             return
         make_folders(jobs, self.rule)
