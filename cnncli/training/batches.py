@@ -1,4 +1,4 @@
-"""The batches of an epoch: in an order of its own, augmented, normalised, made ready while another is learnt from."""
+"""Batches of an epoch: shuffled, augmented, normalised, and made ready while another is learnt from."""
 
 import queue
 import threading
@@ -18,18 +18,18 @@ from cnncli.training.preparation import Preparation, batch_starts
 Indices = NDArray[np.int64]
 
 READY = 2
-"""Batches that are made ready before they are asked for."""
+"""Batches that are made ahead."""
 
-# Of the time that is spent on a batch: a thread that takes less would only get in the way of what computes.
+# Share of the time of a batch: a thread that saves less would only get in the way of the computation.
 _WORTH_A_THREAD = 0.2
 
 
 class Batch(NamedTuple):
-    """Some pictures to learn from.
+    """Pictures of one step.
 
     Attributes:
-        items: (n,) their places in the training part.
-        images: (n, H, W, C) float32, augmented and normalised; of several processes, each has its part of them.
+        items: (n,) their indices in the training part.
+        images: (n, H, W, C) float32, augmented and normalised; each of several processes has its part of them.
         labels: (n,).
     """
 
@@ -42,7 +42,7 @@ Batches = Generator[Batch, None, None]
 
 
 def epoch_order(items: int, seed: int, epoch: int) -> Indices:
-    """Return all items in the order of an epoch: random, and the same on every machine.
+    """Return all items in the random order of an epoch, the same on every machine.
 
     Example:
         >>> sorted(epoch_order(5, seed=1, epoch=0).tolist())
@@ -57,13 +57,13 @@ def make_batches(
 ) -> Batches:
     """Yield the batches of an epoch from a given one on.
 
-    What a batch is depends on the seed, the epoch and its place alone.
+    A batch depends on the seed, the epoch and its number alone.
 
     Args:
-        preparation: the data, and what is done to it.
+        preparation: the data, its augmentations and its normalization.
         epoch: from 0.
-        first: the number of the first batch, from 0.
-        part: which of a batch's images to make, where other processes make the others; None for all.
+        first: number of the first batch, from 0.
+        part: returns the slice of a batch that this process makes; None for all.
     """
     options, dataset = preparation.configuration, preparation.train
     order = epoch_order(len(dataset), options.seed, epoch)
@@ -76,7 +76,7 @@ def make_batches(
 
 
 def made_ready(batches: Batches, ahead: int = READY) -> Batches:
-    """Yield what another iterator yields; where making takes long, a thread makes some ahead, until this is closed."""
+    """Yield the batches of an iterator; where making them takes long, a thread makes some ahead until it is closed."""
     making = used = 0.0
     while making <= _WORTH_A_THREAD * (making + used):
         begin = time.perf_counter()

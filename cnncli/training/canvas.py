@@ -1,4 +1,4 @@
-"""A sheet to draw on, with Pillow alone: text, lines, boxes, pictures, axes with numbers.
+"""Canvas drawn with Pillow: text, lines, boxes and pictures.
 
 Everything is drawn at twice its size and made smaller at the end, which smooths lines.
 """
@@ -36,10 +36,10 @@ _SYSTEM_FONTS = (
     "arial.ttf",
     "msyh.ttc",
 )
-"""Fonts of Linux, macOS and Windows, for the letters that Pillow's own does not know."""
+"""Fonts of Linux, macOS and Windows, for letters that Pillow's own font lacks."""
 
 _NO_LETTER = "\U0010fffe"
-"""What no font knows: it is drawn as a box."""
+"""A character that no font has: it is drawn as a box."""
 
 
 class Box(NamedTuple):
@@ -84,7 +84,7 @@ class Canvas:
         self._draw.text((x * _FINE, y * _FINE), words, font=font, fill=fill, anchor=anchor)
 
     def upright(self, x: float, y: float, text: str, *, size: float = 13, fill: Colour = INK, room: float = 0) -> None:
-        """Write a line of text that reads upwards, its end at the point (top, middle)."""
+        """Write a line of text upwards, with its end at the point (top, middle)."""
         words = fitting(text, size, room) if room else one_line(text)
         font = _font(words, size * _FINE)
         width, height = math.ceil(font.getlength(words)) + 2, round(size * 1.4 * _FINE)
@@ -109,7 +109,7 @@ class Canvas:
         self._draw.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), fill=fill, outline=outline)
 
     def picture(self, box: Box, pixels: Array) -> None:
-        """Draw (H, W) or (H, W, 3) bytes: single pixels stay square and sharp where there is room."""
+        """Draw (H, W) or (H, W, 3) bytes; single pixels stay square and sharp where there is room."""
         size = (round((box.right - box.left) * _FINE), round((box.bottom - box.top) * _FINE))
         larger = size[0] >= pixels.shape[1] and size[1] >= pixels.shape[0]
         method = Image.Resampling.NEAREST if larger else Image.Resampling.BOX
@@ -142,7 +142,7 @@ def one_line(text: str) -> str:
 
 
 def fitting(text: str, size: float, room: float) -> str:
-    """Return as much of a text as fits into a width.
+    """Return a text cut to a width.
 
     Example:
         >>> fitting("short", 13, 100), fitting("a name that is far too long", 13, 60)
@@ -163,7 +163,7 @@ def text_width(text: str, size: float) -> float:
 
 
 def _font(text: str, size: float) -> Any:
-    """Return the font that knows the most letters of a text: Pillow's own, which knows no accents, wherever it does."""
+    """Return the font that has the most letters of a text: Pillow's own, without accents, where it has them all."""
     pixels = max(1, round(size))
     letters = frozenset(letter for letter in text if not letter.isascii())
     return _best_font(letters, pixels) if letters else _fonts(pixels)[0]
@@ -171,58 +171,21 @@ def _font(text: str, size: float) -> Any:
 
 @lru_cache(1024)
 def _best_font(letters: frozenset[str], size: int) -> Any:
-    return max(_fonts(size), key=lambda font: sum(_knows(font, letter) for letter in letters))
+    return max(_fonts(size), key=lambda font: sum(_has(font, letter) for letter in letters))
 
 
-def _knows(font: Any, letter: str) -> bool:
+def _has(font: Any, letter: str) -> bool:
     return bytes(font.getmask(letter)) != bytes(font.getmask(_NO_LETTER))
 
 
 @cache
 def _fonts(size: int) -> tuple[Any, ...]:
-    """Return Pillow's own font, and those of the system that are there."""
+    """Return Pillow's own font, and the fonts found on the system."""
     found = [ImageFont.load_default(size)]
     for name in _SYSTEM_FONTS:
         with suppress(OSError):
             found.append(ImageFont.truetype(name, size))
     return tuple(found)
-
-
-class Axis(NamedTuple):
-    """An axis: the numbers at its ends, and those written beside it.
-
-    Attributes:
-        low: the number at its beginning.
-        high: the number at its end.
-        ticks: numbers to write.
-    """
-
-    low: float
-    high: float
-    ticks: tuple[float, ...]
-
-    @classmethod
-    def over(cls, low: float, high: float, *, most: int = 6, whole: bool = False) -> "Axis":
-        """Return an axis from round number to round number, with steps of 1, 2 or 5 times a power of ten.
-
-        Example:
-            >>> Axis.over(0, 0.93).ticks
-            (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-        """
-        step = _step(max(high - low, 1e-12, abs(high) * 1e-6) / most)
-        step = max(1.0, step) if whole else step
-        first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-        ticks = tuple(float(f"{step * number:.12g}") for number in range(first, max(last, first + 1) + 1))
-        return cls(ticks[0], ticks[-1], ticks)
-
-    def place(self, value: float, start: float, stop: float) -> float:
-        """Return where a number stands between two positions."""
-        return start + (value - self.low) / (self.high - self.low) * (stop - start)
-
-
-def _step(least: float) -> float:
-    power: float = 10.0 ** math.floor(math.log10(least))
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
 
 
 def diverging(values: Array, largest: float) -> Array:

@@ -1,18 +1,19 @@
 """Charts: curves over the epochs of a training."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cnncli.training.canvas import FAINT, GRID, INK, Axis, Box, Canvas, text_width
+from cnncli.training.canvas import FAINT, GRID, INK, Box, Canvas, text_width
 
 _MOST_DOTS = 40
 
 
 class Curve(NamedTuple):
-    """One line of a chart.
+    """A line of a chart.
 
     Attributes:
-        label: what the legend calls it.
+        label: its name in the legend.
         colour: red, green and blue.
         points: (epoch, value), epochs from 1.
     """
@@ -22,14 +23,51 @@ class Curve(NamedTuple):
     points: Sequence[tuple[float, float]]
 
 
+class ChartAxis(NamedTuple):
+    """An axis of a chart.
+
+    Attributes:
+        low: number at its beginning.
+        high: number at its end.
+        ticks: numbers to write.
+    """
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+
+    @classmethod
+    def over(cls, low: float, high: float, *, most: int = 6, whole: bool = False) -> "ChartAxis":
+        """Return an axis from round number to round number, with steps of 1, 2 or 5 times a power of ten.
+
+        Example:
+            >>> ChartAxis.over(0, 0.93).ticks
+            (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+        """
+        step = _step(max(high - low, 1e-12, abs(high) * 1e-6) / most)
+        step = max(1.0, step) if whole else step
+        first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+        ticks = tuple(float(f"{step * number:.12g}") for number in range(first, max(last, first + 1) + 1))
+        return cls(ticks[0], ticks[-1], ticks)
+
+    def place(self, value: float, start: float, stop: float) -> float:
+        """Return the position of a number between two positions."""
+        return start + (value - self.low) / (self.high - self.low) * (stop - start)
+
+
+def _step(least: float) -> float:
+    power: float = 10.0 ** math.floor(math.log10(least))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
+
+
 def draw_chart(canvas: Canvas, box: Box, title: str, curves: Sequence[Curve], *, percent: bool = False) -> None:
     """Draw curves over the epochs into a box, with axes, title and legend around it.
 
     Args:
-        canvas: to draw on.
+        canvas: the canvas.
         box: the inside of the axes; title and legend stand above it, the epochs below.
         title: of the chart.
-        curves: what to draw.
+        curves: the curves.
         percent: whether values are shares, at most 1.
 
     Example:
@@ -38,9 +76,9 @@ def draw_chart(canvas: Canvas, box: Box, title: str, curves: Sequence[Curve], *,
     """
     last = max([2.0, *(epoch for curve in curves for epoch, _ in curve.points)])
     values = [value for curve in curves for _, value in curve.points]
-    across = Axis.over(1, last, most=8, whole=True)
-    across = Axis(1, last, tuple(tick for tick in across.ticks if 1 <= tick <= last))
-    up = Axis.over(min([0, *values]) if percent else 0, 1 if percent else max([*values, 0]) or 1, most=6)
+    across = ChartAxis.over(1, last, most=8, whole=True)
+    across = ChartAxis(1, last, tuple(tick for tick in across.ticks if 1 <= tick <= last))
+    up = ChartAxis.over(min([0, *values]) if percent else 0, 1 if percent else max([*values, 0]) or 1, most=6)
     canvas.text(box.left, box.top - 36, title, size=17)
     _draw_legend(canvas, box, curves)
     _draw_axes(canvas, box, across, up, percent=percent)
@@ -51,7 +89,7 @@ def draw_chart(canvas: Canvas, box: Box, title: str, curves: Sequence[Curve], *,
             canvas.dot(x, y, fill=curve.colour)
 
 
-def _draw_axes(canvas: Canvas, box: Box, across: Axis, up: Axis, *, percent: bool) -> None:
+def _draw_axes(canvas: Canvas, box: Box, across: ChartAxis, up: ChartAxis, *, percent: bool) -> None:
     for tick in up.ticks:
         y = up.place(tick, box.bottom, box.top)
         canvas.line([(box.left, y), (box.right, y)], fill=GRID)

@@ -1,12 +1,12 @@
-"""What a training is told: every option, its default, and the TOML file that records them.
+"""Configuration of a training: every option, its default, and the TOML file that records them.
 
-Nothing here loads NumPy: a command shows the defaults in its help.
+Nothing here loads NumPy, because the help of a command shows the defaults.
 """
 
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypedDict
 
 from cnncli.choices import RESIZES, did_you_mean
@@ -20,10 +20,10 @@ from cnncli.training.schedules import SCHEDULES
 from cnncli.values import Value
 
 CLASS_WEIGHTS = ("none", "balanced")
-"""How much an item of each class counts: all the same, or so that every class does."""
+"""Weights of the classes: 1, or by the inverse of their frequency."""
 
 VERSIONS = "versions"
-"""The table of a configuration's file that says what it ran with."""
+"""Table of a configuration's file with the versions that it ran with."""
 
 
 class TrainingOptions(TypedDict, total=False):
@@ -57,30 +57,30 @@ class Configuration(Value):
 
     Attributes:
         network: a name of the zoo, a TOML file or a text; empty for one that fits the data.
-        epochs: how often every picture is seen.
-        batch_size: pictures of a step.
+        epochs: number of passes over the training pictures.
+        batch_size: pictures per batch.
         optimizer: a name in `OPTIMIZERS`.
-        lr: learning rate; None for the optimizer's own.
-        momentum: of the optimizers momentum and nesterov; None for 0.9.
-        weight_decay: None for the optimizer's own.
+        lr: learning rate; None for the optimizer's default.
+        momentum: momentum coefficient, for momentum and nesterov; None for 0.9.
+        weight_decay: L2 penalty, decoupled with adamw; None for the optimizer's default.
         schedule: a name in `SCHEDULES`.
-        warmup: epochs in which the learning rate rises.
+        warmup: epochs of linear warm-up.
         augment: augmentations, as `shift:2,flip`.
-        val: what to validate by: a share of the training data, such as 0.1 or 10%; a data set; 0 for nothing. None for
+        val: validation data: a share of the training data, such as 0.1 or 10%; a data set; 0 for nothing. None for
             the data's own validation part, and a tenth where it has none.
         class_weight: a word of `CLASS_WEIGHTS`.
         loss: a name in `LOSSES`.
-        label_smoothing: from 0 to below 1.
-        clip_norm: the largest norm of the gradient; None for any.
-        early_stop: stop after so many epochs without a better validation; None for never.
-        seed: of all that is random.
-        size: (height, width) that pictures are brought to; None where all have one size.
-        resize: how they are: a name in `RESIZES`.
-        channels: 1 for grey, 3 for colour, None for what the pictures are.
-        strict: refuse a picture that cannot be read instead of leaving it out.
+        label_smoothing: share of a label that is spread over all classes, from 0 to below 1.
+        clip_norm: largest norm of the gradient; None for any.
+        early_stop: epochs without a better validation after which training stops; None for never.
+        seed: of all random numbers.
+        size: (height, width) to resize pictures to; None where all have one size.
+        resize: the way to resize, a name in `RESIZES`.
+        channels: 1 for grey, 3 for colour, None for those of the pictures.
+        strict: fail on a picture that cannot be read instead of leaving it out.
 
     Raises:
-        ArgumentError: a word or a number that cannot be.
+        ArgumentError: an invalid word or number.
 
     Example:
         >>> Configuration(optimizer="momentum").lr
@@ -110,13 +110,10 @@ class Configuration(Value):
     strict: bool = False
 
     def validate(self) -> None:
-        """Check every option, and put those that can be given in several forms into one."""
         for name, check in _CHECKS.items():
             value = getattr(self, name)
             if value is not None or self.defaults[name] is not None:
                 self.normalize(**{name: check(name, value)})
-        for name, words in _WORDS.items():
-            _check_word(name, getattr(self, name), words)
         if self.early_stop is not None and self.val is not None and parse_share(self.val) == 0:
             raise ArgumentError("early_stop needs something to validate by, and val is 0: leave out one of them")
         if self.warmup and self.warmup >= self.epochs:
@@ -151,7 +148,7 @@ class Configuration(Value):
         return {name: value for name in self.fields if (value := getattr(self, name)) is not None}
 
     def differences(self, other: "Configuration") -> list[str]:
-        """Return the names of the options that are not the same."""
+        """Return the names of the options that differ."""
         return [name for name in self.fields if getattr(self, name) != getattr(other, name)]
 
 
@@ -169,7 +166,7 @@ def write_configuration(configuration: Configuration, data: str, versions: Mappi
 
 
 def _toml(value: Any) -> str:
-    """A value as TOML writes it; its texts have the escapes of JSON."""
+    """Return a value in TOML; its texts have the escapes of JSON."""
     if isinstance(value, tuple):
         return f'"{show_shape(value)}"'
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
@@ -178,10 +175,10 @@ def _toml(value: Any) -> str:
 
 
 def read_configuration(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the options that a TOML file sets, `data` among them; what it says of versions is left out.
+    """Return the options that a TOML file sets, `data` among them, without its versions.
 
     Raises:
-        ArgumentError: it cannot be read, or sets an option that there is not.
+        ArgumentError: it cannot be read, or sets an unknown option.
     """
     table = read_toml(path, "a configuration")
     table.pop(VERSIONS, None)
@@ -195,7 +192,7 @@ def read_configuration(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def parse_share(text: str) -> float | None:
-    """Return the share of 1 that `0.2` and `20%` mean alike; None where a text is neither.
+    """Return 0.2 for `0.2` and `20%`; None for a text that is not a share.
 
     Example:
         >>> parse_share("0.2"), parse_share("20%"), parse_share("photos/val")
@@ -226,20 +223,31 @@ def parse_size(text: str) -> tuple[int, int]:
 Check = Callable[[str, Any], Any]
 
 
-def _whole(least: int, most: int) -> Check:
-    def check(name: str, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise ArgumentError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
-        return value
+def _value(room: str, fits: Callable[[Any], bool], form: Callable[[Any], Any] = lambda value: value) -> Check:
+    """Return the check of a value that has to fit, and that is kept in another form."""
+
+    def check(name: str, value: Any) -> Any:
+        if not fits(value):
+            raise ArgumentError(f"{name} must be {room}, got {value!r}")
+        return form(value)
 
     return check
 
 
+def _whole(least: int, most: int) -> Check:
+    room = f"a whole number from {least} to {most}"
+    return _value(room, lambda value: type(value) is int and least <= value <= most)
+
+
 def _number(room: str, fits: Callable[[float], bool]) -> Check:
-    def check(name: str, value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not fits(value):
-            raise ArgumentError(f"{name} must be {room}, got {value!r}")
-        return float(value)
+    return _value(room, lambda value: type(value) is not bool and isinstance(value, int | float) and fits(value), float)
+
+
+def _word(words: Collection[str]) -> Check:
+    def check(name: str, value: Any) -> Any:
+        if not isinstance(value, str) or value not in words:
+            raise ArgumentError(f"unknown {name} {str(value)[:40]!r}: {did_you_mean(str(value), words)}")
+        return value
 
     return check
 
@@ -269,18 +277,6 @@ def _size(name: str, value: Any) -> tuple[int, int]:
     return pair[0], pair[1]
 
 
-def _channels(name: str, value: Any) -> int:
-    if type(value) is not int or value not in (1, 3):
-        raise ArgumentError(f"{name} must be 1 (grey) or 3 (colour), got {value!r}")
-    return value
-
-
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ArgumentError(f"{name} must be true or false, got {value!r}")
-    return value
-
-
 _POSITIVE = _number("a finite number above 0", lambda value: 0 < value < math.inf)
 _FROM_0 = _number("a finite number from 0", lambda value: 0 <= value < math.inf)
 _FRACTION = _number("a number from 0 to below 1", lambda value: 0 <= value < 1)
@@ -300,19 +296,12 @@ _CHECKS: dict[str, Check] = {
     "early_stop": _whole(1, 1_000_000),
     "seed": _whole(0, 2**63 - 1),
     "size": _size,
-    "channels": _channels,
-    "strict": _flag,
+    "channels": _value("1 (grey) or 3 (colour)", lambda value: type(value) is int and value in (1, 3)),
+    "strict": _value("true or false", lambda value: isinstance(value, bool)),
+    "optimizer": _word(OPTIMIZERS),
+    "schedule": _word(SCHEDULES),
+    "class_weight": _word(CLASS_WEIGHTS),
+    "loss": _word(LOSSES),
+    "resize": _word(RESIZES),
 }
-
-_WORDS: dict[str, tuple[str, ...]] = {
-    "optimizer": tuple(OPTIMIZERS),
-    "schedule": tuple(SCHEDULES),
-    "class_weight": CLASS_WEIGHTS,
-    "loss": tuple(LOSSES),
-    "resize": RESIZES,
-}
-
-
-def _check_word(name: str, word: Any, words: tuple[str, ...]) -> None:
-    if not isinstance(word, str) or word not in words:
-        raise ArgumentError(f"unknown {name} {str(word)[:40]!r}: {did_you_mean(str(word), words)}")
+"""The check of each option, which returns the form in which it is kept."""

@@ -1,4 +1,4 @@
-"""The pictures of a run: its curves, its confusion matrix, its first filters, and what it got most wrong."""
+"""Pictures of a run: curves, confusion matrix, first filters and worst mistakes."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from cnncli.training.charts import Curve, draw_chart
 from cnncli.training.run_folder import PICTURES
 
 CURVES, CONFUSION, FILTERS, MISTAKES = PICTURES
-"""The files."""
+"""Files of the pictures."""
 
 MOST_MISTAKES = 24
 MOST_FILTERS = 96
@@ -37,12 +37,12 @@ def write_all(
     """Write all pictures of a run, and return their paths.
 
     Args:
-        folder: where.
-        metrics: a line for each epoch, as in `metrics.jsonl`.
+        folder: the folder of the run.
+        metrics: an entry for each epoch, as in `metrics.jsonl`.
         scores: of the model on `dataset`.
         model: the model.
-        dataset: the pictures that it is judged by.
-        probabilities: (N, classes) that it gives them.
+        dataset: the pictures that the model is judged by.
+        probabilities: (N, classes) of these pictures.
 
     Raises:
         ImageError: a file cannot be written.
@@ -80,10 +80,10 @@ def _points(metrics: Sequence[dict[str, Any]], name: str) -> list[tuple[float, f
 
 
 def draw_confusion(scores: Scores) -> Canvas:
-    """Draw how often each class was taken for each."""
+    """Draw the confusion matrix."""
     names, counts = [one.name for one in scores.per_class], scores.confusion
     cell = max(1.0, min(52.0, 640 / len(names)))
-    # Of many classes every second, fifth, ... is named.
+    # Of many classes only every second, fifth, ... gets its name.
     named = range(0, len(names), math.ceil(15 / cell))
     label = min(150.0, max(text_width(names[place], 13) for place in named)) + 12
     flat = label <= cell * named.step
@@ -133,14 +133,14 @@ def _draw_scale(canvas: Canvas, x: float, y: float, height: float) -> None:
 
 
 def _shades(shares: Array, right: Array) -> Array:
-    """Return colours from white to blue (what is right) or orange (what is wrong); little is seen already."""
+    """Return colours from white to blue (right) or orange (wrong), in which small shares show."""
     ends = np.where(right[..., np.newaxis], np.array(BLUE), np.array(ORANGE))
     mixed: Array = np.rint(255 + shares[..., np.newaxis] ** 0.6 * (ends - 255)).astype(np.uint8)
     return mixed
 
 
 def draw_filters(model: Model) -> Canvas | None:
-    """Draw the filters of the first layer that has some; None where there is no such layer."""
+    """Draw the filters of the first layer that has filters; None where no layer has."""
     found = first_filters(model)
     if found is None:
         return None
@@ -160,10 +160,10 @@ def draw_filters(model: Model) -> Canvas | None:
 
 
 def first_filters(model: Model) -> tuple[str, Array] | None:
-    """Return the name of the first layer that looks at pixels, and its filters (number, f_h, f_w, C).
+    """Return the name of the first layer with weights on pixels, and its filters (number, f_h, f_w, C).
 
-    Of a fully connected layer each output's weights are one filter of the picture's size. Where the layer sees other
-    than one or three channels, each filter's channels stand beside each other.
+    The weights of each output of a fully connected layer are a filter of the picture's size. With other than one or
+    three channels, each channel of a filter becomes a filter of its own.
     """
     height, width, channels = model.input_shape
     for name, weight in model.parameters.items():
@@ -182,10 +182,10 @@ def first_filters(model: Model) -> tuple[str, Array] | None:
 
 
 def draw_features(maps: Array, title: str) -> Canvas:
-    """Draw what a layer makes of a picture as a contact sheet: a tile for each channel, on one scale.
+    """Draw a layer's output for a picture as a contact sheet: a tile for each channel, on one scale.
 
     Args:
-        maps: (H, W, C), or (N,) numbers, each of which is a tile.
+        maps: (H, W, C), or (N,) numbers that each become a tile.
         title: a line above.
     """
     volume = maps if maps.ndim == 3 else maps[np.newaxis, np.newaxis]
@@ -204,8 +204,8 @@ def draw_sheet(tiles: Array, title: str, note: str, *, side: float | None = None
     Args:
         tiles: the tiles.
         title: a line above.
-        note: a smaller one.
-        side: pixels of a tile's longer edge; None for whole multiples of its pixels near 64, of many tiles near 32.
+        note: a smaller line below it.
+        side: pixels of a tile's longer edge; None for a whole multiple of its own near 64, or near 32 for many tiles.
     """
     high, wide = tiles.shape[1:3]
     scale = (side or _near(64 if len(tiles) <= 256 else 32, max(high, wide))) / max(high, wide)
@@ -229,12 +229,12 @@ def draw_sheet(tiles: Array, title: str, note: str, *, side: float | None = None
 
 
 def _near(wanted: int, pixels: int) -> int:
-    """Return a whole multiple of a number of pixels near a size; of more pixels, as many up to 224."""
+    """Return the whole multiple of a number of pixels that is near a size, at most 224 where there are more."""
     return pixels * max(1, round(wanted / pixels)) if pixels <= 224 else 224
 
 
 def draw_mistakes(dataset: Dataset, probabilities: Array, class_names: Sequence[str]) -> Canvas:
-    """Draw the pictures whose own class got the least probability, of those that were classified wrongly."""
+    """Draw the wrongly classified pictures whose own class got the least probability."""
     worst = list(_worst(dataset.labels, probabilities))[:MOST_MISTAKES]
     wrong = int((probabilities.argmax(axis=1) != dataset.labels).sum())
     tile, columns, line = 112, 6, 16
@@ -257,7 +257,7 @@ def draw_mistakes(dataset: Dataset, probabilities: Array, class_names: Sequence[
 
 
 def _worst(labels: Array, probabilities: Array) -> Iterator[int]:
-    """Yield the wrong ones, the worst first."""
+    """Yield the indices of wrongly classified pictures, the worst first."""
     own = probabilities[np.arange(len(labels)), labels]
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     yield from wrong[np.argsort(own[wrong], kind="stable")].tolist()

@@ -1,4 +1,4 @@
-"""The folder of a run: its files, and when they may be written."""
+"""Folder of a run: its files, and the conditions under which they are written."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from cnncli.files.temporary import lock, open_whole, remove_leftovers, writing
 Metrics = dict[str, Any]
 
 PICTURES = ("curves.png", "confusion.png", "filters.png", "mistakes.png")
-"""What `cnncli.training.pictures` draws at the end."""
+"""Files that `cnncli.training.pictures` draws at the end."""
 
 
 class RunFolder:
@@ -22,9 +22,9 @@ class RunFolder:
         path: the folder.
         model: the file of the best weights and all that is needed to use them.
         checkpoint: the file of the last weights and all that is needed to go on.
-        metrics: a line of JSON for each epoch.
-        config: the options and versions.
-        post_mortem: what is known of a training whose loss was no longer finite.
+        metrics: the file with a line of JSON for each epoch.
+        config: the file of options and versions.
+        post_mortem: the report on a loss that was no longer finite.
 
     Example:
         >>> RunFolder("runs/digits").model.name
@@ -41,27 +41,27 @@ class RunFolder:
         self._held: int | None = None
 
     def close(self) -> None:
-        """Let other processes train here."""
+        """Release the folder for other processes."""
         if self._held is not None:
             os.close(self._held)
             self._held = None
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Everything that a training writes here, pictures aside."""
+        """All files that a training writes here, except pictures."""
         return self.model, self.checkpoint, self.metrics, self.config, self.post_mortem
 
     def check(self, *, force: bool, resume: bool) -> None:
-        """Check that the run may be written here, before any work.
+        """Check before any work that the run may be written here.
 
         Raises:
-            ArgumentError: another run is here, or none that could be gone on with.
+            ArgumentError: another run is here, or there is no run to resume.
         """
         if self.path.exists() and not self.path.is_dir():
             raise ArgumentError(f"{self.path}: is a file: give a folder for the run")
         if resume:
             if not self.checkpoint.exists():
-                raise ArgumentError(f"{self.path}: holds no {self.checkpoint.name}, so there is nothing to resume")
+                raise ArgumentError(f"{self.path}: there is no {self.checkpoint.name}, so there is nothing to resume")
             return
         found = [file.name for file in self.files if file.exists()]
         if found and not force:
@@ -71,7 +71,7 @@ class RunFolder:
             )
 
     def open(self, *, fresh: bool) -> None:
-        """Make the folder, and clear it of what a killed process left; of another run's files too where it is fresh.
+        """Make the folder, and remove the leftovers of a killed process, and another run's files where it is fresh.
 
         Until `close`, no other process can open it.
 
@@ -98,7 +98,7 @@ class RunFolder:
             written.write(text.encode(errors="replace"))
 
     def add_metrics(self, line: Mapping[str, Any]) -> None:
-        """Add an epoch's line, in one write: who follows the file sees whole lines.
+        """Add an epoch's line in one write, so that a reader who follows the file sees whole lines.
 
         Raises:
             ModelError: it cannot be written.
@@ -107,7 +107,7 @@ class RunFolder:
             file.write(json.dumps(line).encode() + b"\n")
 
     def read_metrics(self) -> list[Metrics]:
-        """Return the lines of the epochs; one that was cut short by a crash is left out."""
+        """Return the lines of the epochs, without one that was cut short by a crash."""
         try:
             lines = self.metrics.read_bytes().splitlines()
         except OSError:
@@ -123,7 +123,7 @@ class RunFolder:
         return found
 
     def keep_metrics(self, epochs: int) -> None:
-        """Leave out the lines of later epochs: they will be run again.
+        """Remove the lines of later epochs, which will be run again.
 
         Raises:
             ModelError: they cannot be written.
@@ -133,7 +133,7 @@ class RunFolder:
 
 
 def _hold(folder: Path) -> int | None:
-    """Return a lock on a folder, which ends with the process, however that ends; None where there are no locks.
+    """Return a lock on a folder that ends with the process; None where there are no locks.
 
     Raises:
         ArgumentError: another process holds it.

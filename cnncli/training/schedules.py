@@ -1,7 +1,7 @@
 """Schedules: the learning rate of each step.
 
-A schedule is a function from the part of the training that is done, 0 to 1, to a factor of the learning rate. To add
-one, write it and enter it in `SCHEDULES`.
+A schedule is a function from the completed share of the training, 0 to 1, to a factor of the learning rate. To add one,
+write it and enter it in `SCHEDULES`.
 """
 
 import math
@@ -12,17 +12,17 @@ from cnncli.values import Value
 
 
 def constant(done: float) -> float:
-    """1 throughout."""
+    """Return 1."""
     return 1.0
 
 
 def step(done: float) -> float:
-    """A tenth after half of the training, a hundredth after three quarters (He et al. 2015 on CIFAR-10)."""
+    """Return a tenth after half of the training, a hundredth after three quarters (He et al. 2015 on CIFAR-10)."""
     return 0.1 ** ((done >= 0.5) + (done >= 0.75))
 
 
 def cosine(done: float) -> float:
-    """(1 + cos(pi done)) / 2 (Loshchilov and Hutter, arXiv:1608.03983, without restarts)."""
+    """Return (1 + cos(pi done)) / 2 (Loshchilov and Hutter, arXiv:1608.03983, without restarts)."""
     return (1 + math.cos(math.pi * done)) / 2
 
 
@@ -37,7 +37,7 @@ class Schedule(Value):
         epochs: length of the whole training.
         steps_per_epoch: batches an epoch.
         name: a name in `SCHEDULES`; it runs from the end of the warm-up to the end of the training.
-        warmup: epochs (a fraction will do) in which the rate rises from lr / n to lr in n equal steps.
+        warmup: epochs, or a fraction, during which the rate rises from lr / n to lr in n equal steps.
 
     Raises:
         ArgumentError: an unknown name, or a number out of range.
@@ -55,7 +55,6 @@ class Schedule(Value):
     warmup: float = 0.0
 
     def validate(self) -> None:
-        """Refuse what makes no schedule."""
         if self.name not in SCHEDULES:
             raise ArgumentError(f"unknown schedule {self.name!r}: the schedules are {', '.join(SCHEDULES)}")
         if not 0 < self.lr < math.inf:

@@ -11,7 +11,8 @@ from cnncli.data import ArrayDataset
 from cnncli.errors import ImageError
 from cnncli.models.metrics import score
 from cnncli.training import canvas
-from cnncli.training.canvas import BLUE, ORANGE, Axis, Box, Canvas, diverging, fitting, text_width
+from cnncli.training.canvas import BLUE, ORANGE, Box, Canvas, diverging, fitting, text_width
+from cnncli.training.charts import ChartAxis
 from cnncli.training.pictures import (
     draw_confusion,
     draw_curves,
@@ -170,10 +171,10 @@ def test_features_share_one_scale(tmp_path):
 
 
 def test_axes_have_round_numbers():
-    assert Axis.over(0, 2.3).ticks == (0, 0.5, 1, 1.5, 2, 2.5)
-    assert Axis.over(1, 40, most=8, whole=True).ticks == (0, 5, 10, 15, 20, 25, 30, 35, 40)
+    assert ChartAxis.over(0, 2.3).ticks == (0, 0.5, 1, 1.5, 2, 2.5)
+    assert ChartAxis.over(1, 40, most=8, whole=True).ticks == (0, 5, 10, 15, 20, 25, 30, 35, 40)
     for low, high in [(0, 0), (5, 5), (-3, 4), (0, 1e-9), (1e9, 1e9 + 1)]:
-        axis = Axis.over(low, high)
+        axis = ChartAxis.over(low, high)
         assert axis.low <= low <= high <= axis.high
         assert axis.low < axis.high
         assert len(axis.ticks) < 12
