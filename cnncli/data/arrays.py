@@ -26,7 +26,7 @@ _UNFOLDED, _UNFOLDING = 1 << 28, 100
 _PIECE = 1 << 20
 
 
-class Labelled(NamedTuple):
+class LabelledArrays(NamedTuple):
     """Pictures and labels as a data file holds them.
 
     Attributes:
@@ -41,7 +41,7 @@ class Labelled(NamedTuple):
 
 
 def array_parts(
-    path: str, arrays: dict[str, Labelled], reading: Reading, class_names: tuple[str, ...] | None = None
+    path: str, arrays: dict[str, LabelledArrays], reading: Reading, class_names: tuple[str, ...] | None = None
 ) -> Parts:
     """Return the parts of a data set from its arrays.
 
@@ -72,7 +72,7 @@ def array_parts(
     return Parts(train, sets.get("validation"), sets.get("test"), findings)
 
 
-def _checked_labels(found: Labelled) -> Array:
+def _checked_labels(found: LabelledArrays) -> Array:
     images, labels, source = found
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]

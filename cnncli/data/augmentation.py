@@ -108,7 +108,7 @@ class Rotate(Augmentation):
         return sample(images, rows, columns)
 
 
-class Crop(Augmentation):
+class RandomCrop(Augmentation):
     """A part whose sides are `amount` to 1 of the picture's, from anywhere in it, enlarged to the whole."""
 
     amount: float = 0.8
@@ -151,7 +151,7 @@ class Cutout(Augmentation):
         return images
 
 
-AUGMENTATIONS: dict[str, type[Augmentation]] = {kind.word: kind for kind in (Shift, Flip, Rotate, Crop, Cutout)}
+AUGMENTATIONS: dict[str, type[Augmentation]] = {kind.word: kind for kind in (Shift, Flip, Rotate, RandomCrop, Cutout)}
 
 _BLOCK = 1 << 14  # pixels interpolated at a time, which stay in the cache: three times as fast as all at once
 _WORD = re.compile(r"([a-z]+)(?::?(\d+\.?\d*|\.\d+))?")

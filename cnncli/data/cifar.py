@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.data.arrays import Labelled, array_parts, check_size, one_line_errors, read_exactly
+from cnncli.data.arrays import LabelledArrays, array_parts, check_size, one_line_errors, read_exactly
 from cnncli.data.listing import natural_key
 from cnncli.data.parts import Parts
 from cnncli.data.pictures import Reading
@@ -48,7 +48,7 @@ def open_cifar(path: str, reading: Reading) -> Parts:
         images, labels = _read(files, reading.max_bytes)
         if labels.max() >= len(names):
             raise DataError(f"{path}: label {labels.max()} where there are {len(names)} classes: {', '.join(names)}")
-        parts[part] = Labelled(images, labels, part if len(files) > 1 else os.path.basename(files[0]))
+        parts[part] = LabelledArrays(images, labels, part if len(files) > 1 else os.path.basename(files[0]))
     return array_parts(path, parts, reading, class_names=names)
 
 

@@ -22,7 +22,7 @@ _CHUNK_BYTES = 8 << 20
 
 
 class Dataset(ABC):
-    """Labelled pictures.
+    """LabelledArrays pictures.
 
     Attributes:
         labels: (N,), the index of each item's class in `class_names`.

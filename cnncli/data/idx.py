@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.data.arrays import Labelled, array_parts, check_size, one_line_errors, read_exactly
+from cnncli.data.arrays import LabelledArrays, array_parts, check_size, one_line_errors, read_exactly
 from cnncli.data.parts import Parts
 from cnncli.data.pictures import Reading
 from cnncli.errors import DataError
@@ -87,5 +87,5 @@ def open_idx(path: str, reading: Reading) -> Parts:
                 other = next(iter(files.values()))
                 raise DataError(f"{path}: {os.path.basename(other)} is there, its {kind} are not")
         images, labels = (read_idx(files[kind], reading.max_bytes) for kind in ("images", "labels"))
-        parts[part] = Labelled(images, labels, os.path.basename(files["images"]))
+        parts[part] = LabelledArrays(images, labels, os.path.basename(files["images"]))
     return array_parts(path, parts, reading)

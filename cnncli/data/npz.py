@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from cnncli.data.arrays import Labelled, array_parts, check_size, one_line_errors, read_exactly
+from cnncli.data.arrays import LabelledArrays, array_parts, check_size, one_line_errors, read_exactly
 from cnncli.data.parts import Parts
 from cnncli.data.pictures import Reading
 from cnncli.errors import DataError
@@ -33,7 +33,7 @@ def open_npz(path: str, reading: Reading) -> Parts:
     """
     with one_line_errors(path), _open_zip(path) as archive:
         found = {name.removesuffix(".npy"): archive.getinfo(name) for name in archive.namelist()}
-        parts: dict[str, Labelled] = {}
+        parts: dict[str, LabelledArrays] = {}
         left = reading.max_bytes
         for part, endings in _PARTS.items():
             for ending in endings:
@@ -43,7 +43,7 @@ def open_npz(path: str, reading: Reading) -> Parts:
                     for name in (x, y):
                         arrays.append(_read_member(archive, found[name], path, left))
                         left -= arrays[-1].nbytes  # the limit is for all of them together
-                    parts[part] = Labelled(arrays[0], arrays[1], f"{path}:{x}")
+                    parts[part] = LabelledArrays(arrays[0], arrays[1], f"{path}:{x}")
         if not parts:
             names = ", ".join(sorted(found)[:10]) or "nothing"
             raise DataError(f"{path}: should hold x and y, or x_train, y_train, x_test and y_test; found {names}")

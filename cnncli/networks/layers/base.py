@@ -287,7 +287,7 @@ class Shorthand(Layer):
         return self.meaning(input_shape).scratch_numbers(input_shape)
 
 
-def picture(layer: Layer, input_shape: Shape) -> tuple[int, int, int]:
+def image_shape(layer: Layer, input_shape: Shape) -> tuple[int, int, int]:
     """Return (height, width, channels) of what comes in.
 
     Raises:
@@ -336,7 +336,7 @@ def slide(
     Raises:
         ShapeError: the window does not fit; the message says which padding would make it.
     """
-    height, width, _ = picture(layer, input_shape)
+    height, width, _ = image_shape(layer, input_shape)
     window = _window((height, width), kernel_size, stride, padding, dilation, ceil_mode)
     if window is not None:
         return window

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError
-from cnncli.networks.layers.base import Layer, Shorthand, picture, slide, uneven_groups, weight_and_bias
+from cnncli.networks.layers.base import Layer, Shorthand, image_shape, slide, uneven_groups, weight_and_bias
 from cnncli.networks.summary import FilterShape, ReceptiveField
 from cnncli.shapes import Four, Pair, Shape, Window, transposed_same_padding, transposed_size
 
@@ -231,7 +231,7 @@ class TransposedConv(Layer):
         return (0, 0, 0, 0) if isinstance(self.padding, str) else self.padding, self.output_padding
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        height, width, channels = picture(self, input_shape)
+        height, width, channels = image_shape(self, input_shape)
         if channels % self.groups:
             raise uneven_groups(self, channels, self.groups)
         cut, extra = self.paddings()

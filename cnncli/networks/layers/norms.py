@@ -3,21 +3,21 @@
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from cnncli.networks.layers.base import Layer, picture, scale_and_shift, uneven_groups
+from cnncli.networks.layers.base import Layer, image_shape, scale_and_shift, uneven_groups
 from cnncli.shapes import Shape
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
     from cnncli.networks.layers.context import Array, Context, Gradients, Params
 
 
-class Normalization(Layer):
+class NormLayer(Layer):
     """A layer that measures what comes in."""
 
     follows = True
     measures = True
 
 
-class BatchNorm(Normalization):
+class BatchNorm(NormLayer):
     """Batch normalisation: `bn`, with a scale and a shift for each channel (Ioffe and Szegedy, arXiv:1502.03167).
 
     Example:
@@ -79,7 +79,7 @@ class BatchNorm(Normalization):
         return out, grads
 
 
-class Standardization(Normalization):
+class Standardization(NormLayer):
     """Numbers of an image made to have the mean 0 and the variance 1, then scaled and shifted, channel by channel.
 
     y = (x - mean) / sqrt(variance + eps) * weight + bias; over which numbers is the subclass's matter. `affine` has
@@ -185,7 +185,7 @@ class InstanceNorm(Standardization):
     affine: bool = False
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        return picture(self, input_shape)
+        return image_shape(self, input_shape)
 
     def group_count(self, channels: int) -> int:
         return channels
@@ -195,7 +195,7 @@ class InstanceNorm(Standardization):
         return (shape[0], prod(shape[1:-1]), shape[-1]), (1,)
 
 
-class LocalResponseNorm(Normalization):
+class LocalResponseNorm(NormLayer):
     """Local response normalisation: `lrn`, over neighbouring channels.
 
     y = x / (k + alpha / size * sum of x^2 over `size` channels)^beta. The defaults are AlexNet's (Krizhevsky et al.

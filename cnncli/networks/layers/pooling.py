@@ -6,7 +6,7 @@ from math import gcd, prod
 from typing import TYPE_CHECKING, Any
 
 from cnncli.networks.errors import ShapeError
-from cnncli.networks.layers.base import Layer, picture, scale_and_shift, slide
+from cnncli.networks.layers.base import Layer, image_shape, scale_and_shift, slide
 from cnncli.networks.layers.resampling import Resampling
 from cnncli.networks.summary import ReceptiveField
 from cnncli.shapes import Four, Pair, Shape, Window, show_shape
@@ -217,7 +217,7 @@ class GlobalPool(Layer):
 
     def window(self, input_shape: Shape) -> Window | None:
         """Return the window; None where the windows differ."""
-        height, width, _ = picture(self, input_shape)
+        height, width, _ = image_shape(self, input_shape)
         (down, across), (rows, columns) = (height, width), self.output_size
         if down % rows or across % columns:
             return None
@@ -231,7 +231,7 @@ class GlobalPool(Layer):
         return window and before.through(window)
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        return *self.output_size, picture(self, input_shape)[2]
+        return *self.output_size, image_shape(self, input_shape)[2]
 
     def connections(self, input_shape: Shape) -> int:
         # Together the k windows of an axis are n pixels, and one more for each border that no pixel begins at.

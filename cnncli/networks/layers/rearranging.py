@@ -4,7 +4,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from cnncli.networks.errors import ShapeError
-from cnncli.networks.layers.base import Layer, picture, uneven_groups
+from cnncli.networks.layers.base import Layer, image_shape, uneven_groups
 from cnncli.networks.summary import ReceptiveField
 from cnncli.shapes import Four, Shape, Window, show_shape
 
@@ -51,7 +51,7 @@ class Crop(Rearrangement):
     margins: Four
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        height, width, channels = picture(self, input_shape)
+        height, width, channels = image_shape(self, input_shape)
         top, bottom, left, right = self.margins
         if top + bottom < height and left + right < width:
             return height - top - bottom, width - left - right, channels
@@ -136,14 +136,14 @@ class SpaceToDepth(Rearrangement):
     block_size: int = 2
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        (height, width, channels), size = picture(self, input_shape), self.block_size
+        (height, width, channels), size = image_shape(self, input_shape), self.block_size
         if height % size or width % size:
             fits = f"{show_shape((-(-height // size) * size, -(-width // size) * size))} would fit"
             raise ShapeError(self, f"a height and a width that divide by {size}", f"{height}x{width}", fits)
         return height // size, width // size, channels * size * size
 
     def receptive_field(self, before: ReceptiveField, input_shape: Shape) -> ReceptiveField | None:
-        size = picture(self, input_shape)[:2]
+        size = image_shape(self, input_shape)[:2]
         return before.through(Window.over(size, self.block_size, stride=self.block_size))
 
     def seen(self, x: "Array") -> "Array":
@@ -170,7 +170,7 @@ class DepthToSpace(Rearrangement):
     block_size: int = 2
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        (height, width, channels), size = picture(self, input_shape), self.block_size
+        (height, width, channels), size = image_shape(self, input_shape), self.block_size
         if channels % size**2:
             fits = f"{max(1, round(channels / size**2)) * size**2} channels would fit"
             raise ShapeError(self, f"channels that divide by {size}x{size}", f"{channels} channels", fits)
@@ -233,7 +233,7 @@ class ZeroPad(Layer):
     out_channels: int
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        height, width, channels = picture(self, input_shape)
+        height, width, channels = image_shape(self, input_shape)
         if channels > self.out_channels:
             fits = f"zeropad-{channels} would fit, and add none"
             raise ShapeError(self, f"at most {self.out_channels} channels", f"{channels}", fits)

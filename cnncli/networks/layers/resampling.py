@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from cnncli.errors import ArgumentError
-from cnncli.networks.layers.base import Layer, picture
+from cnncli.networks.layers.base import Layer, image_shape
 from cnncli.networks.summary import ReceptiveField
 from cnncli.shapes import Pair, Shape
 
@@ -60,7 +60,7 @@ class Upsampling(Resampling):
         return None if name == "scale_factor" else super().default(name)
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        height, width, channels = picture(self, input_shape)
+        height, width, channels = image_shape(self, input_shape)
         return height * self.scale_factor[0], width * self.scale_factor[1], channels
 
     def receptive_field(self, before: ReceptiveField, input_shape: Shape) -> ReceptiveField | None:

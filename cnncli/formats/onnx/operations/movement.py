@@ -8,7 +8,7 @@ from cnncli.errors import ModelError
 from cnncli.formats.files import MAX_DIMENSION, dimensions
 from cnncli.formats.onnx.graph import MAX_VALUES
 from cnncli.formats.onnx.operations.base import Call, Operation, Outcome, Unsettled, operation
-from cnncli.formats.onnx.operations.windows import picture
+from cnncli.formats.onnx.operations.windows import image_shape
 from cnncli.formats.onnx.tensors import Values, picked, spread, strides
 from cnncli.formats.tensor_shapes import Dimensions, axis_index, broadcast, concatenated, reshaped, written
 from cnncli.networks.layers import Flatten, Layer, Upsampling
@@ -310,7 +310,7 @@ def _scaled(call: Call, index: int) -> list[int]:
 
 
 def _blocks(down: bool, call: Call) -> Outcome:
-    shape, block = picture(call), call.integer("blocksize", 0)
+    shape, block = image_shape(call), call.integer("blocksize", 0)
     unit = block if down else block * block
     if len(shape) != 4 or block < 1 or any(size % unit for size in (shape[2:] if down else shape[1:2])):
         raise ModelError(f"its blocks of {block} do not fit {written(shape)}")

@@ -60,7 +60,7 @@ def _padding(
     return tuple(zip(pads[: len(size)], pads[len(size) :], strict=True))
 
 
-def picture(call: Call, index: int = 0) -> Dimensions:
+def image_shape(call: Call, index: int = 0) -> Dimensions:
     """Return the shape of an input that must be a batch of pictures, or of signals or volumes."""
     shape = call.shape(index)
     if len(shape) < 3:
@@ -74,7 +74,7 @@ def _filtered(call: Call, weight_index: int, axis: int) -> tuple[Dimensions, Dim
     Raises:
         ModelError: they do not fit each other; the weight has the channels that come in along `axis`.
     """
-    shape, weight = picture(call), call.shape(weight_index)
+    shape, weight = image_shape(call), call.shape(weight_index)
     if len(weight) != len(shape):
         raise ModelError(f"its weight {written(weight)} does not fit an input of {written(shape)}")
     groups = call.integer("group", 1)
@@ -184,7 +184,7 @@ def _average_pool_layer(call: Call, outcome: Outcome) -> Layer | None:
 @operation("LpPool")
 @operation("com.microsoft.QLinearAveragePool", facts=Operation(settings=(1, 2, 3, 4)))
 def _pool(call: Call) -> Outcome:
-    shape = picture(call)
+    shape = image_shape(call)
     kernel = call.integers("kernel_shape")
     if kernel is None:
         raise ModelError("has no kernel_shape")
@@ -202,7 +202,7 @@ def _of_picture(layer: Layer) -> Maker:
 @operation("GlobalLpPool")
 @operation("com.microsoft.QLinearGlobalAveragePool", facts=Operation(settings=(1, 2, 3, 4)))
 def _global_pool(call: Call) -> Outcome:
-    shape = picture(call)
+    shape = image_shape(call)
     if call.node.attributes.get("channels_last") == 1:
         return Outcome(((shape[0], *(1,) * len(shape[2:]), shape[-1]),))
     return Outcome(((*shape[:2], *(1,) * len(shape[2:])),))
@@ -211,7 +211,7 @@ def _global_pool(call: Call) -> Outcome:
 @operation("RoiAlign", "MaxRoiPool")
 def _regions(call: Call) -> Outcome:
     """Cut regions of one size out of a picture, as many as input 1 has."""
-    shape, regions = picture(call), call.shape(1)
+    shape, regions = image_shape(call), call.shape(1)
     size = call.integers("pooled_shape") or (call.integer("output_height", 1), call.integer("output_width", 1))
     return Outcome((dimensions((*regions[:1], shape[1], *size), "the output"),))
 
@@ -226,4 +226,4 @@ def _columns(call: Call) -> Outcome:
 
 @operation("GridSample")
 def _grid_sample(call: Call) -> Outcome:
-    return Outcome(((*picture(call)[:2], *call.shape(1)[1:-1]),))
+    return Outcome(((*image_shape(call)[:2], *call.shape(1)[1:-1]),))
