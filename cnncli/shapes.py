@@ -133,6 +133,21 @@ def transposed_same_padding(kernel_size: int, *, stride: int = 1, dilation: int 
     return (cut // 2, cut - cut // 2), max(0, -excess)
 
 
+def check_output_padding(output_padding: int, *, padding: Padding, stride: int, dilation: int) -> None:
+    """Check the output padding of a transposed convolution along one axis.
+
+    Raises:
+        ArgumentError: it is not smaller than the stride or the dilation, or the padding is `"same"`.
+    """
+    if output_padding and padding == "same":
+        raise ArgumentError("same fixes the output size of a transposed layer: leave the output padding out")
+    if output_padding and output_padding >= max(stride, dilation):
+        raise ArgumentError(
+            f"output padding must be smaller than the stride or the dilation, got {output_padding} "
+            f"with stride {stride} and dilation {dilation}"
+        )
+
+
 class Window(NamedTuple):
     """A sliding window over a picture: the geometry that convolution and pooling share.
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from cnncli.errors import ArgumentError
 from cnncli.shapes import (
     Pair,
+    check_output_padding,
     effective_size,
     output_size,
     overhang,
@@ -87,7 +88,7 @@ class Axis(NamedTuple):
             self._check_transposed()
         size = self._formula(n)
         if size < 1:
-            raise ArgumentError(f"padding {sum(self.amounts(n))} in all leaves nothing of the output: use less padding")
+            raise ArgumentError(f"a total padding of {sum(self.amounts(n))} leaves no output: use less padding")
         return size
 
     def _formula(self, n: int) -> int:
@@ -99,14 +100,8 @@ class Axis(NamedTuple):
 
     def _check_transposed(self) -> None:
         if self.ceil_mode:
-            raise ArgumentError("a transposed layer rounds nothing: leave ceil mode out")
-        if self.padding == "same" and self.output_padding:
-            raise ArgumentError("same settles the output size of a transposed layer: leave the output padding out")
-        if self.output_padding and self.output_padding >= max(self.stride, self.dilation):
-            raise ArgumentError(
-                f"output padding must be smaller than the stride or the dilation, got {self.output_padding} "
-                f"with stride {self.stride} and dilation {self.dilation}"
-            )
+            raise ArgumentError("a transposed layer does not round: leave ceil mode out")
+        check_output_padding(self.output_padding, padding=self.padding, stride=self.stride, dilation=self.dilation)
 
     def unused(self, n: int) -> int:
         """Return how many pixels at the end of the padded input no window reaches."""
@@ -168,7 +163,7 @@ class Setting(NamedTuple):
 
     @property
     def uneven(self) -> bool:
-        """Whether one side is padded by more pixels than the other."""
+        """True if one side is padded by more pixels than the other."""
         return isinstance(self.padding, tuple) and self.padding[0] != self.padding[1]
 
 
@@ -329,7 +324,7 @@ def keeping_working(axis: Axis, n: int = 1, sides: tuple[str, str] = ("top and l
         >>> for line in keeping_working(Axis(4)):
         ...     print(line)
         2p = f - 1 = 4 - 1 = 3
-        p = 1.5 is no integer: 1 at the top and left, 2 at the bottom and right, as same does
+        p = 1.5 is not an integer: 1 at the top and left, 2 at the bottom and right, as same does
     """
     before, after = keeping_padding(axis, n)
     if axis.ceil_mode and axis.stride > 1:
@@ -348,7 +343,7 @@ def keeping_working(axis: Axis, n: int = 1, sides: tuple[str, str] = ("top and l
     known = ", as same does" if s == 1 and not axis.transposed else ""
     return [
         *lines,
-        f"p = {_decimal(before + after, 2)} is no integer: "
+        f"p = {_decimal(before + after, 2)} is not an integer: "
         f"{before} at the {sides[0]}, {after} at the {sides[1]}{known}",
     ]
 

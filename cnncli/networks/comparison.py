@@ -16,7 +16,7 @@ Key = tuple[Pair | None, int]
 
 
 class Cell(NamedTuple):
-    """What one network does in one stage.
+    """One network's layers in one stage.
 
     Attributes:
         layers: the words of the notation, equal neighbours written once, `2xconv3-64,same,relu`.

@@ -22,7 +22,7 @@ from cnncli.networks.summary import Row, Summary, Totals, are_layers
 
 
 class Tally(NamedTuple):
-    """What a tool shows for a layer, a block or a whole network.
+    """A tool's numbers for a layer, a block or a whole network.
 
     Attributes:
         params: what the tool calls parameters, or total parameters.
@@ -52,7 +52,7 @@ class Count(NamedTuple):
 
 
 class Convention(NamedTuple):
-    """How a tool counts one layer, and how it says that.
+    """A tool's way to count a layer, and its explanation.
 
     Attributes:
         tally: a layer's row to what the tool shows for it.

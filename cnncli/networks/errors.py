@@ -1,4 +1,4 @@
-"""What is wrong with the text of a network, and where in it."""
+"""Errors in the text of a network, with their place in it."""
 
 from typing import Protocol
 
@@ -35,7 +35,7 @@ class TextError(ArgumentError):
 
     @property
     def message(self) -> str:
-        """What is wrong, without the file."""
+        """The message without the file."""
         return str(self.args[0])
 
     def __str__(self) -> str:

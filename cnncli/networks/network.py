@@ -55,7 +55,7 @@ class Network(Value):
 
     @property
     def output_shape(self) -> Shape:
-        """What the last layer puts out."""
+        """Shape of the last layer's output."""
         return self.layers.output_shape(self.input_shape)
 
     def param_shapes(self) -> dict[str, Shape]:

@@ -23,11 +23,11 @@ MAX_DEPTH = 24
 """Blocks and macros inside one another."""
 
 SYNONYMS = {"swish": "silu", "hardswish": "hswish", "hardsigmoid": "hsigmoid", "upsample": "up2"}
-"""What layers are called elsewhere, by their words here."""
+"""The names that layers have elsewhere, with the words for them here."""
 
 
 class Notation(NamedTuple):
-    """What a text says.
+    """A network as its text says it.
 
     Attributes:
         input_shape: the input, or None where the text leaves it out.
@@ -99,7 +99,7 @@ def check_macro(name: str, body: object) -> str:
 
 
 class Spent:
-    """What has been read so far: a macro of macros may make much of little."""
+    """Words and characters read so far: macros inside macros may expand without end."""
 
     words = 0
     characters = 0
@@ -172,17 +172,18 @@ class _Reader:
         if not count:
             self.fail(word, f"{quote(word.text)}: repeats are a whole number from 1 of at most {DIGITS} digits")
         if read_input(word.text):
-            self.fail(word, f"{quote(word.text)} is an input, which comes first, and once")
+            self.fail(word, f"{quote(word.text)} is an input: give one input, before the layers")
         if not rest and self.peek() != "[":
-            self.fail(word, f"{quote(word.text)} repeats nothing: write 2xconv3-64, or 2x[ conv3-64 max2 ]")
+            self.fail(word, f"{quote(word.text)} has nothing to repeat: write 2xconv3-64, or 2x[ conv3-64 max2 ]")
         return count, Word(word.text[len(word.text) - len(rest) :], word.end - len(rest), word.end)
 
     def read_block(self, word: Word, rest: Word, depth: int) -> tuple[Layer, ...]:
         name = rest.plain
         if word.text == "[" or (name and name not in BLOCKS):
-            self.fail(rest, f"{quote(rest.text)} begins no block: write {', '.join(BLOCKS)} or 2x before the bracket")
+            known = f"write {', '.join(BLOCKS)} or 2x before the bracket"
+            self.fail(rest, f"{quote(rest.text)} does not begin a block: {known}")
         if depth >= MAX_DEPTH:
-            self.fail(rest, f"blocks are at most {MAX_DEPTH} inside one another")
+            self.fail(rest, f"blocks are nested at most {MAX_DEPTH} deep")
         branches = self.read_branches(rest, depth)
         place = Word(f"{name}[ ]", word.start, self.words[self.position - 1].end)
         if not name:
@@ -211,7 +212,7 @@ class _Reader:
         if name in self.trail:
             self.fail(word, f"macro {quote(name)} uses itself")
         if depth >= MAX_DEPTH:
-            self.fail(word, f"macros are at most {MAX_DEPTH} inside one another")
+            self.fail(word, f"macros are nested at most {MAX_DEPTH} deep")
         body = self.fill(word, self.macros[name], given.split(",") if colon else [])
         words = split_words(body)
         inner = _Reader(body, words, self.macros, self.spent, (*self.trail, name))
@@ -282,7 +283,7 @@ class _Reader:
         fields[field] = value
 
     def set_option(self, word: Word, kind: type[Layer], fields: dict[str, Any]) -> bool:
-        """Read an option that sets a field; False where it is none."""
+        """Read an option that sets a field; return False if it is not one."""
         text = word.plain
         field, value = FLAGS.get(text, ("", None))
         if not field and text not in LAYERS:
@@ -292,7 +293,7 @@ class _Reader:
         if not field:
             return False
         if field not in kind.fields or field in (kind.size_field, kind.filters_field):
-            self.fail(word, f"{kind.op} takes no option {quote(word.text)}: {_options(kind)}")
+            self.fail(word, f"{kind.op} does not take the option {quote(word.text)}: {_options(kind)}")
         if value is None:
             self.fail(word, f"option {quote(word.text)}: {FIELDS[field].letters} takes {FIELDS[field].kind.form}")
         if field in fields:
@@ -303,7 +304,7 @@ class _Reader:
     def read_follower(self, word: Word, kind: type[Layer]) -> Layer:
         """Read an option that is a layer itself, such as relu."""
         if not word.text:
-            self.fail(word, "an option is missing beside the comma")
+            self.fail(word, "an option is missing before or after a comma")
         op = op_of(word.plain)
         if op not in LAYERS or not LAYERS[op].follows:
             self.fail(word, f"{quote(word.text)} {_no_option(op, kind)}")
@@ -317,11 +318,11 @@ def _first_letters(text: str) -> str:
 
 
 def op_of(text: str) -> str:
-    """Return the layer's word that a word begins with, `conv` of `conv3-64`; its first letters where there is none."""
+    """Return the layer's word that a word begins with, `conv` of `conv3-64`; or else its first letters."""
     letters = _first_letters(text)
     if text in LAYERS or letters in LAYERS:
         return text if text in LAYERS else letters
-    # A word with a digit inside it, such as s2d: what follows it is no letter.
+    # A word with a digit inside it, such as s2d: the letter after it is not one of the word.
     return next((op for op in LAYERS if text.startswith(op) and not text[len(op) :][:1].isalpha()), letters)
 
 

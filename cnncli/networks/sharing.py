@@ -1,4 +1,4 @@
-"""What convolutions save: parameter sharing and sparse connections.
+"""Savings of convolutions: parameter sharing and sparse connections.
 
 A convolution uses one filter everywhere. Without sharing, each output position has a filter of its own (a locally
 connected layer); without sparsity, each output also sees every input (a fully connected layer). Goodfellow, Bengio and
@@ -38,7 +38,7 @@ class Sharing(NamedTuple):
         fully_connected: a weight for each input and each output.
         inputs: numbers that come in.
         seen: numbers that one output sees where its window lies inside the input; with a sparse table, at most.
-        connections: pairs of an input and an output that depends on it; padding is no input.
+        connections: pairs of an input and an output that depends on it; padding does not count as input.
         share: `connections` as a part of all pairs, 0 to 1.
     """
 

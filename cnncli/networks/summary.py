@@ -1,4 +1,4 @@
-"""What is known of a network, row by row: the records that tables, JSON and model files share."""
+"""The summary of a network, row by row: records that tables, JSON and model files share."""
 
 import itertools
 from collections.abc import Sequence
@@ -142,7 +142,7 @@ class Memory(NamedTuple):
 
 
 class Omission(NamedTuple):
-    """What totals leave out.
+    """Something that totals leave out.
 
     Attributes:
         totals: the names of these totals: "params", "macs", "activations".

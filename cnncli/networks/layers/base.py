@@ -41,7 +41,7 @@ class Layer(Value):
 
     Attributes:
         op: the word of the notation.
-        size_field: the field that the number after the word sets, as the 3 of `conv3-64`; empty where there is none.
+        size_field: the field that the number after the word sets, as the 3 of `conv3-64`; empty if there is none.
         filters_field: the field that the number after the dash sets.
         follows: whether it may be an option of another layer's word, as `bn` in `conv3-64,bn`. It keeps the shape, and
             inference can do it in place.
@@ -163,7 +163,7 @@ class Layer(Value):
 
     @property
     def initial_scale(self) -> float:
-        """What a trained vector other than a bias begins with."""
+        """The first value of a trained vector that is not a bias."""
         return 1.0
 
     @property
@@ -195,7 +195,7 @@ class Layer(Value):
 
     @property
     def layer_count(self) -> int:
-        """How many words it stands for, blocks' inner ones and repeats counted."""
+        """The number of words it stands for, blocks' inner ones and repeats counted."""
         return 1
 
     @classmethod
@@ -234,7 +234,7 @@ class Layer(Value):
         raise NotImplementedError(f"{type(self).__name__} cannot be computed")
 
     def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
-        """Return the gradient of the input, or None where the context says that nobody needs it, and of the parameters.
+        """Return the gradient of the input, or None if the context does not need it, and those of the parameters.
 
         Args:
             grad: the gradient of the output; left as it is.

@@ -127,7 +127,7 @@ class Add(Block):
 
     @classmethod
     def of(cls, paths: list[Sequential]) -> Self:
-        """Return the block of one or two branches, of which not all are empty."""
+        """Return the block of one or two branches, not all of them empty."""
         if len(paths) > 2 or not any(path.layers for path in paths):
             raise ArgumentError(f"{cls.op}[ main | shortcut ] has a main branch and at most one shortcut")
         return cls(*paths)
@@ -201,7 +201,7 @@ class Residual(Add):
 
 
 class Parallel(Block):
-    """Any number of branches side by side, of which an empty one is the identity."""
+    """Any number of branches side by side; an empty branch is the identity."""
 
     paths: tuple[Sequential, ...]
 

@@ -14,7 +14,7 @@ Array = npt.NDArray[Any]
 Params = Mapping[str, Array]
 
 Gradients = tuple[Array | None, dict[str, Array]]
-"""Of a layer's input, where anybody needs it, and of its parameters by name."""
+"""The gradients of a layer's input, or None if it is not needed, and of its parameters by name."""
 
 T = TypeVar("T")
 
@@ -99,7 +99,7 @@ class Context:
     Attributes:
         shared: the state of all layers.
         path: the beginning of the layer's names, such as `4.res.main.0.conv.`.
-        input_gradient: whether anybody needs the gradient of the input.
+        input_gradient: whether the gradient of the input is needed.
         keeps_columns: whether memory allows to keep what forward derived from the input.
 
     Example:
@@ -123,12 +123,12 @@ class Context:
 
     @property
     def training(self) -> bool:
-        """Whether this is training."""
+        """True in training."""
         return self.shared.training
 
     @property
     def memory(self) -> Memory:
-        """Where arrays come from that are forgotten before the layer returns."""
+        """Source of arrays that are not read after the layer returns."""
         return self.shared.memory
 
     def inside(self, prefix: str) -> "Context":
@@ -157,7 +157,7 @@ class Context:
         return self._array((self.path, name), shape, np.dtype(dtype))
 
     def output(self, shape: Shape, dtype: npt.DTypeLike) -> Array:
-        """Return the array for the layer's output: it may be the input's, where no one needs that again."""
+        """Return the array for the layer's output: it may be the input's, if that is not read again."""
         return self._array(self.output_slot or (self.path, "output"), shape, np.dtype(dtype))
 
     def gradient(self, shape: Shape, dtype: npt.DTypeLike) -> Array:

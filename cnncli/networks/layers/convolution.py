@@ -7,7 +7,7 @@ from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer, Shorthand, image_shape, slide, uneven_groups, weight_and_bias
 from cnncli.networks.summary import FilterShape, ReceptiveField
-from cnncli.shapes import Four, Pair, Shape, Window, transposed_same_padding, transposed_size
+from cnncli.shapes import Four, Pair, Shape, Window, check_output_padding, transposed_same_padding, transposed_size
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
     from cnncli.networks.layers.context import Array, Context, Gradients, Params
@@ -216,11 +216,8 @@ class TransposedConv(Layer):
     def validate(self) -> None:
         super().validate()
         _check_groups(self.out_channels, self.groups)
-        limits = [max(s, d) for s, d in zip(self.stride, self.dilation, strict=True)]
-        if any(o >= limit for o, limit in zip(self.output_padding, limits, strict=True)):
-            raise ArgumentError("output padding must be smaller than the stride or the dilation")
-        if self.padding == "same" and any(self.output_padding):
-            raise ArgumentError("'same' settles the output size: it takes no output padding")
+        for o, s, d in zip(self.output_padding, self.stride, self.dilation, strict=True):
+            check_output_padding(o, padding=self.padding, stride=s, dilation=d)
 
     def paddings(self) -> tuple[Four, Pair]:
         """Return what is cut off the full output, (top, bottom, left, right), and what is added to it after."""

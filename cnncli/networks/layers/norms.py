@@ -82,7 +82,7 @@ class BatchNorm(NormLayer):
 class Standardization(NormLayer):
     """Numbers of an image made to have the mean 0 and the variance 1, then scaled and shifted, channel by channel.
 
-    y = (x - mean) / sqrt(variance + eps) * weight + bias; over which numbers is the subclass's matter. `affine` has
+    y = (x - mean) / sqrt(variance + eps) * weight + bias; subclasses say over which numbers. `affine` has
     weight and bias, `noaffine` leaves them out.
     """
 

@@ -1,4 +1,4 @@
-"""What is done to each number by itself, and what only changes the shape."""
+"""Layers that compute each number by itself, and flattening."""
 
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -234,7 +234,7 @@ class Dropout(Layer):
     def validate(self) -> None:
         super().validate()
         if self.rate >= 1:
-            raise ArgumentError(f"dropout drops a share below 1, such as drop0.5, got {self.rate!r}")
+            raise ArgumentError(f"a dropout rate must be below 1, such as drop0.5, got {self.rate!r}")
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         import numpy as np

@@ -19,7 +19,7 @@ WINDOW: Pair = (0, 0)
 
 
 class Pool(Layer):
-    """A window that slides over each channel by itself; what it makes of what it sees is the subclass's matter."""
+    """A window that slides over each channel by itself; subclasses say what they compute in it."""
 
     size_field = "kernel_size"
 

@@ -235,7 +235,7 @@ class ZeroPad(Layer):
     def output_shape(self, input_shape: Shape) -> Shape:
         height, width, channels = image_shape(self, input_shape)
         if channels > self.out_channels:
-            fits = f"zeropad-{channels} would fit, and add none"
+            fits = f"zeropad-{channels} would fit, and add no channels"
             raise ShapeError(self, f"at most {self.out_channels} channels", f"{channels}", fits)
         return height, width, self.out_channels
 

@@ -53,7 +53,7 @@ class Upsampling(Resampling):
     def validate(self) -> None:
         super().validate()
         if self.align_corners and self.mode != "bilinear":
-            raise ArgumentError("corners are aligned by interpolation alone: up2,bilinear,align_corners")
+            raise ArgumentError("align_corners needs bilinear: write up2,bilinear,align_corners")
 
     def default(self, name: str) -> Any:
         """Return the default; the factor is always written."""

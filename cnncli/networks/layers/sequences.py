@@ -101,7 +101,7 @@ class Chain(Compound):
             raise ArgumentError("a chain is a layer and one or more that follow it in its word")
         if len(set(ops)) < len(ops):
             again = next(op for op in ops if ops.count(op) > 1)
-            raise ArgumentError(f"{again} is there twice in one word: make the second a word of its own")
+            raise ArgumentError(f"{again} appears twice in one word: make the second a word of its own")
 
     @property
     def op(self) -> str:  # type: ignore[override]
@@ -187,7 +187,7 @@ class Repeat(Shorthand):
 
     def validate(self) -> None:
         if not isinstance(self.count, int) or self.count < 1:
-            raise ArgumentError(f"layers are repeated a whole number of times from 1, got {self.count!r}")
+            raise ArgumentError(f"a repeat count must be a whole number from 1, got {self.count!r}")
         self.normalize(layers=_flat(self.layers))
         check_count(self)
 
@@ -215,7 +215,7 @@ def _flat(layers: Iterable[object]) -> tuple[Layer, ...]:
     inner: list[Layer] = []
     for layer in layers:
         if not isinstance(layer, Layer):
-            raise ArgumentError(f"a sequence holds layers, got {layer!r}")
+            raise ArgumentError(f"a sequence holds layers only, got {layer!r}")
         inner.extend(layer.layers if isinstance(layer, Sequential) else (layer,))
     return tuple(inner)
 
