@@ -5,14 +5,14 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from math import prod
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.batch import ALONE, Grouping, Job, Report
 from cnncli.batch.memory import DECODED
-from cnncli.errors import ArgumentError, ImageError
+from cnncli.errors import ArgumentError, CnncliError, ImageError
 from cnncli.files.temporary import STANDARD, open_temporary, writing
 from cnncli.filters.bands import ArrayRows, bands
 from cnncli.filters.statistics import Statistics
@@ -57,6 +57,11 @@ class Pipeline(Value):
         raise NotImplementedError
 
     @property
+    def max_pixels(self) -> int | None:
+        """The largest picture accepted; None for any."""
+        raise NotImplementedError
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Values of `{filter}` in output names, one for each output of an input."""
         raise NotImplementedError
@@ -89,6 +94,31 @@ class Pipeline(Value):
         """Do the work, writing to the targets; return what a report says of each."""
         raise NotImplementedError
 
+    def convert(
+        self,
+        source: str | bytes,
+        target: str,
+        output: str,
+        make: Callable[[Frame, Format], Iterable[Picture]],
+        *,
+        gray: bool = False,
+    ) -> None:
+        """Read one file and write another: the pictures that `make` gives for each frame and the format.
+
+        Args:
+            source: a path, or a file's content.
+            target: where to write.
+            output: the name by which the target will be known.
+            make: gives the pictures of a frame.
+            gray: whether frames are read as luma.
+        """
+        with open_image(open_stream(source), gray=gray, max_pixels=self.max_pixels) as image:
+            form = find_format(self.format) if self.format else _format_of(output, image)
+            # The bytes that a frame takes on its way from one file to the other.
+            encoding = writing_bytes(image.pixels, form.held[not gray], exact=form.numeric)
+            with DECODED.take(image.decoded_bytes() + encoding):
+                _write((picture for frame in image.frames() for picture in make(frame, form)), form, target, output)
+
     def facts(self, report: Report) -> dict[str, Any]:
         """Return a report as the documented JSON object."""
         line = {"input": report.input, "output": report.output, "status": report.status, "error": report.error}
@@ -118,11 +148,8 @@ def check_kernel(shape: Sequence[int], max_pixels: int | None) -> None:
         ArgumentError: its numbers, each counted as `TAP_PIXELS`, are more than `max_pixels`, and than the usual limit.
     """
     counted = prod(shape) * TAP_PIXELS
-    if max_pixels is not None and counted > (most := max(max_pixels, MAX_PIXELS)):
-        raise ArgumentError(
-            f"a kernel of {' x '.join(map(str, shape))} takes as much as {counted:,} pixels, over the limit of "
-            f"{most:,}; raise it with --max-pixels {counted}"
-        )
+    words = f"a kernel of {' x '.join(map(str, shape))} takes as much as {counted:,} pixels"
+    _check_limit(words, counted, max_pixels, ArgumentError)
 
 
 def check_padding(window: Window, max_pixels: int | None) -> None:
@@ -133,11 +160,13 @@ def check_padding(window: Window, max_pixels: int | None) -> None:
     """
     (height, width), (top, bottom, left, right) = window.size, window.padding
     added = (height + top + bottom) * (width + left + right) - height * width
-    if max_pixels is not None and added > (most := max(max_pixels, MAX_PIXELS)):
-        raise ImageError(
-            f"the padding, {top},{bottom},{left},{right}, adds {added:,} pixels to {width} x {height}, over the limit "
-            f"of {most:,}; raise it with --max-pixels {added}"
-        )
+    words = f"the padding, {top},{bottom},{left},{right}, adds {added:,} pixels to {width} x {height}"
+    _check_limit(words, added, max_pixels, ImageError)
+
+
+def _check_limit(words: str, count: int, max_pixels: int | None, error: type[CnncliError]) -> None:
+    if max_pixels is not None and count > (most := max(max_pixels, MAX_PIXELS)):
+        raise error(f"{words}, over the limit of {most:,}; raise it with --max-pixels {count}")
 
 
 def visible(frame: Frame) -> Rows:
@@ -199,42 +228,6 @@ class Notes:
     def details(self) -> Details:
         """Return all details."""
         return self._details | (self.statistics.report() if self.statistics else {})
-
-
-class Conversion(NamedTuple):
-    """Reading one file and writing another, with any work on the frames between.
-
-    Attributes:
-        format: a format's name; None where the output's suffix says.
-        max_pixels: the largest picture accepted; None for any.
-        gray: whether frames are read as luma.
-    """
-
-    format: str | None
-    max_pixels: int | None
-    gray: bool = False
-
-    def __call__(
-        self, source: str | bytes, target: str, output: str, make: Callable[[Frame, Format], Iterable[Picture]]
-    ) -> None:
-        """Write the pictures that `make` gives for each frame and the format.
-
-        Args:
-            source: a path, or a file's content.
-            target: where to write.
-            output: the name by which the target will be known.
-            make: gives the pictures of a frame.
-        """
-        opened = open_image(open_stream(source), gray=self.gray, max_pixels=self.max_pixels)
-        with opened as image:
-            form = find_format(self.format) if self.format else _format_of(output, image)
-            with DECODED.take(self._reckoned(image, form)):
-                pages = (picture for frame in image.frames() for picture in make(frame, form))
-                _write(pages, form, target, output)
-
-    def _reckoned(self, image: OpenedImage, form: Format) -> int:
-        """Return the bytes that a frame takes on its way from one file to the other."""
-        return image.decoded_bytes() + writing_bytes(image.pixels, form.held[not self.gray], exact=form.numeric)
 
 
 def _write(pages: Iterable[Picture], form: Format, target: str, output: str) -> None:

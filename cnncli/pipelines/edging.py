@@ -16,7 +16,6 @@ from cnncli.filters.transparency import alpha_at_outputs
 from cnncli.images import FORMATS, MAX_PIXELS, Format, Frame, Picture, check_pixels, find_format
 from cnncli.ops.borders import Rows
 from cnncli.pipelines.common import (
-    Conversion,
     Details,
     Notes,
     Pipeline,
@@ -89,8 +88,8 @@ class EdgePipeline(Pipeline):
 
     def _write(self, source: str | bytes, target: str, output: str, parts: list[FilterPicture]) -> Details:
         notes = Notes("+".join(dict.fromkeys(recipe.name for recipe, _ in parts)), statistics=self.statistics)
-        convert = Conversion(self.format, self.max_pixels, gray=self.filtering.color == "gray")
-        convert(source, target, output, lambda frame, form: self._pages(frame, form, parts, notes))
+        gray = self.filtering.color == "gray"
+        self.convert(source, target, output, lambda frame, form: self._pages(frame, form, parts, notes), gray=gray)
         return notes.details()
 
     def response(self, image: Rows, recipe: Recipe) -> Response:

@@ -7,7 +7,6 @@ from cnncli.filters.bands import ArrayRows, whole
 from cnncli.filters.pools import Pooled, PooledPicture, Pooling
 from cnncli.images import MAX_PIXELS, Format, Frame, Picture
 from cnncli.pipelines.common import (
-    Conversion,
     Details,
     Notes,
     Pipeline,
@@ -41,9 +40,8 @@ class PoolPipeline(Pipeline):
 
     def __call__(self, job: Job, targets: Sequence[str]) -> list[Details]:
         notes = Notes(self.pooling.mode, statistics=self.statistics)
-        convert = Conversion(self.format, self.max_pixels)
         source, output = read_source(job.input.path), job.outputs[0]
-        convert(source, targets[0], output, lambda frame, form: [self._page(frame, form, notes)])
+        self.convert(source, targets[0], output, lambda frame, form: [self._page(frame, form, notes)])
         return [notes.details()]
 
     def _page(self, frame: Frame, form: Format, notes: Notes) -> Picture:

@@ -5,16 +5,13 @@ pictures, with exact integers and borders of every kind; this is for batches of 
 zeros outside.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
-
-import numpy as np
+from typing import Protocol
 
 from cnncli.arrays import Array
 from cnncli.ops.batches.depthwise import Depthwise
 from cnncli.ops.batches.tiled import Geometry, Tiled
-from cnncli.ops.batches.winograd import Winograd
-from cnncli.ops.batches.workspaces import FRESH, Memory, crop, scatter_target
+from cnncli.ops.batches.winograd import TurnedWinograd, Winograd
+from cnncli.ops.batches.workspaces import FRESH, Memory
 from cnncli.shapes import Window
 
 # Measured: wider products are not faster; scattered ones gain up to three times that width.
@@ -56,34 +53,28 @@ def choose(geometry: Geometry, *, winograd: bool = True) -> Algorithm:
     return Tiled(geometry, _WIDEST)
 
 
-class InputGradient(NamedTuple):
-    """A way to compute the gradient of a convolution's input.
+class InputAlgorithm(Protocol):
+    """A way to compute the gradient of a convolution's input."""
 
-    Attributes:
-        prepare: makes of weights what `run` takes.
-        run: writes the gradient; takes the output's gradient, prepared weights, the array to write and memory.
-        numbers: numbers of scratch memory for one image.
-    """
+    @property
+    def numbers(self) -> int:
+        """Numbers of scratch memory for one image."""
 
-    prepare: Callable[[Array], Array]
-    run: Callable[[Array, Array, Array, Memory], None]
-    numbers: int
+    def prepare(self, weight: Array) -> Array:
+        """Return weights as `input_gradient` takes them."""
+
+    def input_gradient(self, grad: Array, matrix: Array, out: Array, memory: Memory) -> None:
+        """Write the gradient (N, H, W, C_in) of the images."""
 
 
-def choose_input_gradient(geometry: Geometry, *, winograd: bool = True) -> InputGradient:
-    """Return the fastest way: a convolution with the turned kernel where Winograd suits it, else scattering."""
+def choose_input(geometry: Geometry, *, winograd: bool = True) -> InputAlgorithm:
+    """Return the fastest: a convolution with the turned kernel where Winograd suits it, else scattering."""
+    if Depthwise.suits(geometry):
+        return Depthwise(geometry)
     turned = _turned(geometry)
-    if winograd and turned and Winograd.suits(turned) and not Depthwise.suits(geometry):
-        algorithm = Winograd(turned)
-        return InputGradient(
-            lambda weight: algorithm.prepare(_turn(weight)), _correlating(algorithm), algorithm.numbers
-        )
-    scattering = Depthwise(geometry) if Depthwise.suits(geometry) else Tiled(geometry, _WIDEST_SCATTERED)
-    return InputGradient(scattering.prepare, _scattering(scattering), scattering.numbers)
-
-
-def _turn(weight: Array) -> Array:
-    return np.ascontiguousarray(weight[::-1, ::-1].swapaxes(2, 3))
+    if winograd and turned and Winograd.suits(turned):
+        return TurnedWinograd(turned)
+    return Tiled(geometry, _WIDEST_SCATTERED)
 
 
 def _turned(geometry: Geometry) -> Geometry | None:
@@ -99,22 +90,6 @@ def _turned(geometry: Geometry) -> Geometry | None:
         return None
     turned = Window(window.output_size, window.kernel_size, (1, 1), padding, window.dilation, window.size)
     return Geometry(turned, geometry.out_channels, geometry.in_channels, geometry.groups)
-
-
-def _correlating(algorithm: Algorithm) -> Callable[[Array, Array, Array, Memory], None]:
-    def run(grad: Array, matrix: Array, out: Array, memory: Memory) -> None:
-        algorithm.apply(algorithm.columns(grad, memory), matrix, out, memory)
-
-    return run
-
-
-def _scattering(algorithm: Tiled | Depthwise) -> Callable[[Array, Array, Array, Memory], None]:
-    def run(grad: Array, matrix: Array, out: Array, memory: Memory) -> None:
-        pixels = scatter_target(out, algorithm.window, memory)
-        algorithm.scatter(grad, matrix, pixels, memory)
-        crop(pixels, algorithm.window, out)
-
-    return run
 
 
 class ConvolutionPlan:
@@ -143,7 +118,7 @@ class ConvolutionPlan:
         geometry = Geometry(window, in_channels, out_channels, groups)
         self.geometry = geometry
         self.algorithm = choose(geometry, winograd=winograd)
-        self.input_algorithm = choose_input_gradient(geometry, winograd=winograd)
+        self.input_algorithm = choose_input(geometry, winograd=winograd)
 
     @property
     def numbers(self) -> int:
@@ -200,5 +175,5 @@ class ConvolutionPlan:
         if out is None:
             shape = (len(grad), *self.geometry.window.size, self.geometry.in_channels)
             out = memory.take("input gradient", shape, grad.dtype)
-        self.input_algorithm.run(grad, matrix, out, memory)
+        self.input_algorithm.input_gradient(grad, matrix, out, memory)
         return out

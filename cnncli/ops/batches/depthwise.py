@@ -10,7 +10,7 @@ import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.ops.batches.tiled import Geometry
-from cnncli.ops.batches.workspaces import Memory, padded
+from cnncli.ops.batches.workspaces import Memory, crop, padded, scatter_target
 
 
 class Depthwise:
@@ -59,12 +59,14 @@ class Depthwise:
             # As a product 6 times as fast as a sum along the first axis.
             weights[:] = (ones @ product.reshape(len(ones), -1)).reshape(weights.shape)
 
-    def scatter(self, grad: Array, matrix: Array, out: Array, memory: Memory) -> None:
-        """Write the gradient of padded images."""
-        out[:] = 0
+    def input_gradient(self, grad: Array, matrix: Array, out: Array, memory: Memory) -> None:
+        """Write the gradient (N, H, W, C_in) of the images."""
+        padded_out = scatter_target(out, self.window, memory)
+        padded_out[:] = 0
         by_channel = self._by_channel(grad)
-        for pixels, weights in self._taps(out, matrix):
+        for pixels, weights in self._taps(padded_out, matrix):
             pixels += (by_channel * weights).sum(axis=4, keepdims=True) if self.filters > 1 else by_channel * weights
+        crop(padded_out, self.window, out)
 
     def _by_channel(self, y: Array) -> Array:
         return y.reshape(*y.shape[:3], self.channels, self.filters)

@@ -13,7 +13,7 @@ import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.ops.batches.rows import copy_runs, strided
-from cnncli.ops.batches.workspaces import Memory, padded
+from cnncli.ops.batches.workspaces import Memory, crop, padded, scatter_target
 from cnncli.shapes import Window
 
 _MOST = 8
@@ -120,14 +120,16 @@ class Tiled:
         for band in others:
             total += band
 
-    def scatter(self, grad: Array, matrix: Array, out: Array, memory: Memory) -> None:
-        """Write the gradient of padded images: each patch's, added where it was taken from ("col2im")."""
+    def input_gradient(self, grad: Array, matrix: Array, out: Array, memory: Memory) -> None:
+        """Write the gradient (N, H, W, C_in) of the images: each patch's, added where it was taken from ("col2im")."""
         shape = (self.groups, len(grad), *self.grid)
         patches = memory.take("columns", shape, grad.dtype)
         np.matmul(self._rows(grad), matrix.transpose(0, 2, 1), out=patches.reshape(self.groups, -1, self.depth))
-        out[:] = 0
+        pixels = scatter_target(out, self.window, memory)
+        pixels[:] = 0
         by_tile = self.grid[1] < self.patch and self.window.dilation[1] == 1
-        (self._add_tiles if by_tile else self._add_taps)(patches, out)
+        (self._add_tiles if by_tile else self._add_taps)(patches, pixels)
+        crop(pixels, self.window, out)
 
     def _add_taps(self, patches: Array, out: Array) -> None:
         """Add one tap of all positions after the other. A tile of one position is taken for granted."""

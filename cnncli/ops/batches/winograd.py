@@ -172,6 +172,17 @@ class Winograd:
         return strided(images, shape, (image, self.rows * down, down, deep), band.first * down)
 
 
+class TurnedWinograd(Winograd):
+    """The gradient of a convolution's input as the convolution of the output's gradient with the turned kernel."""
+
+    def prepare(self, weight: Array) -> Array:
+        return super().prepare(np.ascontiguousarray(weight[::-1, ::-1].swapaxes(2, 3)))
+
+    def input_gradient(self, grad: Array, matrix: Array, out: Array, memory: Memory) -> None:
+        """Write the gradient (N, H, W, C_in) of the images."""
+        self.apply(self.columns(grad, memory), matrix, out, memory)
+
+
 class Band(NamedTuple):
     """Tiles whose same rows lie inside the image.
 
