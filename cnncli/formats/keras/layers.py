@@ -11,23 +11,8 @@ from typing import Any, NamedTuple
 from cnncli.errors import ModelError
 from cnncli.formats.files import dimension, dimensions, named
 from cnncli.formats.tensor_shapes import broadcast, concatenated, reshaped, written
-from cnncli.networks.layers import (
-    ACTIVATIONS,
-    AvgPool,
-    BatchNorm,
-    Chain,
-    Conv,
-    Depthwise,
-    Dropout,
-    Flatten,
-    FullyConnected,
-    GlobalAvgPool,
-    GlobalMaxPool,
-    Layer,
-    MaxPool,
-    TransposedConv,
-)
-from cnncli.networks.layers.pointwise import ELU, GELU, LeakyReLU, Linear, ReLU, ReLU6, SiLU, Softmax
+from cnncli.networks.layers import connected, convolution, norms, pointwise, pooling, sequences
+from cnncli.networks.layers.base import Layer
 from cnncli.shapes import Four, Pair, Shape, effective_size
 
 
@@ -129,12 +114,12 @@ class Settings:
 
 
 _ACTIVATIONS: dict[str, Layer] = {
-    **{kind.op: kind() for kind in ACTIVATIONS if kind not in (Linear, LeakyReLU)},
-    "swish": SiLU(),
-    "leaky_relu": LeakyReLU(0.2),
-    "ReLU": ReLU(),
-    "Softmax": Softmax(),
-    "GELU": GELU(),
+    **{kind.op: kind() for kind in pointwise.ACTIVATIONS if kind not in (pointwise.Linear, pointwise.LeakyReLU)},
+    "swish": pointwise.SiLU(),
+    "leaky_relu": pointwise.LeakyReLU(0.2),
+    "ReLU": pointwise.ReLU(),
+    "Softmax": pointwise.Softmax(),
+    "GELU": pointwise.GELU(),
 }
 
 Maker = Callable[[Settings, Sequence[Shape]], Applied]
@@ -164,7 +149,7 @@ def _apply(settings: Settings, shape: Shape, layer: Layer) -> Applied:
     following = settings.activation()
     return Applied(
         layer.output_shape(shape),
-        Chain((layer, *following)) if following else layer,
+        sequences.Chain((layer, *following)) if following else layer,
         sum(map(prod, layer.param_shapes(shape).values())),
         sum(map(prod, layer.buffer_shapes(shape).values())),
         layer.macs(shape),
@@ -181,13 +166,13 @@ def _window(settings: Settings) -> tuple[Pair, str, Pair]:
 def _conv(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     kernel, filters = settings.pair("kernel_size"), settings.count("filters")
     groups, bias = settings.count("groups", 1), settings.flag("use_bias", True)
-    return _apply(settings, shapes[0], Conv(kernel, filters, *_window(settings), groups, bias))
+    return _apply(settings, shapes[0], convolution.Conv(kernel, filters, *_window(settings), groups, bias))
 
 
-def _depthwise(settings: Settings, shape: Shape, bias: bool) -> Depthwise:
+def _depthwise(settings: Settings, shape: Shape, bias: bool) -> convolution.Depthwise:
     times = settings.count("depth_multiplier", 1)
     filters = shape[-1] * times if times > 1 else None
-    return Depthwise(settings.pair("kernel_size"), filters, *_window(settings), bias)
+    return convolution.Depthwise(settings.pair("kernel_size"), filters, *_window(settings), bias)
 
 
 @_keras("DepthwiseConv2D", weighs=True)
@@ -200,7 +185,7 @@ def _separable(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     """A depthwise convolution without bias, and a 1x1 convolution."""
     first = _depthwise(settings, shapes[0], bias=False)
     between = first.output_shape(shapes[0])
-    second = Conv((1, 1), settings.count("filters"), bias=settings.flag("use_bias", True))
+    second = convolution.Conv((1, 1), settings.count("filters"), bias=settings.flag("use_bias", True))
     parts = [_apply(Settings({}), shapes[0], first), _apply(Settings({}), between, second)]
     return Applied(
         parts[1].output_shape, params=sum(part.params for part in parts), macs=sum(part.macs for part in parts)
@@ -220,10 +205,12 @@ def _transposed(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     elif padding == "valid":
         extra = max(0, stride[0] - spans[0]), max(0, stride[1] - spans[1])
     filters, bias = settings.count("filters"), settings.flag("use_bias", True)
-    return _apply(settings, shapes[0], TransposedConv(kernel, filters, stride, cut, extra, dilation, 1, bias))
+    return _apply(
+        settings, shapes[0], convolution.TransposedConv(kernel, filters, stride, cut, extra, dilation, 1, bias)
+    )
 
 
-def _pool(settings: Settings, shape: Shape, kind: type[MaxPool | AvgPool]) -> Applied:
+def _pool(settings: Settings, shape: Shape, kind: type[pooling.MaxPool | pooling.AvgPool]) -> Applied:
     size = settings.pair("pool_size", 2)
     stride = size if settings.values.get("strides") is None else settings.pair("strides")
     return _apply(settings, shape, kind(size, stride, settings.padding()))
@@ -240,9 +227,9 @@ def _dense(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     """Connect along the last axis alone: on a picture that is a 1x1 convolution."""
     shape, units, bias = shapes[0], settings.count("units"), settings.flag("use_bias", True)
     if len(shape) == 1:
-        return _apply(settings, shape, FullyConnected(units, bias))
+        return _apply(settings, shape, connected.FullyConnected(units, bias))
     if len(shape) == 3 and not settings.channels_first:
-        return _apply(settings, shape, Conv((1, 1), units, bias=bias))
+        return _apply(settings, shape, convolution.Conv((1, 1), units, bias=bias))
     return Applied((*shape[:-1], units), params=(shape[-1] + bias) * units, macs=prod(shape) * units)
 
 
@@ -250,7 +237,7 @@ def _dense(settings: Settings, shapes: Sequence[Shape]) -> Applied:
 def _batch_norm(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     shape, axis = shapes[0], settings.axis(shapes[0])
     trained = settings.flag("scale", True) + settings.flag("center", True)
-    layer = BatchNorm() if trained == 2 and axis == len(shape) - 1 else None
+    layer = norms.BatchNorm() if trained == 2 and axis == len(shape) - 1 else None
     return Applied(shape, layer, trained * shape[axis], 2 * shape[axis], in_place=True)
 
 
@@ -293,14 +280,14 @@ def _permute(settings: Settings, shapes: Sequence[Shape]) -> Applied:
 @_keras("ReLU")
 def _relu(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     top, slope = settings.number("max_value", 0.0), settings.number("negative_slope", 0.0)
-    layer = {0.0: ReLU(), 6.0: ReLU6()}.get(top) if slope == 0 else None
+    layer = {0.0: pointwise.ReLU(), 6.0: pointwise.ReLU6()}.get(top) if slope == 0 else None
     return Applied(shapes[0], layer, in_place=True)
 
 
 @_keras("LeakyReLU")
 def _leaky(settings: Settings, shapes: Sequence[Shape]) -> Applied:
     slope = settings.number("negative_slope", settings.number("alpha", 0.3))
-    return Applied(shapes[0], LeakyReLU(float(f"{slope:.6g}")) if slope >= 0 else None, in_place=True)
+    return Applied(shapes[0], pointwise.LeakyReLU(float(f"{slope:.6g}")) if slope >= 0 else None, in_place=True)
 
 
 @_keras("PReLU", weighs=True)
@@ -449,27 +436,31 @@ _keras(
 _keras("Activation")(
     lambda settings, shapes: Applied(shapes[0], next(iter(settings.activation()), None), in_place=True)
 )
-_keras("Softmax")(lambda settings, shapes: Applied(shapes[0], Softmax(), in_place=True))
+_keras("Softmax")(lambda settings, shapes: Applied(shapes[0], pointwise.Softmax(), in_place=True))
 _keras("ELU")(
-    lambda settings, shapes: Applied(shapes[0], ELU() if settings.number("alpha", 1.0) == 1 else None, in_place=True)
+    lambda settings, shapes: Applied(
+        shapes[0], pointwise.ELU() if settings.number("alpha", 1.0) == 1 else None, in_place=True
+    )
 )
-_keras("Dropout")(lambda settings, shapes: _apply(settings, shapes[0], Dropout(settings.number("rate", 0.5))))
+_keras("Dropout")(lambda settings, shapes: _apply(settings, shapes[0], pointwise.Dropout(settings.number("rate", 0.5))))
 _keras("LayerScale", weighs=True)(  # of `keras.applications.convnext`
     lambda settings, shapes: Applied(shapes[0], params=settings.count("projection_dim"), in_place=True)
 )
 
-_keras("MaxPooling2D", "MaxPool2D")(lambda settings, shapes: _pool(settings, shapes[0], MaxPool))
-_keras("AveragePooling2D", "AvgPool2D")(lambda settings, shapes: _pool(settings, shapes[0], AvgPool))
-_keras("GlobalMaxPooling2D", "GlobalMaxPool2D")(lambda settings, shapes: _global(settings, shapes[0], GlobalMaxPool()))
+_keras("MaxPooling2D", "MaxPool2D")(lambda settings, shapes: _pool(settings, shapes[0], pooling.MaxPool))
+_keras("AveragePooling2D", "AvgPool2D")(lambda settings, shapes: _pool(settings, shapes[0], pooling.AvgPool))
+_keras("GlobalMaxPooling2D", "GlobalMaxPool2D")(
+    lambda settings, shapes: _global(settings, shapes[0], pooling.GlobalMaxPool())
+)
 _keras("GlobalAveragePooling2D", "GlobalAvgPool2D")(
-    lambda settings, shapes: _global(settings, shapes[0], GlobalAvgPool())
+    lambda settings, shapes: _global(settings, shapes[0], pooling.GlobalAvgPool())
 )
 
 _keras("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")(
     lambda settings, shapes: Applied(broadcast(shapes))
 )
 _keras("Concatenate")(lambda settings, shapes: Applied(concatenated(shapes, settings.axis(shapes[0]))))
-_keras("Flatten")(lambda settings, shapes: _apply(settings, shapes[0], Flatten()))
+_keras("Flatten")(lambda settings, shapes: _apply(settings, shapes[0], pointwise.Flatten()))
 _keras("ZeroPadding2D")(lambda settings, shapes: _resized(shapes[0], settings.margins("padding"), 1))
 _keras("Cropping2D")(lambda settings, shapes: _resized(shapes[0], settings.margins("cropping"), -1))
 _keras("UpSampling2D")(lambda settings, shapes: _magnified(shapes[0], settings.pair("size", 2)))

@@ -15,51 +15,19 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from cnncli.errors import ModelError
 from cnncli.networks.layers import (
-    Add,
-    AvgPool,
-    BatchNorm,
-    Block,
-    Concat,
-    Conv,
-    Dropout,
-    Flatten,
-    FullyConnected,
-    GlobalAvgPool,
-    GlobalMaxPool,
-    GroupNorm,
-    InstanceNorm,
-    Layer,
-    LayerNorm,
-    LocalResponseNorm,
-    MaxPool,
-    PReLU,
-    Product,
-    RadialBasis,
-    ReLU,
-    Residual,
-    Scale,
-    Subsampling,
-    TransposedConv,
-    Upsampling,
-    ZeroPad,
+    blocks,
+    connected,
+    convolution,
+    norms,
+    pointwise,
+    pooling,
+    rearranging,
+    resampling,
+    sequences,
+    widening,
 )
+from cnncli.networks.layers.base import Layer
 from cnncli.networks.layers.convolution import dense_table
-from cnncli.networks.layers.pointwise import (
-    ELU,
-    GELU,
-    HardSigmoid,
-    HardSwish,
-    LeakyReLU,
-    Linear,
-    Mish,
-    ReLU6,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Tanh,
-)
-from cnncli.networks.layers.rearranging import Crop, DepthToSpace, Reshape, Shuffle, SpaceToDepth, Split
-from cnncli.networks.layers.sequences import Compound
 from cnncli.ops.batches.norms import neighbours
 from cnncli.shapes import Shape, Window
 
@@ -190,18 +158,18 @@ def _channels_first(shape: Shape) -> Shape:
     return (*shape[-1:], *shape[:-1])
 
 
-def _compound(at: Site, layer: Compound) -> str:
+def _compound(at: Site, layer: sequences.Compound) -> str:
     x = at.x
     for prefix, inner, shape in layer.parts(at.shape):
         x = at.graph.layer(inner, at.prefix + prefix, x, shape)
     return x
 
 
-def _branches(at: Site, layer: Block) -> list[str]:
+def _branches(at: Site, layer: blocks.Block) -> list[str]:
     return [at.graph.layer(inner, at.prefix + name, at.x, before) for name, inner, before in layer.parts(at.shape)]
 
 
-def _product(at: Site, layer: Product) -> str:
+def _product(at: Site, layer: blocks.Product) -> str:
     factors = _branches(at, layer)
     shapes = [branch.output_shape(at.shape) for _, _, branch in layer.branches]
     if any(len(each) == 3 for each in shapes):
@@ -220,11 +188,11 @@ def _geometry(window: Window, padding: tuple[int, ...]) -> dict[str, Any]:
     return {"kernel_shape": window.kernel_size, "strides": window.stride, "pads": (top, left, bottom, right)}
 
 
-def _bias(at: Site, layer: Conv | TransposedConv | FullyConnected) -> list[str]:
+def _bias(at: Site, layer: convolution.Conv | convolution.TransposedConv | connected.FullyConnected) -> list[str]:
     return at.arrays("bias") if layer.bias else []
 
 
-def _conv(at: Site, layer: Conv) -> str:
+def _conv(at: Site, layer: convolution.Conv) -> str:
     weight = at.array("weight")
     if layer.table:
         weight = dense_table(weight)
@@ -234,7 +202,7 @@ def _conv(at: Site, layer: Conv) -> str:
     return at.node("Conv", "output", *inputs, group=layer.groups, **geometry, dilations=window.dilation)
 
 
-def _transposed(at: Site, layer: TransposedConv) -> str:
+def _transposed(at: Site, layer: convolution.TransposedConv) -> str:
     (top, bottom, left, right), extra = layer.paddings()
     weight = _ungrouped(at.array("weight"), layer.groups).transpose(2, 3, 0, 1)
     return at.node(
@@ -268,7 +236,7 @@ def _reaching(window: Window) -> tuple[int, int, int, int]:
     return top, max(bottom, reach_down - height - top), left, max(right, reach_across - width - left)
 
 
-def _max(at: Site, layer: MaxPool) -> str:
+def _max(at: Site, layer: pooling.MaxPool) -> str:
     window = layer.window(at.shape)
     x, padding = at.x, _reaching(window)
     even = padding[0] == padding[1] and padding[2] == padding[3]
@@ -278,7 +246,7 @@ def _max(at: Site, layer: MaxPool) -> str:
     return at.node("MaxPool", "output", x, **_geometry(window, padding), dilations=window.dilation)
 
 
-def _avg(at: Site, layer: AvgPool) -> str:
+def _avg(at: Site, layer: pooling.AvgPool) -> str:
     window = layer.window(at.shape)
     x, padding = at.x, _reaching(window)
     if layer.count_include_pad and any(padding):
@@ -289,11 +257,11 @@ def _avg(at: Site, layer: AvgPool) -> str:
     return at.node("AveragePool", "means", x, count_include_pad=0, **_geometry(window, padding))
 
 
-def _sub(at: Site, layer: Subsampling) -> str:
+def _sub(at: Site, layer: pooling.Subsampling) -> str:
     return at.scaled(at.node("AveragePool", "means", at.x, **_geometry(layer.window(at.shape), (0, 0, 0, 0))))
 
 
-def _global_average(at: Site, layer: GlobalAvgPool) -> str:
+def _global_average(at: Site, layer: pooling.GlobalAvgPool) -> str:
     if layer.output_size == (1, 1):
         return at.node("GlobalAveragePool", "output", at.x)
     rows, columns = layer.matrices(at.shape)
@@ -301,7 +269,7 @@ def _global_average(at: Site, layer: GlobalAvgPool) -> str:
     return at.node("MatMul", "output", at.constant("rows", rows, np.float32), across)
 
 
-def _global_max(at: Site, layer: GlobalMaxPool) -> str:
+def _global_max(at: Site, layer: pooling.GlobalMaxPool) -> str:
     if layer.output_size == (1, 1):
         return at.node("GlobalMaxPool", "output", at.x)
     x = at.x
@@ -312,38 +280,38 @@ def _global_max(at: Site, layer: GlobalMaxPool) -> str:
     return x
 
 
-def _crop(at: Site, layer: Crop) -> str:
+def _crop(at: Site, layer: rearranging.Crop) -> str:
     top, bottom, left, right = layer.margins
     return at.slice("output", at.x, {2: (top, at.shape[0] - bottom), 3: (left, at.shape[1] - right)})
 
 
-def _split(at: Site, layer: Split) -> str:
+def _split(at: Site, layer: rearranging.Split) -> str:
     number, size = layer.part[0], layer.output_shape(at.shape)[-1]
     return at.slice("output", at.x, {1: ((number - 1) * size, number * size)})
 
 
-def _shuffle(at: Site, layer: Shuffle) -> str:
+def _shuffle(at: Site, layer: rearranging.Shuffle) -> str:
     size = at.shape[:-1]
     grouped = at.reshape("groups", at.x, (layer.groups, at.shape[-1] // layer.groups, *size))
     turned = at.node("Transpose", "turned", grouped, perm=(0, 2, 1, *range(3, 3 + len(size))))
     return at.reshape("output", turned, _channels_first(at.shape))
 
 
-def _space_to_depth(at: Site, layer: SpaceToDepth) -> str:
+def _space_to_depth(at: Site, layer: rearranging.SpaceToDepth) -> str:
     """Add blocks in PyTorch's order: ONNX's own operation has another."""
     (height, width, channels), size = at.shape, layer.block_size
-    blocks = at.reshape("blocks", at.x, (channels, height // size, size, width // size, size))
-    turned = at.node("Transpose", "turned", blocks, perm=(0, 1, 3, 5, 2, 4))
+    cut = at.reshape("blocks", at.x, (channels, height // size, size, width // size, size))
+    turned = at.node("Transpose", "turned", cut, perm=(0, 1, 3, 5, 2, 4))
     return at.reshape("output", turned, _channels_first(layer.output_shape(at.shape)))
 
 
-def _reshape(at: Site, layer: Reshape) -> str:
+def _reshape(at: Site, layer: rearranging.Reshape) -> str:
     if len(layer.shape) == 1:
         return at.flat()
     return at.node("Transpose", "output", at.reshape("pictures", at.flat(), layer.shape), perm=(0, 3, 1, 2))
 
 
-def _upsampling(at: Site, layer: Upsampling) -> str:
+def _upsampling(at: Site, layer: resampling.Upsampling) -> str:
     if layer.mode == "nearest":
         how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     else:
@@ -352,7 +320,7 @@ def _upsampling(at: Site, layer: Upsampling) -> str:
     return at.node("Resize", "output", at.x, "", at.constant("scales", (1, 1, *layer.scale_factor), np.float32), **how)
 
 
-def _radial(at: Site, layer: RadialBasis) -> str:
+def _radial(at: Site, layer: connected.RadialBasis) -> str:
     flat = at.flat()
     codes = at.constant("weight", at.array("weight")[np.newaxis])
     last, inner = (at.constant("axis", [axis], np.int64) for axis in (2, 1))
@@ -360,12 +328,12 @@ def _radial(at: Site, layer: RadialBasis) -> str:
     return at.node("ReduceSum", "output", at.node("Mul", "squares", apart, apart), inner, keepdims=0)
 
 
-def _batch_norm(at: Site, layer: BatchNorm) -> str:
+def _batch_norm(at: Site, layer: norms.BatchNorm) -> str:
     arrays = at.arrays("weight", "bias", "running_mean", "running_var")
     return at.node("BatchNormalization", "output", at.x, *arrays, epsilon=layer.eps)
 
 
-def _group_norm(at: Site, layer: GroupNorm | InstanceNorm) -> str:
+def _group_norm(at: Site, layer: norms.GroupNorm | norms.InstanceNorm) -> str:
     groups = layer.group_count(at.shape[-1])
     one, zero = (at.constant(name, np.full(groups, n), np.float32) for name, n in (("ones", 1), ("zeros", 0)))
     grouped = at.reshape("groups", at.x, (groups, -1))
@@ -374,7 +342,7 @@ def _group_norm(at: Site, layer: GroupNorm | InstanceNorm) -> str:
     return at.scaled(back) if layer.affine else back
 
 
-def _layer_norm(at: Site, layer: LayerNorm) -> str:
+def _layer_norm(at: Site, layer: norms.LayerNorm) -> str:
     """Add the operations one by one: ONNX's own takes the last axes together, and channels are the first."""
     centred = at.node("Sub", "centred", at.x, at.node("ReduceMean", "mean", at.x, axes=[1]))
     squares = at.node("Mul", "squares", centred, centred)
@@ -384,7 +352,7 @@ def _layer_norm(at: Site, layer: LayerNorm) -> str:
     return at.scaled(standardized) if layer.affine else standardized
 
 
-def _local_response(at: Site, layer: LocalResponseNorm) -> str:
+def _local_response(at: Site, layer: norms.LocalResponseNorm) -> str:
     """Add x / (k + alpha / size * sums)^beta, the sums a 1x1 convolution of x^2 with a banded matrix of ones.
 
     ONNX's own operation is for pictures alone, in some runtimes for odd sizes alone, and its reference evaluator (of
@@ -403,23 +371,23 @@ def _local_response(at: Site, layer: LocalResponseNorm) -> str:
     return at.node("Div", "output", at.x, at.node("Pow", "power", divisor, beta))
 
 
-def _relu6(at: Site, layer: ReLU6) -> str:
+def _relu6(at: Site, layer: pointwise.ReLU6) -> str:
     return at.node("Clip", "output", at.x, *(at.constant(f"output_{end}", end, np.float32) for end in (0, 6)))
 
 
-def _gelu(at: Site, layer: GELU) -> str:
+def _gelu(at: Site, layer: pointwise.GELU) -> str:
     root, half, one = (at.constant("output_constant", value, np.float32) for value in (0.5**0.5, 0.5, 1))
     error = at.node("Erf", "output_erf", at.node("Mul", "output_scaled", at.x, root))
     share = at.node("Mul", "output_share", at.node("Add", "output_raised", error, one), half)
     return at.node("Mul", "output", at.x, share)
 
 
-def _mish(at: Site, layer: Mish) -> str:
+def _mish(at: Site, layer: pointwise.Mish) -> str:
     share = at.node("Tanh", "output_share", at.node("Softplus", "output_softplus", at.x))
     return at.node("Mul", "output", at.x, share)
 
 
-def _hard_swish(at: Site, layer: HardSwish) -> str:
+def _hard_swish(at: Site, layer: pointwise.HardSwish) -> str:
     return at.node("Mul", "output", at.x, at.node("HardSigmoid", "output_share", at.x, alpha=1 / 6, beta=0.5))
 
 
@@ -431,49 +399,53 @@ def _one_node(op: str, **settings: float) -> Writer:
 
 
 WRITERS: dict[type[Layer], Writer] = {
-    Compound: _compound,
-    Add: lambda at, layer: at.node("Add", "sum", *_branches(at, layer)),
-    Residual: lambda at, layer: at.node("Relu", "relu", at.node("Add", "sum", *_branches(at, layer))),
-    Concat: lambda at, layer: at.node("Concat", "joined", *_branches(at, layer), axis=1),
-    Product: _product,
-    Conv: _conv,
-    TransposedConv: _transposed,
-    MaxPool: _max,
-    AvgPool: _avg,
-    Subsampling: _sub,
-    GlobalAvgPool: _global_average,
-    GlobalMaxPool: _global_max,
-    Crop: _crop,
-    Split: _split,
-    Shuffle: _shuffle,
-    SpaceToDepth: _space_to_depth,
-    DepthToSpace: lambda at, layer: at.node("DepthToSpace", "output", at.x, blocksize=layer.block_size, mode="CRD"),
-    Reshape: _reshape,
-    Upsampling: _upsampling,
-    ZeroPad: lambda at, layer: at.padded((0, 0, 0, 0), 0, layer.out_channels - at.shape[2]),
-    Flatten: lambda at, layer: at.flat(),
-    Dropout: lambda at, layer: at.x,
-    Linear: lambda at, layer: at.x,
-    FullyConnected: lambda at, layer: at.node("Gemm", "output", at.flat(), *at.arrays("weight"), *_bias(at, layer)),
-    RadialBasis: _radial,
-    BatchNorm: _batch_norm,
-    GroupNorm: _group_norm,
-    InstanceNorm: _group_norm,
-    LayerNorm: _layer_norm,
-    LocalResponseNorm: _local_response,
-    Scale: lambda at, layer: at.node("Mul", "output", at.x, at.per_channel("weight")),
-    PReLU: lambda at, layer: at.node("PRelu", "output", at.x, at.per_channel("weight")),
-    ReLU6: _relu6,
-    SiLU: lambda at, layer: at.node("Mul", "output", at.x, at.node("Sigmoid", "output_share", at.x)),
-    GELU: _gelu,
-    Mish: _mish,
-    HardSwish: _hard_swish,
-    ReLU: _one_node("Relu"),
-    LeakyReLU: lambda at, layer: at.node("LeakyRelu", "output", at.x, alpha=layer.negative_slope),
-    ELU: _one_node("Elu"),
-    HardSigmoid: _one_node("HardSigmoid", alpha=1 / 6, beta=0.5),
-    Tanh: _one_node("Tanh"),
-    Sigmoid: _one_node("Sigmoid"),
-    Softmax: _one_node("Softmax", axis=1),
+    sequences.Compound: _compound,
+    blocks.Add: lambda at, layer: at.node("Add", "sum", *_branches(at, layer)),
+    blocks.Residual: lambda at, layer: at.node("Relu", "relu", at.node("Add", "sum", *_branches(at, layer))),
+    blocks.Concat: lambda at, layer: at.node("Concat", "joined", *_branches(at, layer), axis=1),
+    blocks.Product: _product,
+    convolution.Conv: _conv,
+    convolution.TransposedConv: _transposed,
+    pooling.MaxPool: _max,
+    pooling.AvgPool: _avg,
+    pooling.Subsampling: _sub,
+    pooling.GlobalAvgPool: _global_average,
+    pooling.GlobalMaxPool: _global_max,
+    rearranging.Crop: _crop,
+    rearranging.Split: _split,
+    rearranging.Shuffle: _shuffle,
+    rearranging.SpaceToDepth: _space_to_depth,
+    rearranging.DepthToSpace: lambda at, layer: at.node(
+        "DepthToSpace", "output", at.x, blocksize=layer.block_size, mode="CRD"
+    ),
+    rearranging.Reshape: _reshape,
+    resampling.Upsampling: _upsampling,
+    widening.ZeroPad: lambda at, layer: at.padded((0, 0, 0, 0), 0, layer.out_channels - at.shape[2]),
+    pointwise.Flatten: lambda at, layer: at.flat(),
+    pointwise.Dropout: lambda at, layer: at.x,
+    pointwise.Linear: lambda at, layer: at.x,
+    connected.FullyConnected: lambda at, layer: at.node(
+        "Gemm", "output", at.flat(), *at.arrays("weight"), *_bias(at, layer)
+    ),
+    connected.RadialBasis: _radial,
+    norms.BatchNorm: _batch_norm,
+    norms.GroupNorm: _group_norm,
+    norms.InstanceNorm: _group_norm,
+    norms.LayerNorm: _layer_norm,
+    norms.LocalResponseNorm: _local_response,
+    pointwise.Scale: lambda at, layer: at.node("Mul", "output", at.x, at.per_channel("weight")),
+    pointwise.PReLU: lambda at, layer: at.node("PRelu", "output", at.x, at.per_channel("weight")),
+    pointwise.ReLU6: _relu6,
+    pointwise.SiLU: lambda at, layer: at.node("Mul", "output", at.x, at.node("Sigmoid", "output_share", at.x)),
+    pointwise.GELU: _gelu,
+    pointwise.Mish: _mish,
+    pointwise.HardSwish: _hard_swish,
+    pointwise.ReLU: _one_node("Relu"),
+    pointwise.LeakyReLU: lambda at, layer: at.node("LeakyRelu", "output", at.x, alpha=layer.negative_slope),
+    pointwise.ELU: _one_node("Elu"),
+    pointwise.HardSigmoid: _one_node("HardSigmoid", alpha=1 / 6, beta=0.5),
+    pointwise.Tanh: _one_node("Tanh"),
+    pointwise.Sigmoid: _one_node("Sigmoid"),
+    pointwise.Softmax: _one_node("Softmax", axis=1),
 }
 """The writer of each kind of layer; a kind without an entry is written as the class that it derives from."""

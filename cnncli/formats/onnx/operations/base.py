@@ -207,7 +207,7 @@ def operation(*names: str, facts: Operation = UNKNOWN) -> Callable[[Follow], Fol
     return register
 
 
-def pointwise(call: Call) -> Outcome:
+def same_shape(call: Call) -> Outcome:
     """Follow an operation that gives a number for each number of its first input."""
     return Outcome((call.shape(),), in_place=True)
 

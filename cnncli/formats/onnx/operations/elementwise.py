@@ -16,24 +16,12 @@ from cnncli.formats.onnx.operations.base import (
     Outcome,
     is_layer,
     operation,
-    pointwise,
+    same_shape,
 )
 from cnncli.formats.onnx.tensors import combined
 from cnncli.formats.tensor_shapes import Dimensions, broadcast, written
-from cnncli.networks.layers import Dropout, Layer, PReLU, ReLU
-from cnncli.networks.layers.pointwise import (
-    ELU,
-    GELU,
-    HardSigmoid,
-    HardSwish,
-    LeakyReLU,
-    Linear,
-    Mish,
-    ReLU6,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
+from cnncli.networks.layers import pointwise
+from cnncli.networks.layers.base import Layer
 
 PIXELS = Operation(passes=True)
 """Facts about an operation that only scales or moves pixels."""
@@ -104,7 +92,7 @@ OPERATIONS |= {
     "Floor": _of(lambda a: float(floor(a))),
     "Ceil": _of(lambda a: float(ceil(a))),
     "Round": _of(lambda a: float(round(a))),
-    "Relu": _of(lambda a: max(a, 0), Operation(layer=is_layer(ReLU()))),
+    "Relu": _of(lambda a: max(a, 0), Operation(layer=is_layer(pointwise.ReLU()))),
     "Reciprocal": _of(lambda a: 1 / a),
     "Exp": _of(exp),
     "Log": _of(log),
@@ -119,24 +107,24 @@ operation(
     *("RandomUniformLike", "ReverseSequence", "RotaryEmbedding", "Selu", "Shrink", "Sin", "Sinh", "Softplus"),
     *("Softsign", "Swish", "Tan", "ThresholdedRelu", "Trilu"),
     *("com.microsoft.FastGelu", "com.microsoft.QuickGelu", "com.microsoft.BiasGelu"),
-)(pointwise)
+)(same_shape)
 
 
 def _hard_sigmoid(call: Call, outcome: Outcome) -> Layer | None:
-    return HardSigmoid() if (call.number("alpha", 0.2), call.number("beta", 0.5)) == (0.166667, 0.5) else None
+    return pointwise.HardSigmoid() if (call.number("alpha", 0.2), call.number("beta", 0.5)) == (0.166667, 0.5) else None
 
 
 OPERATIONS |= {
-    "Elu": Operation(pointwise, is_layer(ELU())),
-    "Gelu": Operation(pointwise, is_layer(GELU())),
-    "com.microsoft.Gelu": Operation(pointwise, is_layer(GELU())),
-    "HardSigmoid": Operation(pointwise, _hard_sigmoid),
-    "HardSwish": Operation(pointwise, is_layer(HardSwish())),
-    "LeakyRelu": Operation(pointwise, lambda call, outcome: LeakyReLU(call.number("alpha", 0.01))),
-    "Mish": Operation(pointwise, is_layer(Mish())),
-    "Sigmoid": Operation(pointwise, is_layer(Sigmoid())),
-    "Softmax": Operation(pointwise, is_layer(Softmax())),
-    "Tanh": Operation(pointwise, is_layer(Tanh())),
+    "Elu": Operation(same_shape, is_layer(pointwise.ELU())),
+    "Gelu": Operation(same_shape, is_layer(pointwise.GELU())),
+    "com.microsoft.Gelu": Operation(same_shape, is_layer(pointwise.GELU())),
+    "HardSigmoid": Operation(same_shape, _hard_sigmoid),
+    "HardSwish": Operation(same_shape, is_layer(pointwise.HardSwish())),
+    "LeakyRelu": Operation(same_shape, lambda call, outcome: pointwise.LeakyReLU(call.number("alpha", 0.01))),
+    "Mish": Operation(same_shape, is_layer(pointwise.Mish())),
+    "Sigmoid": Operation(same_shape, is_layer(pointwise.Sigmoid())),
+    "Softmax": Operation(same_shape, is_layer(pointwise.Softmax())),
+    "Tanh": Operation(same_shape, is_layer(pointwise.Tanh())),
 }
 
 
@@ -144,7 +132,7 @@ def _clip_layer(call: Call, outcome: Outcome) -> Layer | None:
     ends: list[object] = [call.node.attributes.get(name) for name in ("min", "max")]
     if len(call.inputs) == 3 and call.has(1) and call.has(2):
         ends = [(call.tensor(index).values or (None,))[0] for index in (1, 2)]
-    return ReLU6() if ends == [0.0, 6.0] else None
+    return pointwise.ReLU6() if ends == [0.0, 6.0] else None
 
 
 @operation("Clip", facts=Operation(layer=_clip_layer, settings=(1, 2)))
@@ -152,7 +140,7 @@ def _clip(call: Call) -> Outcome:
     """Hold numbers between two that are attributes, or inputs in newer files; either may be left out."""
     values, low, high = call.tensor(0).values, _end(call, "min", 1), _end(call, "max", 2)
     if values is None or low is None or high is None:
-        return pointwise(call)
+        return same_shape(call)
     held = tuple(max(low, min(high, value)) for value in values)
     return Outcome((call.shape(),), (held,), in_place=True)
 
@@ -177,10 +165,10 @@ def _running_sum(call: Call) -> Outcome:
 
 def _dropout_layer(call: Call, outcome: Outcome) -> Layer:
     given = call.tensor(1).values if call.has(1) else None
-    return Dropout(float(f"{given[0]:.6g}") if given else call.number("ratio", 0.5))
+    return pointwise.Dropout(float(f"{given[0]:.6g}") if given else call.number("ratio", 0.5))
 
 
-@operation("Identity", facts=PIXELS._replace(layer=is_layer(Linear()), alias=True))
+@operation("Identity", facts=PIXELS._replace(layer=is_layer(pointwise.Linear()), alias=True))
 @operation("Dropout", facts=Operation(layer=_dropout_layer, settings=(1, 2), outputs=1))
 @operation("CastLike")
 def _unchanged(call: Call) -> Outcome:
@@ -202,7 +190,7 @@ def _cast(call: Call) -> Outcome:
 
 def _prelu_layer(call: Call, outcome: Outcome) -> Layer | None:
     slopes, shape = prod(call.shape(1)), call.shape()
-    return PReLU(shared=slopes == 1) if len(shape) > 1 and slopes in (1, shape[1]) else None
+    return pointwise.PReLU(shared=slopes == 1) if len(shape) > 1 and slopes in (1, shape[1]) else None
 
 
 @operation("PRelu", facts=Operation(layer=_prelu_layer, weights=(1,)))
@@ -215,14 +203,14 @@ def _prelu(call: Call) -> Outcome:
 
 # Quantized models: scales and zero points stand between the inputs.
 
-operation("QuantizeLinear", "com.microsoft.QuantizeLinear", facts=PIXELS._replace(settings=(1, 2)))(pointwise)
+operation("QuantizeLinear", "com.microsoft.QuantizeLinear", facts=PIXELS._replace(settings=(1, 2)))(same_shape)
 operation(*("DequantizeLinear", "com.microsoft.DequantizeLinear"), facts=Operation(quantized=(0,), settings=(1, 2)))(
-    pointwise
+    same_shape
 )
 operation(
     *("com.microsoft.QLinearLeakyRelu", "com.microsoft.QLinearSigmoid", "com.microsoft.QLinearSoftmax"),
     facts=Operation(settings=(1, 2, 3, 4)),
-)(pointwise)
+)(same_shape)
 operation("DynamicQuantizeLinear")(lambda call: Outcome((call.shape(), (), ())))
 operation(
     *("com.microsoft.QLinearAdd", "com.microsoft.QLinearMul"),

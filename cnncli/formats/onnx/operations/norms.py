@@ -1,7 +1,7 @@
 """Operations that normalize what comes in."""
 
 from cnncli.errors import ModelError
-from cnncli.formats.onnx.operations.base import Call, Operation, Outcome, is_layer, operation, pointwise
+from cnncli.formats.onnx.operations.base import Call, Operation, Outcome, is_layer, operation, same_shape
 from cnncli.formats.tensor_shapes import broadcast, written
 from cnncli.networks.layers import BatchNorm, GroupNorm, InstanceNorm, Layer, LayerNorm, LocalResponseNorm
 
@@ -58,4 +58,4 @@ def _local_response(call: Call, outcome: Outcome) -> Layer:
     return LocalResponseNorm(call.integer("size", 1), *numbers)
 
 
-operation("LRN", facts=Operation(layer=_local_response))(pointwise)
+operation("LRN", facts=Operation(layer=_local_response))(same_shape)

@@ -7,16 +7,8 @@ from cnncli.errors import ModelError
 from cnncli.formats.files import dimensions
 from cnncli.formats.onnx.operations.base import OPERATIONS, Call, Maker, Operation, Outcome, Sliding, operation
 from cnncli.formats.tensor_shapes import Dimensions, written
-from cnncli.networks.layers import (
-    AvgPool,
-    Conv,
-    Depthwise,
-    GlobalAvgPool,
-    GlobalMaxPool,
-    Layer,
-    MaxPool,
-    TransposedConv,
-)
+from cnncli.networks.layers import convolution, pooling
+from cnncli.networks.layers.base import Layer
 from cnncli.shapes import Pair, output_size, same_padding, transposed_size
 
 
@@ -102,8 +94,8 @@ def _conv_layer(call: Call, outcome: Outcome, bias_index: int = 2) -> Layer:
     filters, groups, channels = outcome.shape[1], call.integer("group", 1), call.shape()[1]
     bias = call.has(bias_index)
     if groups == channels > 1:
-        return Depthwise(kernel, filters if filters != channels else None, stride, padding, dilation, bias)
-    return Conv(kernel, filters, stride, padding, dilation, groups, bias)
+        return convolution.Depthwise(kernel, filters if filters != channels else None, stride, padding, dilation, bias)
+    return convolution.Conv(kernel, filters, stride, padding, dilation, groups, bias)
 
 
 def _convolution(call: Call, weight_index: int = 1, bias_index: int | None = 2) -> Outcome:
@@ -140,7 +132,9 @@ def _transposed_layer(call: Call, outcome: Outcome) -> Layer | None:
         return None
     cut = "same" if str(call.node.attributes.get("auto_pad")).startswith("SAME") else padding
     groups = call.integer("group", 1)
-    return TransposedConv(kernel, outcome.shape[1], stride, cut, (more[0], more[1]), dilation, groups, call.has(2))
+    return convolution.TransposedConv(
+        kernel, outcome.shape[1], stride, cut, (more[0], more[1]), dilation, groups, call.has(2)
+    )
 
 
 @operation("ConvTranspose", facts=_FILTERS._replace(layer=_transposed_layer))
@@ -170,13 +164,13 @@ def _transposed_size(call: Call, size: Dimensions, sliding: Sliding) -> Dimensio
 
 
 def _max_pool_layer(call: Call, outcome: Outcome) -> Layer:
-    return MaxPool(*outcome.slide(), bool(call.integer("ceil_mode", 0)))
+    return pooling.MaxPool(*outcome.slide(), bool(call.integer("ceil_mode", 0)))
 
 
 def _average_pool_layer(call: Call, outcome: Outcome) -> Layer | None:
     kernel, stride, padding, dilation = outcome.slide()
     flags = (bool(call.integer(name, 0)) for name in ("ceil_mode", "count_include_pad"))
-    return AvgPool(kernel, stride, padding, *flags) if dilation == (1, 1) else None
+    return pooling.AvgPool(kernel, stride, padding, *flags) if dilation == (1, 1) else None
 
 
 @operation("MaxPool", facts=Operation(layer=_max_pool_layer, outputs=1))
@@ -197,8 +191,8 @@ def _of_picture(layer: Layer) -> Maker:
     return lambda call, outcome: layer if len(call.shape()) == 4 else None
 
 
-@operation("GlobalAveragePool", facts=Operation(layer=_of_picture(GlobalAvgPool())))
-@operation("GlobalMaxPool", facts=Operation(layer=_of_picture(GlobalMaxPool())))
+@operation("GlobalAveragePool", facts=Operation(layer=_of_picture(pooling.GlobalAvgPool())))
+@operation("GlobalMaxPool", facts=Operation(layer=_of_picture(pooling.GlobalMaxPool())))
 @operation("GlobalLpPool")
 @operation("com.microsoft.QLinearGlobalAveragePool", facts=Operation(settings=(1, 2, 3, 4)))
 def _global_pool(call: Call) -> Outcome:
