@@ -1,4 +1,4 @@
-"""Model files as bytes that are looked at with care: never read whole; JSON of bounded size."""
+"""Access to model files: bytes that are never read whole, names and sizes that are checked, JSON of bounded size."""
 
 import json
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def dimension(value: object, what: str, least: int = 0) -> int:
     """Return a dimension that a file gives, if it can be one.
 
     Raises:
-        ModelError: it is no integer, or less than `least`, or larger than `MAX_DIMENSION`.
+        ModelError: it is not an integer, or less than `least`, or larger than `MAX_DIMENSION`.
 
     Example:
         >>> dimension(-3, "the input")
@@ -71,7 +71,7 @@ def dimensions(values: object, what: str, least: int = 0) -> tuple[int, ...]:
     """Return a list of dimensions that a file gives.
 
     Raises:
-        ModelError: it is no list, too long, or holds what is no dimension.
+        ModelError: it is not a list, is too long, or holds something other than dimensions.
     """
     if not isinstance(values, list | tuple) or len(values) > MAX_RANK:
         raise ModelError(f"{what} has the shape {named(values)}: it must be a list of at most {MAX_RANK} integers")
@@ -96,7 +96,7 @@ def parse_json(text: bytes, what: str) -> dict[str, Any]:
 
 
 class FileBytes:
-    """The bytes of a file, of which only those are read that are looked at, a block at a time.
+    """The bytes of a file, read a block at a time where they are looked at.
 
     A memory map would do the same, but ends the process where the file becomes shorter meanwhile.
     """
@@ -147,7 +147,7 @@ def opened(path: Path) -> Iterator[FileBytes]:
 
 
 @contextmanager
-def said_of(subject: object) -> Iterator[None]:
+def naming_errors(subject: object) -> Iterator[None]:
     """Put the name of a file, or of a part of it, before what is said of it."""
     try:
         yield

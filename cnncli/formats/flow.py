@@ -1,4 +1,4 @@
-"""From the stages of a model file to the summary that every network has."""
+"""The stages of a model file, and the summary that is made of them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from math import prod
@@ -112,7 +112,7 @@ def _row(stage: Stage, before: ReceptiveField | None) -> Row:
 
 
 def _moves(stage: Stage) -> bool:
-    """Whether positions of the output are other positions of the input, in a way that is not followed."""
+    """Return whether positions of the output are other positions of the input, in a way that is not followed."""
     after = stage.output_shapes[0] if stage.output_shapes else None
     if stage.input_shape is None or after is None:
         return True

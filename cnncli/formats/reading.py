@@ -1,4 +1,4 @@
-"""One door to all model files: the registry `FORMATS` says how a file is recognised, and what reads it."""
+"""The door to all model files: the registry `FORMATS` says how a file is recognised, and what reads it."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from cnncli.errors import ModelError
-from cnncli.formats.files import Buffer, FileBytes, opened, said_of
+from cnncli.formats.files import Buffer, FileBytes, naming_errors, opened
 from cnncli.networks.loading import load_network, zoo_names
 from cnncli.networks.summary import Summary
 from cnncli.shapes import Shape
@@ -17,7 +17,7 @@ RUN_MODEL = "model.safetensors"
 
 
 class Format(NamedTuple):
-    """A kind of model files.
+    """A kind of model file.
 
     Attributes:
         what: a file of it, in a message.
@@ -86,7 +86,7 @@ MODEL_SUFFIXES = tuple(suffix for each in FORMATS if each.reader for suffix in e
 
 
 def is_model_file(name: str) -> bool:
-    """Whether a word is meant as a model file, by its ending: of a kind that is read, or that is told how to export.
+    """Return whether a word ends as a model file does, of a kind that is read or that the error tells how to export.
 
     Example:
         >>> is_model_file("resnet.onnx"), is_model_file("vgg16"), is_model_file("weights.pt")
@@ -146,7 +146,7 @@ def read_model(path: str | Path, input_shape: Shape | None = None, *, shapes: bo
         path = path / RUN_MODEL
         if not path.exists():
             raise ModelError(f"{given}: a folder without {RUN_MODEL}: give a model file or the folder of a run")
-    with said_of(path):
+    with naming_errors(path):
         try:
             with opened(path) as buffer:
                 kind = recognise(buffer, path.suffix)

@@ -17,8 +17,8 @@ from cnncli.formats.files import (
     Buffer,
     dimensions,
     named,
+    naming_errors,
     parse_json,
-    said_of,
 )
 from cnncli.networks.network import Network, parse_network
 from cnncli.networks.summary import Omission, Row, Summary, totals
@@ -51,7 +51,7 @@ BITS = {
 """Bits of a number of each type."""
 
 NETWORK, INPUT = "cnncli.network", "cnncli.input"
-"""What cnncli writes into the metadata of the networks that it trains: the network's text, and its input."""
+"""Keys of the metadata of networks that cnncli trains: the network's text, and its input."""
 
 UNTRAINED = (
     *("running_mean", "running_var", "moving_mean", "moving_variance", "num_batches_tracked", "position_ids"),
@@ -79,12 +79,12 @@ class Array(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many numbers it has."""
+        """The number of its elements."""
         return prod(self.shape)
 
     @property
     def trained(self) -> bool:
-        """Whether it can have been trained: its name and its type do not speak against it."""
+        """Return whether it can have been trained: its name and its type do not speak against it."""
         return (
             not self.fixed
             and not self.name.endswith(UNTRAINED)
@@ -106,7 +106,7 @@ def read_header(buffer: Buffer) -> SafetensorsHeader:
         ModelError: it claims what the file does not hold.
     """
     if len(buffer) < 8:
-        raise ModelError(f"cut short: {len(buffer)} bytes are no safetensors file")
+        raise ModelError(f"cut short: {len(buffer)} bytes are not a safetensors file")
     length = int.from_bytes(buffer[:8], "little")
     if length > len(buffer) - 8:
         raise ModelError(f"its header claims {length} bytes, the file has {len(buffer)}: damaged or not safetensors")
@@ -115,7 +115,7 @@ def read_header(buffer: Buffer) -> SafetensorsHeader:
     entries = parse_json(buffer[8 : 8 + length], "the header")
     metadata = entries.pop("__metadata__", None)
     if not isinstance(metadata, dict | None):
-        raise ModelError("its __metadata__ is no JSON object")
+        raise ModelError("its __metadata__ is not a JSON object")
     if len(entries) > MAX_ROWS:
         raise ModelError(f"more than {MAX_ROWS} arrays: too many for a summary")
     arrays = tuple(_array(name, entry, len(buffer) - 8 - length) for name, entry in entries.items())
@@ -151,7 +151,7 @@ def read_safetensors(buffer: Buffer, name: str, input_shape: Shape | None = None
     """
     header = read_header(buffer)
     if NETWORK in header.metadata:
-        with said_of("the network in its metadata"):
+        with naming_errors("the network in its metadata"):
             network = _network(header, input_shape)
             return network.summary()._replace(name=name, notes=_agreement(header, network, input_shape))
     return weights_alone(name, header.arrays, "a safetensors file")

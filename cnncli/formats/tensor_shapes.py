@@ -24,7 +24,7 @@ def axis_index(axis: int, rank: int) -> int:
     """Return an axis counted from the front, of one that may be counted from the end.
 
     Raises:
-        ModelError: there is no such axis.
+        ModelError: the axis does not exist.
     """
     if not -rank <= axis < rank:
         raise ModelError(f"axis {axis} does not exist in a tensor of {rank} dimensions")

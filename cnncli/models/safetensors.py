@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cnncli.errors import ModelError
 from cnncli.files.temporary import open_whole
-from cnncli.formats.files import Buffer, named, opened, said_of
+from cnncli.formats.files import Buffer, named, naming_errors, opened
 from cnncli.formats.reading import check_is_trained
 from cnncli.formats.safetensors import Array as Entry
 from cnncli.formats.safetensors import SafetensorsHeader, read_header
@@ -77,7 +77,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[s
     Raises:
         ModelError: it is missing, damaged, cut short, or holds arrays of other types.
     """
-    with said_of(path), opened(Path(path)) as buffer:
+    with naming_errors(path), opened(Path(path)) as buffer:
         check_is_trained(buffer, Path(path).suffix)
         header = read_header(buffer)
         offset = 8 + int.from_bytes(buffer[:8], "little")

@@ -106,7 +106,7 @@ def test_channels_first_is_shown_as_height_width_channels(tmp_path):
 
 def test_an_open_input_is_settled_or_said(tmp_path):
     config = sequential([start(None, None, 3), conv("c", 4)])
-    with pytest.raises(ModelError, match=r"is \?x\?x3: settle it with --input HxWx3"):
+    with pytest.raises(ModelError, match=r"is \?x\?x3: give it with --input HxWx3"):
         read(tmp_path, config)
     assert read(tmp_path, config, input_shape=(20, 30, 3)).rows[0].output_shape == (20, 30, 4)
 

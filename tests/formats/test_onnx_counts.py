@@ -314,7 +314,7 @@ def test_constants_do_not_count_against_the_limit_of_nodes():
 def test_an_open_input_of_any_rank_is_settled_and_a_sum_of_parameters_needs_none(shape):
     proto = model([node("Mul", ["x", "w"])], {"x": shape}, constants=[learned("w", 1)])
     sizes = {1: (6,), 5: (5, 6, 7, 3), 3: (9, 4)}[len(shape)]
-    with pytest.raises(ModelError, match="settle them with --input"):
+    with pytest.raises(ModelError, match="give them with --input"):
         ours(proto)
     assert ours(proto, input_shape=sizes).rows[0].output_shape == sizes
     open_one = ours(proto, shapes=False)

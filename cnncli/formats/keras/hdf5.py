@@ -147,7 +147,7 @@ def _text(root: Any, name: str) -> bytes | None:
     attribute = h5py.h5a.open(root.id, key)
     kind = attribute.get_type()
     if attribute.get_storage_size() > MAX_JSON or attribute.shape or not isinstance(kind, h5py.h5t.TypeStringID):
-        raise ModelError(f"its {name} is no text, or larger than {MAX_JSON // 2**20} MiB")
+        raise ModelError(f"its {name} is not a text, or is larger than {MAX_JSON // 2**20} MiB")
     text = root.attrs[name]
     return text if isinstance(text, bytes) else str(text).encode()
 

@@ -1,4 +1,4 @@
-"""What each Keras layer makes of a shape, out of its configuration: the registry `CLASSES`.
+"""Keras layers by their configuration, with the shapes and counts that they give: the registry `CLASSES`.
 
 Shapes are (H, W, C) whatever the model's data format. Where a layer of ours does the same, it says shape, parameters
 and multiply-adds (the configurations are those that keras/src/layers write and read).
@@ -17,7 +17,7 @@ from cnncli.shapes import Four, Pair, Shape, effective_size
 
 
 class Applied(NamedTuple):
-    """What a layer makes of its input; `unknown` names the numbers that leave something out."""
+    """Facts about a layer that is applied to an input; `unknown` names the numbers that leave something out."""
 
     output_shape: Shape | None
     layer: Layer | None = None
@@ -126,7 +126,7 @@ Maker = Callable[[Settings, Sequence[Shape]], Applied]
 
 
 class KerasClass(NamedTuple):
-    """A class of Keras: what makes its layer of a shape, and whether it has weights."""
+    """A class of Keras: the function that applies it to shapes, and whether it has weights."""
 
     maker: Maker
     weighs: bool = False
@@ -182,7 +182,7 @@ def _depthwise_conv(settings: Settings, shapes: Sequence[Shape]) -> Applied:
 
 @_keras("SeparableConv2D", "SeparableConvolution2D", weighs=True)
 def _separable(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    """A depthwise convolution without bias, and a 1x1 convolution."""
+    """Apply a depthwise convolution without bias, and a 1x1 convolution."""
     first = _depthwise(settings, shapes[0], bias=False)
     between = first.output_shape(shapes[0])
     second = convolution.Conv((1, 1), settings.count("filters"), bias=settings.flag("use_bias", True))
@@ -253,7 +253,7 @@ def _layer_norm(settings: Settings, shapes: Sequence[Shape]) -> Applied:
 
 @_keras("Normalization", weighs=True)
 def _normalization(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    """Mean, variance and a count, taken from data and not trained."""
+    """Count mean, variance and a counter, which are taken from data and not trained."""
     given = settings.values.get("mean") is not None or settings.values.get("axis", -1) is None
     return Applied(shapes[0], buffers=0 if given else 2 * shapes[0][settings.axis(shapes[0])] + 1, in_place=True)
 
@@ -292,7 +292,7 @@ def _leaky(settings: Settings, shapes: Sequence[Shape]) -> Applied:
 
 @_keras("PReLU", weighs=True)
 def _prelu(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    """A slope for each number, except along the axes that share it."""
+    """Count a slope for each number, except along the axes that share it."""
     shared = dimensions(settings.values.get("shared_axes") or [], "its shared_axes", 1)
     places = {Settings({"axis": axis}, settings.channels_first).axis(shapes[0]) for axis in shared}
     slopes = prod(size for place, size in enumerate(shapes[0]) if place not in places)
@@ -350,7 +350,7 @@ def _conv_of_any_rank(settings: Settings, shapes: Sequence[Shape]) -> Applied:
 
 @_keras("LSTM", "GRU", "SimpleRNN", weighs=True)
 def _recurrent(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    """Gates that each see the input and the state; GRU has two biases since Keras 2, `reset_after`."""
+    """Count gates that each see the input and the state; GRU has two biases since Keras 2, `reset_after`."""
     steps, width = _sequence(shapes[0])
     units, bias = settings.count("units"), settings.flag("use_bias", True)
     gates, biases = settings.gates(bias)
@@ -388,7 +388,7 @@ def _wrapped(settings: Settings, shapes: Sequence[Shape]) -> Applied:
 
 @_keras("MultiHeadAttention", weighs=True)
 def _attention(settings: Settings, shapes: Sequence[Shape]) -> Applied:
-    """Projections of query, key and value to heads, two products of activations, and the projection back."""
+    """Count the projections of query, key and value to heads, two products of activations, and the projection back."""
     (length, width), (others, other_width) = _sequence(shapes[0]), _sequence(shapes[1 if len(shapes) > 1 else 0])
     key_width = _sequence(shapes[2])[1] if len(shapes) > 2 else other_width
     heads, key, bias = settings.count("num_heads"), settings.count("key_dim"), settings.flag("use_bias", True)

@@ -25,8 +25,8 @@ from cnncli.formats.files import (
     dimension,
     dimensions,
     named,
+    naming_errors,
     parse_json,
-    said_of,
 )
 from cnncli.formats.flow import Stage, summarize
 from cnncli.formats.keras.layers import CLASSES, Applied, Maker, Settings
@@ -57,7 +57,7 @@ def read_keras(file: FileBytes, name: str, input_shape: Shape | None = None, *, 
     """Return the summary of a Keras model in a `.keras` archive.
 
     Raises:
-        ModelError: no Keras model, a model that is not sound, or shapes that do not fit each other.
+        ModelError: not a Keras model, a model that is not sound, or shapes that do not fit each other.
     """
     config = parse_json(read_member(file.path, "config.json"), "config.json")
     return read_config(config, name, input_shape, shapes=shapes)
@@ -86,7 +86,7 @@ def read_member(path: Path, member: str) -> bytes:
     """Return a small file out of a zip archive.
 
     Raises:
-        ModelError: no archive, no such file in it, or one that is larger than it may be.
+        ModelError: not an archive, no such file in it, or one that is larger than it may be.
     """
     try:
         with _Frugal(path) as file, zipfile.ZipFile(file) as archive:
@@ -145,7 +145,7 @@ class KerasReader:
         return self._graph(config, layers, incoming, prefix)
 
     def notes(self) -> Iterator[str]:
-        """What a reader must know about where the numbers come from."""
+        """Yield the notes on where the numbers come from."""
         yield "a Keras model: its configuration alone is read; weights are not looked at, and no code is run"
         yield from self._remarks
         for name, count in self._unknown.most_common(8):
@@ -153,7 +153,7 @@ class KerasReader:
             yield f"the class {name} is not known ({there})"
 
     def omissions(self) -> Iterator[Omission]:
-        """What the totals leave out, and why."""
+        """Yield the omissions of the totals, and their reasons."""
         classes = ", ".join(name for name, _ in self._unknown.most_common(4))
         why = (
             f"of classes that are not known ({classes}), or whose input's shape is not" if classes else "of open shape"
@@ -223,7 +223,7 @@ class KerasReader:
                 return None
             wanted = "HxWxC" if len(sizes) != 3 else f"HxWx{sizes[2] if isinstance(sizes[2], int) else 'C'}"
             what = _shown(sizes) if said is not None else "of no shape"
-            raise ModelError(f"the input {named(name)} is {what}: settle it with --input {wanted}")
+            raise ModelError(f"the input {named(name)} is {what}: give it with --input {wanted}")
         return dimensions(sizes, f"the input {named(name)}", 1)
 
     def _recorded(
@@ -260,7 +260,7 @@ class KerasReader:
             outputs = self.model(layer, inputs, f"{name}/")
             self._frozen = outside
             return outputs
-        with said_of(f"layer {named(name)} ({kind})"):
+        with naming_errors(f"layer {named(name)} ({kind})"):
             applied = self._applied(kind, layer, inputs)
         if name in self._counted:
             applied = applied._replace(params=0, buffers=0, unknown=tuple({*applied.unknown} - {"params"}))
@@ -316,7 +316,7 @@ OPEN = 512
 
 
 def _without_shapes(maker: Maker, settings: Settings, inputs: Sequence[KerasTensor]) -> Applied:
-    """Count the weights of a layer by what the file records of its inputs' shapes: the channels are settled."""
+    """Count the weights of a layer by what the file records of its inputs' shapes: the channels are known."""
     said = [each.shape or each.said for each in inputs]
     shapes = [tuple(size or OPEN for size in shape) for shape in said if shape is not None]
     if len(shapes) < len(inputs):
@@ -368,7 +368,7 @@ def _said_shape(layer: dict[str, Any]) -> list[Any] | None:
 
 
 def _channels_first(config: dict[str, Any]) -> bool:
-    """Whether any layer of a model says that its channels come first."""
+    """Return whether any layer of a model says that its channels come first."""
     waiting = [config]
     while waiting:
         inner = _inner(waiting.pop())

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Scope(NamedTuple):
-    """Where nodes look names up.
+    """The names that nodes can see.
 
     Attributes:
         tensors: what is known by its name: of this graph, then of those around it.
@@ -37,7 +37,7 @@ class Scope(NamedTuple):
         """Return the scope of a function that a node calls, which sees no name outside."""
         return Scope(ChainMap(), f"{self.path}{name}/", f"{function}:", settings)
 
-    def settled(self, node: Node) -> Node:
+    def resolved(self, node: Node) -> Node:
         """Return a node with the settings that its function was called with."""
         if self.settings is None or not any(isinstance(each, Reference) for each in node.attributes.values()):
             return node
@@ -71,7 +71,7 @@ def branch(propagation: "Propagation", call: Call, scope: Scope) -> Outputs:
     sums = [sum(stage.macs for stage in propagation.stages[part]) for part in (first, second)]
     _repeat(propagation, second if sums[0] >= sums[1] else first, 0)
     if sums[0] != sums[1]:
-        propagation.unsettle(call.node, "macs")
+        propagation.leave_macs_out(call.node)
     return [_either(one, other) for one, other in zip(then, otherwise, strict=True)]
 
 
@@ -103,7 +103,7 @@ def loop(propagation: "Propagation", call: Call, scope: Scope) -> Outputs:
     steady = all(new.shape == old.shape for new, old in zip(outputs[1:], carried, strict=False))
     _repeat(propagation, slice(start, len(propagation.stages)), 1 if rounds is None else rounds)
     if (rounds is None or not steady) and any(stage.macs or stage.unknown for stage in propagation.stages[start:]):
-        propagation.unsettle(call.node, "macs")
+        propagation.leave_macs_out(call.node)
     kept = [new._replace(constant=False, values=None) if steady else Tensor(None, name=new.name) for new in outputs[1:]]
     scanned = [_stacked(each, rounds, 0) for each in kept[len(carried) :]]
     return [*kept[: len(carried)], *scanned]
@@ -129,7 +129,7 @@ def scan(propagation: "Propagation", call: Call, scope: Scope) -> Outputs:
     length = lengths[0]
     _repeat(propagation, slice(start, len(propagation.stages)), 1 if length is None else length)
     if length is None and any(stage.macs or stage.unknown for stage in propagation.stages[start:]):
-        propagation.unsettle(call.node, "macs")
+        propagation.leave_macs_out(call.node)
     kept = [each._replace(constant=False, values=None) for each in outputs]
     places = call.integers("scan_output_axes") or (0,) * max(0, len(kept) - len(states))
     return [

@@ -49,7 +49,7 @@ class Constant(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many numbers it has."""
+        """The number of its elements."""
         return prod(self.shape)
 
 
@@ -95,7 +95,7 @@ class GraphInput(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """A graph, its nodes in the order in which they are computed."""
+    """A graph, with its nodes in the order of computation."""
 
     name: str
     nodes: list[Node]
@@ -134,7 +134,7 @@ def read_graph(reader: Reader, size: int) -> OnnxModel:
     """Read the graph of a model of `size` bytes.
 
     Raises:
-        ModelError: the bytes are no ONNX model.
+        ModelError: the bytes are not an ONNX model.
     """
     producers, graphs, opsets, functions = reader.parts(MessageField(0, BYTES, 0, 0, size), 2, 7, 8, 25)
     if not graphs:
@@ -146,7 +146,7 @@ def read_graph(reader: Reader, size: int) -> OnnxModel:
 
 
 def _last(texts: Sequence[str]) -> str:
-    """Return the text of a field that may be left out, and of which the last one counts."""
+    """Return the last of the texts of a field, or nothing where it is left out."""
     return "".join(texts[-1:])
 
 

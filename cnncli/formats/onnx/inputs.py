@@ -1,4 +1,4 @@
-"""The inputs of an ONNX graph: their dimensions settled, and where their channels lie."""
+"""The inputs of an ONNX graph: their dimensions, and where their channels lie."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,8 @@ from cnncli.formats.tensor_shapes import Dimensions, written
 from cnncli.shapes import Shape, show_shape
 
 
-def settle(each: GraphInput, input_shape: Shape | None, nodes: Sequence[Node], shapes: bool = True) -> Tensor:
-    """Return the first input with every dimension settled: the batch, where it is open, is 1.
+def first_input(each: GraphInput, input_shape: Shape | None, nodes: Sequence[Node], shapes: bool = True) -> Tensor:
+    """Return the first input with every dimension known: an open batch is 1.
 
     Raises:
         ModelError: a dimension stays open although `shapes` are needed, or `input_shape` has another number of them.
@@ -43,7 +43,7 @@ def settle(each: GraphInput, input_shape: Shape | None, nodes: Sequence[Node], s
     return Tensor(dimensions(known, f"the input {named(each.name)}", 1), channels_last=last, name=each.name)
 
 
-def settle_further(each: GraphInput) -> Tensor:
+def further_input(each: GraphInput) -> Tensor:
     """Return another input, of unknown shape where a dimension other than the batch is open."""
     said = each.dimensions or ()
     sizes = [1 if index == 0 and isinstance(size, str) else size for index, size in enumerate(said)]
@@ -53,7 +53,7 @@ def settle_further(each: GraphInput) -> Tensor:
 
 
 def is_alone(said: Sequence[int | str], input_shape: Shape | None) -> bool:
-    """Whether an input is a picture without a batch, channels first, as PyTorch's detectors take it."""
+    """Return whether an input is a picture without a batch, channels first, as PyTorch's detectors take it."""
     return len(said) == 3 and said[0] in (1, 3, 4) and input_shape is not None and len(input_shape) == 3
 
 
@@ -74,11 +74,11 @@ def _wanted(said: Sequence[int | str], channels_last: bool) -> str:
 def _open(name: str, said: Dimensions | tuple[int | str, ...], channels_last: bool) -> str:
     shown = show_shape(map(named, said))
     wanted = _wanted(said, channels_last)
-    return f"the input {named(name)} is {shown}, which leaves dimensions open: settle them with --input {wanted}"
+    return f"the input {named(name)} is {shown}, which leaves dimensions open: give them with --input {wanted}"
 
 
 def _channels_last(name: str, said: tuple[int | str, ...], nodes: Sequence[Node]) -> bool:
-    """Whether an input is (N, H, W, C), as TensorFlow's exporters leave it: a node turns it round, or its sizes say."""
+    """Return whether an input is (N, H, W, C), as TensorFlow's exporters leave it: by a node after it, or its sizes."""
     if len(said) != 4:
         return False
     turned = any(

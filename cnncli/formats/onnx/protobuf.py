@@ -57,10 +57,10 @@ class Reader:
         self._left = MAX_FIELDS
 
     def fields(self, start: int, stop: int) -> Iterator[MessageField]:
-        """The fields of the message that lies from `start` to `stop`.
+        """Yield the fields of the message that lies from `start` to `stop`.
 
         Raises:
-            ModelError: the bytes are no message, or there are more than `MAX_FIELDS` in all.
+            ModelError: the bytes are not a message, or there are more than `MAX_FIELDS` in all.
         """
         at = start
         while at < stop:

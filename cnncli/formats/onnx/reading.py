@@ -4,12 +4,12 @@ from collections import ChainMap, Counter
 from collections.abc import Iterator, Sequence
 
 from cnncli.errors import ArgumentError, ModelError
-from cnncli.formats.files import MAX_NAME, MAX_RANK, MAX_ROWS, Buffer, counted, dimensions, named, said_of
+from cnncli.formats.files import MAX_NAME, MAX_RANK, MAX_ROWS, Buffer, counted, dimensions, named, naming_errors
 from cnncli.formats.flow import Stage, summarize
 from cnncli.formats.onnx.control import CONTROL, Scope, function
 from cnncli.formats.onnx.graph import MAX_DEPTH, MAX_VALUES, Graph, Node, OnnxModel, read_graph
-from cnncli.formats.onnx.inputs import is_alone, settle, settle_further
-from cnncli.formats.onnx.operations import Call, Outcome, Unsettled
+from cnncli.formats.onnx.inputs import first_input, further_input, is_alone
+from cnncli.formats.onnx.operations import Call, Outcome, UnknownShape
 from cnncli.formats.onnx.protobuf import Reader
 from cnncli.formats.onnx.tensors import Tensor, Values
 from cnncli.formats.onnx.weights import WeightCounter
@@ -25,14 +25,14 @@ def read_onnx(buffer: Buffer, name: str, input_shape: Shape | None = None, *, sh
     """Return the summary of an ONNX model; only the graph is looked at, the weights stay where they are.
 
     Raises:
-        ModelError: no ONNX model, a graph that is not sound, or shapes that do not fit each other.
+        ModelError: not an ONNX model, a graph that is not sound, or shapes that do not fit each other.
     """
     reader = Reader(buffer)
     model = read_graph(reader, len(buffer))
     propagation = Propagation(model, reader)
     start, shape = propagation.begin(input_shape, shapes)
     propagation.run(model.graph, propagation.scope)
-    propagation.settle_doubts()
+    propagation.resolve_doubts()
     ends = [propagation.scope.tensors[each].name for each in model.graph.outputs if each in propagation.scope.tensors]
     return summarize(
         name,
@@ -55,7 +55,7 @@ class Propagation:
         self._weights = WeightCounter(reader, model.producer)
         self._batch = 0
         self._unknown: Counter[str] = Counter()
-        self._unsettled: list[str] = []
+        self._open_shapes: list[str] = []
         self._uncounted: list[str] = []
         self._repeated: list[str] = []
         self._products: list[str] = []
@@ -64,13 +64,13 @@ class Propagation:
         self._take_in(model.graph, self.scope)
 
     def begin(self, input_shape: Shape | None, shapes: bool = True) -> tuple[str, Shape | None]:
-        """Settle the inputs; return the first one's name and shape."""
+        """Enter the inputs; return the first one's name and shape."""
         graph, tensors = self.model.graph, self.scope.tensors
         inputs = [each for each in graph.inputs if each.name not in graph.constants]
         if not inputs:
             raise ModelError("the graph has no input")
-        first = settle(inputs[0], input_shape, graph.nodes, shapes)
-        tensors |= {first.name: first, **{each.name: settle_further(each) for each in inputs[1:]}}
+        first = first_input(inputs[0], input_shape, graph.nodes, shapes)
+        tensors |= {first.name: first, **{each.name: further_input(each) for each in inputs[1:]}}
         if inputs[1:]:
             self._remarks.append(f"the graph has {len(inputs)} inputs: the first, {named(first.name)}, is shown")
         said, shape = inputs[0].dimensions or (), first.shape or ()
@@ -91,8 +91,8 @@ class Propagation:
             self._nodes += node.op != "Constant"
             if self._nodes > MAX_ROWS:
                 raise ModelError(f"more than {MAX_ROWS} nodes, each call of a function counted: too many for a summary")
-            with said_of(f"node {named(node.name)} ({named(node.op)})"):
-                self._pass_through(scope.settled(node), graph, scope)
+            with naming_errors(f"node {named(node.name)} ({named(node.op)})"):
+                self._pass_through(scope.resolved(node), graph, scope)
 
     def inside(self, graph: Graph, scope: Scope, inputs: Sequence[Tensor]) -> list[Tensor]:
         """Pass through a graph inside a node, whose inputs are given; return what it puts out."""
@@ -107,13 +107,13 @@ class Propagation:
             raise ModelError(f"puts out {named(missing[0])}, which nothing in its graph makes")
         return [scope.tensors[name] for name in graph.outputs]
 
-    def unsettle(self, node: Node, what: str) -> None:
-        """Take down that a number leaves something out at a node that runs other graphs."""
+    def leave_macs_out(self, node: Node) -> None:
+        """Note that multiply-adds are left out at a node that runs other graphs."""
         self._uncounted.append(node.name)
-        self.stages.append(Stage(named(node.name, MAX_NAME), named(node.op), (), (), None, (), unknown=(what,)))
+        self.stages.append(Stage(named(node.name, MAX_NAME), named(node.op), (), (), None, (), unknown=("macs",)))
 
-    def settle_doubts(self) -> None:
-        """Settle what only the whole graph tells: which constants are parameters, and whether weights are shared.
+    def resolve_doubts(self) -> None:
+        """Resolve what only the whole graph tells: which constants are parameters, and whether weights are shared.
 
         Where some are, a vector that comes a second time may be shared too: it is counted once, and this is said.
         """
@@ -127,7 +127,7 @@ class Propagation:
             self.stages[place] = stage._replace(unknown=unknown)
 
     def notes(self) -> Iterator[str]:
-        """What a reader must know about where the numbers come from."""
+        """Yield the notes on where the numbers come from."""
         made = f" written by {named(self.model.producer)}" if self.model.producer else ""
         yield (
             f"an ONNX model (opset {self.model.opset}){made}: params are the floating-point constants that "
@@ -144,14 +144,14 @@ class Propagation:
         for op, count in self._unknown.most_common(8):
             there = counted(count, "node")
             yield f"the operation {named(op)} is not known ({there}): the shape of what it puts out is not shown"
-        if self._unsettled:
+        if self._open_shapes:
             yield (
-                f"{counted(len(self._unsettled), 'shape')} depend on more than the file tells, the first at node "
-                f"{named(self._unsettled[0])}: what follows is not shown"
+                f"{counted(len(self._open_shapes), 'shape')} depend on more than the file tells, the first at node "
+                f"{named(self._open_shapes[0])}: what follows is not shown"
             )
 
     def omissions(self) -> Iterator[Omission]:
-        """What the totals leave out, and why."""
+        """Yield the omissions of the totals, and their reasons."""
         doubtful = self._weights.doubtful.values()
         if doubtful:
             first = next(iter(doubtful))
@@ -188,7 +188,7 @@ class Propagation:
             )
 
     def _pass_through(self, node: Node, graph: Graph, scope: Scope) -> None:
-        """Work out what a node puts out, and take down its stage."""
+        """Follow a node: enter its outputs, and add its stage."""
         call = Call(node, tuple(self._incoming(node, graph, scope)))
         inner = self._inner(call, scope)
         if inner is not None:
@@ -242,9 +242,9 @@ class Propagation:
             return Outcome(())
         try:
             return follow(call)
-        except Unsettled:
+        except UnknownShape:
             if all(each.shape is not None for each in call.inputs if each is not None):
-                self._unsettled.append(call.node.name)
+                self._open_shapes.append(call.node.name)
             return Outcome(())
 
     def _outgoing(self, call: Call, outcome: Outcome, constant: bool, scope: Scope) -> Iterator[Tensor]:
@@ -322,13 +322,13 @@ class Propagation:
 
 
 def _hands_pixels_on(call: Call) -> bool:
-    """Whether a node does no more with the model's own input than scale its numbers or move them."""
+    """Return whether a node does no more with the model's own input than scale its numbers or move them."""
     data = [each for each in call.inputs if each is not None and not each.constant]
     return call.operation.passes and all(not each.op for each in data)
 
 
 def _plain(values: Values | None) -> Values | None:
-    """Return settled values that stay small however long a graph computes with them."""
+    """Return known values unless they grow: a graph may compute with them for long."""
     if values is None or len(values) > MAX_VALUES or any(abs(value) >= 2**63 for value in values):
         return None
     return values

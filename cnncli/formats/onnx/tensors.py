@@ -16,7 +16,7 @@ class Tensor(NamedTuple):
 
     Attributes:
         shape: its dimensions, the batch first; None where they are not known.
-        values: its numbers in C order, where they are settled and few: the shapes that nodes compute with.
+        values: its numbers in C order, where they are known and few: the shapes that nodes compute with.
         constant: no example's data: it comes of the file's constants and of shapes alone.
         sources: the constants of the file that it comes of, which may be weights.
         channels_last: a batch of pictures is (N, H, W, C), and not (N, C, H, W).
@@ -34,7 +34,7 @@ class Tensor(NamedTuple):
 
     @property
     def integers(self) -> Dimensions | None:
-        """The values where they are settled integers."""
+        """The values where they are known integers."""
         if self.values is None or not all(isinstance(value, int) for value in self.values):
             return None
         return tuple(int(value) for value in self.values)

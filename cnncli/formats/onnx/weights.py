@@ -1,4 +1,4 @@
-"""Which constants of an ONNX graph are parameters: the format does not say, so that their use and their numbers tell.
+"""The parameters among the constants of an ONNX graph: the format does not tell, but their use and numbers do.
 
 A convolution's or a matrix product's constant is a weight whatever it holds. A constant that is added, multiplied or
 joined may be learned (a layer scale, a class token, position embeddings) or made (a mask, a grid, anchors, a mean):
@@ -34,7 +34,7 @@ _SCALED = ("Add", "Sub", "Mul", "Div")
 
 
 class Found(NamedTuple):
-    """How many numbers come in by a node, which no node before had.
+    """Counts of the numbers that come in by a node and that no node before had.
 
     Attributes:
         params: trained ones.
@@ -74,7 +74,7 @@ class WeightCounter:
         return {key: constant for key, constant in self._doubtful.items() if key not in self._counted}
 
     def is_doubtful(self, source: str) -> bool:
-        """Whether a constant is one of the doubtful ones, as far as the graph was followed."""
+        """Return whether a constant is one of the doubtful ones, as far as the graph was followed."""
         return source in self._doubtful and source not in self._counted
 
     def add(self, key: str, constant: Constant) -> None:
@@ -115,7 +115,7 @@ class WeightCounter:
         return Found(params + repeated, buffers + more, repeated)
 
     def _role(self, source: str, call: Call, index: int) -> str:
-        """Return "params", "buffers", or nothing for what is no more than a setting."""
+        """Return "params", "buffers", or nothing for a mere setting."""
         constant, operation = self.constants[source], call.operation
         made_table = operation.table and constant.origin == LITERAL
         weighs = (
@@ -162,7 +162,7 @@ class WeightCounter:
         return ""
 
     def _is_filler(self, source: str, part: int) -> bool:
-        """Whether a constant is the scale of 1 (part 0) or shift of 0 that exporters give to norms without weights."""
+        """Return whether a constant is the scale of 1 (part 0) or shift of 0 that exporters add to bare norms."""
         constant = self.constants[source]
         return constant.origin != FILLED and _is_made(constant) and self._kind(source) == ("one", "zero")[part]
 
@@ -213,7 +213,7 @@ class WeightCounter:
 
 
 def _is_made(constant: Constant) -> bool:
-    """Whether an exporter made a constant: it gives names of its own kind to what it computes."""
+    """Return whether an exporter made a constant: it gives names of its own kind to what it computes."""
     return constant.origin != STORED or _COMPUTED.search(constant.name) is not None
 
 
@@ -222,7 +222,7 @@ def _is_vector(constant: Constant) -> bool:
 
 
 def _is_bias(call: Call, index: int) -> bool:
-    """Whether a number for each feature or channel is added to a product."""
+    """Return whether a number for each feature or channel is added to a product."""
     if call.node.op != "Add" or len(call.inputs) != 2:
         return False
     constant, other = call.inputs[index], call.inputs[1 - index]
@@ -235,7 +235,7 @@ def _is_bias(call: Call, index: int) -> bool:
 
 
 def _scales_pixels(call: Call, constant: Constant) -> bool:
-    """Whether a constant is the mean or deviation of pixels, a number for each channel: the model's input meets it."""
+    """Return whether a constant is the mean or deviation of pixels, a number for each channel, at the model's input."""
     pixels = any(each is not None and not each.constant and not each.op for each in call.inputs)
     named = constant.name.endswith(("mean", "std")) or constant.name.startswith(("normaliz", "normalis"))
     return call.node.op in _SCALED and pixels and (named or 1 < constant.size <= 4)

@@ -1,4 +1,4 @@
-"""The ONNX operations, and what each makes of its inputs: the registry `OPERATIONS`, by ONNX's names for them.
+"""The ONNX operations, and the outcomes of their inputs: the registry `OPERATIONS`, by ONNX's names for them.
 
 The rules are those of ONNX's operator reference (https://onnx.ai/onnx/operators) and, for names that begin with
 `com.microsoft.`, of ONNX Runtime's (https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md).
@@ -15,6 +15,6 @@ from cnncli.formats.onnx.operations import (  # noqa: F401
     reductions,
     windows,
 )
-from cnncli.formats.onnx.operations.base import OPERATIONS, Call, Operation, Outcome, Unsettled
+from cnncli.formats.onnx.operations.base import OPERATIONS, Call, Operation, Outcome, UnknownShape
 
-__all__ = ["OPERATIONS", "Call", "Operation", "Outcome", "Unsettled"]
+__all__ = ["OPERATIONS", "Call", "Operation", "Outcome", "UnknownShape"]

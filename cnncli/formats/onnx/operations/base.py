@@ -1,4 +1,4 @@
-"""The registry of ONNX operations, and what they are given and give: calls and outcomes."""
+"""The registry of ONNX operations, with the calls that they get and the outcomes that they give."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from cnncli.shapes import Four, Pair
 Indices = tuple[int, ...]
 
 
-class Unsettled(Exception):  # noqa: N818 - no error: a shape that only running the model would tell
+class UnknownShape(Exception):  # noqa: N818 - no error: a shape that only running the model would tell
     """A shape depends on what is not in the file."""
 
 
@@ -31,7 +31,7 @@ class Outcome(NamedTuple):
 
     Attributes:
         shapes: of its outputs.
-        values: of its outputs, where they are settled.
+        values: of its outputs, where they are known.
         macs: multiply-adds of a convolution or a matrix product.
         sliding: how the window of a convolution or pooling goes.
         keeps_layout: the dimensions mean what the first input's mean.
@@ -54,26 +54,26 @@ class Outcome(NamedTuple):
         """The shape of the first output.
 
         Raises:
-            Unsettled: it is not known.
+            UnknownShape: it is not known.
         """
         if not self.shapes or self.shapes[0] is None:
-            raise Unsettled
+            raise UnknownShape
         return self.shapes[0]
 
     def slide(self) -> tuple[Pair, Pair, Four, Pair]:
         """Return kernel, stride, padding and dilation of a window as a layer of ours has them.
 
         Raises:
-            Unsettled: nothing slides over two axes.
+            UnknownShape: nothing slides over two axes.
         """
         match self.sliding:
             case Sliding((fh, fw), (sh, sw), ((top, bottom), (left, right)), (dh, dw)):
                 return (fh, fw), (sh, sw), (top, bottom, left, right), (dh, dw)
-        raise Unsettled
+        raise UnknownShape
 
 
 class Operation(NamedTuple):
-    """An ONNX operation: what it makes of shapes, and what its inputs and outputs are, by their indices.
+    """An ONNX operation: how it changes shapes, and what its inputs and outputs are, by their indices.
 
     Attributes:
         follow: returns the outcome of a call; None where no shape is known.
@@ -142,11 +142,11 @@ class Call(NamedTuple):
         """Return the shape of an input that must be there."""
         shape = self.tensor(index).shape
         if shape is None:
-            raise Unsettled
+            raise UnknownShape
         return shape
 
     def has(self, index: int) -> bool:
-        """Whether an input is there."""
+        """Return whether an input is there."""
         return index < len(self.inputs) and self.inputs[index] is not None
 
     def integer(self, name: str, default: int) -> int:
@@ -163,22 +163,22 @@ class Call(NamedTuple):
             if not isinstance(value, list) or not all(isinstance(each, int) for each in value):
                 raise ModelError(f"its {name} must be a list of integers")
             return tuple(int(each) for each in value)
-        return self.settled(index) if index >= 0 and self.has(index) else None
+        return self.known_integers(index) if index >= 0 and self.has(index) else None
 
     def number(self, name: str, default: float) -> float:
         """Return a setting that is a single-precision number, with the digits that it was given with."""
         value = self.node.attributes.get(name, default)
         return float(f"{value:.6g}") if isinstance(value, int | float) else default
 
-    def settled(self, index: int) -> Dimensions:
+    def known_integers(self, index: int) -> Dimensions:
         """Return the integers of an input that must be there."""
         found = self.tensor(index).integers
         if found is None:
-            raise Unsettled
+            raise UnknownShape
         return found
 
     def known(self) -> list[Values] | None:
-        """Return the numbers of all inputs, or None where some are not settled."""
+        """Return the numbers of all inputs, or None where some are not known."""
         found = [each.values for each in self.inputs if each is not None and each.values is not None]
         return found if len(found) == len(self.inputs) else None
 
@@ -189,7 +189,7 @@ class Call(NamedTuple):
             return None
         try:
             return maker(self, outcome)
-        except (ArgumentError, Unsettled):
+        except (ArgumentError, UnknownShape):
             return None
 
 

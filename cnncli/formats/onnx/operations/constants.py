@@ -6,7 +6,7 @@ from math import isfinite, prod
 from cnncli.errors import ModelError
 from cnncli.formats.files import dimension, dimensions
 from cnncli.formats.onnx.graph import FILLED, LITERAL, MAX_VALUES, Constant
-from cnncli.formats.onnx.operations.base import Call, Operation, Outcome, Unsettled, operation
+from cnncli.formats.onnx.operations.base import Call, Operation, Outcome, UnknownShape, operation
 from cnncli.formats.onnx.tensors import Values
 from cnncli.formats.tensor_shapes import Dimensions, axis_index
 
@@ -26,7 +26,7 @@ operation("Size", facts=_SIZES)(lambda call: Outcome(((),), ((prod(call.shape())
 
 @operation("ConstantOfShape")
 def _constant_of_shape(call: Call) -> Outcome:
-    shape = dimensions(call.settled(0), "the new tensor")
+    shape = dimensions(call.known_integers(0), "the new tensor")
     value = call.node.attributes.get("value")
     number = value.values[0] if isinstance(value, Constant) and value.values else 0.0
     values = (number,) * prod(shape) if prod(shape) <= MAX_VALUES else None
@@ -44,7 +44,7 @@ def _identity_matrix(call: Call) -> Outcome:
 
 @operation("OneHot", facts=Operation(settings=(1, 2)))
 def _one_hot(call: Call) -> Outcome:
-    shape, depth = call.shape(), call.settled(1)
+    shape, depth = call.shape(), call.known_integers(1)
     axis = axis_index(call.integer("axis", -1), len(shape) + 1)
     return Outcome((dimensions((*shape[:axis], *depth[:1], *shape[axis:]), "the output"),))
 
@@ -59,12 +59,12 @@ def _range(call: Call) -> Outcome:
     bounds = [call.tensor(index).values for index in range(3)]
     known = [bound[0] for bound in bounds if bound is not None and len(bound) == 1]
     if len(known) < 3:
-        raise Unsettled
+        raise UnknownShape
     start, stop, step = known
     if step == 0:
         raise ModelError("its step is 0")
     if not all(map(isfinite, known)):
-        raise Unsettled
+        raise UnknownShape
     count = dimension(max(0, int(-((start - stop) // step))), "the range")
     values = tuple(start + index * step for index in range(count)) if count <= MAX_VALUES else None
     return Outcome(((count,),), (values,), keeps_layout=False)
@@ -80,7 +80,7 @@ def _constant(call: Call) -> Outcome:
             return _literal((), (value,))
         if isinstance(value, list):
             return _literal((len(value),), tuple(value) if len(value) <= MAX_VALUES else None)
-    raise Unsettled
+    raise UnknownShape
 
 
 def _literal(shape: Dimensions, values: Values | None) -> Outcome:

@@ -46,7 +46,7 @@ def _broadcast_or_none(shapes: Sequence[Dimensions]) -> Dimensions | None:
 
 
 def _of(function: Callable[..., Number], facts: Operation = UNKNOWN) -> Operation:
-    """Return the operation that computes a function of settled numbers."""
+    """Return the operation that computes a function of known numbers."""
     return facts._replace(follow=partial(_together, function))
 
 
@@ -146,7 +146,7 @@ def _clip(call: Call) -> Outcome:
 
 
 def _end(call: Call, name: str, index: int) -> Number | None:
-    """Return an end of a range: infinite where it is left out, None where it is not settled."""
+    """Return an end of a range: infinite where it is left out, None where it is not known."""
     given = call.node.attributes.get(name)
     if isinstance(given, int | float):
         return given

@@ -7,7 +7,7 @@ from math import floor, isfinite, prod
 from cnncli.errors import ModelError
 from cnncli.formats.files import MAX_DIMENSION, dimensions
 from cnncli.formats.onnx.graph import MAX_VALUES
-from cnncli.formats.onnx.operations.base import Call, Operation, Outcome, Unsettled, operation
+from cnncli.formats.onnx.operations.base import Call, Operation, Outcome, UnknownShape, operation
 from cnncli.formats.onnx.operations.windows import image_shape
 from cnncli.formats.onnx.tensors import Values, picked, spread, strides
 from cnncli.formats.tensor_shapes import Dimensions, axis_index, broadcast, concatenated, reshaped, written
@@ -233,7 +233,7 @@ def _pad(call: Call) -> Outcome:
 
 @operation("CenterCropPad")
 def _center(call: Call) -> Outcome:
-    shape, sizes = list(call.shape()), call.settled(1)
+    shape, sizes = list(call.shape()), call.known_integers(1)
     for axis, size in zip(call.integers("axes") or range(len(shape)), sizes, strict=False):
         shape[axis_index(axis, len(shape))] = size
     return Outcome((dimensions(shape, "the output"),))
@@ -302,7 +302,7 @@ def _scaled(call: Call, index: int) -> list[int]:
     shape, given = call.shape(), call.node.attributes.get("scales")
     scales = given if isinstance(given, list) else call.tensor(index).values
     if scales is None:
-        raise Unsettled
+        raise UnknownShape
     ends = shape[-len(scales) :] if scales else ()
     if len(scales) > len(shape) or not all(isfinite(scale) and 0 <= scale <= MAX_DIMENSION for scale in scales):
         raise ModelError(f"its scales do not fit {written(shape)}")

@@ -5,7 +5,7 @@ from math import prod
 
 from cnncli.errors import ModelError
 from cnncli.formats.files import dimensions
-from cnncli.formats.onnx.operations.base import Call, Operation, Outcome, Unsettled, operation
+from cnncli.formats.onnx.operations.base import Call, Operation, Outcome, UnknownShape, operation
 from cnncli.formats.tensor_shapes import Dimensions, broadcast, product_of_matrices, written
 from cnncli.networks.layers import FullyConnected, Layer
 
@@ -76,7 +76,7 @@ def _turned(shape: Dimensions, turn: int) -> Dimensions:
 
 @operation("Einsum", facts=_PRODUCT)
 def _einsum(call: Call) -> Outcome:
-    """Each term of a sum is one multiply-add where two tensors meet: the product of all sizes."""
+    """Count a multiply-add for each term of the sums of two tensors: the product of all sizes."""
     terms, target = _equation(call)
     sizes: dict[str, int] = {}
     for index, term in enumerate(terms):
@@ -102,14 +102,14 @@ def _equation(call: Call) -> tuple[list[str], str]:
     if len(terms) != len(call.inputs):
         raise ModelError(f"its equation has {len(terms)} terms for {len(call.inputs)} inputs")
     if "..." in equation or len(terms) > 2:
-        raise Unsettled
+        raise UnknownShape
     letters = "".join(chain(terms))
     return terms, target if arrow else "".join(sorted(each for each in set(letters) if letters.count(each) == 1))
 
 
 @operation("Attention", facts=Operation(multiplies=True))
 def _attention(call: Call) -> Outcome:
-    """Queries times keys and weights times values, of stacks of heads (opset 23)."""
+    """Multiply queries by keys and weights by values, in stacks of heads (opset 23)."""
     query, key, value = call.shape(0), call.shape(1), call.shape(2)
     if len(query) == 4:
         heads, own = query[1], value[3]
@@ -128,7 +128,7 @@ def _attention(call: Call) -> Outcome:
     facts=Operation(multiplies=True, weights=(1, 2, 3, 7), states=(5, 6), outputs=1, in_time=True),
 )
 def _recurrent(call: Call) -> Outcome:
-    """At each step of a sequence, the weights of the input and of the state (directions x gates x hidden x ...)."""
+    """Multiply the input and the state by their weights at each step (directions x gates x hidden x ...)."""
     shape, weight, state = call.shape(0), call.shape(1), call.shape(2)
     if not len(shape) == len(weight) == len(state) == 3 or shape[2] != weight[2]:
         raise ModelError(f"its weight {written(weight)} does not fit an input of {written(shape)}")

@@ -1,4 +1,4 @@
-"""Several numbers in, one number out; and what is sorted, chosen or found among them."""
+"""Reductions of several numbers to one, and sorting and searching."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,7 +8,7 @@ from math import prod, sqrt
 from cnncli.errors import ModelError
 from cnncli.formats.files import dimension
 from cnncli.formats.onnx.graph import Number
-from cnncli.formats.onnx.operations.base import OPERATIONS, Call, Operation, Outcome, Unsettled, operation
+from cnncli.formats.onnx.operations.base import OPERATIONS, Call, Operation, Outcome, UnknownShape, operation
 from cnncli.formats.onnx.tensors import Values, groups
 from cnncli.formats.tensor_shapes import Dimensions, axis_index
 
@@ -59,7 +59,7 @@ OPERATIONS |= {
 @operation("TopK")
 def _largest(call: Call) -> Outcome:
     shape = call.shape()
-    count = call.settled(1)[0] if call.has(1) else call.integer("k", 0)
+    count = call.known_integers(1)[0] if call.has(1) else call.integer("k", 0)
     axis = axis_index(call.integer("axis", -1), len(shape))
     if dimension(count, "its k") > shape[axis]:
         raise ModelError(f"asks for {count} of {shape[axis]} numbers")
@@ -74,10 +74,10 @@ def _largest(call: Call) -> Outcome:
 
 @operation("NonZero", facts=Operation(fresh=True))
 def _places(call: Call) -> Outcome:
-    """The indices of what is not 0, an axis a row: how many there are, only the numbers tell."""
+    """Return the indices of non-zero numbers, an axis a row; only the numbers tell how many there are."""
     shape, values = call.shape(), call.tensor(0).values
     if values is None:
-        raise Unsettled
+        raise UnknownShape
     found = [place for place, value in zip(product(*map(range, shape)), values, strict=True) if value]
     return Outcome(((len(shape), len(found)),), (tuple(place[axis] for axis in range(len(shape)) for place in found),))
 
@@ -85,4 +85,4 @@ def _places(call: Call) -> Outcome:
 @operation("NonMaxSuppression", facts=Operation(settings=(2, 3, 4)))
 @operation("Unique", "Compress")
 def _as_many_as_found(call: Call) -> Outcome:
-    raise Unsettled
+    raise UnknownShape

@@ -212,7 +212,7 @@ def _regions(call: Call) -> Outcome:
 
 @operation("Col2Im")
 def _columns(call: Call) -> Outcome:
-    shape, size, block = call.shape(), call.settled(1), call.settled(2)
+    shape, size, block = call.shape(), call.known_integers(1), call.known_integers(2)
     if len(shape) != 3 or not prod(block) or shape[1] % prod(block):
         raise ModelError(f"its blocks {written(block)} do not fit {written(shape)}")
     return Outcome((dimensions((shape[0], shape[1] // prod(block), *size), "the output"),))
