@@ -146,7 +146,7 @@ def numbers(h5py, file):
         (many, "more than 10000 arrays"),
         (deep, "groups in groups without end"),
         (long_text, "bytes at once"),
-        (numbers, "no text"),
+        (numbers, "not a text"),
     ],
 )
 def test_what_is_too_much_is_one_line(h5py, tmp_path, make, message):

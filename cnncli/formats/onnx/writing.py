@@ -24,7 +24,6 @@ from cnncli.networks.layers import (
     rearranging,
     resampling,
     sequences,
-    widening,
 )
 from cnncli.networks.layers.base import Layer
 from cnncli.networks.layers.convolution import dense_table
@@ -420,7 +419,7 @@ WRITERS: dict[type[Layer], Writer] = {
     ),
     rearranging.Reshape: _reshape,
     resampling.Upsampling: _upsampling,
-    widening.ZeroPad: lambda at, layer: at.padded((0, 0, 0, 0), 0, layer.out_channels - at.shape[2]),
+    rearranging.ZeroPad: lambda at, layer: at.padded((0, 0, 0, 0), 0, layer.out_channels - at.shape[2]),
     pointwise.Flatten: lambda at, layer: at.flat(),
     pointwise.Dropout: lambda at, layer: at.x,
     pointwise.Linear: lambda at, layer: at.x,
