@@ -1,13 +1,13 @@
-"""The errors that cnncli raises for anything a caller can cause.
+"""The errors that cnncli raises for anything that a caller can cause.
 
-Every message says what was asked, what was found and, where it can, what to do.
+A message is one line: what was asked, what was found and, where it is known, what to do.
 """
 
 import errno
 
 
 class CnncliError(Exception):
-    """The base of all errors raised on purpose; catch this to catch them all."""
+    """The base class of all errors raised on purpose: catch this to catch them all."""
 
 
 class ArgumentError(CnncliError, ValueError):
@@ -27,15 +27,15 @@ class ImageError(CnncliError):
 
 
 class NoInputError(CnncliError):
-    """A glob, a folder or a list that holds no input at all."""
+    """A glob, a folder or a list without any input."""
 
 
 class ModelError(CnncliError):
-    """A model file that cannot be read."""
+    """A model file that cannot be read or written."""
 
 
 class DataError(CnncliError):
-    """A data set that cannot be read, or cannot be trained on."""
+    """A data set that cannot be read, trained on or judged by."""
 
 
 class TrainingError(CnncliError):
@@ -43,14 +43,14 @@ class TrainingError(CnncliError):
 
 
 class SchedulerError(CnncliError):
-    """A cluster that cannot be reached, that was lost, or whose workers cannot do the work."""
+    """A cluster that cannot be reached or is lost, or whose workers cannot do the work."""
 
 
 def shortage(error: BaseException) -> str:
-    """Return in words what exceeds the system, if an error or its cause says so; else the empty text.
+    """Return which resource of the system ran out, in words; the empty text for any other error.
 
-    Modules are loaded, and threads begun, when they are needed: what the system lacks comes up at any moment, as errors
-    of several classes, and not always with a name that the user knows.
+    Modules are loaded, and threads started, when they are needed: a shortage shows at any moment, in errors of several
+    classes, and often without a name that the user knows.
 
     Example:
         >>> shortage(MemoryError()), shortage(OSError(2, "No such file or directory"))
@@ -60,12 +60,12 @@ def shortage(error: BaseException) -> str:
     text = str(error) if isinstance(error, ImportError | RuntimeError | SystemError) else ""
     if number in (errno.EMFILE, errno.ENFILE) or "Too many open files" in text:
         return "needs more open files than the limit allows: raise it (ulimit -n)"
-    lacks = (
+    signs = (
         "failed to map segment",
         "Cannot allocate memory",
         "can't start new thread",
-        "error return without exception set",  # of modules in C that give up halfway
+        "error return without exception set",  # from modules in C that give up halfway
     )
-    if isinstance(error, MemoryError) or number == errno.ENOMEM or any(words in text for words in lacks):
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or any(words in text for words in signs):
         return "does not fit into memory"
     return shortage(error.__cause__) if error.__cause__ else ""

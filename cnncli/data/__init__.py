@@ -1,4 +1,4 @@
-"""LabelledArrays pictures: folders, MNIST's and CIFAR-10's files, arrays; recognised by looking."""
+"""Labelled pictures: folders, MNIST's and CIFAR-10's files, arrays; recognised by looking."""
 
 import lazy_loader
 

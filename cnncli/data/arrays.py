@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli.arrays import Array
 from cnncli.data.datasets import ArrayDataset, Labels
 from cnncli.data.findings import Finding, raw_finding
 from cnncli.data.listing import natural_key
@@ -15,8 +16,6 @@ from cnncli.data.parts import Parts
 from cnncli.data.pictures import BYTES, RAW, Reading, find_factor, resized_all
 from cnncli.errors import CnncliError, DataError
 from cnncli.images.frames import luma
-
-Array = NDArray[Any]
 
 _STEP = 1024  # pictures converted at a time
 _DEFLATE_LIMIT = 1032  # deflate expands no byte to more (zlib's technical notes)

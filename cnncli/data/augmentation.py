@@ -8,7 +8,7 @@ To add one, write a class with its `amount` and `change`, and enter it in `AUGME
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from cnncli.choices import did_you_mean
 from cnncli.data.randomness import ItemRandom
@@ -16,9 +16,7 @@ from cnncli.errors import ArgumentError
 from cnncli.values import Value
 
 if TYPE_CHECKING:  # the registry is read for `--help`, which shall load no NumPy
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
+    from cnncli.arrays import Array
 
 
 class Augmentation(Value):

@@ -6,18 +6,15 @@ Each record is a byte with the label and 3,072 bytes of a 32x32 picture: its red
 
 import fnmatch
 import os
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cnncli.arrays import Array
 from cnncli.data.arrays import LabelledArrays, array_parts, check_size, one_line_errors, read_exactly
 from cnncli.data.listing import natural_key
 from cnncli.data.parts import Parts
 from cnncli.data.pictures import Reading
 from cnncli.errors import DataError
-
-Array = NDArray[Any]
 
 _RECORD = 1 + 3 * 32 * 32
 _CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -10,10 +10,10 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli.arrays import Array
 from cnncli.data.pictures import BYTES
 from cnncli.errors import DataError
 
-Array = NDArray[Any]
 Labels = NDArray[np.int64]
 Indices = NDArray[np.int64]
 Shape = tuple[int, int, int]
@@ -22,7 +22,7 @@ _CHUNK_BYTES = 8 << 20
 
 
 class Dataset(ABC):
-    """LabelledArrays pictures.
+    """Labelled pictures.
 
     Attributes:
         labels: (N,), the index of each item's class in `class_names`.

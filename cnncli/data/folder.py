@@ -9,8 +9,8 @@ from hashlib import blake2b
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cnncli.arrays import Array
 from cnncli.data.datasets import Dataset, Labels, Shape
 from cnncli.data.findings import Finding, raw_finding, some
 from cnncli.data.listing import RUN, counted, is_file, is_picture, is_system, list_pictures, visible_folders
@@ -19,7 +19,6 @@ from cnncli.data.pictures import BYTES, RAW, Reading, find_factor, read_picture
 from cnncli.errors import DataError, ImageError, NoInputError, shortage
 from cnncli.threads import mapped
 
-Array = NDArray[Any]
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 

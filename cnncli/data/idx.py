@@ -11,14 +11,12 @@ from math import prod
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cnncli.arrays import Array
 from cnncli.data.arrays import LabelledArrays, array_parts, check_size, one_line_errors, read_exactly
 from cnncli.data.parts import Parts
 from cnncli.data.pictures import Reading
 from cnncli.errors import DataError
-
-Array = NDArray[Any]
 
 _DTYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _GZIP = b"\x1f\x8b"

@@ -1,16 +1,12 @@
 """Normalization: bytes become numbers around 0, which a network learns well from."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from cnncli.arrays import Array
 from cnncli.data import Dataset
 from cnncli.errors import ArgumentError
 from cnncli.ops.batches.rows import as_rows, row_repeats, tiled
 from cnncli.values import Value
-
-Array = NDArray[Any]
 
 
 class Normalization(Value):

@@ -5,17 +5,13 @@ Nothing that is read can run code: arrays of objects, which NumPy would unpickle
 
 import os
 import zipfile
-from typing import Any
 
-from numpy.typing import NDArray
-
+from cnncli.arrays import Array
 from cnncli.data.arrays import LabelledArrays, array_parts, check_size, one_line_errors, read_exactly
 from cnncli.data.parts import Parts
 from cnncli.data.pictures import Reading
 from cnncli.errors import DataError
 from cnncli.images.formats.arrays import read_npy_header
-
-Array = NDArray[Any]
 
 _PARTS = {"train": ("", "_train"), "validation": ("_val", "_valid"), "test": ("_test",)}
 

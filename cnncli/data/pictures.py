@@ -14,16 +14,15 @@ a file has its own.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, BinaryIO, NamedTuple, TypedDict
+from typing import BinaryIO, NamedTuple, TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cnncli.arrays import Array
 from cnncli.errors import ArgumentError, DataError, ImageError
 from cnncli.images import MAX_PIXELS, Frame, open_image
 from cnncli.images.frames import luma
 
-Array = NDArray[Any]
 Size = tuple[int, int]
 Box = tuple[float, float, float, float]
 OnChecked = Callable[[int, int], None]

@@ -94,16 +94,13 @@ class Model(Value):
         return f"<Model {self.network}, {len(self.class_names)} classes>"
 
     def _repr_html_(self) -> str:
-        numbers = sum(array.size for array in self.parameters.values())
         rows = [
-            ("network", str(self.network)),
             ("classes", ", ".join(self.class_names)),
-            ("parameters", numbers),
             ("mean", ", ".join(f"{mean:.4g}" for mean in self.normalization.mean)),
             ("std", ", ".join(f"{std:.4g}" for std in self.normalization.std)),
             ("resize", self.resize),
         ]
-        return html_table("model", ("", ""), rows)
+        return html_table("model", ("", ""), rows) + self.network._repr_html_()
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

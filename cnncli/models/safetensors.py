@@ -1,7 +1,7 @@
 """Named arrays and texts in a safetensors file, written whole or not at all.
 
-The files are those of https://github.com/huggingface/safetensors, and its library reads them. It does not write them
-here, because it puts the texts in a random order, and the same training shall give the same bytes.
+The format is https://github.com/huggingface/safetensors, whose library reads these files. It does not write them: it
+puts texts in a random order, and the same training has to give the same bytes.
 """
 
 import json
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cnncli.arrays import Array
 from cnncli.errors import ModelError
 from cnncli.files.temporary import open_whole
 from cnncli.formats.files import Buffer, named, naming_errors, opened
@@ -20,17 +20,15 @@ from cnncli.formats.reading import check_is_trained
 from cnncli.formats.safetensors import Array as Entry
 from cnncli.formats.safetensors import SafetensorsHeader, read_header
 
-Array = NDArray[Any]
-
 DTYPES = {"F64": "<f8", "I64": "<i8", "F32": "<f4", "U8": "|u1"}
-"""The types of numbers that are written and read."""
+"""Types of numbers that are written and read."""
 
 _WORDS = {np.dtype(dtype): word for word, dtype in DTYPES.items()}
 _METADATA = "__metadata__"
 
 
 def write_tensors(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
-    """Write arrays and texts; the file is on the disk, complete, before it gets its name.
+    """Write arrays and texts; the file gets its name when it is complete and on the disk.
 
     The same arrays and texts give the same bytes.
 
@@ -55,7 +53,7 @@ def write_tensors(path: str | os.PathLike[str], arrays: Mapping[str, Array], met
 
 
 def _plain(array: Array) -> Array:
-    """The array as its bytes stand in the file."""
+    """Return an array whose bytes are those of the file."""
     return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(array.shape)
 
 
@@ -72,7 +70,7 @@ def _header(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
 
 
 def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, str]]:
-    """Read the arrays and texts of a file; nothing in it is run, and nothing is taken that it does not hold.
+    """Read the arrays and texts of a file; nothing in it is run, and no memory is taken for what it does not hold.
 
     Raises:
         ModelError: it is missing, damaged, cut short, or holds arrays of other types.
@@ -96,13 +94,13 @@ def _copy(buffer: Buffer, offset: int, array: Entry) -> Array:
 
 
 def _check_cover(header: SafetensorsHeader, room: int) -> None:
-    """Check that the arrays fill the file without gaps and without sharing bytes, as the format asks."""
+    """Check that the arrays fill the file without gaps and without sharing bytes, as the format requires."""
     place = 0
     for array in sorted(header.arrays, key=lambda array: (array.start, array.size)):
         if array.dtype not in DTYPES:
             raise ModelError(f"the array {named(array.name)} is of type {array.dtype}, which cnncli does not write")
         if array.start != place:
-            raise ModelError(f"the array {named(array.name)} starts at byte {array.start} where {place} is expected")
+            raise ModelError(f"the array {named(array.name)} starts at byte {array.start}, expected {place}")
         place += array.size * np.dtype(DTYPES[array.dtype]).itemsize
     if place != room:
-        raise ModelError(f"holds {room} bytes of numbers where its header speaks of {place}: damaged")
+        raise ModelError(f"holds {room} bytes of numbers, its header claims {place}: damaged")

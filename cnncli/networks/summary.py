@@ -204,7 +204,7 @@ class Summary(NamedTuple):
         return Memory(weights * BYTES, inference, training)
 
     def _repr_html_(self) -> str:
-        from cnncli.files.html import html_table  # for notebooks alone: a start does not wait for Python's html
+        from cnncli.files.html import html_table
 
         cells: list[tuple[object, ...]] = [
             (f"{row.depth * NESTED}{row.name}", row.spec, _shown(row.output_shape), row.params, row.macs)
