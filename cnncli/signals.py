@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 before_leaving: list[Callable[[], None]] = []
-"""What is done before `leave` does: it has to be quick, and safe in the midst of anything."""
+"""Functions that `leave` calls first: they have to be quick, and safe at any moment."""
 
 
 def leave(number: int, frame: FrameType | None = None) -> None:
@@ -21,7 +21,7 @@ def leave(number: int, frame: FrameType | None = None) -> None:
 
 
 def heed() -> None:
-    """Leave at once on Ctrl-C and on a termination, unless whoever started the program has them ignored."""
+    """Leave at once on Ctrl-C and on a termination, unless the parent process has them ignored."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, leave)

@@ -26,7 +26,7 @@ from cnncli.files.text import printable
 from cnncli.signals import held_back
 
 LOCAL = "local"
-"""Stands for a cluster of processes of this machine, which lives as long as the batch."""
+"""The address of a cluster of processes of this machine, which lives as long as the batch."""
 
 EXTRA = "pip install 'cnncli[dask]'"
 
@@ -37,14 +37,14 @@ _LEAD = 8
 """Groups a thread of a worker that may be begun beyond the oldest one that is not done, where order matters."""
 
 _GIVEN_UP = 3
-"""Workers that a file of a local cluster kills before it is given up."""
+"""Workers of a local cluster that one file may kill before it is given up."""
 
 _PATIENCE = 60.0
-"""Seconds to wait for workers where there are none."""
+"""Seconds to wait for the first worker."""
 
 _CONNECTING = 5.0
 _LOOKING = 0.2
-"""Seconds between looks at what else there is to see, while groups are under way."""
+"""Seconds between checks of the scheduler and of interrupts, while groups are under way."""
 
 _SECONDS = 1.0
 """What a group shall take. A scheduler spends a millisecond or so on each; a lost worker loses at most one."""
@@ -82,7 +82,7 @@ class Cluster(NamedTuple):
                 )
 
     def each(self, jobs: Sequence[Job], task: Task, stop: threading.Event) -> Generator[list[Report], None, None]:
-        """Do a task for each job on the workers, and yield its reports as groups are finished.
+        """Run a task on each job on the workers, and yield its reports as groups are finished.
 
         Raises:
             SchedulerError: the scheduler is not reached or is lost, there are no workers, or they lack something.
@@ -96,7 +96,7 @@ class Cluster(NamedTuple):
 
 
 class _Dispatch:
-    """Sends groups of jobs to workers, and takes what comes back."""
+    """The dispatch of groups of jobs to workers, and of their reports back."""
 
     def __init__(self, client: Any, address: str, needs: Needs, task: Task, stop: threading.Event) -> None:
         self._client = client
@@ -267,7 +267,7 @@ class GroupSize:
 
 
 class _Watch(threading.Thread):
-    """Asks the scheduler for its workers now and then, so that nobody else has to wait for an answer."""
+    """A thread that asks the scheduler for its workers now and then, so that no other thread waits for the answer."""
 
     def __init__(self, client: Any) -> None:
         super().__init__(daemon=True)

@@ -77,7 +77,7 @@ def _is_new(path: str, seen: set[str]) -> bool:
 
 
 class _Search(NamedTuple):
-    """How files are looked for.
+    """A search for input files.
 
     Attributes:
         recursive: go through folders.

@@ -1,7 +1,7 @@
 """Lists, beside the outputs, of what is finished, and from what it was made.
 
 A line names an output, what tells whether it is still the same, the same of the input, and the options that it was made
-with. An output without a line is somebody else's.
+with. An output without a line is another's.
 
 In a folder the list is one file, which grows by a line when an output is complete and before it gets its name. Workers
 on several machines have a file each, in a folder beside it: appending is safe between processes of one machine, and not
@@ -130,11 +130,11 @@ class Manifests:
         self.__dict__.update(state, _lock=threading.Lock())
 
     def share(self, jobs: Sequence[Job], *, skip: bool) -> "Manifests":
-        """Return what another machine needs to know for some jobs, so that none has to read the whole lists.
+        """Return the part of the lists that another machine needs for some jobs, so that none reads the whole lists.
 
         Args:
             jobs: which.
-            skip: whether what is done shall be known.
+            skip: whether the part includes what is done.
         """
         other = self.__class__.__new__(self.__class__)
         other.__setstate__({**self.__getstate__(), "apart": True, "_kept": defaultdict(list)})
@@ -159,7 +159,7 @@ class Manifests:
                 raise ArgumentError(f"{path}: should be a file, the list of what is done: remove it")
 
     def look(self, jobs: Sequence[Job]) -> None:
-        """Ask stores for all that `is_done` will want to know of these jobs, in as few questions as it takes."""
+        """Ask stores, in as few requests as possible, for all that `is_done` needs to know of these jobs."""
         self._seen |= objects.look_at_all(
             name for job in jobs for name in _names(job) if is_url(name) and name != _seen_already(job.input)
         )
@@ -169,7 +169,7 @@ class Manifests:
 
         Args:
             job: which.
-            renew: list anew what had to be read to tell, so that its times tell the next time.
+            renew: list anew a file whose content had to be read, so that its times suffice the next time.
         """
         done = [self._done(job.input, output) for output in job.outputs]
         for output, line in zip(job.outputs, done, strict=True):
@@ -312,7 +312,7 @@ def _read(folder: str) -> Iterator[bytes]:
 
 
 def _open_plain(path: str, flags: int) -> int:
-    """Open a file, and nothing that leads elsewhere or makes wait, whatever was put in its place."""
+    """Open a regular file; refuse links, pipes and whatever else was put in its place."""
     descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor

@@ -10,7 +10,7 @@ class Room:
     """A number of bytes that threads take and give back.
 
     Args:
-        total: bytes in all. Who asks for more waits until nobody else holds any.
+        total: bytes in all. A thread that asks for more waits until no other holds any.
 
     Example:
         >>> with Room(100).take(60):

@@ -27,13 +27,13 @@ _IN_BUCKETS = frozenset(["s3", "s3a", "gs", "gcs"])
 """Schemes whose names begin with a bucket, which is never made by the way: it has a place and a price."""
 
 _TAGS = ("ETag", "etag", "md5Hash", "content_md5", "crc32c", "mtime", "LastModified", "last_modified", "updated")
-"""What stores call that which changes when an object does; a digest is better than a time."""
+"""The names in stores for what changes when an object does; a digest is better than a time."""
 
 _SILENCE = 15
 """Seconds for which a server may be silent."""
 
 _FEW = 8
-"""As many objects of a folder are asked for one by one; for more, the folder is listed."""
+"""The most objects of a folder that are asked for one by one; for more, the folder is listed."""
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _WEB = re.compile(r"\Ahttps?://", re.IGNORECASE)
@@ -42,7 +42,7 @@ _FILE = re.compile(r"\A(file|local)://", re.IGNORECASE)
 
 
 class Seen(NamedTuple):
-    """What a store says of an object: it costs no reading, and a listing says it of a thousand at a time.
+    """The facts that a store states of an object: nothing has to be read, and a listing gives those of a thousand.
 
     Attributes:
         size: bytes.
@@ -66,7 +66,7 @@ def is_url(name: str) -> bool:
 def without_file_scheme(name: str) -> str:
     """Return the path that a `file://` or `local://` URL means, and any other name as it is.
 
-    What stands behind the two slashes is the path, as fsspec reads it: `%20` is no space.
+    The path begins behind the two slashes, as fsspec reads it: `%20` is not a space.
 
     Example:
         >>> without_file_scheme("file:///photos/a.jpg"), without_file_scheme("s3://photos/a.jpg")
@@ -356,18 +356,18 @@ def _class(scheme: str) -> Any:
         raise ArgumentError(f"{scheme}:// needs a package that is missing: {way}") from error
     except ValueError as error:
         raise ArgumentError(
-            f"{scheme}:// is no kind of URL that fsspec knows; such are s3://, gs://, file:// "
+            f"{scheme}:// is not a kind of URL that fsspec knows, such as s3://, gs:// and file:// "
             f"(and ./{scheme}:// is a path)"
         ) from error
 
 
 _LONGEST = 300
-"""Letters of what a library says that are passed on; some quote what a server sent."""
+"""The most letters of a library's message that are passed on; some quote what a server sent."""
 
 
 @contextmanager
 def _talking(url: str) -> Iterator[None]:
-    """Turn whatever a store raises into one line: which errors its libraries have is no promise of theirs."""
+    """Turn whatever a store raises into one line: its libraries promise no classes of errors."""
     try:
         yield
     except CnncliError:

@@ -115,7 +115,7 @@ def plan(inputs: Sequence[Input], rule: OutputRule) -> list[Job]:
 
 
 class _Places:
-    """Where names stand: two names with one place are one file, however they come to it.
+    """The places of names: two names with one place are one file, however they lead to it.
 
     A folder is known by its device and number, so that links, mounts and spellings of it are one.
     """
@@ -140,7 +140,7 @@ class _Places:
         return f"{self._folders[folder]}/{name}"
 
     def file(self, path: str) -> str:
-        """Return what tells the file apart that a name leads to; its place where there is none."""
+        """Return the identity of the file that a name leads to; its place where no file is there."""
         if path == STANDARD or is_url(path):
             return self.of(path)
         return _number(path) or self.of(os.path.realpath(path))
@@ -157,7 +157,7 @@ def _folder_place(path: str) -> str:
 
 
 def _number(path: str) -> str | None:
-    """Return the numbers of a device and of a file on it; None where there is none."""
+    """Return the numbers of a file and its device; None where no file is there."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -285,7 +285,7 @@ def refuse_existing(jobs: Sequence[Job]) -> None:
 
 
 def work_folders(jobs: Sequence[Job]) -> set[str]:
-    """Return the folders of this machine in which temporary files stand while jobs are done."""
+    """Return the folders of this machine that hold temporary files while jobs are done."""
     outputs = _outputs(jobs)
     remote = any(is_url(name) for name in outputs) or any(is_url(job.input.path) for job in jobs)
     here = {os.path.dirname(output) for output in outputs if not is_url(output)}

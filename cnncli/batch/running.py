@@ -15,10 +15,10 @@ from cnncli.threads import mapped
 
 
 class Executor(Protocol):
-    """Where jobs are done: threads of this process, or the workers of a cluster."""
+    """An executor of jobs: the threads of this process, or the workers of a cluster."""
 
     def each(self, jobs: Sequence[Job], task: Task, stop: threading.Event) -> Generator[list[Report], None, None]:
-        """Do a task for each job, a few at a time, and yield its reports as jobs are finished, in any order.
+        """Run a task on each job, a few at a time, and yield the reports of each as jobs are finished, in any order.
 
         When `stop` is set no new job is begun, and those under way are finished.
         """
@@ -37,7 +37,7 @@ class Threads(NamedTuple):
     workers: int
 
     def each(self, jobs: Sequence[Job], task: Task, stop: threading.Event) -> Generator[list[Report], None, None]:
-        """Do a task for each job, and yield its reports as groups are finished, or in order where the task asks."""
+        """Run a task on each job, and yield its reports as groups are finished, or in order where the task asks."""
         reuse_freed_memory()
         workers = max(1, min(self.workers, len(jobs)))
 
@@ -65,7 +65,7 @@ def run(
 ) -> Generator[Report, None, None]:
     """Run a function over jobs, and yield reports as inputs are finished.
 
-    Who stops early closes it (`contextlib.closing`): the lists of what is done are written then, and that may fail.
+    Close it (`contextlib.closing`) to stop early: the lists of what is done are written then, and that may fail.
 
     Args:
         jobs: what to do.

@@ -103,7 +103,7 @@ class Task(NamedTuple):
         return reports if self.grouping.then is None else self.grouping.then(reports)
 
     def safely(self, job: Job) -> list[Report]:
-        """Do it, and turn a mistake in this program over one file into its failure: thousands of others wait."""
+        """Process a job; make a failure of an unexpected error, for thousands of other jobs wait."""
         begin = time.perf_counter()
         try:
             return self(job)
@@ -114,7 +114,7 @@ class Task(NamedTuple):
             return failed(job, begin, message)
 
     def __call__(self, job: Job) -> list[Report]:
-        """Do it, and return a report an output."""
+        """Process a job, and return a report for each output."""
         begin = time.perf_counter()
         names: dict[str, str] = {}
         try:

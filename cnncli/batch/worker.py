@@ -1,4 +1,4 @@
-"""The workers' side of a cluster: check that a worker has what a batch needs, and do groups of jobs."""
+"""The workers' side of a cluster: check that a worker has what a batch needs, and process groups of jobs."""
 
 import os
 import pickle
@@ -33,7 +33,7 @@ class Needs(NamedTuple):
     urls: tuple[str, ...] = ()
 
     def lacking(self) -> str | None:
-        """Return what is missing here and what to do, or None."""
+        """Return what is missing here and how to mend it, or None."""
         here = version("cnncli")
         if here != self.version:
             return f"has cnncli {here} where this is {self.version}: install the same version on both"
@@ -110,7 +110,7 @@ _cleaned: set[str] = set()
 
 
 def lacking(*needs: Any) -> str | None:
-    """Return what this worker lacks for a batch, having looked once.
+    """Return what this worker lacks for a batch; look only once.
 
     Args:
         needs: the fields of `Needs`; not such a value, which a worker without cnncli could not even read.
@@ -132,7 +132,7 @@ def pack(needs: Needs, jobs: Sequence[Job], task: Task) -> bytes:
 
 
 def do(packed: bytes) -> Done | str:
-    """Do a group of jobs, as many together as the task allows; return what this worker lacks instead, if it does."""
+    """Process a group of jobs; return what this worker lacks instead, if anything."""
     needs, jobs, task = pickle.loads(packed)
     missing = lacking(*needs)
     if missing is not None:

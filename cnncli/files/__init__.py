@@ -1,1 +1,1 @@
-"""What whoever reads and writes files shares: whole files or none, matrices as text, text that is safe to print."""
+"""Files as every room reads and writes them: whole or not at all, matrices as text, text that is safe to print."""

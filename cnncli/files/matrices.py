@@ -27,7 +27,7 @@ def parse_matrix(text: str, *, what: str = "matrix") -> Matrix:
         The rows, each a tuple of equally many numbers.
 
     Raises:
-        ArgumentError: no number at all, a word that is no finite number, or rows of different lengths.
+        ArgumentError: no number at all, a word that is not a finite number, or rows of different lengths.
 
     Example:
         >>> parse_matrix("1 0 -1; 2 0 -2; 1 0 -1")
@@ -183,6 +183,6 @@ def _rectangular(matrix: Matrix, what: str) -> Matrix:
 
 
 def _nested(matrix: Any) -> Sequence[Iterable[int | float]]:
-    """Plain Python numbers, whether or not they come from NumPy (whose numbers have another repr)."""
+    """Return plain Python numbers; those of NumPy have another repr."""
     rows: Sequence[Iterable[int | float]] = matrix.tolist() if hasattr(matrix, "tolist") else matrix
     return rows

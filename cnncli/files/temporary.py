@@ -24,7 +24,7 @@ STANDARD = "-"
 SUFFIX = ".cnncli-part"
 
 Ending = Literal["replace", "add", "discard"]
-"""What becomes of a complete temporary: it replaces what stands there, or stands there unless something does."""
+"""The fate of a complete temporary: it replaces what has the name, is added unless something has it, or discarded."""
 
 _PRIVATE = 0o600
 _SHARED = 0o666
@@ -54,7 +54,7 @@ _under_way: dict[str, int] = {}
 
 @contextmanager
 def whole_file(path: str, settle: Callable[[str], Ending] = lambda _: "replace") -> Iterator[str]:
-    """Give a temporary name to write to; the file becomes `path` at the end, or vanishes on an error.
+    """Give a temporary name to write to; the file becomes `path` at the end, and is removed on an error.
 
     Write with `open_temporary`.
 
@@ -109,7 +109,7 @@ def temporary_file(path: str, folder: str, *, ending: str = "", private: bool = 
 def open_temporary(path: str) -> BinaryIO:
     """Open a temporary of this process for writing, or any other file.
 
-    It is the file that was created, whatever stands under its name by now.
+    It is the file that was created, whatever has its name by now.
     """
     if path not in _under_way:
         return open(path, "wb")
@@ -145,7 +145,7 @@ def open_whole(path: str | os.PathLike[str], error: type[CnncliError], *, replac
 
 @contextmanager
 def writing(path: str | os.PathLike[str], error: type[CnncliError]) -> Iterator[None]:
-    """Turn the system's refusal to write a file into one line; a reader that has left is no matter of the file."""
+    """Turn the system's refusal to write a file into one line; a closed pipe is not the file's fault."""
     try:
         yield
     except BrokenPipeError:
@@ -225,7 +225,7 @@ def remove_leftovers(folders: Iterable[str]) -> int:
 
 
 def taken(path: str) -> FileExistsError:
-    """Return the error of a name that something got meanwhile."""
+    """Return the error for a name that another file got meanwhile."""
     return FileExistsError(errno.EEXIST, "exists already, since the work began: --force overwrites it", path)
 
 
@@ -233,7 +233,7 @@ def lock(descriptor: int) -> bool | None:
     """Lock an open file or folder until it is closed, however that comes about.
 
     Returns:
-        Whether that went; None where there are no locks.
+        Whether it is locked; None where there are no locks.
     """
     try:
         import fcntl
@@ -252,7 +252,7 @@ def _create(path: str, folder: str, ending: str, mode: int) -> tuple[str, int]:
     while True:
         temporary = os.path.join(folder, f".{name}.{random_name()}{ending}")
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_LINKS, mode)
-        # Who removes leftovers may have been quicker with the lock.
+        # Another process that removes leftovers may have locked it first.
         if lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
             return temporary, descriptor
         os.close(descriptor)

@@ -20,7 +20,7 @@ _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I"}  #
 
 
 def orientation(exif: bytes | None) -> int:
-    """The orientation that a block states, 1 to 8; 1 (upright) where it states none or none that is there.
+    """Return the orientation that a block states, 1 to 8; 1 (upright) where it states none, or another number.
 
     A block that is damaged behind it still states it.
 
@@ -36,7 +36,7 @@ def orientation(exif: bytes | None) -> int:
 
 
 def without(exif: bytes | None, tags: Collection[int]) -> bytes | None:
-    r"""The block without these tags and without its thumbnail; None for a block that cannot be read.
+    r"""Return the block without these tags and without its thumbnail; None for a block that cannot be read.
 
     Example:
         >>> without(b"Exif\0\0 not a block", [0x0112]) is None
@@ -53,7 +53,7 @@ def without(exif: bytes | None, tags: Collection[int]) -> bytes | None:
 
 
 def turned(image: Array, value: int) -> Array:
-    """The image (H, W, ...) as a viewer shows it who honours orientation `value`; a view, not a copy.
+    """Return the image (H, W, ...) as viewers show it that honour orientation `value`; a view, not a copy.
 
     Example:
         >>> import numpy as np
@@ -83,7 +83,7 @@ class _Block:
         self.order = "<" if self.data[:2] == b"II" else ">"
 
     def first_number(self, wanted: int) -> int | None:
-        """The first whole number of a tag of the first directory, of any integer type; None without one."""
+        """Return the first whole number of a tag of the first directory, of any integer type; None without one."""
         for at, tag, _ in self._entries(self._integer(self.FIRST)):
             if tag == wanted:
                 kind, count = struct.unpack_from(self.order + "HI", self.data, at + 2)
@@ -95,11 +95,11 @@ class _Block:
         return None
 
     def values(self, pointer: int) -> dict[int, int]:
-        """Each tag's number in the directory that the offset at `pointer` leads to: its value or its offset."""
+        """Return each tag's number in the directory that the offset at `pointer` leads to: its value or its offset."""
         return {tag: value for _, tag, value in self._entries(self._integer(pointer))}
 
     def directories(self) -> Iterator[int]:
-        """Where the offset of each directory that holds tags about the picture is written."""
+        """Yield the position of the offset of each directory that holds tags about the picture."""
         for entry, tag, _ in list(self._entries(self._integer(self.FIRST))):
             if tag == _EXIF_DIRECTORY:
                 yield entry + 8
@@ -135,7 +135,7 @@ class _Block:
         return int(struct.unpack_from(self.order + "I", self.data, at)[0])
 
     def _entries(self, start: int) -> Iterator[tuple[int, int, int]]:
-        """(where, tag, value) of each entry; a short is widened, anything else is read as its offset."""
+        """Yield (position, tag, value) of each entry; a short is widened, anything else is read as its offset."""
         (count,) = struct.unpack_from(self.order + "H", self.data, start)
         for at in range(start + 2, start + 2 + _ENTRY_SIZE * count, _ENTRY_SIZE):
             tag, kind = struct.unpack_from(self.order + "HH", self.data, at)

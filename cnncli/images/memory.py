@@ -25,7 +25,7 @@ _NEAREST = 10
 
 
 def working_bytes(pixels: int, itemsize: int, width: int = 0) -> int:
-    """Return what the bands of a frame take, of which each number has `itemsize` bytes: 11, 22, 24 or 28 for each.
+    """Return the memory of a frame's bands: 11, 22, 24 or 28 bytes for each number of `itemsize` 1, 2, 4 or 8.
 
     A row that is longer than a band is worked on as a whole.
     """

@@ -1,4 +1,4 @@
-"""What is true of a picture beside its pixels, and what of it a format can hold."""
+"""The metadata of a picture, and the part of it that a format can hold."""
 
 import math
 from typing import NamedTuple
@@ -27,7 +27,7 @@ class Capacity(NamedTuple):
 
 
 class Metadata(NamedTuple):
-    """What a file says of its picture, kept only as long as it stays true.
+    """The metadata of a picture, kept only as long as it stays true.
 
     Attributes:
         icc_profile: the colour profile.
@@ -48,7 +48,7 @@ class Metadata(NamedTuple):
     loop: int | None = None
 
     def for_result(self, *, mode_changed: bool, size_changed: bool) -> "Metadata":
-        """What is still true of a picture made from this one.
+        """Return the metadata that is still true of a picture made from this one.
 
         Args:
             mode_changed: the result has other channels: a profile of the old ones does not describe it.
@@ -58,7 +58,7 @@ class Metadata(NamedTuple):
         return self._replace(exif=kept, icc_profile=None if mode_changed else self.icc_profile)
 
     def within(self, capacity: Capacity) -> "Metadata":
-        """What of it a format has room for: times and repetitions at most as long, the rest as it is or not at all.
+        """Return what fits into a format: times and repetitions at most as long, the rest unchanged or left out.
 
         Files say anything, also resolutions that are infinite or negative.
 
@@ -77,7 +77,7 @@ class Metadata(NamedTuple):
         )
 
     def for_channels(self, channels: int) -> "Metadata":
-        """The same without a colour profile that belongs to another number of channels.
+        """Return the metadata without a colour profile that belongs to another number of channels.
 
         Args:
             channels: 1 or 2 for grey (2: with alpha), 3 or 4 for RGB.

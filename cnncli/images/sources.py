@@ -1,4 +1,4 @@
-"""Opening what is to be read, and turning what can go wrong there into one line."""
+"""Opening files to read, with one line for each thing that can go wrong."""
 
 import os
 import sys
@@ -31,7 +31,7 @@ _WARNINGS_ARE_OFF = threading.Lock()
 
 
 def open_source(source: Source) -> tuple[BinaryIO, str]:
-    """A seekable binary stream over a path or a stream, and what messages call it.
+    """Open a path or a stream as a seekable binary stream; return it with its name in messages.
 
     Raises:
         ImageError: the file is missing, is a folder, may not be read, or is empty.
@@ -82,7 +82,7 @@ def check_frames(name: str, count: int, pixels: int, max_pixels: int | None) -> 
 
     Args:
         name: what messages call the file.
-        count: how many frames there are; a single one is no matter of this limit.
+        count: how many frames there are; the limit does not apply to a single one.
         pixels: what they count for together, each `FRAME_PIXELS` at least.
         max_pixels: the limit of one picture; None for any.
 
@@ -100,7 +100,7 @@ def check_frames(name: str, count: int, pixels: int, max_pixels: int | None) -> 
 def decoding(name: str, kind: str) -> Iterator[None]:
     """Turn whatever a decoder raises over a damaged file into one line.
 
-    Decoders fed with broken bytes raise errors of every class, and which one is no promise of theirs; so only calls
+    Decoders fed with broken bytes raise errors of any class, and promise none; so only calls
     of decoders belong inside this.
     """
     try:
@@ -118,7 +118,7 @@ def decoding(name: str, kind: str) -> Iterator[None]:
 
 @contextmanager
 def no_warnings() -> Iterator[None]:
-    """Keep a decoder's warnings from the user: what matters is either an error or does not matter.
+    """Keep a decoder's warnings from the user: what matters is raised as an error.
 
     Python's warning filters belong to the whole process, so threads take turns: only short calls belong inside.
     """

@@ -83,7 +83,7 @@ def write_image(
 
 
 def _fit(picture: Picture, form: Format) -> Picture:
-    """The picture as the format can hold it."""
+    """Return the picture as the format can hold it."""
     if len(picture.shape) not in (2, 3) or 0 in picture.shape:
         raise ImageError(f"shape {picture.shape} is not a picture; expected (H, W) or (H, W, C)")
     dtype, channels = picture.dtype.name, picture.channels
@@ -100,7 +100,7 @@ def _fit(picture: Picture, form: Format) -> Picture:
 
 
 def _without_axis(picture: Picture) -> Picture:
-    """A picture (H, W, 1) as (H, W)."""
+    """Return a picture (H, W, 1) as (H, W)."""
     return picture.replace(shape=picture.shape[:2], bands=(band[..., 0] for _, band in picture.placed()))
 
 
@@ -112,7 +112,7 @@ def _too_large(picture: Picture, form: Format) -> ImageError:
 
 
 def _opaque(picture: Picture, form: Format) -> Picture:
-    """The picture without its alpha, which must be opaque throughout: it is checked as the bands pass."""
+    """Return the picture without its alpha, which must be opaque throughout: it is checked as the bands pass."""
 
     def bands() -> Iterator[Array]:
         full = np.iinfo(picture.dtype).max if picture.dtype.kind in "iu" else 1

@@ -423,7 +423,7 @@ class TestNeeds:
         assert "does not see" in Needs("batch", installed(), ((str(tmp_path / "a"), 4),)).lacking()
 
     def test_a_store_without_a_way(self):
-        assert "no kind of URL" in Needs("batch", installed(), (), ("nowhere://a",)).lacking()
+        assert "not a kind of URL" in Needs("batch", installed(), (), ("nowhere://a",)).lacking()
 
 
 def installed():

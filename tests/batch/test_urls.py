@@ -146,7 +146,7 @@ class TestPlan:
         assert all(not job.input.path.endswith("-copy.txt") for job in plan([job.input for job in jobs], rule))
 
     def test_unknown_kinds(self):
-        with pytest.raises(ArgumentError, match="no kind of URL"):
+        with pytest.raises(ArgumentError, match="not a kind of URL"):
             find_inputs(["nowhere://a"])
 
 

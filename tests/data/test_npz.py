@@ -160,9 +160,9 @@ HOSTILE = {
     "not a shape": (npy("abc"), "x: is damaged"),
     "a header of four gigabytes": (npy((2, 2, 2), version=2, length=2**32 - 1), "a header of 4,294,967,295 bytes"),
     "no type": (npy((2, 2, 2), descr="nonsense"), "x: is damaged"),
-    "no array": (b"hello", "x: is no array"),
+    "no array": (b"hello", "x: is not an array"),
     "short": (npy((2, 2, 2), body=b"abc"), "x: truncated: ends after 3 of 8 bytes"),
-    "empty": (b"", "x: is no array"),
+    "empty": (b"", "x: is not an array"),
     "a record": (npy((2, 2, 2), descr=[("a", "<f4"), ("b", "|O")]), "x: "),
 }
 

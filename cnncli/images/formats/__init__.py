@@ -90,7 +90,7 @@ class FileKind(NamedTuple):
         seems: for files without a signature: whether all that a file's header states together fits; called with the
             file, its first bytes and its suffix.
         container: whether files of other purposes begin in the same way.
-        written: the formats in which it is written, if it is.
+        written: the formats that it can be written as; none where it is only read.
     """
 
     name: str
@@ -335,7 +335,7 @@ _ALL = (
 KINDS: dict[str, FileKind] = {kind.name: kind for kind in _ALL}
 FORMATS: dict[str, Format] = {form.name: form for kind in _ALL for form in kind.written}
 
-# The endings that those look for who go through folders, where text and archives are seldom pictures.
+# The endings that are looked for in folders, where text and archives are seldom pictures.
 PICTURE_SUFFIXES = tuple({suffix: None for kind in _ALL for suffix in kind.suffixes})
 
 

@@ -24,7 +24,7 @@ _PIXELS_PER_BAND = 1 << 18  # what is blended at a time, in numbers eight times 
 
 
 class Disposal(IntEnum):
-    """What becomes of a part's place on the canvas before the next part comes."""
+    """The fate of a part's place on the canvas before the next part is put there."""
 
     KEEP = 0
     CLEAR = 1
@@ -120,7 +120,7 @@ class AnimatedImage(PillowImage):
         return count or 1
 
     def _decoded(self, part: Part) -> tuple[Array, Array | None]:
-        """A part's pixels, grey or RGB as the canvas is, and its transparency."""
+        """Decode a part: its pixels, grey or RGB as the canvas is, and its transparency."""
         if not part.width * part.height:
             return np.zeros((part.height, part.width, 1)[: 2 if self._is_gray else 3], self._dtype), None
         still = io.BytesIO(part.still())
@@ -137,7 +137,7 @@ class AnimatedImage(PillowImage):
 
 
 class _Canvas:
-    """What is shown: pixels (H, W) or (H, W, 3) and their transparency (H, W); nothing at first."""
+    """The canvas of an animation: pixels (H, W) or (H, W, 3) and their transparency (H, W), empty at first."""
 
     def __init__(self, shape: tuple[int, ...], dtype: DType) -> None:
         self.pixels, self.alpha = np.zeros(shape, dtype), np.zeros(shape[:2], dtype)

@@ -158,7 +158,7 @@ def _stored_npz(stream: BinaryIO) -> list[_Stored]:
 
 
 def _stored_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _Stored:
-    """An array of an archive, whose size is known from its own beginning: what the directory says need not be true."""
+    """Return an array of an archive; its size is read from its own beginning, for the directory may lie."""
     with archive.open(member) as file:
         header = read_npy_header(file)
 
@@ -231,7 +231,7 @@ _WRITERS = {"npy": _write_npy, "npz": _write_npz, "txt": _write_text, "csv": _wr
 
 
 class NpyHeader(NamedTuple):
-    """What an array says of itself.
+    """The header of an array.
 
     Attributes:
         shape: its axes.
@@ -258,11 +258,11 @@ def read_npy_header(stream: Any) -> NpyHeader:
     NumPy's own reader would first read a header of up to 4 GB, and then say that it is too long.
 
     Raises:
-        ValueError: there is no header, or one of no array of numbers.
+        ValueError: there is no header, or it is not that of an array of numbers.
     """
     start = stream.read(8)
     if start[:6] != b"\x93NUMPY" or start[6:7] not in (b"\1", b"\2", b"\3"):
-        raise ValueError("is no array")
+        raise ValueError("is not an array")
     length = int.from_bytes(stream.read(2 if start[6] == 1 else 4), "little")
     if length > _HEADER_LIMIT:
         raise ValueError(f"is damaged: a header of {length:,} bytes")

@@ -109,7 +109,7 @@ class SpiderImage(PillowImage):
 
 
 class ImImage(PillowImage):
-    """One image, or several of a mode of which Pillow knows how many bytes one has."""
+    """One image, or several in a mode whose size Pillow knows."""
 
     def _count_frames(self) -> int:
         image = self._image
@@ -143,7 +143,7 @@ class SgiImage(PillowImage):
 
 
 class Jpeg2000Image(PillowImage):
-    """A picture, of which Pillow reads colours of more than 8 bits to 8."""
+    """A picture; Pillow cuts its colours of more than 8 bits to 8."""
 
     def _frame(self, index: int) -> Frame:
         self._stream.seek(0)

@@ -108,7 +108,7 @@ def _image(stream: BinaryIO, palette: bytes, control: _Control) -> Part:
 def _still(
     stream: BinaryIO, shape: tuple[int, int, int], palette: bytes, control: _Control, span: tuple[int, int]
 ) -> bytes:
-    """A GIF file of one image, whose data lie at (start, length) of `span`."""
+    """Make a GIF file of one image, whose data lie at (start, length) of `span`."""
     width, height, interlaced = shape
     flags = _HAS_PALETTE | ((len(palette) // 3).bit_length() - 2) if palette else 0
     screen = struct.pack("<HHBBB", width, height, flags, 0, 0)
@@ -163,7 +163,7 @@ def _encoded(picture: Picture) -> bytes:
 
 
 def _frame(still: bytes, picture: Picture) -> bytes:
-    """The image of a GIF file, to stand among others: with its palette, its time, and cleared afterwards."""
+    """Return the image of a GIF file, to stand among others: with its palette, its time, and cleared afterwards."""
     plain = next(read_parts(io.BytesIO(still))).still()  # nothing but a palette, a control and an image
     flags = plain[10] & 0x87
     size = 3 << ((flags & 7) + 1) if flags & 0x80 else 0
@@ -174,7 +174,7 @@ def _frame(still: bytes, picture: Picture) -> bytes:
 
 
 def _for_gif(image: "Image.Image") -> "Image.Image":
-    """A palette image; grey levels stay exact, and half-transparent pixels become opaque or transparent."""
+    """Make a palette image; grey levels stay exact, and half-transparent pixels become opaque or transparent."""
     if image.mode == "LA":
         gray, alpha = (np.asarray(image.getchannel(band)) for band in "LA")
         return _gray_with_hole(gray, alpha < 128)
@@ -184,7 +184,7 @@ def _for_gif(image: "Image.Image") -> "Image.Image":
 
 
 def _gray_with_hole(gray: Array, hole: Array) -> "Image.Image":
-    """Greys with one palette entry for transparency: an unused level, or level 1, which then becomes 0."""
+    """Give greys one palette entry for transparency: an unused level, or level 1, which then becomes 0."""
     unused = np.flatnonzero(np.bincount(gray[~hole], minlength=256) == 0)
     entry = int(unused[0]) if len(unused) else 1
     from PIL import Image

@@ -154,7 +154,7 @@ class JpegImage(PillowImage):
         return self._stream.read()
 
     def _stored_luma(self) -> Array | None:
-        """The luma plane, decoded straight into an array; None where Pillow has to do it.
+        """Decode the luma plane straight into an array; None where Pillow has to do it.
 
         It is the plane that Pillow's draft mode gives, without the copies out of Pillow's memory: 15 % of the time of
         filtering a photograph.
@@ -172,7 +172,7 @@ class JpegImage(PillowImage):
         return plane[:, :, 0]
 
     def _deep_pixels(self) -> Array:
-        """Samples of another number of bits than 8, as levels of 8 or 16."""
+        """Decode samples of another number of bits than 8 to levels of 8 or 16."""
         try:
             from imagecodecs import jpeg8_decode
         except ImportError as error:
@@ -188,7 +188,7 @@ class JpegImage(PillowImage):
 
 
 def _as_levels(samples: Array, bits: int) -> Array:
-    """Samples from 0 to 2 ** bits - 1 as levels of the whole range of their dtype."""
+    """Spread samples from 0 to 2 ** bits - 1 over the whole range of their dtype."""
     most, full = (1 << bits) - 1, np.iinfo(samples.dtype).max
     if most == full:
         return samples
@@ -238,14 +238,14 @@ def _regrouped(bands: Iterable[Array], height: int) -> Iterator[Array]:
 
 
 def _with_plain_rows(piece: Array) -> Array:
-    """A piece as (H, W) or (H, W, 3), copied unless the bytes of a row follow each other, and the rows each other."""
+    """Return a piece as (H, W) or (H, W, 3), copied unless its bytes and rows follow each other in memory."""
     pixels = piece[..., 0] if piece.shape[2:] == (1,) else piece
     plain = pixels.strides[1:] == (*pixels.shape[2:], 1) and pixels.strides[0] >= pixels[0].size
     return pixels if plain else np.array(pixels, order="C")
 
 
 def _encoder() -> Encode:
-    """What turns a piece into a JPEG."""
+    """Return the function that encodes a piece as a JPEG."""
     try:
         from simplejpeg import encode_jpeg
     except ImportError:
@@ -271,7 +271,7 @@ Segment = tuple[int, bytes]
 
 
 def _taken_apart(jpeg: bytes) -> tuple[list[Segment], memoryview]:
-    """The segments in front of a JPEG's pixels, and its pixels."""
+    """Split a JPEG into the segments in front of its pixels, and its pixels."""
     segments = []
     marker, at = 0, len(_START)
     while marker != _SCAN:
@@ -282,7 +282,7 @@ def _taken_apart(jpeg: bytes) -> tuple[list[Segment], memoryview]:
 
 
 def _header(segments: Iterable[Segment], picture: Picture, interval: int) -> bytes:
-    """All in front of the pixels: a first piece's segments, made true of the whole picture."""
+    """Return all that stands in front of the pixels: a first piece's segments, made true of the whole picture."""
     metadata = picture.metadata.for_channels(picture.channels)
     header = bytearray(_START)
     for marker, content in segments:
@@ -303,12 +303,12 @@ def _segment(marker: int, content: bytes) -> bytes:
 
 
 def _with_density(content: bytes, dpi: tuple[float, float] | None) -> bytes:
-    """The JFIF segment with dots per inch, as whole numbers."""
+    """Return the JFIF segment with dots per inch, as whole numbers."""
     return content if dpi is None else content[:7] + struct.pack(">BHH", 1, *map(round, dpi)) + content[12:]
 
 
 def _metadata_segments(metadata: Metadata) -> Iterator[Segment]:
-    """EXIF, and the colour profile in as many segments as it needs."""
+    """Yield EXIF, and the colour profile in as many segments as it needs."""
     if metadata.exif:
         yield _APP1, metadata.exif
     profile = metadata.icc_profile or b""

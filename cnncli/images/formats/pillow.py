@@ -104,7 +104,7 @@ class PillowImage(OpenedImage):
         return ArrayFrame(pixels, alpha=alpha, metadata=metadata, gray=self._gray)
 
     def _deep_samples(self, index: int, raw: str) -> Array:
-        """16-bit samples (H, W, C), which Pillow decodes but cuts to their high byte.
+        """Decode 16-bit samples (H, W, C), which Pillow cuts to their high byte.
 
         Asked for the other byte order it gives the low byte, so two decodings make the whole.
         """
@@ -220,7 +220,7 @@ def _is_big_endian(raw: str) -> bool:
 
 
 def _split_deep(samples: Array, raw: str) -> tuple[Array, Array | None]:
-    """Colour and alpha of 16-bit samples."""
+    """Split 16-bit samples into colour and alpha."""
     mode = raw.partition(";")[0]
     if mode in ("LA", "RGBA"):
         pixels = samples[..., :-1]
@@ -229,7 +229,7 @@ def _split_deep(samples: Array, raw: str) -> tuple[Array, Array | None]:
 
 
 def _conversions(image: "Image.Image", *, gray: bool, alone: bool) -> tuple[str, ...]:
-    """The modes that a band passes through on its way to L, RGB or numbers; frames that are not alone go alike."""
+    """List the modes through which a band is converted to L, RGB or numbers; frames of one file are converted alike."""
     mode = image.mode
     steps = {"1": ("L",), "LA": ("L",), "La": ("LA", "L"), "RGBa": ("RGBA", "RGB"), "PA": ("RGBA", "RGB")}
     if mode in _GRAY_MODES:
@@ -250,7 +250,7 @@ def _is_gray_palette(image: "Image.Image", *, used: bool) -> bool:
 
 
 def _alpha_of(image: "Image.Image", raw: str) -> Array | None:
-    """The transparency of a loaded image: its own channel, its palette's, or that of one transparent colour."""
+    """Return the transparency of a loaded image: its own channel, its palette's, or that of one transparent colour."""
     key = image.info.get("transparency")
     if image.mode in ("LA", "RGBA", "PA", "La", "RGBa"):
         return np.asarray(image.getchannel(image.getbands()[-1]))
@@ -268,7 +268,7 @@ def _alpha_of(image: "Image.Image", raw: str) -> Array | None:
 
 
 def _bands(image: "Image.Image") -> Iterator[tuple[slice, Array]]:
-    """Bands of a Pillow image as arrays, and which rows they are: NumPy would copy the whole image twice."""
+    """Yield bands of a Pillow image as arrays, with their rows: NumPy would copy the whole image twice."""
     step = max(1, _PIXELS_PER_BAND // image.width)
     for start in range(0, image.height, step):
         stop = min(start + step, image.height)
@@ -276,7 +276,7 @@ def _bands(image: "Image.Image") -> Iterator[tuple[slice, Array]]:
 
 
 def _looked_up(image: "Image.Image", levels: Array) -> Array:
-    """The level of each pixel of a palette image."""
+    """Look up the level of each pixel of a palette image."""
     found = np.empty((image.height, image.width), levels.dtype)
     for rows, band in _bands(image):
         found[rows] = levels[band]
@@ -284,7 +284,7 @@ def _looked_up(image: "Image.Image", levels: Array) -> Array:
 
 
 def _keyed(pixels: Array, key: int | tuple[int, ...], *, scale: int = 1) -> Array:
-    """Alpha of an image in which one colour is transparent."""
+    """Return the alpha of an image in which one colour is transparent."""
     alpha = np.full(pixels.shape[:2], np.iinfo(pixels.dtype).max, pixels.dtype)
     step = max(1, _PIXELS_PER_BAND // pixels.shape[1])
     for start in range(0, len(pixels), step):
@@ -350,7 +350,7 @@ def image_of(picture: Picture) -> "Image.Image":
 
 
 def _kept_apart(durations: list[float], images: list["Image.Image"], most: float) -> list[float]:
-    """Times of frames, those of equal frames cut to what one may last: Pillow makes such frames one."""
+    """Return the times of frames, those of equal frames cut to what one may last: Pillow makes such frames one."""
     if sum(durations) <= most:
         return durations
     kept = durations[:1]

@@ -117,7 +117,7 @@ def _write_metadata(file: BinaryIO, metadata: Metadata) -> None:
 
 
 def _write_animation(file: BinaryIO, first: Picture, frames: Iterator[Picture]) -> None:
-    """All frames as whole pictures that replace each other.
+    """Write all frames as whole pictures that replace each other.
 
     Their number comes before the first of them, so the compressed frames wait in memory.
     """
@@ -146,12 +146,12 @@ def _write_animation(file: BinaryIO, first: Picture, frames: Iterator[Picture]) 
 
 
 def _delay(duration: float) -> tuple[int, int]:
-    """Milliseconds as a fraction of a second whose numerator has 16 bits."""
+    """Return milliseconds as a fraction of a second whose numerator has 16 bits."""
     return next((count, parts) for parts in (1000, 100, 10, 1) if (count := round(duration * parts / 1000)) < 1 << 16)
 
 
 def _compressed(picture: Picture) -> Iterator[bytes]:
-    """The picture's filtered rows as pieces of one zlib stream."""
+    """Yield the picture's filtered rows as pieces of one zlib stream."""
     compressor = _compressor()
     width = picture.shape[1] * picture.channels * picture.dtype.itemsize
     above = np.zeros((1, width), np.uint8)
@@ -164,12 +164,12 @@ def _compressed(picture: Picture) -> Iterator[bytes]:
 
 
 def _bytes_of(band: Array) -> Array:
-    """The samples as bytes, big-endian as PNG has them."""
+    """Return the samples as bytes, big-endian as PNG has them."""
     return np.ascontiguousarray(band, band.dtype.newbyteorder(">")).view(np.uint8)
 
 
 def _filtered(rows: Array, above: Array) -> Array:
-    """Each row minus the row above, behind the byte that names this filter."""
+    """Filter rows: each minus the row above, behind the byte that names this filter."""
     filtered = np.empty((len(rows), rows.shape[1] + 1), np.uint8)
     filtered[:, 0] = _UP
     np.subtract(rows[:1], above, out=filtered[:1, 1:])
@@ -258,7 +258,7 @@ def _part(stream: BinaryIO, kept: dict[bytes, bytes], control: bytes, data: list
 
 
 def _still(stream: BinaryIO, kept: dict[bytes, bytes], size: tuple[int, int], data: list[Span]) -> bytes:
-    """A PNG file of one frame."""
+    """Make a PNG file of one frame."""
     file = io.BytesIO()
     file.write(SIGNATURE)
     write_chunk(file, _HEADER, struct.pack(">II", *size) + kept[_HEADER][8:])

@@ -81,7 +81,7 @@ HOSTILE = {
     "two to the sixty": (npy((2**20, 2**20, 2**20)), "over the limit"),
     "negative": (npy((-2, 2, 2)), "is damaged: a shape"),
     "a header of four gigabytes": (npy((2, 2, 2), version=2, length=2**32 - 1), "a header of 4,294,967,295 bytes"),
-    "no array": (b"hello, this is text", "is no array"),
+    "no array": (b"hello, this is text", "is not an array"),
     "short": (npy((2, 2, 2), body=b"abc"), "damaged"),
     "objects": (npy((2, 2), "|O"), "Python objects"),
     "no picture": (npy((4,)), "is not a picture"),

@@ -38,7 +38,7 @@ _PICTURES = (33004, 33005, 34712, 34887, 34933, 34934, 22610, *_WEBP, 50002, 525
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _T4_OPTIONS, _T6_OPTIONS, _SUBSAMPLING, _JPEG_TABLES = 292, 293, 530, 347
 
-# Segments and their height in pixels, of which the last may have fewer: (segments, height, width, samples).
+# From segments, and the pixel rows of the last one, to (segments, height, width, samples).
 Decoder = Callable[[Sequence[bytes], int], Array]
 
 
@@ -50,7 +50,7 @@ def decoder(page: Page) -> Decoder:
     """
     compression = page.compression
     if page.planar and page.subsampling != (1, 1):
-        raise ImageError("YCbCr of which planes differ in size is not read")
+        raise ImageError("YCbCr whose planes differ in size is not read")
     if compression == OLD_JPEG:
         return partial(decode_old_jpeg, page)
     if compression in FAX and page.bits == page.samples == 1:
@@ -72,7 +72,7 @@ def decoder(page: Page) -> Decoder:
 
 
 def most_bytes(page: Page, stored: int) -> int | None:
-    """Return how much data of this length can hold, decompressed; None where there is no telling."""
+    """Return the most bytes that data of this length can unpack to; None where no bound is known."""
     ratio = {UNCOMPRESSED: 1, PACKBITS: 64, 8: 1032, 32946: 1032, LZW: 2600}.get(page.compression)
     return None if ratio is None else ratio * stored
 
@@ -140,7 +140,7 @@ def _fax_tags(page: Page) -> list[Tag]:
 
 
 def _jpeg_tags(page: Page) -> list[Tag]:
-    """YCbCr is made RGB by the decoder; any other colours it leaves as they are."""
+    """List the tags of a JPEG page: the decoder makes RGB of YCbCr, and leaves any other colours as they are."""
     made = YCBCR if page.photometric == YCBCR else RGB
     photometric = {1: BLACK_IS_ZERO, 2: BLACK_IS_ZERO, 3: made, 4: CMYK}[page.contiguous]
     tags = [shorts(262, photometric)]
@@ -178,7 +178,7 @@ def _imagecodecs(page: Page) -> Callable[..., Any]:
 
 
 def _with_options(decode: Callable[..., Any], page: Page) -> Callable[..., Any]:
-    """The codec, told what segments alone do not say."""
+    """Return the codec with the options that segments alone do not state."""
     if page.compression in _BYTES:
         return lambda data, size: decode(data, out=size)
     if page.compression in _WEBP:

@@ -30,7 +30,7 @@ _NAMES = {10: "ITU Lab", 32803: "raw camera (CFA)", 32844: "LogL", 32845: "LogLu
 
 
 class Colours(NamedTuple):
-    """What becomes of a page's samples.
+    """The way from a page's samples to its pixels.
 
     Attributes:
         channels: 1 grey, 3 RGB, or the number of a grey page's bands.
@@ -95,7 +95,7 @@ def colours(page: Page) -> Colours:
 
 
 def _full(page: Page) -> float:
-    """The level of full light: of less than 8 bits that of 8, to which they are scaled."""
+    """Return the level of full light: of less than 8 bits that of 8, to which they are scaled."""
     if page.kind == "f":
         return 1.0
     return int(np.iinfo(page.dtype).max) if page.kind == "i" else 2 ** max(page.bits, 8) - 1
@@ -106,7 +106,7 @@ def _as_stored(page: Page) -> tuple[Callable[[Array], Array], int]:
 
 
 def _turned_over(page: Page) -> tuple[Callable[[Array], Array], int]:
-    """White is zero; signed and floating-point numbers stay as they are: their zero is no white."""
+    """Turn levels over, white being zero; signed and floating-point numbers stay, for their zero is not white."""
     full = page.dtype.type(_full(page))
     return (lambda samples: full - samples if page.kind == "u" else samples), 1
 
@@ -127,7 +127,7 @@ def _palette(page: Page) -> tuple[Callable[[Array], Array], int]:
 
 
 def _cmyk(page: Page) -> tuple[Callable[[Array], Array], int]:
-    """Ink takes away light: (full - ink) * (full - black) / full, as Pillow does with 8 bits."""
+    """Convert inks to light, (full - ink) * (full - black) / full, as Pillow does with 8 bits."""
     if page.tags.integer(_INK_SET, _CMYK_INKS) != _CMYK_INKS:
         raise ImageError("inks other than cyan, magenta, yellow and black are not read")
     if page.kind != "u" or page.bits > 32 or _ASSOCIATED in page.extras:
@@ -148,7 +148,7 @@ def _ycbcr(page: Page) -> tuple[Callable[[Array], Array], int]:
 
 
 def _lab(page: Page) -> tuple[Callable[[Array], Array], int]:
-    """CIE Lab has signed chroma, ICC Lab the same plus 128."""
+    """Convert Lab to RGB: CIE Lab has signed chroma, ICC Lab the same plus 128."""
     if page.bits != 8:
         raise ImageError(f"CIE Lab of {page.bits} bits is not read; of 8 it is")
     offset = np.array([0, 128, 128], np.uint8) if page.shown_as == ICCLAB else np.zeros(3, np.uint8)
@@ -177,7 +177,7 @@ _RULES = {
 
 
 def _divided(pixels: Array, alpha: Array, opaque: float) -> Array:
-    """Colours that were stored multiplied by their alpha: rounded, or with 8 bits cut as Pillow cuts them."""
+    """Divide colours that are stored multiplied by their alpha; round, or with 8 bits cut as Pillow does."""
     under = np.where(alpha > 0, alpha, alpha.dtype.type(opaque))
     under = under if pixels.ndim == 2 else under[..., np.newaxis]
     if pixels.dtype.kind != "u":

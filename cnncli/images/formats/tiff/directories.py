@@ -68,7 +68,7 @@ class TiffFile:
         return Directory(self, offset, {tag: Field(*rest) for tag, *rest in reversed(entries)}, following, length)
 
     def pages(self, most: int | None = None) -> dict[int, int]:
-        """Find the offset of each page, and its number of pixels: reduced copies of pages and masks are none.
+        """Find the offset of each page, and its number of pixels: reduced copies and masks are not pages.
 
         A raw photograph may keep its preview in front and the picture in a directory below it. A file of nothing but
         copies shows those.

@@ -37,7 +37,7 @@ _HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_voi
 
 @cache
 def libtiff() -> Any:
-    """The libtiff that Pillow has loaded, kept from writing to standard error; None where it cannot be reached."""
+    """Return the libtiff that Pillow has loaded, kept from writing to standard error; None if it cannot be reached."""
     from PIL import _imaging
 
     try:
@@ -140,7 +140,7 @@ def ycbcr_to_rgb(samples: Array, page: Page) -> Array:
 
 
 def decode_old_jpeg(page: Page, data: Sequence[bytes], last: int) -> Array:
-    """Decode a page of JPEG before its redesign, of which libtiff needs the whole file."""
+    """Decode a page of JPEG before its redesign; libtiff needs the whole file for it."""
     from PIL.TiffImagePlugin import TiffImageFile
 
     libtiff()

@@ -49,7 +49,7 @@ _KINDS = {1: "u", 2: "i", 3: "f", 4: "u"}  # 4 is "undefined"
 
 
 class Page(NamedTuple):
-    """What decides how a page is decoded and shown.
+    """The facts that decide how a page is decoded and shown.
 
     Attributes:
         size: height and width.
@@ -183,7 +183,7 @@ def _photometric(tags: Directory, compression: int) -> int:
 
 
 def _same(tags: Directory, tag: int, default: int, samples: int, what: str) -> int:
-    """The value that all samples share; a file may write it once for all."""
+    """Return the value that all samples share; a file may write it once for all."""
     values = {int(value) for value in tags.integers(tag)[:samples]} or {default}
     if len(values) > 1 or min(values) < 1:
         raise ImageError(f"samples of these {what} are not read: {sorted(values)}")
@@ -198,7 +198,7 @@ def _kind(tags: Directory, samples: int) -> str:
 
 
 def _extras(tags: Directory, photometric: int, samples: int) -> tuple[int, ...]:
-    """The kinds of the extra samples; what the file does not say is unspecified."""
+    """Return the kinds of the extra samples; those that the file does not state are unspecified."""
     stated = [int(kind) for kind in tags.integers(_EXTRA_SAMPLES)]
     missing = samples - own_samples(photometric)
     if photometric == RGB and samples == 4 and not stated:

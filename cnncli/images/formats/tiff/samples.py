@@ -74,7 +74,7 @@ def _from_numbers(data: Array, page: Page) -> Array:
 
 
 def _from_float_planes(data: Array, page: Page) -> Array:
-    """Differences of bytes, of which each row has all the highest first (Adobe's TIFF Technical Note 3)."""
+    """Undo differences of bytes; each row stores its highest bytes first (Adobe's TIFF Technical Note 3)."""
     steps = data.reshape(*data.shape[:-1], -1, page.contiguous)
     planes = np.cumsum(steps, axis=-2, dtype=np.uint8).reshape(*data.shape[:-1], page.dtype.itemsize, -1)
     numbers = np.ascontiguousarray(planes.swapaxes(-1, -2)).view(page.dtype.newbyteorder(">"))
@@ -82,7 +82,7 @@ def _from_float_planes(data: Array, page: Page) -> Array:
 
 
 def _from_bits(data: Array, page: Page) -> Array:
-    """Packed samples, the highest bit first; each row begins with a byte."""
+    """Unpack samples of a few bits, the highest bit first; each row begins with a byte."""
     count = page.segment[1] * page.contiguous
     flat = data.reshape(-1, data.shape[-1])
     samples = np.empty((len(flat), count), page.dtype)
@@ -95,7 +95,7 @@ def _from_bits(data: Array, page: Page) -> Array:
 
 
 def _shared_chroma(page: Page) -> Callable[[Array], Array]:
-    """Blocks of luma with one Cb and one Cr, which are repeated for each pixel of the block."""
+    """Return what unpacks blocks of luma with one Cb and one Cr, which are repeated for each pixel of the block."""
     if page.photometric != YCBCR or page.planar or page.bits != 8 or page.samples != 3 or page.predictor != 1:
         raise ImageError("YCbCr with shared chroma is read of 8 bits, side by side and without predictor alone")
     across, down = page.subsampling

@@ -76,7 +76,7 @@ class PageRows:
         return samples[: height - first * self.page.segment[0], :width]
 
     def _plane(self, plane: int, first: int, last: int) -> Array:
-        """The samples of one plane, (rows, width, samples), whole segments."""
+        """Decode the samples of one plane, (rows, width, samples), whole segments."""
         begin = plane * self.down * self._across
         numbers = np.arange(begin + first * self._across, begin + last * self._across)
         stored = self.page.counts[numbers] > 0  # a segment that a sparse file leaves out is zero
@@ -90,7 +90,7 @@ class PageRows:
         return grid.reshape((last - first) * height, self._across * width, -1)
 
     def _height(self, *, last: bool) -> int:
-        """The pixel rows of a segment: the last strip has what is left, tiles are whole."""
+        """Return the pixel rows of a segment: the last strip has what is left, tiles are whole."""
         height = self.page.segment[0]
         return height if self.page.tiled or not last else self.page.size[0] - (self.down - 1) * height
 
@@ -122,7 +122,7 @@ def whole_frame(rows: PageRows, metadata: Metadata, *, gray: bool) -> Frame:
 
 
 def _bands(rows: PageRows) -> Iterator[tuple[int, Array]]:
-    """A page's samples, as many rows at a time as stay in the cache, each band with its first row's number."""
+    """Yield a page's samples, as many rows at a time as stay in the cache, each band with its first row's number."""
     step = max(1, _PIXELS_AT_ONCE // rows.page.size[1])
     for first in range(0, rows.down, rows.at_once):
         samples = rows.samples(first, min(first + rows.at_once, rows.down))
@@ -131,7 +131,7 @@ def _bands(rows: PageRows) -> Iterator[tuple[int, Array]]:
 
 
 class SegmentFrame(Frame):
-    """A page of which segments (tiles or strips) are decoded when their rows are asked for.
+    """A page whose segments (tiles or strips) are decoded when their rows are asked for.
 
     Memory does not grow with the page, if it is neither turned nor has transparency.
     """
