@@ -128,8 +128,7 @@ def look(url: str) -> Seen | None:
     Raises:
         ImageError: the store does not answer, or refuses.
     """
-    store, key = _open(url)
-    with _talking(url):
+    with _opened(url) as (store, key):
         try:
             # Anything but this very question may be answered from an older listing.
             info = store.info(key, refresh=True) if scheme_of(url) in ("s3", "s3a") else store.info(key)
@@ -159,23 +158,20 @@ def look_at_all(urls: Iterable[str]) -> dict[str, Seen | None]:
 
 def is_folder(url: str) -> bool:
     """Whether objects have names below a URL."""
-    store, key = _open(url)
-    with _talking(url):
+    with _opened(url) as (store, key):
         return bool(store.isdir(key))
 
 
 def find(folder: str) -> dict[str, Seen]:
     """Return all objects below a folder, by URL."""
-    store, key = _open(folder)
-    with _talking(folder):
+    with _opened(folder) as (store, key):
         found = store.find(key, detail=True)
     return {_url(folder, name): _seen(info) for name, info in sorted(found.items())}
 
 
 def match(pattern: str) -> dict[str, Seen]:
     """Return the objects that a glob matches, by URL."""
-    store, key = _open(pattern)
-    with _talking(pattern):
+    with _opened(pattern) as (store, key):
         found = store.glob(key, detail=True)
     files = ((name, info) for name, info in sorted(found.items()) if info.get("type") != "directory")
     return {_url(pattern, name): _seen(info) for name, info in files}
@@ -183,8 +179,8 @@ def match(pattern: str) -> dict[str, Seen]:
 
 def below(url: str, folder: str) -> str:
     """Return the path of an object below a folder."""
-    store, key = _open(folder)
-    return str(store._strip_protocol(url)).removeprefix(key.rstrip("/")).lstrip("/")
+    with _opened(folder) as (store, key):
+        return str(store._strip_protocol(url)).removeprefix(key.rstrip("/")).lstrip("/")
 
 
 def refuse_missing(folder: str) -> None:
@@ -194,21 +190,19 @@ def refuse_missing(folder: str) -> None:
         ArgumentError: it is not.
     """
     scheme = scheme_of(folder)
-    store, key = _open(folder)
-    if scheme in _IN_BUCKETS:
-        _refuse_missing_bucket(scheme, key.partition("/")[0])
-    elif scheme not in _WHOLE_AT_ONCE:
-        with _talking(folder):
-            if not store.isdir(key):
-                raise ArgumentError(f"{folder}: no such folder; make it, or end the output with / to have it made")
+    with _opened(folder) as (store, key):
+        if scheme in _IN_BUCKETS:
+            _refuse_missing_bucket(scheme, key.partition("/")[0])
+        elif scheme not in _WHOLE_AT_ONCE and not store.isdir(key):
+            raise ArgumentError(f"{folder}: no such folder; make it, or end the output with / to have it made")
 
 
 @cache
 def _refuse_missing_bucket(scheme: str, bucket: str) -> None:
-    store, _ = _open(f"{scheme}://{bucket}")
-    with _talking(f"{scheme}://{bucket}"), suppress(PermissionError):  # who may not list may still be allowed to write
+    url = f"{scheme}://{bucket}"
+    with _opened(url) as (store, _), suppress(PermissionError):  # a user who may not list may be allowed to write
         if not store.exists(bucket):
-            raise ArgumentError(f"{scheme}://{bucket}: no such bucket; make it first")
+            raise ArgumentError(f"{url}: no such bucket; make it first")
 
 
 def make_folder(folder: str) -> None:
@@ -220,23 +214,20 @@ def make_folder(folder: str) -> None:
     if scheme_of(folder) in _WHOLE_AT_ONCE:
         refuse_missing(folder)
         return
-    store, key = _open(folder)
-    with _talking(folder):
+    with _opened(folder) as (store, key):
         store.makedirs(key, exist_ok=True)
 
 
 def read(url: str) -> bytes:
     """Return the content of an object."""
-    store, key = _open(url)
-    with _talking(url):
+    with _opened(url) as (store, key):
         content: bytes = store.cat_file(key)
     return content
 
 
 def read_all(folder: str, suffix: str) -> list[bytes]:
     """Return the contents of all objects of a folder whose names end so; a folder that is not there has none."""
-    store, key = _open(folder)
-    with _talking(folder):
+    with _opened(folder) as (store, key):
         try:
             names = [name for name in store.ls(key, detail=False) if name.endswith(suffix)]
         except FileNotFoundError:
@@ -248,8 +239,7 @@ def read_all(folder: str, suffix: str) -> list[bytes]:
 
 def write(url: str, content: bytes) -> None:
     """Write a small object in one put; where there are folders, its own is made."""
-    store, key = _open(url)
-    with _talking(url):
+    with _opened(url) as (store, key):
         if scheme_of(url) not in _WHOLE_AT_ONCE:
             store.makedirs(folder_of(key), exist_ok=True)
         store.pipe_file(key, content)
@@ -257,16 +247,14 @@ def write(url: str, content: bytes) -> None:
 
 def fetch(url: str, path: str) -> None:
     """Copy an object into a file."""
-    store, key = _open(url)
-    with _talking(url):
+    with _opened(url) as (store, key):
         store.get_file(key, path)
 
 
 def put(path: str, url: str) -> None:
     """Copy a file to an object, which appears whole or not at all."""
-    store, key = _open(url)
     scheme = scheme_of(url)
-    with _talking(url):
+    with _opened(url) as (store, key):
         if scheme == "memory":  # whose files grow as they are written
             with open(path, "rb") as file:
                 store.pipe_file(key, file.read())
@@ -280,8 +268,7 @@ def put(path: str, url: str) -> None:
 
 def same_content(url: str, path: str) -> bool:
     """Whether an object holds what a file holds."""
-    store, key = _open(url)
-    with _talking(url), open(path, "rb") as file, store.open(key, "rb") as other:
+    with _opened(url) as (store, key), open(path, "rb") as file, store.open(key, "rb") as other:
         while True:
             block = file.read(1 << 20)
             if block != other.read(len(block) or 1):
@@ -291,8 +278,7 @@ def same_content(url: str, path: str) -> bool:
 
 
 def _listing(folder: str) -> dict[str, Seen]:
-    store, key = _open(folder)
-    with _talking(folder):
+    with _opened(folder) as (store, key):
         try:
             infos = store.ls(key, detail=True)
         except FileNotFoundError:
@@ -317,16 +303,30 @@ def _url(like: str, name: str) -> str:
     return f"{known.removesuffix(key) if known.endswith(key) else f'{scheme_of(like)}://'}{name}"
 
 
-def _open(url: str) -> tuple[Any, str]:
-    """Return the store of a URL, and the name that it has there."""
-    from fsspec import filesystem
+@contextmanager
+def _opened(url: str) -> Iterator[tuple[Any, str]]:
+    """Give the store of a URL, and the name that it has there; turn whatever the store raises into one line.
 
+    The libraries of stores promise no classes of errors.
+    """
     scheme = scheme_of(url)
     found = _class(scheme)
-    with _talking(url):
+    try:
+        from fsspec import filesystem
+
         # A server, its port and a user are part of the URL.
         options = found._get_kwargs_from_urls(url) | _settings(scheme)
-        return filesystem(scheme, **options), str(found._strip_protocol(url))
+        yield filesystem(scheme, **options), str(found._strip_protocol(url))
+    except CnncliError:
+        raise
+    except FileNotFoundError as error:
+        raise ImageError(f"{url}: no such file") from error
+    except PermissionError as error:
+        raise ImageError(f"{url}: permission denied: {_reason(error)}") from error
+    except IsADirectoryError as error:
+        raise ImageError(f"{url}: is a folder, not a file") from error
+    except Exception as error:
+        raise ImageError(f"{url}: {_reason(error)}") from error
 
 
 @cache
@@ -363,23 +363,6 @@ def _class(scheme: str) -> Any:
 
 _LONGEST = 300
 """The most letters of a library's message that are passed on; some quote what a server sent."""
-
-
-@contextmanager
-def _talking(url: str) -> Iterator[None]:
-    """Turn whatever a store raises into one line: its libraries promise no classes of errors."""
-    try:
-        yield
-    except CnncliError:
-        raise
-    except FileNotFoundError as error:
-        raise ImageError(f"{url}: no such file") from error
-    except PermissionError as error:
-        raise ImageError(f"{url}: permission denied: {_reason(error)}") from error
-    except IsADirectoryError as error:
-        raise ImageError(f"{url}: is a folder, not a file") from error
-    except Exception as error:
-        raise ImageError(f"{url}: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:

@@ -4,6 +4,7 @@ import ast
 import io
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 from math import prod
 from pathlib import Path
@@ -223,11 +224,12 @@ def _write_text(file: BinaryIO, frames: Iterator[Picture], separator: str | None
     file.write(f"{text}\n".encode())
 
 
-def _write_csv(file: BinaryIO, frames: Iterator[Picture]) -> None:
-    _write_text(file, frames, ",")
-
-
-_WRITERS = {"npy": _write_npy, "npz": _write_npz, "txt": _write_text, "csv": _write_csv}
+_WRITERS: dict[str, Callable[[BinaryIO, Iterator[Picture]], None]] = {
+    "npy": _write_npy,
+    "npz": _write_npz,
+    "txt": _write_text,
+    "csv": partial(_write_text, separator=","),
+}
 
 
 class NpyHeader(NamedTuple):
@@ -246,10 +248,7 @@ class NpyHeader(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes of the numbers, as an unbounded integer."""
-        size = self.dtype.itemsize
-        for length in self.shape:
-            size *= length
-        return size
+        return prod(self.shape) * self.dtype.itemsize
 
 
 def read_npy_header(stream: Any) -> NpyHeader:

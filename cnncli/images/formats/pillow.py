@@ -191,16 +191,8 @@ def orientation_of(image: "Image.Image") -> int:
 def _turned(image: "Image.Image", orientation: int) -> "Image.Image":
     from PIL.Image import Transpose
 
-    methods = {
-        2: Transpose.FLIP_LEFT_RIGHT,
-        3: Transpose.ROTATE_180,
-        4: Transpose.FLIP_TOP_BOTTOM,
-        5: Transpose.TRANSPOSE,
-        6: Transpose.ROTATE_270,
-        7: Transpose.TRANSVERSE,
-        8: Transpose.ROTATE_90,
-    }
-    return image.transpose(methods[orientation])
+    names = ["FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90"]
+    return image.transpose(Transpose[names[orientation - 2]])
 
 
 def raw_mode(image: "ImageFile.ImageFile") -> str:

@@ -95,19 +95,12 @@ def _by_bytes(
     return unpack(decoded)[:, : page.segment[0]]
 
 
-def _cut(data: bytes, size: int) -> bytes:
-    return data[:size]
-
-
-def _inflate(data: bytes, size: int) -> bytes:
-    return zlib.decompressobj().decompress(data, size)
-
-
-def _unxz(data: bytes, size: int) -> bytes:
-    return lzma.LZMADecompressor().decompress(data, size)
-
-
-_BUILT_IN = {UNCOMPRESSED: _cut, 8: _inflate, 32946: _inflate, 34925: _unxz}
+_BUILT_IN: dict[int, Callable[[bytes, int], bytes]] = {
+    UNCOMPRESSED: lambda data, size: data[:size],
+    8: lambda data, size: zlib.decompressobj().decompress(data, size),
+    32946: lambda data, size: zlib.decompressobj().decompress(data, size),
+    34925: lambda data, size: lzma.LZMADecompressor().decompress(data, size),
+}
 
 
 def _ordered(data: bytes, page: Page) -> bytes:

@@ -65,7 +65,7 @@ class TiffFile:
         entries = list(struct.iter_unpack(form, self.read(start, length)))
         following = self.integer(start + length, self._offset)
         # Of a tag that is there twice the first counts, as in libtiff.
-        return Directory(self, offset, {tag: Field(*rest) for tag, *rest in reversed(entries)}, following, length)
+        return Directory(self, offset, {tag: TiffField(*rest) for tag, *rest in reversed(entries)}, following, length)
 
     def pages(self, most: int | None = None) -> dict[int, int]:
         """Find the offset of each page, and its number of pixels: reduced copies and masks are not pages.
@@ -106,7 +106,7 @@ class TiffFile:
                 raise ImageError("its directories claim to be longer than the file")
 
 
-class Field(NamedTuple):
+class TiffField(NamedTuple):
     """An entry of a directory.
 
     Attributes:
@@ -129,7 +129,7 @@ class Directory:
         length: bytes of its entries.
     """
 
-    def __init__(self, file: TiffFile, offset: int, fields: dict[int, Field], following: int, length: int) -> None:
+    def __init__(self, file: TiffFile, offset: int, fields: dict[int, TiffField], following: int, length: int) -> None:
         self._file, self._fields = file, fields
         self.offset, self.following, self.length = offset, following, length
 
@@ -177,7 +177,7 @@ class Directory:
         field = self._fields.get(tag)
         return self._values(field).tobytes() if field else b""
 
-    def _values(self, field: Field) -> Array:
+    def _values(self, field: TiffField) -> Array:
         dtype = np.dtype(_LETTERS.get(field.kind, "u1")).newbyteorder(self._file.order)
         count = field.length * (2 if field.kind in _RATIONALS else 1)
         content = field.content

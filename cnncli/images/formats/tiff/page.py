@@ -14,34 +14,25 @@ _PREDICTOR, _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 317, 322, 3
 _EXTRA_SAMPLES, _SAMPLE_FORMAT, _SUBSAMPLING, _DEPTH = 338, 339, 530, 32997
 
 UNCOMPRESSED, LZW, OLD_JPEG, JPEG, PACKBITS, FAX = 1, 5, 6, 7, 32773, (2, 3, 4)
-_NAMES = {
-    2: "CCITT RLE",
-    3: "CCITT Group 3",
-    4: "CCITT Group 4",
-    5: "LZW",
-    6: "old JPEG",
-    7: "JPEG",
-    32773: "PackBits",
-    32809: "ThunderScan",
-    33003: "JPEG 2000",
-    33004: "JPEG 2000",
-    33005: "JPEG 2000",
-    33007: "JPEG",
-    34676: "SGI LogLuv",
-    34677: "SGI LogLuv",
-    34712: "JPEG 2000",
-    34887: "LERC",
-    34892: "JPEG",
-    34926: "Zstandard",
-    34927: "WebP",
-    34933: "PNG",
-    34934: "JPEG XR",
-    22610: "JPEG XR",
-    50000: "Zstandard",
-    50001: "WebP",
-    50002: "JPEG XL",
-    52546: "JPEG XL",
+_NUMBERS = {
+    "CCITT RLE": (2,),
+    "CCITT Group 3": (3,),
+    "CCITT Group 4": (4,),
+    "LZW": (5,),
+    "old JPEG": (6,),
+    "JPEG": (7, 33007, 34892),
+    "PackBits": (32773,),
+    "ThunderScan": (32809,),
+    "JPEG 2000": (33003, 33004, 33005, 34712),
+    "SGI LogLuv": (34676, 34677),
+    "LERC": (34887,),
+    "Zstandard": (34926, 50000),
+    "WebP": (34927, 50001),
+    "PNG": (34933,),
+    "JPEG XR": (34934, 22610),
+    "JPEG XL": (50002, 52546),
 }
+_NAMES = {number: name for name, numbers in _NUMBERS.items() for number in numbers}
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, MASK, CMYK, YCBCR, CIELAB, ICCLAB = 0, 1, 2, 3, 4, 5, 6, 8, 9
 _MOST_SAMPLES = 65535
 _COLOURS = {RGB: 3, CMYK: 4, YCBCR: 3, CIELAB: 3, ICCLAB: 3}
