@@ -132,19 +132,11 @@ def edge_picture(
 ) -> Array: ...
 @overload
 def edge_picture(
-    image: npt.ArrayLike,
-    filter: str | npt.ArrayLike,
-    *,
-    signed: Literal["split"],
-    **options: Unpack[PictureOptions],
+    image: npt.ArrayLike, filter: str | npt.ArrayLike, *, signed: Literal["split"], **options: Unpack[PictureOptions]
 ) -> tuple[Array, Array]: ...
 @overload
 def edge_picture(
-    image: npt.ArrayLike,
-    filter: str | npt.ArrayLike,
-    *,
-    signed: str | None,
-    **options: Unpack[PictureOptions],
+    image: npt.ArrayLike, filter: str | npt.ArrayLike, *, signed: str | None, **options: Unpack[PictureOptions]
 ) -> Array | tuple[Array, Array]: ...
 def edge_picture(
     image: npt.ArrayLike,

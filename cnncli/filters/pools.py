@@ -140,5 +140,5 @@ class PooledPicture:
         with np.errstate(over="ignore"):  # what is beyond the type is beyond white
             levels = np.rint(np.nan_to_num(pooled * self.gain, nan=0, posinf=np.inf, neginf=-np.inf))
         if self.statistics is not None:
-            self.statistics.add_clipped(int(np.count_nonzero((levels < 0) | (levels > white))))
+            self.statistics.add_levels(levels, 0, white)
         return np.clip(levels, 0, white).astype(self.dtype)

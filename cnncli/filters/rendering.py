@@ -165,8 +165,7 @@ class Renderer(NamedTuple):
     def _picture(self, response: Array, statistics: "Statistics | None", overwrite: bool) -> Array:
         levels = self._levels(response, overwrite)
         if statistics is not None:
-            lowest = -0.5 if self.signed == "offset" else -self.white - 0.5
-            statistics.add_clipped(int(np.count_nonzero((levels > self.white + 0.5) | (levels < lowest))))
+            statistics.add_levels(levels, -0.5 if self.signed == "offset" else -self.white - 0.5, self.white + 0.5)
         if self.signed == "diverging":
             return self._diverging(levels)
         if self.threshold is not None:

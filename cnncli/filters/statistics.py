@@ -29,10 +29,11 @@ class Statistics:
             self.low, self.high = min(self.low, low), max(self.high, high)
             self.count += response.size
 
-    def add_clipped(self, count: int) -> None:
-        """Take numbers beyond the picture's range into account."""
+    def add_levels(self, levels: Array, lowest: float, highest: float) -> None:
+        """Take the levels of one band into account, of which those beyond the picture's range are clipped."""
+        beyond = int(np.count_nonzero((levels > highest) | (levels < lowest)))
         with self._lock:
-            self.clipped += int(count)
+            self.clipped += beyond
 
     @property
     def clipped_fraction(self) -> float:
