@@ -1,7 +1,7 @@
-"""The engine: a network and its parameters; loss, gradients and predictions of batches.
+"""The engine that computes with NumPy.
 
-A batch is divided into shards, one process's each, or one thread's. Their number does not depend on the machine, and
-what they find is added in their order, so that one job and two give the same bits.
+A batch is divided into shards, one for each process or thread. Their number does not depend on the machine, and their
+results are added in their order, so that one job and two give the same bits.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -37,19 +37,19 @@ _WORTH_A_THREAD = 200_000
 
 
 class NumpyEngine(Engine):
-    """A network with parameters, gradients and running statistics.
+    """A network computed by NumPy.
 
     Args:
-        network: what to compute.
+        network: the network.
         parameters: by name, as `initialize` gives them; copied.
         buffers: the arrays that are not trained, by name; copied.
-        jobs: processes or threads that work at a time.
-        shards: parts of a batch; the results depend on it, in the last bits.
+        jobs: number of processes or threads that work at a time.
+        shards: number of parts of a batch; the last bits of results depend on it.
         seed: of dropout.
         winograd: whether convolutions may use Winograd's filtering, which rounds differently.
         fused: whether the network is arranged for speed (`cnncli.engines.fusion`).
         dtype: float32 or float64.
-        forked: whether steps use processes, with the same results; None for where that is safe: `can_fork`.
+        forked: whether steps use processes, with the same results; None for where `can_fork` says that it is safe.
 
     Example:
         >>> from cnncli.networks import parse_network
@@ -118,7 +118,7 @@ class NumpyEngine(Engine):
         )
 
     def _run(self, shards: list[tuple[Any, ...]]) -> list[tuple[float, Array]]:
-        """Return the sum of the losses of each shard, and its logits."""
+        """Return the sum of losses and the logits of each shard."""
         self._begin_forks()
         if self._forked and len(shards) == self._forked.shards:
             self._meet = self._forked.gather
@@ -131,7 +131,7 @@ class NumpyEngine(Engine):
         return self._team.run(lambda number: self._compute(number, *shards[number]), len(shards))
 
     def _begin_forks(self) -> None:
-        """Start a process for each further shard, once, where that is wanted and safe."""
+        """Start a process for each further shard, once, where it is asked for and safe."""
         if self._may_fork is None:
             self._may_fork = can_fork()
         if self._may_fork and self._forked is None:
@@ -151,7 +151,7 @@ class NumpyEngine(Engine):
         return self._workers[number].step(*shard)
 
     def gather(self, number: int, value: Any) -> list[Any]:
-        """Return what each shard of the batch gave, in their order; every shard calls it equally often."""
+        """Return the value of each shard of the batch, in their order; every shard calls it equally often."""
         return self._meet(number, value)
 
     def _add_gradients(self, count: int) -> None:
@@ -219,13 +219,13 @@ class NumpyEngine(Engine):
         return iter(seen)
 
     def _bounds(self, images: int) -> list[int]:
-        """Return where each shard of so many images begins, and where the last ends."""
+        """Return the first image of each shard, and the number of images."""
         count = max(1, min(self._team.shards, images))
         return [images * number // count for number in range(count + 1)]
 
 
 class _Worker:
-    """One shard's: arrays that are used again, gradients, and its way through the network."""
+    """Computation of one shard, with its gradients, and arrays that are used again."""
 
     def __init__(self, engine: NumpyEngine, number: int, shapes: Mapping[str, Shape]) -> None:
         self.engine = engine
@@ -251,7 +251,7 @@ class _Worker:
     def step(
         self, images: Array, labels: Array, loss: Loss, weight: float, step: int, first_image: int
     ) -> tuple[float, Array]:
-        """Return the sum of the losses and the logits; write the gradients of the loss over the weight."""
+        """Return the sum of losses and the logits; write the gradients of the loss divided by the weight."""
         layers, parameters = self.engine._layers, self.engine.named_parameters
         self.shared.begin(step, first_image)
         # An overflow shows in the loss.
@@ -284,9 +284,9 @@ def _fill(arrays: Mapping[str, Array], values: Mapping[str, Array], what: str) -
 
 
 def _single_threaded_blas() -> Callable[[], AbstractContextManager[object]]:
-    """Return what holds BLAS to one thread: its own would fight ours, at 1.7 times the time.
+    """Return a context that holds BLAS to one thread: its own would fight ours, at 1.7 times the time.
 
-    The command line says so to OpenBLAS before NumPy is loaded, and nothing is left to do.
+    The command line tells OpenBLAS before NumPy is loaded, and nothing is left to do.
     """
     from threadpoolctl import ThreadpoolController
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # predictions start without it
 
 T = TypeVar("T")
 
-# Their handlers are the first process's: a process that begins must not run them.
+# Their handlers belong to the first process: a new process must not run them.
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 # Arrays up to it go to a process through memory, larger ones through a pipe, where copying is the least of the work.
@@ -37,10 +37,10 @@ _MAIL_BYTES = 16 << 20
 
 
 class ThreadTeam:
-    """Runs a function for each of a fixed number of shards, at most `jobs` of them at a time.
+    """Threads that run a function for a fixed number of shards, at most `jobs` of them at a time.
 
-    NumPy lets go of Python's lock while it computes, so that threads share the processor's cores. Every shard has its
-    thread even where one job is allowed: batch normalisation needs all of them half-way.
+    NumPy releases Python's lock while it computes, so that threads share the processor's cores. Every shard has its
+    thread even where one job is allowed, because batch normalisation needs all of them half-way.
 
     Example:
         >>> with ThreadTeam(3, jobs=2) as team:
@@ -69,7 +69,7 @@ class ThreadTeam:
         self._threads.shutdown(wait=True)
 
     def run(self, function: Callable[[int], T], shards: int | None = None) -> list[T]:
-        """Return the results of the shards (fewer, if so many are asked for), in their order; the first runs here."""
+        """Return the results of all shards, or of a smaller number, in their order; the first runs in this thread."""
         count = shards or self.shards
         if count != self._count or self._barrier.broken:
             self._count, self._barrier = count, Barrier(count)
@@ -98,7 +98,7 @@ class ThreadTeam:
             self._turns.release()
 
     def gather(self, number: int, value: Any) -> list[Any]:
-        """Return what all shards gave, in their order, once they have: called by each of them, equally often."""
+        """Return the values of all shards in their order; every shard calls it equally often, and waits for all."""
         if self._count == 1:
             return [value]
         values = self._gathered[self._meetings[number] % 2]
@@ -113,15 +113,15 @@ class ThreadTeam:
 
 
 class CannotForkError(Exception):
-    """There is no process to do it: none more is allowed, one was killed, or what it needs cannot be sent to it."""
+    """No process can do the work: no more are allowed, one was killed, or its data cannot be sent to it."""
 
 
 def can_fork() -> bool:
-    """Return whether this process may safely have such a team now.
+    """Return whether this process may safely have a team of processes now.
 
-    macOS and Windows start processes afresh, which know nothing of this one; daemons may start none; and a lock that
-    another thread holds at that moment would be held in the new process for ever. Threads that are daemons are trusted:
-    they draw progress bars, and hold no lock of what computes.
+    macOS and Windows start processes afresh, without the memory of this one; daemons may start no processes; and a lock
+    that another thread holds at that moment would be held in the new process for ever. Threads that are daemons are
+    trusted: they draw progress bars, and hold no lock of the computation.
     """
     from multiprocessing import current_process
 
@@ -142,14 +142,14 @@ def shared_zeros(size: int, dtype: np.dtype[Any]) -> Array:
 
 
 class ProcessTeam(Generic[T]):
-    """Runs a function for each of a fixed number of shards: the first here, the others in processes of their own.
+    """Processes that run a function for a fixed number of shards; the first shard runs in this process.
 
-    A process is a copy of this one as it is at the start, and keeps what it makes; it returns results, and writes to
-    `shared_zeros`. It ends with the team, or with this process however that ends.
+    A process is a copy of this one at the start, and keeps what it makes; it returns results, and writes to
+    `shared_zeros`. It ends with the team, or with this process, however that ends.
 
     Args:
         function: called with the number of a shard and its arguments.
-        shards: how many.
+        shards: number of shards.
 
     Example:
         >>> team = ProcessTeam(lambda number, value: sum(team.gather(number, value)), 3)
@@ -167,10 +167,10 @@ class ProcessTeam(Generic[T]):
         self._first: Connection | None = None
 
     def start(self) -> None:
-        """Start the processes where they are not: best before threads that might hold a lock at that moment.
+        """Start the processes that are not running: best before threads that might hold a lock at that moment.
 
         Raises:
-            CannotForkError: there can be no further process.
+            CannotForkError: no further process can be started.
         """
         if self._processes:
             return
@@ -213,14 +213,14 @@ class ProcessTeam(Generic[T]):
             first = self._function(0, *arguments[0])
             return [first, *(_received(other) for other in self._others)]
         except BaseException as error:
-            # Where the others stand is not known.
+            # The state of the others is not known.
             self.close()
             if isinstance(error, EOFError | OSError):
                 raise CannotForkError("a process has ended") from error
             raise
 
     def gather(self, number: int, value: Any) -> list[Any]:
-        """Return what all shards gave, in their order, once they have: called by each of them, equally often."""
+        """Return the values of all shards in their order; every shard calls it equally often, and waits for all."""
         if self._first:
             self._first.send((None, value))
             values: list[Any] = self._first.recv()
@@ -231,7 +231,7 @@ class ProcessTeam(Generic[T]):
         return values
 
     def close(self) -> None:
-        """End the processes: all that they have is a copy."""
+        """End the processes, which hold only copies."""
         for other in self._others:
             other.close()
         for process in self._processes:
@@ -241,7 +241,7 @@ class ProcessTeam(Generic[T]):
 
     def _serve(self, number: int, theirs: "list[Connection]") -> None:
         """Run the function for a shard until the first process is gone."""
-        # Ctrl-C is the first process's matter, which tells by ending; and its temporary files are not ours to remove.
+        # The first process handles Ctrl-C, and its temporary files are not ours to remove: this one ends when it does.
         for heeded in _SIGNALS:
             signal.signal(heeded, signal.SIG_IGN if heeded == signal.SIGINT else signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
@@ -255,19 +255,19 @@ class ProcessTeam(Generic[T]):
                 own = _opened(first.recv(), self._mail[number - 1])
                 first.send(_outcome(self._function, number, *own))
         finally:
-            # The first process is gone, or waits for an error that cannot be sent, and sees that this one is.
+            # Either the first process is gone, or it waits for an error that cannot be sent, and sees this one end.
             os._exit(0)
 
 
 class _Parcel(NamedTuple):
-    """What pickle makes of a value, and (start, stop) of each array's bytes that stayed outside, in shared memory."""
+    """A pickled value, and (start, stop) of the bytes of each array that went through shared memory."""
 
     pickled: bytes
     places: list[tuple[int, int]]
 
 
 def _posted(value: Any, mail: mmap) -> _Parcel:
-    """Return a value as it goes through a pipe, with its arrays in the mail where they fit."""
+    """Return a value in the form that goes through a pipe, with its arrays in the mail where they fit."""
     places: list[tuple[int, int]] = []
 
     def stays_inside(buffer: PickleBuffer) -> bool:
@@ -283,12 +283,12 @@ def _posted(value: Any, mail: mmap) -> _Parcel:
 
 
 def _opened(parcel: _Parcel, mail: mmap) -> Any:
-    """Return the value, whose arrays are in the mail: until the next is posted."""
+    """Return the value, whose arrays stay in the mail until the next is posted."""
     return loads(parcel.pickled, buffers=[memoryview(mail)[slice(*place)] for place in parcel.places])
 
 
 def _outcome(function: Callable[..., T], *arguments: Any) -> tuple[Exception | None, T | None]:
-    """Return what a function raised, or returned; that the first process is gone is nobody's to know."""
+    """Return the error or the result of a function; raise where the first process is gone."""
     try:
         return None, function(*arguments)
     except (EOFError, OSError):

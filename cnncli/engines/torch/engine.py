@@ -81,34 +81,30 @@ class SharedVector:
 
 
 class TorchEngine(Engine):
-    """A network with parameters, gradients and running statistics, computed by PyTorch.
+    """A network computed by PyTorch.
 
     On a CPU the arrays are PyTorch's own memory; on a GPU they are brought up to date when they are asked for.
 
     Args:
-        network: what to compute.
+        network: the network.
         parameters: by name, as `initialize` gives them; copied.
         buffers: the arrays that are not trained, by name; copied.
-        jobs: threads of the CPU, or None for PyTorch's own choice.
+        jobs: threads of the CPU; None for PyTorch's own choice.
         seed: of dropout.
-        device: where to compute.
-        processes: those that train the network together; each is given its part of the images of a batch.
+        device: the device.
+        processes: those that train the network together; each gets its part of the images of a batch.
         dtype: float32 or float64.
 
     Attributes:
-        module: the network as PyTorch has it.
+        module: the network as a module of PyTorch.
 
     Example:
         >>> from cnncli.networks import parse_network
         >>> from cnncli.engines.initialization import initialize
-        >>> from cnncli.engines.losses import CrossEntropy
         >>> network = parse_network("8x8x1 conv3-4,relu max2 fc-2")
-        >>> images, labels = np.zeros((4, 8, 8, 1), np.float32), np.array([0, 1, 0, 1])
         >>> with TorchEngine(network, *initialize(network, seed=0)) as engine:
-        ...     result = engine.step(images, labels, CrossEntropy(), step=1)
-        ...     engine.parameters -= 0.1 * engine.gradients
-        >>> round(result.loss, 4), result.logits.shape
-        (0.6931, (4, 2))
+        ...     engine.predict(np.zeros((4, 8, 8, 1), np.float32)).shape
+        (4, 2)
     """
 
     predicted_at_once = 256
@@ -135,8 +131,8 @@ class TorchEngine(Engine):
         self._parameters = self._vector(self._shapes, parameters, "parameter")
         self._buffers = self._vector(self._buffer_shapes, buffers or {}, "buffer")
         self._gradients = SharedVector(np.zeros_like(self._parameters.host), self.device)
-        self._place()
-        self._running = self._running_places()
+        self._bind_arrays()
+        self._running = self._running_indices()
         self._state: dict[str, SharedVector] = {}
         self._optimizer: Optimizer | None = None
 
@@ -144,21 +140,21 @@ class TorchEngine(Engine):
         check_arrays(values, shapes, what)
         return SharedVector(flattened(values, shapes, self.dtype), self.device)
 
-    def _place(self) -> None:
-        """Bring the module to the device, and let its arrays be parts of the flat vectors."""
+    def _bind_arrays(self) -> None:
+        """Bring the module to the device, and make its arrays views of the flat vectors."""
         if self.device.type == "cuda" and self.processes.count > 1:
             self.module = synchronized(self.module)
         self.module.to(self.device, torch.from_numpy(np.empty(0, self.dtype)).dtype)
         bind_parameters(self.module, self._parameters.tensor, self._gradients.tensor, self._shapes)
         bind_buffers(self.module, self._buffers.tensor, self._buffer_shapes)
 
-    def _running_places(self) -> Tensor | None:
-        """Return which of the buffers are statistics of one process's images, to be put together with the others'."""
+    def _running_indices(self) -> Tensor | None:
+        """Return the indices of statistics of one process's images, which have to be averaged over processes."""
         if self.processes.count == 1 or self.device.type == "cuda":
             return None
         marks = [np.full(prod(shape), "running_" in name) for name, shape in self._buffer_shapes.items()]
-        places = np.flatnonzero(np.concatenate(marks)) if marks else np.empty(0, np.int64)
-        return torch.from_numpy(places) if places.size else None
+        indices = np.flatnonzero(np.concatenate(marks)) if marks else np.empty(0, np.int64)
+        return torch.from_numpy(indices) if indices.size else None
 
     def close(self) -> None:
         """Do nothing: PyTorch's threads belong to the whole program."""
@@ -225,14 +221,14 @@ class TorchEngine(Engine):
         total, logits = self._learn(mine, labels[part], loss, weight)
         found = np.zeros((len(labels), logits.shape[1]), np.float64)
         found[part] = logits
-        summed = self._put_together(np.append(found, total), len(mine) / len(labels))
+        summed = self._add_up(np.append(found, total), len(mine) / len(labels))
         whole = summed[:-1].reshape(found.shape).astype(self.dtype)
         return StepResult(float(summed[-1]) / weight if weight else 0.0, whole)
 
     def _learn(self, images: Array, labels: Array, loss: Any, weight: float) -> tuple[float, Array]:
         """Return the sum of the losses, and the logits; leave the gradient of the loss over the weight."""
         idle = not len(images)
-        if idle:  # others have the images, but their layers may wait for this process's
+        if idle:  # the others have all images, but their layers may wait for this process's
             images = np.zeros((1, *self.network.input_shape), self.dtype)
         self._bring_up_to_date()
         self._gradients.tensor.zero_()
@@ -249,12 +245,12 @@ class TorchEngine(Engine):
         return total, logits[:0] if idle else logits
 
     def _bring_up_to_date(self) -> None:
-        """Let the device have what was changed on the host."""
+        """Copy changes on the host to the device."""
         for vector in (self._parameters, self._buffers):
             _ = vector.tensor
 
-    def _put_together(self, numbers: Array, share: float) -> Array:
-        """Add up gradients over the processes, and statistics by their shares; return the sum of the numbers."""
+    def _add_up(self, numbers: Array, share: float) -> Array:
+        """Add up gradients over the processes, average statistics by their shares, and return the sum of numbers."""
         if not isinstance(self.processes, TorchProcesses):
             return numbers
         self.processes.add_up(self._gradients.tensor)
@@ -318,7 +314,7 @@ class TorchEngine(Engine):
         return (tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 else tensor).to(self.device)
 
     def _exactly(self) -> AbstractContextManager[object]:
-        """Return what keeps a GPU from rounding to 10 bits (TF32), and from choosing algorithms by their speed."""
+        """Return a context in which a GPU neither rounds to 10 bits (TF32) nor chooses algorithms by their speed."""
         if self.device.type != "cuda":
             return nullcontext()
         return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)

@@ -1,4 +1,4 @@
-"""The modules that PyTorch does not have in the form that a network needs.
+"""Modules that PyTorch lacks, or has in another form than a network needs.
 
 All take (N, C, H, W) in channels-last memory, or (N, features). Their parameters have PyTorch's order of axes.
 """
@@ -50,10 +50,10 @@ class Convolution(nn.Conv2d):
 
     Args:
         window: its geometry.
-        in_channels: of the input.
-        out_channels: filters.
-        groups: of channels.
-        bias: whether it has one.
+        in_channels: channels of the input.
+        out_channels: number of filters.
+        groups: groups of channels.
+        bias: whether it has a bias.
     """
 
     def __init__(self, window: Window, in_channels: int, out_channels: int, groups: int, *, bias: bool) -> None:
@@ -176,10 +176,10 @@ class BatchNorm(nn.BatchNorm2d):
 
     def __init__(self, channels: int, eps: float, momentum: float) -> None:
         super().__init__(channels, eps, momentum)
-        self.num_batches_tracked = None  # nobody reads it, and it is no array of the network's
+        self.num_batches_tracked = None  # nobody reads it, and it is not an array of the network
 
     def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002 - PyTorch's name
-        """Take any."""
+        """Accept any shape."""
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training and x.numel() == x.shape[1]:  # PyTorch refuses: twice the same number has the same moments
@@ -188,7 +188,7 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 def synchronized(module: nn.Module) -> nn.Module:
-    """Return a module whose batch normalisation takes the statistics of all processes' images: for GPUs alone."""
+    """Return a module whose batch normalisation takes the statistics of all processes' images: on GPUs only."""
     module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
     for inner in module.modules():
         if isinstance(inner, nn.SyncBatchNorm):  # it counts its batches, come what may
@@ -319,7 +319,7 @@ def product(results: list[Tensor]) -> Tensor:
 
 
 def padded(x: Tensor, sides: Four | None, value: float = 0.0) -> Tensor:
-    """Return pictures with pixels around them, (top, bottom, left, right); fewer than none cuts off."""
+    """Return pictures with padding of (top, bottom, left, right) pixels; negative numbers crop."""
     if sides is None or not any(sides):
         return x
     top, bottom, left, right = sides
@@ -327,13 +327,13 @@ def padded(x: Tensor, sides: Four | None, value: float = 0.0) -> Tensor:
 
 
 def cropped(x: Tensor, margins: Four) -> Tensor:
-    """Return pictures without pixels at their borders, (top, bottom, left, right)."""
+    """Return pictures without (top, bottom, left, right) pixels at their borders."""
     top, bottom, left, right = margins
     return x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right]
 
 
 def reaching(window: Window) -> Four:
-    """Return the padding with which a window reaches exactly the end: partial windows become whole ones."""
+    """Return the padding with which windows reach exactly the end, so that partial windows become whole ones."""
     top, _, left, _ = window.padding
     axes = zip(window.output_size, window.stride, window.span, window.size, (top, left), strict=True)
     below, beside = ((count - 1) * s + span - n - before for count, s, span, n, before in axes)

@@ -9,9 +9,9 @@ from torch_cases import INCEPTION, LENET, NETWORKS, RESIDUAL, batch, near  # noq
 
 from cnncli.engines.head import logits_loss  # noqa: E402
 from cnncli.engines.initialization import initialize  # noqa: E402
-from cnncli.engines.losses import CrossEntropy, SquaredError  # noqa: E402
+from cnncli.engines.losses import LOSSES, CrossEntropy, SquaredError  # noqa: E402
 from cnncli.engines.numpy_engine import NumpyEngine  # noqa: E402
-from cnncli.engines.optimizers import OPTIMIZERS, clip_by_norm  # noqa: E402
+from cnncli.engines.optimizers import OPTIMIZERS, Optimizer, clip_by_norm  # noqa: E402
 from cnncli.engines.torch.backend import ROUNDING, parity  # noqa: E402
 from cnncli.engines.torch.engine import TorchEngine, clip_tensor_by_norm  # noqa: E402
 from cnncli.errors import ArgumentError  # noqa: E402
@@ -27,7 +27,7 @@ def engine_of(kind, text, **options):
 
 def trained(engine, steps, optimizer="momentum", clip_norm=None, loss=None):
     """Let an engine learn from a few batches; return the losses."""
-    kind = OPTIMIZERS[optimizer]()
+    kind = OPTIMIZERS.get(optimizer, optimizer)()
     engine.use(kind)
     losses = []
     for step in range(steps):
@@ -51,6 +51,34 @@ def test_twenty_steps_lose_the_same(text, memory):
         expected, found = trained(ours, 20), trained(theirs, 20)
         assert expected[16:].mean() < expected[:4].mean()
         assert np.abs(found - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss(loss, memory):
+    loss = LOSSES[loss](label_smoothing=0.1)
+    text = f"8x8x2 conv3-4,same,relu max2 fc-{loss.outputs(2)}"
+    with engine_of("numpy", text, dtype=np.float64) as ours, engine_of("torch", text, dtype=np.float64) as theirs:
+        assert near(trained(theirs, 6, loss=loss), trained(ours, 6, loss=loss), 1e-9)
+        assert near(theirs.gradients, ours.gradients, 1e-8)
+
+
+class Signs(Optimizer):
+    """An optimizer that is in no registry, and that PyTorch does not have."""
+
+    name = "signs"
+    default_lr = 0.01
+
+    def step(self, xp, p, g, spare, *state, t, lr):
+        p -= lr * xp.sign(g)
+
+
+def test_a_new_optimizer_needs_nothing_but_its_step(memory):
+    text = "8x8x2 conv3-4,same,relu max2 fc-4"
+    with engine_of("numpy", text, dtype=np.float64) as ours, engine_of("torch", text, dtype=np.float64) as theirs:
+        before = ours.parameters.copy()
+        assert near(trained(theirs, 3, optimizer=Signs), trained(ours, 3, optimizer=Signs), 1e-9)
+        assert near(theirs.parameters, ours.parameters, 1e-8)
+        assert not near(before, ours.parameters, 1e-2)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
