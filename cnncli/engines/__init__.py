@@ -1,1 +1,1 @@
-"""What computes a network forwards and backwards, in NumPy and in PyTorch: losses, optimizers, first weights."""
+"""Engines, which compute networks forwards and backwards with NumPy or PyTorch: losses, optimizers, first weights."""

@@ -11,7 +11,7 @@ from cnncli.choices import did_you_mean
 from cnncli.engines.processes import ALONE, Processes
 from cnncli.errors import ArgumentError
 
-if TYPE_CHECKING:  # the registry is read for `--help`, which shall load no NumPy
+if TYPE_CHECKING:  # the registry is read for `--help`, which must not load NumPy
     from cnncli.arrays import Array
     from cnncli.engines.engine import Engine
     from cnncli.networks import Network

@@ -30,7 +30,7 @@ class StepResult(NamedTuple):
 
     @property
     def finite(self) -> bool:
-        """Whether the loss is a number; if not, the gradients are of no use: `Engine.diagnose` finds the layer."""
+        """True if the loss is finite; otherwise gradients are useless, and `Engine.diagnose` finds the layer."""
         return bool(np.isfinite(self.loss))
 
 
@@ -100,7 +100,7 @@ class Engine:
         raise NotImplementedError
 
     def predict(self, images: Array, *, prepare: Prepare | None = None) -> Array:
-        """Return the logits (N, *output_shape) of images, of which a few at a time are held with their activations.
+        """Return the logits (N, *output_shape) of images; the activations of a few at a time are held.
 
         Args:
             images: (N, *input_shape), or images that `prepare` brings to it.
@@ -116,7 +116,7 @@ class Engine:
         return out
 
     def predicting(self) -> AbstractContextManager[object]:
-        """Return the context in which predictions are computed."""
+        """Return a context for computing predictions."""
         return nullcontext()
 
     def predict_into(self, out: Array, images: Array) -> None:

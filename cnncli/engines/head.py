@@ -53,7 +53,7 @@ def _without_last(layer: Layer) -> tuple[Layer, ...]:
 
 
 class DistanceLoss:
-    """Loss of distances, of which the smallest is the best: the loss of minus them.
+    """Loss of distances, where the smallest is the best: the loss of their negatives.
 
     Args:
         loss: of logits.
@@ -92,7 +92,7 @@ def predictions(logits: Array, network: Network) -> Array:
 
 
 def probabilities(outputs: Array, network: Network) -> Array:
-    """Return (N, classes) numbers from 0 to 1, each row of which adds up to 1.
+    """Return (N, classes) numbers from 0 to 1; each row adds up to 1.
 
     Outputs of a softmax stay as they are. One output is the second of two classes, through a sigmoid unless the
     network ends in one. Anything else goes through a softmax.

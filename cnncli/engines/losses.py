@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from cnncli.errors import ArgumentError
 from cnncli.values import Value
 
-if TYPE_CHECKING:  # the registry is read for `--help`, which shall load no NumPy
+if TYPE_CHECKING:  # the registry is read for `--help`, which must not load NumPy
     from cnncli.arrays import Array
 
 
@@ -83,7 +83,7 @@ class Loss(Value):
         return classes
 
     def probabilities(self, logits: "Array") -> "Array":
-        """Return (N, classes) numbers from 0 to 1, each row of which adds up to 1."""
+        """Return (N, classes) numbers from 0 to 1; each row adds up to 1."""
         return softmax(logits)
 
     def _sum_and_gradient(self, logits: "Array", labels: "Array") -> "tuple[float, Array]":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from cnncli.errors import ArgumentError
 from cnncli.values import Value
 
-if TYPE_CHECKING:  # the registry is read for `--help`, which shall load no NumPy
+if TYPE_CHECKING:  # the registry is read for `--help`, which must not load NumPy
     from cnncli.arrays import Array
 
 _BLOCK = 1 << 14  # what one block of 64 KB needs stays in the cache: each array is read once and written once

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cnncli.errors import CnncliError, TrainingError
 
-if TYPE_CHECKING:  # the names of the engines are read for `--help`, which shall load no NumPy
+if TYPE_CHECKING:  # the names of the engines are read for `--help`, which must not load NumPy
     from cnncli.arrays import Array
 
 
@@ -29,7 +29,7 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes and prints."""
+        """True for the process that writes and prints."""
         return self.rank == 0
 
     def part(self, items: int) -> slice:

@@ -121,7 +121,7 @@ class Canvas:
 
         Args:
             path: the file.
-            replace: whether it may replace one.
+            replace: whether an existing file may be replaced.
 
         Raises:
             ImageError: the file cannot be written.
@@ -133,7 +133,7 @@ class Canvas:
 def one_line(text: str) -> str:
     """Return a text with a space for each run of what cannot be drawn on one line.
 
-    Where there is no font but Pillow's own, letters lose their accents.
+    Where the system has no font, letters lose their accents.
     """
     words = " ".join(cleaned(text).split())
     if words.isascii() or len(_fonts(13)) > 1:

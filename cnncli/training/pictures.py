@@ -133,7 +133,7 @@ def _draw_scale(canvas: Canvas, x: float, y: float, height: float) -> None:
 
 
 def _shades(shares: Array, right: Array) -> Array:
-    """Return colours from white to blue (right) or orange (wrong), in which small shares show."""
+    """Return colours from white to blue (right) or orange (wrong), where even small shares show."""
     ends = np.where(right[..., np.newaxis], np.array(BLUE), np.array(ORANGE))
     mixed: Array = np.rint(255 + shares[..., np.newaxis] ** 0.6 * (ends - 255)).astype(np.uint8)
     return mixed

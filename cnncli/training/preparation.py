@@ -256,7 +256,7 @@ def choose_network(text: str, shape: Sequence[int], *, sized: bool = False) -> N
     Args:
         text: a name of the zoo, a `.toml` file or a text, with or without its input.
         shape: (H, W, C) of the pictures.
-        sized: whether the pictures have been brought to a size already.
+        sized: whether the pictures were resized already.
 
     Raises:
         ArgumentError: an unknown network, or one that does not fit the pictures.

@@ -84,7 +84,7 @@ class Trainer:
 
     @property
     def is_done(self) -> bool:
-        """Whether all epochs are completed, or early stopping applies."""
+        """True if all epochs are completed, or early stopping applies."""
         options, progress = self.preparation.configuration, self.progress
         stale = progress.epoch - progress.best_epoch
         is_stale = options.early_stop is not None and progress.batch == 0 and stale >= options.early_stop

@@ -125,7 +125,7 @@ class Parity(NamedTuple):
 
     @property
     def is_rounding(self) -> bool:
-        """Whether rounding explains the differences."""
+        """True if rounding explains the differences."""
         return max(self) <= ROUNDING
 
     def __str__(self) -> str:

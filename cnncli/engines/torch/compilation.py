@@ -1,6 +1,6 @@
-"""From a network to a module of PyTorch that computes the same, with parameters of the same names.
+"""Compilation of a network to a module of PyTorch that computes the same, with parameters of the same names.
 
-To add a layer, enter what makes its module in `BUILDERS`, by its word.
+To add a layer, enter the builder of its module in `BUILDERS`, by its word.
 """
 
 from collections import OrderedDict

@@ -258,7 +258,7 @@ class Dropout(nn.Module):
 
     Args:
         rate: the share that is dropped.
-        context: tells which layer it is, and which images of which batch come.
+        context: identifies the layer, the batch and its images.
     """
 
     def __init__(self, rate: float, context: Context) -> None:

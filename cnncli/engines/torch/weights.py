@@ -1,8 +1,7 @@
-"""A network's arrays as PyTorch wants them: the one place where orders of axes are exchanged.
+"""Arrays of a network in PyTorch's order of axes.
 
 cnncli keeps all trainable numbers in one flat vector, filters as (f_h, f_w, C_in, C_out). PyTorch wants (C_out, C_in,
-f_h, f_w). Both are views of the same memory, so that nothing is ever copied to and fro: what one side changes, the
-other sees.
+f_h, f_w). Both are views of the same memory, so that each side sees the changes of the other, and nothing is copied.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +19,7 @@ from cnncli.shapes import Shape
 
 
 def torch_axes(name: str, dimensions: int) -> tuple[int, ...]:
-    """Return which of our axes each of PyTorch's is, of an array of the network.
+    """Return the permutation of an array's axes from ours to PyTorch's.
 
     Example:
         >>> torch_axes("0.conv.weight", 4), torch_axes("0.conv.bias", 1)
@@ -38,7 +37,7 @@ def torch_views(flat: Tensor, shapes: Mapping[str, Shape]) -> dict[str, Tensor]:
 
 
 def bind_parameters(module: nn.Module, flat: Tensor, gradients: Tensor, shapes: Mapping[str, Shape]) -> None:
-    """Let the parameters of a module, and their gradients, be views of two flat vectors."""
+    """Make the parameters of a module, and their gradients, views of two flat vectors."""
     slopes = torch_views(gradients, shapes)
     for name, view in torch_views(flat, shapes).items():
         parameter = nn.Parameter(view)
@@ -48,7 +47,7 @@ def bind_parameters(module: nn.Module, flat: Tensor, gradients: Tensor, shapes: 
 
 
 def bind_buffers(module: nn.Module, flat: Tensor, shapes: Mapping[str, Shape]) -> None:
-    """Let the arrays of a module that are not trained be views of a flat vector."""
+    """Make the untrained arrays of a module views of a flat vector."""
     for name, view in torch_views(flat, shapes).items():
         owner, _, last = name.rpartition(".")
         module.get_submodule(owner).register_buffer(last, view)
@@ -64,7 +63,7 @@ def to_torch(network: Network, parameters: Mapping[str, Array], buffers: Mapping
     """Return a network with weights as a module of PyTorch, ready to predict.
 
     Args:
-        network: what it computes; with its last softmax, if it has one.
+        network: the network, with its last softmax if it has one.
         parameters: the trained arrays by name, filters as (f_h, f_w, C_in, C_out).
         buffers: the others.
 
@@ -85,7 +84,7 @@ def to_torch(network: Network, parameters: Mapping[str, Array], buffers: Mapping
 
 
 def set_state(module: nn.Module, parameters: Mapping[str, Array], buffers: Mapping[str, Array]) -> None:
-    """Give a module's parameters and buffers the numbers of arrays of the same names, as cnncli keeps them."""
+    """Set a module's parameters and buffers to cnncli's arrays of the same names."""
     given = {**parameters, **buffers}
     with torch.no_grad():
         for name, tensor in module.state_dict().items():
@@ -94,7 +93,7 @@ def set_state(module: nn.Module, parameters: Mapping[str, Array], buffers: Mappi
 
 
 def from_torch(network: Network, module: nn.Module) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Return the parameters and buffers of a module that `compile_network` or `to_torch` made, as cnncli keeps them."""
+    """Return cnncli's parameters and buffers of a module that `compile_network` or `to_torch` made."""
     state = {
         name: tensor.detach().cpu().permute(tuple(np.argsort(torch_axes(name, tensor.ndim)))).contiguous().numpy()
         for name, tensor in module.state_dict().items()
