@@ -116,6 +116,7 @@ def test_every_name_is_documented_by_examples_that_are_true(name, folder, monkey
     if not inspect.isclass(thing) or not issubclass(thing, cnncli.CnncliError):
         assert "Example:" in inspect.getdoc(thing)
         assert any(test.examples for test in found)
+        assert "+SKIP" not in inspect.getdoc(thing)
     for test in found:
         assert doctest.DocTestRunner().run(test).failed == 0
 

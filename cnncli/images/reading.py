@@ -83,7 +83,7 @@ def read_image(
         ImageError: the file cannot be read, is damaged, of an unknown kind, or too large.
 
     Example:
-        >>> read_image("samples/step.png").shape  # doctest: +SKIP
+        >>> read_image("samples/step.png").shape
         (6, 6)
     """
     with open_image(source, gray=gray, max_pixels=max_pixels) as image:

@@ -20,6 +20,7 @@ from cnncli.engines.head import output_count, probabilities
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.files.html import html_table
 from cnncli.formats.files import named, parse_json
+from cnncli.formats.reading import RUN_MODEL
 from cnncli.formats.safetensors import INPUT, NETWORK
 from cnncli.models.safetensors import read_tensors, write_tensors
 from cnncli.networks import Network, parse_network
@@ -32,9 +33,6 @@ Pictures = AnyPath | Sequence[AnyPath] | npt.ArrayLike
 CLASSES, NORMALIZATION, RESIZE = "cnncli.classes", "cnncli.normalization", "cnncli.resize"
 SCALE, VERSION = "cnncli.scale", "cnncli.version"
 """The keys of the metadata beside the network and its input."""
-
-FILE_NAME = "model.safetensors"
-"""The model's name in the folder of a run."""
 
 
 class Model(Value):
@@ -232,7 +230,7 @@ class Model(Value):
         return self.replace(backend=open_backend(engine, device) if isinstance(engine, str) else engine)
 
     def engine(self, jobs: int = 1) -> Engine:
-        """Return what computes; it is kept for the next call."""
+        """Return the engine that computes the network; it is kept for the next call."""
         kept = _engines.get(self)
         if kept is None or kept[0] != jobs:
             kept = jobs, self.backend.engine(self.network, self.parameters, self.buffers, jobs=jobs)
@@ -309,14 +307,14 @@ def model_path(path: AnyPath) -> Path:
     file = Path(path)
     if not os.path.lexists(file):
         raise ModelError(
-            f"{path}: no such file or folder: a model is the folder of a run, or the {FILE_NAME} that `cnncli train` "
+            f"{path}: no such file or folder: a model is the folder of a run, or the {RUN_MODEL} that `cnncli train` "
             "wrote"
         )
     if not file.is_dir():
         return file
-    if not (file / FILE_NAME).exists():
-        raise ModelError(f"{path}: is a folder without {FILE_NAME}: give a model or the folder of a run")
-    return file / FILE_NAME
+    if not (file / RUN_MODEL).exists():
+        raise ModelError(f"{path}: is a folder without {RUN_MODEL}: give a model or the folder of a run")
+    return file / RUN_MODEL
 
 
 def model_of(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> Model:
