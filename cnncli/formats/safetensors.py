@@ -25,28 +25,12 @@ from cnncli.networks.summary import Omission, Row, Summary, totals
 from cnncli.shapes import Shape, show_shape
 
 BITS = {
-    "BOOL": 8,
-    "U8": 8,
-    "I8": 8,
-    "F8_E5M2": 8,
-    "F8_E4M3": 8,
-    "F8_E8M0": 8,
-    "F8_E4M3FNUZ": 8,
-    "F8_E5M2FNUZ": 8,
-    "I16": 16,
-    "U16": 16,
-    "F16": 16,
-    "BF16": 16,
-    "I32": 32,
-    "U32": 32,
-    "F32": 32,
-    "I64": 64,
-    "U64": 64,
-    "F64": 64,
-    "C64": 64,
     "F4": 4,
-    "F6_E2M3": 6,
-    "F6_E3M2": 6,
+    **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
+    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"), 8),
+    **dict.fromkeys(("I16", "U16", "F16", "BF16"), 16),
+    **dict.fromkeys(("I32", "U32", "F32"), 32),
+    **dict.fromkeys(("I64", "U64", "F64", "C64"), 64),
 }
 """Bits of a number of each type."""
 
@@ -144,11 +128,7 @@ def _array(name: str, entry: Any, room: int) -> Array:
 
 
 def read_safetensors(buffer: Buffer, name: str, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
-    """Return the summary of a safetensors file: its arrays; or a whole network, where its metadata holds one.
-
-    Raises:
-        ModelError: the header is damaged, or the arrays are not those of the network.
-    """
+    """Return the summary of a safetensors file: its arrays; or a whole network, where its metadata holds one."""
     header = read_header(buffer)
     if NETWORK in header.metadata:
         with naming_errors("the network in its metadata"):

@@ -1,4 +1,7 @@
-"""The arithmetic of shapes that has no window in it, by NumPy's rules; errors show shapes as ONNX's tools do."""
+"""The arithmetic of shapes that has no window in it, by NumPy's rules.
+
+Shapes that do not fit raise `ModelError`, which shows them as ONNX's tools do.
+"""
 
 from collections.abc import Sequence
 from math import prod
@@ -21,11 +24,7 @@ def written(shape: Sequence[int] | None) -> str:
 
 
 def axis_index(axis: int, rank: int) -> int:
-    """Return an axis counted from the front, of one that may be counted from the end.
-
-    Raises:
-        ModelError: the axis does not exist.
-    """
+    """Return an axis counted from the front, of one that may be counted from the end."""
     if not -rank <= axis < rank:
         raise ModelError(f"axis {axis} does not exist in a tensor of {rank} dimensions")
     return axis % rank
@@ -33,9 +32,6 @@ def axis_index(axis: int, rank: int) -> int:
 
 def broadcast(shapes: Sequence[Dimensions]) -> Dimensions:
     """Return the shape that shapes have together by NumPy's rules, which are ONNX's.
-
-    Raises:
-        ModelError: they do not fit each other.
 
     Example:
         >>> broadcast([(1, 8, 4, 4), (8, 1, 1)])
@@ -54,9 +50,6 @@ def broadcast(shapes: Sequence[Dimensions]) -> Dimensions:
 def concatenated(shapes: Sequence[Dimensions], axis: int) -> Dimensions:
     """Return the shape of tensors joined along an axis.
 
-    Raises:
-        ModelError: they differ in another axis.
-
     Example:
         >>> concatenated([(1, 8, 4, 4), (1, 3, 4, 4)], 1)
         (1, 11, 4, 4)
@@ -70,9 +63,6 @@ def concatenated(shapes: Sequence[Dimensions], axis: int) -> Dimensions:
 
 def reshaped(shape: Dimensions, target: Sequence[int], *, keep_zeros: bool = False) -> Dimensions:
     """Return the shape that a target such as (0, -1) gives: 0 keeps a dimension, -1 is what is left.
-
-    Raises:
-        ModelError: the number of elements would change.
 
     Example:
         >>> reshaped((1, 16, 5, 5), (0, -1))
@@ -95,9 +85,6 @@ def reshaped(shape: Dimensions, target: Sequence[int], *, keep_zeros: bool = Fal
 
 def product_of_matrices(left: Dimensions, right: Dimensions) -> Dimensions:
     """Return the shape of a product of (stacks of) matrices, as NumPy's `matmul`.
-
-    Raises:
-        ModelError: the inner sizes differ.
 
     Example:
         >>> product_of_matrices((1, 400), (400, 120))

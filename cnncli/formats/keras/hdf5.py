@@ -39,11 +39,7 @@ _SECONDS = 20
 
 
 def read_hdf5(file: FileBytes, name: str, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
-    """Return the summary of a Keras model in HDF5, or of its weights alone.
-
-    Raises:
-        ModelError: h5py is not installed, the file is damaged or no Keras file, or the model is not sound.
-    """
+    """Return the summary of a Keras model in HDF5, or of its weights alone."""
     if find_spec("h5py") is None:
         raise ModelError(
             "an HDF5 file is read with the package h5py: pip install 'cnncli[keras]'; a .keras file needs no package"

@@ -54,21 +54,13 @@ Reference = tuple[str, int, int]  # a layer, which of its calls, and which of th
 
 
 def read_keras(file: FileBytes, name: str, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
-    """Return the summary of a Keras model in a `.keras` archive.
-
-    Raises:
-        ModelError: not a Keras model, a model that is not sound, or shapes that do not fit each other.
-    """
+    """Return the summary of a Keras model in a `.keras` archive."""
     config = parse_json(read_member(file.path, "config.json"), "config.json")
     return read_config(config, name, input_shape, shapes=shapes)
 
 
 def read_config(config: dict[str, Any], name: str, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
-    """Return the summary of a model that its configuration describes; the arguments are those of `read_keras`.
-
-    Raises:
-        ModelError: a model that is not sound, or shapes that do not fit each other.
-    """
+    """Return the summary of a model that its configuration describes; the arguments are those of `read_keras`."""
     if config.get("class_name") not in MODELS:
         raise ModelError(
             f"a model of the class {named(config.get('class_name'))}: what it does is in its code, which is not run; "

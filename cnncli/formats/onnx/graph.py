@@ -131,11 +131,7 @@ def operation_name(domain: str, op: str) -> str:
 
 
 def read_graph(reader: Reader, size: int) -> OnnxModel:
-    """Read the graph of a model of `size` bytes.
-
-    Raises:
-        ModelError: the bytes are not an ONNX model.
-    """
+    """Read the graph of a model of `size` bytes."""
     producers, graphs, opsets, functions = reader.parts(MessageField(0, BYTES, 0, 0, size), 2, 7, 8, 25)
     if not graphs:
         raise ModelError("holds no ONNX graph")

@@ -3,7 +3,8 @@
 A message is a sequence of fields, each a varint of `number << 3 | type` and a value
 (https://protobuf.dev/programming-guides/encoding). Nothing is copied: a field that holds bytes, a text or another
 message is given by its place, so a file with gigabytes of weights is walked through by looking at a few thousand
-bytes of it. A library that parses whole messages reads the weights twice over, and a hostile file takes all memory.
+bytes of it. That is why no library does it: one that parses whole messages reads the weights twice over, lets a hostile
+file take all memory, and would have to be installed, whereas reading a model needs no package.
 """
 
 import struct
@@ -45,7 +46,7 @@ class MessageField(NamedTuple):
 
 
 class Reader:
-    r"""Reads messages out of one buffer, and gives up on a buffer that has no end of fields.
+    r"""Reads messages out of one buffer; a damaged one, or one without an end of fields, raises `ModelError`.
 
     Example:
         >>> [(field.number, field.value) for field in Reader(b"\x08\x96\x01").fields(0, 3)]
@@ -57,11 +58,7 @@ class Reader:
         self._left = MAX_FIELDS
 
     def fields(self, start: int, stop: int) -> Iterator[MessageField]:
-        """Yield the fields of the message that lies from `start` to `stop`.
-
-        Raises:
-            ModelError: the bytes are not a message, or there are more than `MAX_FIELDS` in all.
-        """
+        """Yield the fields of the message that lies from `start` to `stop`."""
         at = start
         while at < stop:
             self._spend(1)
@@ -84,11 +81,7 @@ class Reader:
             at = end
 
     def varint(self, at: int, stop: int) -> tuple[int, int]:
-        """Return an unsigned integer and where it ends.
-
-        Raises:
-            ModelError: it does not end.
-        """
+        """Return an unsigned integer and where it ends."""
         result = shift = 0
         for byte in self.buffer[at : min(at + 10, stop)]:
             at += 1
@@ -99,11 +92,7 @@ class Reader:
         raise ModelError(f"damaged or cut short: the number at byte {at} does not end")
 
     def parts(self, message: MessageField, *numbers: int) -> list[list[MessageField]]:
-        """Return the fields of a message that hold bytes and have some numbers, a list for each number.
-
-        Raises:
-            ModelError: there are more than a summary can show.
-        """
+        """Return the fields of a message that hold bytes and have some numbers, a list for each number."""
         parts: dict[int, list[MessageField]] = {number: [] for number in numbers}
         for field in self.fields(message.start, message.stop):
             if field.number in parts and field.kind == BYTES:
@@ -118,11 +107,7 @@ class Reader:
         return [self.text(field) for field in fields]
 
     def text(self, field: MessageField) -> str:
-        """Return a field that holds a text.
-
-        Raises:
-            ModelError: it is too long.
-        """
+        """Return a field that holds a text."""
         length = field.stop - field.start
         if length > MAX_TEXT:
             raise ModelError(f"damaged: a name of {length} bytes")
@@ -130,11 +115,7 @@ class Reader:
         return self.buffer[field.start : field.stop].decode("utf-8", "replace")
 
     def integers(self, field: MessageField) -> list[int]:
-        """Return the signed integers of a field: one, or several packed together.
-
-        Raises:
-            ModelError: there are too many of them.
-        """
+        """Return the signed integers of a field: one, or several packed together."""
         if field.kind == VARINT:
             return [signed(field.value)]
         found = []
@@ -146,11 +127,7 @@ class Reader:
         return found
 
     def floats(self, field: MessageField) -> list[float]:
-        """Return the single-precision numbers of a field: one, or several packed together.
-
-        Raises:
-            ModelError: there are too many of them.
-        """
+        """Return the single-precision numbers of a field: one, or several packed together."""
         count = (field.stop - field.start) // 4
         self._spend(count)
         return list(struct.unpack(f"<{count}f", self.buffer[field.start : field.start + 4 * count]))

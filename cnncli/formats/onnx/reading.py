@@ -22,11 +22,7 @@ MAX_COMPUTED = 2**21
 
 
 def read_onnx(buffer: Buffer, name: str, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
-    """Return the summary of an ONNX model; only the graph is looked at, the weights stay where they are.
-
-    Raises:
-        ModelError: not an ONNX model, a graph that is not sound, or shapes that do not fit each other.
-    """
+    """Return the summary of an ONNX model; only the graph is looked at, the weights stay where they are."""
     reader = Reader(buffer)
     model = read_graph(reader, len(buffer))
     propagation = Propagation(model, reader)
