@@ -194,7 +194,7 @@ class Propagation:
             outcome = self._outcome(call)
         except ArgumentError as error:
             raise ModelError(str(error)) from error
-        constant = call.operation.of_sizes or all(each.constant for each in call.inputs if each is not None)
+        constant = call.operation.of_sizes or all(each.constant for each in call.given)
         self._bind(node, scope, list(self._outgoing(call, outcome, constant, scope)))
         if constant and outcome.macs:
             self._products.append(node.name)
@@ -239,7 +239,7 @@ class Propagation:
         try:
             return follow(call)
         except UnknownShape:
-            if all(each.shape is not None for each in call.inputs if each is not None):
+            if all(each.shape is not None for each in call.given):
                 self._open_shapes.append(call.node.name)
             return Outcome(())
 
@@ -252,7 +252,7 @@ class Propagation:
             shape = outcome.shapes[index] if index < len(outcome.shapes) else None
             values = _plain(outcome.values[index]) if index < len(outcome.values) else None
             if values is not None and call.inputs:  # what went in was looked at, too
-                self._computed += len(values) + sum(len(each.values or ()) for each in call.inputs if each is not None)
+                self._computed += len(values) + sum(len(each.values or ()) for each in call.given)
             yield Tensor(
                 None if shape is None else dimensions(shape, "its output"),
                 values if self._computed <= MAX_COMPUTED else None,
@@ -272,16 +272,15 @@ class Propagation:
         return (scope.home + name,)
 
     def _take_down(self, call: Call, outcome: Outcome, outputs: Sequence[Tensor], scope: Scope) -> None:
-        data = [each for each in call.inputs if each is not None and not each.constant]
         shown = outputs[: call.operation.outputs]
         found, layer = self._weights.count(call), call.layer(outcome)
         self.stages.append(
             Stage(
                 named(scope.path + call.node.name, MAX_NAME),
                 layer.op if layer is not None else named(call.node.op),
-                tuple(each.name for each in data),
+                tuple(each.name for each in call.data),
                 tuple(each.name for each in shown),
-                self._row_shape(data[0]),
+                self._row_shape(call.data[0]),
                 tuple(map(self._row_shape, shown)),
                 layer,
                 found.params,
@@ -298,7 +297,7 @@ class Propagation:
         if call.operation.follow is None or (call.operation.multiplies and not outcome.shapes):
             self._uncounted.append(call.node.name)
             yield "macs"
-        sources = [source for each in call.inputs if each is not None for source in each.sources]
+        sources = [source for each in call.given for source in each.sources]
         if any(map(self._weights.is_doubtful, sources)):
             yield "params"
 
@@ -319,8 +318,7 @@ class Propagation:
 
 def _hands_pixels_on(call: Call) -> bool:
     """Return whether a node does no more with the model's own input than scale its numbers or move them."""
-    data = [each for each in call.inputs if each is not None and not each.constant]
-    return call.operation.passes and all(not each.op for each in data)
+    return call.operation.passes and all(not each.op for each in call.data)
 
 
 def _plain(values: Values | None) -> Values | None:

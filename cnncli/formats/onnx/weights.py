@@ -236,6 +236,6 @@ def _is_bias(call: Call, index: int) -> bool:
 
 def _scales_pixels(call: Call, constant: Constant) -> bool:
     """Return whether a constant is the mean or deviation of pixels, a number for each channel, at the model's input."""
-    pixels = any(each is not None and not each.constant and not each.op for each in call.inputs)
+    pixels = any(not each.op for each in call.data)
     named = constant.name.endswith(("mean", "std")) or constant.name.startswith(("normaliz", "normalis"))
     return call.node.op in _SCALED and pixels and (named or 1 < constant.size <= 4)

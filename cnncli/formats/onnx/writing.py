@@ -10,9 +10,10 @@ from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from cnncli.arrays import Array
 from cnncli.errors import ModelError
 from cnncli.networks.layers import (
     blocks,
@@ -26,11 +27,8 @@ from cnncli.networks.layers import (
     sequences,
 )
 from cnncli.networks.layers.base import Layer
-from cnncli.networks.layers.convolution import dense_table
 from cnncli.ops.batches.norms import neighbours
 from cnncli.shapes import Shape, Window
-
-Array = NDArray[Any]
 
 OPSET = 17
 """The version of ONNX's operations: of 2022, so that older runtimes read it, and without what later ones changed."""
@@ -194,7 +192,7 @@ def _bias(at: Site, layer: convolution.Conv | convolution.TransposedConv | conne
 def _conv(at: Site, layer: convolution.Conv) -> str:
     weight = at.array("weight")
     if layer.table:
-        weight = dense_table(weight)
+        weight = convolution.dense_table(weight)
     window = layer.window(at.shape)
     inputs = [at.x, at.constant("weight", weight.transpose(3, 2, 0, 1)), *_bias(at, layer)]
     geometry = _geometry(window, window.padding)

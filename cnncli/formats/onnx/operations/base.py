@@ -131,11 +131,21 @@ class Call(NamedTuple):
         """The operation that is called."""
         return OPERATIONS.get(self.node.full_op, UNKNOWN)
 
+    @property
+    def given(self) -> list[Tensor]:
+        """The inputs that are not left out."""
+        return [each for each in self.inputs if each is not None]
+
+    @property
+    def data(self) -> list[Tensor]:
+        """The inputs that are not constants."""
+        return [each for each in self.given if not each.constant]
+
     def tensor(self, index: int) -> Tensor:
         """Return an input that must be there."""
         found = self.inputs[index] if index < len(self.inputs) else None
         if found is None:
-            raise ModelError(f"needs at least {index + 1} inputs, got {len([each for each in self.inputs if each])}")
+            raise ModelError(f"needs at least {index + 1} inputs, got {len(self.given)}")
         return found
 
     def shape(self, index: int = 0) -> Dimensions:
