@@ -198,6 +198,8 @@ class _Dispatch:
 
     def _take(self, future: Any) -> Iterator[list[Report]]:
         """Yield the reports of a group that came back."""
+        from distributed import KilledWorker
+
         _, jobs, _ = self._flying.pop(future.key)
         outcome = self._outcome(future)
         if isinstance(outcome, Done):
@@ -206,7 +208,7 @@ class _Dispatch:
             yield from (_as_named(job, made) for job, made in zip(jobs, outcome.reports, strict=False))
         elif isinstance(outcome, str):
             raise SchedulerError(f"--scheduler {self._address}: a worker {outcome}")
-        elif not _is_killed_worker(outcome):
+        elif not isinstance(outcome, KilledWorker):
             reason = f"a worker failed: {type(outcome).__name__}: {outcome}"
             yield from (failed(job, time.perf_counter(), printable(f"{job.input.path}: {reason}")) for job in jobs)
         elif len(jobs) > 1:
@@ -334,12 +336,6 @@ def _renamed(error: str | None, names: dict[str, str]) -> str | None:
 
 def _broken(error: ImportError) -> ArgumentError:
     return ArgumentError(f"--scheduler runs batches with Dask, which is broken ({error}): {EXTRA}")
-
-
-def _is_killed_worker(error: Exception) -> bool:
-    from distributed import KilledWorker
-
-    return isinstance(error, KilledWorker)
 
 
 def _killing(job: Job, error: Any) -> str:

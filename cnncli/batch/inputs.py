@@ -67,13 +67,12 @@ def find_inputs(
     if not inputs:
         raise NoInputError("the list of inputs is empty")
     seen: set[str] = set()
-    return [found for found in inputs if _is_new(found.path, seen) or (repeats and found.path != STANDARD)]
-
-
-def _is_new(path: str, seen: set[str]) -> bool:
-    is_new = path not in seen
-    seen.add(path)
-    return is_new
+    kept = []
+    for found in inputs:
+        if found.path not in seen or (repeats and found.path != STANDARD):
+            kept.append(found)
+        seen.add(found.path)
+    return kept
 
 
 class _Search(NamedTuple):

@@ -160,9 +160,8 @@ class Manifests:
 
     def look(self, jobs: Sequence[Job]) -> None:
         """Ask stores, in as few requests as possible, for all that `is_done` needs to know of these jobs."""
-        self._seen |= objects.look_at_all(
-            name for job in jobs for name in _names(job) if is_url(name) and name != _seen_already(job.input)
-        )
+        names = (name for job in jobs for name in (job.outputs if job.input.seen else _names(job)))
+        self._seen |= objects.look_at_all(filter(is_url, names))
 
     def is_done(self, job: Job, *, renew: bool = False) -> bool:
         """Whether every output of a job was finished with these options from this input, and is whole.
@@ -281,10 +280,6 @@ def stamp_of(source: Input) -> Stamp | Seen:
 
 def _names(job: Job) -> tuple[str, ...]:
     return (job.input.path, *job.outputs)
-
-
-def _seen_already(source: Input) -> str | None:
-    return source.path if source.seen else None
 
 
 def _fits(stamp: Stamp | Seen, path: str) -> bool:

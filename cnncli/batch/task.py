@@ -201,7 +201,7 @@ class _Finish:
         """Hold an output against what stands there, made by a run that kept no list, or by somebody else."""
         if self._task.replace and not self._task.skip:
             return "replace"
-        if not _exists(output):
+        if not (objects.look(output) if is_url(output) else os.path.lexists(output)):
             return "add"
         manifests = self._manifests
         # On a cluster a job may be done again, after a worker that was lost when its output stood there.
@@ -218,7 +218,7 @@ class _Finish:
 
     def _is_same(self, output: str, temporary: str) -> bool:
         """Whether an output holds the same result as what stands in its place."""
-        if not _is_plain(output):
+        if not (is_url(output) or os.path.isfile(output)):
             return False
         alike = self._task.alike
         if same_content(output, temporary):
@@ -230,14 +230,6 @@ class _Finish:
         with temporary_file(output, scratch(), private=True) as here:
             objects.fetch(output, here)
             return alike(temporary, here)
-
-
-def _exists(output: str) -> bool:
-    return objects.look(output) is not None if is_url(output) else os.path.lexists(output)
-
-
-def _is_plain(output: str) -> bool:
-    return is_url(output) or os.path.isfile(output)
 
 
 def _can_be_read_twice(path: str) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cnncli.errors import ArgumentError
+from cnncli.files.text import json_text
 
 Matrix = tuple[tuple[int | float, ...], ...]
 
@@ -156,14 +157,8 @@ def _number(word: str, where: str) -> int | float:
 
 def _json_number(cell: object, where: str) -> int | float:
     if isinstance(cell, bool) or not isinstance(cell, int | float):
-        raise ArgumentError(f"{where}: {_json_text(cell)} is not a number")
+        raise ArgumentError(f"{where}: {json_text(cell)} is not a number")
     return _finite(cell, where)
-
-
-def _json_text(cell: object) -> str:
-    import json
-
-    return json.dumps(cell)
 
 
 def _finite(value: int | float, where: str) -> int | float:

@@ -5,7 +5,7 @@ A band is a few rows of an image, channels last. Working in bands keeps a huge i
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from cnncli.errors import ArgumentError, ImageError
 from cnncli.images.formats import FileKind
 from cnncli.images.metadata import Metadata
 from cnncli.images.sources import decoding
-from cnncli.values import Value
 
 # Every number type that a file may hold, and the type in which it is computed, without loss.
 _DTYPES = {
@@ -160,7 +159,7 @@ class OpenedImage(ABC):
         self.close()
 
 
-class Picture(Value):
+class Picture(NamedTuple):
     """One frame to be written.
 
     Attributes:

@@ -89,19 +89,16 @@ def _fit(picture: Picture, form: Format) -> Picture:
     dtype, channels = picture.dtype.name, picture.channels
     if not form.has_room(picture.shape):
         raise _too_large(picture, form)
-    picture = picture.replace(metadata=picture.metadata.within(form.capacity))
+    picture = picture._replace(metadata=picture.metadata.within(form.capacity))
     if form.holds(dtype, channels):
-        return picture if form.numeric or len(picture.shape) == 2 or channels > 1 else _without_axis(picture)
+        if form.numeric or len(picture.shape) == 2 or channels > 1:
+            return picture
+        return picture._replace(shape=picture.shape[:2], bands=(band[..., 0] for _, band in picture.placed()))
     if channels in (2, 4) and form.holds(dtype, channels - 1):
         return _opaque(picture, form)
     able = formats_for(dtype, channels)
     what = f"{dtype} with {channels} channel{'s' if channels != 1 else ''}"
     raise ImageError(f"{form.name} cannot hold {what}; " + (f"{able} can" if able else "convert the numbers first"))
-
-
-def _without_axis(picture: Picture) -> Picture:
-    """Return a picture (H, W, 1) as (H, W)."""
-    return picture.replace(shape=picture.shape[:2], bands=(band[..., 0] for _, band in picture.placed()))
 
 
 def _too_large(picture: Picture, form: Format) -> ImageError:
@@ -123,4 +120,4 @@ def _opaque(picture: Picture, form: Format) -> Picture:
             yield band[..., 0] if picture.channels == 2 else band[..., :-1]
 
     shape = picture.shape[:2] if picture.channels == 2 else (*picture.shape[:2], picture.channels - 1)
-    return picture.replace(shape=shape, bands=bands())
+    return picture._replace(shape=shape, bands=bands())

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from math import prod
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -111,8 +111,9 @@ class PillowImage(OpenedImage):
         if raw == "LA;16B":  # as wide as 8-bit RGBA
             _set_raw_mode(self._image, "RGBA")
             return np.asarray(self._image).view(">u2").astype(np.uint16)
+        is_big_endian = raw.endswith("B") or (raw.endswith("N") and sys.byteorder == "big")
         samples = np.zeros((self._image.height, self._image.width, len(self._image.getbands())), np.uint16)
-        for mode, shift in ((raw, 8), (raw[:-1] + ("L" if _is_big_endian(raw) else "B"), 0)):
+        for mode, shift in ((raw, 8), (raw[:-1] + ("L" if is_big_endian else "B"), 0)):
             image = self._open()  # anew each time, so that one decoding alone is in memory
             self._seek(image, index)
             _set_raw_mode(image, mode)
@@ -207,10 +208,6 @@ def _set_raw_mode(image: "ImageFile.ImageFile", raw: str) -> None:
     ]
 
 
-def _is_big_endian(raw: str) -> bool:
-    return raw.endswith("B") or (raw.endswith("N") and sys.byteorder == "big")
-
-
 def _split_deep(samples: Array, raw: str) -> tuple[Array, Array | None]:
     """Split 16-bit samples into colour and alpha."""
     mode = raw.partition(";")[0]
@@ -297,25 +294,35 @@ def lab_to_rgb(image: "Image.Image") -> "Image.Image":
     return converted
 
 
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "webp": {"lossless": True, "exact": True, "method": 1, "quality": 0},  # the least effort: 4 % larger, twice as fast
-    "bmp": {},
-}
-_KEPT = {
-    "webp": ("icc_profile", "exif"),
-    "bmp": ("dpi",),
+class _Saving(NamedTuple):
+    """The way Pillow saves a format: options, the metadata that it takes, and whether greys become colours."""
+
+    options: dict[str, Any]
+    kept: tuple[str, ...]
+    in_colour: bool = False
+
+
+_SAVING = {
+    "bmp": _Saving({}, ("dpi",)),
+    "webp": _Saving(  # the least effort: 4 % larger, twice as fast
+        {"lossless": True, "exact": True, "method": 1, "quality": 0}, ("icc_profile", "exif"), in_colour=True
+    ),
 }
 
 
 def write(file: BinaryIO, frames: Iterator[Picture], form: Format) -> None:
     """Write one frame, or all where the format holds several."""
     pictures = list(frames) if form.frames else [next(frames)]
-    metadata = pictures[0].metadata.for_channels(pictures[0].channels)
-    options = _OPTIONS[form.name] | _metadata_options(metadata, form.name)
-    durations = [picture.metadata.duration or 0 for picture in pictures]
-    convert = _for_webp if form.name == "webp" else _same
-    first, *others = [convert(image_of(picture)) for picture in pictures]
+    metadata, saving = pictures[0].metadata.for_channels(pictures[0].channels), _SAVING[form.name]
+    options = saving.options | {name: value for name in saving.kept if (value := getattr(metadata, name))}
+    first, *others = [image_of(picture) for picture in pictures]
+    if saving.in_colour:
+        first, *others = [
+            image.convert("RGBA" if image.mode == "LA" else "RGB") if image.mode in ("L", "LA") else image
+            for image in (first, *others)
+        ]
     if others:
+        durations = [picture.metadata.duration or 0 for picture in pictures]
         times = _kept_apart(durations, [first, *others], form.capacity.duration)
         options |= {"save_all": True, "append_images": others, "duration": [round(time) for time in times]}
         options["loop"] = 1 if metadata.loop is None else metadata.loop  # a WebP that says nothing plays for ever
@@ -352,15 +359,3 @@ def _kept_apart(durations: list[float], images: list["Image.Image"], most: float
         kept.append(min(duration, most - together))
         together += kept[-1]
     return kept
-
-
-def _metadata_options(metadata: Metadata, name: str) -> dict[str, Any]:
-    return {key: value for key in _KEPT[name] if (value := getattr(metadata, key))}
-
-
-def _same(image: "Image.Image") -> "Image.Image":
-    return image
-
-
-def _for_webp(image: "Image.Image") -> "Image.Image":
-    return image.convert("RGBA" if image.mode == "LA" else "RGB") if image.mode in ("L", "LA") else image
