@@ -70,9 +70,9 @@ def test_a_gradient_sums_to_zero_and_is_antisymmetric(name):
 
 
 def test_the_other_kernels_keep_or_remove_the_mean():
-    sums = {name: np.sum(known.kernels[0]) for name, known in FILTERS.items() if name not in GRADIENTS}
-    assert sums.pop("laplacian") == 0
-    assert sums == pytest.approx(dict.fromkeys(sums, 1.0))
+    for name in FILTERS.keys() - set(GRADIENTS):
+        total = np.sum(FILTERS[name].kernels[0])
+        assert total == 0 or total == pytest.approx(1)
 
 
 @pytest.mark.parametrize("name", FILTERS)
