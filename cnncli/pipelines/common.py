@@ -255,6 +255,23 @@ def read_source(path: str) -> str | bytes:
     return read_standard_input() if path == STANDARD else path
 
 
+def read_pixels(path: str, *, gray: bool | None = None, max_pixels: int | None = MAX_PIXELS) -> Array:
+    """Return the pixels of a file as `edge` filters them.
+
+    Args:
+        path: the file, or `-`.
+        gray: whether colours become luma; None for colours of pictures only, so that numbers stay as they are.
+        max_pixels: the largest picture accepted; None for any.
+    """
+    source = read_source(path)
+    with open_image(open_stream(source), gray=bool(gray), max_pixels=max_pixels) as opened:
+        rows = visible(next(opened.frames()))
+        pixels: Array = rows.rows(0, rows.shape[0])
+    if gray is None and pixels.ndim == 3 and pixels.dtype.kind == "u":
+        return read_pixels(path, gray=True, max_pixels=max_pixels)
+    return pixels
+
+
 def open_stream(source: str | bytes) -> str | BinaryIO:
     """Return the result of `read_source` as an argument of `open_image`, with a name."""
     if isinstance(source, str):

@@ -1,5 +1,6 @@
-"""`cnncli evaluate`: judge a model by labelled pictures."""
+"""`cnncli evaluate`: score a model on labelled images."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -26,35 +27,33 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="PART",
-            help=f"{', '.join(PARTS)}. Default: test, else validation, else all there is.",
+            help=f"Part of the data: {', '.join(PARTS)}. Default: test, or else validation, or else all.",
             show_default=False,
         ),
     ] = None,
     min_accuracy: Annotated[
         str | None,
-        typer.Option(metavar="X", help="Exit with 1 where the accuracy is below: 0.95, or 95%.", show_default=False),
+        typer.Option(metavar="X", help="Exit with 1 if the accuracy is below X: 0.95, or 95%.", show_default=False),
     ] = None,
     pictures: Annotated[
         str | None,
         typer.Option(
             metavar="FOLDER",
-            help="Draw confusion.png and mistakes.png, the most wrongly classified, there.",
+            help="Draw confusion.png and mistakes.png (the most confident mistakes) in this folder.",
             show_default=False,
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite --pictures that exist.")] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse pictures that cannot be read instead of leaving them out.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing pictures.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at an image that cannot be read.")] = False,
     jobs: options.Jobs = None,
     engine: options.EngineOption = "numpy",
     device: options.DeviceOption = "auto",
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Judge a model by labelled pictures: accuracy with its 95 % interval, precision and recall of each class.
+    """Score a model on labelled images: accuracy with its 95% interval, precision and recall per class, confusion.
 
-    The interval is Wilson's; the macro F1 is the mean of the classes' F1.
+    The interval is Wilson's. The macro F1 is the mean of the F1 of the classes.
     """
     least = None if min_accuracy is None else _least(min_accuracy)
     if part is not None and part not in PARTS:
@@ -73,15 +72,13 @@ def evaluate(
         draw(pictures, found, replace=force)
     accuracy = found.scores.accuracy
     if least is not None and accuracy < least:
-        import sys
-
         print(f"cnncli: the accuracy {accuracy:.4f} is below --min-accuracy {min_accuracy}", file=sys.stderr)
         raise typer.Exit(1)
 
 
 def _least(text: str) -> float:
-    """Return the share that the accuracy must not be below."""
+    """Return the smallest accuracy to accept."""
     share = parse_share(text)
     if share is None or not 0 <= share <= 1:
-        raise ArgumentError(f"--min-accuracy must be from 0 to 1, or such as 95%, got {text!r}")
+        raise ArgumentError(f"--min-accuracy must be from 0 to 1, or a percentage such as 95%, got {text!r}")
     return share

@@ -20,15 +20,15 @@ cnncli export runs/digits/model.safetensors digits.onnx --json
 
 def export(
     model: options.Model,
-    file: Annotated[str, typer.Argument(metavar="FILE.onnx", help="The file to write.", show_default=False)],
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
+    file: Annotated[str, typer.Argument(metavar="FILE.onnx", help="File to write.", show_default=False)],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    r"""Write a model as ONNX, the normalisation inside, the class names in its metadata.
+    r"""Write a model as ONNX, with the normalisation inside and the class names in its metadata.
 
-    Its input `image` is float32 (batch, C, H, W) from 0 to 255, its output `probabilities` (batch, classes). What it
-    gives is compared with the model's own predictions before it is written. Needs the extra cnncli\[onnx].
+    Its input `image` is float32 (batch, C, H, W) from 0 to 255, its output `probabilities` (batch, classes). Before it
+    is written, its output is compared with the model's own predictions. Needs the extra cnncli\[onnx].
     """
     if not file.lower().endswith(".onnx"):
         raise ArgumentError(f"{file}: models are exported as ONNX: let the name end in .onnx")

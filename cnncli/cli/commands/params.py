@@ -27,9 +27,9 @@ cnncli params --list
 def params(
     words: options.Words = None,
     listed: Annotated[bool, typer.Option("--list", help="List the networks of the zoo.")] = False,
-    total: Annotated[bool, typer.Option("--total", help="Print the number of parameters alone.")] = False,
-    compare: Annotated[bool, typer.Option("--compare", help="Put networks side by side, stage by stage.")] = False,
-    sharing: Annotated[bool, typer.Option("--sharing", help="Add what each convolution saves by sharing.")] = False,
+    total: Annotated[bool, typer.Option("--total", help="Print only the number of parameters.")] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="Show networks side by side, stage by stage.")] = False,
+    sharing: Annotated[bool, typer.Option("--sharing", help="Add what weight sharing saves per convolution.")] = False,
     notation: options.Notation = False,
     convention: options.Convention = None,
     batch_size: options.BatchSize = 1,
@@ -38,7 +38,7 @@ def params(
     format_name: options.TableFormat = "table",
     as_json: options.TableJson = False,
 ) -> None:
-    """Count the parameters and multiply-adds of networks, layer by layer, and the memory that they take."""
+    """Count the parameters, multiply-adds and memory of networks, layer by layer."""
     from cnncli.cli.networks.pages import Look, check_format, print_totals, show
 
     format_name = check_format(format_name, as_json)
