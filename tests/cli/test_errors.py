@@ -92,7 +92,7 @@ COMMAND_LINES = [
     ("edge photo.png --signed split --explain 1,1", USAGE, "split"),
     ("edge photo.png -o exists.png --skip-existing", FAILED, "--force overwrites it"),
     ("edge photo.png -o exists.png --skip-existing --explain 1,1", FAILED, "--force overwrites it"),
-    ("edge - -o out.png --explain 1,1", USAGE, "name a file"),
+    ("edge - -o out.png --explain 1,1", USAGE, "give a file"),
     ("edge nowhere.png --explain 1,1", FAILED, "no such file"),
     ("edge photo.png --format xyz", USAGE, "xyz"),
     ("edge photo.png -o out.xyz", USAGE, ".xyz"),

@@ -24,7 +24,7 @@ def folder(tmp_path, monkeypatch):
 def test_the_table(folder):
     result = done("evaluate", "model.safetensors", "data")
     lines = result.stdout.splitlines()
-    assert lines[0] == "accuracy   91.67% (11 of 12 pictures)"
+    assert lines[0] == "accuracy   91.67% (11 of 12 images)"
     assert "95% interval 64.61% to 98.51%" in lines[1]
     assert lines[2].startswith("macro F1   0.91")
     assert any(line.split() == ["left", "0.7500", "1.0000", "0.8571", "3"] for line in lines)
@@ -80,7 +80,7 @@ def test_findings_are_said_and_the_rest_judged(folder):
     (folder / "data" / "top" / "0.png").write_text("junk")
     result = done("evaluate", "model.safetensors", "data")
     assert "0.png" in result.stderr
-    assert "of 11 pictures" in result.stdout
+    assert "of 11 images" in result.stdout
     assert cnncli("evaluate", "model.safetensors", "data", "--strict").exit_code == 1
 
 

@@ -164,7 +164,7 @@ def test_a_file_that_says_otherwise_is_told():
     expected = [255 if x in (7, 8) else 0 for x in range(16)]
     assert row != expected  # JPEG is lossy at a step
     for x, line in zip(range(4, 12), lines, strict=True):
-        agrees = "as written to" if row[x] == expected[x] else f"but {row[x]} stands in"
+        agrees = "as written to" if row[x] == expected[x] else f"but the file has {row[x]}:"
         assert line == f"picture level {expected[x]}, {agrees} out.jpg"
 
 

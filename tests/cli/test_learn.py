@@ -133,4 +133,4 @@ def test_a_picture_of_the_target_will_do(folder):
 def test_an_image_that_leaves_it_open_is_said(folder):
     np.savetxt("step.txt", np.repeat([[10, 10, 10, 0, 0, 0]], 6, axis=0), fmt="%d")
     done("edge", "step.txt", "-f", "vertical", "-p", "valid", "-o", "s.npy")
-    assert "3 of 9 directions" in done("learn", "step.txt", "s.npy", "-p", "valid").stdout
+    assert "3 of 9 weights" in done("learn", "step.txt", "s.npy", "-p", "valid").stdout

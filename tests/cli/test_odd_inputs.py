@@ -73,7 +73,7 @@ def test_special_files_that_are_found_are_left_out_and_named(folder, way):
     (folder / "list").write_text("in/pipe.png\nin/device.png\nin/good.png\nin/socket.png\n")
     result = cnncli("edge", *WAYS[way], "-o", "out/", "--json")
     assert [line["input"] for line in json_lines(result) if line["status"] == "ok"] == ["in/good.png"]
-    assert {name for name in ("pipe", "socket", "device") if f"in/{name}.png: left out" in result.stderr} == {
+    assert {name for name in ("pipe", "socket", "device") if f"in/{name}.png: skipped" in result.stderr} == {
         "pipe",
         "socket",
         "device",
@@ -139,7 +139,7 @@ def test_a_list_in_any_encoding(content, paths):
 
 
 def test_broken_utf_16_is_said():
-    with pytest.raises(ArgumentError, match="begins as UTF-16"):
+    with pytest.raises(ArgumentError, match="starts with a UTF-16 mark"):
         parse_list(b"\xff\xfea\0b")
 
 
@@ -148,7 +148,7 @@ def test_broken_utf_16_is_said():
     [
         ("in", USAGE, "--files-from in: Is a directory"),
         ("in/loop.png", USAGE, "Too many levels"),
-        ("/dev/zero", USAGE, "holds more than 1 MB"),
+        ("/dev/zero", USAGE, "is larger than 1 MB"),
         ("/dev/null", NOTHING, "empty"),
     ],
 )

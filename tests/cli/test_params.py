@@ -279,16 +279,16 @@ def test_folded_layers_are_the_same_layers(name, most):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("", "which network?"),
+        ("", "no network: give a name"),
         ("vgg17", "did you mean vgg19?"),
         ("vgg16 resnet81", "did you mean resnet18?"),
         ("conv3-10 max2", "begins with its input"),
-        ("vgg16 --compare", "two networks or more"),
+        ("vgg16 --compare", "at least two networks"),
         ("vgg16 --list", "leave out 'vgg16'"),
         ("vgg16 --convention pytorch", "torchvision, torchinfo, keras"),
         ("vgg16 --format html", "table, json, csv, markdown, latex"),
-        ("vgg16 lenet5 --compare --sharing", "--compare takes no --sharing"),
-        ("vgg16 lenet5 --compare --explain", "--compare takes no --explain"),
+        ("vgg16 lenet5 --compare --sharing", "--compare and --sharing cannot be combined"),
+        ("vgg16 lenet5 --compare --explain", "--compare and --explain cannot be combined"),
         ("vgg16 --notation --sharing --format csv", "CSV holds one table"),
         ("lenet5 --input 3x3x1", "cnncli: lenet5: layer 1 (conv5-6,relu after 3x3x1)"),
         ("nowhere.toml", "nowhere.toml"),
@@ -433,7 +433,7 @@ def test_an_output_that_is_not_known_is_no_success(tmp_path):
     path = onnx_file(tmp_path, helper.make_node("Mystery", ["x"], ["y"], domain="org.example"))
     found = cnncli("shape", path, "--total")
     assert (found.stdout, found.exit_code) == ("?\n", 1)
-    assert "does not tell" in found.stderr
+    assert "does not give" in found.stderr
 
 
 def test_the_folder_of_a_run_is_its_network(tmp_path):

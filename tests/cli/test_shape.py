@@ -127,8 +127,8 @@ def test_json_of_settings():
         ("-f 3", "needs an input size: add -n"),
         ("-f 3 --want 7", "--want needs an input size: add -n"),
         ("-f 3 -s 2 --keep", "--keep with a stride needs an input size"),
-        ("-n 39 -f 3 vgg16", "not both"),
-        ("6x6x3 conv3-10 -p 1", "not both"),
+        ("-n 39 -f 3 vgg16", "either them or a network"),
+        ("6x6x3 conv3-10 -p 1", "either them or a network"),
         ("-n 39 -f 3 --want 7 --keep", "--want and --keep are different questions"),
         ("-n 39 -f 3 --inputs-for 7", "leave -n out"),
         ("-n 39 -f 3 -p 1 --keep", "leave -p out"),
@@ -137,7 +137,7 @@ def test_json_of_settings():
         ("-n 39x -f 3", "(vertical x horizontal), got '39x'"),
         ("-n 39 -f 0", "the filter size must be a whole number from 1"),
         ("-n 39 -f 3 --format csv", "as text or JSON"),
-        ("-n 39 -f 3 --notation", "--notation is for networks"),
+        ("-n 39 -f 3 --notation", "--notation applies to networks"),
         ("-n 3 -f 5", "does not fit"),
         (f"-n {'9' * 4000} -f 3", "at most 1,000,000,000"),
         (f"-n {'9' * 5000} -f 3", "a whole number from 1"),
@@ -147,7 +147,7 @@ def test_json_of_settings():
         ("-n 39 -f 3 -p 1,2,3", "padding must be same, valid"),
         ("--inputs-for 7 -f 3 -s 1000000", "1000000 input sizes"),
         ("6x6x3 conv3-10 --format xml", "table, json, csv, markdown, latex"),
-        ("6x6x3 conv3-10 --format csv --json", "two formats"),
+        ("6x6x3 conv3-10 --format csv --json", "contradict each other"),
         ("conv3-10 max2 --input 6xx", "height x width x channels"),
     ],
 )
@@ -162,7 +162,7 @@ def test_wrong_usage_is_one_line(words, said):
     ("words", "said"),
     [
         ("-n 224 -f 7 --want 999", "try another filter"),
-        ("-n 224 -f 7 --want 112 -p 0", "leave -p or -s open"),
+        ("-n 224 -f 7 --want 112 -p 0", "leave -p or -s out"),
         ("--inputs-for 3 -f 2 -s 2 --transposed", "no input gives 3"),
     ],
 )

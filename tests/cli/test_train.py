@@ -47,15 +47,15 @@ def messages(result):
 def test_a_summary_a_line_an_epoch_and_the_result(tmp_path, bars):
     result = done("train", bars, "-o", tmp_path / "run", *QUICK)
     lines = messages(result)
-    assert lines[0] == f"data      {bars}: pictures 8x8x1, 54 to train on, 6 to validate by"
+    assert lines[0] == f"data      {bars}: 8x8x1 images, 54 for training, 6 for validation"
     assert lines[1] == "classes   3: 0 18, 1 18, 2 18"
     assert lines[2] == "network   8x8x1 fc-3 (195 parameters)"
     assert lines[3] == "training  adam, lr 0.001 constant, batches of 32, cross entropy, seed 0"
-    assert re.fullmatch(r"time      about \S+ m?s an epoch \([\d,]+ images/s\), 2 epochs about \S+ m?s", lines[4])
+    assert re.fullmatch(r"time      about \S+ m?s per epoch \([\d,]+ images/s\), 2 epochs about \S+ m?s", lines[4])
     assert [line[:9] for line in lines[5:]] == ["epoch 1/2", "epoch 2/2"]
     assert all("loss" in line and "accuracy" in line and "images/s" in line for line in lines[5:])
     out = result.stdout.splitlines()
-    assert out[0] == "Accuracy on the 6 validation pictures:"
+    assert out[0] == "Accuracy on the 6 validation images:"
     assert [line.split("  ")[1] for line in out[1:4]] == ["this network", "nearest centroid", "majority class"]
     assert re.fullmatch(r"  majority class     33\.3%", out[3])
     assert out[4].startswith(f"Written to {tmp_path / 'run'}: model.safetensors")
@@ -152,7 +152,7 @@ def test_a_recorded_configuration_gives_the_same_model(tmp_path, bars):
 def test_resuming_takes_data_and_options_from_the_run(tmp_path, bars):
     done("train", bars, "-o", tmp_path / "run", *QUICK, "-q")
     result = done("train", "-o", tmp_path / "run", "--resume", "--epochs", "3")
-    assert "goes on after epoch 2" in result.stderr
+    assert "continues after epoch 2" in result.stderr
     assert len((tmp_path / "run/metrics.jsonl").read_text().splitlines()) == 3
     refused = cnncli("train", "-o", tmp_path / "run", "--resume", "--lr", "0.5")
     assert (refused.exit_code, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
@@ -165,7 +165,7 @@ def test_data_that_moved_is_to_be_named(tmp_path, bars):
     moved = bars.rename(tmp_path / "moved.npz")
     result = cnncli("train", "-o", run, "--resume", "--epochs", "3")
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
-    assert f"{bars}: the data is no longer where the run found it: name its place, too" in result.stderr
+    assert f"{bars}: the data of the run is no longer there: give its new path as DATA" in result.stderr
     done("train", moved, "-o", run, "--resume", "--epochs", "3")
 
 
@@ -310,7 +310,7 @@ def on_a_terminal(*words, cwd, columns=120):
 def test_a_terminal_has_a_live_bar(tmp_path, bars):
     words = ["train", bars, "-o", "run", "--network", "conv3-16,same,relu conv3-16,same,relu fc-3", "--batch-size", "4"]
     out, shown = on_a_terminal(*words, "--epochs", "30", cwd=tmp_path)
-    assert out.startswith("Accuracy on the 6 validation pictures:")
+    assert out.startswith("Accuracy on the 6 validation images:")
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
     assert re.search(r"epoch \d+/30 .* \d+/14 loss \d\.\d{4}  accuracy [\d.]+%  [\d,]+ images/s \d+:\d\d left", text)
     assert text.count("validation loss") == 30  # a line an epoch stays
@@ -332,7 +332,7 @@ def test_the_folders_that_are_parts_are_said(tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(rng.integers(0, 256, (8, 8)).astype(np.uint8)).save(path)
     words = ["train", tmp_path / "data", "--network", "fc-2", "--epochs", "1", "--jobs", "1"]
-    assert "parts     Training/ to train on, Testing/ to test by" in messages(done(*words, "-o", tmp_path / "run"))
+    assert "parts     Training/ for training, Testing/ for test" in messages(done(*words, "-o", tmp_path / "run"))
     start = json_lines(done(*words, "-o", tmp_path / "json", "--json"))[0]
     assert start["parts"] == {"train": "Training", "test": "Testing"}
 
@@ -340,7 +340,7 @@ def test_the_folders_that_are_parts_are_said(tmp_path):
 def test_what_weighted_classes_are_judged_by_is_said(tmp_path, bars):
     words = ["train", bars, *QUICK, "--class-weight", "balanced"]
     result = done(*words, "-o", tmp_path / "run")
-    assert "kept      the epoch with the best balanced accuracy on the pictures to validate by" in messages(result)
+    assert "keeps     the epoch with the best balanced accuracy on the validation images" in messages(result)
     assert re.search(r"  balanced +[\d.]+%", result.stdout)
     *_, end = json_lines(done(*words, "-o", tmp_path / "json", "--json"))
     assert 0 <= end["balanced_accuracy"] <= 1

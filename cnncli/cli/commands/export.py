@@ -31,7 +31,7 @@ def export(
     is written, its output is compared with the model's own predictions. Needs the extra cnncli\[onnx].
     """
     if not file.lower().endswith(".onnx"):
-        raise ArgumentError(f"{file}: models are exported as ONNX: let the name end in .onnx")
+        raise ArgumentError(f"{file}: models are exported as ONNX: let its name end in .onnx")
     check_output(file, force=force)
     from cnncli.models.exporting import export_onnx
     from cnncli.models.model import load_model

@@ -76,7 +76,7 @@ def learn(
     """
     given = locals()
     if color not in ("gray", "volume"):
-        raise ArgumentError(f"--color must be gray or volume, got {color!r}: one kernel is learnt")
+        raise ArgumentError(f"--color must be gray or volume, got {color!r}")
     if output is not None:
         _check_output(output, force, (image, target))
     from cnncli.cli.training.learning import lines

@@ -57,7 +57,7 @@ def params(
         _compare(summaries, format_name)
         return
     if notation and sharing and format_name == "csv":
-        raise ArgumentError("CSV holds one table: ask for --notation and --sharing one at a time")
+        raise ArgumentError("CSV holds one table: use either --notation or --sharing")
     counted = [Counted.of(summary, convention) for summary in summaries]
     if total:
         print_totals(counted, "params", as_json=format_name == "json")
@@ -72,7 +72,7 @@ def _list(words: list[str], format_name: str) -> None:
     from cnncli.cli.networks.zoo_table import zoo_facts, zoo_table
 
     if words:
-        raise ArgumentError(f"--list lists the zoo: leave out {words[0]!r}, or --list")
+        raise ArgumentError(f"--list takes no network: leave out {words[0]!r} or --list")
     if format_name == "json":
         from cnncli.files.text import json_text
 
@@ -83,7 +83,7 @@ def _list(words: list[str], format_name: str) -> None:
 
 def _check_compare(others: dict[str, object]) -> None:
     if given := [name for name, value in others.items() if value]:
-        raise ArgumentError(f"--compare takes no {given[0]}: ask for one of them at a time")
+        raise ArgumentError(f"--compare and {given[0]} cannot be combined: leave one out")
 
 
 def _compare(summaries: "list[Summary]", format_name: str) -> None:
@@ -92,7 +92,7 @@ def _compare(summaries: "list[Summary]", format_name: str) -> None:
     from cnncli.cli.networks.pages import say_omissions, show_tables, terminal_width
 
     if len(summaries) < 2:
-        raise ArgumentError("--compare needs two networks or more")
+        raise ArgumentError("--compare needs at least two networks")
     say_omissions(summaries)
     if format_name == "json":
         from cnncli.files.text import json_text

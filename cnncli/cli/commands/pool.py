@@ -52,7 +52,7 @@ def pool(
     Padding is never the maximum or minimum, and does not count in a mean.
     """
     if global_pooling and (kernel_size or stride or padding):
-        raise ArgumentError("--global pools the whole image: it takes no --kernel-size, --stride or --padding")
+        raise ArgumentError("--global pools the whole image: leave out --kernel-size, --stride and --padding")
     given = locals() | {"kernel_size": None if global_pooling else kernel_size or 2}
     from cnncli.cli.files.running import WritingRun
     from cnncli.filters.pools import Pooling

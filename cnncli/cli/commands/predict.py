@@ -67,11 +67,11 @@ def predict(
     are predicted. A line of --json has input, class, probability, top and error.
     """
     if features is None and output is not None:
-        raise ArgumentError("-o is the picture of --features: predictions go to standard output")
+        raise ArgumentError("-o needs --features: predictions are printed on standard output")
     if features is not None and (files.as_json or top is not None):
         raise ArgumentError("--features draws a picture instead of predicting: leave out --json and --top")
     if features is not None and files.scheduler is not None:
-        raise ArgumentError("--features draws one picture on this machine: leave out --scheduler")
+        raise ArgumentError("--features runs on this machine: leave out --scheduler")
     from cnncli.cli.files.running import FileRun
     from cnncli.models.model import load_model
     from cnncli.models.prediction import ModelFile, PredictPipeline
@@ -88,7 +88,7 @@ def predict(
         return
     paths = [source.path for source in work.inputs(repeats=True)]
     if len(paths) > 1 or paths[0] == STANDARD:
-        raise ArgumentError(f"--features draws one image file at a time, got {len(paths)}: {paths[0]}, ...")
+        raise ArgumentError(f"--features takes one image file, got {len(paths)} inputs: {paths[0]}, ...")
     _draw_features(loaded, features, paths[0], output, reading, force=force, quiet=files.quiet)
 
 
@@ -101,10 +101,10 @@ def _draw_features(
     from cnncli.training.pictures import draw_features
 
     if is_url(path):
-        raise ArgumentError(f"{path}: --features reads files on this machine: copy the image here")
+        raise ArgumentError(f"{path}: --features reads local files only: copy it to this machine")
     target = output or f"{os.path.splitext(path)[0]}-{layer}.png"
     if not target.lower().endswith(".png"):
-        raise ArgumentError(f"{target}: --features draws a PNG file: let its name end in .png")
+        raise ArgumentError(f"{target}: --features writes a PNG file: let its name end in .png")
     check_output(target, force=force, inputs=[path])
     found = model.features(read_picture(path, reading)[None], layer)
     draw_features(found, f"{layer} of {os.path.basename(path)}").save(target, replace=force)

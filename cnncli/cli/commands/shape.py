@@ -82,7 +82,7 @@ def shape(
 
     layer = OneLayer(**{name: given[name] for name in OneLayer._fields})
     if layer.asked and words:
-        raise ArgumentError("-n, -f and the options beside them ask about one layer: give them or a network, not both")
+        raise ArgumentError("-n, -f and the options beside them describe one layer: give either them or a network")
     if layer.asked:
         _check_one_layer({"--input": input_shape, "--notation": notation}, format_name)
         print(answer(layer, explain=explain, as_json=as_json or format_name == "json"))
@@ -106,9 +106,9 @@ def shape(
 
 def _check_one_layer(others: dict[str, object], format_name: str) -> None:
     if given := [name for name, value in others.items() if value]:
-        raise ArgumentError(f"{given[0]} is for networks: leave it out beside -n and -f")
+        raise ArgumentError(f"{given[0]} applies to networks: leave it out with -n and -f")
     if format_name not in ("table", "json"):
-        raise ArgumentError(f"the size of one layer is printed as text or JSON: --format {format_name} is for networks")
+        raise ArgumentError(f"--format {format_name} applies to networks: one layer is printed as text or JSON")
 
 
 def _print_outputs(summaries: "list[Summary]") -> None:

@@ -20,15 +20,15 @@ def run_and_explain(work: WritingRun, pipeline: EdgePipeline, position: tuple[in
     """Explain a position of the one output of the one input, and write the output too."""
     jobs = work.plan()
     if len(jobs) != 1 or len(pipeline.recipes) != 1:
-        raise ArgumentError(f"explain takes one input and one filter, got {len(jobs)} and {len(pipeline.recipes)}")
+        raise ArgumentError(f"--explain takes one input and one filter, got {len(jobs)} and {len(pipeline.recipes)}")
     if len(pipeline.labels) != 1:
-        raise ArgumentError("explain holds its numbers against one output: signed 'split' makes two")
+        raise ArgumentError("--explain compares with one output, but --signed split writes two: choose another")
     job = jobs[0]
     if job.input.path == STANDARD:
-        raise ArgumentError("explain reads its input twice: name a file instead of standard input")
+        raise ArgumentError("--explain reads its input twice: give a file instead of standard input")
     for name in (job.input.path, *job.outputs):
         if is_url(name):
-            raise ArgumentError(f"explain reads files of this machine again: copy {name} here, or name a file")
+            raise ArgumentError(f"{name}: --explain reads local files only: copy it to this machine")
     column, row = position
     gray = pipeline.filtering.color == "gray"
     with open_image(job.input.path, gray=gray, max_pixels=pipeline.max_pixels) as image:
@@ -54,7 +54,7 @@ def _check(pipeline: EdgePipeline, edge: EdgePicture, explanation: Explanation, 
     else:
         expected = np.ravel(edge.rows(row, row + 1)[0, column]).tolist()
         level = "picture level"
-    agree = "as written to" if found == expected else f"but {_words(found)} stands in"
+    agree = "as written to" if found == expected else f"but the file has {_words(found)}:"
     return f"{level} {_words(expected)}, {agree} {output}"
 
 

@@ -29,9 +29,9 @@ def find_pictures(
         NoInputError: a glob, a folder or the list holds nothing.
     """
     if not words and files_from is None:
-        raise ArgumentError("no inputs: name files, quoted globs or folders (with -r), or - for standard input")
+        raise ArgumentError("no inputs: give files, quoted globs, folders (with -r), or - for standard input")
     if files_from == STANDARD and STANDARD in words:
-        raise ArgumentError("--files-from - and an input - would both read standard input: list files in a file")
+        raise ArgumentError("--files-from - and the input - both read standard input: put the list in a file")
     listed = [] if files_from is None else parse_list(_content(files_from), f"--files-from {files_from}")
     return find_inputs(
         words, listed, recursive=recursive, suffixes=PICTURE_SUFFIXES, left_out=left_out, repeats=repeats
@@ -58,7 +58,7 @@ def parse_list(content: bytes, name: str = "list") -> list[str]:
         try:
             content = content[2:].decode(encoding).encode()
         except UnicodeError as error:
-            raise ArgumentError(f"{name}: begins as UTF-16, and goes on as something else: {error}") from error
+            raise ArgumentError(f"{name}: starts with a UTF-16 mark but is not UTF-16: {error}") from error
     content = content.removeprefix(b"\xef\xbb\xbf")
     separator = b"\0" if content.endswith(b"\0") else b"\n"
     lines = [line.strip(b"\r\n") if separator == b"\n" else line for line in content.split(separator)]
@@ -80,6 +80,6 @@ def _content(files_from: str) -> bytes:
         raise ArgumentError(f"--files-from {files_from}: {error.strerror or error}") from error
     if len(content) > LONGEST_LIST:
         raise ArgumentError(
-            f"--files-from {files_from}: holds more than {LONGEST_LIST >> 20} MB: it is no list of files"
+            f"--files-from {files_from}: is larger than {LONGEST_LIST >> 20} MB, too large for a list of files"
         )
     return content

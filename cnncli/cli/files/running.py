@@ -135,7 +135,7 @@ class FileRun:
     def name_left_out(self) -> None:
         """Name the files that are left out on standard error, once nothing is refused any more."""
         for path in () if self.options.quiet else self.left_out:
-            line = f"cnncli: {path}: left out: a pipe, a socket or a device; name it to read it"
+            line = f"cnncli: {path}: skipped: it is a pipe, socket or device; to read it, give its name as an input"
             print(printable(line), file=sys.stderr)
 
     def workers(self, jobs: list[Job]) -> int:
@@ -154,7 +154,10 @@ class FileRun:
         from cnncli.batch.cluster import LOCAL, Cluster
 
         if self.options.jobs is not None and address != LOCAL:
-            raise ArgumentError(f"--jobs is for this machine: the workers of --scheduler {address} have their threads")
+            raise ArgumentError(
+                f"--jobs applies to this machine only: leave it out with --scheduler {address}, whose workers have "
+                "their own threads"
+            )
         cluster = Cluster(address, self.workers(jobs))
         cluster.check(jobs)
         return cluster
@@ -172,13 +175,13 @@ class WritingRun(FileRun):
     def plan(self) -> list[Job]:
         said = self.options
         if said.output == STANDARD and said.as_json:
-            raise ArgumentError("--json and -o - would both write to standard output: choose a file for one of them")
+            raise ArgumentError("--json and -o - both write to standard output: write the output to a file")
         if self.rule.names_one:
             self._check_single()
         shard = None if said.shard is None else Shard.parse(said.shard)
         inputs = self.inputs()
         if any(source.path == STANDARD for source in inputs) and said.output is None:
-            raise ArgumentError("standard input has no name to derive the output's from: choose one with -o")
+            raise ArgumentError("an image from standard input needs a name for its output: add -o")
         # Every share plans the whole: collisions between shares, and outputs of other shares, are seen.
         jobs = [job for job in plan(inputs, self.rule) if shard is None or shard.holds(job.input)]
         self._check_outputs(jobs)
@@ -236,7 +239,7 @@ class WritingRun(FileRun):
         if output == STANDARD and self.pipeline.format is None:
             words = self.options.inputs or []
             if not all(word == STANDARD or word.lower().endswith(TEXT_SUFFIXES) for word in words):
-                raise ArgumentError("standard output needs a format: add --format png, npy or another")
+                raise ArgumentError("standard output needs a format: add --format png, npy, ...")
         elif output is not None:
             self.pipeline.check_single(output)
 
@@ -246,11 +249,15 @@ class WritingRun(FileRun):
             for suffix in {os.path.splitext(name)[1].lower(): name for name in names}.values():
                 check_format(suffix)
         if self.options.show and (away := next(filter(is_url, names), None)):
-            raise ArgumentError(f"{away}: --show shows files on this machine: write files here, or leave --show out")
+            raise ArgumentError(
+                f"{away}: --show works with local files only: write to a local path, or leave --show out"
+            )
         form = self.pipeline.format
         to_terminal = any(STANDARD in job.outputs for job in jobs) and sys.stdout and sys.stdout.isatty()
         if form is not None and to_terminal and not find_format(form).text:
-            raise ArgumentError(f"{form} cannot be read on a terminal: redirect standard output, or name a file")
+            raise ArgumentError(
+                f"{form} is binary and standard output is a terminal: redirect it, or write to a file with -o"
+            )
 
     def _print_plan(self, jobs: list[Job]) -> None:
         manifests = self._manifests() if self.options.skips else None

@@ -23,7 +23,7 @@ def read_networks(words: Sequence[str], input_text: str | None = None, *, shapes
         CnncliError: a model file that cannot be read.
     """
     if not words:
-        raise ArgumentError("which network? Give a name (cnncli params --list), a file, or an input and layers")
+        raise ArgumentError("no network: give a name (cnncli params --list lists them), a file, or an input and layers")
     input_shape = None if input_text is None else read_input(input_text) or _sizes(input_text)
     if input_text is not None and input_shape is None:
         raise ArgumentError(

@@ -70,14 +70,14 @@ class OneLayer(NamedTuple):
             raise ArgumentError("the size of one layer needs a filter: add -f, as in `cnncli shape -n 39 -f 3`")
         self._check_input()
         if self.keep and self.padding is not None:
-            raise ArgumentError("--keep asks for the padding: leave -p out")
+            raise ArgumentError("--keep computes the padding: leave -p out")
         if self.output_padding and not self.transposed:
-            raise ArgumentError("--output-padding is for transposed layers: add --transposed")
+            raise ArgumentError("--output-padding applies to transposed layers only: add --transposed")
 
     def _check_input(self) -> None:
         if self.inputs_for:
             if self.n is not None:
-                raise ArgumentError("--inputs-for asks for the input sizes: leave -n out, or ask for --want")
+                raise ArgumentError("--inputs-for computes the input size: leave -n out, or use --want")
         elif self.n is None and not (self.keep and self.stride in (None, "1")):
             question = "--want" if self.want else "--keep with a stride" if self.keep else "the size of one layer"
             raise ArgumentError(f"{question} needs an input size: add -n, as in `cnncli shape -n 39 -f 3`")
@@ -208,8 +208,8 @@ class Want(Question):
             given = [f"-f {layer.kernel_size}"]
             given += [f"{word} {value}" for word, value in (("-p", layer.padding), ("-s", layer.stride)) if value]
             raise CnncliError(
-                f"nothing makes {layer.want} of {layer.n} with {' '.join(given)} and padding below the filter's size: "
-                f"{'leave -p or -s open' if len(given) > 1 else 'try another filter'}"
+                f"no setting gives {layer.want} from {layer.n} with {' '.join(given)} and padding below the filter "
+                f"size: {'leave -p or -s out' if len(given) > 1 else 'try another filter'}"
             )
 
     def lines(self) -> Iterable[str]:
@@ -258,7 +258,7 @@ class InputsFor(Question):
     def _check_count(self, count: int) -> None:
         if count > LISTED:
             asked = self.layer.inputs_for
-            raise ArgumentError(f"{count} input sizes give {asked}: --json tells the smallest and the largest")
+            raise ArgumentError(f"{count} input sizes give {asked}: use --json for the smallest and the largest")
 
     def facts(self) -> dict[str, Any]:
         sizes = {name: {"min": found[0], "max": found[-1]} for name, found in zip(NAMES, self.found, strict=True)}

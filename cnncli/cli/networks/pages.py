@@ -40,7 +40,7 @@ def check_format(name: str, as_json: bool = False) -> str:
         ArgumentError: it is not one of `FORMATS`.
     """
     if as_json and name not in ("table", "json"):
-        raise ArgumentError(f"--json and --format {name} ask for two formats: give one")
+        raise ArgumentError(f"--json and --format {name} contradict each other: give one of them")
     if name not in FORMATS:
         raise ArgumentError(f"--format must be one of {', '.join(FORMATS)}, got {name!r}")
     return "json" if as_json else name

@@ -1,4 +1,4 @@
-"""What a training shows: a live bar on a terminal, a line an epoch elsewhere, JSON lines for programs."""
+"""Progress of a training: a live bar on a terminal, a line per epoch elsewhere, JSON lines for programs."""
 
 import sys
 import time
@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from cnncli.files.text import json_text, printable
+from cnncli.models.metrics import Scores
 from cnncli.shapes import show_shape
 from cnncli.training.preparation import ACCURACY, Preparation
 from cnncli.training.run_folder import Metrics
@@ -15,14 +16,14 @@ from cnncli.training.runs import TrainingResult
 from cnncli.training.watcher import BatchReport, Estimate, Watcher
 
 WIDE = 76
-"""Columns of a terminal in which a line of the bar has room for everything."""
+"""Columns of a terminal that is wide enough for all parts of the bar."""
 
 REFRESH = 0.1
-"""Seconds between two looks of the bar."""
+"""Seconds between two updates of the bar."""
 
 
 class Display(Watcher):
-    """Prints warnings alone: what `--quiet` shows.
+    """The display of `--quiet`: warnings only.
 
     Args:
         data: the data's path.
@@ -38,7 +39,7 @@ class Display(Watcher):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take back what is live."""
+        """Take the bar away."""
 
     def prepared(self, preparation: Preparation) -> None:
         for finding in preparation.findings:
@@ -52,7 +53,7 @@ class Display(Watcher):
 
 
 class Lines(Display):
-    """A summary, a line an epoch, and what came of it."""
+    """A summary, a line per epoch, and the scores."""
 
     epochs = 0
 
@@ -78,7 +79,7 @@ class Lines(Display):
 
 
 class Live(Lines):
-    """The same, and a bar for the epoch under way."""
+    """The same lines, and a bar for the current epoch."""
 
     def __init__(self, data: str, folder: Path) -> None:
         super().__init__(data, folder)
@@ -100,7 +101,7 @@ class Live(Lines):
 
     def checking(self, done: int, total: int) -> None:
         if time.monotonic() - self.shown > REFRESH or done == total:
-            self._show("checking pictures", done, total, "", "")
+            self._show("checking images", done, total, "", "")
 
     def prepared(self, preparation: Preparation) -> None:
         self._take_away()
@@ -143,7 +144,7 @@ class Live(Lines):
 
 
 class JsonLines(Display):
-    """A JSON object a line on standard output: the start, each epoch, the end."""
+    """One JSON object per line on standard output: the start, each epoch, the end."""
 
     def prepared(self, preparation: Preparation) -> None:
         super().prepared(preparation)
@@ -195,7 +196,7 @@ class JsonLines(Display):
 
 
 def choose_display(data: str, folder: Path, *, as_json: bool, quiet: bool) -> Display:
-    """Return what fits the options and the terminal."""
+    """Return the display that fits the options and the terminal."""
     if as_json:
         return JsonLines(data, folder)
     if quiet:
@@ -238,15 +239,15 @@ def _make_bar() -> Any:
 
 CLASSES_SHOWN = 20
 
-_USES = {"train": "to train on", "validation": "to validate by", "test": "to test by"}
+_USES = {"train": "for training", "validation": "for validation", "test": "for test"}
 
 
 def summary_lines(data: str, preparation: Preparation) -> Iterator[str]:
-    """Yield what is trained, and on what."""
+    """Yield the lines on the data, the network and the options of a training."""
     train, options = preparation.train, preparation.configuration
-    sizes = [f"{len(train):,} to train on"]
-    sizes += [f"{len(part):,} to {what}" for what, part in _others(preparation)]
-    yield f"data      {data}: pictures {show_shape(train.shape)}, {', '.join(sizes)}"
+    parts = {"train": train, "validation": preparation.validation, "test": preparation.test}
+    sizes = [f"{len(part):,} {_USES[name]}" for name, part in parts.items() if part is not None]
+    yield f"data      {data}: {show_shape(train.shape)} images, {', '.join(sizes)}"
     if preparation.folders:
         yield f"parts     {', '.join(f'{name}/ {_USES[part]}' for part, name in preparation.folders.items())}"
     yield f"classes   {_counts(preparation.class_names, train.counts().tolist())}"
@@ -262,14 +263,7 @@ def summary_lines(data: str, preparation: Preparation) -> Iterator[str]:
     ]
     yield f"training  {options.optimizer}, {', '.join(extras)}"
     if preparation.validation is not None and preparation.chosen_by != ACCURACY:
-        yield f"kept      the epoch with the best {preparation.chosen_by} on the pictures to validate by"
-
-
-def _others(preparation: Preparation) -> Iterator[tuple[str, Sequence[object]]]:
-    if preparation.validation is not None:
-        yield "validate by", preparation.validation.names
-    if preparation.test is not None:
-        yield "test by", preparation.test.names
+        yield f"keeps     the epoch with the best {preparation.chosen_by} on the validation images"
 
 
 def _counts(names: Sequence[str], counts: Sequence[int]) -> str:
@@ -279,13 +273,13 @@ def _counts(names: Sequence[str], counts: Sequence[int]) -> str:
 
 
 def estimate_line(estimate: Estimate, epochs_done: int, epochs: int) -> str:
-    """Return how long it will take."""
+    """Return the line on the time that the training will take."""
     left = epochs - epochs_done
     many = f"{left} epochs" if left > 1 else "1 epoch"
-    goes_on = f"goes on after epoch {epochs_done}; " if epochs_done else ""
+    resumed = f"continues after epoch {epochs_done}; " if epochs_done else ""
     whole = f", {many} about {_duration(left * estimate.seconds)}" if left > 1 else ""
     return (
-        f"time      {goes_on}about {_duration(estimate.seconds)} an epoch "
+        f"time      {resumed}about {_duration(estimate.seconds)} per epoch "
         f"({estimate.images_per_second:,.0f} images/s){whole}"
     )
 
@@ -303,7 +297,7 @@ def _duration(seconds: float) -> str:
 
 
 def epoch_line(metrics: Metrics, epochs: int, *, best: bool) -> str:
-    """Return an epoch's line."""
+    """Return the line of an epoch."""
     validation = ""
     if metrics["val_accuracy"] is not None:
         loss = "not finite" if metrics["val_loss"] is None else f"{metrics['val_loss']:.4f}"
@@ -319,24 +313,25 @@ def _percent(part: float) -> str:
     return f"{100 * part:.1f}%"
 
 
+def _interval(scores: Scores) -> str:
+    low, high = scores.accuracy_interval
+    return f"95% interval {100 * low:.1f} to {100 * high:.1f}"
+
+
 def result_lines(run: TrainingResult, folder: Path) -> Iterator[str]:
-    """Yield what came of a training."""
+    """Yield the scores of a training, and the files that it wrote."""
     if run.scores is not None and run.baselines is not None:
-        low, high = run.scores.accuracy_interval
-        total = int(run.scores.confusion.sum())
-        judged = "validation" if run.judged_by == "validation" else "training"
-        yield f"Accuracy on the {total:,} {judged} pictures:"
+        part = "validation" if run.judged_by == "validation" else "training"
+        yield f"Accuracy on the {run.scores.confusion.sum():,} {part} images:"
         widened = f", widened for the choice among {run.chosen_among} epochs" if run.chosen_among > 1 else ""
-        interval = f"(95% interval {100 * low:.1f} to {100 * high:.1f}{widened}), epoch {run.best_epoch}"
-        yield f"  this network      {_percent(run.scores.accuracy):>6} {interval}"
+        accuracy = f"{_percent(run.scores.accuracy):>6} ({_interval(run.scores)}{widened}), epoch {run.best_epoch}"
+        yield f"  this network      {accuracy}"
         if run.chosen_by != ACCURACY:
             yield f"  balanced          {_percent(run.scores.balanced_accuracy):>6}"
         yield f"  nearest centroid  {_percent(run.baselines.nearest_centroid):>6}"
         yield f"  majority class    {_percent(run.baselines.majority_class):>6}"
     if run.test_scores is not None:
-        low, high = run.test_scores.accuracy_interval
-        total = int(run.test_scores.confusion.sum())
-        interval = f"(95% interval {100 * low:.1f} to {100 * high:.1f})"
-        yield f"Accuracy on the {total:,} test pictures: {_percent(run.test_scores.accuracy)} {interval}"
+        accuracy = f"{_percent(run.test_scores.accuracy)} ({_interval(run.test_scores)})"
+        yield f"Accuracy on the {run.test_scores.confusion.sum():,} test images: {accuracy}"
     files = ["model.safetensors", *(picture.name for picture in run.pictures)]
     yield f"Written to {folder}: {', '.join(files)}"

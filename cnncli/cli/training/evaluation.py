@@ -48,7 +48,7 @@ def show(found: Evaluation, *, as_json: bool, quiet: bool) -> None:
     low, high = scores.accuracy_interval
     hits, total = int(scores.confusion.trace()), len(found.dataset)
     part = "" if found.part == "train" else f" {found.part}"  # data without parts has this one alone
-    print(f"accuracy   {scores.accuracy:.2%} ({hits:,} of {total:,}{part} pictures)")
+    print(f"accuracy   {scores.accuracy:.2%} ({hits:,} of {total:,}{part} images)")
     print(f"           95% interval {low:.2%} to {high:.2%}")
     print(f"macro F1   {scores.macro_f1:.4f}\n")
     show_tables([_classes(scores), _confusion(scores)], "table")
@@ -63,7 +63,7 @@ def check_pictures(folder: str, *, force: bool) -> None:
     from cnncli.training.pictures import CONFUSION, MISTAKES
 
     if os.path.exists(folder) and not os.path.isdir(folder):
-        raise ArgumentError(f"{folder}: is a file: give a folder for the pictures")
+        raise ArgumentError(f"{folder} is a file: --pictures needs a folder")
     for name in (CONFUSION, MISTAKES):
         check_output(os.path.join(folder, name), force=force)
 
@@ -87,7 +87,7 @@ def draw(folder: str, found: Evaluation, *, replace: bool) -> None:
 
 
 def _classes(scores: Scores) -> Table:
-    columns = [Column("class", right=False), *(Column(title) for title in ("precision", "recall", "F1", "pictures"))]
+    columns = [Column("class", right=False), *(Column(title) for title in ("precision", "recall", "F1", "images"))]
     rows: list[list[Cell]] = [
         [printable(one.name), f"{one.precision:.4f}", f"{one.recall:.4f}", f"{one.f1:.4f}", one.support]
         for one in scores.per_class
@@ -114,6 +114,6 @@ def _most_confused(scores: Scores, names: list[str]) -> Table:
         if count and truth != said
     ]
     pairs.sort(key=lambda pair: -pair[0])
-    columns = [Column("true", right=False), Column("predicted", right=False), Column("pictures")]
+    columns = [Column("true", right=False), Column("predicted", right=False), Column("images")]
     rows = [[truth, said, count] for count, truth, said in pairs[:MOST_CONFUSIONS]]
     return Table(columns, rows, caption="the most frequent mistakes")

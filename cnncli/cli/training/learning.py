@@ -63,11 +63,11 @@ def _course(found: LearnedKernel) -> list[str]:
 def _warnings(found: LearnedKernel) -> list[str]:
     warnings = []
     if not found.converged:
-        warnings.append("the least-squares answer is nearer: more --steps, or leave --lr to be chosen")
+        warnings.append("not converged, the least-squares solution is better: raise --steps, or leave --lr out")
     if found.rank < found.unknowns:
         warnings.append(
-            f"the image shows {found.rank} of {found.unknowns} directions: many kernels fit as well, and "
-            "this is the smallest; an image with more in it settles the rest"
+            f"the image determines only {found.rank} of {found.unknowns} weights: many kernels fit equally well, and "
+            "this is the smallest of them; use an image with more detail"
         )
     if found.explained is not None and found.explained < GOOD:
         warnings.append(

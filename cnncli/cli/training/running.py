@@ -59,7 +59,7 @@ class TrainingRun(NamedTuple):
             is_first = backend.processes.is_first
         if not run.done:
             if is_first and not self.as_json:
-                print(printable(f"cnncli: saved; go on with: {self._command(data, folder)}"), file=sys.stderr)
+                print(printable(f"cnncli: saved; to continue: {self._command(data, folder)}"), file=sys.stderr)
             raise typer.Exit(exit_code)
 
     def _train(self, data: str, folder: Path, options: dict[str, Any], backend: Backend) -> tuple[TrainingResult, int]:
@@ -92,11 +92,9 @@ class TrainingRun(NamedTuple):
         said_data = said.pop("data", None)
         data = self.data or said_data or recorded
         if data and data == recorded and not os.path.lexists(data):
-            raise ArgumentError(f"{data}: the data is no longer where the run found it: name its place, too")
+            raise ArgumentError(f"{data}: the data of the run is no longer there: give its new path as DATA")
         if not data:
-            raise ArgumentError(
-                "no data: name a folder with a folder of pictures for each class, such as samples/digits"
-            )
+            raise ArgumentError("no data: give a folder with one folder of images per class, such as samples/digits")
         return data, {**said, **self.options}
 
     def _recorded_data(self) -> str | None:
