@@ -154,8 +154,9 @@ def learn_kernel(
         if not all(np.isfinite(numbers).all() for numbers in sums):
             raise ArgumentError("the squares of these numbers exceed floating point: scale image and target down")
     curvature = _curvature(sums, negligible=float(np.trace(everything.gram)) * _NEGLIGIBLE**2)
-    method, rate = _tuned(optimizer, curvature, lr)
-    weights, losses, converged = _descend(sums, curvature, method, rate, steps)
+    smallest, largest = (float(curvature[0]), float(curvature[-1])) if curvature.size else (0.0, 0.0)
+    method, rate = _tuned(optimizer, smallest or 1.0, largest or 1.0, lr)
+    weights, losses, converged = _descend(sums, method, rate, steps, smallest, largest)
     if converged:
         weights = _certain(weights)
     if bias:
@@ -174,8 +175,8 @@ def learn_kernel(
         losses=losses,
         positions=target.size,
         unknowns=len(sums.moments),
-        rank=curvature.rank,
-        condition=curvature.condition,
+        rank=len(curvature),
+        condition=largest / smallest if smallest else 1.0,
         explained=1 - best.loss / variance if variance else None,
     )
 
@@ -332,22 +333,11 @@ class _Equations:
         return weights + inverse @ left
 
 
-class _Curvature(NamedTuple):
-    """Eigenvalues of the loss's second derivative, of those directions that the image shows."""
-
-    smallest: float = 0.0
-    largest: float = 0.0
-    rank: int = 0
-
-    @property
-    def condition(self) -> float:
-        return self.largest / self.smallest if self.rank else 1.0
-
-
-def _curvature(sums: _Sums, negligible: float) -> _Curvature:
+def _curvature(sums: _Sums, negligible: float) -> Array:
+    """Return the eigenvalues of the loss's second derivative, ascending, of the directions that the image shows."""
     values = np.linalg.eigvalsh(sums.gram)
-    seen = values[values > max(negligible, values[-1] * _NEGLIGIBLE**2)] * (2 / sums.positions)
-    return _Curvature(float(seen[0]), float(seen[-1]), len(seen)) if len(seen) else _Curvature()
+    seen: Array = values[values > max(negligible, values[-1] * _NEGLIGIBLE**2)] * (2 / sums.positions)
+    return seen
 
 
 def _certain(weights: Array) -> Array:
@@ -357,15 +347,15 @@ def _certain(weights: Array) -> Array:
 
 
 def _descend(
-    sums: _Sums, curvature: _Curvature, optimizer: Optimizer, lr: float, steps: int
+    sums: _Sums, optimizer: Optimizer, lr: float, steps: int, smallest: float, largest: float
 ) -> tuple[Array, tuple[tuple[int, float], ...], bool]:
     """Return the weights, (step, loss) of some steps, and whether the weights converged."""
     weights = np.zeros(len(sums.moments))
     state, losses = optimizer.initial_state(weights), [(0, sums.energy / sums.positions)]
     gradient = -2 / sums.positions * sums.moments
     # Where the loss is hardly curved, rounding leaves more of a gradient than the tolerance.
-    tolerance = max(TOLERANCE, 16 * float(np.finfo(float).eps) * curvature.condition) * curvature.smallest
-    step, near = 0, not gradient.any() or not curvature.rank
+    tolerance = max(TOLERANCE, 16 * float(np.finfo(float).eps) * (largest / smallest)) * smallest if smallest else 0.0
+    step, near = 0, not gradient.any() or not smallest
     with np.errstate(over="ignore", invalid="ignore"):
         while not near and step < steps:
             step += 1
@@ -379,13 +369,13 @@ def _descend(
                 if not losses[-1][1] <= 1e12 * losses[0][1]:
                     raise ArgumentError(
                         f"gradient descent ({optimizer.name}) with lr {lr:g} does not converge on this image: "
-                        f"take less than {2 / curvature.largest:.3g}, or leave it to be chosen"
+                        f"take less than {2 / largest:.3g}, or leave it to be chosen"
                     )
     # Sums cancel where nothing is left.
     return weights, tuple((number, max(0.0, loss)) for number, loss in losses), near
 
 
-def _tuned(name: str, curvature: _Curvature, lr: float | None) -> tuple[Optimizer, float]:
+def _tuned(name: str, smallest: float, largest: float, lr: float | None) -> tuple[Optimizer, float]:
     """Return the optimizer and its learning rate: the fastest for a quadratic loss of this curvature.
 
     Polyak 1964 for momentum; Nesterov 2004, theorem 2.1.15 and section 2.2.1, for plain descent and his own.
@@ -394,12 +384,11 @@ def _tuned(name: str, curvature: _Curvature, lr: float | None) -> tuple[Optimize
         raise ArgumentError(f"unknown optimizer {name!r}: the optimizers are {', '.join(OPTIMIZERS)}")
     if lr is not None and not 0 < lr < np.inf:
         raise ArgumentError(f"lr must be a number above 0, got {lr!r}")
-    largest, smallest = curvature.largest or 1.0, curvature.smallest or 1.0
-    roots = largest**0.5, smallest**0.5
-    ratio = (roots[0] - roots[1]) / (roots[0] + roots[1])
+    large, small = largest**0.5, smallest**0.5
+    ratio = (large - small) / (large + small)
     best: dict[str, tuple[float, dict[str, float]]] = {
         "sgd": (2 / (largest + smallest), {}),
-        "momentum": (4 / (roots[0] + roots[1]) ** 2, {"momentum": ratio**2}),
+        "momentum": (4 / (large + small) ** 2, {"momentum": ratio**2}),
         "nesterov": (1 / largest, {"momentum": ratio}),
     }
     rate, settings = best.get(name, (OPTIMIZERS[name].default_lr, {}))
