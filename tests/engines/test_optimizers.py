@@ -105,7 +105,7 @@ def test_gradients_are_left_alone_and_a_bowl_is_descended(name):
     for step in range(1, 400):
         gradients = 2 * parameters
         before = gradients.copy()
-        optimizer.update(parameters, gradients, state, step, 0.01)
+        optimizer.update(parameters, gradients, state, step, max(0.01, optimizer.default_lr))
         assert np.array_equal(gradients, before)
     assert np.sum(parameters**2) < first / 50
 
