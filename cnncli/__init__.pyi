@@ -25,6 +25,12 @@ from .networks import LAYERS as LAYERS
 from .networks import Network as Network
 from .networks import load_network as load_network
 from .networks import parse_network as parse_network
+from .networks.arithmetic import Axis as Axis
+from .networks.arithmetic import inputs_for as inputs_for
+from .networks.arithmetic import keeping_padding as keeping_padding
+from .networks.arithmetic import settings_for as settings_for
+from .networks.comparison import compare_networks as compare_networks
+from .networks.conventions import count_as as count_as
 from .ops import avg_pool2d as avg_pool2d
 from .ops import conv2d as conv2d
 from .ops import max_pool2d as max_pool2d

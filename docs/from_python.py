@@ -5,8 +5,8 @@ from console import python
 FUNCTIONS = {
     "edge": ("filter_image", "edge_picture", "explain"),
     "pool": ("pool_image",),
-    "shape": ("output_size", "summarize_network", "load_network"),
-    "params": ("summarize_network",),
+    "shape": ("output_size", "inputs_for", "settings_for", "keeping_padding", "summarize_network", "load_network"),
+    "params": ("summarize_network", "compare_networks", "count_as"),
     "train": ("train", "open_dataset"),
     "predict": ("predict_files", "load_model"),
     "evaluate": ("evaluate",),
@@ -32,6 +32,7 @@ NETWORKS = """
 import cnncli
 
 print(cnncli.output_size(39, 3), cnncli.summarize_network("vgg16").totals.params)
+print(list(cnncli.inputs_for(7, cnncli.Axis(3, stride=2))))
 network = cnncli.load_network("32x32x3 conv5-6,relu max2 fc-10")
 print(network.output_shape, network.param_shapes()["0.conv.weight"])
 """

@@ -61,7 +61,7 @@ class Comparison(NamedTuple):
     unknown: tuple[frozenset[str], ...]
 
 
-def compare(summaries: Sequence[Summary]) -> Comparison:
+def compare_networks(summaries: Sequence[Summary]) -> Comparison:
     """Put networks side by side by the sizes of their maps.
 
     A layer or block belongs to the stage of its output, so that a stage begins with what made the map smaller.
@@ -71,7 +71,7 @@ def compare(summaries: Sequence[Summary]) -> Comparison:
 
     Example:
         >>> from cnncli.networks import load_network
-        >>> found = compare([load_network("plain18").summary(), load_network("resnet18").summary()])
+        >>> found = compare_networks([load_network("plain18").summary(), load_network("resnet18").summary()])
         >>> [stage.size for stage in found.stages]
         [(112, 112), (56, 56), (28, 28), (14, 14), (7, 7), (1, 1)]
         >>> found.stages[1].cells[1].layers

@@ -63,7 +63,7 @@ class Convention(NamedTuple):
     reasons: Callable[[Totals, Tally], tuple[str, ...]]
 
 
-def count(summary: Summary, convention: str) -> Count:
+def count_as(summary: Summary, convention: str) -> Count:
     """Count a network as a tool does: one of `CONVENTIONS`.
 
     Raises:
@@ -71,7 +71,7 @@ def count(summary: Summary, convention: str) -> Count:
 
     Example:
         >>> from cnncli.networks import load_network
-        >>> count(load_network("resnet18").summary(), "keras").totals
+        >>> count_as(load_network("resnet18").summary(), "keras").totals
         Tally(params=11699112, non_trainable=9600, macs=None)
     """
     if convention not in CONVENTIONS:

@@ -2,7 +2,7 @@ import pytest
 
 from cnncli.errors import ArgumentError
 from cnncli.networks import load_network, parse_network
-from cnncli.networks.comparison import compare
+from cnncli.networks.comparison import compare_networks
 from cnncli.networks.summary import Row, Summary, Totals
 
 GROUPS = [
@@ -15,11 +15,11 @@ GROUPS = [
 
 
 def side_by_side(*names):
-    return compare([load_network(name).summary() for name in names])
+    return compare_networks([load_network(name).summary() for name in names])
 
 
 def texts(*networks):
-    return compare([parse_network(text).summary() for text in networks])
+    return compare_networks([parse_network(text).summary() for text in networks])
 
 
 @pytest.mark.parametrize("names", GROUPS)
@@ -53,7 +53,7 @@ def test_table_1_of_the_residual_networks():
 @pytest.mark.parametrize("name", ["resnet20", "vgg11", "googlenet", "mobilenet-v2"])
 def test_the_layers_of_the_stages_are_the_network_again(name):
     network = load_network(name)
-    text = " ".join(word for stage in compare([network.summary()]).stages for word in stage.cells[0].layers)
+    text = " ".join(word for stage in compare_networks([network.summary()]).stages for word in stage.cells[0].layers)
     again = parse_network(text, input_shape=network.input_shape)
     assert again.summary().totals == network.summary().totals
 
@@ -79,11 +79,11 @@ def test_a_network_that_comes_back_to_a_size_has_a_stage_there_again():
 
 def test_layers_of_unknown_size_are_one_stage():
     rows = (Row("a", "a", "weights", params=3), Row("b", "b", "weights", params=4))
-    found = compare([Summary("file", "", None, rows, Totals(params=7))])
+    found = compare_networks([Summary("file", "", None, rows, Totals(params=7))])
     (stage,) = found.stages
     assert (stage.size, stage.cells[0].params, stage.cells[0].channels) == (None, 7, None)
 
 
 def test_nothing_to_compare_is_said():
     with pytest.raises(ArgumentError, match="nothing to compare"):
-        compare([])
+        compare_networks([])

@@ -2,7 +2,7 @@ import pytest
 
 from cnncli.errors import ArgumentError
 from cnncli.networks import load_network, parse_network
-from cnncli.networks.conventions import CONVENTIONS, Tally, count
+from cnncli.networks.conventions import CONVENTIONS, Tally, count_as
 from cnncli.networks.summary import Row, Summary, Totals
 
 NETWORKS = ["lenet5-1998", "vgg11", "resnet18", "resnet20", "googlenet", "mobilenet-v2", "bottleneck"]
@@ -13,7 +13,7 @@ GROUPED = "64x64x3 conv3x1-8 conv3-12,p2,d2,g4 dw3,p1,bn,bias tconv2-6,s2"
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_convention_has_a_tally_a_row_that_adds_up_and_says_why(name, convention):
     summary = load_network(name).summary()
-    counted = count(summary, convention)
+    counted = count_as(summary, convention)
     assert len(counted.rows) == len(summary.rows)
     top = [tally for tally, row in zip(counted.rows, summary.rows, strict=True) if row.depth == 0]
     assert counted.totals.params == sum(tally.params for tally in top)
@@ -25,7 +25,7 @@ def test_every_convention_has_a_tally_a_row_that_adds_up_and_says_why(name, conv
 @pytest.mark.parametrize("name", NETWORKS)
 def test_torchvision_counts_as_we_do(name):
     summary = load_network(name).summary()
-    assert count(summary, "torchvision").totals == Tally(summary.totals.params, 0, summary.totals.macs)
+    assert count_as(summary, "torchvision").totals == Tally(summary.totals.params, 0, summary.totals.macs)
 
 
 @pytest.mark.parametrize(
@@ -54,34 +54,34 @@ def test_torchvision_counts_as_we_do(name):
     ],
 )
 def test_keras_shows_these_totals(name, total, trainable, non_trainable):
-    counted = count(load_network(name).summary(), "keras")
+    counted = count_as(load_network(name).summary(), "keras")
     assert counted.totals == Tally(total, non_trainable, None)
     assert total - non_trainable == trainable
     assert f"{trainable:,}" in counted.reasons[0]
 
 
 def test_torchinfo_counts_biases_and_batch_norms_too():
-    tally = count(parse_network("6x6x3 conv3-10 fc-5").summary(), "torchinfo").totals
+    tally = count_as(parse_network("6x6x3 conv3-10 fc-5").summary(), "torchinfo").totals
     assert tally == Tally(280 + 805, 0, 280 * 16 + 805)
-    tally = count(parse_network("6x6x3 conv3-10,bn").summary(), "torchinfo").totals
+    tally = count_as(parse_network("6x6x3 conv3-10,bn").summary(), "torchinfo").totals
     assert tally.macs == 270 * 16 + 20
 
 
 def test_the_difference_is_said_in_numbers():
-    counted = count(parse_network("6x6x3 conv3-10").summary(), "torchinfo")
+    counted = count_as(parse_network("6x6x3 conv3-10").summary(), "torchinfo")
     assert "160 more than here" in counted.reasons[1]
 
 
 def test_subsampling_and_fixed_codes_are_no_convolutions():
-    tally = count(load_network("lenet5-1998").summary(), "torchinfo").totals
+    tally = count_as(load_network("lenet5-1998").summary(), "torchinfo").totals
     assert tally == Tally(60_000, 0, 156 * 784 + 12 + 1_516 * 100 + 32 + 48_120 + 10_164)
-    assert count(load_network("lenet5-1998").summary(), "keras").totals == Tally(60_840, 840, None)
+    assert count_as(load_network("lenet5-1998").summary(), "keras").totals == Tally(60_840, 840, None)
 
 
 @pytest.mark.parametrize("convention", ["torchvision", "torchinfo"])
 def test_multiply_adds_are_unknown_where_shapes_are(convention):
     rows = (Row("a", "3x3x3x8 F32", "array", params=216),)
-    counted = count(Summary("file", "", None, rows, Totals(params=216)), convention)
+    counted = count_as(Summary("file", "", None, rows, Totals(params=216)), convention)
     assert counted.totals == Tally(216, 0, None)
 
 
@@ -89,12 +89,12 @@ def test_a_layer_called_again_works_again_without_new_parameters():
     summary = parse_network("6x6x3 conv3-3,same").summary()
     again = summary.rows[0]._replace(name="again", params=0)
     twice = summary._replace(rows=(*summary.rows, again))
-    assert count(twice, "torchinfo").totals == Tally(84, 0, 2 * 84 * 36)
+    assert count_as(twice, "torchinfo").totals == Tally(84, 0, 2 * 84 * 36)
 
 
 def test_an_unknown_convention_names_those_there_are():
     with pytest.raises(ArgumentError, match="unknown convention 'caffe': use torchvision, torchinfo, keras"):
-        count(parse_network("6x6x3 conv3-10").summary(), "caffe")
+        count_as(parse_network("6x6x3 conv3-10").summary(), "caffe")
 
 
 def _torch_networks():
@@ -148,5 +148,5 @@ def test_torchinfo_itself_agrees(name):
         theirs = torchinfo.summary(
             build(), input_data=torch.empty(1, channels, height, width), device="meta", verbose=0
         )
-    ours = count(network.summary(), "torchinfo").totals
+    ours = count_as(network.summary(), "torchinfo").totals
     assert (ours.params, ours.macs) == (theirs.total_params, theirs.total_mult_adds)

@@ -5,7 +5,7 @@ from typing import Any
 
 from cnncli.cli.networks.tables import Cell, Column, Table, natural_width, side_by_side
 from cnncli.networks.comparison import Cell as StageCell
-from cnncli.networks.comparison import Comparison, Stage, compare
+from cnncli.networks.comparison import Comparison, Stage, compare_networks
 from cnncli.networks.summary import Summary
 from cnncli.shapes import show_shape
 
@@ -29,7 +29,7 @@ def comparison_table(summaries: Sequence[Summary], *, stacked: bool, width: int 
         stacked: write the layers of a stage one below the other.
         width: characters of a line, for which stacked layers are folded, and at last a column of numbers left out.
     """
-    found = compare(summaries)
+    found = compare_networks(summaries)
     for numbers, most in LAYOUTS:
         table = _table(found, stacked, numbers, most)
         if width is None or not stacked or natural_width(table) <= width:
@@ -105,7 +105,7 @@ def _length(line: str) -> int:
 
 def comparison_facts(summaries: Sequence[Summary]) -> dict[str, Any]:
     """Return the same for JSON."""
-    found: Comparison = compare(summaries)
+    found: Comparison = compare_networks(summaries)
     return {
         "networks": found.names,
         "stages": [{"size": stage.size, "cells": [_facts(cell) for cell in stage.cells]} for stage in found.stages],

@@ -90,9 +90,9 @@ class Counted(Value):
         if convention is None:
             own = tuple(Line(row, leaf, row.params, row.macs) for row, leaf in zip(summary.rows, leaves, strict=True))
             return cls(summary, own, summary.totals.params, summary.totals.macs)
-        from cnncli.networks.conventions import count
+        from cnncli.networks.conventions import count_as
 
-        found = count(summary, convention)
+        found = count_as(summary, convention)
         lines = tuple(
             Line(row, leaf, tally.params, tally.macs)
             for row, leaf, tally in zip(summary.rows, leaves, found.rows, strict=True)
