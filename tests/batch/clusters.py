@@ -7,13 +7,9 @@ import time
 from contextlib import contextmanager
 from itertools import pairwise
 
+from terminal import START
+
 PATIENCE = 600
-# As from a terminal: a shell that starts things in the background tells them to ignore Ctrl-C.
-START = (
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    "import sys; sys.argv[0] = 'cnncli'\n"
-    "from cnncli.__main__ import main; main()"
-)
 
 
 def start(*words, cwd, program=START, env=None):

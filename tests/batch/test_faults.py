@@ -20,13 +20,8 @@ import zlib
 
 import pytest
 from folders import contents, make_photographs, temporaries
+from terminal import START
 
-# As from a terminal: a shell that starts things in the background tells them to ignore Ctrl-C.
-START = (
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    "import sys; sys.argv[0] = 'cnncli'\n"
-    "from cnncli.__main__ import main; main()"
-)
 PATIENCE = 60
 # Work that lasts longer than we wait. A signal that comes right before a sleep is heeded after it: many short ones.
 BEGIN_AND_REST = "(open('begun', 'w').close(), [time.sleep(0.05) for _ in range(9999)])"

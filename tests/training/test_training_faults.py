@@ -10,17 +10,12 @@ import time
 
 import pytest
 from small_data import NETWORK, bars_npz
+from terminal import START
 
 from cnncli.models.model import load_model
 from cnncli.training.checkpoints import load_checkpoint
 from cnncli.training.run_folder import RunFolder
 
-# As from a terminal: a shell that starts things in the background tells them to ignore Ctrl-C.
-START = (
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    "import sys; sys.argv[0] = 'cnncli'\n"
-    "from cnncli.__main__ import main; main()"
-)
 PATIENCE = 60
 EPOCHS = 6
 OPTIONS = ["--network", NETWORK, "--batch-size", "4", "--augment", "shift:1", "--epochs", str(EPOCHS), "--jobs", "1"]

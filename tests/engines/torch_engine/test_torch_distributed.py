@@ -14,6 +14,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from terminal import START  # noqa: E402
 from torch_cases import INCEPTION, LENET, RESIDUAL  # noqa: E402
 
 from cnncli.engines.processes import ALONE  # noqa: E402
@@ -121,7 +122,7 @@ class Pair:
         common |= {TIMEOUT: str(timeout)}
         self.processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "cnncli", "train", *map(str, own), "--engine", "torch", "-q"],
+                [sys.executable, "-c", START, "train", *map(str, own), "--engine", "torch", "-q"],
                 env={**ENVIRONMENT, **common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
