@@ -17,10 +17,10 @@ BAND_PIXELS = 4_000_000
 # A row counts as this many pixels at least: rows are padded, and each costs some Python.
 _LEAST_ROW = 64
 
-# From here on an image is worth threads of its own; several images at a time keep the cores busy without.
+# An image of so many bands is worth threads of its own; smaller ones keep the cores busy several at a time.
 MANY_BANDS = 4
 
-# Bands that are computed at a time: each takes memory, and more would wait for the one thread that encodes them.
+# Bands computed at a time: each takes memory, and more would only wait for the one thread that encodes them.
 MOST_THREADS = 3
 
 
@@ -50,7 +50,7 @@ def image_rows(image: npt.ArrayLike) -> ArrayRows:
 
 
 def extent(response: Rows) -> tuple[float, float]:
-    """Return the (min, max) of all rows, of what is finite."""
+    """Return the (min, max) of all finite numbers."""
     ends = [finite_range(band) for _, band in bands(response)]
     return min(low for low, _ in ends), max(high for _, high in ends)
 

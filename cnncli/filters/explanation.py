@@ -12,7 +12,7 @@ from cnncli.errors import ArgumentError
 from cnncli.filters.edges import FilterOptions, as_rows
 from cnncli.filters.recipes import recipe
 from cnncli.filters.responses import Filtering, Response
-from cnncli.ops.borders import OUTSIDE, border_index
+from cnncli.ops.borders import OUTSIDE, border_index, take_rows
 from cnncli.shapes import Window
 from cnncli.values import Value
 
@@ -21,7 +21,7 @@ class Term(Value):
     """One kernel over one window.
 
     Attributes:
-        name: which kernel, or which channel of it.
+        name: name of the kernel and of the channel, where there are several.
         window: (f_h, f_w) pixels under the kernel.
         kernel: (f_h, f_w) weights, turned already where `flip` asks for it.
         turned: whether they were turned.
@@ -164,9 +164,8 @@ def _window_pixels(response: Response, column: int, row: int) -> Array:
         first = at * window.stride[axis]
         taken.append(index[first : first + window.span[axis] : window.dilation[axis]])
     rows, columns = taken
-    pixels = np.stack([response.seen(response.image.rows(max(int(at), 0), max(int(at), 0) + 1))[0] for at in rows])
+    pixels = response.seen(take_rows(response.image, rows))
     pixels = pixels.reshape(*pixels.shape[:2], -1)[:, np.maximum(columns, 0)]
-    pixels[rows == OUTSIDE] = 0
     pixels[:, columns == OUTSIDE] = 0
     return pixels.astype(np.int64) if pixels.dtype.kind in "iu" else pixels
 

@@ -1,4 +1,4 @@
-"""Pooling an image band by band: the exact result, and its picture."""
+"""Pooling of an image by bands of rows: the exact result, and its picture."""
 
 from collections.abc import Callable
 
@@ -137,7 +137,7 @@ class PooledPicture:
         if pooled.dtype == self.dtype:
             return pooled
         white = np.iinfo(self.dtype).max
-        with np.errstate(over="ignore"):  # what is beyond the type is beyond white
+        with np.errstate(over="ignore"):  # infinity is white
             levels = np.rint(np.nan_to_num(pooled * self.gain, nan=0, posinf=np.inf, neginf=-np.inf))
         if self.statistics is not None:
             self.statistics.add_levels(levels, 0, white)

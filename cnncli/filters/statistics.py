@@ -13,8 +13,8 @@ class Statistics:
     Attributes:
         low: the smallest finite number.
         high: the largest.
-        clipped: how many numbers the picture's range cut off.
-        count: how many there were.
+        clipped: count of numbers outside the picture's range.
+        count: count of all numbers.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Statistics:
 
     @property
     def clipped_fraction(self) -> float:
-        """The share of numbers that the picture's range cut off."""
+        """Share of numbers outside the picture's range."""
         return self.clipped / self.count if self.count else 0.0
 
     def report(self) -> dict[str, float | None]:

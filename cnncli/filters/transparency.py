@@ -9,7 +9,7 @@ from cnncli.shapes import Window
 def fill_hidden(pixels: Array, alpha: Array) -> Array:
     """Return an image whose fully transparent pixels have the colour of the nearest visible one.
 
-    What stands under transparency is often garbage, and a filter would show it; the nearest visible colour makes no
+    Colours under transparency are often garbage, and a filter would show them; the nearest visible colour makes no
     edge against its neighbours. An image that is transparent everywhere becomes black.
 
     Args:

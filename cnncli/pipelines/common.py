@@ -180,7 +180,7 @@ def visible(frame: Frame) -> Rows:
 def exact_picture(
     rows: Rows, form: Format, statistics: Statistics | None, *, metadata: Metadata | None = None, name: str = ""
 ) -> Picture:
-    """Return rows as exact numbers to write, in floating point where the format holds nothing else."""
+    """Return rows as exact numbers to write, in floating point if the format holds nothing else."""
     dtype = np.promote_types(rows.dtype, np.float32) if form.floating else rows.dtype
     made = (_noted(band, statistics).astype(dtype, copy=False) for _, band in bands(rows))
     return Picture(rows.shape, dtype, made, metadata or Metadata(), name)
@@ -251,7 +251,7 @@ def _format_of(output: str, image: OpenedImage) -> Format:
 
 
 def read_source(path: str) -> str | bytes:
-    """Return a path as it is, and standard input as its content: it may have to be read more than once."""
+    """Return a path as it is, and standard input as its content, since it may be read more than once."""
     return read_standard_input() if path == STANDARD else path
 
 

@@ -103,7 +103,7 @@ class EdgePipeline(Pipeline):
         return response
 
     def _pages(self, frame: Frame, form: Format, parts: list[FilterPicture], notes: Notes) -> Iterator[Picture]:
-        """Yield what one file holds of a frame: numbers, or the pictures of `parts`."""
+        """Yield the pages of one file for a frame: numbers, or the pictures of `parts`."""
         image = visible(frame)
         responses = {recipe.name: self.response(image, recipe) for recipe, _ in parts}
         first = next(iter(responses.values()))

@@ -1,6 +1,6 @@
 """Activation functions in a training network: forward into given memory, and backward.
 
-Each backward needs either what came in or what went out; a network keeps that alone.
+Each backward needs either the input or the output, and a network keeps only that one.
 """
 
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from cnncli.ops.batches.workspaces import Memory
 
 
 class Nonlinearity(NamedTuple):
-    """A function of each number by itself (or, softmax, of each vector of channels), and its derivative.
+    """An elementwise function (softmax: of each vector of channels) and its gradient.
 
     Attributes:
         forward: writes f(x) to its second argument, which may be x itself where `keeps` is "output".
-        backward: returns the gradient of x from that of f(x) and from what is kept, written to the third argument.
-        keeps: what is kept for `backward`: "input" or "output".
+        backward: returns the gradient of x from that of f(x) and from the kept array; may write to its third argument.
+        keeps: the array kept for `backward`: "input" or "output".
     """
 
     forward: Callable[[Array, Array], object]
@@ -41,7 +41,7 @@ def relu_backward(grad: Array, y: Array, out: Array, memory: Memory) -> Array:
 
 
 def _times(slope: Callable[[Array], Array]) -> Callable[[Array, Array, Array, Memory], Array]:
-    """Return the backward of a function whose derivative is `slope` of what is kept."""
+    """Return the backward of a function whose derivative is `slope` of the kept array."""
 
     def backward(grad: Array, kept: Array, out: Array, memory: Memory) -> Array:
         np.multiply(grad, slope(kept), out=out)

@@ -22,7 +22,7 @@ class Algorithm(Protocol):
     """A way to compute a convolution and the gradient of its weights.
 
     Attributes:
-        copies: whether columns are a copy, which stays true when other images are padded.
+        copies: whether columns are a copy, which padding other images leaves as it is.
     """
 
     copies: bool

@@ -71,12 +71,12 @@ class Moments(NamedTuple):
 
     @property
     def variance(self) -> Array:
-        """The population variance, which normalises."""
+        """The population variance, which normalisation divides by."""
         return self.squares / self.number
 
     @property
     def unbiased_variance(self) -> Array:
-        """The estimate of the variance that the running statistics keep."""
+        """The unbiased variance, which running statistics keep."""
         return self.squares / max(1, self.number - 1)
 
 
@@ -103,7 +103,7 @@ def batch_norm_sums(grad: Array, x: Array, mean: Array) -> Array:
 
 
 def _product_sums(a: Array, b: Array, channels: int) -> Array:
-    """Return the sums over all rows of the products of each channel, which are nowhere written."""
+    """Return the sums over all rows of the products of each channel, without an array of products."""
     by_channel: Array = np.einsum("ij,ij->j", a, b).reshape(-1, channels).sum(axis=0)
     return by_channel
 

@@ -1,7 +1,6 @@
 """Pooling in a training network: batches forward, and the gradient of their input.
 
-Of a window's maximum exactly one position is the winner, which alone receives the gradient: the first in row-major
-order, as in PyTorch.
+Exactly one position of a window receives the gradient of its maximum: the first in row-major order, as in PyTorch.
 """
 
 from functools import lru_cache
@@ -29,7 +28,7 @@ def _apart(window: Window) -> bool:
 
 
 def max_pool_forward(x: Array, window: Window, out: Array, winners: Array, memory: Memory = FRESH) -> None:
-    """Write the maximum of each window, and where it was.
+    """Write the maximum of each window, and its position.
 
     What a tap sees is laid side by side first, so that all else runs over whole arrays: 7 times as fast as over the few
     channels of one pixel after the other.
@@ -100,7 +99,7 @@ def avg_pool_backward(
 
 @lru_cache
 def _shares(window: Window, include_padding: bool, dtype: DType) -> Array:
-    """Return one over the pixels that count in each window, (H_out, W_out, 1)."""
+    """Return 1 / (number of pixels that count) for each window, (H_out, W_out, 1)."""
     rows, columns = window_counts(window, include_padding=include_padding)
     return (1 / np.outer(rows, columns)).astype(dtype)[:, :, None]
 
@@ -114,7 +113,7 @@ def _target(out: Array, window: Window, memory: Memory) -> Array:
 
 
 def _add(share: Array, pixels: Array, tap: Tap, window: Window) -> None:
-    """Add what the windows give to one tap."""
+    """Add the share of each window to the pixels of one tap."""
     if _apart(window):
         copy_runs(pixels[tap], share)
     else:

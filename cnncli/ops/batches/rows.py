@@ -12,14 +12,14 @@ import numpy as np
 
 from cnncli.arrays import Array, DType
 
-# A sum over rows this long costs no more for being one of many.
+# Rows from this length on are summed as fast as one long row.
 _LONG = 512
 
-# NumPy copies a vector that it applies to each of many rows, unless a row fills its buffer: twice as fast from here on,
-# and worth laying the vector out where an array has some of them.
+# NumPy copies a vector for each row that it is broadcast to, unless a row fills its buffer. Rows of that length are
+# twice as fast, and worth tiling the vector for where an array has several of them.
 _BUFFER, _WORTH_A_BUFFER = 8_192, 131_072
 
-# Numbers that go through several operations while they are in the cache.
+# Numbers in a chunk that goes through several operations while it is in the cache.
 CHUNK = 131_072
 
 

@@ -68,7 +68,7 @@ class Tiled:
         return matrix.reshape(self.groups, self.depth, -1)
 
     def _bands(self, matrix: Array) -> list[Array]:
-        """Return the places of the weights in a banded matrix, one for each position of a tile."""
+        """Return views of a banded matrix where the weights stand, one for each position of a tile."""
         starts = (number * self.window.stride[1] for number in range(self.tile))
         width = self.window.kernel_size[1]
         return [matrix[:, :, start : start + width, :, number] for number, start in enumerate(starts)]
@@ -132,14 +132,14 @@ class Tiled:
         crop(pixels, self.window, out)
 
     def _add_taps(self, patches: Array, out: Array) -> None:
-        """Add one tap of all positions after the other. A tile of one position is taken for granted."""
+        """Add the patches tap by tap, for all positions at once; each tile must be one position."""
         grouped = out.reshape(*out.shape[:3], self.groups, self.inputs).transpose(3, 0, 1, 2, 4)
         for a, b in np.ndindex(self.grid[2:4]):
             seen = grouped[:, :, self._taps(0, a, self.grid[0], 1), self._taps(1, b, self.grid[1], self.tile)]
             seen += patches[:, :, :, :, a, b]
 
     def _add_tiles(self, patches: Array, out: Array) -> None:
-        """Add whole patch rows, whose pixels lie side by side: few positions, of wide patches."""
+        """Add whole rows of patches, whose pixels lie side by side: for few positions with wide patches."""
         grouped = out.reshape(*out.shape[:3], self.groups, self.inputs).transpose(3, 0, 1, 2, 4)
         for a, tile in np.ndindex(self.grid[2], self.grid[1]):
             start = tile * self.tile * self.window.stride[1]
@@ -147,6 +147,6 @@ class Tiled:
             seen += patches[:, :, :, tile, a]
 
     def _taps(self, axis: int, number: int, count: int, every: int) -> slice:
-        """Return the pixels along an axis that a tap sees from `count` positions, or of every so many."""
+        """Return the pixels along an axis that a tap sees from `count` positions, `every` positions apart."""
         start, step = number * self.window.dilation[axis], self.window.stride[axis] * every
         return slice(start, start + (count - 1) * step + 1, step)

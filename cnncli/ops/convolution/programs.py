@@ -1,4 +1,4 @@
-"""Programs: kernels as steps of weighted sums of shifted planes, the cheapest that are found.
+"""Programs: kernels as steps of weighted sums of shifted planes.
 
 A stride needs no second mechanism: with stride (s_y, s_x) an image is stored as s_y * s_x planes, one a phase, and a
 tap is an offset in one of them.
