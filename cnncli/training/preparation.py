@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from math import prod
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -66,13 +65,13 @@ class Preparation(NamedTuple):
         validation: the part that epochs are judged by; None where nothing is held out.
         test: the part that stays untouched until the end; None where the data has no such part.
         findings: problems of the data that its owner should know.
+        folders: folder of each part, where the data's folders are its parts.
         network: the network, with its input.
         normalization: measured on `train`.
         loss: of the logits.
         optimizer: the optimizer.
         augmentations: of the pictures to learn from.
         data_digest: shows whether the data is the same when a training goes on.
-        folders: folder of each part, where the data's folders are its parts.
     """
 
     configuration: Configuration
@@ -80,13 +79,13 @@ class Preparation(NamedTuple):
     validation: Dataset | None
     test: Dataset | None
     findings: tuple[Finding, ...]
+    folders: Mapping[str, str]
     network: Network
     normalization: Normalization
     loss: Loss
     optimizer: Optimizer
     augmentations: tuple[Augmentation, ...]
     data_digest: str
-    folders: Mapping[str, str] = MappingProxyType({})
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -146,42 +145,35 @@ def prepare(
         DataError: data that cannot be read, or trained on.
         NoInputError: no pictures at all.
     """
+    options = configuration
     reading = Reading(
-        configuration.size,
-        configuration.resize,
-        configuration.channels,
-        configuration.strict,
-        jobs=jobs,
-        cache_bytes=CACHE_BYTES,
+        options.size, options.resize, options.channels, options.strict, jobs=jobs, cache_bytes=CACHE_BYTES
     )
-    train, validation, test, findings, folders = _parts(configuration, data, reading, progress)
-    for part in (validation, test):
-        if part is not None:
-            _check_shape(_named(data), part, train)
-    classes = len(train.class_names)
+    parts = _parts(options, data, reading, progress)
+    train = parts.train
+    _check_classes(data, train)
+    loss = _loss(options, train)
+    words = options.network or default_layers(train.shape, loss.outputs(len(train.class_names)))
+    network = choose_network(words, train.shape, sized=options.size is not None)
+    check_outputs(network, len(train.class_names), loss)
+    return Preparation(
+        options,
+        *parts._replace(findings=(*parts.findings, *check_memory(options, network))),
+        network=network,
+        normalization=_measured(train),
+        loss=loss,
+        optimizer=options.make_optimizer(),
+        augmentations=parse_augmentations(options.augment),
+        data_digest=_digest(train, parts.validation),
+    )
+
+
+def _check_classes(data: object, train: Dataset) -> None:
+    """Refuse data of a single class."""
     present = np.flatnonzero(train.counts()).tolist()
     if len(present) < 2:
         only = ", ".join(repr(train.class_names[place]) for place in present)
         raise DataError(f"{_named(data)}: all pictures are of one class, {only}: {_advice(data, train, present)}")
-    loss = _loss(configuration, train)
-    words = configuration.network or default_layers(train.shape, loss.outputs(classes))
-    network = choose_network(words, train.shape, sized=configuration.size is not None)
-    check_outputs(network, classes, loss)
-    findings += check_memory(configuration, network)
-    return Preparation(
-        configuration,
-        train,
-        validation,
-        test,
-        tuple(findings),
-        network,
-        _measured(train),
-        loss,
-        configuration.make_optimizer(),
-        parse_augmentations(configuration.augment),
-        _digest(train, validation),
-        folders,
-    )
 
 
 def _parts(
@@ -189,23 +181,23 @@ def _parts(
     data: str | os.PathLike[str] | Dataset,
     reading: Reading,
     progress: OnChecked | None,
-) -> tuple[Dataset, Dataset | None, Dataset | None, list[Finding], Mapping[str, str]]:
-    """Return the training, validation and test part, the findings, and the folders of the parts."""
+) -> Parts:
+    """Return the parts of the data, with the validation part that the configuration asks for."""
     parts = Parts(data) if isinstance(data, Dataset) else open_dataset(data, reading, progress=progress)
-    train, test, findings, folders = parts.train, parts.test, list(parts.findings), parts.folders
-    fraction = _fraction(configuration.val)
-    if fraction is None and configuration.val is not None:
-        validation, found = _given(configuration.val, train, reading, progress)
-        if test is not None:
-            found += filter(None, [find_duplicates(validation, test, "validation", "test")])
-        return train, validation, test, [*findings, *found], folders
-    if configuration.val is None and parts.validation is not None:
-        return train, parts.validation, test, findings, folders
-    fraction = FRACTION if fraction is None else fraction
-    if not fraction:
-        return train, None, test, findings, folders
-    inner, held_out = split(train, fraction)
-    return Subset(train, inner), Subset(train, held_out), test, findings, folders
+    train, val, share = parts.train, configuration.val, _fraction(configuration.val)
+    if val is not None and share is None:
+        parts = _with_validation(val, parts, reading, progress)
+    elif val is not None or parts.validation is None:
+        share = FRACTION if share is None else share
+        inner, held_out = split(train, share) if share else (None, None)
+        parts = parts._replace(
+            train=train if inner is None else Subset(train, inner),
+            validation=None if held_out is None else Subset(train, held_out),
+        )
+    for part in (parts.validation, parts.test):
+        if part is not None:
+            _check_shape(_named(data), part, train)
+    return parts
 
 
 def _fraction(val: str | None) -> float | None:
@@ -216,19 +208,23 @@ def _fraction(val: str | None) -> float | None:
     return number
 
 
-def _given(path: str, train: Dataset, reading: Reading, progress: OnChecked | None) -> tuple[Dataset, list[Finding]]:
-    height, width, channels = train.shape
+def _with_validation(path: str, parts: Parts, reading: Reading, progress: OnChecked | None) -> Parts:
+    """Return parts with a validation part that is read from a path."""
+    train, (height, width, channels) = parts.train, parts.train.shape
     settled = reading._replace(size=(height, width), channels=channels, scale=train.scale)
-    parts = open_dataset(path, settled, progress=progress)
-    if parts.validation is None and parts.test is not None:
+    given = open_dataset(path, settled, progress=progress)
+    if given.validation is None and given.test is not None:
         raise DataError(
             f"{path}: has a training and a test part, but none to validate by, and a test part is not looked at while "
             "choosing: name the folder to validate by"
         )
-    own = parts.train if parts.validation is None else parts.validation
+    own = given.train if given.validation is None else given.validation
     validation, unknown = known_classes(path, "validation", own, train.class_names)
     _check_shape(path, validation, train)
-    return validation, [*parts.findings, *filter(None, [unknown, find_duplicates(train, validation)])]
+    found = [unknown, find_duplicates(train, validation)]
+    if parts.test is not None:
+        found.append(find_duplicates(validation, parts.test, "validation", "test"))
+    return parts._replace(validation=validation, findings=(*parts.findings, *given.findings, *filter(None, found)))
 
 
 def _advice(data: object, train: Dataset, present: list[int]) -> str:
