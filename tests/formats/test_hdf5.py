@@ -88,7 +88,7 @@ def test_a_batch_normalization_without_scale_has_its_statistics_last(h5py, tmp_p
 
 
 def test_other_hdf5_files_are_refused(h5py, tmp_path):
-    with pytest.raises(ModelError, match="an HDF5 file, but no Keras model or weights"):
+    with pytest.raises(ModelError, match="an HDF5 file, but not a Keras model or weights"):
         read_model(save(h5py, tmp_path / "data.h5", {"temperatures": (365,)}))
 
 

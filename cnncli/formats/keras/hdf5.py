@@ -161,7 +161,7 @@ def _arrays(root: Any) -> tuple[Array, ...]:
         groups.setdefault(path[:-1], []).append(_array(path, dataset))
     keras = any(h5py.h5a.exists(root.id, mark.encode()) for mark in _MARKS) or any("vars" in path for path in groups)
     if not keras:
-        raise ModelError("an HDF5 file, but no Keras model or weights: it has no model_config and no layers")
+        raise ModelError("an HDF5 file, but not a Keras model or weights: it has no model_config and no layers")
     return tuple(array for path, arrays in groups.items() for array in _told_apart(path, arrays))
 
 

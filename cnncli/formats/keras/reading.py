@@ -90,7 +90,7 @@ def read_member(path: Path, member: str) -> bytes:
                 blocks = takewhile(len, map(opened.read, repeat(_BLOCK, MAX_JSON // _BLOCK + 1)))
                 return b"".join(blocks)
     except KeyError as error:
-        raise ModelError(f"an archive without {member}: no Keras model") from error
+        raise ModelError(f"an archive without {member}: not a Keras model") from error
     except OSError as error:
         raise ModelError(error.strerror or str(error)) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
@@ -105,7 +105,7 @@ class _Frugal(FileIO):
         self.seek(here)
         wanted = left if size is None or size < 0 else min(size, left)
         if wanted > MAX_DIRECTORY:
-            raise ModelError(f"its directory claims {wanted} bytes: no Keras model")
+            raise ModelError(f"its directory claims {wanted} bytes: not a Keras model")
         return super().read(wanted)
 
 
