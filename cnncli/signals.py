@@ -29,7 +29,7 @@ def heed() -> None:
 
 @contextmanager
 def held_back(*numbers: int) -> Iterator[None]:
-    """Hold back signals in this thread: they are late here, and what is started meanwhile begins without them.
+    """Block signals in this thread: they arrive late here, and threads and processes begun meanwhile have them blocked.
 
     A new process or thread holds them back until it says otherwise.
 

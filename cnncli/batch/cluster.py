@@ -1,4 +1,4 @@
-"""Running jobs on the workers of a Dask cluster: the one room that knows Dask, loaded when a scheduler is named."""
+"""Running jobs on the workers of a Dask cluster: the one module that knows Dask, loaded when a scheduler is named."""
 
 import asyncio
 import logging
@@ -31,10 +31,10 @@ LOCAL = "local"
 EXTRA = "pip install 'cnncli[dask]'"
 
 _AHEAD = 2
-"""Groups a thread of a worker: one that it works on and one that waits, so that it is never idle."""
+"""Groups for each worker thread: one under way and one waiting, so that no thread is idle."""
 
 _LEAD = 8
-"""Groups a thread of a worker that may be begun beyond the oldest one that is not done, where order matters."""
+"""Groups for each worker thread that may be begun beyond the oldest unfinished one, where order matters."""
 
 _GIVEN_UP = 3
 """Workers of a local cluster that one file may kill before it is given up."""
@@ -47,7 +47,7 @@ _LOOKING = 0.2
 """Seconds between checks of the scheduler and of interrupts, while groups are under way."""
 
 _SECONDS = 1.0
-"""What a group shall take. A scheduler spends a millisecond or so on each; a lost worker loses at most one."""
+"""Seconds that a group should take. A scheduler spends about a millisecond on each; a lost worker loses one at most."""
 
 _FIRST, _MOST, _GROWTH = 2, 1000, 4
 
@@ -135,7 +135,7 @@ class _Dispatch:
             time.sleep(_LOOKING / 4)
 
     def _check_workers(self) -> None:
-        """Refuse workers that cannot do it, before anything is done; those who come later are asked then."""
+        """Refuse workers that lack something, before any work; later ones are checked with their first group."""
         if self._stop.is_set():
             return
         answers = self._client.run(_remotely("lacking"), *self._needs, on_error="return")
@@ -148,7 +148,7 @@ class _Dispatch:
         return SchedulerError(f"--scheduler {self._address}: the worker {name} {printable(reason)}")
 
     def _send(self) -> bool:
-        """Send as many groups as there shall be under way, and say whether there are any."""
+        """Send groups until enough are under way; return whether any are."""
         while group := self._next_group():
             here = [_absolute(job) for job in group]
             packed = worker.pack(self._needs, here, self._task.share(here))
@@ -240,7 +240,7 @@ class _Dispatch:
 
 
 class GroupSize:
-    """The number of jobs that take about a second, as those before have taken.
+    """The number of jobs that take about a second, judged by those before.
 
     It begins small, and is never more than four times the last: what is skipped takes no time, and a thousand real
     pictures may come behind a thousand of those.
@@ -258,12 +258,12 @@ class GroupSize:
         self._size = _FIRST
 
     def next(self, left: int, threads: int) -> int:
-        """Return how many of the jobs that are left make the next group: at the end less, that all end together."""
+        """Return the size of the next group; towards the end groups are smaller, so that all workers end together."""
         share = -(-left // (2 * max(threads, 1)))
         return max(1, min(self._size, share))
 
     def learn(self, jobs: int, seconds: float) -> None:
-        """Note what a group took."""
+        """Note the seconds that a group took."""
         wanted = round(_SECONDS * jobs / max(seconds, 1e-6))
         self._size = max(1, min(wanted, _GROWTH * jobs, _MOST))
 
@@ -284,7 +284,7 @@ class _Watch(threading.Thread):
         return 0.0 if self.threads else time.monotonic() - self._seen
 
     def run(self) -> None:
-        """Ask until the end."""
+        """Ask until `end` is set."""
         while not self.end.is_set():
             with suppress(Exception):  # a scheduler that is lost is noticed elsewhere
                 self.threads = sum(self._client.nthreads().values())
@@ -380,7 +380,7 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
 
 @contextmanager
 def _local(workers: int) -> Iterator[Any]:
-    """Give a cluster of processes of this machine, which nobody else can use or look into.
+    """Give a cluster of processes on this machine that no other user can use or look into.
 
     Its ports can be reached by all users of the machine, and whoever may submit a task runs it as the owner of the
     batch. So both ends of every connection show a key that is made for this batch and never leaves its processes; what

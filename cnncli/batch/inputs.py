@@ -89,7 +89,7 @@ class _Search(NamedTuple):
     left_out: list[str]
 
     def expand(self, word: str) -> Iterator[Input]:
-        """Yield what a word of the user stands for."""
+        """Yield the inputs that a word of the command line stands for."""
         if word == STANDARD:
             yield Input(word, "stdin")
         elif is_url(word):
@@ -102,7 +102,7 @@ class _Search(NamedTuple):
             yield _named(word)
 
     def expand_listed(self, path: str) -> Iterator[Input]:
-        """Yield what a path of a list stands for; a URL's end says whether it is a folder, for asking takes long."""
+        """Yield the inputs that a path of a list stands for; a URL that ends in a slash is a folder: asking takes long."""
         if is_url(path):
             yield from self._walk(path) if self.recursive and path.endswith("/") else [_named(path)]
             return
@@ -113,7 +113,7 @@ class _Search(NamedTuple):
             yield _named(path)
 
     def _takes(self, path: str, mode: int | None) -> bool:
-        """Whether a path is taken: a special file is left out, and what leads nowhere will fail by name."""
+        """Whether a path is taken: special files are left out; one that leads nowhere is taken, and fails by name."""
         if mode is None or stat.S_ISREG(mode) or stat.S_ISDIR(mode):
             return True
         self.left_out.append(path)
@@ -160,7 +160,7 @@ class _Search(NamedTuple):
         yield from found
 
     def _files(self, top: str) -> Iterator[Input]:
-        """Yield the files of a folder, then those of its folders, by name; whatever is hidden is left out.
+        """Yield the files of a folder, then those of its folders, by name, without hidden ones.
 
         A folder that may not be listed is yielded itself: it fails by name, and the others are done.
         """
@@ -180,7 +180,7 @@ class _Search(NamedTuple):
             waiting += [(os.path.join(folder, name), os.path.join(below, name)) for name in folders]
 
     def _takes_entry(self, entry: os.DirEntry[str]) -> bool:
-        """Whether an entry of a folder is taken; a link to a folder is not: it might go round."""
+        """Whether an entry of a folder is taken; a link to a folder is not, for it may lead in a circle."""
         if entry.is_file(follow_symlinks=False):  # which the listing says: nothing is asked
             return True
         mode = mode_of(entry.path)
@@ -188,7 +188,7 @@ class _Search(NamedTuple):
 
 
 def mode_of(path: str) -> int | None:
-    """Return the mode of what a path leads to; None where it leads nowhere, or cannot be followed."""
+    """Return the mode of the file that a path leads to; None where it leads nowhere, or cannot be followed."""
     try:
         return os.stat(path).st_mode
     except (OSError, ValueError):
@@ -200,7 +200,7 @@ def _named(path: str) -> Input:
 
 
 def _objects(folder: str, suffixes: tuple[str, ...]) -> Iterator[Input]:
-    """Yield the objects below a URL by name; whatever is hidden is left out."""
+    """Yield the objects below a URL by name, without hidden ones."""
     for url, seen in objects.find(folder).items():
         below = objects.below(url, folder)
         if below.lower().endswith(suffixes) and not any(part.startswith(".") for part in below.split("/")):

@@ -102,7 +102,7 @@ class Entry(NamedTuple):
 
 
 Entries = dict[str, list[Entry]]
-"""The lines of each name: all, for a killed process may have listed what it did not come to rename."""
+"""The lines of each name: all of them, for a killed process may have listed an output before it got its name."""
 
 
 class Manifests:
@@ -147,7 +147,7 @@ class Manifests:
         return other
 
     def check(self, jobs: Sequence[Job]) -> None:
-        """Check that the lists of output folders are files: a pipe would wait, and a link lead elsewhere.
+        """Check that the lists of output folders are regular files: a pipe would block, a link lead elsewhere.
 
         Raises:
             ArgumentError: one is something else.
@@ -287,7 +287,7 @@ def _fits(stamp: Stamp | Seen, path: str) -> bool:
 
 
 def _same(stamp: Stamp | Seen, seen: Seen | None) -> bool:
-    """Whether an object is as it was; of one without a tag nobody can tell."""
+    """Whether an object is unchanged; one without a tag never counts as unchanged."""
     return isinstance(stamp, Seen) and stamp == seen and bool(stamp.tag)
 
 
@@ -350,7 +350,7 @@ def _ends_line(listing: Any) -> bool:
 
 
 def same_content(path: str, other: str) -> bool:
-    """Whether two files hold the same, the first of them an object or not."""
+    """Whether two files, the first perhaps an object, have the same content."""
     if is_url(path):
         return objects.same_content(path, other)
     from filecmp import cmp

@@ -24,7 +24,7 @@ _WHOLE_AT_ONCE = frozenset(
 """Schemes of stores where an object appears when all of it has arrived. Elsewhere a name is exchanged at the end."""
 
 _IN_BUCKETS = frozenset(["s3", "s3a", "gs", "gcs"])
-"""Schemes whose names begin with a bucket, which is never made by the way: it has a place and a price."""
+"""Schemes whose names begin with a bucket; buckets are never made here, for they have a region and a price."""
 
 _TAGS = ("ETag", "etag", "md5Hash", "content_md5", "crc32c", "mtime", "LastModified", "last_modified", "updated")
 """The names in stores for what changes when an object does; a digest is better than a time."""
@@ -38,7 +38,7 @@ _FEW = 8
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _WEB = re.compile(r"\Ahttps?://", re.IGNORECASE)
 _FILE = re.compile(r"\A(file|local)://", re.IGNORECASE)
-"""Schemes of this machine: paths are held against each other by device and number, URLs could not be."""
+"""Schemes of this machine: these become paths, which are compared by device and number as URLs cannot be."""
 
 
 class Seen(NamedTuple):
@@ -54,7 +54,7 @@ class Seen(NamedTuple):
 
 
 def is_url(name: str) -> bool:
-    """Whether a name is a URL; `./` in front of a path that looks like one says that it is a path.
+    """Whether a name is a URL; `./` in front makes a path of a name that looks like one.
 
     Example:
         >>> is_url("s3://photos/a.jpg"), is_url("photos/a.jpg"), is_url("./s3://photos/a.jpg")
@@ -76,7 +76,7 @@ def without_file_scheme(name: str) -> str:
 
 
 def without_query(name: str) -> str:
-    """Return a web address without what follows its path, often a signature, and any other name as it is.
+    """Return a web address without its query and fragment, often a signature, and any other name as it is.
 
     Example:
         >>> without_query("https://host/a.jpg?token=1"), without_query("s3://photos/?.jpg")
@@ -96,7 +96,7 @@ def folder_of(url: str) -> str:
 
 
 def scheme_of(url: str) -> str:
-    """Return what stands before `://`, in lower case.
+    """Return the scheme, which stands before `://`, in lower case.
 
     Example:
         >>> scheme_of("S3://photos/a.jpg")
@@ -106,7 +106,7 @@ def scheme_of(url: str) -> str:
 
 
 def check(url: str) -> None:
-    """Check that there is a way to a URL.
+    """Check that a URL can be opened here.
 
     Raises:
         ArgumentError: its scheme is unknown, or what it needs is not installed.
@@ -123,7 +123,7 @@ def place(url: str) -> str:
 
 
 def look(url: str) -> Seen | None:
-    """Return what a store says of an object; None where there is none.
+    """Return the facts that a store states of an object; None if it has no such object.
 
     Raises:
         ImageError: the store does not answer, or refuses.
@@ -138,7 +138,7 @@ def look(url: str) -> Seen | None:
 
 
 def look_at_all(urls: Iterable[str]) -> dict[str, Seen | None]:
-    """Return what stores say of many objects, by listing their folders where that takes fewer questions.
+    """Return the facts of many objects, by listing their folders where that takes fewer requests.
 
     Raises:
         ImageError: a store does not answer, or refuses.
@@ -206,7 +206,7 @@ def _refuse_missing_bucket(scheme: str, bucket: str) -> None:
 
 
 def make_folder(folder: str) -> None:
-    """Make a folder, where a store has any: in object stores there are only names.
+    """Make a folder, if the store has folders: object stores have only names.
 
     Raises:
         ArgumentError: its bucket is not there.
@@ -267,7 +267,7 @@ def put(path: str, url: str) -> None:
 
 
 def same_content(url: str, path: str) -> bool:
-    """Whether an object holds what a file holds."""
+    """Whether an object and a file have the same content."""
     with _opened(url) as (store, key), open(path, "rb") as file, store.open(key, "rb") as other:
         while True:
             block = file.read(1 << 20)
@@ -331,7 +331,7 @@ def _opened(url: str) -> Iterator[tuple[Any, str]]:
 
 @cache
 def _settings(scheme: str) -> dict[str, Any]:
-    """Return how a store is used: nothing is remembered, and servers are not waited for as long as libraries would."""
+    """Return the options of a store: no caches of listings, and shorter timeouts than the libraries' own."""
     if scheme in ("sftp", "ssh"):  # remembers nothing, and has no word for it
         return {"timeout": _SILENCE, "banner_timeout": _SILENCE, "auth_timeout": _SILENCE}
     settings: dict[str, Any] = {"use_listings_cache": False}  # they would hide what others do meanwhile

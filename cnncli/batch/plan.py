@@ -16,7 +16,7 @@ from cnncli.errors import ArgumentError, NoInputError
 from cnncli.files.temporary import STANDARD, is_special, scratch
 
 TEMPLATE_FIELDS = ("stem", "name", "ext", "parent", "below", "filter")
-"""The fields of a template; `below` is the folder of an input below the one that was gone through."""
+"""The fields of a template; `below` is an input's path below the folder that was searched, without its name."""
 
 
 class Job(NamedTuple):
@@ -90,7 +90,7 @@ def _fields(template: str) -> set[str]:
 
 
 def plan(inputs: Sequence[Input], rule: OutputRule) -> list[Job]:
-    """Return a job for each input, having refused whatever would lose a file. Nothing is written yet.
+    """Return a job for each input; refuse whatever would lose a file. Nothing is written yet.
 
     A file found in a folder that is an output of another input is a result of an earlier run, and left out.
 
@@ -147,7 +147,7 @@ class _Places:
 
 
 def _folder_place(path: str) -> str:
-    """Return the number of a folder, or that of the last one on the way to it that is there, and the rest."""
+    """Return the number of a folder, or of the nearest one above it that exists, and the rest of the path."""
     rest: list[str] = []
     path = os.path.realpath(path)
     while not (number := _number(path)) and os.path.dirname(path) != path:
@@ -192,7 +192,7 @@ def _apart(rule: OutputRule, one: str, other: str, output: str) -> str:
 
 
 def _refuse_one_file(outputs: Sequence[str], places: _Places) -> None:
-    """Refuse outputs that differ in the spelling of their names and are one file all the same.
+    """Refuse outputs whose names differ only in spelling, where both spellings are one file.
 
     Where a folder does not tell `A` from `a`, this is seen as soon as a file is there.
     """
@@ -258,7 +258,7 @@ def make_folders(jobs: Sequence[Job], rule: OutputRule) -> None:
 
 
 def _make_folder(folder: str) -> None:
-    """Make a folder and those above it, which `os.makedirs` does by recursion: not a thousand deep."""
+    """Make a folder and those above it; `os.makedirs` recurses, and fails a thousand deep."""
     missing = []
     while folder and not os.path.isdir(folder):
         missing.append(folder)
@@ -271,7 +271,7 @@ def _make_folder(folder: str) -> None:
 
 
 def refuse_existing(jobs: Sequence[Job]) -> None:
-    """Refuse to begin where outputs exist already.
+    """Refuse jobs whose outputs exist already.
 
     Raises:
         ArgumentError: some do.

@@ -50,7 +50,7 @@ Then = Callable[[list[list[Report]]], list[list[Report]]]
 
 
 class Grouping(NamedTuple):
-    """Jobs that are done a few at a time.
+    """The grouping of jobs that are processed a few at a time.
 
     Attributes:
         together: the most jobs of a group.
@@ -98,7 +98,7 @@ class Task(NamedTuple):
             yield group
 
     def group(self, jobs: Sequence[Job]) -> list[list[Report]]:
-        """Do the jobs of a group, and return the reports of each."""
+        """Process the jobs of a group, and return the reports of each."""
         reports = [self.safely(job) for job in jobs]
         return reports if self.grouping.then is None else self.grouping.then(reports)
 
@@ -147,7 +147,7 @@ def failed(job: Job, begin: float, message: str) -> list[Report]:
 
 @contextmanager
 def _fetched(job: Job) -> Iterator[Job]:
-    """Give a job whose input is a file: an object is copied, with its ending, by which text is known."""
+    """Give a job whose input is a local file: an object is copied, and keeps its suffix, by which text is known."""
     url = job.input.path
     if not is_url(url):
         yield job
@@ -182,13 +182,13 @@ class _Finish:
         self._source = stamp_of(job.input) if task.manifests and _can_be_read_twice(job.input.path) else None
 
     def __call__(self, output: str, temporary: str) -> Ending:
-        """List an output, and say what becomes of it."""
+        """List an output; return its fate."""
         ending = self._ending(output, temporary)
         self._record(output, output if ending == "discard" else temporary)
         return ending
 
     def put(self, output: str, temporary: str) -> None:
-        """Put an output into its store, and list it then: what the store says of it is part of its line."""
+        """Put an output into its store, and list it afterwards: its line holds the facts that the store states."""
         if self._ending(output, temporary) != "discard":
             objects.put(temporary, output)
         self._record(output, output)
@@ -198,7 +198,7 @@ class _Finish:
             self._manifests.record(output, complete, self._source)
 
     def _ending(self, output: str, temporary: str) -> Ending:
-        """Hold an output against what stands there, made by a run that kept no list, or by somebody else."""
+        """Decide on an output whose name may be taken, by an earlier run without a list or by another program."""
         if self._task.replace and not self._task.skip:
             return "replace"
         if not (objects.look(output) if is_url(output) else os.path.lexists(output)):
@@ -252,7 +252,7 @@ def _report(
 
 
 def _message(error: BaseException, job: Job, names: Mapping[str, str]) -> str:
-    """Return one line on an error, with the names that the user knows instead of temporary ones."""
+    """Return an error as one line, with the user's names instead of temporary ones."""
     source = printable(job.input.path)
     if words := shortage(error):
         return f"{source}: {words}"
@@ -263,7 +263,7 @@ def _message(error: BaseException, job: Job, names: Mapping[str, str]) -> str:
 
 
 def _renamed(message: str, names: Mapping[str, str]) -> str:
-    """Return a message on one line; line ends of names are written out, those of a library's words are spaces."""
+    """Return a message as one line; line ends in names are escaped, those in a library's words become spaces."""
     for temporary, name in names.items():
         message = message.replace(temporary, printable(name))
     return printable(" ".join(line.strip() for line in message.splitlines()))

@@ -53,7 +53,7 @@ class Needs(NamedTuple):
 
 @contextmanager
 def needs_of(jobs: Sequence[Job]) -> Iterator[Needs]:
-    """Give what workers must see, and remove the file that says so at the end.
+    """Give the needs of a batch; remove the file that was made for the check at the end.
 
     A file is made in an output folder for it: `/data` may be there on every machine, and not be the same.
     """
@@ -76,7 +76,7 @@ def _sample(paths: Sequence[str]) -> list[tuple[str, int]]:
 
 @contextmanager
 def _mark(folder: str, batch: str) -> Iterator[list[tuple[str, int]]]:
-    """Give a file that is made in a folder; none where it cannot be made, which is told by the outputs' failures."""
+    """Give a file that is made in a folder; none where it cannot be made, for then the outputs fail too."""
     with ExitStack() as stack:
         marks = []
         with suppress(OSError):
@@ -127,7 +127,7 @@ def stop(batch: str) -> None:
 
 
 def pack(needs: Needs, jobs: Sequence[Job], task: Task) -> bytes:
-    """Return what `do` takes: bytes, which a scheduler passes on without understanding them."""
+    """Return the argument of `do`, as bytes, which a scheduler passes on without decoding them."""
     return pickle.dumps((needs, jobs, task), pickle.HIGHEST_PROTOCOL)
 
 
@@ -153,7 +153,7 @@ def do(packed: bytes) -> Done | str:
 
 
 def _prepare(jobs: Sequence[Job]) -> None:
-    """Remove what killed workers of this machine left in folders that are new to this process."""
+    """Remove temporaries that killed workers of this machine left in folders that are new to this process."""
     if not _cleaned:
         reuse_freed_memory()
     new = work_folders(jobs) - _cleaned

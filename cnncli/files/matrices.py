@@ -51,7 +51,7 @@ def parse_csv(text: str, *, what: str = "matrix") -> Matrix:
 
 
 def parser_of(suffix: str) -> Callable[..., Matrix]:
-    """Return what reads the text of files with that suffix."""
+    """Return the function that reads the text of files with a suffix."""
     return {".json": parse_json, ".csv": parse_csv}.get(suffix.lower(), parse_matrix)
 
 

@@ -19,7 +19,7 @@ from cnncli.errors import ArgumentError, CnncliError
 from cnncli.signals import before_leaving
 
 STANDARD = "-"
-"""Stands for standard input among inputs and for standard output among outputs."""
+"""The name of standard input among inputs, and of standard output among outputs."""
 
 SUFFIX = ".cnncli-part"
 
@@ -28,16 +28,16 @@ Ending = Literal["replace", "add", "discard"]
 
 _PRIVATE = 0o600
 _SHARED = 0o666
-"""Modes of new files, less what the umask takes."""
+"""Modes of new files, before the umask is applied."""
 
 _DAY = 86400.0
-"""Seconds after which a temporary that nobody writes to is left over, where locks do not tell."""
+"""Seconds without a write after which a temporary counts as left over, where there are no locks."""
 
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
 def _machine() -> str:
-    """Return what tells this machine apart: its start, which containers of one machine share, or else its name."""
+    """Return an identifier of this machine: of its start, which its containers share, or else of its name."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             told = file.read()
@@ -81,7 +81,7 @@ def whole_file(path: str, settle: Callable[[str], Ending] = lambda _: "replace")
 
 @contextmanager
 def temporary_file(path: str, folder: str, *, ending: str = "", private: bool = False) -> Iterator[str]:
-    """Create a file of a temporary name, give the name, and remove what stands there at the end.
+    """Create a file of a temporary name, give the name, and remove the file at the end.
 
     Args:
         path: the name that it is made of.
@@ -172,19 +172,19 @@ def check_output(path: str, *, force: bool, inputs: Iterable[str] = ()) -> None:
 
 
 def random_name() -> str:
-    """Return a name that no other file has, with the ending of what is not complete."""
+    """Return a name that no other file has, with the suffix of incomplete files."""
     return f"{MACHINE}-{os.urandom(8).hex()}{SUFFIX}"
 
 
 def scratch() -> str:
-    """Return the folder of this machine for what is on its way from or to a store; TMPDIR chooses another."""
+    """Return the folder of this machine for files on their way from or to a store; TMPDIR chooses another."""
     import tempfile  # 7 ms, for URLs alone
 
     return tempfile.gettempdir()
 
 
 def is_special(path: str) -> bool:
-    """Whether a path is there and neither a file nor a folder: a device, a pipe, a socket, or a way to an open file."""
+    """Whether a path is neither a file nor a folder, but a device, a pipe, a socket, or a link to an open file."""
     try:
         mode = os.stat(path).st_mode
     except OSError:
@@ -208,7 +208,7 @@ before_leaving.append(discard_all)
 
 
 def remove_leftovers(folders: Iterable[str]) -> int:
-    """Remove temporaries that nobody writes any more, and return how many there were.
+    """Remove temporaries that no process writes any more, and return their number.
 
     One of this machine is left over when it is not locked. What another machine locks is not always seen here, so that
     those must also be a day old.
@@ -230,7 +230,7 @@ def taken(path: str) -> FileExistsError:
 
 
 def lock(descriptor: int) -> bool | None:
-    """Lock an open file or folder until it is closed, however that comes about.
+    """Lock an open file or folder until it is closed, also by the end of the process.
 
     Returns:
         Whether it is locked; None where there are no locks.
@@ -259,7 +259,7 @@ def _create(path: str, folder: str, ending: str, mode: int) -> tuple[str, int]:
 
 
 def _keep_mode(path: str, descriptor: int) -> None:
-    """Let those who may read and write a file that is replaced do so still."""
+    """Keep the permissions of a file that is replaced."""
     with suppress(OSError, AttributeError):  # Windows has no such modes
         status = os.lstat(path)
         if stat.S_ISREG(status.st_mode):
@@ -279,7 +279,7 @@ def _add(temporary: str, path: str) -> None:
 
 
 def _remove_leftover(path: str, machine: str) -> bool:
-    """Remove a temporary if it is left over, and say whether it was."""
+    """Remove a temporary if it is left over; return whether it was."""
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NONBLOCK", 0) | _NO_LINKS)
         try:

@@ -1,4 +1,4 @@
-"""Text that is safe to print: names of files and of classes may hold anything, also what a terminal obeys."""
+"""Text that is safe to print: names of files and of classes may hold anything, control sequences of terminals too."""
 
 import math
 import re
@@ -11,7 +11,7 @@ _SECRETS = (
     (re.compile(r"(?<=http://|ttps://)[^\s/?#:@'\"]+@", re.IGNORECASE), "***@"),
     (re.compile(rf"([?&;][^\s=&;#]*(?:{_SECRET})[^\s=&;#]*=)[^\s&;#'\"]*[^\s&;#'\":,]", re.IGNORECASE), r"\1***"),
 )
-"""The passwords, tokens and signatures of URLs, and what is shown of them."""
+"""Patterns of passwords, tokens and signatures in URLs, and their replacements."""
 
 
 def without_secrets(text: str) -> str:
@@ -68,7 +68,7 @@ def json_text(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can say of a value."""
+    """Return a value as JSON can hold it."""
     if isinstance(value, str):
         value = without_secrets(value)
         return value if value.isprintable() else "".join(_escaped(one) if _is_surrogate(one) else one for one in value)

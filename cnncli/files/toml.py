@@ -1,4 +1,4 @@
-"""TOML files of strangers."""
+"""TOML files that cannot be trusted."""
 
 import os
 import re

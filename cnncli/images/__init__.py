@@ -1,4 +1,4 @@
-"""The one room that knows image files: reading and writing them, a band of rows at a time."""
+"""Image files: reading and writing them, a band of rows at a time."""
 
 from cnncli.images.formats import FORMATS, PICTURE_SUFFIXES, Format, find_format
 from cnncli.images.frames import Frame, OpenedImage, Picture

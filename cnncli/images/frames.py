@@ -141,7 +141,7 @@ class OpenedImage(ABC):
 
     @property
     def pixels(self) -> int:
-        """How many pixels a frame has; 0 where only reading tells."""
+        """The number of pixels of a frame; 0 where only reading tells."""
         return 0
 
     def decoded_bytes(self) -> int:

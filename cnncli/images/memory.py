@@ -34,7 +34,7 @@ def working_bytes(pixels: int, itemsize: int, width: int = 0) -> int:
 
 
 def writing_bytes(pixels: int, held: int, *, exact: bool) -> int:
-    """Return what is held while a frame is written, beside its bands: `held` bytes a pixel, and exact bands."""
+    """Return the bytes held while a frame is written, beside its bands: `held` a pixel, and exact bands."""
     return pixels * held + (_EXACT * min(pixels, _BAND_PIXELS) if exact else 0)
 
 
@@ -46,7 +46,7 @@ def hidden_bytes(pixel: int) -> int:
 def pillow_bytes(
     image: Any, raw: str, *, gray: bool, turned: bool, decoder: tuple[int, int], held: int | None = None
 ) -> int:
-    """Return what one frame takes that Pillow decodes.
+    """Return the bytes that a frame takes which Pillow decodes.
 
     Args:
         image: as Pillow opened it.

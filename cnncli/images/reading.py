@@ -99,7 +99,7 @@ def read_image(
 
 
 def kind_of(beginning: bytes) -> FileKind | None:
-    """Return the kind of file that begins with these bytes; None when none is known by them.
+    """Return the kind of file that begins with these bytes; None if no kind does.
 
     Example:
         >>> kind_of(b"GIF89a").name
@@ -136,7 +136,7 @@ def _is_text(beginning: bytes) -> bool:
 
 
 def _why_refused(beginning: bytes) -> str | None:
-    """Return why a file that begins with these bytes is not read although it is known; None when it is not."""
+    """Return the reason for not reading a known kind of file that begins with these bytes; None for other kinds."""
     for name, (begins, reason) in _REFUSED.items():
         if re.match(begins, beginning, re.DOTALL):
             return f"is a {name} file: {reason}"

@@ -1,4 +1,4 @@
-"""The formats of image files: how each is recognised, what reads it, and as what it is written. Add a format here.
+"""The formats of image files: how each is recognised, read and written. Add a format here.
 
 An entry names the modules of this package that read and write such files; they are loaded when a file needs them. A
 reader is a subclass of `cnncli.images.frames.OpenedImage`, a writer a function `write(file, frames, form)`.
@@ -360,7 +360,7 @@ def find_format(name: str) -> Format:
 def formats_for(
     dtype: str, channels: int, *, frames: int = 1, shape: tuple[int, ...] = (1, 1), most: int | None = None
 ) -> str:
-    """Name the formats that a suffix means and that can hold such pictures, or the first few, for messages.
+    """Name the formats that can hold such pictures, or the first few, for messages.
 
     Example:
         >>> formats_for("uint16", 4)

@@ -59,7 +59,7 @@ class Part(NamedTuple):
     still: Callable[[], bytes]
 
     def covers(self, width: int, height: int) -> bool:
-        """Whether it hides a whole canvas of this size."""
+        """Whether the part hides a whole canvas of this size."""
         return self.left == self.top == 0 and self.width >= width and self.height >= height
 
 
@@ -101,7 +101,7 @@ class AnimatedImage(PillowImage):
         return super().decoded_bytes() + self._image.width * self._image.height * (2 * (pixel + itemsize) + hidden)
 
     def _count_frames(self) -> int:
-        """Count the parts, and learn what holds for all frames, so that all can be given alike."""
+        """Count the parts; find out what all frames have in common, so that all have the same channels and dtype."""
         width, height = self._image.size
         self._dtype = np.dtype(np.uint16 if ";16" in raw_mode(self._image) else np.uint8)
         self._is_gray, self._has_alpha = True, False
@@ -157,7 +157,7 @@ class _Canvas:
             opacity[:] = np.iinfo(opacity.dtype).max if alpha is None else alpha
 
     def dispose(self, part: Part) -> None:
-        """Do with the place of the part that was put last what it asks for."""
+        """Treat the place of the last part as the part asks."""
         if part.disposal == Disposal.KEEP:
             return
         for plane, before in zip(self._place(part), self._before or (0, 0), strict=True):
@@ -170,7 +170,7 @@ class _Canvas:
 
 
 def _lay_over(shown: Array, opacity: Array, pixels: Array, alpha: Array) -> None:
-    """Lay pixels over what is shown, by the PNG standard's rules for colours that are not multiplied by their alpha."""
+    """Lay pixels over the canvas, by the PNG standard's rules for colours that are not multiplied by their alpha."""
     step = max(1, _PIXELS_PER_BAND // max(1, alpha.shape[1]))
     for start in range(0, len(alpha), step):
         band = np.s_[start : start + step]

@@ -44,7 +44,7 @@ class _Stored(NamedTuple):
 
     @property
     def frames(self) -> int:
-        """How many frames it is."""
+        """The number of frames."""
         return self.shape[0] if len(self.shape) == 4 else 1
 
     @property
@@ -54,12 +54,12 @@ class _Stored(NamedTuple):
 
     @property
     def pixels(self) -> int:
-        """How many pixels all frames have."""
+        """The number of pixels of all frames."""
         return self.frames * prod(self.frame[:2])
 
     @property
     def size(self) -> int:
-        """Bytes of all its numbers."""
+        """The size of all numbers in bytes."""
         return prod(self.shape) * self.dtype.itemsize
 
 

@@ -1,4 +1,4 @@
-"""Kinds of file that Pillow's plugins read, but not all of it rightly."""
+"""Kinds of file that Pillow reads with mistakes, which are corrected here."""
 
 import io
 import re
@@ -125,7 +125,7 @@ _IM_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK")
 
 
 class SgiImage(PillowImage):
-    """A picture of 8 or 16 bits; of the latter, where not compressed, Pillow reads the high byte alone."""
+    """A picture of 8 or 16 bits; of 16, where not compressed, Pillow reads the high byte alone."""
 
     def _frame(self, index: int) -> Frame:
         self._stream.seek(2)

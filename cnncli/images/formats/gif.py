@@ -32,7 +32,7 @@ _LONGEST = 65_535  # hundredths of a second
 
 
 class _Control(NamedTuple):
-    """The extension in front of an image: how it is shown."""
+    """The graphic control extension in front of an image."""
 
     flags: int = 0
     duration: float | None = None
@@ -55,7 +55,7 @@ class GifImage(AnimatedImage):
 
 
 def read_parts(stream: BinaryIO) -> Iterator[Part]:
-    """Yield the parts of a GIF file; bytes between its blocks that begin none are skipped, as Pillow does.
+    """Yield the parts of a GIF file; stray bytes between its blocks are skipped, as Pillow does.
 
     Raises:
         struct.error: the file ends within a block.

@@ -217,7 +217,7 @@ def read_parts(stream: BinaryIO) -> Iterator[Part]:
 
 
 def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Yield each chunk's name, and where its content starts and how long it is; the stream stands there."""
+    """Yield the name of each chunk, and the start and length of its content, where the stream stands."""
     at = len(SIGNATURE)
     name = b""
     while name != _END:

@@ -43,7 +43,7 @@ Decoder = Callable[[Sequence[bytes], int], Array]
 
 
 def decoder(page: Page) -> Decoder:
-    """Choose what decodes a page's segments.
+    """Choose the function that decodes a page's segments.
 
     Raises:
         ImageError: nothing that is installed does; the message says what would help.

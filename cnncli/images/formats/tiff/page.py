@@ -1,4 +1,4 @@
-"""A page's facts: what its tags say, with libtiff's defaults where they say nothing."""
+"""The facts of a page: its tags, with libtiff's defaults for missing ones."""
 
 from typing import Literal, NamedTuple
 
@@ -87,7 +87,7 @@ class Page(NamedTuple):
 
     @property
     def contiguous(self) -> int:
-        """How many samples of a pixel stand side by side."""
+        """The number of samples of a pixel that are stored side by side."""
         return 1 if self.planar else self.samples
 
     @property
@@ -100,7 +100,7 @@ class Page(NamedTuple):
 
     @property
     def grid(self) -> tuple[int, int]:
-        """How many segments there are down and across."""
+        """The number of segments, down and across."""
         down, across = (-(-length // step) for length, step in zip(self.size, self.segment, strict=True))
         return down, across
 
@@ -159,7 +159,7 @@ def name_of(compression: int) -> str:
 
 
 def own_samples(photometric: int) -> int:
-    """Return how many samples the colours of a page need; any more are extra."""
+    """Return the number of samples that the colours of a page need; any more are extra."""
     return _COLOURS.get(photometric, 1)
 
 

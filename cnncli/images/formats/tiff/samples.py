@@ -14,12 +14,12 @@ _UNPACKED_AT_ONCE = 1 << 20  # samples: their bits take a byte each
 
 
 def row_bytes(page: Page) -> int:
-    """Return how many bytes a row of a segment takes; of a row of blocks where chroma is shared."""
+    """Return the bytes of a row of a segment, or of a row of blocks where chroma is shared."""
     return (_row_samples(page) * page.bits + 7) // 8
 
 
 def byte_rows(page: Page, rows: int) -> int:
-    """Return how many such rows a segment of so many pixel rows has."""
+    """Return the number of such rows in a segment of so many pixel rows."""
     return -(-rows // page.subsampling[1])
 
 
@@ -95,7 +95,7 @@ def _from_bits(data: Array, page: Page) -> Array:
 
 
 def _shared_chroma(page: Page) -> Callable[[Array], Array]:
-    """Return what unpacks blocks of luma with one Cb and one Cr, which are repeated for each pixel of the block."""
+    """Return the function that unpacks blocks of luma with one Cb and one Cr, repeated for each pixel of a block."""
     if page.photometric != YCBCR or page.planar or page.bits != 8 or page.samples != 3 or page.predictor != 1:
         raise ImageError("YCbCr with shared chroma is read of 8 bits, side by side and without predictor alone")
     across, down = page.subsampling

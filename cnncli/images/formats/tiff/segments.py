@@ -64,7 +64,7 @@ class PageRows:
         return height * width * (pixel + has_alpha * dtype.itemsize) + max(decoded, hidden)
 
     def working_bytes(self) -> int:
-        """Return what the bands of the page take."""
+        """Return the memory of the page's bands."""
         height, width = self.page.size
         return working_bytes(height * width, computing_dtype(self.colours.dtype).itemsize, width)
 
