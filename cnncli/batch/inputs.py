@@ -102,7 +102,7 @@ class _Search(NamedTuple):
             yield _named(word)
 
     def expand_listed(self, path: str) -> Iterator[Input]:
-        """Yield the inputs that a path of a list stands for; a URL that ends in a slash is a folder: asking takes long."""
+        """Yield the inputs of a path of a list; a URL that ends in a slash is a folder, because asking takes long."""
         if is_url(path):
             yield from self._walk(path) if self.recursive and path.endswith("/") else [_named(path)]
             return
