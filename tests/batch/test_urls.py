@@ -457,8 +457,8 @@ def test_lists_in_s3(server, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["memory://a.png", "--explain", "1,1"], "explain reads files of this machine again: copy memory://a.png here"),
-        (["a.png", "-o", "memory://b/c.png", "--show"], "--show shows files on this machine"),
+        (["memory://a.png", "--explain", "1,1"], "memory://a.png: --explain reads local files only"),
+        (["a.png", "-o", "memory://b/c.png", "--show"], "memory://b/c.png: --show works with local files only"),
     ],
 )
 def test_what_needs_files(tmp_path, words, message):
