@@ -21,27 +21,18 @@ _CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hor
 _PATTERNS = {"train": "data_batch_*.bin", "test": "test_batch.bin"}
 
 
-def _find_files(folder: str) -> dict[str, list[str]]:
+def find_files(folder: str) -> dict[str, list[str]]:
     """Return the batches of a folder: `train` and `test` to paths."""
     names = sorted(os.listdir(folder), key=natural_key)
     found = {part: fnmatch.filter(names, pattern) for part, pattern in _PATTERNS.items()}
     return {part: [os.path.join(folder, name) for name in files] for part, files in found.items() if files}
 
 
-def matches(path: str) -> bool:
-    """Return whether a folder holds CIFAR-10 batches."""
-    return os.path.isdir(path) and bool(_find_files(path))
-
-
 def open_cifar(path: str, reading: Reading) -> Parts:
-    """Open a folder of CIFAR-10 batches.
-
-    Raises:
-        DataError: a file is damaged, or all are too large together.
-    """
+    """Open a folder of CIFAR-10 batches."""
     names = _class_names(os.path.join(path, "batches.meta.txt"))
     parts = {}
-    for part, files in _find_files(path).items():
+    for part, files in find_files(path).items():
         images, labels = _read(files, reading.max_bytes)
         if labels.max() >= len(names):
             raise DataError(f"{path}: label {labels.max()} where there are {len(names)} classes: {', '.join(names)}")

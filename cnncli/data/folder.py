@@ -182,11 +182,6 @@ def open_folder(path: str, reading: Reading) -> Parts:
     return Parts(dataset, findings=tuple(findings))
 
 
-def holds_folders(path: str) -> bool:
-    """Return whether a folder holds others that may be classes."""
-    return os.path.isdir(path) and bool(visible_folders(path))
-
-
 def _list(path: str) -> tuple[dict[str, list[str]], list[Finding]]:
     """Return the pictures of each class that has some, and findings about the rest."""
     found = {name: list_pictures(os.path.join(path, name)) for name in visible_folders(path)}

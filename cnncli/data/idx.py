@@ -53,7 +53,7 @@ def _read(stream: BinaryIO | Any, name: str, stored: int, max_bytes: int, *, pac
     return numbers.view(dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
-def _find_files(folder: str) -> dict[str, dict[str, str]]:
+def find_files(folder: str) -> dict[str, dict[str, str]]:
     """Return the IDX files of a folder: part (`train` or `test`) to `images` and `labels` to path.
 
     A plain file is preferred to its gzipped copy.
@@ -67,19 +67,10 @@ def _find_files(folder: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def matches(path: str) -> bool:
-    """Return whether a folder holds IDX files."""
-    return os.path.isdir(path) and bool(_find_files(path))
-
-
 def open_idx(path: str, reading: Reading) -> Parts:
-    """Open a folder of IDX files.
-
-    Raises:
-        DataError: a file is missing, damaged or too large, or pictures and labels do not belong together.
-    """
+    """Open a folder of IDX files."""
     parts = {}
-    for part, files in _find_files(path).items():
+    for part, files in find_files(path).items():
         for kind in ("images", "labels"):
             if kind not in files:
                 other = next(iter(files.values()))

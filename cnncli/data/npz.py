@@ -16,17 +16,13 @@ from cnncli.images.formats.arrays import read_npy_header
 _PARTS = {"train": ("", "_train"), "validation": ("_val", "_valid"), "test": ("_test",)}
 
 
-def matches(path: str) -> bool:
+def is_npz(path: str) -> bool:
     """Return whether a file is named as an `.npz`."""
-    return os.path.isfile(path) and path.lower().endswith(".npz")
+    return path.lower().endswith(".npz")
 
 
 def open_npz(path: str, reading: Reading) -> Parts:
-    """Open an `.npz` file.
-
-    Raises:
-        DataError: arrays are missing, damaged, too large, or of objects.
-    """
+    """Open an `.npz` file."""
     with one_line_errors(path), _open_zip(path) as archive:
         found = {name.removesuffix(".npy"): archive.getinfo(name) for name in archive.namelist()}
         parts: dict[str, LabelledArrays] = {}

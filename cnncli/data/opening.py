@@ -24,13 +24,16 @@ class Source(NamedTuple):
 
     Attributes:
         about: the files that it consists of, for people.
-        matches: tells whether a path holds one.
-        open: opens it, as a `Reading` asks; labels by other classes than `reading.class_names` are translated later.
+        find: finds it at a path; empty or False where there is none.
+        open: opens it as a `Reading` asks, or raises a `DataError` that names the file that is damaged, missing or too
+            large; it may label by other classes than `reading.class_names`, which `open_dataset` translates.
+        in_folder: whether it is a folder, or a file.
     """
 
     about: str
-    matches: Callable[[str], bool]
+    find: Callable[[str], object]
     open: Callable[[str, Reading], Parts]
+    in_folder: bool = True
 
 
 def recognise(path: str | os.PathLike[str]) -> str:
@@ -48,7 +51,7 @@ def recognise(path: str | os.PathLike[str]) -> str:
         if not os.path.exists(place):
             raise DataError(f"{place}: no such file or folder")
         for name, source in SOURCES.items():
-            if source.matches(place):
+            if (os.path.isdir if source.in_folder else os.path.isfile)(place) and source.find(place):
                 return name
         raise _unknown_folder(place) if os.path.isdir(place) else _unknown(place)
 
@@ -153,10 +156,6 @@ def _open_part(path: str, reading: Reading) -> Parts:
     return source.open(path, reading)
 
 
-def _is_pair(path: str) -> bool:
-    return os.path.isdir(path) and bool(find_parts(path))
-
-
 def _unknown_folder(path: str) -> DataError:
     names = os.listdir(path)
     if not names:
@@ -176,10 +175,10 @@ def _unknown(path: str) -> DataError:
 
 
 SOURCES: dict[str, Source] = {
-    "npz": Source("an .npz file with x and y", npz.matches, npz.open_npz),
-    "idx": Source("MNIST's train-images-idx3-ubyte and train-labels-idx1-ubyte", idx.matches, idx.open_idx),
-    "cifar": Source("CIFAR-10's data_batch_*.bin", cifar.matches, cifar.open_cifar),
-    "pair": Source("folders train and val or test, in any case and spelling", _is_pair, _open_pair),
-    "folder": Source("a folder of pictures for each class", folder.holds_folders, folder.open_folder),
+    "npz": Source("an .npz file with x and y", npz.is_npz, npz.open_npz, in_folder=False),
+    "idx": Source("MNIST's train-images-idx3-ubyte and train-labels-idx1-ubyte", idx.find_files, idx.open_idx),
+    "cifar": Source("CIFAR-10's data_batch_*.bin", cifar.find_files, cifar.open_cifar),
+    "pair": Source("folders train and val or test, in any case and spelling", find_parts, _open_pair),
+    "folder": Source("a folder of pictures for each class", visible_folders, folder.open_folder),
 }
 """The kinds of data sets; the first that matches is taken."""
