@@ -146,7 +146,11 @@ class Context:
 
     def plan(self, shape: Shape, make: Callable[[Shape], T]) -> T:
         """Return what a layer derives from the shape of its input alone, without the number of images."""
-        return self.shared.kept(self._plans, shape[1:], lambda: make(shape[1:]))
+        key = shape[1:]
+        if self.shared.reuses and key in self._plans:  # the way of every step but the first
+            found: T = self._plans[key]
+            return found
+        return self.shared.kept(self._plans, key, lambda: make(key))
 
     def once(self, name: str, make: Callable[[], T]) -> T:
         """Return what a layer derives from its parameters."""
