@@ -326,6 +326,16 @@ def op_of(text: str) -> str:
     return next((op for op in LAYERS if text.startswith(op) and not text[len(op) :][:1].isalpha()), letters)
 
 
+def kinds_of(word: str) -> list[type[Layer]]:
+    """Return the classes of the layers that a word names, with its options.
+
+    Example:
+        >>> [kind.__name__ for kind in kinds_of("conv3-64,same,bn")]
+        ['Conv', 'BatchNorm']
+    """
+    return [LAYERS[op] for part in word.split(",") if (op := op_of(part)) in LAYERS]
+
+
 def _no_option(op: str, kind: type[Layer]) -> str:
     if op in LAYERS:
         return "is a layer: put a space before it, not a comma"

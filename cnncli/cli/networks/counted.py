@@ -19,6 +19,7 @@ A number that is not known in full, because a file does not give it, is null, an
 from collections.abc import Iterable
 from typing import Any
 
+from cnncli.networks.notation import kinds_of
 from cnncli.networks.summary import Row, Summary, are_layers
 from cnncli.shapes import Shape, show_shape
 from cnncli.values import Value
@@ -158,7 +159,8 @@ def footer(counted: Counted, batch_size: int = 1) -> list[str]:
     if counted.convention:
         counting = [f"counted as {counted.convention} does: {reason}" for reason in counted.reasons]
     else:
-        normal = all("bn" in line.row.spec for line in counted.lines if line.leaf and line.row.buffers)
+        buffered = [kinds_of(line.row.spec) for line in counted.lines if line.leaf and line.row.buffers]
+        normal = all(any(kind.removes_mean for kind in kinds) for kinds in buffered)
         apart = f" ({buffers:,} {'buffers of batch norm' if normal else 'fixed numbers'} apart)" if buffers else ""
         counting = [FOOTER.format(buffers=apart, products=_products(counted))]
     told = [*summary.notes, *map(str, summary.omissions)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from cnncli.networks.arithmetic import Axis, sum_in_a_line
 from cnncli.networks.conventions import leaves
 from cnncli.networks.layers import LAYERS, Layer
-from cnncli.networks.notation import op_of
+from cnncli.networks.notation import kinds_of
 from cnncli.networks.summary import FilterShape, Row, Summary
 from cnncli.shapes import Shape, show_shape
 
@@ -76,9 +76,8 @@ def _row_params(row: Row, input_shape: Shape, output_shape: Shape) -> str:
 
 def _trained_options(spec: str) -> str:
     """Return the options of a word that have numbers of their own to train."""
-    ops = [op_of(option) for option in spec.split(",")[1:]]
-    trained = [op for op in ops if op in LAYERS and LAYERS[op].param_shapes is not Layer.param_shapes]
-    return " and ".join(trained).replace("bn", "batch norm")
+    options = kinds_of(spec)[1:]
+    return " and ".join(kind.title or kind.op for kind in options if kind.param_shapes is not Layer.param_shapes)
 
 
 def weight_and_bias(row: Row) -> tuple[Shape | None, int]:

@@ -41,6 +41,7 @@ class Layer(Value):
 
     Attributes:
         op: the word of the notation.
+        title: the name in sentences, if it is not the word.
         size_field: the field that the number after the word sets, as the 3 of `conv3-64`; empty if there is none.
         filters_field: the field that the number after the dash sets.
         follows: whether it may be an option of another layer's word, as `bn` in `conv3-64,bn`. It keeps the shape, and
@@ -65,6 +66,7 @@ class Layer(Value):
     """
 
     op: ClassVar[str] = ""
+    title: ClassVar[str] = ""
     size_field: ClassVar[str] = ""
     filters_field: ClassVar[str] = ""
     follows: ClassVar[bool] = False

@@ -26,6 +26,7 @@ class BatchNorm(NormLayer):
     """
 
     op = "bn"
+    title = "batch norm"
     removes_mean = True
     steadies = True
     momentum = 0.1
