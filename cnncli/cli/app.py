@@ -74,8 +74,9 @@ class Group(TyperGroup):
             return _unknown(cmd_name, ctx)
         if cmd_name not in self.commands:
             module = import_module(f"cnncli.cli.commands.{cmd_name}")
+            command = getattr(module, cmd_name)
             single = typer.Typer(add_completion=False, context_settings=_CONTEXT)
-            single.command(cmd_name, epilog=module.EXAMPLES)(getattr(module, cmd_name))
+            single.command(cmd_name, help=_unwrapped(command.__doc__), epilog=module.EXAMPLES)(command)
             self.commands[cmd_name] = typer.main.get_command(single)
         return self.commands[cmd_name]
 
@@ -86,6 +87,11 @@ class Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         with one_line_errors():
             return super().invoke(ctx)
+
+
+def _unwrapped(docstring: str) -> str:
+    """Return a docstring with each paragraph on one line: Typer would keep the ends of lines after the first."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in docstring.split("\n\n"))
 
 
 _CONTEXT = {"help_option_names": ["-h", "--help"]}

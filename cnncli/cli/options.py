@@ -300,7 +300,7 @@ Words = Annotated[
 InputShape = Annotated[
     str | None,
     typer.Option(
-        "--input", metavar="HxWxC", help="Input shape: for layers without an input, or to replace a network's own."
+        "--input", metavar="HxWxC", help="Input shape: for layers without an input, or instead of a network's own."
     ),
 ]
 TableFormat = Annotated[

@@ -8,6 +8,7 @@ import typer
 
 from cnncli.cli import options
 from cnncli.cli.options import parse_number, parse_pair, parsed, pixel_limit
+from cnncli.cli.training.options import Json, Quiet
 from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import check_output
@@ -67,8 +68,8 @@ def learn(
     steps: Annotated[int, _descent(min=1, metavar="N", help="Largest number of steps.")] = 100_000,
     max_pixels: options.MaxPixels = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing output.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    quiet: options.Quiet = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Learn a filter from an image and its target response, by gradient descent.
 
