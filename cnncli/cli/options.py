@@ -164,7 +164,6 @@ MaxPixels = Annotated[
     int | None,
     _files(min=0, metavar="N", help="Largest image to decode, in pixels (width x height); 0 for no limit."),
 ]
-Quiet = Annotated[bool, _batch("--quiet", "-q", help="Print errors only.")]
 
 
 def pixel_limit(max_pixels: int | None) -> dict[str, Any]:
@@ -234,7 +233,7 @@ class FileOptions(Value):
     ] = None
     dry_run: Annotated[bool, _batch("--dry-run", help="Print the output planned for each input, and exit.")] = False
     as_json: Annotated[bool, _batch("--json", help="Print one JSON object per output, one per line.")] = False
-    quiet: Quiet = False
+    quiet: Annotated[bool, _batch("--quiet", "-q", help="Print errors only.")] = False
 
     @property
     def skips(self) -> bool:

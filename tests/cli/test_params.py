@@ -266,7 +266,7 @@ def test_biases_beside_a_batch_norm_are_told_apart():
 @pytest.mark.parametrize("most", range(10, 60, 7))
 @pytest.mark.parametrize("name", ["resnet50", "googlenet", "mobilenet-v2"])
 def test_folded_layers_are_the_same_layers(name, most):
-    from cnncli.cli.networks.comparison_table import fold
+    from cnncli.cli.networks.overview_tables import fold
     from cnncli.networks.comparison import describe
 
     for word in describe(load_network(name).summary().rows):

@@ -68,8 +68,8 @@ def params(
 
 def _list(words: list[str], format_name: str) -> None:
     """Print the zoo."""
+    from cnncli.cli.networks.overview_tables import zoo_facts, zoo_table
     from cnncli.cli.networks.pages import show_tables
-    from cnncli.cli.networks.zoo_table import zoo_facts, zoo_table
 
     if words:
         raise ArgumentError(f"--list takes no network: leave out {words[0]!r} or --list")
@@ -88,7 +88,7 @@ def _check_compare(others: dict[str, object]) -> None:
 
 def _compare(summaries: "list[Summary]", format_name: str) -> None:
     """Print networks side by side."""
-    from cnncli.cli.networks.comparison_table import LATEX_WIDTH, comparison_facts, comparison_table
+    from cnncli.cli.networks.overview_tables import LATEX_WIDTH, comparison_facts, comparison_table
     from cnncli.cli.networks.pages import say_omissions, show_tables, terminal_width
 
     if len(summaries) < 2:

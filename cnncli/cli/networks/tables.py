@@ -47,6 +47,11 @@ class Table(Value):
     caption: str = ""
     notes: Sequence[str] = ()
 
+    @property
+    def all_rows(self) -> list[Sequence[Cell]]:
+        """The rows, and the totals if there are any."""
+        return [*self.rows, *([self.totals] if self.totals else [])]
+
 
 def plain(table: Table, width: int | None = None) -> str:
     """Draw a table for a terminal.
@@ -91,8 +96,7 @@ def natural_width(table: Table) -> int:
 
 def _text_rows(table: Table) -> list[list[str]]:
     """Return the heading, the rows and the totals as texts."""
-    head = [column.title for column in table.columns]
-    return [list(map(_text, cells)) for cells in (head, *table.rows, *([table.totals] if table.totals else []))]
+    return [list(map(_text, cells)) for cells in ([column.title for column in table.columns], *table.all_rows)]
 
 
 def _fitted(columns: list[Column], rows: list[list[str]], width: int) -> tuple[list[Column], list[list[str]]]:
@@ -141,10 +145,9 @@ def markdown(table: Table) -> str:
         | :--- | ---: |
         | conv3-64 | 1,792 |
     """
-    rows: list[Sequence[Cell]] = [*table.rows, *([table.totals] if table.totals else [])]
     lines = [_markdown_line([column.title for column in table.columns])]
     lines.append(f"| {' | '.join('---:' if column.right else ':---' for column in table.columns)} |")
-    lines += map(_markdown_line, rows)
+    lines += map(_markdown_line, table.all_rows)
     caption = [f"**{_markdown_text(table.caption)}**", ""] if table.caption else []
     notes = [line for note in table.notes for line in ("", _markdown_text(note))]
     return "\n".join([*caption, *lines, *notes])
@@ -233,7 +236,7 @@ def comma_separated(tables: Sequence[Table]) -> str:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(column.title for column in tables[0].columns)
     for table in tables:
-        for cells in (*table.rows, *([table.totals] if table.totals else [])):
+        for cells in table.all_rows:
             writer.writerow(printable(cell.lstrip("\t")) if isinstance(cell, str) else cell for cell in cells)
     return file.getvalue().rstrip("\n")
 

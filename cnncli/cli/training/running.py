@@ -1,4 +1,4 @@
-"""Running a training: what is printed on the way, and the exit code."""
+"""Running a training from the command line: its data and options, its display and its exit code."""
 
 import os
 import shlex
@@ -22,20 +22,10 @@ from cnncli.training.runs import TrainingResult, train
 
 
 class TrainingRun(NamedTuple):
-    """A training as it is asked for on the command line.
+    """A training as it is asked for on the command line: the options of `train`, None where the default holds.
 
     Attributes:
-        data: the data; None for what a configuration says.
-        output: the folder of the run; None for the default.
-        options: those that were given.
-        config: a file with more; None for none.
-        resume: go on with the run in the folder.
-        force: overwrite it.
-        jobs: processes and threads; None for the cores.
-        as_json: print JSON lines.
-        quiet: print warnings and errors only.
-        engine: what computes.
-        device: where.
+        options: the fields of a `Configuration` that were given.
     """
 
     data: str | None
@@ -52,7 +42,7 @@ class TrainingRun(NamedTuple):
 
     def run(self) -> None:
         """Train, and leave with exit code 130 if it was interrupted, 128 + N if signal N ended it."""
-        data, options = self._settled()
+        data, options = self._data_and_options()
         folder = Path(self.output) if self.output is not None else default_output(data)
         with open_backend(self.engine, self.device) as backend:
             run, exit_code = self._train(data, folder, options, backend)
@@ -63,10 +53,10 @@ class TrainingRun(NamedTuple):
             raise typer.Exit(exit_code)
 
     def _train(self, data: str, folder: Path, options: dict[str, Any], backend: Backend) -> tuple[TrainingResult, int]:
-        """Train, and show how it goes: the first of several processes does, the others are silent."""
-        shows = choose_display(data, folder, as_json=self.as_json, quiet=self.quiet)
+        """Train; the first of several processes shows the progress, the others are silent."""
+        display = choose_display(data, folder, as_json=self.as_json, quiet=self.quiet)
         silent = not backend.processes.is_first
-        with interrupts(saves=True) as stop, nullcontext() if silent else shows:
+        with interrupts(saves=True) as stop, nullcontext() if silent else display:
             try:
                 run = train(
                     data,
@@ -75,18 +65,18 @@ class TrainingRun(NamedTuple):
                     force=self.force,
                     jobs=self.jobs,
                     engine=backend,
-                    watcher=shows,
+                    watcher=display,
                     stop=stop,
                     **options,
                 )
-            except OtherProcessError:  # it says why itself
+            except OtherProcessError:  # that process prints the reason
                 raise typer.Exit(1) from None
             if not silent:
-                shows.finish(run)
+                display.finish(run)
         return run, stop.exit_code
 
-    def _settled(self) -> tuple[str, dict[str, Any]]:
-        """Return the data and the options: what was given goes before what a file says."""
+    def _data_and_options(self) -> tuple[str, dict[str, Any]]:
+        """Return the data and the options; those of the command line override those of a file."""
         said = {} if self.config is None else read_configuration(self.config)
         recorded = self._recorded_data() if self.resume else None
         said_data = said.pop("data", None)
@@ -98,7 +88,7 @@ class TrainingRun(NamedTuple):
         return data, {**said, **self.options}
 
     def _recorded_data(self) -> str | None:
-        """Return the path of the data that the run to resume was begun with."""
+        """Return the path of the data of the run to resume."""
         if self.output is None or not (config := RunFolder(self.output).config).exists():
             return None
         recorded: str | None = read_configuration(config).get("data")

@@ -1,4 +1,4 @@
-"""Networks side by side."""
+"""Tables of several networks: side by side, and the zoo."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from cnncli.cli.networks.tables import Cell, Column, Table, natural_width, side_by_side
 from cnncli.networks.comparison import Cell as StageCell
 from cnncli.networks.comparison import Comparison, Stage, compare_networks
+from cnncli.networks.loading import load_network, zoo_names
 from cnncli.networks.summary import Summary
 from cnncli.shapes import show_shape
 
@@ -118,3 +119,38 @@ def comparison_facts(summaries: Sequence[Summary]) -> dict[str, Any]:
 
 def _facts(cell: StageCell | None) -> dict[str, Any] | None:
     return None if cell is None else cell._asdict()
+
+
+ZOO_COLUMNS = (
+    Column("name", right=False),
+    Column("title", right=False, dispensable=2),
+    Column("year", dispensable=1),
+    Column("input"),
+    Column("params"),
+    Column("macs"),
+)
+
+
+def zoo_facts() -> list[dict[str, Any]]:
+    """Return what the zoo knows of each of its networks."""
+    return [
+        {
+            "name": network.name,
+            "title": network.title,
+            "year": network.year,
+            "source": network.source,
+            "input": network.input_shape,
+            "params": network.totals.params,
+            "macs": network.totals.macs,
+        }
+        for network in map(load_network, zoo_names())
+    ]
+
+
+def zoo_table() -> Table:
+    """Return the table of the zoo."""
+    facts = [
+        one | {"year": None if one["year"] is None else str(one["year"]), "input": show_shape(one["input"])}
+        for one in zoo_facts()
+    ]
+    return Table(ZOO_COLUMNS, [[one[column.title] for column in ZOO_COLUMNS] for one in facts])
