@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Unpack
+from typing import NamedTuple, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +14,9 @@ from cnncli.filters.recipes import recipe
 from cnncli.filters.responses import Filtering, Response
 from cnncli.ops.borders import OUTSIDE, border_index, take_rows
 from cnncli.shapes import Window
-from cnncli.values import Value
 
 
-class Term(Value):
+class Term(NamedTuple):
     """One kernel over one window.
 
     Attributes:
@@ -44,7 +43,7 @@ class Term(Value):
         return total
 
 
-class Explanation(Value):
+class Explanation(NamedTuple):
     """The arithmetic of one number of a response.
 
     Attributes:
