@@ -16,7 +16,7 @@ from cnncli.choices import CHANNELS, COLORS, check_choice
 from cnncli.errors import ArgumentError
 from cnncli.filters.recipes import Recipe
 from cnncli.images.frames import gray_shape, luma
-from cnncli.ops import ACTIVATIONS, PADDING_MODES, conv2d, gradient_magnitude
+from cnncli.ops import PADDING_MODES, conv2d, gradient_magnitude
 from cnncli.ops.borders import Rows, border_index, take_rows
 from cnncli.ops.convolution.conv2d import rows_together
 from cnncli.ops.convolution.correlation import SlidingOptions
@@ -31,6 +31,19 @@ _FLOAT32_LARGE = 1e30
 
 # Dilated pairs that span more pixels are computed one kernel after the other.
 _LARGEST_GRADIENT = 64
+
+
+def _floating(x: Array) -> Array:
+    return x.astype(np.promote_types(x.dtype, np.float32), copy=False)
+
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "relu": lambda x: np.maximum(x, x.dtype.type(0)),
+    "tanh": lambda x: np.tanh(_floating(x)),
+    # As a hyperbolic tangent nothing overflows.
+    "sigmoid": lambda x: 0.5 * (1 + np.tanh(0.5 * _floating(x))),
+}
+"""Activation functions of a response: `relu` keeps integers, the others give floating point."""
 
 
 class Filtering(Value):
@@ -227,10 +240,6 @@ class Response:
                 )
             kernel = np.where(np.arange(self.channels) == number, kernel, 0).astype(kernel.dtype)
         return kernel
-
-
-def _floating(part: Array) -> Array:
-    return part.astype(np.promote_types(part.dtype, np.float32), copy=False)
 
 
 def white_level(dtype: DType) -> float:

@@ -1,4 +1,3 @@
-from .activations import ACTIVATIONS as ACTIVATIONS
 from .borders import PADDING_MODES as PADDING_MODES
 from .convolution.conv2d import conv2d as conv2d
 from .convolution.magnitude import gradient_magnitude as gradient_magnitude

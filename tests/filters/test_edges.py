@@ -17,8 +17,8 @@ from cnncli.filters.edges import EdgePicture, FilterOptions, edge_picture, filte
 from cnncli.filters.named import FILTERS
 from cnncli.filters.recipes import recipe
 from cnncli.filters.rendering import render
-from cnncli.filters.responses import Filtering, Response
-from cnncli.ops import ACTIVATIONS, PADDING_MODES, conv2d
+from cnncli.filters.responses import ACTIVATIONS, Filtering, Response
+from cnncli.ops import PADDING_MODES, conv2d
 from cnncli.ops.convolution import banded, strips
 
 PAIRS = [name for name, known in FILTERS.items() if known.is_pair]

@@ -7,7 +7,8 @@ import pytest
 from cnncli import choices, edge_picture, filter_image, render
 from cnncli.errors import ArgumentError
 from cnncli.filters.named import FILTERS, parse_filter, transposed, unit_scale
-from cnncli.ops import ACTIVATIONS, PADDING_MODES
+from cnncli.filters.responses import ACTIVATIONS
+from cnncli.ops import PADDING_MODES
 
 ROOT = Path(__file__).parent.parent.parent
 PAIRS = [name for name, known in FILTERS.items() if known.is_pair]
