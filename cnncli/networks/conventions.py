@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from cnncli.errors import ArgumentError
-from cnncli.networks.summary import Row, Summary, Totals, are_layers
+from cnncli.networks.summary import Row, Summary, are_layers
 
 
 class Tally(NamedTuple):
@@ -56,11 +56,11 @@ class Convention(NamedTuple):
 
     Attributes:
         tally: a layer's row to what the tool shows for it.
-        reasons: our totals and the tool's to the lines that explain the difference.
+        reasons: lines that explain the difference; {ours} are our totals, {more_macs} what the tool has beyond them.
     """
 
     tally: Callable[[Row], Tally]
-    reasons: Callable[[Totals, Tally], tuple[str, ...]]
+    reasons: tuple[str, ...]
 
 
 def count_as(summary: Summary, convention: str) -> Count:
@@ -79,7 +79,9 @@ def count_as(summary: Summary, convention: str) -> Count:
     tally, reasons = CONVENTIONS[convention]
     rows = tuple(_sum(tally(leaf) for leaf in leaves(block)) for block in _each_with_inner_rows(summary.rows))
     total = _sum(row for row, ours in zip(rows, summary.rows, strict=True) if ours.depth == 0)
-    return Count(convention, rows, total, reasons(summary.totals, total))
+    more = "" if total.macs is None else f": {total.macs - summary.totals.macs:,} more than here"
+    lines = tuple(reason.format(ours=summary.totals, more_macs=more) for reason in reasons)
+    return Count(convention, rows, total, lines)
 
 
 def leaves(rows: tuple[Row, ...]) -> Iterator[Row]:
@@ -116,14 +118,6 @@ def _torchvision(row: Row) -> Tally:
     return Tally(row.params, 0, None if _is_uncounted(row) else row.macs)
 
 
-def _torchvision_reasons(ours: Totals, theirs: Tally) -> tuple[str, ...]:
-    return (
-        "params: the trainable numbers, as here",
-        "macs: the weights of convolutions and fully connected layers, without biases, as here; torchvision divides "
-        "them by 10^9 and calls them GFLOPS, though each is a multiplication and an addition",
-    )
-
-
 def _torchinfo(row: Row) -> Tally:
     if _is_uncounted(row):
         return Tally(row.params, 0, None)
@@ -141,29 +135,34 @@ def _filter_numbers(row: Row) -> int:
     return math.prod(weight) + row.filter.bias
 
 
-def _torchinfo_reasons(ours: Totals, theirs: Tally) -> tuple[str, ...]:
-    more = "" if theirs.macs is None else f": {theirs.macs - ours.macs:,} more than here"
-    return (
-        "params: the trainable numbers, as here; batch norm's running statistics are not shown",
-        "mult-adds: a convolution's biases too, once for each output position, and every other parameter once, those "
-        f"of batch norm among them{more}",
-    )
-
-
 def _keras(row: Row) -> Tally:
     return Tally(row.params + row.buffers, row.buffers, None)
 
 
-def _keras_reasons(ours: Totals, theirs: Tally) -> tuple[str, ...]:
-    return (
-        f"total params: the {ours.params:,} trainable numbers counted here and the {ours.buffers:,} that are kept but "
-        "not trained (such as batch norm's moving mean and variance), which Keras shows again as non-trainable",
-        "macs: Keras's summary counts no operations",
-    )
-
-
 CONVENTIONS = {
-    "torchvision": Convention(_torchvision, _torchvision_reasons),
-    "torchinfo": Convention(_torchinfo, _torchinfo_reasons),
-    "keras": Convention(_keras, _keras_reasons),
+    "torchvision": Convention(
+        _torchvision,
+        (
+            "params: the trainable numbers, as here",
+            "macs: the weights of convolutions and fully connected layers, without biases, as here; torchvision "
+            "divides them by 10^9 and calls them GFLOPS, though each is a multiplication and an addition",
+        ),
+    ),
+    "torchinfo": Convention(
+        _torchinfo,
+        (
+            "params: the trainable numbers, as here; batch norm's running statistics are not shown",
+            "mult-adds: a convolution's biases too, once for each output position, and every other parameter once, "
+            "those of batch norm among them{more_macs}",
+        ),
+    ),
+    "keras": Convention(
+        _keras,
+        (
+            "total params: the {ours.params:,} trainable numbers counted here and the {ours.buffers:,} that are kept "
+            "but not trained (such as batch norm's moving mean and variance), which Keras shows again as non-trainable",
+            "macs: Keras's summary counts no operations",
+        ),
+    ),
 }
+"""The tools whose way to count is known."""

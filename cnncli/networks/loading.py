@@ -16,17 +16,17 @@ from cnncli.shapes import Shape
 ZOO = Path(__file__).parent / "zoo"
 """The folder of the classic networks, one TOML file each."""
 
-_TEXT, _WHOLE, _TABLE, _TEXTS = "a text", "a whole number", "a table", "a text or a list of texts"
-_KINDS: dict[str, tuple[type, ...]] = {_TEXT: (str,), _WHOLE: (int,), _TABLE: (dict,), _TEXTS: (str, list)}
-_KEYS = {
+_TEXT, _TEXTS = ("a text", (str,)), ("a text or a list of texts", (str, list))
+_KEYS: dict[str, tuple[str, tuple[type, ...]]] = {
     "layers": _TEXTS,
     "title": _TEXT,
     "source": _TEXT,
-    "year": _WHOLE,
+    "year": ("a whole number", (int,)),
     "input": _TEXT,
-    "define": _TABLE,
-    "published": _TABLE,
+    "define": ("a table", (dict,)),
+    "published": ("a table", (dict,)),
 }
+"""The form of each key of a network's file, in words and as types."""
 
 
 def zoo_names() -> list[str]:
@@ -107,9 +107,10 @@ def _check_keys(table: dict[str, Any], path: Path) -> None:
     for key, value in table.items():
         if key not in _KEYS:
             raise ArgumentError(f"{path}: {quote(key)} is not a key of a network file: {did_you_mean(key, _KEYS)}")
-        wrong = [value] if not isinstance(value, _KINDS[_KEYS[key]]) else []
+        form, types = _KEYS[key]
+        wrong = [value] if not isinstance(value, types) else []
         wrong += [text for text in value if not isinstance(text, str)] if isinstance(value, list) else []
         if wrong:
-            raise ArgumentError(f"{path}: {key} must be {_KEYS[key]}, got {quote(wrong[0])}")
+            raise ArgumentError(f"{path}: {key} must be {form}, got {quote(wrong[0])}")
     if "layers" not in table:
-        raise ArgumentError(f'{path}: a network\'s file needs layers = "...", {_TEXTS}')
+        raise ArgumentError(f'{path}: a network\'s file needs layers = "...", {_TEXTS[0]}')
