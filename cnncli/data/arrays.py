@@ -20,7 +20,7 @@ from cnncli.images.frames import luma
 _STEP = 1024  # pictures converted at a time
 _DEFLATE_LIMIT = 1032  # deflate expands no byte to more (zlib's technical notes)
 _SLACK = 4096
-# Small files may unfold to the first, larger ones to so many times their size: pictures shrink to a tenth at best.
+# A file may unfold to the larger of these bytes and this multiple of its size: pictures shrink to a tenth at best.
 _UNFOLDED, _UNFOLDING = 1 << 28, 100
 _PIECE = 1 << 20
 

@@ -15,7 +15,7 @@ from cnncli.data.randomness import ItemRandom
 from cnncli.errors import ArgumentError
 from cnncli.values import Value
 
-if TYPE_CHECKING:  # the registry is read for `--help`, which shall load no NumPy
+if TYPE_CHECKING:  # `--help` reads the registry and has to load no NumPy
     from cnncli.arrays import Array
 
 
