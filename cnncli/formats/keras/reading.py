@@ -270,12 +270,7 @@ class KerasReader:
                 (output.name,),
                 inputs[0].shape,
                 (output.shape,),
-                applied.layer,
-                applied.params,
-                applied.buffers,
-                applied.macs,
-                applied.in_place,
-                applied.unknown,
+                *applied[1:],
             )
         )
         return [output]
