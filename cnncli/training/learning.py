@@ -148,7 +148,11 @@ def learn_kernel(
     if target.ndim != 2:
         raise ArgumentError(f"a target is one response (H, W), got the shape {target.shape}")
     window = _window(image, target, pair(kernel_size, "kernel_size"), stride, padding, dilation)
-    equations = _Equations(image, target, window, padding_mode, flip, bias)
+    return _learned(_Equations(image, target, window, padding_mode, flip, bias), optimizer, lr, steps)
+
+
+def _learned(equations: "_Equations", optimizer: str, lr: float | None, steps: int) -> LearnedKernel:
+    bias, target = equations.bias, equations.target
     with np.errstate(over="ignore", invalid="ignore"):
         everything, sums = equations.sums, equations.sums.without_bias() if bias else equations.sums
         if not all(np.isfinite(numbers).all() for numbers in sums):
