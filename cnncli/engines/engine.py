@@ -43,7 +43,6 @@ class Engine:
         parameters: all trainable numbers in one vector; change them in place.
         gradients: the gradient of the last step's mean loss, in the order of `parameters`.
         named_parameters: the same memory as `parameters` by name, in shape.
-        named_gradients: the same memory as `gradients` by name, in shape.
         buffers: the arrays that are not trained, by name; changed in place by `step`.
         state: the arrays that the optimizer keeps between steps, by name; change them in place.
     """
@@ -56,7 +55,6 @@ class Engine:
     parameters: Array
     gradients: Array
     named_parameters: dict[str, Array]
-    named_gradients: dict[str, Array]
     buffers: dict[str, Array]
     state: dict[str, Array]
 
@@ -93,10 +91,6 @@ class Engine:
             lr: learning rate of this step.
             clip_norm: largest norm of the gradients; None for any.
         """
-        raise NotImplementedError
-
-    def over_slices(self, function: Callable[[slice], object]) -> None:
-        """Call a function for slices that together are the flat vectors: for updates of an optimizer of one's own."""
         raise NotImplementedError
 
     def predict(self, images: Array, *, prepare: Prepare | None = None) -> Array:

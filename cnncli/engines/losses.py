@@ -22,14 +22,12 @@ class Loss(Value):
         label_smoothing: e; a label keeps 1 - e of its weight, and e is spread evenly over all classes
             (Szegedy et al., arXiv:1512.00567).
         class_weights: weight of the items of each class; None for 1.
-        about: one line of description.
         takes_outputs: whether it works on the network's outputs as they are, and not on logits.
     """
 
     label_smoothing: float = 0.0
     class_weights: tuple[float, ...] | None = None
 
-    about: ClassVar[str] = ""
     takes_outputs: ClassVar[bool] = False
 
     def validate(self) -> None:
@@ -105,8 +103,6 @@ class CrossEntropy(Loss):
     smoothing, each class's share is weighted by that class (Bishop, "Pattern Recognition", 4.3.4).
     """
 
-    about: ClassVar[str] = "softmax cross-entropy, for any number of classes"
-
     def _sum_and_gradient(self, logits: "Array", labels: "Array") -> "tuple[float, Array]":
         import numpy as np
 
@@ -128,8 +124,6 @@ class Logistic(Loss):
     t is the label, 0 or 1, smoothed (Bishop, "Pattern Recognition", 4.3.2; PyTorch's
     binary_cross_entropy_with_logits).
     """
-
-    about: ClassVar[str] = "logistic loss, for two classes and one output"
 
     def outputs(self, classes: int) -> int:
         if classes != 2:
@@ -160,7 +154,6 @@ class SquaredError(Loss):
     t is 1 for the label and 0 elsewhere, smoothed: LeNet-5 of 1998 was trained so (PyTorch's mse_loss).
     """
 
-    about: ClassVar[str] = "squared error against 1 for the label and 0 elsewhere"
     takes_outputs: ClassVar[bool] = True
 
     def probabilities(self, logits: "Array") -> "Array":

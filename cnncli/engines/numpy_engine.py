@@ -159,7 +159,7 @@ class NumpyEngine(Engine):
             for worker in self._workers[1:count]:
                 self.gradients[part] += worker.gradients[part]
 
-        self.over_slices(add)
+        self._over_slices(add)
 
     def use(self, optimizer: Optimizer) -> None:
         self._optimizer, self.state = optimizer, optimizer.initial_state(self.parameters)
@@ -178,9 +178,9 @@ class NumpyEngine(Engine):
             state = {name: array[part] for name, array in self.state.items()}
             optimizer.update(self.parameters[part], self.gradients[part], state, step, lr)
 
-        self.over_slices(follow)
+        self._over_slices(follow)
 
-    def over_slices(self, function: Callable[[slice], object]) -> None:
+    def _over_slices(self, function: Callable[[slice], object]) -> None:
         """Call a function for slices that together are the flat vectors, on the threads.
 
         An overflow shows in the next loss.

@@ -4,7 +4,7 @@ Losses and optimizers are cnncli's own; dropout drops the same numbers. What dif
 sums.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from math import prod
 from typing import Any
@@ -185,11 +185,6 @@ class TorchEngine(Engine):
         return named_views(self._parameters.host, self._shapes)
 
     @property
-    def named_gradients(self) -> dict[str, Array]:  # type: ignore[override]
-        """Views of `gradients` by name."""
-        return named_views(self._gradients.host, self._shapes)
-
-    @property
     def buffers(self) -> dict[str, Array]:  # type: ignore[override]
         """The arrays that are not trained, by name."""
         return named_views(self._buffers.host, self._buffer_shapes)
@@ -283,10 +278,6 @@ class TorchEngine(Engine):
         optimizer.update_block(torch, parameters, gradients, torch.empty_like(gradients), *state, t=step, lr=lr)
         for vector in (self._parameters, *self._state.values()):
             vector.changed()
-
-    def over_slices(self, function: Callable[[slice], object]) -> None:
-        """Call a function for the flat vectors as a whole."""
-        function(slice(0, self._parameters.host.size))
 
     def predicting(self) -> AbstractContextManager[object]:
         self._bring_up_to_date()
