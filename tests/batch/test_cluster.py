@@ -405,7 +405,7 @@ class TestWithout:
 
     def test_jobs_belong_to_the_local_cluster(self, here):
         words = ["edge", "in/0000.jpg", "--scheduler", "tcp://127.0.0.1:1", "-j", "3"]
-        assert "--jobs is for this machine" in cnncli(*words, cwd=here, code=2)[1]
+        assert "--jobs applies to this machine" in cnncli(*words, cwd=here, code=2)[1]
 
 
 class TestNeeds:

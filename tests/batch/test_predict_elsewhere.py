@@ -119,7 +119,7 @@ def test_processes_of_this_machine(folder, expected):
     ("words", "message"),
     [
         (["data/top/0.png", "--features", "0.fc", "--scheduler", "local"], "leave out --scheduler"),
-        (["data/top/0.png", "-j", "2", "--scheduler", "tcp://127.0.0.1:1"], "--jobs is for this machine"),
+        (["data/top/0.png", "-j", "2", "--scheduler", "tcp://127.0.0.1:1"], "--jobs applies to this machine"),
         (["-", "--scheduler", "local"], "other machines have no standard input"),
         (["memory://in/a.png", "--scheduler", "local"], "exists in the memory of one process only"),
         (["memory://in/a.png", "--features", "0.fc"], "memory://in/a.png: --features reads "),
