@@ -1,5 +1,6 @@
 """`cnncli params`: parameters, multiply-adds and memory of networks."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -47,7 +48,6 @@ def params(
         return
     from cnncli.cli.networks.counted import Counted
     from cnncli.cli.networks.layer_tables import PARAMS_COLUMNS
-    from cnncli.cli.networks.layer_working import params_working
     from cnncli.cli.networks.network_words import read_networks
 
     summaries = read_networks(words or [], input_shape, shapes=not total)
@@ -62,7 +62,9 @@ def params(
     if total:
         print_totals(counted, "params", as_json=format_name == "json")
         return
-    working = params_working if explain else None
+    working: Callable[[Summary], list[str]] | None = None
+    if explain:
+        from cnncli.cli.networks.layer_working import params_working as working
     show(counted, Look(PARAMS_COLUMNS, working, notation, sharing, batch_size), format_name)
 
 

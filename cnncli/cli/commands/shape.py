@@ -1,6 +1,7 @@
 """`cnncli shape`: output sizes, of one layer and of whole networks."""
 
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -91,7 +92,6 @@ def shape(
         raise ArgumentError("nothing to compute: give -n and -f, as in `cnncli shape -n 39 -f 3`, or a network")
     from cnncli.cli.networks.counted import Counted
     from cnncli.cli.networks.layer_tables import SHAPE_COLUMNS
-    from cnncli.cli.networks.layer_working import size_working
     from cnncli.cli.networks.network_words import read_networks
     from cnncli.cli.networks.pages import Look, check_format, show
 
@@ -100,7 +100,10 @@ def shape(
     if total:
         _print_outputs(summaries)
         return
-    look = Look(SHAPE_COLUMNS, size_working if explain else None, notation, batch_size=batch_size)
+    working: Callable[[Summary], list[str]] | None = None
+    if explain:
+        from cnncli.cli.networks.layer_working import size_working as working
+    look = Look(SHAPE_COLUMNS, working, notation, batch_size=batch_size)
     show([Counted.of(summary) for summary in summaries], look, format_name)
 
 

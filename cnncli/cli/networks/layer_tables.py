@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from cnncli.cli.networks.counted import Counted, Line
-from cnncli.cli.networks.layer_working import weight_and_bias
 from cnncli.cli.networks.tables import Cell, Column, Table
-from cnncli.networks.sharing import sharing
+from cnncli.networks.layers import LAYERS, Layer
 from cnncli.networks.summary import FilterShape, Row, Summary
-from cnncli.shapes import show_shape
+from cnncli.shapes import Shape, show_shape
 
 BAR = 8
 """Characters of a bar that stands for everything."""
@@ -268,6 +267,23 @@ def _notation_cells(row: Row, leaf: bool) -> list[Cell]:
     return ["", "", "", weight[-1], "", *size, show_shape(weight), bias or ""]
 
 
+def weight_and_bias(row: Row) -> tuple[Shape | None, int]:
+    """Return the shape of a layer's weights and how many biases it has; None and 0 where there are none.
+
+    Example:
+        >>> from cnncli.networks import parse_network
+        >>> [weight_and_bias(row) for row in parse_network("6x6x3 conv3-8,bn fc-10 relu").summary().rows]
+        [((3, 3, 3, 8), 0), ((128, 10), 10), (None, 0)]
+    """
+    if row.filter is not None:
+        return row.filter.weight, row.filter.bias
+    if row.input_shape is None or row.output_shape is None or not LAYERS.get(row.op, Layer).dense:
+        return None, 0
+    weight = math.prod(row.input_shape), row.output_shape[-1]
+    # Each output is connected to its inputs and its bias, and to nothing of a batch norm that follows.
+    return weight, max(0, row.connections - math.prod(weight))
+
+
 def _letters(filters: FilterShape) -> list[Cell]:
     kernel = show_shape(filters.kernel_size)
     depth = "" if filters.weight is None or len(filters.weight) < 4 else f"x{filters.weight[2]}"
@@ -297,6 +313,8 @@ _SHARING_NOTES = (
 
 def sharing_table(summary: Summary) -> Table:
     """Return the table of a network's convolutions."""
+    from cnncli.networks.sharing import sharing  # only when it is asked for
+
     rows: list[list[Cell]] = [
         [
             found.spec,
@@ -314,6 +332,8 @@ def sharing_table(summary: Summary) -> Table:
 
 def sharing_facts(summary: Summary) -> list[dict[str, Any]]:
     """Return the same for JSON."""
+    from cnncli.networks.sharing import sharing
+
     kinds = ("convolution", "locally_connected", "fully_connected")
     return [
         found._asdict()

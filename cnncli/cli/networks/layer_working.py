@@ -3,9 +3,10 @@
 import math
 from collections.abc import Iterator
 
+from cnncli.cli.networks.layer_tables import weight_and_bias
 from cnncli.networks.arithmetic import Axis, sum_in_a_line
 from cnncli.networks.conventions import leaves
-from cnncli.networks.layers import LAYERS, Layer
+from cnncli.networks.layers import Layer
 from cnncli.networks.notation import kinds_of
 from cnncli.networks.summary import FilterShape, Row, Summary
 from cnncli.shapes import Shape, show_shape
@@ -78,20 +79,3 @@ def _trained_options(spec: str) -> str:
     """Return the options of a word that have numbers of their own to train."""
     options = kinds_of(spec)[1:]
     return " and ".join(kind.title or kind.op for kind in options if kind.param_shapes is not Layer.param_shapes)
-
-
-def weight_and_bias(row: Row) -> tuple[Shape | None, int]:
-    """Return the shape of a layer's weights and how many biases it has; None and 0 where there are none.
-
-    Example:
-        >>> from cnncli.networks import parse_network
-        >>> [weight_and_bias(row) for row in parse_network("6x6x3 conv3-8,bn fc-10 relu").summary().rows]
-        [((3, 3, 3, 8), 0), ((128, 10), 10), (None, 0)]
-    """
-    if row.filter is not None:
-        return row.filter.weight, row.filter.bias
-    if row.input_shape is None or row.output_shape is None or not LAYERS.get(row.op, Layer).dense:
-        return None, 0
-    weight = math.prod(row.input_shape), row.output_shape[-1]
-    # Each output is connected to its inputs and its bias, and to nothing of a batch norm that follows.
-    return weight, max(0, row.connections - math.prod(weight))
