@@ -10,7 +10,7 @@ import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.ops.batches.tiled import Geometry
-from cnncli.ops.batches.workspaces import Memory, crop, padded, scatter_target
+from cnncli.ops.batches.workspaces import Memory, crop, padded, scatter_target, taps
 
 
 class Depthwise:
@@ -73,5 +73,5 @@ class Depthwise:
 
     def _taps(self, pixels: Array, weights: Array) -> Iterator[tuple[Array, Array]]:
         """Yield, for each tap, what it sees (N, H_out, W_out, C, 1), and its weights (C, filters)."""
-        for a, b in np.ndindex(self.window.kernel_size):
-            yield pixels[:, self.window.seen(0, a), self.window.seen(1, b), :, None], weights[a, b]
+        for at, tap in zip(np.ndindex(self.window.kernel_size), taps(self.window), strict=True):
+            yield pixels[tap][..., None], weights[at]

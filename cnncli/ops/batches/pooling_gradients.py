@@ -9,17 +9,9 @@ import numpy as np
 
 from cnncli.arrays import Array, DType
 from cnncli.ops.batches.rows import copy_runs
-from cnncli.ops.batches.workspaces import FRESH, Memory, crop, padded, scatter_target
+from cnncli.ops.batches.workspaces import FRESH, Memory, crop, padded, scatter_target, taps
 from cnncli.ops.pooling import window_counts
 from cnncli.shapes import Window
-
-Tap = tuple[slice, slice, slice]
-
-
-@lru_cache
-def taps(window: Window) -> tuple[Tap, ...]:
-    """Return, for each position of a window in row-major order, the pixels that it sees in padded images."""
-    return tuple((slice(None), window.seen(0, a), window.seen(1, b)) for a, b in np.ndindex(window.kernel_size))
 
 
 def _apart(window: Window) -> bool:
@@ -59,12 +51,12 @@ def max_pool_forward(x: Array, window: Window, out: Array, winners: Array, memor
 
 def max_pool_backward(grad: Array, window: Window, winners: Array, out: Array, memory: Memory = FRESH) -> None:
     """Write the gradient of `max_pool_forward`'s input (N, H, W, C) to `out`."""
-    pixels = _target(out, window, memory)
+    pixels, add = _target(out, window, memory), copy_runs if _apart(window) else _accumulate
     won, share = memory.take("better", grad.shape, np.dtype(bool)), memory.take("share", grad.shape, grad.dtype)
     for number, tap in enumerate(taps(window)):
         np.equal(winners, winners.dtype.type(number), out=won)
         np.multiply(grad, won, out=share)
-        _add(share, pixels, tap, window)
+        add(pixels[tap], share)
     crop(pixels, window, out)
 
 
@@ -88,12 +80,12 @@ def avg_pool_backward(
     grad: Array, window: Window, out: Array, *, include_padding: bool, memory: Memory = FRESH
 ) -> None:
     """Write the gradient of `avg_pool_forward`'s input (N, H, W, C) to `out`."""
-    pixels = _target(out, window, memory)
+    pixels, add = _target(out, window, memory), copy_runs if _apart(window) else _accumulate
     share = np.multiply(
         grad, _shares(window, include_padding, grad.dtype), out=memory.take("share", grad.shape, grad.dtype)
     )
     for tap in taps(window):
-        _add(share, pixels, tap, window)
+        add(pixels[tap], share)
     crop(pixels, window, out)
 
 
@@ -112,9 +104,5 @@ def _target(out: Array, window: Window, memory: Memory) -> Array:
     return target
 
 
-def _add(share: Array, pixels: Array, tap: Tap, window: Window) -> None:
-    """Add the share of each window to the pixels of one tap."""
-    if _apart(window):
-        copy_runs(pixels[tap], share)
-    else:
-        pixels[tap] += share
+def _accumulate(pixels: Array, share: Array) -> None:
+    pixels += share

@@ -5,6 +5,7 @@ arithmetic of a small layer: a training step that reuses its arrays takes three 
 """
 
 from collections.abc import Hashable
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -64,6 +65,15 @@ class Workspace(Memory):
         return view
 
 
+Tap = tuple[slice, slice, slice]
+
+
+@lru_cache
+def taps(window: Window) -> tuple[Tap, ...]:
+    """Return, for each position of a window in row-major order, the pixels that it sees in padded images."""
+    return tuple((slice(None), window.seen(0, a), window.seen(1, b)) for a, b in np.ndindex(window.kernel_size))
+
+
 def padded(x: Array, window: Window, memory: Memory, fill: float = 0) -> Array:
     """Return images (N, H, W, C) as a window sees them, `fill` outside; themselves where it sees nothing outside."""
     if _inside(x.shape, window):
@@ -89,7 +99,8 @@ def crop(pixels: Array, window: Window, out: Array) -> None:
 
 
 def _inside(shape: Shape, window: Window) -> bool:
-    return window.corner == (0, 0) and window.reach[0] <= shape[1] and window.reach[1] <= shape[2]
+    height, width = window.reach
+    return window.corner == (0, 0) and height <= shape[1] and width <= shape[2]
 
 
 def _padded_shape(shape: Shape, window: Window) -> Shape:
