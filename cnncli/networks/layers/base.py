@@ -88,10 +88,10 @@ class Layer(Value):
     torch_axes: ClassVar[tuple[Shape, ...]] = ()
 
     def validate(self) -> None:
-        for name in self.fields:
-            value = getattr(self, name)
-            if name in FIELDS and (value is not None or self.defaults.get(name, 0) is not None):
-                self.normalize(**{name: FIELDS[name].kind.normalize(value, name)})
+        values = ((name, getattr(self, name)) for name in self.fields if name in FIELDS)
+        # None stands only where it is the default, as the filters of a depthwise convolution.
+        given = ((name, value) for name, value in values if value is not None or self.defaults.get(name, 0) is not None)
+        self.normalize(**{name: FIELDS[name].kind.normalize(value, name) for name, value in given})
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of what goes out, `(H, W, C)` or `(N,)`.
