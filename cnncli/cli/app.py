@@ -46,14 +46,14 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _message(error: Any) -> str:
-    """Return one line on wrong usage, with the one option that was meant instead of all that are like it."""
+    """Return one line on wrong usage, with the nearest option instead of all that are similar."""
     meant = nearest(str(getattr(error, "option_name", "")), getattr(error, "possibilities", None) or (), cutoff=0)
     message = f"{error.message}: did you mean {meant}?" if meant else error.format_message()
     return " ".join(message.split())
 
 
 def _unknown(command: str, ctx: Any) -> None:
-    """Say which command was meant; a shell that completes one is told nothing."""
+    """Refuse an unknown command with the nearest one; say nothing to a shell that completes it."""
     if ctx is None or ctx.resilient_parsing:
         return
     raise ArgumentError(f"no such command {command!r}: {did_you_mean(command, COMMANDS)}")

@@ -172,7 +172,7 @@ def pixel_limit(max_pixels: int | None) -> dict[str, Any]:
 
 
 class FileOptions(Value):
-    """What the user said of inputs, of outputs and of the work between them.
+    """The options of a command on inputs, outputs and the work between them.
 
     Each field is an option of the command line, as its annotation declares it.
     """
@@ -237,7 +237,7 @@ class FileOptions(Value):
 
     @property
     def skips(self) -> bool:
-        """Whether what is done already is left out."""
+        """True if outputs that are already done are skipped."""
         return self.skip_existing and not self.force
 
     def pipeline_fields(self) -> dict[str, Any]:

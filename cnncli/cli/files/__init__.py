@@ -1,1 +1,1 @@
-"""What commands that work on files print: plans, progress, reports, previews, explanations."""
+"""Running commands over files, and their output: plans, progress, reports, previews, explanations."""

@@ -1,4 +1,4 @@
-"""`--explain`: print the arithmetic of one position, and hold it against the file that was written."""
+"""`--explain`: print the arithmetic of one position, and compare it with the file that was written."""
 
 import sys
 
@@ -45,7 +45,7 @@ def run_and_explain(work: WritingRun, pipeline: EdgePipeline, position: tuple[in
 
 
 def _check(pipeline: EdgePipeline, edge: EdgePicture, explanation: Explanation, output: str) -> str:
-    """Return a line on whether the file holds what was explained."""
+    """Return a line that compares the explained number with the one in the file."""
     column, row = explanation.column, explanation.row
     found = np.ravel(read_image(output, max_pixels=None)[row, column]).tolist()
     if find_format(pipeline.format or output).numeric:

@@ -28,19 +28,19 @@ class Stop(threading.Event):
 
     @property
     def exit_code(self) -> int:
-        """What shells give to a process that a signal ended."""
+        """The exit code that shells give to a process ended by this signal."""
         return 128 + self.number
 
 
 @contextmanager
 def interrupts(*, at_once: bool = False, saves: bool = False) -> Iterator[Stop]:
-    """Give an event that the first Ctrl-C sets; the second removes half-written files and exits with 130.
+    """Yield an event that the first Ctrl-C sets; the second removes half-written files and exits with 130.
 
     SIGTERM, which schedulers and shutdowns send, removes them too and exits with 143.
 
     Args:
-        at_once: already the first is the second: there is nothing beside what is under way.
-        saves: SIGTERM and SIGHUP are as Ctrl-C: what is under way is finished and saved.
+        at_once: exit at the first Ctrl-C: there is nothing else to finish.
+        saves: treat SIGTERM and SIGHUP as Ctrl-C: finish and save the current work.
     """
     stop = Stop()
 
@@ -55,7 +55,7 @@ def interrupts(*, at_once: bool = False, saves: bool = False) -> Iterator[Stop]:
 
     ending = [signal.SIGTERM, *([signal.SIGHUP] if saves and hasattr(signal, "SIGHUP") else [])]
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ending)}
-    # Signals reach the main thread alone; and what a shell started in the background is told to ignore Ctrl-C.
+    # Only the main thread gets signals, and a shell tells processes in the background to ignore Ctrl-C.
     is_main = threading.current_thread() is threading.main_thread()
     heeded = [number for number, handler in before.items() if is_main and handler is not signal.SIG_IGN]
     for number in heeded:
@@ -68,7 +68,7 @@ def interrupts(*, at_once: bool = False, saves: bool = False) -> Iterator[Stop]:
 
 
 def _forget_terminal() -> None:
-    """Let what is printed from now on go nowhere, where it went to a terminal that has hung up: writing would fail."""
+    """Discard output to a terminal from now on: it has hung up, and writing to it would fail."""
     with open(os.devnull, "r+b", buffering=0) as nowhere:
         for number in (1, 2):
             if stat.S_ISCHR(os.fstat(number).st_mode):

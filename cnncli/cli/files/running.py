@@ -64,7 +64,7 @@ class FileRun:
 
     Args:
         pipeline: the work of one file.
-        options: what the user said of inputs, outputs and the work between them.
+        options: the options on inputs, outputs and the work between them.
         line: returns the line of a report that did not fail.
     """
 
@@ -123,7 +123,7 @@ class FileRun:
             print(line)
 
     def hides_bar(self) -> bool:
-        """Whether a bar would stand among the lines."""
+        """Return whether a bar would be drawn among the lines."""
         return sys.stdout.isatty()
 
     def inputs(self, *, repeats: bool = False) -> list[Input]:

@@ -1,1 +1,1 @@
-"""What `shape` and `params` print: tables, working, footers."""
+"""Output of `shape` and `params`: tables, working, footers."""

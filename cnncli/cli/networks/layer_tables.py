@@ -67,7 +67,7 @@ PARAMS_COLUMNS = (
 
 
 def _named(line: Line) -> bool:
-    """Whether a file gave the layer its name; those made from a text are numbered."""
+    """Return whether a file gave the layer its name; layers made from a text are numbered."""
     return not line.row.name.partition(".")[0].isdecimal()
 
 

@@ -69,11 +69,11 @@ def _is_file(word: str) -> bool:
 
 
 def _is_model(word: str) -> bool:
-    """Whether a word is a model file by its ending, or a folder: that of a run."""
+    """Return whether a word is a model file by its ending, or a folder, such as that of a run."""
     if "\0" not in word and os.path.isdir(word) and word not in zoo_names():
         return True
     ending = word.rpartition(".")[2]
-    if ending == word or ending.isdecimal():  # as in lrn's 0.75, which is no reason to load the formats
+    if ending == word or ending.isdecimal():  # as in lrn's 0.75, for which the formats need not be loaded
         return False
     from cnncli.formats import is_model_file
 

@@ -48,12 +48,12 @@ class OneLayer(NamedTuple):
 
     @property
     def asked(self) -> bool:
-        """Whether any of the options was written."""
+        """True if any of the options was written."""
         return any(self)
 
     @property
     def square(self) -> bool:
-        """Whether height and width are the same question."""
+        """True if height and width have the same answer."""
         height, width = self.axes()
         return height == width and not any("x" in (text or "") for text in (self.n, self.want, self.inputs_for))
 
@@ -126,7 +126,7 @@ def answer(layer: OneLayer, *, explain: bool, as_json: bool) -> str:
 
     Raises:
         ArgumentError: options that do not make a question, or values that cannot be used.
-        CnncliError: a question without an answer.
+        CnncliError: the question has no answer.
     """
     layer.check()
     question = Want if layer.want else InputsFor if layer.inputs_for else Keep if layer.keep else Size
@@ -137,7 +137,7 @@ def answer(layer: OneLayer, *, explain: bool, as_json: bool) -> str:
 
 
 class Question:
-    """A question about one layer: what was asked, and its answer as lines, as working and as facts."""
+    """A question about one layer, and its answer as lines, as working and as facts."""
 
     def __init__(self, layer: OneLayer) -> None:
         self.layer = layer
@@ -151,7 +151,7 @@ class Question:
 
         Raises:
             ArgumentError: values that cannot be used.
-            CnncliError: there is none.
+            CnncliError: there is no answer.
         """
         raise NotImplementedError
 
@@ -173,7 +173,7 @@ class Question:
 
 
 class Size(Question):
-    """Which output?"""
+    """The output size."""
 
     def solve(self) -> None:
         self.outputs = [axis.output_size(n) for axis, n in zip(self.axes, self.sizes, strict=True)]
@@ -195,7 +195,7 @@ class Size(Question):
 
 
 class Want(Question):
-    """Which paddings and strides give this output?"""
+    """The paddings and strides that give an output size."""
 
     def solve(self) -> None:
         layer = self.layer
@@ -237,7 +237,7 @@ class Want(Question):
 
 
 class InputsFor(Question):
-    """Which inputs give this output?"""
+    """The input sizes that give an output size."""
 
     def solve(self) -> None:
         self.wanted = _pair(self.layer.inputs_for, "--inputs-for")
@@ -266,7 +266,7 @@ class InputsFor(Question):
 
 
 class Keep(Question):
-    """Which padding keeps the size?"""
+    """The padding that keeps the size."""
 
     def solve(self) -> None:
         along = zip(self.axes, self.sizes, strict=True)

@@ -11,7 +11,7 @@ from cnncli.networks.summary import Summary
 from cnncli.shapes import show_shape
 
 LATEX_WIDTH = 150
-"""Characters that a line of a LaTeX page about holds."""
+"""Characters on a line of a LaTeX page, about."""
 
 BOTH = ("params", "macs")
 LAYOUTS = [
@@ -19,7 +19,7 @@ LAYOUTS = [
     *((BOTH, most) for most in range(48, 23, -1)),
     *((BOTH[:1], most) for most in range(48, 11, -1)),
 ]
-"""What is tried for a narrow terminal, one after the other: the numbers that are shown, and how long a word may be."""
+"""Layouts to try for a narrow terminal, in order: the numbers to show, and the longest word."""
 
 
 def comparison_table(summaries: Sequence[Summary], *, stacked: bool, width: int | None = None) -> Table:

@@ -1,4 +1,4 @@
-"""What is said about networks, in every format: `shape` and `params` ask here."""
+"""Printing networks in every format, for `shape` and `params`."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from cnncli.values import Value
 
 
 class Look(Value):
-    """How to look at networks.
+    """The parts of a network's page that are wanted.
 
     Attributes:
         columns: the columns of the table of layers.
@@ -47,7 +47,7 @@ def check_format(name: str, as_json: bool = False) -> str:
 
 
 def say_omissions(summaries: Sequence[Summary]) -> None:
-    """Say on standard error what totals leave out, and why: a line each."""
+    """Print a line on standard error for each thing that totals leave out, and why."""
     for summary in summaries:
         for omission in summary.omissions:
             print(f"cnncli: {summary.name}: {omission}", file=sys.stderr)
@@ -88,7 +88,7 @@ def show_tables(tables: Sequence[Table], format_name: str) -> None:
 
 
 def terminal_width() -> int | None:
-    """Return the characters of a terminal's line, or None where standard output is no terminal."""
+    """Return the characters of a terminal's line, or None if standard output is not a terminal."""
     if not sys.stdout.isatty():
         return None
     import shutil

@@ -1,1 +1,1 @@
-"""What `train`, `predict`, `evaluate` and `learn` print."""
+"""Options and output of the commands that train networks and use models."""

@@ -1,4 +1,4 @@
-"""What `evaluate` prints."""
+"""Output of `evaluate`."""
 
 import os
 import sys
