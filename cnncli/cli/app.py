@@ -70,6 +70,7 @@ class Group(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command, whose module is imported when it is first asked for."""
         if cmd_name not in COMMANDS:
             return _unknown(cmd_name, ctx)
         if cmd_name not in self.commands:
