@@ -382,7 +382,7 @@ class TestBadFiles:
     def test_pipe_among_the_files_hangs_nothing(self, here):
         os.mkfifo(here / "in/pipe.jpg")
         finding, summary = cnncli("edge", "in", "-r", "-o", "out/", cwd=here)[1].splitlines()
-        assert finding.startswith("cnncli: in/pipe.jpg: left out: a pipe")
+        assert finding.startswith("cnncli: in/pipe.jpg: skipped: it is a pipe")
         assert summary.startswith("60 done in")
 
     def test_wrong_usage_is_one_line_whatever_was_left_out(self, here):
@@ -392,7 +392,7 @@ class TestBadFiles:
         assert "inputs do not fit into one output 'one.png'" in err
         plan, finding = cnncli("edge", "in/*.jpg", "-o", "out/", "--dry-run", cwd=here)
         assert plan.count("\n") == 60
-        assert finding.startswith("cnncli: in/pipe.jpg: left out: a pipe")
+        assert finding.startswith("cnncli: in/pipe.jpg: skipped: it is a pipe")
 
 
 class TestUnderWay:
