@@ -459,7 +459,7 @@ class TestRefusals:
             (["a", "-o", "out/"], "a is a folder: add -r"),
             (["a/x.jpg", "b/x.png", "-o", "one.png"], "2 inputs do not fit into one output"),
             (["a/x.jpg", "-o", "done.png"], "done.png exists already"),
-            (["-", "--files-from", "-", "-o", "out/"], "would both read standard input"),
+            (["-", "--files-from", "-", "-o", "out/"], "both read standard input"),
             (["a/x.jpg", "--shard", "3/2"], "shard must be I/N"),
             (["--files-from", "nowhere"], "--files-from nowhere: No such file"),
         ],
