@@ -6,6 +6,7 @@ The layers write themselves: `str` of a layer, or of a network, is its canonical
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
 from cnncli.choices import did_you_mean
@@ -326,14 +327,15 @@ def op_of(text: str) -> str:
     return next((op for op in LAYERS if text.startswith(op) and not text[len(op) :][:1].isalpha()), letters)
 
 
-def kinds_of(word: str) -> list[type[Layer]]:
+@lru_cache(maxsize=1024)  # a network repeats itself
+def kinds_of(word: str) -> tuple[type[Layer], ...]:
     """Return the classes of the layers that a word names, with its options.
 
     Example:
         >>> [kind.__name__ for kind in kinds_of("conv3-64,same,bn")]
         ['Conv', 'BatchNorm']
     """
-    return [LAYERS[op] for part in word.split(",") if (op := op_of(part)) in LAYERS]
+    return tuple(LAYERS[op] for part in word.split(",") if (op := op_of(part)) in LAYERS)
 
 
 def _no_option(op: str, kind: type[Layer]) -> str:

@@ -91,7 +91,7 @@ class Layer(Value):
         values = ((name, getattr(self, name)) for name in self.fields if name in FIELDS)
         # None stands only where it is the default, as the filters of a depthwise convolution.
         given = ((name, value) for name, value in values if value is not None or self.defaults.get(name, 0) is not None)
-        self.normalize(**{name: FIELDS[name].kind.normalize(value, name) for name, value in given})
+        self.normalize(**{name: FIELDS[name].kind.convert(value, name) for name, value in given})
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of what goes out, `(H, W, C)` or `(N,)`.

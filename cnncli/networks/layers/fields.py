@@ -5,10 +5,11 @@ A layer class names its fields; this table gives them their letters. `stride` is
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from cnncli.errors import ArgumentError
 from cnncli.shapes import Four, Pair, Shape, pair, show_shape
+from cnncli.values import Value
 
 DIGITS = 9
 """Digits of the largest whole number."""
@@ -136,18 +137,18 @@ def _write_decimal(value: float) -> str:
     return str(int(value)) if value.is_integer() and value <= LARGEST else repr(value)
 
 
-class Kind(NamedTuple):
+class Kind(Value):
     """A kind of field.
 
     Attributes:
         form: the right form, in words.
-        normalize: puts a value in any of its forms into the one that is kept; its second argument is the field's name.
+        convert: puts a value in any of its forms into the one that is kept; its second argument is the field's name.
         write: value to text.
         scan: text to a value in one of its forms; None where it has none of them.
     """
 
     form: str
-    normalize: Callable[[Any, str], Any]
+    convert: Callable[[Any, str], Any]
     write: Callable[[Any], str] = str
     scan: Callable[[str], Any] = _one_or_more
 
@@ -155,12 +156,12 @@ class Kind(NamedTuple):
         """Return the value that a text stands for, or None."""
         value = self.scan(text)
         try:
-            return None if value is None else self.normalize(value, "")
+            return None if value is None else self.convert(value, "")
         except ArgumentError:
             return None
 
 
-class Field(NamedTuple):
+class Field(Value):
     """A field of layers.
 
     Attributes:
@@ -197,7 +198,7 @@ FIELDS: dict[str, Field] = {
     "block_size": Field(COUNT, 2),
     "output_size": Field(PAIR, (7, 7)),
     "scale_factor": Field(PAIR, (2, 2)),
-    "margins": Field(PADDING._replace(normalize=_four), (4, 4, 4, 4)),
+    "margins": Field(PADDING.replace(convert=_four), (4, 4, 4, 4)),
     "part": Field(PART, (1, 2)),
     "shape": Field(SHAPE, (7, 7, 30)),
     "rate": Field(DECIMAL, 0.5),
