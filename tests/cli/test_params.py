@@ -212,8 +212,8 @@ def test_a_convention_says_why_it_differs(convention):
 
 
 def test_the_help_offers_the_conventions_that_there_are():
+    from cnncli.cli.networks.options import Convention, TableFormat
     from cnncli.cli.networks.tables import FORMATS as NAMES
-    from cnncli.cli.options import Convention, TableFormat
     from cnncli.networks.conventions import CONVENTIONS
 
     assert Convention.__metadata__[0].metavar == "|".join(CONVENTIONS)

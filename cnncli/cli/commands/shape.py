@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnncli.cli import options
+from cnncli.cli.networks import options
 from cnncli.errors import ArgumentError
 
 if TYPE_CHECKING:

@@ -1,0 +1,39 @@
+"""Options of the commands about networks: by themselves, since declaring those of commands on files takes 1 ms."""
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+_printing = partial(typer.Option, rich_help_panel="Output")
+
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="NETWORK...",
+        help="A name of the zoo (vgg16), a file (.toml .onnx .safetensors .keras .h5), the folder of a run, or an "
+        "input and layers: 39x39x3 conv3-10 conv5-20,s2. Several, one after the other.",
+        show_default=False,
+    ),
+]
+InputShape = Annotated[
+    str | None,
+    typer.Option(
+        "--input", metavar="HxWxC", help="Input shape: for layers without an input, or instead of a network's own."
+    ),
+]
+TableFormat = Annotated[
+    str, _printing("--format", metavar="table|json|csv|markdown|latex", help="Format of the output.")
+]
+TableJson = Annotated[bool, _printing("--json", help="Short for --format json.")]
+Explain = Annotated[bool, typer.Option("--explain", help="Show each formula with its numbers.")]
+BatchSize = Annotated[int, typer.Option(min=1, metavar="N", help="Examples per batch, for the memory estimate.")]
+Convention = Annotated[
+    str | None,
+    typer.Option(
+        metavar="torchvision|torchinfo|keras", help="Count as another tool does, and say where it differs from cnncli."
+    ),
+]
+Notation = Annotated[
+    bool, typer.Option("--notation", help="Add a table in the notation of a course: f, p, s, n_c and all sizes.")
+]
