@@ -11,12 +11,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from cnncli.choices import did_you_mean
-from cnncli.data.randomness import ItemRandom
 from cnncli.errors import ArgumentError
+from cnncli.lazy import Lazy
 from cnncli.values import Value
 
 if TYPE_CHECKING:  # `--help` reads the registry and has to load no NumPy
+    import numpy as np
+
     from cnncli.arrays import Array
+    from cnncli.data.randomness import ItemRandom
+else:
+    np = Lazy("numpy")
 
 
 class Augmentation(Value):
@@ -45,7 +50,7 @@ class Augmentation(Value):
         if self.in_pixels and self.amount != int(self.amount):
             raise ArgumentError(f"augmentation {self.word} takes whole pixels, got {self.amount:g}")
 
-    def change(self, images: "Array", random: ItemRandom) -> "Array":
+    def change(self, images: "Array", random: "ItemRandom") -> "Array":
         """Return changed pictures (N, H, W, C), of the same shape and dtype; the given ones may be written over."""
         raise NotImplementedError
 
@@ -63,9 +68,7 @@ class Shift(Augmentation):
     limits: ClassVar[tuple[float, float]] = (1, 1000)
     in_pixels: ClassVar[bool] = True
 
-    def change(self, images: "Array", random: ItemRandom) -> "Array":
-        import numpy as np
-
+    def change(self, images: "Array", random: "ItemRandom") -> "Array":
         reach, (height, width) = int(self.amount), images.shape[1:3]
         wide = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="edge")
         down, right = random.integers(0, 0, 2 * reach), random.integers(1, 0, 2 * reach)
@@ -80,7 +83,7 @@ class Flip(Augmentation):
     word: ClassVar[str] = "flip"
     about: ClassVar[str] = "left for right, every other time"
 
-    def change(self, images: "Array", random: ItemRandom) -> "Array":
+    def change(self, images: "Array", random: "ItemRandom") -> "Array":
         chosen = random.uniform(0) < 0.5
         images[chosen] = images[chosen, :, ::-1]
         return images
@@ -95,9 +98,7 @@ class Rotate(Augmentation):
     about: ClassVar[str] = "turned by up to N degrees either way (rotate:10)"
     limits: ClassVar[tuple[float, float]] = (0.1, 180)
 
-    def change(self, images: "Array", random: ItemRandom) -> "Array":
-        import numpy as np
-
+    def change(self, images: "Array", random: "ItemRandom") -> "Array":
         height, width = images.shape[1:3]
         angle = np.deg2rad((2 * random.uniform(0) - 1) * self.amount)[:, np.newaxis, np.newaxis]
         y, x = (np.arange(height) - (height - 1) / 2)[:, np.newaxis], np.arange(width) - (width - 1) / 2
@@ -115,9 +116,7 @@ class RandomCrop(Augmentation):
     about: ClassVar[str] = "a part with at least N of each side, enlarged (crop:0.8)"
     limits: ClassVar[tuple[float, float]] = (0.05, 1)
 
-    def change(self, images: "Array", random: ItemRandom) -> "Array":
-        import numpy as np
-
+    def change(self, images: "Array", random: "ItemRandom") -> "Array":
         part = (self.amount + (1 - self.amount) * random.uniform(0))[:, np.newaxis]
         places = []
         for axis, size in enumerate(images.shape[1:3]):
@@ -136,9 +135,7 @@ class Cutout(Augmentation):
     limits: ClassVar[tuple[float, float]] = (1, 1000)
     in_pixels: ClassVar[bool] = True
 
-    def change(self, images: "Array", random: ItemRandom) -> "Array":
-        import numpy as np
-
+    def change(self, images: "Array", random: "ItemRandom") -> "Array":
         size, (count, height, width, channels) = int(self.amount), images.shape
         flat = images.reshape(count, height * width, channels).astype(np.float32)
         colours = _as_stored(np.full(height * width, 1 / (height * width), np.float32) @ flat, images)
@@ -202,12 +199,13 @@ def augment(
         Pictures of the same shape and dtype.
 
     Example:
-        >>> import numpy as np
         >>> images = np.arange(8, dtype=np.uint8).reshape(2, 2, 2, 1)
         >>> changed = augment(images.copy(), parse_augmentations("flip"), seed=1, epoch=0, items=np.array([0, 1]))
         >>> changed.shape, sorted(changed.ravel().tolist())
         ((2, 2, 2, 1), [0, 1, 2, 3, 4, 5, 6, 7])
     """
+    from cnncli.data.randomness import ItemRandom
+
     for augmentation in augmentations:
         images = augmentation.change(images, ItemRandom(seed, epoch, items, augmentation.word))
     return images
@@ -224,8 +222,6 @@ def sample(images: "Array", rows: "Array", columns: "Array") -> "Array":
     Returns:
         (N, H', W', C), of the same dtype.
     """
-    import numpy as np
-
     block = max(1, _BLOCK // (images.shape[1] * images.shape[2]))
     parts = [slice(start, start + block) for start in range(0, len(images), block)]
     sampled = [_sample_block(images[part], rows[part], columns[part]) for part in parts]
@@ -234,8 +230,6 @@ def sample(images: "Array", rows: "Array", columns: "Array") -> "Array":
 
 def _sample_block(images: "Array", rows: "Array", columns: "Array") -> "Array":
     """Sample a few pictures, in float32."""
-    import numpy as np
-
     count, height, width, channels = images.shape
     pixels = images.reshape(-1, channels).astype(np.float32)
     (above, down, row), (left, right, column) = _split_places(rows, height), _split_places(columns, width)
@@ -250,8 +244,6 @@ def _sample_block(images: "Array", rows: "Array", columns: "Array") -> "Array":
 
 def _split_places(places: "Array", size: int) -> "tuple[Array, Array, int]":
     """Return places along an axis as the pixel before, the fraction of the way to the next, and the step to that."""
-    import numpy as np
-
     inside = places.astype(np.float32).clip(0, size - 1)
     before = np.minimum(inside.astype(np.intp), max(0, size - 2))
     return before, (inside - before).astype(np.float32)[..., np.newaxis], min(1, size - 1)
@@ -266,6 +258,4 @@ def _mix(first: "Array", second: "Array", part: "Array") -> "Array":
 
 
 def _as_stored(numbers: "Array", like: "Array") -> "Array":
-    import numpy as np
-
     return np.rint(numbers).astype(np.uint8) if like.dtype == np.uint8 else numbers.astype(like.dtype, copy=False)

@@ -9,10 +9,15 @@ To add one, write a class with `outputs`, `probabilities` and `_sum_and_gradient
 from typing import TYPE_CHECKING, ClassVar
 
 from cnncli.errors import ArgumentError
+from cnncli.lazy import Lazy
 from cnncli.values import Value
 
 if TYPE_CHECKING:  # the registry is read for `--help`, which must not load NumPy
+    import numpy as np
+
     from cnncli.arrays import Array
+else:
+    np = Lazy("numpy")
 
 
 class Loss(Value):
@@ -52,13 +57,10 @@ class Loss(Value):
             that is not finite.
 
         Example:
-            >>> import numpy as np
             >>> loss, gradient = CrossEntropy()(np.array([[0.0, 0.0]]), np.array([1]))
             >>> round(loss, 4), gradient.tolist()
             (0.6931, [[0.5, -0.5]])
         """
-        import numpy as np
-
         if logits.ndim != 2 or len(logits) != len(labels):
             raise ArgumentError(f"logits of shape {logits.shape} do not fit {len(labels)} labels")
         with np.errstate(all="ignore"):  # the caller looks at the sum
@@ -66,8 +68,6 @@ class Loss(Value):
 
     def total_weight(self, labels: "Array") -> float:
         """Return the sum of the weights of labels: the divisor of sum and gradient for the mean."""
-        import numpy as np
-
         return float(len(labels) if self.class_weights is None else np.asarray(self.class_weights)[labels].sum())
 
     def outputs(self, classes: int) -> int:
@@ -89,8 +89,6 @@ class Loss(Value):
 
     def _weights(self, labels: "Array", like: "Array") -> "Array":
         """Return the weight of each item, (N, 1)."""
-        import numpy as np
-
         if self.class_weights is None:
             return np.ones((len(labels), 1), like.dtype)
         return np.asarray(self.class_weights, like.dtype)[labels][:, np.newaxis]
@@ -104,8 +102,6 @@ class CrossEntropy(Loss):
     """
 
     def _sum_and_gradient(self, logits: "Array", labels: "Array") -> "tuple[float, Array]":
-        import numpy as np
-
         targets = _smooth_one_hot(labels, logits, self.label_smoothing)
         if self.class_weights is not None:
             targets *= np.asarray(self.class_weights, logits.dtype)
@@ -132,13 +128,9 @@ class Logistic(Loss):
         return 1
 
     def probabilities(self, logits: "Array") -> "Array":
-        import numpy as np
-
         return softmax(np.concatenate([np.zeros_like(logits), logits], axis=1))
 
     def _sum_and_gradient(self, logits: "Array", labels: "Array") -> "tuple[float, Array]":
-        import numpy as np
-
         targets = labels[:, np.newaxis].astype(logits.dtype)
         targets *= 1 - self.label_smoothing
         targets += self.label_smoothing / 2
@@ -157,15 +149,11 @@ class SquaredError(Loss):
     takes_outputs: ClassVar[bool] = True
 
     def probabilities(self, logits: "Array") -> "Array":
-        import numpy as np
-
         positive: Array = np.maximum(logits, 0)
         sums = positive.sum(axis=1, keepdims=True)
         return np.where(sums > 0, positive / np.where(sums > 0, sums, 1), softmax(logits))
 
     def _sum_and_gradient(self, logits: "Array", labels: "Array") -> "tuple[float, Array]":
-        import numpy as np
-
         difference = logits - _smooth_one_hot(labels, logits, self.label_smoothing)
         weights = self._weights(labels, logits)
         total = float((difference * difference * weights).sum(dtype=np.float64)) / logits.shape[1]
@@ -180,12 +168,9 @@ def softmax(logits: "Array") -> "Array":
     """Return e^z_k / sum_j e^z_j of each row, without overflow.
 
     Example:
-        >>> import numpy as np
         >>> softmax(np.array([[0.0, 0.0], [1000.0, 0.0]])).tolist()
         [[0.5, 0.5], [1.0, 0.0]]
     """
-    import numpy as np
-
     with np.errstate(all="ignore"):
         powers: Array = np.exp(logits - logits.max(axis=1, keepdims=True))
         powers /= powers.sum(axis=1, keepdims=True)
@@ -198,19 +183,14 @@ def balanced_weights(labels: "Array", classes: int) -> tuple[float, ...]:
     A class without items gets 0.
 
     Example:
-        >>> import numpy as np
         >>> balanced_weights(np.array([0, 0, 0, 1]), 2)
         (0.6666666666666666, 2.0)
     """
-    import numpy as np
-
     counts = np.bincount(labels, minlength=classes)
     return tuple(len(labels) / (classes * int(count)) if count else 0.0 for count in counts)
 
 
 def _smooth_one_hot(labels: "Array", logits: "Array", smoothing: float) -> "Array":
-    import numpy as np
-
     classes = logits.shape[1]
     targets = np.full(logits.shape, smoothing / classes, logits.dtype)
     targets[np.arange(len(labels)), labels] += 1 - smoothing

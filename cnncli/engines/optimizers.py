@@ -10,10 +10,15 @@ operators and functions that NumPy and PyTorch share, so that it runs on arrays 
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncli.errors import ArgumentError
+from cnncli.lazy import Lazy
 from cnncli.values import Value
 
 if TYPE_CHECKING:  # the registry is read for `--help`, which must not load NumPy
+    import numpy as np
+
     from cnncli.arrays import Array
+else:
+    np = Lazy("numpy")
 
 _BLOCK = 1 << 14  # what one block of 64 KB needs stays in the cache: each array is read once and written once
 
@@ -48,8 +53,6 @@ class Optimizer(Value):
 
     def initial_state(self, parameters: "Array") -> "dict[str, Array]":
         """Return the state before the first step: zeros."""
-        import numpy as np
-
         return {name: np.zeros_like(parameters) for name in self.state_names}
 
     def update(self, parameters: "Array", gradients: "Array", state: "dict[str, Array]", step: int, lr: float) -> None:
@@ -65,14 +68,11 @@ class Optimizer(Value):
             lr: learning rate of this step.
 
         Example:
-            >>> import numpy as np
             >>> p, g = np.array([1.0]), np.array([0.5])
             >>> SGD().update(p, g, {}, step=1, lr=0.1)
             >>> p.tolist()
             [0.95]
         """
-        import numpy as np
-
         scratch = np.empty((2, min(_BLOCK, parameters.size)), parameters.dtype)
         for start in range(0, parameters.size, _BLOCK):
             block = slice(start, start + _BLOCK)
@@ -219,12 +219,9 @@ def norm(gradients: "Array") -> float:
     """Return the Euclidean norm of a flat array, summed in float64 in a fixed order, whatever the number of threads.
 
     Example:
-        >>> import numpy as np
         >>> norm(np.array([3, 4], np.float32))
         5.0
     """
-    import numpy as np
-
     total = 0.0
     for start in range(0, gradients.size, _BLOCK):
         block = gradients[start : start + _BLOCK].astype(np.float64)
@@ -240,7 +237,6 @@ def clip_by_norm(gradients: "Array", max_norm: float) -> float:
     not finite are left as they are: the caller has to stop.
 
     Example:
-        >>> import numpy as np
         >>> g = np.array([3.0, 4.0])
         >>> clip_by_norm(g, 1), g.round(3).tolist()
         (5.0, [0.6, 0.8])
