@@ -9,6 +9,7 @@ import math
 from typing import NamedTuple
 
 from cnncli.networks.conventions import leaves
+from cnncli.networks.notation import kinds_of
 from cnncli.networks.summary import FilterShape, Row, Summary
 from cnncli.shapes import Shape
 
@@ -72,7 +73,7 @@ def sharing(summary: Summary) -> tuple[Sharing, ...]:
 def _row_sharing(row: Row) -> Sharing | None:
     match row.input_shape, row.output_shape, row.filter:
         case (_, _, channels), (height, width, maps), FilterShape(weight=(_, _, *_) as weight) as filters:
-            if not filters.transposed:
+            if not any(kind.transposed for kind in kinds_of(row.spec)):
                 return _sharing(row, filters, weight, channels, height * width, maps)
     return None
 

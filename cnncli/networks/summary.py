@@ -62,7 +62,6 @@ class FilterShape(NamedTuple):
         filters: n_c, the channels that come out.
         weight: shape of the weights, (f_h, f_w, C_in / groups, n_c) for a convolution; None for a pooling layer.
         bias: how many biases.
-        transposed: whether the filters slide over the output, and the padding is cut off it.
     """
 
     kernel_size: Pair
@@ -73,7 +72,6 @@ class FilterShape(NamedTuple):
     filters: int
     weight: Shape | None
     bias: int
-    transposed: bool = False
 
 
 class Row(NamedTuple):

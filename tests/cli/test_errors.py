@@ -71,6 +71,7 @@ COMMAND_LINES = [
     ("edge photo.png --color rgb", USAGE, "'rgb'"),
     ("edge photo.png --on alpha", USAGE, "'alpha'"),
     ("edge photo.png --on red --color each", USAGE, "volume"),
+    ("edge photo.png --on red --color gray", USAGE, "volume"),
     ("edge gray.png --on blue", FAILED, "colour image"),
     ("edge photo.png --bias much", USAGE, "'much'"),
     ("edge photo.png --bias nan", USAGE, "bias"),

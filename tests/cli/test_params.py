@@ -12,7 +12,7 @@ import subprocess
 import pytest
 from shell import cnncli, done
 
-from cnncli.cli.networks.network_words import split_networks
+from cnncli.cli.networks.pages import split_networks
 from cnncli.networks import load_network, zoo_names
 
 TEXTS = [

@@ -186,7 +186,7 @@ def test_what_the_system_lacks_is_a_line_wherever_it_comes_up(monkeypatch, error
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr("cnncli.cli.networks.network_words.read_networks", fail)
+    monkeypatch.setattr("cnncli.cli.networks.pages.read_networks", fail)
     result = cnncli("params", "6x6x3 conv3-1")
     assert result.exit_code == 1
     assert result.stderr.startswith("cnncli: this ")

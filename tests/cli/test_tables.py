@@ -90,7 +90,7 @@ def test_any_terminal_can_write_it(encoding):
 def test_a_table_of_many_layers_is_summed_once(monkeypatch):
     from cnncli import parse_network
     from cnncli.cli.networks.counted import Counted
-    from cnncli.cli.networks.layer_tables import COLUMNS, layer_table
+    from cnncli.cli.networks.layers import COLUMNS, layer_table
 
     asked = []
     total = Counted.total

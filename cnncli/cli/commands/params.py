@@ -1,6 +1,5 @@
 """`cnncli params`: parameters, multiply-adds and memory of networks."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,15 +39,14 @@ def params(
     as_json: options.TableJson = False,
 ) -> None:
     """Count the parameters, multiply-adds and memory of networks, layer by layer."""
-    from cnncli.cli.networks.pages import Look, check_format, print_totals, show
+    from cnncli.cli.networks.pages import check_format, print_totals, read_networks, show
 
     format_name = check_format(format_name, as_json)
     if listed:
         _list(words or [], format_name)
         return
     from cnncli.cli.networks.counted import Counted
-    from cnncli.cli.networks.layer_tables import PARAMS_COLUMNS
-    from cnncli.cli.networks.network_words import read_networks
+    from cnncli.cli.networks.layers import PARAMS_COLUMNS, params_working
 
     summaries = read_networks(words or [], input_shape, shapes=not total)
     if compare:
@@ -62,10 +60,15 @@ def params(
     if total:
         print_totals(counted, "params", as_json=format_name == "json")
         return
-    working: Callable[[Summary], list[str]] | None = None
-    if explain:
-        from cnncli.cli.networks.layer_working import params_working as working
-    show(counted, Look(PARAMS_COLUMNS, working, notation, sharing, batch_size), format_name)
+    show(
+        counted,
+        PARAMS_COLUMNS,
+        format_name,
+        working=params_working if explain else None,
+        notation=notation,
+        sharing=sharing,
+        batch_size=batch_size,
+    )
 
 
 def _list(words: list[str], format_name: str) -> None:

@@ -1,7 +1,6 @@
 """`cnncli shape`: output sizes, of one layer and of whole networks."""
 
 import sys
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -91,20 +90,16 @@ def shape(
     if not words:
         raise ArgumentError("nothing to compute: give -n and -f, as in `cnncli shape -n 39 -f 3`, or a network")
     from cnncli.cli.networks.counted import Counted
-    from cnncli.cli.networks.layer_tables import SHAPE_COLUMNS
-    from cnncli.cli.networks.network_words import read_networks
-    from cnncli.cli.networks.pages import Look, check_format, show
+    from cnncli.cli.networks.layers import SHAPE_COLUMNS, size_working
+    from cnncli.cli.networks.pages import check_format, read_networks, show
 
     format_name = check_format(format_name, as_json)
     summaries = read_networks(words, input_shape)
     if total:
         _print_outputs(summaries)
         return
-    working: Callable[[Summary], list[str]] | None = None
-    if explain:
-        from cnncli.cli.networks.layer_working import size_working as working
-    look = Look(SHAPE_COLUMNS, working, notation, batch_size=batch_size)
-    show([Counted.of(summary) for summary in summaries], look, format_name)
+    counted, working = [Counted.of(summary) for summary in summaries], size_working if explain else None
+    show(counted, SHAPE_COLUMNS, format_name, working=working, notation=notation, batch_size=batch_size)
 
 
 def _check_one_layer(others: dict[str, object], format_name: str) -> None:
@@ -116,11 +111,11 @@ def _check_one_layer(others: dict[str, object], format_name: str) -> None:
 
 def _print_outputs(summaries: "list[Summary]") -> None:
     """Print only the shape of each network's output; leave with exit code 1 if one is not known."""
-    from cnncli.shapes import show_shape
+    from cnncli.cli.networks.counted import shown
 
     shapes = [summary.rows[-1].output_shape if summary.rows else summary.input_shape for summary in summaries]
     for summary, shape in zip(summaries, shapes, strict=True):
-        print("?" if shape is None else show_shape(shape))
+        print(shown(shape))
         if shape is None:
             print(f"cnncli: {summary.name}: the file does not give the shape of its output", file=sys.stderr)
     if None in shapes:

@@ -207,11 +207,12 @@ def size(count: int) -> str:
 def warnings(summary: Summary) -> list[str]:
     """Return what may surprise in a network, a line for each layer."""
     return [
-        f"note: {row.spec} ({row.name}, on {_shown(row.input_shape)}) {warning}"
+        f"note: {row.spec} ({row.name}, on {shown(row.input_shape)}) {warning}"
         for row in summary.rows
         for warning in row.warnings
     ]
 
 
-def _shown(shape: Shape | None) -> str:
+def shown(shape: Shape | None) -> str:
+    """Return a shape, or a question mark where it is not known."""
     return "?" if shape is None else show_shape(shape)

@@ -1,6 +1,6 @@
 """One layer's arithmetic on the command line: its words, its answers and their working."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -51,12 +51,6 @@ class OneLayer(NamedTuple):
         """True if any of the options was written."""
         return any(self)
 
-    @property
-    def square(self) -> bool:
-        """True if height and width have the same answer."""
-        height, width = self.axes()
-        return height == width and not any("x" in (text or "") for text in (self.n, self.want, self.inputs_for))
-
     def check(self) -> None:
         """Check that the options ask one question.
 
@@ -82,14 +76,9 @@ class OneLayer(NamedTuple):
             question = "--want" if self.want else "--keep with a stride" if self.keep else "the size of one layer"
             raise ArgumentError(f"{question} needs an input size: add -n, as in `cnncli shape -n 39 -f 3`")
 
-    def sizes(self) -> Pair:
-        """Return the (height, width) of the input; 1 where none is given."""
-        return _pair(self.n or "1", "the input size")
-
     def axes(self) -> tuple[Axis, Axis]:
         """Return the layer along its height and its width."""
-        padding = parse_padding((self.padding or "0").replace("x", ","))
-        rows, columns = (padding, padding) if isinstance(padding, str) else _along(padding)
+        rows, columns = _along(parse_padding((self.padding or "0").replace("x", ",")))
         heights, widths = zip(
             _pair(self.kernel_size, "the filter size"),
             _pair(self.stride or "1", "the stride"),
@@ -103,17 +92,57 @@ class OneLayer(NamedTuple):
         kernel, stride, dilation, output_padding = numbers
         return Axis(kernel, stride, padding, dilation, self.ceil, self.transposed, output_padding)
 
+
+class Question:
+    """A question about one layer: its options, and what they say along the height and along the width."""
+
+    def __init__(self, layer: OneLayer) -> None:
+        layer.check()
+        self.layer = layer
+        height, width = self.axes = layer.axes()
+        self.sizes = _pair(layer.n or "1", "the input size")
+        self.along = list(zip(self.axes, self.sizes, strict=True))
+        sizes = layer.n, layer.want, layer.inputs_for
+        self.square = height == width and not any("x" in (text or "") for text in sizes)  # one answer for both
+
+    def written(self, size: Sequence[int]) -> str:
+        """Write a size as the question wrote its own."""
+        return str(size[0]) if self.square else f"{size[0]}x{size[1]}"
+
+    def each_side(self, work: Callable[[Axis, int, tuple[str, str]], list[str]]) -> list[list[str]]:
+        """Return the working along each axis, with the names of its sides."""
+        sides = BOTH if self.square else SIDES
+        return [work(axis, n, names) for (axis, n), names in zip(self.along, sides, strict=True)]
+
+    def stacked(self, blocks: list[list[str]]) -> list[str]:
+        """Put the lines of both axes one below the other; those of a square layer are the same."""
+        if self.square:
+            return blocks[0]
+        return [
+            line
+            for name, lines in zip(NAMES, blocks, strict=True)
+            for line in (f"{name}:", *(f"  {line}" for line in lines))
+        ]
+
     def facts(self) -> dict[str, Any]:
         """Return the layer itself, for JSON."""
-        height, width = self.axes()
+        height, width = self.axes
         return {
             "kernel_size": [height.kernel_size, width.kernel_size],
             "stride": [height.stride, width.stride],
             "dilation": [height.dilation, width.dilation],
-            "ceil_mode": self.ceil,
-            "transposed": self.transposed,
+            "ceil_mode": height.ceil_mode,
+            "transposed": height.transposed,
             "output_padding": [height.output_padding, width.output_padding],
         }
+
+
+class Answer(NamedTuple):
+    """An answer in each of its forms: lines, the working along the height and along the width, facts for JSON."""
+
+    lines: Callable[[], Iterable[str]]
+    working: Callable[[], list[list[str]]]
+    facts: Callable[[], dict[str, Any]]
 
 
 def answer(layer: OneLayer, *, explain: bool, as_json: bool) -> str:
@@ -128,169 +157,94 @@ def answer(layer: OneLayer, *, explain: bool, as_json: bool) -> str:
         ArgumentError: options that do not make a question, or values that cannot be used.
         CnncliError: the question has no answer.
     """
-    layer.check()
-    question = Want if layer.want else InputsFor if layer.inputs_for else Keep if layer.keep else Size
-    reply: Question = question(layer)
+    question = Question(layer)
+    find = _settings if layer.want else _inputs if layer.inputs_for else _keeping if layer.keep else _size
+    found = find(question)
     if as_json:
-        return json_text(layer.facts() | reply.facts())
-    return "\n".join(_stacked(layer, reply.working()) if explain else reply.lines())
+        return json_text(question.facts() | found.facts())
+    return "\n".join(question.stacked(found.working()) if explain else found.lines())
 
 
-class Question:
-    """A question about one layer, and its answer as lines, as working and as facts."""
-
-    def __init__(self, layer: OneLayer) -> None:
-        self.layer = layer
-        self.axes = layer.axes()
-        self.sizes = layer.sizes()
-        self.sides = BOTH if layer.square else SIDES
-        self.solve()
-
-    def solve(self) -> None:
-        """Find the answer.
-
-        Raises:
-            ArgumentError: values that cannot be used.
-            CnncliError: there is no answer.
-        """
-        raise NotImplementedError
-
-    def lines(self) -> Iterable[str]:
-        """Return the answer alone."""
-        raise NotImplementedError
-
-    def working(self) -> list[list[str]]:
-        """Return the working along the height and along the width."""
-        raise NotImplementedError
-
-    def facts(self) -> dict[str, Any]:
-        """Return the answer for JSON."""
-        raise NotImplementedError
-
-    def written(self, size: Sequence[int]) -> str:
-        """Write a size as the question wrote its own."""
-        return str(size[0]) if self.layer.square else f"{size[0]}x{size[1]}"
+def _size(asked: Question) -> Answer:
+    """Return the output size."""
+    outputs = [axis.output_size(n) for axis, n in asked.along]
+    return Answer(
+        lambda: [asked.written(outputs)],
+        lambda: asked.each_side(working),
+        lambda: {
+            "input_size": asked.sizes,
+            "padding": [pixels for axis, n in asked.along for pixels in axis.amounts(n)],
+            "output_size": outputs,
+            "dropped": [axis.dropped(n) for axis, n in asked.along],
+        },
+    )
 
 
-class Size(Question):
-    """The output size."""
+def _settings(asked: Question) -> Answer:
+    """Return the paddings and strides that give an output size."""
+    layer, wanted = asked.layer, _pair(asked.layer.want, "--want")
+    found = [
+        settings_for(want, n, axis, any_padding=layer.padding is None, any_stride=layer.stride is None)
+        for want, (axis, n) in zip(wanted, asked.along, strict=True)
+    ]
+    if not all(found):
+        given = [f"-f {layer.kernel_size}"]
+        given += [f"{word} {value}" for word, value in (("-p", layer.padding), ("-s", layer.stride)) if value]
+        raise CnncliError(
+            f"no setting gives {layer.want} from {layer.n} with {' '.join(given)} and padding below the filter "
+            f"size: {'leave -p or -s out' if len(given) > 1 else 'try another filter'}"
+        )
 
-    def solve(self) -> None:
-        self.outputs = [axis.output_size(n) for axis, n in zip(self.axes, self.sizes, strict=True)]
+    def explained(settings: list[Setting], axis: Axis, n: int) -> Iterator[str]:
+        for setting, line in zip(settings, _setting_lines(settings), strict=True):
+            yield line
+            yield f"  {sum_in_a_line(axis._replace(padding=setting.padding, stride=setting.strides[0]), n)}"
 
-    def lines(self) -> Iterable[str]:
-        return [self.written(self.outputs)]
-
-    def working(self) -> list[list[str]]:
-        return [working(*one) for one in zip(self.axes, self.sizes, self.sides, strict=True)]
-
-    def facts(self) -> dict[str, Any]:
-        along = list(zip(self.axes, self.sizes, strict=True))
-        return {
-            "input_size": list(self.sizes),
-            "padding": [pixels for axis, n in along for pixels in axis.amounts(n)],
-            "output_size": self.outputs,
-            "dropped": [axis.dropped(n) for axis, n in along],
-        }
-
-
-class Want(Question):
-    """The paddings and strides that give an output size."""
-
-    def solve(self) -> None:
-        layer = self.layer
-        self.wanted = _pair(layer.want, "--want")
-        self.found = [
-            settings_for(want, n, axis, any_padding=layer.padding is None, any_stride=layer.stride is None)
-            for want, n, axis in zip(self.wanted, self.sizes, self.axes, strict=True)
-        ]
-        if not all(self.found):
-            given = [f"-f {layer.kernel_size}"]
-            given += [f"{word} {value}" for word, value in (("-p", layer.padding), ("-s", layer.stride)) if value]
-            raise CnncliError(
-                f"no setting gives {layer.want} from {layer.n} with {' '.join(given)} and padding below the filter "
-                f"size: {'leave -p or -s out' if len(given) > 1 else 'try another filter'}"
-            )
-
-    def lines(self) -> Iterable[str]:
-        return _stacked(self.layer, [_setting_lines(settings) for settings in self.found])
-
-    def working(self) -> list[list[str]]:
-        blocks: list[list[str]] = []
-        for settings, axis, n in zip(self.found, self.axes, self.sizes, strict=True):
-            blocks.append([])
-            for setting, line in zip(settings, _setting_lines(settings), strict=True):
-                tried = axis._replace(padding=setting.padding, stride=setting.strides[0])
-                blocks[-1] += [line, f"  {sum_in_a_line(tried, n)}"]
-        return blocks
-
-    def facts(self) -> dict[str, Any]:
-        return {
-            "input_size": list(self.sizes),
-            "stride": None if self.layer.stride is None else [axis.stride for axis in self.axes],
-            "want": list(self.wanted),
+    return Answer(
+        lambda: asked.stacked([_setting_lines(settings) for settings in found]),
+        lambda: [[*explained(settings, *one)] for settings, one in zip(found, asked.along, strict=True)],
+        lambda: {
+            "input_size": asked.sizes,
+            "stride": None if layer.stride is None else [axis.stride for axis in asked.axes],
+            "want": wanted,
             "settings": {
                 name: [_setting_facts(setting) for setting in settings]
-                for name, settings in zip(NAMES, self.found, strict=True)
+                for name, settings in zip(NAMES, found, strict=True)
             },
-        }
+        },
+    )
 
 
-class InputsFor(Question):
-    """The input sizes that give an output size."""
+def _inputs(asked: Question) -> Answer:
+    """Return the input sizes that give an output size."""
+    words = asked.layer.inputs_for
+    wanted = _pair(words, "--inputs-for")
+    heights, widths = found = [inputs_for(want, axis) for want, axis in zip(wanted, asked.axes, strict=True)]
+    if not all(found):
+        raise CnncliError(f"no input gives {words} with these options: try another padding")
 
-    def solve(self) -> None:
-        self.wanted = _pair(self.layer.inputs_for, "--inputs-for")
-        self.found = [inputs_for(want, axis) for want, axis in zip(self.wanted, self.axes, strict=True)]
-        if not all(self.found):
-            raise CnncliError(f"no input gives {self.layer.inputs_for} with these options: try another padding")
-
-    def lines(self) -> Iterable[str]:
-        heights, widths = self.found
-        self._check_count(len(heights) if self.layer.square else len(heights) * len(widths))
-        sizes = zip(heights, heights, strict=True) if self.layer.square else product(heights, widths)
-        return map(self.written, sizes)
-
-    def working(self) -> list[list[str]]:
-        self._check_count(max(map(len, self.found)))
-        return [[sum_in_a_line(axis, n) for n in found] for axis, found in zip(self.axes, self.found, strict=True)]
-
-    def _check_count(self, count: int) -> None:
+    def check_count(count: int) -> None:
         if count > LISTED:
-            asked = self.layer.inputs_for
-            raise ArgumentError(f"{count} input sizes give {asked}: use --json for the smallest and the largest")
+            raise ArgumentError(f"{count} input sizes give {words}: use --json for the smallest and the largest")
 
-    def facts(self) -> dict[str, Any]:
-        sizes = {name: {"min": found[0], "max": found[-1]} for name, found in zip(NAMES, self.found, strict=True)}
-        return {"output_size": list(self.wanted), "input_size": sizes}
+    def lines() -> Iterable[str]:
+        check_count(len(heights) if asked.square else len(heights) * len(widths))
+        return map(asked.written, zip(heights, heights, strict=True) if asked.square else product(heights, widths))
 
+    def sums() -> list[list[str]]:
+        check_count(max(map(len, found)))
+        return [[sum_in_a_line(axis, n) for n in sizes] for axis, sizes in zip(asked.axes, found, strict=True)]
 
-class Keep(Question):
-    """The padding that keeps the size."""
-
-    def solve(self) -> None:
-        along = zip(self.axes, self.sizes, strict=True)
-        self.padding = [pixels for axis, n in along for pixels in keeping_padding(axis, n)]
-
-    def lines(self) -> Iterable[str]:
-        return [_padding_word(self.padding)]
-
-    def working(self) -> list[list[str]]:
-        return [keeping_working(*one) for one in zip(self.axes, self.sizes, self.sides, strict=True)]
-
-    def facts(self) -> dict[str, Any]:
-        return {"padding": self.padding}
+    ends = {name: {"min": sizes[0], "max": sizes[-1]} for name, sizes in zip(NAMES, found, strict=True)}
+    return Answer(lines, sums, lambda: {"output_size": wanted, "input_size": ends})
 
 
-def _stacked(layer: OneLayer, blocks: list[list[str]]) -> list[str]:
-    """Put the lines of both axes one below the other; those of a square layer are the same."""
-    if layer.square:
-        return blocks[0]
-    return [
-        line
-        for name, lines in zip(NAMES, blocks, strict=True)
-        for line in (f"{name}:", *(f"  {line}" for line in lines))
-    ]
+def _keeping(asked: Question) -> Answer:
+    """Return the padding that keeps the size."""
+    padding = [pixels for axis, n in asked.along for pixels in keeping_padding(axis, n)]
+    return Answer(
+        lambda: [_padding_word(padding)], lambda: asked.each_side(keeping_working), lambda: {"padding": padding}
+    )
 
 
 def _setting_lines(settings: list[Setting]) -> list[str]:
@@ -329,18 +283,15 @@ def _padding_word(padding: str | Sequence[int]) -> str:
     return f"{four[0]},{four[2]}" if four[::2] == four[1::2] else ",".join(map(str, four))
 
 
-def _along(padding: int | tuple[int, ...]) -> tuple[Pair, Pair]:
-    """Return one, two or four amounts as those along the height and along the width."""
-    if max([padding] if isinstance(padding, int) else padding) > LARGEST:
+def _along(padding: str | int | tuple[int, ...]) -> tuple[str | Pair, str | Pair]:
+    """Return one, two or four amounts, or a word, as padding along the height and along the width."""
+    if isinstance(padding, str):
+        return padding, padding
+    amounts = (padding,) if isinstance(padding, int) else padding
+    if max(amounts) > LARGEST:
         raise ArgumentError(f"padding must be at most {LARGEST:,}")
-    match padding:
-        case (top, bottom, left, right):
-            return (top, bottom), (left, right)
-        case (vertical, horizontal):
-            return (vertical, vertical), (horizontal, horizontal)
-        case int(amount):
-            return (amount, amount), (amount, amount)
-    raise ArgumentError(f"padding must be one, two or four amounts, got {padding!r}")
+    top, bottom, left, right = amounts if len(amounts) == 4 else (amounts[0], amounts[0], amounts[-1], amounts[-1])
+    return (top, bottom), (left, right)
 
 
 def _pair(text: str | None, name: str, smallest: int = 1) -> Pair:

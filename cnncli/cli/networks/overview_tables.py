@@ -1,10 +1,12 @@
 """Tables of several networks: side by side, and the zoo."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
-from cnncli.cli.networks.tables import Cell, Column, Table, natural_width, side_by_side
-from cnncli.networks.comparison import Cell as StageCell
+from cnncli.cli.networks.counted import shown
+from cnncli.cli.networks.layers import known
+from cnncli.cli.networks.tables import Cell, Column, Table, natural_width
 from cnncli.networks.comparison import Comparison, Stage, compare_networks
 from cnncli.networks.loading import load_network, zoo_names
 from cnncli.networks.summary import Summary
@@ -50,19 +52,14 @@ def _table(found: Comparison, stacked: bool, numbers: Sequence[str], most: int |
 
 
 def _rows(stage: Stage, stacked: bool, numbers: Sequence[str], most: int | None) -> list[list[Cell]]:
-    columns: list[list[Cell]] = [["?" if stage.size is None else show_shape(stage.size)]]
+    columns: list[list[Cell]] = [[shown(stage.size)]]
     for cell in stage.cells:
         if cell is None:
             columns += [["-"], *([] for _ in numbers)]
             continue
         layers = [line for word in cell.layers for line in fold(word, most)] if stacked else [" ".join(cell.layers)]
-        columns += [list[Cell](layers), *([_known(cell, number)] for number in numbers)]
-    return side_by_side(columns)
-
-
-def _known(cell: StageCell, number: str) -> Cell:
-    found: int | None = getattr(cell, number)
-    return "?" if found is None else found
+        columns += [list[Cell](layers), *([known(getattr(cell, number))] for number in numbers)]
+    return [list(row) for row in zip_longest(*columns)]
 
 
 def fold(text: str, most: int | None = None) -> list[str]:
@@ -106,19 +103,17 @@ def _length(line: str) -> int:
 
 def comparison_facts(summaries: Sequence[Summary]) -> dict[str, Any]:
     """Return the same for JSON."""
-    found: Comparison = compare_networks(summaries)
+    found = compare_networks(summaries)
     return {
         "networks": found.names,
-        "stages": [{"size": stage.size, "cells": [_facts(cell) for cell in stage.cells]} for stage in found.stages],
+        "stages": [
+            {"size": stage.size, "cells": [cell and cell._asdict() for cell in stage.cells]} for stage in found.stages
+        ],
         "totals": [
             {name: None if name in unknown else number for name, number in total._asdict().items()}
             for total, unknown in zip(found.totals, found.unknown, strict=True)
         ],
     }
-
-
-def _facts(cell: StageCell | None) -> dict[str, Any] | None:
-    return None if cell is None else cell._asdict()
 
 
 ZOO_COLUMNS = (
@@ -134,15 +129,8 @@ ZOO_COLUMNS = (
 def zoo_facts() -> list[dict[str, Any]]:
     """Return what the zoo knows of each of its networks."""
     return [
-        {
-            "name": network.name,
-            "title": network.title,
-            "year": network.year,
-            "source": network.source,
-            "input": network.input_shape,
-            "params": network.totals.params,
-            "macs": network.totals.macs,
-        }
+        {name: getattr(network, name) for name in ("name", "title", "year", "source")}
+        | {"input": network.input_shape, "params": network.totals.params, "macs": network.totals.macs}
         for network in map(load_network, zoo_names())
     ]
 

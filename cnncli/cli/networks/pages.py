@@ -1,5 +1,7 @@
-"""Printing networks in every format, for `shape` and `params`."""
+"""Networks of a command line: their words read, their pages printed in every format, for `shape` and `params`."""
 
+import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,30 +9,14 @@ from typing import Any
 import typer
 
 from cnncli.cli.networks.counted import Counted, facts, footer
-from cnncli.cli.networks.layer_tables import csv_table, layer_table, notation_table, sharing_facts, sharing_table
+from cnncli.cli.networks.layers import csv_table, layer_table, notation_table, sharing_facts, sharing_table
 from cnncli.cli.networks.tables import FORMATS, Table, encodable, render
 from cnncli.errors import ArgumentError
 from cnncli.files.text import json_text
-from cnncli.networks.summary import Omission, Summary
-from cnncli.values import Value
-
-
-class Look(Value):
-    """The parts of a network's page that are wanted.
-
-    Attributes:
-        columns: the columns of the table of layers.
-        working: lines that show a network's arithmetic, where it is asked for.
-        notation: add the course's table.
-        sharing: add what convolutions save.
-        batch_size: examples at a time, for the memory.
-    """
-
-    columns: Sequence[str]
-    working: Callable[[Summary], list[str]] | None = None
-    notation: bool = False
-    sharing: bool = False
-    batch_size: int = 1
+from cnncli.networks.loading import load_network, zoo_names
+from cnncli.networks.summary import Summary
+from cnncli.networks.words import read_input
+from cnncli.shapes import Shape
 
 
 def check_format(name: str, as_json: bool = False) -> str:
@@ -46,11 +32,12 @@ def check_format(name: str, as_json: bool = False) -> str:
     return "json" if as_json else name
 
 
-def say_omissions(summaries: Sequence[Summary]) -> None:
-    """Print a line on standard error for each thing that totals leave out, and why."""
+def say_omissions(summaries: Sequence[Summary], total: str | None = None) -> None:
+    """Print a line on standard error for each thing that totals, or one of them, leave out, and why."""
     for summary in summaries:
         for omission in summary.omissions:
-            print(f"cnncli: {summary.name}: {omission}", file=sys.stderr)
+            if total is None or total in omission.totals:
+                print(f"cnncli: {summary.name}: {omission}", file=sys.stderr)
 
 
 def print_totals(counted: Sequence[Counted], name: str, as_json: bool) -> None:
@@ -59,7 +46,7 @@ def print_totals(counted: Sequence[Counted], name: str, as_json: bool) -> None:
     Raises:
         Exit: with 1, where a sum leaves something out.
     """
-    say_omissions([one.summary._replace(omissions=_about(one.summary, name)) for one in counted])
+    say_omissions([one.summary for one in counted], name)
     for one in counted:
         total = one.total(name)
         unknown = "null" if as_json else f"at least {one.at_least(name)}"
@@ -68,18 +55,52 @@ def print_totals(counted: Sequence[Counted], name: str, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _about(summary: Summary, name: str) -> tuple[Omission, ...]:
-    return tuple(omission for omission in summary.omissions if name in omission.totals)
+def show(
+    networks: Sequence[Counted],
+    columns: Sequence[str],
+    format_name: str,
+    *,
+    working: Callable[[Counted], list[str]] | None = None,
+    notation: bool = False,
+    sharing: bool = False,
+    batch_size: int = 1,
+) -> None:
+    """Print networks, and on standard error what their totals leave out.
 
+    Args:
+        networks: the networks.
+        columns: the columns of the table of layers.
+        format_name: one of `FORMATS`.
+        working: returns lines that show a network's arithmetic, where it is asked for.
+        notation: add the course's table.
+        sharing: add what convolutions save.
+        batch_size: examples at a time, for the memory.
+    """
 
-def show(counted: Sequence[Counted], look: Look, format_name: str) -> None:
-    """Print networks, and on standard error what their totals leave out."""
-    say_omissions([one.summary for one in counted])
+    def document(counted: Counted) -> dict[str, Any]:
+        rows = counted.summary.rows
+        found = facts(counted, batch_size)
+        if notation:
+            found["notation"] = [{"name": row.name} | row.filter._asdict() for row in rows if row.filter]
+        if sharing:
+            found["sharing"] = sharing_facts(counted.summary)
+        return found | ({"working": working(counted)} if working else {})
+
+    def tables(counted: Counted) -> list[Table]:
+        drawn = format_name == "table"
+        more = [notation_table(counted, drawn)] if notation else []
+        more += [sharing_table(counted.summary)] if sharing else []
+        if format_name == "csv":
+            return more[:1] or [csv_table(counted)]
+        notes = [*(working(counted) if working else []), *footer(counted, batch_size)]
+        return [layer_table(counted, columns, drawn, notes), *more]
+
+    say_omissions([counted.summary for counted in networks])
     if format_name == "json":
-        documents = [_document(one, look) for one in counted]
+        documents = [*map(document, networks)]
         print(json_text(documents[0] if len(documents) == 1 else documents))
     else:
-        show_tables([table for one in counted for table in _tables(one, look, format_name)], format_name)
+        show_tables([table for counted in networks for table in tables(counted)], format_name)
 
 
 def show_tables(tables: Sequence[Table], format_name: str) -> None:
@@ -91,32 +112,84 @@ def terminal_width() -> int | None:
     """Return the characters of a terminal's line, or None if standard output is not a terminal."""
     if not sys.stdout.isatty():
         return None
-    import shutil
-
     return shutil.get_terminal_size().columns
 
 
-def _document(counted: Counted, look: Look) -> dict[str, Any]:
-    document = facts(counted, look.batch_size)
-    if look.notation:
-        rows = counted.summary.rows
-        document["notation"] = [{"name": row.name} | row.filter._asdict() for row in rows if row.filter]
-        for entry in document["notation"]:
-            del entry["transposed"]  # the operation says so
-    if look.sharing:
-        document["sharing"] = sharing_facts(counted.summary)
-    if look.working:
-        document["working"] = look.working(counted.summary)
-    return document
+def read_networks(words: Sequence[str], input_text: str | None = None, *, shapes: bool = True) -> list[Summary]:
+    """Return what is known of the networks that words name or write.
+
+    Args:
+        words: names of the zoo, files, and texts, whose words may come one by one.
+        input_text: `HxWxC`, the input of all of them, or sizes of any number, for model files.
+        shapes: whether shapes are needed; without them a model file's input may stay open.
+
+    Raises:
+        ArgumentError: no network, one that is not known, or a text that cannot be read.
+        CnncliError: a model file that cannot be read.
+    """
+    if not words:
+        raise ArgumentError("no network: give a name (cnncli params --list lists them), a file, or an input and layers")
+    input_shape = None if input_text is None else read_input(input_text) or _sizes(input_text)
+    if input_text is not None and input_shape is None:
+        raise ArgumentError(
+            f"--input must be height x width x channels, such as 224x224x3 (for a model file any sizes, such as 16000 "
+            f"or 8x112x112x3), got {input_text!r}"
+        )
+    return [_summary(group, input_shape, shapes) for group in split_networks(words)]
 
 
-def _tables(counted: Counted, look: Look, format_name: str) -> list[Table]:
-    drawn = format_name == "table"
-    more = [
-        *([notation_table(counted, drawn)] if look.notation else []),
-        *([sharing_table(counted.summary)] if look.sharing else []),
-    ]
-    if format_name == "csv":
-        return more[:1] or [csv_table(counted)]
-    notes = [*(look.working(counted.summary) if look.working else []), *footer(counted, look.batch_size)]
-    return [layer_table(counted, look.columns, drawn, notes), *more]
+def _sizes(text: str) -> Shape | None:
+    """Return sizes such as 16000 or 8x112x112x3, the channels last."""
+    parts = text.lower().split("x")
+    plain = len(parts) <= 8 and all(part.isascii() and part.isdecimal() and len(part) < 13 for part in parts)
+    return tuple(map(int, parts)) if plain and all(map(int, parts)) else None
+
+
+def split_networks(words: Sequence[str]) -> list[list[str]]:
+    """Return the words of each network: a name, a file and an input begin one.
+
+    Example:
+        >>> split_networks(["vgg16", "6x6x3", "conv3-10", "relu", "lenet5"])
+        [['vgg16'], ['6x6x3', 'conv3-10', 'relu'], ['lenet5']]
+    """
+    names = set(zoo_names())
+    groups: list[list[str]] = []
+    whole = True  # whether the last network takes no more words
+    for word in words:
+        alone = word in names or _is_file(word)
+        if alone or whole or _begins_with_input(word):
+            groups.append([])
+        groups[-1].append(word)
+        whole = alone
+    return groups
+
+
+def _begins_with_input(word: str) -> bool:
+    first = word.split(maxsplit=1)[:1]
+    return bool(first) and read_input(first[0]) is not None
+
+
+def _is_file(word: str) -> bool:
+    return word.lower().endswith(".toml") or _is_model(word)
+
+
+def _is_model(word: str) -> bool:
+    """Return whether a word is a model file by its ending, or a folder, such as that of a run."""
+    if "\0" not in word and os.path.isdir(word) and word not in zoo_names():
+        return True
+    ending = word.rpartition(".")[2]
+    if ending == word or ending.isdecimal():  # as in lrn's 0.75, for which the formats need not be loaded
+        return False
+    from cnncli.formats import is_model_file
+
+    return is_model_file(word)
+
+
+def _summary(words: list[str], input_shape: Shape | None, shapes: bool) -> Summary:
+    if _is_model(words[0]):
+        from cnncli.formats import read_model
+
+        return read_model(words[0], input_shape=input_shape, shapes=shapes)
+    network = load_network(words, input_shape=input_shape)
+    summary = network.summary()
+    return summary if summary.name else summary._replace(name=str(network))

@@ -4,7 +4,6 @@ Of our own, and small: the libraries that draw tables take 40 to 70 ms to load, 
 """
 
 from collections.abc import Callable, Sequence
-from itertools import zip_longest
 
 from cnncli.files.text import printable
 from cnncli.values import Value
@@ -259,16 +258,6 @@ def render(tables: Sequence[Table], format_name: str, width: int | None = None) 
 
 FORMATS = ("table", "json", "csv", "markdown", "latex")
 """The formats of the commands that print tables; JSON is written from the facts, not from a table."""
-
-
-def side_by_side(columns: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
-    """Turn columns of different lengths into rows.
-
-    Example:
-        >>> side_by_side([["a", "b"], [1]])
-        [['a', 1], ['b', None]]
-    """
-    return [list(row) for row in zip_longest(*columns)]
 
 
 def encodable(text: str, encoding: str | None) -> str:

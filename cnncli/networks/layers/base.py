@@ -151,7 +151,6 @@ class Layer(Value):
             self.output_shape(input_shape)[-1],
             shapes.get("weight"),
             prod(shapes.get("bias", (0,))),
-            self.transposed,
         )
 
     def fans(self, weight_shape: Shape) -> tuple[float, float]:

@@ -260,7 +260,7 @@ class TransposedConv(Layer):
         """Return the filters; the padding is what is cut off."""
         geometry = self.kernel_size, self.paddings()[0], self.stride, self.dilation
         weight, bias = self.param_shapes(input_shape)["weight"], self.out_channels if self.bias else 0
-        return FilterShape(*geometry, self.groups, self.out_channels, weight, bias, self.transposed)
+        return FilterShape(*geometry, self.groups, self.out_channels, weight, bias)
 
     def _plan(self, input_shape: Shape, context: "Context") -> Any:
         """Return the convolution from output to input, whose input gradient this is."""

@@ -1,12 +1,13 @@
-"""Tables of a network: its layers, for people and for programs, a course's notation, and sharing."""
+"""A network's layers: as tables for people and for programs, in a course's notation, with sharing, as formulas."""
 
 import math
 from collections.abc import Sequence
 from typing import Any
 
-from cnncli.cli.networks.counted import Counted, Line
+from cnncli.cli.networks.counted import Counted, Line, shown
 from cnncli.cli.networks.tables import Cell, Column, Table
 from cnncli.networks.layers import LAYERS, Layer
+from cnncli.networks.notation import kinds_of
 from cnncli.networks.summary import FilterShape, Row, Summary
 from cnncli.shapes import Shape, show_shape
 
@@ -24,18 +25,17 @@ def layer_table(counted: Counted, columns: Sequence[str], drawn: bool, notes: Se
         notes: lines below the table.
     """
     labels = _labels(counted, drawn)
-    shown = [name for name in columns if name not in _HIDDEN or any(map(_HIDDEN[name], counted.lines))]
+    wanted = [name for name in columns if name not in _HIDDEN or any(map(_HIDDEN[name], counted.lines))]
     # Summed once: for each row anew, a table of 6,000 took four seconds.
     totals = {name: counted.total(name) or 0 for name in ("params", "macs")}
     cells = [_cells(totals, line, label, drawn) for line, label in zip(counted.lines, labels, strict=True)]
-    rows = [[found.get(name, "") for name in shown] for found in cells]
+    rows = [[found.get(name, "") for name in wanted] for found in cells]
     sums: dict[str, Cell] = {
         "layer": "total",
         **{name: counted.written(name) for name in ("activations", "params", "macs")},
     }
-    return Table(
-        [COLUMNS[name] for name in shown], rows, [sums.get(name, "") for name in shown], _caption(counted), notes
-    )
+    last = [sums.get(name, "") for name in wanted]
+    return Table([COLUMNS[name] for name in wanted], rows, last, _caption(counted), notes)
 
 
 COLUMNS = {
@@ -95,15 +95,15 @@ def _cells(totals: dict[str, int], line: Line, label: str, drawn: bool) -> dict[
     cells: dict[str, Cell] = {
         "layer": label,
         "name": row.name,
-        "output": "?" if row.output_shape is None else show_shape(row.output_shape),
+        "output": shown(row.output_shape),
     }
     if row.receptive_field is not None:
         size, stride, offset = map(_one_or_both, row.receptive_field)
         cells |= {"field": size, "stride": stride, "offset": offset, "field/stride": f"{size}/{stride}"}
     if line.leaf:
         cells |= {
-            "activations": _known(line.activations),
-            "params": _known(line.params),
+            "activations": known(line.activations),
+            "params": known(line.params),
             "params share": _share(line.params or 0, totals["params"], drawn),
             "macs": "?" if "macs" in row.unknown else line.macs,
             "macs share": _share(line.macs or 0, totals["macs"], drawn),
@@ -111,7 +111,8 @@ def _cells(totals: dict[str, int], line: Line, label: str, drawn: bool) -> dict[
     return cells
 
 
-def _known(number: int | None) -> Cell:
+def known(number: int | None) -> Cell:
+    """Return a number, or a question mark where it is not known."""
     return "?" if number is None else number
 
 
@@ -138,37 +139,22 @@ def bar(share: float) -> str:
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
-CSV_COLUMNS = (
-    "network",
-    "name",
-    "spec",
-    "output_shape",
-    "activations",
-    "params",
-    "buffers",
-    "macs",
-    "connections",
-    "receptive_field",
-    "receptive_field_stride",
-    "receptive_field_offset",
-)
+_CSV_NUMBERS = ("activations", "params", "buffers", "macs", "connections")
+_CSV_FIELD = ("receptive_field", "receptive_field_stride", "receptive_field_offset")
 
 
 def csv_table(counted: Counted) -> Table:
     """Return the table of a network's layers for programs; blocks have no numbers there, their inner rows have."""
-    summary = counted.summary
-    rows = [[summary.name, *_csv_cells(line)] for line in counted.lines]
-    sums = [counted.total(name) for name in ("activations", "params", "buffers", "macs", "connections")]
-    total: list[Cell] = [summary.name, "total", "", "", *sums, "", "", ""]
-    return Table([Column(name) for name in CSV_COLUMNS], rows, total)
+    name = counted.summary.name
+    columns = ("network", "name", "spec", "output_shape", *_CSV_NUMBERS, *_CSV_FIELD)
+    rows = [[name, *_csv_cells(line)] for line in counted.lines]
+    return Table([*map(Column, columns)], rows, [name, "total", "", "", *map(counted.total, _CSV_NUMBERS), "", "", ""])
 
 
 def _csv_cells(line: Line) -> list[Cell]:
     row = line.row
     shape = "" if row.output_shape is None else show_shape(row.output_shape)
-    numbers: list[Cell] = (
-        [line.activations, line.params, row.buffers, line.macs, row.connections] if line.leaf else [None] * 5
-    )
+    numbers = [line.activations, line.params, row.buffers, line.macs, row.connections] if line.leaf else [None] * 5
     fields = ["", "", ""] if row.receptive_field is None else [*map(_one_or_both, row.receptive_field)]
     return [row.name, row.spec, shape, *numbers, *fields]
 
@@ -225,54 +211,41 @@ def _labels(counted: Counted, drawn: bool) -> list[str]:
 
 _NOTATION_COLUMNS = (
     Column("layer", right=False),
-    Column("f"),
-    Column("p"),
-    Column("s"),
-    Column("n_c"),
-    Column("filter"),
-    Column("activations"),
-    Column("size"),
-    Column("weights"),
-    Column("bias"),
+    *map(Column, ("f", "p", "s", "n_c", "filter", "activations", "size", "weights", "bias")),
 )
 
 
 def notation_table(counted: Counted, drawn: bool) -> Table:
-    """Return the table in a course's letters; sizes are height x width x channels.
-
-    Args:
-        counted: the network.
-        drawn: draw blocks as trees.
-    """
-    summary = counted.summary
+    """Return the table in a course's letters; sizes are height x width x channels, blocks drawn as trees or not."""
     labels = _labels(counted, drawn)
     rows = [[label, *_notation_cells(line.row, line.leaf)] for label, line in zip(labels, counted.lines, strict=True)]
-    if summary.input_shape is not None:
-        shape = summary.input_shape
+    if (shape := counted.summary.input_shape) is not None:
         rows.insert(0, ["input", *[""] * 5, show_shape(shape), math.prod(shape), "", ""])
     notes = ["f filter, p padding, s stride, n_c number of filters; size is the number of activations"]
     return Table(_NOTATION_COLUMNS, rows, caption="In the course's notation", notes=notes)
 
 
 def _notation_cells(row: Row, leaf: bool) -> list[Cell]:
-    shape = "?" if row.output_shape is None else show_shape(row.output_shape)
-    size: list[Cell] = [shape, row.activations] if leaf else [shape, ""]
+    weight, bias = _weight_and_bias(row)
+    letters = [""] * 5 if weight is None else ["", "", "", weight[-1], ""]
     if row.filter is not None:
-        filters = row.filter
-        weights: list[Cell] = [] if filters.weight is None else [show_shape(filters.weight), filters.bias or ""]
-        return [*_letters(filters), *size, *(weights or ["", ""])]
-    weight, bias = weight_and_bias(row)
-    if weight is None:
-        return [*[""] * 5, *size, "", ""]
-    return ["", "", "", weight[-1], "", *size, show_shape(weight), bias or ""]
+        depth = "" if weight is None or len(weight) < 4 else f"x{weight[2]}"
+        kernel, padding, stride = map(_one, (row.filter.kernel_size, row.filter.padding, row.filter.stride))
+        letters = [kernel, padding, stride, row.filter.filters, show_shape(row.filter.kernel_size) + depth]
+    size = row.activations if leaf else ""
+    return [*letters, shown(row.output_shape), size, "" if weight is None else show_shape(weight), bias or ""]
 
 
-def weight_and_bias(row: Row) -> tuple[Shape | None, int]:
+def _one(values: tuple[int, ...]) -> str:
+    return str(values[0]) if len(set(values)) == 1 else ",".join(map(str, values))
+
+
+def _weight_and_bias(row: Row) -> tuple[Shape | None, int]:
     """Return the shape of a layer's weights and how many biases it has; None and 0 where there are none.
 
     Example:
         >>> from cnncli.networks import parse_network
-        >>> [weight_and_bias(row) for row in parse_network("6x6x3 conv3-8,bn fc-10 relu").summary().rows]
+        >>> [_weight_and_bias(row) for row in parse_network("6x6x3 conv3-8,bn fc-10 relu").summary().rows]
         [((3, 3, 3, 8), 0), ((128, 10), 10), (None, 0)]
     """
     if row.filter is not None:
@@ -282,17 +255,6 @@ def weight_and_bias(row: Row) -> tuple[Shape | None, int]:
     weight = math.prod(row.input_shape), row.output_shape[-1]
     # Each output is connected to its inputs and its bias, and to nothing of a batch norm that follows.
     return weight, max(0, row.connections - math.prod(weight))
-
-
-def _letters(filters: FilterShape) -> list[Cell]:
-    kernel = show_shape(filters.kernel_size)
-    depth = "" if filters.weight is None or len(filters.weight) < 4 else f"x{filters.weight[2]}"
-    letters = map(_one, (filters.kernel_size, filters.padding, filters.stride))
-    return [*letters, filters.filters, kernel + depth]
-
-
-def _one(values: tuple[int, ...]) -> str:
-    return str(values[0]) if len(set(values)) == 1 else ",".join(map(str, values))
 
 
 _SHARING_COLUMNS = (
@@ -340,3 +302,73 @@ def sharing_facts(summary: Summary) -> list[dict[str, Any]]:
         | {kind: getattr(found, kind)._asdict() | {"params": getattr(found, kind).params} for kind in kinds}
         for found in sharing(summary)
     ]
+
+
+def size_working(counted: Counted) -> list[str]:
+    """Return the output size of each layer with a window, as a formula with its numbers."""
+    windows = [(row, row.filter) for row in counted.summary.rows if row.filter]
+    dilated = any(filters.dilation != (1, 1) for _, filters in windows)
+    lines = [f"output size: floor((n + 2p - {'d(f - 1) - 1' if dilated else 'f'})/s + 1)"]
+    for row, filters in windows:
+        match row.input_shape, row.output_shape:
+            case (n_h, n_w, _), (m_h, m_w, _):
+                height, width = _axis_sum(row, filters, n_h, m_h, 0), _axis_sum(row, filters, n_w, m_w, 1)
+                both = height if height == width else f"height {height}; width {width}"
+                lines.append(f"{row.name} {row.spec}: {both}")
+    return lines
+
+
+def _axis_sum(row: Row, filters: FilterShape, n: int, size: int, place: int) -> str:
+    from cnncli.networks.arithmetic import Axis, sum_in_a_line  # 3 ms, for --explain alone
+
+    axis = Axis(
+        filters.kernel_size[place],
+        filters.stride[place],
+        (filters.padding[2 * place], filters.padding[2 * place + 1]),
+        filters.dilation[place],
+        transposed=_is_transposed(row),
+    )
+    missing = size - axis.output_size(n)
+    if missing and not axis.transposed:
+        axis = axis._replace(ceil_mode=True)
+    elif missing:
+        axis = axis._replace(output_padding=missing)
+    return sum_in_a_line(axis, n)
+
+
+def params_working(counted: Counted) -> list[str]:
+    """Return the parameters and multiply-adds of each layer that has some, as sums with their numbers."""
+    lines = ["params: weights + biases; macs: weights at each position of the output"]
+    for line in counted.lines:
+        row = line.row
+        if line.leaf and row.params and row.input_shape is not None and row.output_shape is not None:
+            lines.append(_row_params(row, row.input_shape, row.output_shape))
+    return lines
+
+
+def _row_params(row: Row, input_shape: Shape, output_shape: Shape) -> str:
+    weight, bias = _weight_and_bias(row)
+    if weight is None:
+        return f"{row.name} {row.spec}: params {row.params:,}"
+    weights = math.prod(weight)
+    rest = row.params - weights
+    biases = min(rest, bias)
+    terms = ["*".join(map(str, weight))]
+    terms += [f"{biases} biases"] if biases else []
+    terms += [f"{rest - biases} of {_trained_options(row.spec)}"] if rest > biases else []
+    sums = f"{row.name} {row.spec}: params {' + '.join(terms)} = {row.params:,}"
+    if not row.macs:  # such as trainable subsampling, whose multiplications are not counted
+        return sums
+    positions = input_shape[:2] if _is_transposed(row) else output_shape[:-1]
+    macs = f"{show_shape(positions)} positions * {weights:,}" if positions else terms[0]
+    return f"{sums}; macs {macs} = {row.macs:,}"
+
+
+def _trained_options(spec: str) -> str:
+    """Return the options of a word that have numbers of their own to train."""
+    options = kinds_of(spec)[1:]
+    return " and ".join(kind.title or kind.op for kind in options if kind.param_shapes is not Layer.param_shapes)
+
+
+def _is_transposed(row: Row) -> bool:
+    return any(kind.transposed for kind in kinds_of(row.spec))
