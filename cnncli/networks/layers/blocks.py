@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Branch, Part
+from cnncli.networks.layers.late import activation_ops, np
 from cnncli.networks.layers.sequences import Compound, Sequential, check_count
 from cnncli.shapes import Shape, show_shape
 
@@ -89,15 +90,11 @@ class Block(Compound):
             grads.update((prefix + name, array) for name, array in found.items())
         if not context.input_gradient:
             return None, grads
-        import numpy as np
-
         return _folded(np.add, gradients, context.gradient(gradients[0].shape, gradients[0].dtype)), grads
 
 
 def _folded(operation: Any, arrays: "list[Array]", out: "Array") -> "Array":
     """Put the sum or product of arrays into one; a single array is copied."""
-    import numpy as np
-
     first, *others = arrays
     if not others:
         np.copyto(out, first)
@@ -163,8 +160,6 @@ class Add(Block):
         return f"{self.op}[ {self.main} {shortcut}]" if self.main.layers else f"{self.op}[ {shortcut}]"
 
     def join(self, results: "list[Array]", context: "Context") -> "tuple[Array, Any]":
-        import numpy as np
-
         main, shortcut = results
         return np.add(main, shortcut, out=context.output(main.shape, main.dtype)), None
 
@@ -187,17 +182,13 @@ class Residual(Add):
     rectifies = True
 
     def join(self, results: "list[Array]", context: "Context") -> "tuple[Array, Any]":
-        from cnncli.ops.batches.activation_gradients import relu_forward
-
         out, _ = super().join(results, context)
-        relu_forward(out, out)
+        activation_ops.relu_forward(out, out)
         return out, out
 
     def split(self, grad: "Array", cache: Any, context: "Context") -> "list[Array]":
-        from cnncli.ops.batches.activation_gradients import relu_backward
-
         out = context.kept("sum gradient", grad.shape, grad.dtype)
-        return [relu_backward(grad, cache, out, context.memory)] * 2
+        return [activation_ops.relu_backward(grad, cache, out, context.memory)] * 2
 
 
 class Parallel(Block):
@@ -249,15 +240,11 @@ class Concat(Parallel):
         raise ShapeError(self, "branches of one height and width", _listed(shapes), fits)
 
     def join(self, results: "list[Array]", context: "Context") -> "tuple[Array, Any]":
-        import numpy as np
-
         channels = [result.shape[-1] for result in results]
         out = context.output((*results[0].shape[:-1], sum(channels)), results[0].dtype)
         return np.concatenate(results, axis=-1, out=out), channels
 
     def split(self, grad: "Array", cache: Any, context: "Context") -> "list[Array]":
-        import numpy as np
-
         stops = [sum(cache[:number]) for number in range(1, len(cache))]
         return [np.ascontiguousarray(part) for part in np.split(grad, stops, axis=-1)]
 
@@ -287,8 +274,6 @@ class Product(Parallel):
         raise ShapeError(self, "branches of one shape, or of 1 along an axis", _listed(shapes), fits)
 
     def join(self, results: "list[Array]", context: "Context") -> "tuple[Array, Any]":
-        import numpy as np
-
         most = max(result.ndim for result in results)
         factors = [_as_picture(result) if result.ndim < most else result for result in results]
         out = context.output(np.broadcast_shapes(*(factor.shape for factor in factors)), factors[0].dtype)
@@ -296,8 +281,6 @@ class Product(Parallel):
 
     def split(self, grad: "Array", cache: Any, context: "Context") -> "list[Array]":
         """Return each result's gradient: the product's, times the other results, summed where it was repeated."""
-        import numpy as np
-
         factors, shapes = cache
         gradients = []
         for number, (factor, shape) in enumerate(zip(factors, shapes, strict=True)):

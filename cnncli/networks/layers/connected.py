@@ -4,6 +4,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from cnncli.networks.layers.base import Layer, weight_and_bias
+from cnncli.networks.layers.late import np, row_ops
 from cnncli.shapes import Shape
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
@@ -40,8 +41,6 @@ class FullyConnected(Layer):
         return sum(map(prod, self.param_shapes(input_shape).values()))
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        import numpy as np
-
         flat = x.reshape(len(x), -1)
         out = context.output((len(x), self.out_features), x.dtype)
         np.matmul(flat, params["weight"], out=out)
@@ -50,15 +49,11 @@ class FullyConnected(Layer):
         return out, x
 
     def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
-        import numpy as np
-
-        from cnncli.ops.batches.rows import sum_over_positions
-
         weight = params["weight"]
         product = context.memory.take((context.path, "weight gradient"), weight.shape, weight.dtype)
         grads = {"weight": np.matmul(cache.reshape(len(cache), -1).T, grad, out=product)}
         if self.bias:
-            grads["bias"] = sum_over_positions(grad)
+            grads["bias"] = row_ops.sum_over_positions(grad)
         if not context.input_gradient:
             return None, grads
         out = context.gradient(cache.shape, grad.dtype)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer, Shorthand, image_shape, slide, uneven_groups, weight_and_bias
+from cnncli.networks.layers.late import convolution_ops, np, row_ops
 from cnncli.networks.summary import FilterShape, ReceptiveField
 from cnncli.shapes import Four, Pair, Shape, Window, check_output_padding, transposed_same_padding, transposed_size
 
@@ -27,8 +28,6 @@ TABLE_OUTPUTS = [number for number, channels in enumerate(TABLE) for _ in channe
 
 def dense_table(weight: "Array") -> "Array":
     """Return weights of the table's pairs, (f_h, f_w, 60), as (f_h, f_w, 6, 16): 0 where nothing is connected."""
-    import numpy as np
-
     dense = np.zeros((*weight.shape[:2], 6, len(TABLE)), weight.dtype)
     dense[:, :, TABLE_INPUTS, TABLE_OUTPUTS] = weight
     return dense
@@ -103,17 +102,15 @@ class Conv(Layer):
         return (numbers / len(TABLE), numbers / 6) if self.table else super().fans(weight_shape)
 
     def _plan(self, input_shape: Shape, context: "Context") -> Any:
-        from cnncli.ops.batches.convolution_gradients import ConvolutionPlan
-
         window, channels = self.window(input_shape), input_shape[2]
-        return ConvolutionPlan(window, channels, self.out_channels, self.groups, winograd=context.shared.winograd)
+        return convolution_ops.ConvolutionPlan(
+            window, channels, self.out_channels, self.groups, winograd=context.shared.winograd
+        )
 
     def _dense(self, weight: "Array") -> "Array":
         return dense_table(weight) if self.table else weight
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        from cnncli.ops.batches.rows import add_to_channels
-
         plan = context.plan(x.shape, lambda shape: self._plan(shape, context))
         matrix = context.once("matrix", lambda: plan.algorithm.prepare(self._dense(params["weight"])))
         keeps = context.keeps_columns and context.training and plan.algorithm.copies
@@ -121,27 +118,23 @@ class Conv(Layer):
         out = context.output((len(x), *plan.geometry.window.output_size, self.out_channels), x.dtype)
         _, columns = plan.forward(x, matrix, out, context.memory, name)
         if self.bias:
-            add_to_channels(out, params["bias"])
+            row_ops.add_to_channels(out, params["bias"])
         return out, (x, columns if keeps else None)
 
     def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
-        from cnncli.ops.batches.rows import sum_over_positions
-
         x, columns = cache
         plan = context.plan(x.shape, lambda shape: self._plan(shape, context))
         weight_gradient = plan.weight_gradient(grad, x, columns, context.memory, (context.path, "weights"))
         grads = {"weight": weight_gradient[:, :, TABLE_INPUTS, TABLE_OUTPUTS] if self.table else weight_gradient}
         if self.bias:
-            grads["bias"] = sum_over_positions(grad)
+            grads["bias"] = row_ops.sum_over_positions(grad)
         if not context.input_gradient:
             return None, grads
         matrix = context.once("input matrix", lambda: plan.input_algorithm.prepare(self._dense(params["weight"])))
         return plan.input_gradient(grad, matrix, context.gradient(x.shape, x.dtype), context.memory), grads
 
     def scratch_numbers(self, input_shape: Shape) -> int:
-        from cnncli.ops.batches.convolution_gradients import ConvolutionPlan
-
-        plan = ConvolutionPlan(self.window(input_shape), input_shape[2], self.out_channels, self.groups)
+        plan = convolution_ops.ConvolutionPlan(self.window(input_shape), input_shape[2], self.out_channels, self.groups)
         return plan.numbers
 
 
@@ -264,12 +257,12 @@ class TransposedConv(Layer):
 
     def _plan(self, input_shape: Shape, context: "Context") -> Any:
         """Return the convolution from output to input, whose input gradient this is."""
-        from cnncli.ops.batches.convolution_gradients import ConvolutionPlan
-
         (height, width, channels), out_shape = input_shape, self.output_shape(input_shape)
         size, output = (out_shape[0], out_shape[1]), (height, width)
         window = Window(size, self.kernel_size, self.stride, self.paddings()[0], self.dilation, output)
-        return ConvolutionPlan(window, self.out_channels, channels, self.groups, winograd=context.shared.winograd)
+        return convolution_ops.ConvolutionPlan(
+            window, self.out_channels, channels, self.groups, winograd=context.shared.winograd
+        )
 
     def _swapped(self, weight: "Array") -> "Array":
         """Return weights of (C_in / groups, C_out) as those of the convolution back, or those of that one as these."""
@@ -278,24 +271,20 @@ class TransposedConv(Layer):
         return grouped.reshape(*self.kernel_size, filters, -1)
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        from cnncli.ops.batches.rows import add_to_channels
-
         plan = context.plan(x.shape, lambda shape: self._plan(shape, context))
         matrix = context.once("matrix", lambda: plan.input_algorithm.prepare(self._swapped(params["weight"])))
         out = context.output((len(x), *plan.geometry.window.size, self.out_channels), x.dtype)
         plan.input_gradient(x, matrix, out, context.memory)
         if self.bias:
-            add_to_channels(out, params["bias"])
+            row_ops.add_to_channels(out, params["bias"])
         return out, x
 
     def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
-        from cnncli.ops.batches.rows import sum_over_positions
-
         x, plan = cache, context.plan(cache.shape, lambda shape: self._plan(shape, context))
         weight_gradient = plan.weight_gradient(x, grad, None, context.memory, (context.path, "weights"))
         grads = {"weight": self._swapped(weight_gradient)}
         if self.bias:
-            grads["bias"] = sum_over_positions(grad)
+            grads["bias"] = row_ops.sum_over_positions(grad)
         if not context.input_gradient:
             return None, grads
         matrix = context.once("input matrix", lambda: plan.algorithm.prepare(self._swapped(params["weight"])))

@@ -4,6 +4,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from cnncli.networks.layers.base import Layer, image_shape, scale_and_shift, uneven_groups
+from cnncli.networks.layers.late import norm_ops, np, row_ops
 from cnncli.shapes import Shape
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
@@ -44,20 +45,16 @@ class BatchNorm(NormLayer):
         In training by the statistics of the whole batch; the running ones move towards them by `momentum`, the variance
         towards its unbiased estimate, which is PyTorch's convention. Else by the running ones.
         """
-        import numpy as np
-
-        from cnncli.ops.batches.norms import Moments, scale_channels
-
         if context.training:
-            moments = Moments.union(context.gather(Moments.of(x, context.memory)))
+            moments = norm_ops.Moments.union(context.gather(norm_ops.Moments.of(x, context.memory)))
             self._remember(moments, context)
         else:
             running_mean, running_var = context.buffer("running_mean"), context.buffer("running_var")
-            moments = Moments(1, running_mean.astype(np.float64), running_var.astype(np.float64))
+            moments = norm_ops.Moments(1, running_mean.astype(np.float64), running_var.astype(np.float64))
         inverse = 1 / np.sqrt(moments.variance + self.eps)
         scale = params["weight"] * inverse
         out = context.output(x.shape, x.dtype)
-        scale_channels(x, scale, params["bias"] - moments.mean * scale, out)
+        norm_ops.scale_channels(x, scale, params["bias"] - moments.mean * scale, out)
         return out, (x, moments, inverse)
 
     def _remember(self, moments: Any, context: "Context") -> None:
@@ -66,17 +63,13 @@ class BatchNorm(NormLayer):
             context.set_buffer(name, ((1 - self.momentum) * old + self.momentum * value).astype(old.dtype))
 
     def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
-        import numpy as np
-
-        from cnncli.ops.batches.norms import batch_norm_input_gradient, batch_norm_sums
-
         x, moments, inverse = cache
-        sums = batch_norm_sums(grad, x, moments.mean)
+        sums = norm_ops.batch_norm_sums(grad, x, moments.mean)
         grads = {"weight": (sums[1] * inverse).astype(x.dtype), "bias": sums[0].astype(x.dtype)}
         # Running statistics do not depend on the input.
         totals = context.reduce(sums) if context.training else np.zeros_like(sums)
         out = context.gradient(x.shape, x.dtype)
-        batch_norm_input_gradient(grad, x, moments, params["weight"], inverse, totals, out)
+        norm_ops.batch_norm_input_gradient(grad, x, moments, params["weight"], inverse, totals, out)
         return out, grads
 
 
@@ -103,29 +96,28 @@ class Standardization(NormLayer):
         raise NotImplementedError
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        from cnncli.ops.batches.norms import scale_channels, standardize
-
         shape, axes = self.grouped(x.shape)
         standardized = context.kept("standardized", x.shape, x.dtype)
-        inverse = standardize(x.reshape(shape), axes, self.eps, standardized.reshape(shape))
+        inverse = norm_ops.standardize(x.reshape(shape), axes, self.eps, standardized.reshape(shape))
         if not self.affine:
             return standardized, (standardized, inverse)
         out = context.output(x.shape, x.dtype)
-        scale_channels(standardized, params["weight"], params["bias"], out)
+        norm_ops.scale_channels(standardized, params["weight"], params["bias"], out)
         return out, (standardized, inverse)
 
     def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
-        from cnncli.ops.batches.norms import standardize_backward
-        from cnncli.ops.batches.rows import sum_over_positions
-
         standardized, inverse = cache
         shape, axes = self.grouped(grad.shape)
         slope, grads = grad, {}
         if self.affine:
-            grads = {"weight": sum_over_positions(grad * standardized), "bias": sum_over_positions(grad)}
+            grads = {
+                "weight": row_ops.sum_over_positions(grad * standardized),
+                "bias": row_ops.sum_over_positions(grad),
+            }
             slope = grad * params["weight"]
         out = context.gradient(grad.shape, grad.dtype)
-        standardize_backward(slope.reshape(shape), standardized.reshape(shape), inverse, axes, out.reshape(shape))
+        slope, standardized = slope.reshape(shape), standardized.reshape(shape)
+        norm_ops.standardize_backward(slope, standardized, inverse, axes, out.reshape(shape))
         return out, grads
 
 
@@ -216,13 +208,9 @@ class LocalResponseNorm(NormLayer):
     beta: float = 0.75
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        from cnncli.ops.batches.norms import local_response_norm
-
-        y, divisor = local_response_norm(x, self.size, self.alpha, self.beta, self.k)
+        y, divisor = norm_ops.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
         return y, (x, divisor)
 
     def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
-        from cnncli.ops.batches.norms import local_response_norm_backward
-
         x, divisor = cache
-        return local_response_norm_backward(grad, x, divisor, self.size, self.alpha, self.beta), {}
+        return norm_ops.local_response_norm_backward(grad, x, divisor, self.size, self.alpha, self.beta), {}

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.layers.base import Layer
+from cnncli.networks.layers.late import activation_ops, np, row_ops
 from cnncli.shapes import Shape
 
 if TYPE_CHECKING:  # what only computes shapes loads no NumPy
@@ -23,9 +24,7 @@ class Activation(Layer):
 
     def nonlinearity(self) -> Any:
         """Return the function and its derivative."""
-        from cnncli.ops.batches.activation_gradients import NONLINEARITIES
-
-        return NONLINEARITIES[self.op]
+        return activation_ops.NONLINEARITIES[self.op]
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
         function = context.plan((), lambda _: self.nonlinearity())
@@ -78,9 +77,7 @@ class LeakyReLU(Dipping):
     negative_slope: float = 0.01
 
     def nonlinearity(self) -> Any:
-        from cnncli.ops.batches.activation_gradients import leaky_relu
-
-        return leaky_relu(self.negative_slope)
+        return activation_ops.leaky_relu(self.negative_slope)
 
 
 class SiLU(Dipping):
@@ -164,19 +161,13 @@ class PReLU(Layer):
         return {"weight": (1 if self.shared else input_shape[-1],)}
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        import numpy as np
-
         out = np.minimum(x, 0, out=context.output(x.shape, x.dtype))
         out *= params["weight"]
         out += np.maximum(x, 0)
         return out, x
 
     def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
-        import numpy as np
-
-        from cnncli.ops.batches.rows import sum_over_positions
-
-        slopes = sum_over_positions(grad * np.minimum(cache, 0))
+        slopes = row_ops.sum_over_positions(grad * np.minimum(cache, 0))
         out = np.multiply(grad, params["weight"], out=context.gradient(grad.shape, grad.dtype))
         np.copyto(out, grad, where=cache > 0)
         return out, {"weight": slopes.sum(keepdims=True) if self.shared else slopes}
@@ -206,16 +197,10 @@ class Scale(Layer):
         return {"weight": input_shape[-1:]}
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        import numpy as np
-
         return np.multiply(x, params["weight"], out=context.output(x.shape, x.dtype)), x
 
     def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
-        import numpy as np
-
-        from cnncli.ops.batches.rows import sum_over_positions
-
-        grads = {"weight": sum_over_positions(grad * cache)}
+        grads = {"weight": row_ops.sum_over_positions(grad * cache)}
         return np.multiply(grad, params["weight"], out=context.gradient(grad.shape, grad.dtype)), grads
 
 
@@ -237,8 +222,6 @@ class Dropout(Layer):
             raise ArgumentError(f"a dropout rate must be below 1, such as drop0.5, got {self.rate!r}")
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        import numpy as np
-
         if not context.training or not self.rate:
             return x, None
         share = context.kept("share", x.shape, x.dtype)
@@ -247,8 +230,6 @@ class Dropout(Layer):
         return np.multiply(x, share, out=context.output(x.shape, x.dtype)), share
 
     def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
-        import numpy as np
-
         if cache is None:
             return grad, {}
         return np.multiply(grad, cache, out=context.gradient(grad.shape, grad.dtype)), {}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer, image_shape, scale_and_shift, slide
+from cnncli.networks.layers.late import norm_ops, np, pooling_ops, resampling_ops, row_ops
 from cnncli.networks.layers.resampling import Resampling
 from cnncli.networks.summary import ReceptiveField
 from cnncli.shapes import Four, Pair, Shape, Window, show_shape
@@ -100,21 +101,17 @@ class MaxPool(Pool):
     ceil_mode: bool = False
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        from cnncli.ops.batches.pooling_gradients import max_pool_forward, winner_type
-
         window = context.plan(x.shape, self.window)
         out = context.output((len(x), *window.output_size, x.shape[3]), x.dtype)
-        winners = context.kept("winners", out.shape, winner_type(window))
-        max_pool_forward(x, window, out, winners, context.memory)
+        winners = context.kept("winners", out.shape, pooling_ops.winner_type(window))
+        pooling_ops.max_pool_forward(x, window, out, winners, context.memory)
         return out, (winners, x.shape)
 
     def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         """Return the gradient of the input: what a window's gradient is, goes to its winner."""
-        from cnncli.ops.batches.pooling_gradients import max_pool_backward
-
         winners, shape = cache
         out = context.gradient(shape, grad.dtype)
-        max_pool_backward(grad, context.plan(shape, self.window), winners, out, context.memory)
+        pooling_ops.max_pool_backward(grad, context.plan(shape, self.window), winners, out, context.memory)
         return out, {}
 
 
@@ -135,20 +132,16 @@ class AvgPool(Pool):
     count_include_pad: bool = False
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        from cnncli.ops.batches.pooling_gradients import avg_pool_forward
-
         window = context.plan(x.shape, self.window)
         out = context.output((len(x), *window.output_size, x.shape[3]), x.dtype)
-        avg_pool_forward(x, window, out, include_padding=self.count_include_pad, memory=context.memory)
+        pooling_ops.avg_pool_forward(x, window, out, include_padding=self.count_include_pad, memory=context.memory)
         return out, x.shape
 
     def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         """Return the gradient of the input: an equal share to each pixel of a window."""
-        from cnncli.ops.batches.pooling_gradients import avg_pool_backward
-
         window = context.plan(cache, self.window)
         out = context.gradient(cache, grad.dtype)
-        avg_pool_backward(grad, window, out, include_padding=self.count_include_pad, memory=context.memory)
+        pooling_ops.avg_pool_backward(grad, window, out, include_padding=self.count_include_pad, memory=context.memory)
         return out, {}
 
 
@@ -175,24 +168,19 @@ class Subsampling(Pool):
         return prod(self.output_shape(input_shape)) * (prod(self.kernel_size) + 1)
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        from cnncli.ops.batches.norms import scale_channels
-        from cnncli.ops.batches.pooling_gradients import avg_pool_forward
-
         window = context.plan(x.shape, self.window)
         means = context.kept("means", (len(x), *window.output_size, x.shape[3]), x.dtype)
-        avg_pool_forward(x, window, means, include_padding=False, memory=context.memory)
+        pooling_ops.avg_pool_forward(x, window, means, include_padding=False, memory=context.memory)
         out = context.output(means.shape, x.dtype)
-        scale_channels(means, params["weight"], params["bias"], out)
+        norm_ops.scale_channels(means, params["weight"], params["bias"], out)
         return out, (means, x.shape)
 
     def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
-        from cnncli.ops.batches.pooling_gradients import avg_pool_backward
-        from cnncli.ops.batches.rows import sum_over_positions
-
         means, shape = cache
-        grads = {"weight": sum_over_positions(grad * means), "bias": sum_over_positions(grad)}
+        grads = {"weight": row_ops.sum_over_positions(grad * means), "bias": row_ops.sum_over_positions(grad)}
         window, out = context.plan(shape, self.window), context.gradient(shape, grad.dtype)
-        avg_pool_backward(grad * params["weight"], window, out, include_padding=False, memory=context.memory)
+        grad = grad * params["weight"]
+        pooling_ops.avg_pool_backward(grad, window, out, include_padding=False, memory=context.memory)
         return out, grads
 
 
@@ -251,18 +239,15 @@ class GlobalAvgPool(GlobalPool, Resampling):
 
     def matrices(self, input_shape: Shape) -> "tuple[Array, Array]":
         """Return the weights of the means, (H_out, H) and (W_out, W)."""
-        from cnncli.ops.batches.resampling import averaging_matrix
-
-        down, across = self.bounds(input_shape)
-        return averaging_matrix(down, input_shape[0]), averaging_matrix(across, input_shape[1])
+        axes = zip(self.bounds(input_shape), input_shape[:2], strict=True)
+        rows, columns = (resampling_ops.averaging_matrix(bounds, n) for bounds, n in axes)
+        return rows, columns
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        from cnncli.ops.batches.rows import image_sums
-
         if self.output_size != (1, 1):
             return super().forward(x, params, context)
         out = context.output((len(x), 1, 1, x.shape[3]), x.dtype)
-        out[:] = image_sums(x)
+        out[:] = row_ops.image_sums(x)
         out *= x.dtype.type(1 / prod(x.shape[1:3]))
         return out, x.shape
 
@@ -295,8 +280,6 @@ class GlobalMaxPool(GlobalPool):
 
     def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         """Return the gradient of the input: all to the first of the largest."""
-        import numpy as np
-
         winners, shape = cache
         out = context.gradient(shape, grad.dtype)
         out[:] = 0

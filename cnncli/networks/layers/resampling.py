@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.layers.base import Layer, image_shape
+from cnncli.networks.layers.late import resampling_ops
 from cnncli.networks.summary import ReceptiveField
 from cnncli.shapes import Pair, Shape
 
@@ -21,16 +22,12 @@ class Resampling(Layer):
         raise NotImplementedError
 
     def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
-        from cnncli.ops.batches.resampling import resample
-
         out = context.output((len(x), *context.plan(x.shape, self.output_shape)), x.dtype)
-        return resample(x, *self.matrices(x.shape[1:]), out), x.shape
+        return resampling_ops.resample(x, *self.matrices(x.shape[1:]), out), x.shape
 
     def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
-        from cnncli.ops.batches.resampling import resample
-
         rows, columns = self.matrices(cache[1:])
-        return resample(grad, rows.T, columns.T, context.gradient(cache, grad.dtype)), {}
+        return resampling_ops.resample(grad, rows.T, columns.T, context.gradient(cache, grad.dtype)), {}
 
 
 class Upsampling(Resampling):
@@ -68,10 +65,8 @@ class Upsampling(Resampling):
         return before if self.scale_factor == (1, 1) else None
 
     def matrices(self, input_shape: Shape) -> "tuple[Array, Array]":
-        from cnncli.ops.batches.resampling import bilinear_matrix
-
         rows, columns = (
-            bilinear_matrix(n, n * factor, align_corners=self.align_corners)
+            resampling_ops.bilinear_matrix(n, n * factor, align_corners=self.align_corners)
             for n, factor in zip(input_shape[:2], self.scale_factor, strict=True)
         )
         return rows, columns
