@@ -24,8 +24,9 @@ import numpy as np
 import skimage.data
 from PIL import Image, ImageDraw
 
-from cnncli.batch import Input, Job
+from cnncli.batch.inputs import Input
 from cnncli.batch.memory import reuse_freed_memory
+from cnncli.batch.plan import Job
 from cnncli.filters.recipes import load_recipes
 from cnncli.pipelines.edging import EdgePipeline
 

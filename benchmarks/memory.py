@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from timing import spent
 
-from cnncli.images import Picture, write_frames
+from cnncli.images.frames import Picture
+from cnncli.images.writing import write_frames
 
 SIDE = 12_000
 OPENCV = """

@@ -18,7 +18,9 @@ from pathlib import Path
 from batch import emptied, make_photographs
 from timing import alternating
 
-from cnncli.batch import Input, Job, Task
+from cnncli.batch.inputs import Input
+from cnncli.batch.plan import Job
+from cnncli.batch.task import Task
 from cnncli.batch.worker import Needs, pack
 
 WORKERS = 2

@@ -14,8 +14,8 @@ from .filters.named import FILTERS as FILTERS
 from .filters.pools import pool_image as pool_image
 from .filters.rendering import render as render
 from .formats.reading import summarize_network as summarize_network
-from .images import read_image as read_image
-from .images import write_image as write_image
+from .images.reading import read_image as read_image
+from .images.writing import write_image as write_image
 from .models.evaluation import evaluate as evaluate
 from .models.exporting import export_onnx as export_onnx
 from .models.model import Model as Model

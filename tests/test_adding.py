@@ -156,9 +156,9 @@ cnncli sizes photo.jpg
 @over_files("inputs", "recursive", "jobs", "as_json", "quiet")
 def sizes(files: FileOptions) -> None:
     """Print the sizes of images."""
-    from cnncli.batch import Grouping
+    from cnncli.batch.task import Grouping
     from cnncli.cli.files.running import FileRun
-    from cnncli.images import read_image
+    from cnncli.images.reading import read_image
 
     class Sizes:
         grouping = Grouping()

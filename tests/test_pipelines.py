@@ -8,14 +8,15 @@ from oracles import gray_photograph, photograph, random_image
 from PIL import Image
 
 from cnncli import filter_image, read_image, write_image
-from cnncli.batch import Input, Job
+from cnncli.batch.inputs import Input
+from cnncli.batch.plan import Job
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.filters.named import FILTERS
 from cnncli.filters.pools import Pooling, pool_image
 from cnncli.filters.recipes import recipe
 from cnncli.filters.rendering import Rendering
 from cnncli.filters.responses import Filtering
-from cnncli.images import FORMATS
+from cnncli.images.formats import FORMATS
 from cnncli.pipelines.common import check_format
 from cnncli.pipelines.edging import EdgePipeline
 from cnncli.pipelines.pooling import PoolPipeline

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from cnncli.errors import shortage
-from cnncli.images import PICTURE_SUFFIXES
+from cnncli.images.formats import PICTURE_SUFFIXES
 from cnncli.images.reading import kind_of
 
 _SYSTEM = frozenset(("@eadir", "__macosx", "#recycle", "$recycle.bin", "lost+found", "system volume information"))

@@ -20,8 +20,9 @@ import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.errors import ArgumentError, DataError, ImageError
-from cnncli.images import MAX_PIXELS, Frame, open_image
-from cnncli.images.frames import luma
+from cnncli.images.frames import Frame, luma
+from cnncli.images.reading import open_image
+from cnncli.images.sources import MAX_PIXELS
 
 Size = tuple[int, int]
 Box = tuple[float, float, float, float]

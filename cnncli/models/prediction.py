@@ -12,13 +12,16 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.batch import Grouping, Input, Job, Report, run
+from cnncli.batch.inputs import Input
+from cnncli.batch.plan import Job
+from cnncli.batch.running import run
+from cnncli.batch.task import Grouping, Report
 from cnncli.data import Reading, read_picture
 from cnncli.engines.backends import open_backend
 from cnncli.errors import ModelError
 from cnncli.files.temporary import STANDARD
 from cnncli.files.text import printable
-from cnncli.images import read_standard_input
+from cnncli.images.sources import read_standard_input
 from cnncli.models.model import AnyPath, Model, as_model, load_model, model_path
 from cnncli.threads import cores
 

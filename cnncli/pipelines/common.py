@@ -10,26 +10,21 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.batch import ALONE, Grouping, Job, Report
 from cnncli.batch.memory import DECODED
+from cnncli.batch.plan import Job
+from cnncli.batch.task import ALONE, Grouping, Report
 from cnncli.errors import ArgumentError, CnncliError, ImageError
 from cnncli.files.temporary import STANDARD, open_temporary, writing
 from cnncli.filters.bands import ArrayRows, bands
 from cnncli.filters.statistics import Statistics
 from cnncli.filters.transparency import fill_hidden
-from cnncli.images import (
-    MAX_PIXELS,
-    Format,
-    Frame,
-    Metadata,
-    OpenedImage,
-    Picture,
-    find_format,
-    open_image,
-    read_standard_input,
-    write_frames,
-)
+from cnncli.images.formats import Format, find_format
+from cnncli.images.frames import Frame, OpenedImage, Picture
 from cnncli.images.memory import writing_bytes
+from cnncli.images.metadata import Metadata
+from cnncli.images.reading import open_image
+from cnncli.images.sources import MAX_PIXELS, read_standard_input
+from cnncli.images.writing import write_frames
 from cnncli.ops.borders import Rows
 from cnncli.shapes import Window
 from cnncli.values import Value

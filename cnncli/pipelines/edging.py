@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.batch import Job
+from cnncli.batch.plan import Job
 from cnncli.errors import ArgumentError
 from cnncli.filters.edges import EdgePicture, pictures
 from cnncli.filters.recipes import Recipe
@@ -13,7 +13,9 @@ from cnncli.filters.rendering import Rendering
 from cnncli.filters.responses import Filtering, Response
 from cnncli.filters.statistics import Statistics
 from cnncli.filters.transparency import alpha_at_outputs
-from cnncli.images import FORMATS, MAX_PIXELS, Format, Frame, Picture, check_pixels, find_format
+from cnncli.images.formats import FORMATS, Format, find_format
+from cnncli.images.frames import Frame, Picture
+from cnncli.images.sources import MAX_PIXELS, check_pixels
 from cnncli.ops.borders import Rows
 from cnncli.pipelines.common import (
     Details,

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
-from cnncli.batch import Job
+from cnncli.batch.plan import Job
 from cnncli.filters.bands import ArrayRows, whole
 from cnncli.filters.pools import Pooled, PooledPicture, Pooling
-from cnncli.images import MAX_PIXELS, Format, Frame, Picture
+from cnncli.images.formats import Format
+from cnncli.images.frames import Frame, Picture
+from cnncli.images.sources import MAX_PIXELS
 from cnncli.pipelines.common import (
     Details,
     Notes,

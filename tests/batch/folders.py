@@ -6,7 +6,8 @@ from pathlib import Path
 from oracles import photograph
 from PIL import Image
 
-from cnncli.batch import Input, Job
+from cnncli.batch.inputs import Input
+from cnncli.batch.plan import Job
 
 OPTIONS = "the options"
 

@@ -17,9 +17,11 @@ from folders import contents, copy, make_jobs, make_photographs, temporaries
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnncli.batch import Input, Job, Manifests, Task
 from cnncli.batch.cluster import Cluster, GroupSize
-from cnncli.batch.manifest import PARTS
+from cnncli.batch.inputs import Input
+from cnncli.batch.manifest import PARTS, Manifests
+from cnncli.batch.plan import Job
+from cnncli.batch.task import Task
 from cnncli.batch.worker import Needs
 from cnncli.errors import ArgumentError
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnncli.batch import Input, Shard, find_inputs
+from cnncli.batch.inputs import Input, Shard, find_inputs
 from cnncli.errors import ArgumentError, NoInputError
 
 SUFFIXES = (".jpg", ".png")

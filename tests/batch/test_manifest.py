@@ -10,8 +10,9 @@ from folders import OPTIONS, copy, make_jobs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnncli.batch import Manifests, manifest, run
-from cnncli.batch.manifest import NAME
+from cnncli.batch import manifest
+from cnncli.batch.manifest import NAME, Manifests
+from cnncli.batch.running import run
 
 
 def again(jobs, options=OPTIONS, *, skip=True):

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnncli.batch import Input, OutputRule, find_inputs, make_folders, plan, refuse_existing
+from cnncli.batch.inputs import Input, find_inputs
+from cnncli.batch.plan import OutputRule, make_folders, plan, refuse_existing
 from cnncli.errors import ArgumentError, NoInputError
 
 

@@ -11,7 +11,8 @@ from folders import OPTIONS, copy, make_jobs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnncli.batch import Manifests, run, summary
+from cnncli.batch.manifest import Manifests
+from cnncli.batch.running import run, summary
 from cnncli.errors import ImageError
 
 WORKERS = 3

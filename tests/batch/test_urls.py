@@ -16,9 +16,12 @@ from folders import OPTIONS, contents, copy, make_photographs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnncli.batch import Input, Job, Manifests, OutputRule, find_inputs, objects, plan, refuse_existing, run
-from cnncli.batch.manifest import PARTS
+from cnncli.batch import objects
+from cnncli.batch.inputs import Input, find_inputs
+from cnncli.batch.manifest import PARTS, Manifests
 from cnncli.batch.objects import is_url
+from cnncli.batch.plan import Job, OutputRule, plan, refuse_existing
+from cnncli.batch.running import run
 from cnncli.errors import ArgumentError, ImageError, NoInputError
 from cnncli.files.text import json_text, printable
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from cnncli.images import Picture, write_frames
 from cnncli.images.formats.tiff import reading
+from cnncli.images.frames import Picture
+from cnncli.images.writing import write_frames
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read as Linux says it")
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from cnncli.images import Metadata, read_image
 from cnncli.images.exif import ORIENTATION, orientation, turned, without
+from cnncli.images.metadata import Metadata
+from cnncli.images.reading import read_image
 
 
 def block(*, order="<", tags=(), thumbnail=False):

@@ -9,8 +9,11 @@ import pytest
 from PIL import Image, ImageCms
 
 from cnncli.errors import ImageError
-from cnncli.images import FORMATS, Metadata, Picture, open_image, read_image, write_frames, write_image
-from cnncli.images.formats import KINDS
+from cnncli.images.formats import FORMATS, KINDS
+from cnncli.images.frames import Picture
+from cnncli.images.metadata import Metadata
+from cnncli.images.reading import open_image, read_image
+from cnncli.images.writing import write_frames, write_image
 
 KIND_OF = {form.name: kind for kind in KINDS.values() for form in kind.written}
 HEIGHT, WIDTH = 24, 36
@@ -110,7 +113,7 @@ def test_cuts_into_bands_do_not_show(name):
 def test_every_format_can_be_piped(tmp_path, name):
     np.save(tmp_path / "a.npy", picture(name))
     code = (
-        "import sys, numpy as np; from cnncli.images import write_image\n"
+        "import sys, numpy as np; from cnncli.images.writing import write_image\n"
         f"write_image(sys.stdout.buffer, np.load('a.npy'), format={name!r})"
     )
     piped = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True).stdout

@@ -17,7 +17,8 @@ MEASURE = """
 import json, re, sys
 from contextlib import nullcontext
 import numpy, scipy.ndimage, PIL.Image
-from cnncli.batch import Input, Job
+from cnncli.batch.inputs import Input
+from cnncli.batch.plan import Job
 from cnncli.filters.responses import Filtering
 from cnncli.pipelines import common
 from cnncli.pipelines.edging import EdgePipeline

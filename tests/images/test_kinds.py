@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from cnncli.errors import ImageError
-from cnncli.images import PICTURE_SUFFIXES, open_image, read_image
-from cnncli.images.formats import KINDS
+from cnncli.images.formats import KINDS, PICTURE_SUFFIXES
 from cnncli.images.frames import luma
+from cnncli.images.reading import open_image, read_image
 
 RNG = np.random.default_rng(3)
 HEIGHT, WIDTH = 16, 16

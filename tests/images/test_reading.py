@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from skimage import data
 
 from cnncli.errors import ImageError
-from cnncli.images import open_image, read_image
+from cnncli.images.reading import open_image, read_image
 
 RNG = np.random.default_rng(7)
 SMALL = RNG.integers(0, 256, (40, 30, 3), dtype=np.uint8)
@@ -368,7 +368,7 @@ def test_a_bomb_is_one_line_from_its_header(content):
 
 
 def test_the_limit_is_pillows_and_can_be_moved():
-    from cnncli.images import MAX_PIXELS
+    from cnncli.images.sources import MAX_PIXELS
 
     assert MAX_PIXELS == 89478485
     stream = saved(Image.fromarray(SMALL), "png")
@@ -452,7 +452,7 @@ def test_png_and_jpeg_load_no_other_codec(tmp_path):
     Image.fromarray(SMALL).save(tmp_path / "a.png")
     Image.fromarray(SMALL).save(tmp_path / "a.jpg")
     code = (
-        "import sys; from cnncli.images import read_image, write_image\n"
+        "import sys; from cnncli import read_image, write_image\n"
         "assert 'PIL.Image' not in sys.modules and 'tifffile' not in sys.modules\n"
         f"write_image({str(tmp_path / 'b.png')!r}, read_image({str(tmp_path / 'a.png')!r}))\n"
         f"read_image({str(tmp_path / 'a.jpg')!r})\n"

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cnncli.files.matrices import read_matrix
-from cnncli.images import open_image, read_image
+from cnncli.images.reading import open_image, read_image
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 FILES = sorted(path.name for path in SAMPLES.iterdir() if path.suffix not in (".py", ".sh"))

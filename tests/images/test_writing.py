@@ -12,8 +12,11 @@ from PIL import Image, ImageCms
 from skimage import data
 
 from cnncli.errors import ImageError
-from cnncli.images import FORMATS, Metadata, Picture, find_format, open_image, read_image, write_frames, write_image
-from cnncli.images.formats import KINDS, png
+from cnncli.images.formats import FORMATS, KINDS, find_format, png
+from cnncli.images.frames import Picture
+from cnncli.images.metadata import Metadata
+from cnncli.images.reading import open_image, read_image
+from cnncli.images.writing import write_frames, write_image
 
 RNG = np.random.default_rng(11)
 CLAIMS = [

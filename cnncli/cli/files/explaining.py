@@ -11,7 +11,8 @@ from cnncli.files.temporary import STANDARD
 from cnncli.files.text import printable
 from cnncli.filters.edges import EdgePicture, pictures
 from cnncli.filters.explanation import Explanation, explain_response
-from cnncli.images import find_format, open_image, read_image
+from cnncli.images.formats import find_format
+from cnncli.images.reading import open_image, read_image
 from cnncli.pipelines.common import visible
 from cnncli.pipelines.edging import EdgePipeline
 

@@ -4,12 +4,12 @@ import os
 import sys
 from contextlib import nullcontext
 
-from cnncli.batch import Input, find_inputs
+from cnncli.batch.inputs import Input, find_inputs
 from cnncli.batch.objects import is_url, without_file_scheme
 from cnncli.batch.objects import read as read_object
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD
-from cnncli.images import PICTURE_SUFFIXES
+from cnncli.images.formats import PICTURE_SUFFIXES
 
 LONGEST_LIST = 256 << 20
 """Bytes of a list: of millions of names. What has no end, such as /dev/zero, is refused."""

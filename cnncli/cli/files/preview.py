@@ -7,7 +7,7 @@ import sys
 import numpy as np
 
 from cnncli.filters.rendering import render
-from cnncli.images import read_image
+from cnncli.images.reading import read_image
 
 _SHADES = " .:-=+*#%@"
 _MOST_COLUMNS = 100

@@ -14,23 +14,12 @@ from typing import Any, Protocol
 
 import typer
 
-from cnncli.batch import (
-    Executor,
-    Grouping,
-    Input,
-    Job,
-    Manifests,
-    OutputRule,
-    Report,
-    Shard,
-    make_folders,
-    plan,
-    refuse_existing,
-    run,
-    summary,
-    work_folders,
-)
+from cnncli.batch.inputs import Input, Shard
+from cnncli.batch.manifest import Manifests
 from cnncli.batch.objects import is_url
+from cnncli.batch.plan import Job, OutputRule, make_folders, plan, refuse_existing, work_folders
+from cnncli.batch.running import Executor, run, summary
+from cnncli.batch.task import Grouping, Report
 from cnncli.cli.files.interrupts import interrupts
 from cnncli.cli.files.listing import find_pictures
 from cnncli.cli.files.progress import ProgressBar
@@ -39,7 +28,7 @@ from cnncli.errors import ArgumentError, SchedulerError
 from cnncli.files.matrices import TEXT_SUFFIXES
 from cnncli.files.temporary import STANDARD, remove_leftovers
 from cnncli.files.text import json_text, printable
-from cnncli.images import find_format
+from cnncli.images.formats import find_format
 from cnncli.images.formats.png import alike
 from cnncli.pipelines.common import Pipeline, check_format
 from cnncli.threads import cores

@@ -16,8 +16,10 @@ from animated_files import (
 )
 
 from cnncli.errors import ImageError
-from cnncli.images import Metadata, open_image, read_image, write_frames
 from cnncli.images.frames import Picture, luma
+from cnncli.images.metadata import Metadata
+from cnncli.images.reading import open_image, read_image
+from cnncli.images.writing import write_frames
 
 A_FEW, MANY = range(60), range(60, 1000)
 RED, GREEN, BLUE = (255, 0, 0, 255), (0, 255, 0, 255), (0, 0, 255, 255)

@@ -10,7 +10,7 @@ import pytest
 
 from cnncli import read_image
 from cnncli.errors import ImageError
-from cnncli.images import open_image
+from cnncli.images.reading import open_image
 
 
 def npy(shape, descr="|u1", body=b"", *, version=1, length=None):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnncli.images import open_image
+from cnncli.images.reading import open_image
 
 
 def palette_frame(draw, palette, transparency=None):

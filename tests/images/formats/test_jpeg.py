@@ -12,8 +12,10 @@ from PIL import Image, ImageCms
 from skimage import data
 
 from cnncli.errors import ImageError
-from cnncli.images import Metadata, Picture, write_frames, write_image
 from cnncli.images.formats import jpeg
+from cnncli.images.frames import Picture
+from cnncli.images.metadata import Metadata
+from cnncli.images.writing import write_frames, write_image
 
 RNG = np.random.default_rng(5)
 DEFINE_INTERVAL = b"\xff\xdd\0\4"

@@ -13,8 +13,8 @@ from PIL import Image
 from skimage import data
 
 from cnncli.errors import ImageError
-from cnncli.images import read_image
 from cnncli.images.frames import luma
+from cnncli.images.reading import read_image
 
 PHOTOGRAPH = np.ascontiguousarray(data.astronaut()[40:117, 150:241])
 RNG = np.random.default_rng(11)

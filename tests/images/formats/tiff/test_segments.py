@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from cnncli.images import open_image, read_image
 from cnncli.images.formats.tiff import reading
 from cnncli.images.formats.tiff.segments import SegmentFrame
+from cnncli.images.reading import open_image, read_image
 
 LAYOUTS = {
     "tiles": {"tile": (64, 48)},

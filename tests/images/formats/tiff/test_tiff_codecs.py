@@ -12,9 +12,9 @@ from PIL import Image
 from tiff_files import DEFLATE, LONG, LZW, NONE, SHORT, compress, file_of, page_of
 
 from cnncli.errors import ImageError
-from cnncli.images import read_image
 from cnncli.images.formats.pillow import lab_to_rgb
 from cnncli.images.formats.tiff.libtiff import libtiff
+from cnncli.images.reading import read_image
 
 ROWS, COLUMNS = np.mgrid[:24, :36]
 SMOOTH = np.stack([COLUMNS * 7, 255 - ROWS * 9, ROWS * COLUMNS % 256], -1).astype(np.uint8)
@@ -166,7 +166,7 @@ def test_without_imagecodecs_one_line_says_what_helps(tmp_path):
         names.append(name)
     code = (
         "import sys; sys.modules['imagecodecs'] = None\n"
-        "from pathlib import Path; from cnncli.errors import ImageError; from cnncli.images import read_image\n"
+        "from pathlib import Path; from cnncli.errors import ImageError; from cnncli.images.reading import read_image\n"
         f"for path in sorted(Path({str(tmp_path)!r}).glob('*.tif')):\n"
         "    try: read_image(path); print('read')\n"
         "    except ImageError as error: print(error)\n"

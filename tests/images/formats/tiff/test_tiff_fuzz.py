@@ -11,7 +11,8 @@ from test_tiff_grid import CHOSEN, page_for
 
 from cnncli import edge_picture
 from cnncli.errors import CnncliError, ImageError
-from cnncli.images import open_image, read_image, write_image
+from cnncli.images.reading import open_image, read_image
+from cnncli.images.writing import write_image
 
 
 def sound_files():

@@ -9,8 +9,8 @@ import pytest
 import tifffile
 from tiff_files import DEFLATE, LZMA, LZW, NONE, PACKBITS, SHORT, file_of, page_of
 
-from cnncli.images import open_image, read_image
 from cnncli.images.formats.tiff import reading
+from cnncli.images.reading import open_image, read_image
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, MASK, CMYK = range(6)
 # Photometric, samples per pixel, kinds of the extra ones.

@@ -9,7 +9,7 @@ import pytest
 from tiff_files import DEFLATE, LONG, LZW, NONE, SHORT, file_of, page_of
 
 from cnncli.errors import ImageError
-from cnncli.images import open_image, read_image
+from cnncli.images.reading import open_image, read_image
 
 BYTE, ASCII, RATIONAL, SIGNED_BYTE, SIGNED_SHORT, SIGNED_LONG, FLOAT, LONG8 = 1, 2, 5, 6, 8, 9, 11, 16
 ORIENTATION, NEW_SUBFILE_TYPE, SUBFILE_TYPE, SUB_DIRECTORIES = 274, 254, 255, 330
