@@ -154,17 +154,6 @@ def named_views(flat: Array, shapes: Mapping[str, Shape]) -> dict[str, Array]:
     return views
 
 
-def check_images(images: Array, network: Network, dtype: np.dtype[Any]) -> None:
-    """Refuse images of another shape or type than a network takes.
-
-    Raises:
-        ArgumentError: the message says what it takes.
-    """
-    if images.shape[1:] != network.input_shape or images.dtype != dtype:
-        expected = f"(N, {', '.join(map(str, network.input_shape))}) {dtype}"
-        raise ArgumentError(f"the network takes images {expected}, got {images.shape} {images.dtype}")
-
-
 def check_arrays(values: Mapping[str, Array], shapes: Mapping[str, Shape], what: str) -> None:
     """Refuse arrays that are not exactly those of a network.
 

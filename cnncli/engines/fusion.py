@@ -12,7 +12,8 @@ The layers themselves do not change: the network as written stays the specificat
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from cnncli.shapes import Shape
 
 # Measured, in numbers: 2 MB of columns, and up to 5 where that makes one block, whose columns need not be made again.
 BLOCK_NUMBERS, ONE_BLOCK_NUMBERS = 450_000, 1_200_000
+
+_Bound = tuple[str, Layer, Params, Context]  # a layer's prefix, the layer, its parameters and its context in a shard
 
 
 def fuse(layer: Layer, input_shape: Shape) -> Layer:
@@ -86,14 +89,10 @@ class Bias(Layer):
 
 def _segments(members: list[Part]) -> Iterator["Segment"]:
     """Yield the members in segments, each a layer and the light ones after it."""
-    segment: list[Part] = []
-    for member in members:
-        if segment and not member.layer.light:
-            yield Segment.of(segment)
-            segment = []
-        segment.append(member)
-    if segment:
-        yield Segment.of(segment)
+    starts = [number for number, member in enumerate(members) if not number or not member.layer.light]
+    for start, stop in pairwise([*starts, len(members)]):
+        inside = tuple(members[start:stop])
+        yield Segment(inside, max(member.layer.scratch_numbers(member.input_shape) for member in inside))
 
 
 class Segment(Layer):
@@ -112,11 +111,6 @@ class Segment(Layer):
     members: tuple[Part, ...]
     scratch: int
 
-    @classmethod
-    def of(cls, members: list[Part]) -> "Segment":
-        """Return the segment of these layers."""
-        return cls(tuple(members), max(member.layer.scratch_numbers(member.input_shape) for member in members))
-
     def block_size(self, images: int) -> int:
         """Return the number of images of a block."""
         return images if images * self.scratch <= ONE_BLOCK_NUMBERS else max(1, BLOCK_NUMBERS // self.scratch)
@@ -128,42 +122,45 @@ class Segment(Layer):
         for start in range(0, images, step):
             shared.block = (start, min(start + step, images), images)
             y, kept = x[start : start + step], []
-            for member in bound:
-                member.context.keeps_columns = step >= images
-                y, cache = member.layer.forward(y, member.params, member.context)
+            for _, layer, own_params, inner in bound:
+                inner.keeps_columns = step >= images
+                y, cache = layer.forward(y, own_params, inner)
                 kept.append(cache)
             outputs.append(y)
             caches.append(kept)
         shared.block = None
-        return _whole(outputs, bound[-1].context.output), caches
+        return _whole(outputs, bound[-1][3].output), caches
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         bound = context.plan((), lambda _: self._bind(params, context))
-        bound[0].context.input_gradient = context.input_gradient
-        bound[0].context.gradient_slot = context.gradient_slot
+        first = bound[0][3]
+        first.input_gradient, first.gradient_slot = context.input_gradient, context.gradient_slot
         shared, images, gradients = context.shared, len(grad), []
         grads: dict[str, Array] = {}
         step = self.block_size(images)
         for start, kept in zip(range(0, images, step), cache, strict=True):
             shared.block = (start, min(start + step, images), images)
             gradient: Any = grad[start : start + step]
-            for member, own in zip(reversed(bound), reversed(kept), strict=True):
-                gradient, found = member.layer.backward(gradient, own, member.params, member.context)
+            for (prefix, layer, own_params, inner), own in zip(reversed(bound), reversed(kept), strict=True):
+                gradient, found = layer.backward(gradient, own, own_params, inner)
                 for name, array in found.items():
-                    _accumulate(grads, member.prefix + name, array, alone=step >= images)
+                    if start:
+                        grads[prefix + name] += array
+                    else:  # the next block may write over the array
+                        grads[prefix + name] = array if step >= images else array.copy()
             gradients.append(gradient)
         shared.block = None
-        return (_whole(gradients, bound[0].context.gradient) if context.input_gradient else None), grads
+        return (_whole(gradients, first.gradient) if context.input_gradient else None), grads
 
-    def _bind(self, params: Params, context: Context) -> list["BoundLayer"]:
-        bound: list[BoundLayer] = []
+    def _bind(self, params: Params, context: Context) -> list[_Bound]:
+        bound: list[_Bound] = []
         for number, (member, slot) in enumerate(zip(self.members, self._slots(context.path), strict=True)):
             inner = Context(context.shared, context.path + member.prefix)
             inner.output_slot = slot
             # A block's segments pass arrays on while the gradient that came to it still waits for its second branch.
             waits = self.members[0].layer.branches
             inner.gradient_slot = (inner.path if waits else PASSING, f"gradient {number}")
-            bound.append(BoundLayer(member.prefix, member.layer, within(params, member.prefix), inner))
+            bound.append((member.prefix, member.layer, within(params, member.prefix), inner))
         return bound
 
     def _slots(self, path: str) -> list[tuple[str, str]]:
@@ -182,15 +179,6 @@ class Segment(Layer):
         return slots[::-1]
 
 
-class BoundLayer(NamedTuple):
-    """A layer of a segment with its parameters and its context in one shard of a batch."""
-
-    prefix: str
-    layer: Layer
-    params: Params
-    context: Context
-
-
 def _whole(parts: list[Array], give: Callable[[Shape, np.dtype[Any]], Array]) -> Array:
     """Return blocks of images as one array; copy those that a layer put elsewhere."""
     if len(parts) == 1:
@@ -206,14 +194,6 @@ def _whole(parts: list[Array], give: Callable[[Shape, np.dtype[Any]], Array]) ->
 
 def _address(array: Array) -> int:
     return int(array.__array_interface__["data"][0])
-
-
-def _accumulate(grads: dict[str, Array], name: str, array: Array, *, alone: bool) -> None:
-    if name in grads:
-        grads[name] += array
-    else:
-        # The array may be written over for the next block.
-        grads[name] = array if alone else array.copy()
 
 
 class Fused(Layer):

@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from mmap import mmap
-from pickle import PickleBuffer, PicklingError, dumps, loads
+from pickle import PicklingError, dumps, loads
 from threading import Barrier, BrokenBarrierError, Semaphore
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -31,10 +31,6 @@ T = TypeVar("T")
 # Their handlers belong to the first process: a new process must not run them.
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
-# Arrays up to it go to a process through memory, larger ones through a pipe, where copying is the least of the work.
-# It takes no memory before it is written to.
-_MAIL_BYTES = 16 << 20
-
 
 class ThreadTeam:
     """Threads that run a function for a fixed number of shards, at most `jobs` of them at a time.
@@ -43,7 +39,8 @@ class ThreadTeam:
     thread even where one job is allowed, because batch normalisation needs all of them half-way.
 
     Example:
-        >>> with ThreadTeam(3, jobs=2) as team:
+        >>> from contextlib import closing
+        >>> with closing(ThreadTeam(3, jobs=2)) as team:
         ...     team.run(lambda number: sum(team.gather(number, number + 1)))
         [6, 6, 6]
     """
@@ -57,12 +54,6 @@ class ThreadTeam:
         # What is gathered next is written while the last is still being read.
         self._gathered: tuple[list[Any], list[Any]] = ([], [])
         self._meetings: list[int] = []
-
-    def __enter__(self) -> "ThreadTeam":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the threads."""
@@ -163,7 +154,6 @@ class ProcessTeam(Generic[T]):
         self._function = function
         self._others: list[Connection] = []
         self._processes: list[Any] = []
-        self._mail = [mmap(-1, _MAIL_BYTES) for _ in range(1, shards)]
         self._first: Connection | None = None
 
     def start(self) -> None:
@@ -202,14 +192,14 @@ class ProcessTeam(Generic[T]):
             CannotForkError: a process could not do its part; the function may be called again for all of them.
         """
         try:
-            parcels = [_posted(own, mail) for own, mail in zip(arguments[1:], self._mail, strict=True)]
+            parcels = [dumps(own, protocol=5) for own in arguments[1:]]
         except (PicklingError, AttributeError, TypeError) as error:
             self.close()
             raise CannotForkError(str(error)) from error
         try:
             self.start()
             for other, parcel in zip(self._others, parcels, strict=True):
-                other.send(parcel)
+                other.send_bytes(parcel)
             first = self._function(0, *arguments[0])
             return [first, *(_received(other) for other in self._others)]
         except BaseException as error:
@@ -252,39 +242,10 @@ class ProcessTeam(Generic[T]):
         self._first = first
         try:
             while True:
-                own = _opened(first.recv(), self._mail[number - 1])
-                first.send(_outcome(self._function, number, *own))
+                first.send(_outcome(self._function, number, *loads(first.recv_bytes())))
         finally:
             # Either the first process is gone, or it waits for an error that cannot be sent, and sees this one end.
             os._exit(0)
-
-
-class _Parcel(NamedTuple):
-    """A pickled value, and (start, stop) of the bytes of each array that went through shared memory."""
-
-    pickled: bytes
-    places: list[tuple[int, int]]
-
-
-def _posted(value: Any, mail: mmap) -> _Parcel:
-    """Return a value in the form that goes through a pipe, with its arrays in the mail where they fit."""
-    places: list[tuple[int, int]] = []
-
-    def stays_inside(buffer: PickleBuffer) -> bool:
-        content = buffer.raw()
-        start = -(-places[-1][1] // 64) * 64 if places else 0
-        if start + content.nbytes > len(mail):
-            return True
-        mail[start : start + content.nbytes] = content
-        places.append((start, start + content.nbytes))
-        return False
-
-    return _Parcel(dumps(value, protocol=5, buffer_callback=stays_inside), places)
-
-
-def _opened(parcel: _Parcel, mail: mmap) -> Any:
-    """Return the value, whose arrays stay in the mail until the next is posted."""
-    return loads(parcel.pickled, buffers=[memoryview(mail)[slice(*place)] for place in parcel.places])
 
 
 def _outcome(function: Callable[..., T], *arguments: Any) -> tuple[Exception | None, T | None]:

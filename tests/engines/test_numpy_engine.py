@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import tracemalloc
+from contextlib import closing
 from typing import ClassVar
 
 import numpy as np
@@ -254,7 +255,7 @@ def test_what_does_not_fit_is_said():
 
 
 def test_a_team_meets_and_keeps_its_order():
-    with ThreadTeam(3, jobs=1) as team:
+    with closing(ThreadTeam(3, jobs=1)) as team:
         for _ in range(20):
             rounds = team.run(lambda number: [team.gather(number, (number, turn)) for turn in range(5)])
             assert rounds == [[[(number, turn) for number in range(3)] for turn in range(5)]] * 3
@@ -267,7 +268,7 @@ def test_an_error_in_one_shard_ends_all():
         return team.gather(number, number)
 
     others = set(threading.enumerate())  # of engines of other tests, which end when nobody holds them any more
-    with ThreadTeam(2, jobs=2) as team:
+    with closing(ThreadTeam(2, jobs=2)) as team:
         with pytest.raises(ValueError, match="no"):
             team.run(work)
         assert team.run(lambda number: team.gather(number, number)) == [[0, 1], [0, 1]]
@@ -289,7 +290,7 @@ def test_no_more_jobs_than_allowed(jobs):
                 working.discard(number)
             team.gather(number, turn)
 
-    with ThreadTeam(3, jobs=jobs) as team:
+    with closing(ThreadTeam(3, jobs=jobs)) as team:
         team.run(work)
     assert max(most) <= jobs
 

@@ -12,7 +12,6 @@ import time
 import numpy as np
 import pytest
 
-from cnncli.engines import workers as forks
 from cnncli.engines.workers import CannotForkError, ProcessTeam, can_fork, shared_zeros
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="this platform starts processes afresh")
@@ -71,9 +70,7 @@ def test_all_shards_meet_as_often_as_they_like(team_of):
     assert team.run([(1,), (2,), (3,)]) == [[6, 9, 12, [2, 2]]] * 3
 
 
-@pytest.mark.parametrize("mail", [16 << 20, 1000, 0], ids=["memory", "some of it", "a pipe"])
-def test_arrays_arrive_as_they_were(team_of, monkeypatch, mail):
-    monkeypatch.setattr(forks, "_MAIL_BYTES", max(1, mail))
+def test_arrays_arrive_as_they_were(team_of):
     rng = np.random.default_rng(0)
     arrays = [
         rng.normal(size=(7, 5)).astype(np.float32),
