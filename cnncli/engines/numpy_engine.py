@@ -150,10 +150,6 @@ class NumpyEngine(Engine):
     def _compute(self, number: int, *shard: Any) -> tuple[float, Array]:
         return self._workers[number].step(*shard)
 
-    def gather(self, number: int, value: Any) -> list[Any]:
-        """Return the value of each shard of the batch, in their order; every shard calls it equally often."""
-        return self._meet(number, value)
-
     def _add_gradients(self, count: int) -> None:
         def add(part: slice) -> None:
             for worker in self._workers[1:count]:
@@ -239,7 +235,7 @@ class _Worker:
             training=training,
             buffers=engine.buffers,
             seed=engine.seed,
-            gather=lambda value: engine.gather(number, value),
+            gather=lambda value: engine._meet(number, value),
             memory=Workspace(),
             reuses=True,
             winograd=engine.winograd,

@@ -7,6 +7,7 @@ To add one, write a class with its `state_names` and `step`, and enter it in `OP
 operators and functions that NumPy and PyTorch share, so that it runs on arrays and on the tensors of a GPU.
 """
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncli.errors import ArgumentError
@@ -215,23 +216,10 @@ def _average_square(xp: Any, square: Any, g: Any, spare: Any, keep: float) -> No
 OPTIMIZERS: dict[str, type[Optimizer]] = {kind.name: kind for kind in (SGD, Momentum, Nesterov, RMSprop, Adam, AdamW)}
 
 
-def norm(gradients: "Array") -> float:
-    """Return the Euclidean norm of a flat array, summed in float64 in a fixed order, whatever the number of threads.
-
-    Example:
-        >>> norm(np.array([3, 4], np.float32))
-        5.0
-    """
-    total = 0.0
-    for start in range(0, gradients.size, _BLOCK):
-        block = gradients[start : start + _BLOCK].astype(np.float64)
-        block *= block
-        total += float(block.sum())
-    return float(np.sqrt(total))
-
-
 def clip_by_norm(gradients: "Array", max_norm: float) -> float:
     """Shorten flat gradients, in place, where their norm exceeds a limit; return the norm as it was.
+
+    The norm is summed in float64 in a fixed order, whatever the number of threads.
 
     g *= max_norm / (norm + 1e-6) (Pascanu et al., arXiv:1211.5063; PyTorch's clip_grad_norm_). Gradients whose norm is
     not finite are left as they are: the caller has to stop.
@@ -243,7 +231,12 @@ def clip_by_norm(gradients: "Array", max_norm: float) -> float:
     """
     if not max_norm > 0:
         raise ArgumentError(f"max_norm must be a number above 0, got {max_norm!r}")
-    length = norm(gradients)
+    total = 0.0
+    for start in range(0, gradients.size, _BLOCK):
+        block = gradients[start : start + _BLOCK].astype(np.float64)
+        block *= block
+        total += float(block.sum())
+    length = math.sqrt(total)
     factor = max_norm / (length + 1e-6)
     if 0 < factor < 1:
         gradients *= factor

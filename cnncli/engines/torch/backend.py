@@ -96,8 +96,6 @@ def choose_device(name: str = "auto", environment: Mapping[str, str] = os.enviro
     """
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
-    if name not in ("auto", "cuda"):
-        raise ArgumentError(f"device must be auto, cpu or cuda, got {name!r}")
     if not torch.cuda.is_available():
         built = "this PyTorch is built without CUDA" if torch.version.cuda is None else "PyTorch finds no GPU"
         raise ArgumentError(f"device cuda: {built}: choose --device cpu, or install a PyTorch for your GPU")

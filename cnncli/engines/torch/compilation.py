@@ -9,6 +9,7 @@ from functools import partial
 from math import prod
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from cnncli.engines.torch import modules
@@ -134,7 +135,9 @@ BUILDERS: dict[str, Builder] = {
     "gelu": lambda layer, shape, context: nn.GELU(),
     "mish": lambda layer, shape, context: nn.Mish(),
     "hswish": lambda layer, shape, context: nn.Hardswish(),
-    "hsigmoid": lambda layer, shape, context: modules.Function(modules.hard_sigmoid),
+    "hsigmoid": lambda layer, shape, context: modules.Function(
+        lambda x: nn.functional.relu6(x + 3) / 6  # PyTorch's own multiplies by the sixth of float32 in any type
+    ),
     "tanh": lambda layer, shape, context: nn.Tanh(),
     "sigmoid": lambda layer, shape, context: nn.Sigmoid(),
     "softmax": lambda layer, shape, context: nn.Softmax(dim=1),
@@ -143,9 +146,9 @@ BUILDERS: dict[str, Builder] = {
 """The builder of each layer's module, by the layer's word."""
 
 JOINS: dict[str, Callable[[list[Tensor]], Tensor]] = {
-    "res": modules.residual,
-    "add": modules.total,
-    "cat": modules.concatenation,
+    "res": lambda results: nn.functional.relu(results[0] + results[1]),
+    "add": lambda results: results[0] + results[1],
+    "cat": lambda results: torch.cat(results, 1),
     "mul": modules.product,
 }
 """The function that makes one of the results of a block's branches, by the block's word."""

@@ -92,7 +92,8 @@ class TorchEngine(Engine):
         jobs: threads of the CPU; None for PyTorch's own choice.
         seed: of dropout.
         device: the device.
-        processes: those that train the network together; each gets its part of the images of a batch.
+        processes: those that train the network together. `step` takes all images of a batch or this process's part of
+            them, and returns the loss and the logits of the whole batch in every process.
         dtype: float32 or float64.
 
     Attributes:
@@ -156,9 +157,6 @@ class TorchEngine(Engine):
         indices = np.flatnonzero(np.concatenate(marks)) if marks else np.empty(0, np.int64)
         return torch.from_numpy(indices) if indices.size else None
 
-    def close(self) -> None:
-        """Do nothing: PyTorch's threads belong to the whole program."""
-
     @property
     def parameters(self) -> Array:
         """All trainable numbers."""
@@ -195,17 +193,6 @@ class TorchEngine(Engine):
         return {name: vector.host for name, vector in self._state.items()}
 
     def step(self, images: Array, labels: Array, loss: Any, *, step: int = 0) -> StepResult:
-        """Compute the loss, gradients and running statistics of a batch; parameters stay as they are.
-
-        Args:
-            images: of the whole batch, or this process's part of them.
-            labels: of the whole batch.
-            loss: as those of `cnncli.engines.losses`.
-            step: number of the step, which dropout depends on.
-
-        Returns:
-            The loss and the logits of the whole batch, in every process.
-        """
         part = self.processes.part(len(labels))
         mine = images[part] if len(images) == len(labels) else images
         if len(mine) != part.stop - part.start:
@@ -268,14 +255,14 @@ class TorchEngine(Engine):
             self._gradients.changed()
         if self._parameters.is_shared:
             self._optimizer.update(self.parameters, self.gradients, self.state, step, lr)
-        else:
-            self._update_on_device(self._optimizer, step, lr)
-
-    def _update_on_device(self, optimizer: Optimizer, step: int, lr: float) -> None:
-        """Take the step with tensors: the numbers need not leave the device."""
-        parameters, gradients = self._parameters.tensor, self._gradients.tensor.clone()
+            return
+        parameters, gradients = (
+            self._parameters.tensor,
+            self._gradients.tensor.clone(),
+        )  # they need not leave the device
         state = [vector.tensor for vector in self._state.values()]
-        optimizer.update_block(torch, parameters, gradients, torch.empty_like(gradients), *state, t=step, lr=lr)
+        optimizer, spare = self._optimizer, torch.empty_like(gradients)
+        optimizer.update_block(torch, parameters, gradients, spare, *state, t=step, lr=lr)
         for vector in (self._parameters, *self._state.values()):
             vector.changed()
 
@@ -291,12 +278,9 @@ class TorchEngine(Engine):
 
     def activations(self, images: Array, *, training: bool = False) -> Iterator[tuple[str, Array]]:
         """Return the output of each layer as NumPy computes it: the weights are the same."""
-        with self._numpy() as engine:
-            return engine.activations(images, training=training)
-
-    def _numpy(self) -> NumpyEngine:
         arrays = self.named_parameters, self.buffers
-        return NumpyEngine(self.network, *arrays, seed=self.shared.seed, dtype=self.dtype)
+        with NumpyEngine(self.network, *arrays, seed=self.shared.seed, dtype=self.dtype) as engine:
+            return engine.activations(images, training=training)
 
     def _tensor(self, images: Array) -> Tensor:
         """Return images as PyTorch takes them: (N, C, H, W), in channels-last memory, on the device."""

@@ -243,11 +243,6 @@ class Function(nn.Module):
         return self.function(x)
 
 
-def hard_sigmoid(x: Tensor) -> Tensor:
-    """Return min(max(0, x + 3), 6) / 6; PyTorch's own multiplies by the sixth of float32 in any type."""
-    return functional.relu6(x + 3) / 6
-
-
 def reshaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return the same numbers as (N, features) or, of (height, width, channels), as (N, C, H, W)."""
     return rows(x) if len(shape) == 1 else rows(x).unflatten(1, shape).permute(0, 3, 1, 2)
@@ -294,21 +289,6 @@ class Joined(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.join([branch(x) for branch in self.children()])
-
-
-def total(results: list[Tensor]) -> Tensor:
-    """Return the sum of two tensors."""
-    return results[0] + results[1]
-
-
-def residual(results: list[Tensor]) -> Tensor:
-    """Return the positive part of the sum of two tensors."""
-    return functional.relu(total(results))
-
-
-def concatenation(results: list[Tensor]) -> Tensor:
-    """Return tensors side by side, on channels."""
-    return torch.cat(results, 1)
 
 
 def product(results: list[Tensor]) -> Tensor:
