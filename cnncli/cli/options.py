@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
 from inspect import Parameter
-from typing import Annotated, Any, Concatenate, ParamSpec
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 
@@ -16,6 +16,7 @@ from cnncli.errors import ArgumentError
 from cnncli.values import Value
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class _Word(StrEnum):
@@ -263,21 +264,33 @@ def over_files(*names: str) -> Callable[[Callable[Concatenate[FileOptions, P], N
         >>> [*inspect.signature(count).parameters]
         ['flip', 'inputs', 'force']
     """
+    chosen = names or FileOptions.fields
+    kinds = {name: kind for name, kind in FileOptions.__annotations__.items() if name in chosen}
+    return with_options({name: (kind, FileOptions.defaults[name]) for name, kind in kinds.items()}, FileOptions)
 
-    def declare(command: Callable[Concatenate[FileOptions, P], None]) -> Callable[..., None]:
+
+def with_options(
+    options: Mapping[str, tuple[Any, Any]], gather: Callable[..., T], *, first: bool = False
+) -> Callable[[Callable[Concatenate[T, P], None]], Callable[..., None]]:
+    """Declare options for a command, in place of its first parameter, which gets what is gathered of their values.
+
+    Args:
+        options: the type and the default of each, by name.
+        gather: takes the values by name.
+        first: whether the help lists them before the command's own.
+    """
+
+    def declare(command: Callable[Concatenate[T, P], None]) -> Callable[..., None]:
         @functools.wraps(command)
-        def gather(*args: P.args, **kwargs: P.kwargs) -> None:
-            said: dict[str, Any] = {name: kwargs.pop(name) for name in shared if name in kwargs}
-            command(FileOptions(**said), *args, **kwargs)
+        def run(*args: P.args, **kwargs: P.kwargs) -> None:
+            said: dict[str, Any] = {name: kwargs.pop(name) for name in options if name in kwargs}
+            command(gather(**said), *args, **kwargs)
 
-        shared = {
-            name: Parameter(name, Parameter.KEYWORD_ONLY, default=FileOptions.defaults[name], annotation=kind)
-            for name, kind in FileOptions.__annotations__.items()
-            if name in (names or FileOptions.fields)
-        }
-        _, *own = inspect.signature(command).parameters.values()
-        declared: Any = gather
-        declared.__signature__ = inspect.Signature([*own, *shared.values()])  # what Typer reads
-        return gather
+        kind = Parameter.KEYWORD_ONLY
+        more = [Parameter(name, kind, default=default, annotation=of) for name, (of, default) in options.items()]
+        _, *own = (parameter.replace(kind=kind) for parameter in inspect.signature(command).parameters.values())
+        declared: Any = run
+        declared.__signature__ = inspect.Signature([*more, *own] if first else [*own, *more])  # what Typer reads
+        return run
 
     return declare

@@ -14,7 +14,7 @@ MODULES = [
         if not module.ispkg
     ),
     *(f"cnncli.data.{module.name}" for module in pkgutil.iter_modules(cnncli.data.__path__)),
-    "cnncli.cli.training.display",
+    "cnncli.cli.training.running",
 ]
 
 

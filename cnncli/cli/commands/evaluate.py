@@ -58,7 +58,7 @@ def evaluate(
     least = None if min_accuracy is None else _least(min_accuracy)
     if part is not None and part not in PARTS:
         raise ArgumentError(f"--part must be {', '.join(PARTS)}, got {part!r}")
-    from cnncli.cli.training.evaluation import check_pictures, checking, draw, show
+    from cnncli.cli.training.results import check_pictures, checking, draw, show
     from cnncli.models.evaluation import evaluate as judge
     from cnncli.models.model import load_model
 

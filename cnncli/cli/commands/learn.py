@@ -80,7 +80,7 @@ def learn(
         raise ArgumentError(f"--color must be gray or volume, got {color!r}")
     if output is not None:
         _check_output(output, force, (image, target))
-    from cnncli.cli.training.learning import lines
+    from cnncli.cli.training.results import learned_lines
     from cnncli.filters.kernel_files import save_kernel
     from cnncli.pipelines.common import read_pixels
     from cnncli.training.learning import learn_kernel
@@ -94,7 +94,7 @@ def learn(
     if as_json:
         print(json_text({"input": image, "target": target, "output": output} | learned.facts()))
     elif not quiet:
-        print(*lines(learned), *map(printable, _saved(output, learned)), sep="\n")
+        print(*learned_lines(learned), *map(printable, _saved(output, learned)), sep="\n")
 
 
 def _check_output(output: str, force: bool, inputs: tuple[str, ...]) -> None:

@@ -1,5 +1,6 @@
 """Options of the commands that train networks and use models."""
 
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -18,17 +19,8 @@ Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, metavar="N", he
 Engine: Any = choice("Engine", tuple(ENGINES))
 Device: Any = choice("Device", DEVICES)
 
-
-def engine_option(**settings: Any) -> Any:
-    """Return the option that names an engine."""
-    return typer.Option("--engine", help=r"Engine that computes: torch needs the extra cnncli\[torch].", **settings)
-
-
-def device_option(**settings: Any) -> Any:
-    """Return the option that names a device."""
-    return typer.Option("--device", help="Device: auto is a GPU if --engine torch finds one.", **settings)
-
-
+engine_option = partial(typer.Option, "--engine", help=r"Engine that computes: torch needs the extra cnncli\[torch].")
+device_option = partial(typer.Option, "--device", help="Device: auto is a GPU if --engine torch finds one.")
 EngineOption = Annotated[Engine, engine_option()]
 DeviceOption = Annotated[Device, device_option()]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

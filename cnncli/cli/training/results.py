@@ -1,9 +1,10 @@
-"""Output of `evaluate`."""
+"""Output of `evaluate`: scores; and of `learn`: a learnt kernel beside the least-squares answer."""
 
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 from cnncli.cli.files.progress import ProgressBar
 from cnncli.cli.networks.pages import show_tables
@@ -11,8 +12,12 @@ from cnncli.cli.networks.tables import Cell, Column, Table
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.files.temporary import check_output
 from cnncli.files.text import json_text, printable
-from cnncli.models.evaluation import Evaluation
-from cnncli.models.metrics import Scores
+
+if TYPE_CHECKING:  # neither command loads what the other needs
+    from cnncli.arrays import Array
+    from cnncli.models.evaluation import Evaluation
+    from cnncli.models.metrics import Scores
+    from cnncli.training.learning import Fit, LearnedKernel
 
 MOST_CLASSES = 20
 """Of more classes the confusion matrix is too wide to read; its largest mistakes are listed."""
@@ -34,7 +39,7 @@ def checking(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
         yield show_checked
 
 
-def show(found: Evaluation, *, as_json: bool, quiet: bool) -> None:
+def show(found: "Evaluation", *, as_json: bool, quiet: bool) -> None:
     """Print what a model is worth on standard output, and what is wrong with the data on standard error."""
     for finding in () if quiet else found.findings:
         print(printable(f"cnncli: {finding.message}"), file=sys.stderr)
@@ -68,7 +73,7 @@ def check_pictures(folder: str, *, force: bool) -> None:
         check_output(os.path.join(folder, name), force=force)
 
 
-def draw(folder: str, found: Evaluation, *, replace: bool) -> None:
+def draw(folder: str, found: "Evaluation", *, replace: bool) -> None:
     """Draw the confusion matrix and the worst mistakes in a folder, which is made where it is not there.
 
     Raises:
@@ -86,7 +91,7 @@ def draw(folder: str, found: Evaluation, *, replace: bool) -> None:
     mistakes.save(os.path.join(folder, MISTAKES), replace=replace)
 
 
-def _classes(scores: Scores) -> Table:
+def _classes(scores: "Scores") -> Table:
     columns = [Column("class", right=False), *(Column(title) for title in ("precision", "recall", "F1", "images"))]
     rows: list[list[Cell]] = [
         [printable(one.name), f"{one.precision:.4f}", f"{one.recall:.4f}", f"{one.f1:.4f}", one.support]
@@ -95,7 +100,7 @@ def _classes(scores: Scores) -> Table:
     return Table(columns, rows)
 
 
-def _confusion(scores: Scores) -> Table:
+def _confusion(scores: "Scores") -> Table:
     names = [printable(one.name) for one in scores.per_class]
     if len(names) > MOST_CLASSES:
         return _most_confused(scores, names)
@@ -106,7 +111,7 @@ def _confusion(scores: Scores) -> Table:
     return Table(columns, rows, caption="confusion matrix")
 
 
-def _most_confused(scores: Scores, names: list[str]) -> Table:
+def _most_confused(scores: "Scores", names: list[str]) -> Table:
     pairs = [
         (count, names[truth], names[said])
         for truth, row in enumerate(scores.confusion.tolist())
@@ -117,3 +122,73 @@ def _most_confused(scores: Scores, names: list[str]) -> Table:
     columns = [Column("true", right=False), Column("predicted", right=False), Column("images")]
     rows = [[truth, said, count] for count, truth, said in pairs[:MOST_CONFUSIONS]]
     return Table(columns, rows, caption="the most frequent mistakes")
+
+
+GOOD = 0.99
+"""The share of the target's variance below which a fit is called poor."""
+
+
+def learned_lines(found: "LearnedKernel") -> list[str]:
+    """Return the text to read."""
+    fits: dict[str, Fit | LearnedKernel] = {"gradient descent": found, "least squares": found.least_squares}
+    has_bias = any(fit.bias for fit in fits.values())
+    blocks = [
+        [
+            title,
+            *_matrices(fit.kernel),
+            *([f"bias {fit.bias:.6g}"] if has_bias else []),
+            "",
+            f"mean squared error {fit.loss:.3g}",
+            f"largest residual   {fit.largest_residual:.3g}",
+        ]
+        for title, fit in fits.items()
+    ]
+    width = max(map(len, blocks[0])) + 4
+    beside = [f"{left:{width}}{right}".rstrip() for left, right in zip(*blocks, strict=True)]
+    return [*beside, "", *_course(found), *_warnings(found)]
+
+
+def _matrices(kernel: "Array") -> list[str]:
+    planes = [kernel] if kernel.ndim == 2 else [kernel[:, :, channel] for channel in range(kernel.shape[2])]
+    rows = [[_number(value, float(abs(kernel).max())) for value in row] for plane in planes for row in plane.tolist()]
+    width = max(len(cell) for row in rows for cell in row)
+    text = ["  " + "  ".join(cell.rjust(width) for cell in row) for row in rows]
+    height = kernel.shape[0]
+    for place in range(height * (len(planes) - 1), 0, -height):
+        text.insert(place, "")
+    return text
+
+
+def _number(value: float, largest: float) -> str:
+    if 1e-2 <= largest < 1e5:
+        return f"{value + 0.0:.4f}".replace("-0.0000", "0.0000")
+    return f"{value:.4g}"
+
+
+def _course(found: "LearnedKernel") -> list[str]:
+    """Return the course of the loss."""
+    momentum = "" if found.momentum is None else f", momentum {found.momentum:.4g}"
+    end = "converged after" if found.converged else "did not converge in"
+    width = len(f"{found.steps:,}")
+    return [
+        f"{found.optimizer} (lr {found.lr:.3g}{momentum}) {end} {found.steps:,} steps "
+        f"over {found.positions:,} positions:",
+        *(f"  step {step:{width},}   loss {loss:.3g}" for step, loss in found.losses),
+    ]
+
+
+def _warnings(found: "LearnedKernel") -> list[str]:
+    warnings = []
+    if not found.converged:
+        warnings.append("not converged, the least-squares solution is better: raise --steps, or leave --lr out")
+    if found.rank < found.unknowns:
+        warnings.append(
+            f"the image determines only {found.rank} of {found.unknowns} weights: many kernels fit equally well, and "
+            "this is the smallest of them; use an image with more detail"
+        )
+    if found.explained is not None and found.explained < GOOD:
+        warnings.append(
+            f"the best kernel explains {max(0.0, found.explained):.1%} of the target: is it the exact "
+            "response (.npy) of this image, with this padding?"
+        )
+    return ["", *warnings] if warnings else []
