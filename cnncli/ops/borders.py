@@ -17,35 +17,17 @@ Index = npt.NDArray[np.intp]
 OUTSIDE = -1
 
 
-def _zeros(position: Index, n: int) -> Index:
-    return np.where((position >= 0) & (position < n), position, OUTSIDE)
-
-
-def _reflect(position: Index, n: int) -> Index:
-    period = max(2 * (n - 1), 1)
+def _there_and_back(position: Index, period: int, last: int) -> Index:
     offset = position % period
-    return np.minimum(offset, period - offset)
-
-
-def _symmetric(position: Index, n: int) -> Index:
-    offset = position % (2 * n)
-    return np.minimum(offset, 2 * n - 1 - offset)
-
-
-def _replicate(position: Index, n: int) -> Index:
-    return np.clip(position, 0, n - 1)
-
-
-def _circular(position: Index, n: int) -> Index:
-    return position % n
+    return np.minimum(offset, last - offset)
 
 
 PADDING_MODES: dict[str, Callable[[Index, int], Index]] = {
-    "zeros": _zeros,
-    "reflect": _reflect,
-    "replicate": _replicate,
-    "circular": _circular,
-    "symmetric": _symmetric,
+    "zeros": lambda position, n: np.where((position >= 0) & (position < n), position, OUTSIDE),
+    "reflect": lambda position, n: _there_and_back(position, max(2 * (n - 1), 1), max(2 * (n - 1), 1)),
+    "replicate": lambda position, n: np.clip(position, 0, n - 1),
+    "circular": lambda position, n: position % n,
+    "symmetric": lambda position, n: _there_and_back(position, 2 * n, 2 * n - 1),
 }
 """PyTorch's names, and `symmetric` for what SciPy calls `reflect`. `reflect` does not repeat the edge pixel."""
 
