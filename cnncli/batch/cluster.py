@@ -30,21 +30,12 @@ LOCAL = "local"
 
 EXTRA = "pip install 'cnncli[dask]'"
 
-_AHEAD = 2
-"""Groups for each worker thread: one under way and one waiting, so that no thread is idle."""
-
-_LEAD = 8
-"""Groups for each worker thread that may be begun beyond the oldest unfinished one, where order matters."""
-
-_GIVEN_UP = 3
-"""Workers of a local cluster that one file may kill before it is given up."""
-
-_PATIENCE = 60.0
-"""Seconds to wait for the first worker."""
-
+_AHEAD = 2  # groups for each worker thread: one under way and one waiting, so that no thread is idle
+_LEAD = 8  # groups for each worker thread that may be begun beyond the oldest unfinished one, where order matters
+_GIVEN_UP = 3  # workers of a local cluster that one file may kill before it is given up
+_PATIENCE = 60.0  # seconds to wait for the first worker
 _CONNECTING = 5.0
-_LOOKING = 0.2
-"""Seconds between checks of the scheduler and of interrupts, while groups are under way."""
+_LOOKING = 0.2  # seconds between checks of the scheduler and of interrupts, while groups are under way
 
 _SECONDS = 1.0
 """Seconds that a group should take. A scheduler spends about a millisecond on each; a lost worker loses one at most."""

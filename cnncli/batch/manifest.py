@@ -36,14 +36,12 @@ NAME = ".cnncli-done.jsonl"
 PARTS = ".cnncli-done"
 """A folder with the lists of machines and the objects of stores."""
 
-_LONG_ENOUGH = 2.0
-"""Seconds after which lines for a store are written."""
+_LONG_ENOUGH = 2.0  # seconds after which lines for a store are written
 
 _FRESH = 2_000_000_000
 """Nanoseconds within which a second change may have the time of the first, on the coarsest file systems."""
 
-_SETTLING = 100_000_000
-"""Nanoseconds for a complete file to get its name, which changes its entry."""
+_SETTLING = 100_000_000  # nanoseconds for a complete file to get its name, which changes its entry
 
 
 class Stamp(NamedTuple):

@@ -29,12 +29,8 @@ _IN_BUCKETS = frozenset(["s3", "s3a", "gs", "gcs"])
 _TAGS = ("ETag", "etag", "md5Hash", "content_md5", "crc32c", "mtime", "LastModified", "last_modified", "updated")
 """The names in stores for what changes when an object does; a digest is better than a time."""
 
-_SILENCE = 15
-"""Seconds for which a server may be silent."""
-
-_FEW = 8
-"""The most objects of a folder that are asked for one by one; for more, the folder is listed."""
-
+_SILENCE = 15  # seconds for which a server may be silent
+_FEW = 8  # the most objects of a folder that are asked for one by one; for more, the folder is listed
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _WEB = re.compile(r"\Ahttps?://", re.IGNORECASE)
 _FILE = re.compile(r"\A(file|local)://", re.IGNORECASE)
@@ -361,8 +357,7 @@ def _class(scheme: str) -> Any:
         ) from error
 
 
-_LONGEST = 300
-"""The most letters of a library's message that are passed on; some quote what a server sent."""
+_LONGEST = 300  # the most letters of a library's message that are passed on; some quote what a server sent
 
 
 def _reason(error: Exception) -> str:

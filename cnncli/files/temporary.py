@@ -26,13 +26,8 @@ SUFFIX = ".cnncli-part"
 Ending = Literal["replace", "add", "discard"]
 """The fate of a complete temporary: it replaces what has the name, is added unless something has it, or discarded."""
 
-_PRIVATE = 0o600
-_SHARED = 0o666
-"""Modes of new files, before the umask is applied."""
-
-_DAY = 86400.0
-"""Seconds without a write after which a temporary counts as left over, where there are no locks."""
-
+_PRIVATE, _SHARED = 0o600, 0o666  # modes of new files, before the umask is applied
+_DAY = 86400.0  # seconds without a write after which a temporary counts as left over, where there are no locks
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 

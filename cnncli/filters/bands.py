@@ -14,8 +14,7 @@ from cnncli.threads import cores, mapped
 # One band: large enough to spread the cost of a call, small enough that memory does not count.
 BAND_PIXELS = 4_000_000
 
-# A row counts as this many pixels at least: rows are padded, and each costs some Python.
-_LEAST_ROW = 64
+_LEAST_ROW = 64  # a row counts as this many pixels at least: rows are padded, and each costs some Python
 
 # An image of so many bands is worth threads of its own; smaller ones keep the cores busy several at a time.
 MANY_BANDS = 4

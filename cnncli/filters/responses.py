@@ -29,8 +29,7 @@ Finish = Callable[[Array], Array]
 # Numbers beyond this are computed in float64.
 _FLOAT32_LARGE = 1e30
 
-# Dilated pairs that span more pixels are computed one kernel after the other.
-_LARGEST_GRADIENT = 64
+_LARGEST_GRADIENT = 64  # dilated pairs that span more pixels are computed one kernel after the other
 
 
 def _floating(x: Array) -> Array:

@@ -9,11 +9,8 @@ from cnncli.arrays import Array, DType
 from cnncli.ops.batches.rows import as_rows, channel_sums, chunks, row_repeats, tiled, wide_repeats
 from cnncli.ops.batches.workspaces import FRESH, Memory
 
-# A mean of ten standard deviations costs seven bits of the variance.
-_FAR = 100
-
-# Numbers whose sums are taken in their own type.
-_SUMMED = 1_048_576
+_FAR = 100  # a mean of ten standard deviations costs seven bits of the variance
+_SUMMED = 1_048_576  # numbers whose sums are taken in their own type
 
 
 class Moments(NamedTuple):

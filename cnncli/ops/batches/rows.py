@@ -12,8 +12,7 @@ import numpy as np
 
 from cnncli.arrays import Array, DType
 
-# Rows from this length on are summed as fast as one long row.
-_LONG = 512
+_LONG = 512  # rows from this length on are summed as fast as one long row
 
 # NumPy copies a vector for each row that it is broadcast to, unless a row fills its buffer. Rows of that length are
 # twice as fast, and worth tiling the vector for where an array has several of them.

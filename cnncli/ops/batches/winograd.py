@@ -51,8 +51,7 @@ _OUTPUT = {
     4: [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]],
 }
 
-# With fewer channels the transforms cost more than the products that they save.
-_FEWEST_CHANNELS = 8
+_FEWEST_CHANNELS = 8  # with fewer channels the transforms cost more than the products that they save
 
 
 @lru_cache

@@ -15,8 +15,7 @@ import numpy.typing as npt
 Vector = tuple[float, ...]
 Matrix = npt.NDArray[Any]
 
-# Longer vectors gain nothing worth the search.
-_LONGEST_CASCADE = 16
+_LONGEST_CASCADE = 16  # longer vectors gain nothing worth the search
 
 
 def passes(weights: npt.ArrayLike) -> int:
