@@ -94,10 +94,6 @@ class _Block:
                 return int(struct.unpack_from(form, self.data, at + 8 if is_inside else self._integer(at + 8))[0])
         return None
 
-    def values(self, pointer: int) -> dict[int, int]:
-        """Return each tag's number in the directory that the offset at `pointer` leads to: its value or its offset."""
-        return {tag: value for _, tag, value in self._entries(self._integer(pointer))}
-
     def directories(self) -> Iterator[int]:
         """Yield the position of the offset of each directory that holds tags about the picture."""
         for entry, tag, _ in list(self._entries(self._integer(self.FIRST))):
@@ -121,7 +117,7 @@ class _Block:
         link = first + 2 + _ENTRY_SIZE * sum(1 for _ in self._entries(first))
         if link + 4 > len(self.data) or not self._integer(link):
             return
-        second = self.values(link)
+        second = {tag: value for _, tag, value in self._entries(self._integer(link))}
         start, length = second.get(_THUMBNAIL_START, 0), second.get(_THUMBNAIL_LENGTH, 0)
         struct.pack_into(self.order + "I", self.data, link, 0)
         if not start:

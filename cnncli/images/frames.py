@@ -15,23 +15,11 @@ from cnncli.images.formats import FileKind
 from cnncli.images.metadata import Metadata
 from cnncli.images.sources import decoding
 
-# Every number type that a file may hold, and the type in which it is computed, without loss.
-_DTYPES = {
-    "uint8": "uint8",
-    "uint16": "uint16",
-    "int8": "int32",
-    "int16": "int32",
-    "int32": "int32",
-    "uint32": "int64",
-    "int64": "int64",
-    "float16": "float32",
-    "float32": "float32",
-    "float64": "float64",
-    "bool": "uint8",
-}
+# The number types that are computed as they are, and those of files that are computed in a wider one, without loss.
+_COMPUTED = ("uint8", "uint16", "int32", "int64", "float32", "float64")
+_WIDENED = {"int8": "int32", "int16": "int32", "uint32": "int64", "float16": "float32", "bool": "uint8"}
 
-# Weighted at a time, in wider numbers.
-_LUMA_PIXELS = 1 << 18
+_LUMA_PIXELS = 1 << 18  # weighted at a time, in wider numbers
 
 
 class Frame(ABC):
@@ -216,9 +204,10 @@ def computing_dtype(dtype: DType) -> DType:
         >>> computing_dtype(np.dtype(">i2"))
         dtype('int32')
     """
-    if dtype.name not in _DTYPES:
+    name = _WIDENED.get(dtype.name, dtype.name)
+    if name not in _COMPUTED:
         raise ImageError(f"numbers of type {dtype} are not pixels; convert the array to float64 or int64 first")
-    return np.dtype(_DTYPES[dtype.name])
+    return np.dtype(name)
 
 
 def for_computing(pixels: Array) -> Array:

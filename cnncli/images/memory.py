@@ -6,41 +6,34 @@ peak of a process, minus what it takes before the file is opened.
 
 from typing import Any
 
-# Numbers that a command works on at a time (see `cnncli.filters.bands`).
-_BAND_PIXELS = 4_000_000
-
-# Bytes of an exact response, which a picture is made of piece by piece.
-_EXACT = 8
-
-# Bytes that a pixel takes where a row is longer than that.
-_LONG_ROW = 32
+_BAND_PIXELS = 4_000_000  # numbers that a command works on at a time (see `cnncli.filters.bands`)
 
 # Bytes that Pillow holds for a pixel, where it is not four.
 _PILLOW = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 _ROW = 12  # for each row a pointer, and what its end is filled up with
 _WITH_ALPHA = ("LA", "RGBA", "PA", "La", "RGBa")
 
-# Finding the nearest visible pixel: a mask, its copy, and a row and a column of 32 bits each.
-_NEAREST = 10
-
 
 def working_bytes(pixels: int, itemsize: int, width: int = 0) -> int:
     """Return the memory of a frame's bands: 11, 22, 24 or 28 bytes for each number of `itemsize` 1, 2, 4 or 8.
 
-    A row that is longer than a band is worked on as a whole.
+    A row that is longer than a band is worked on as a whole, in 32 bytes for each pixel.
     """
     banded = min(pixels, _BAND_PIXELS) * (10 * min(itemsize, 2) + itemsize)
-    return banded + _LONG_ROW * max(0, width - _BAND_PIXELS)
+    return banded + 32 * max(0, width - _BAND_PIXELS)
 
 
 def writing_bytes(pixels: int, held: int, *, exact: bool) -> int:
-    """Return the bytes held while a frame is written, beside its bands: `held` a pixel, and exact bands."""
-    return pixels * held + (_EXACT * min(pixels, _BAND_PIXELS) if exact else 0)
+    """Return the bytes held while a frame is written, beside its bands: `held` a pixel, and bands of 8-byte numbers."""
+    return pixels * held + (8 * min(pixels, _BAND_PIXELS) if exact else 0)
 
 
 def hidden_bytes(pixel: int) -> int:
-    """Return the bytes that each pixel takes while hidden ones are filled, in a frame of `pixel` bytes each."""
-    return _NEAREST + 2 * pixel
+    """Return the bytes that each pixel takes while hidden ones are filled, in a frame of `pixel` bytes each.
+
+    The nearest visible pixel is found with a mask, its copy, and a row and a column of 32 bits each.
+    """
+    return 10 + 2 * pixel
 
 
 def pillow_bytes(

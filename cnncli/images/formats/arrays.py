@@ -20,23 +20,13 @@ from cnncli.images.frames import ArrayFrame, Frame, OpenedImage, Picture, comput
 from cnncli.images.memory import working_bytes
 from cnncli.images.sources import check_pixels, decoding
 
-# Bytes that count as a pixel where there are more of them than pixels: 16-bit colour with alpha is as large.
-_PIXEL = 8
-
-# Bytes of text that a pixel has at least; and what each takes as one of Python's numbers.
-_TEXT_PIXEL, _PARSING = 2, 12
-
+_PIXEL = 8  # bytes that count as a pixel where there are more of them than pixels: 16-bit colour with alpha is as large
+_TEXT_PIXEL, _PARSING = 2, 12  # bytes of text that a pixel has at least; and what each takes as one of Python's numbers
 _HEADER_LIMIT = 1 << 14
 
 
 class _Stored(NamedTuple):
-    """An array that is still in its file.
-
-    Attributes:
-        shape: (H, W), (H, W, C) or (N, H, W, C).
-        dtype: of its numbers.
-        load: reads it.
-    """
+    """An array that is still in its file, of shape (H, W), (H, W, C) or (N, H, W, C)."""
 
     shape: tuple[int, ...]
     dtype: DType
@@ -72,7 +62,11 @@ class ArraysImage(OpenedImage):
     def _begin(self) -> int:
         self._arrays = _STORED[self.format](self._stream)
         for array in self._arrays:
-            _check_shape(array)
+            computing_dtype(array.dtype)
+            if len(array.shape) not in (2, 3, 4) or not prod(array.shape):
+                raise ImageError(
+                    f"an array of shape {array.shape} is not a picture; expected (H, W), (H, W, C) or (N, H, W, C)"
+                )
             if self._gray:
                 gray_shape(array.frame)
         self._check_size(self._max_pixels)
@@ -173,14 +167,6 @@ def _stored_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _Stored
 
 
 _STORED = {"NPY": _stored_npy, "NPZ": _stored_npz}
-
-
-def _check_shape(array: _Stored) -> None:
-    computing_dtype(array.dtype)
-    if len(array.shape) not in (2, 3, 4) or not prod(array.shape):
-        raise ImageError(
-            f"an array of shape {array.shape} is not a picture; expected (H, W), (H, W, C) or (N, H, W, C)"
-        )
 
 
 def _write_npy(file: BinaryIO, frames: Iterator[Picture]) -> None:

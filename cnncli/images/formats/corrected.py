@@ -116,12 +116,10 @@ class ImImage(PillowImage):
         if hasattr(image, "lut"):
             raise ImageError("its lookup table is not supported")
         count = getattr(image, "n_frames", 1)
-        if not isinstance(count, int) or (count > 1 and image.mode not in _IM_MODES):
+        known = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK")
+        if not isinstance(count, int) or (count > 1 and image.mode not in known):
             raise ImageError(f"{count} images of mode {image.mode} are not supported")
         return super()._count_frames()
-
-
-_IM_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK")
 
 
 class SgiImage(PillowImage):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
-from cnncli.arrays import Array
 from cnncli.errors import ImageError
 from cnncli.images.formats import Format
 from cnncli.images.formats.animations import AnimatedImage, Disposal, Part, is_gray
@@ -37,14 +36,6 @@ class _Control(NamedTuple):
     flags: int = 0
     duration: float | None = None
     transparent: int = 0
-
-    @property
-    def see_through(self) -> bool:
-        return bool(self.flags & 1)
-
-    @property
-    def disposal(self) -> Disposal:
-        return _DISPOSALS.get((self.flags >> 2) & 7, Disposal.KEEP)
 
 
 class GifImage(AnimatedImage):
@@ -96,9 +87,9 @@ def _image(stream: BinaryIO, palette: bytes, control: _Control) -> Part:
         top,
         width,
         height,
-        control.disposal,
+        _DISPOSALS.get((control.flags >> 2) & 7, Disposal.KEEP),
         over=False,
-        see_through=control.see_through,
+        see_through=bool(control.flags & 1),
         gray=is_gray(palette),
         duration=control.duration,
         still=partial(_still, stream, shape, palette, control, span),
@@ -175,20 +166,17 @@ def _frame(still: bytes, picture: Picture) -> bytes:
 
 def _for_gif(image: "Image.Image") -> "Image.Image":
     """Make a palette image; grey levels stay exact, and half-transparent pixels become opaque or transparent."""
-    if image.mode == "LA":
-        gray, alpha = (np.asarray(image.getchannel(band)) for band in "LA")
-        return _gray_with_hole(gray, alpha < 128)
     if image.mode == "RGBA":
         image.putalpha(image.getchannel("A").point([0] * 128 + [255] * 128))
-    return image
-
-
-def _gray_with_hole(gray: Array, hole: Array) -> "Image.Image":
-    """Give greys one palette entry for transparency: an unused level, or level 1, which then becomes 0."""
-    unused = np.flatnonzero(np.bincount(gray[~hole], minlength=256) == 0)
-    entry = int(unused[0]) if len(unused) else 1
+    if image.mode != "LA":
+        return image
     from PIL import Image
 
+    gray, alpha = (np.asarray(image.getchannel(band)) for band in "LA")
+    hole = alpha < 128
+    # Greys get one palette entry for transparency: an unused level, or level 1, which then becomes 0.
+    unused = np.flatnonzero(np.bincount(gray[~hole], minlength=256) == 0)
+    entry = int(unused[0]) if len(unused) else 1
     image = Image.fromarray(np.where(hole, entry, np.where(gray == entry, 0, gray)).astype(np.uint8))
     palette = image.copy()
     palette.putpalette([level for level in range(256) for _ in range(3)])

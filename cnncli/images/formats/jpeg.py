@@ -288,8 +288,8 @@ def _header(segments: Iterable[Segment], picture: Picture, interval: int) -> byt
     for marker, content in segments:
         if marker == _FRAME:
             content = content[:1] + struct.pack(">H", picture.shape[0]) + content[3:]
-        elif marker == _APP0:
-            content = _with_density(content, metadata.dpi)
+        elif marker == _APP0 and metadata.dpi is not None:  # as whole numbers
+            content = content[:7] + struct.pack(">BHH", 1, *map(round, metadata.dpi)) + content[12:]
         elif marker == _SCAN and interval:
             header += _segment(_INTERVAL, struct.pack(">H", interval))
         header += _segment(marker, content)
@@ -300,11 +300,6 @@ def _header(segments: Iterable[Segment], picture: Picture, interval: int) -> byt
 
 def _segment(marker: int, content: bytes) -> bytes:
     return struct.pack(">HH", marker, len(content) + 2) + content
-
-
-def _with_density(content: bytes, dpi: tuple[float, float] | None) -> bytes:
-    """Return the JFIF segment with dots per inch, as whole numbers."""
-    return content if dpi is None else content[:7] + struct.pack(">BHH", 1, *map(round, dpi)) + content[12:]
 
 
 def _metadata_segments(metadata: Metadata) -> Iterator[Segment]:

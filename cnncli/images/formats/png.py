@@ -156,16 +156,12 @@ def _compressed(picture: Picture) -> Iterator[bytes]:
     width = picture.shape[1] * picture.channels * picture.dtype.itemsize
     above = np.zeros((1, width), np.uint8)
     for _, band in picture.placed():
-        rows = _bytes_of(band).reshape(-1, width)
+        samples = np.ascontiguousarray(band, band.dtype.newbyteorder(">"))  # the byte order of PNG
+        rows = samples.view(np.uint8).reshape(-1, width)
         if data := compressor.compress(_filtered(rows, above)):
             yield data
         above = rows[-1:].copy() if len(rows) else above
     yield compressor.flush()
-
-
-def _bytes_of(band: Array) -> Array:
-    """Return the samples as bytes, big-endian as PNG has them."""
-    return np.ascontiguousarray(band, band.dtype.newbyteorder(">")).view(np.uint8)
 
 
 def _filtered(rows: Array, above: Array) -> Array:
