@@ -79,11 +79,8 @@ class Cluster(NamedTuple):
             SchedulerError: the scheduler is not reached or is lost, there are no workers, or they lack something.
         """
         self.check(jobs)
-        with ExitStack() as stack:
-            client = stack.enter_context(_connected(self))
-            needs = stack.enter_context(needs_of(jobs))
-            dispatch = stack.enter_context(_Dispatch(client, self.address, needs, task, stop))
-            yield from dispatch.each(jobs)
+        with _connected(self) as client, needs_of(jobs) as needs:
+            yield from _Dispatch(client, self.address, needs, task, stop).each(jobs)
 
 
 class _Dispatch:
@@ -105,25 +102,19 @@ class _Dispatch:
         self._watch = _Watch(client)
         self._is_told = False
 
-    def __enter__(self) -> "_Dispatch":
-        self._watch.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._watch.end.set()
-
     def each(self, jobs: Sequence[Job]) -> Iterator[list[Report]]:
         """Yield the reports of each job."""
         self._waiting, self._left = iter(jobs), len(jobs)
-        self._wait_for_workers()
-        self._check_workers()
-        while self._send():
-            yield from self._take(self._next_finished())
-
-    def _wait_for_workers(self) -> None:
-        while not self._watch.threads and not self._stop.is_set():
-            self._look_around()
-            time.sleep(_LOOKING / 4)
+        self._watch.start()
+        try:
+            while not self._watch.threads and not self._stop.is_set():
+                self._look_around()
+                time.sleep(_LOOKING / 4)
+            self._check_workers()
+            while self._send():
+                yield from self._take(self._next_finished())
+        finally:
+            self._watch.end.set()
 
     def _check_workers(self) -> None:
         """Refuse workers that lack something, before any work; later ones are checked with their first group."""
@@ -131,12 +122,10 @@ class _Dispatch:
             return
         answers = self._client.run(_remotely("lacking"), *self._needs, on_error="return")
         for name, answer in answers.items():
+            if isinstance(answer, Exception):
+                answer = f"cannot be asked: {answer or type(answer).__name__}"
             if answer is not None:
-                raise self._unfit(name, answer)
-
-    def _unfit(self, name: str, answer: object) -> SchedulerError:
-        reason = f"cannot be asked: {answer or type(answer).__name__}" if isinstance(answer, Exception) else str(answer)
-        return SchedulerError(f"--scheduler {self._address}: the worker {name} {printable(reason)}")
+                raise SchedulerError(f"--scheduler {self._address}: the worker {name} {printable(str(answer))}")
 
     def _send(self) -> bool:
         """Send groups until enough are under way; return whether any are."""
@@ -205,7 +194,11 @@ class _Dispatch:
         elif len(jobs) > 1:
             self._suspects.extend(jobs)
         else:
-            yield failed(jobs[0], time.perf_counter(), _killing(jobs[0], outcome))
+            reason = (
+                f"{jobs[0].input.path}: given up, for {outcome.allowed_failures + 1} workers were killed over it; it "
+                "may need more memory than they have, or break a decoder"
+            )
+            yield failed(jobs[0], time.perf_counter(), printable(reason))
 
     def _outcome(self, future: Any) -> Done | str | Exception:
         while True:
@@ -325,30 +318,17 @@ def _renamed(error: str | None, names: dict[str, str]) -> str | None:
     return error
 
 
-def _broken(error: ImportError) -> ArgumentError:
-    return ArgumentError(f"--scheduler runs batches with Dask, which is broken ({error}): {EXTRA}")
-
-
-def _killing(job: Job, error: Any) -> str:
-    return printable(
-        f"{job.input.path}: given up, for {error.allowed_failures + 1} workers were killed over it; it may need more "
-        "memory than they have, or break a decoder"
-    )
-
-
 @contextmanager
 def _connected(cluster: Cluster) -> Iterator[Any]:
     """Give a client of a cluster, and close what was opened."""
     try:
         import dask.config
-    except ImportError as error:
-        raise _broken(error) from error
-    if not dask.config.get("logging", None):  # what matters is reported here, in one line
-        dask.config.set({"logging": dict.fromkeys(("distributed", "distributed.client"), "critical")})
-    try:
+
+        if not dask.config.get("logging", None):  # what matters is reported here, in one line
+            dask.config.set({"logging": dict.fromkeys(("distributed", "distributed.client"), "critical")})
         import distributed
     except ImportError as error:
-        raise _broken(error) from error
+        raise ArgumentError(f"--scheduler runs batches with Dask, which is broken ({error}): {EXTRA}") from error
     connect: Any = distributed.Client
     with ExitStack() as stack:
         address, security = cluster.address, None

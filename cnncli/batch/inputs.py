@@ -66,23 +66,12 @@ def find_inputs(
         inputs += search.expand_listed(path)
     if not inputs:
         raise NoInputError("the list of inputs is empty")
-    seen: set[str] = set()
-    kept = []
-    for found in inputs:
-        if found.path not in seen or (repeats and found.path != STANDARD):
-            kept.append(found)
-        seen.add(found.path)
-    return kept
+    first = {found.path: found for found in reversed(inputs)}
+    return [found for found in inputs if first[found.path] is found or (repeats and found.path != STANDARD)]
 
 
 class _Search(NamedTuple):
-    """A search for input files.
-
-    Attributes:
-        recursive: go through folders.
-        suffixes: lower-case endings of files that are taken from folders.
-        left_out: gets the paths of special files.
-    """
+    """A search for input files, with the arguments of `find_inputs`."""
 
     recursive: bool
     suffixes: tuple[str, ...]
@@ -208,12 +197,7 @@ def _objects(folder: str, suffixes: tuple[str, ...]) -> Iterator[Input]:
 
 
 class Shard(NamedTuple):
-    """One of several equal shares of a batch, for schedulers that run many processes.
-
-    Attributes:
-        number: from 1 to `total`.
-        total: how many shares there are.
-    """
+    """One of `total` equal shares of a batch, numbered from 1, for schedulers that run many processes."""
 
     number: int
     total: int

@@ -71,11 +71,7 @@ class OutputRule:
 
 
 def _fields(template: str) -> set[str]:
-    """Return the names of a template's fields.
-
-    Raises:
-        ArgumentError: nothing fills one of them, or its braces are not those of fields.
-    """
+    """Return the names of a template's fields; refuse those that nothing fills, and other braces."""
     try:
         parsed = list(Formatter().parse(template))
     except ValueError as error:

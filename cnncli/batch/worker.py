@@ -93,12 +93,7 @@ def absolute(path: str) -> str:
 
 
 class Done(NamedTuple):
-    """The outcome of a group.
-
-    Attributes:
-        reports: of each job that was done, in order; fewer than jobs where the batch was stopped.
-        seconds: that it took.
-    """
+    """The outcome of a group: reports of each job in order, fewer where the batch was stopped, and its seconds."""
 
     reports: list[list[Report]]
     seconds: float
