@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,8 @@ def format_matrix(matrix: Any) -> str:
          1 0  -1
         10 0 -10
     """
-    cells = [[repr(number) for number in row] for row in _nested(matrix)]
+    rows = matrix.tolist() if hasattr(matrix, "tolist") else matrix  # NumPy's own numbers have another repr
+    cells = [[repr(number) for number in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(" ".join(map(str.rjust, row, widths)) for row in cells)
 
@@ -100,22 +101,11 @@ def read_matrix(path: str | Path, *, what: str = "matrix") -> Matrix:
         raise ArgumentError(f"{what} file {path}: {(error.strerror or str(error)).lower()}") from error
     except UnicodeDecodeError as error:
         raise ArgumentError(f"{what} file {path}: holds no text, expected rows of numbers") from error
-    parse = parser_of(path.suffix)
-    return parse(text, what=f"{what} file {path}:")
+    return parser_of(path.suffix)(text, what=f"{what} file {path}:")
 
 
 def parse_json(text: str, *, what: str = "matrix") -> Matrix:
-    """Read a matrix from JSON, a list of lists of numbers.
-
-    Args:
-        text: the JSON text.
-        what: how an error calls the matrix.
-
-    Returns:
-        The rows, each a tuple of equally many numbers.
-
-    Raises:
-        ArgumentError: the text is no JSON, or no list of equally long lists of finite numbers.
+    """Read a matrix from JSON, a list of equally long lists of finite numbers; otherwise as `parse_matrix`.
 
     Example:
         >>> parse_json("[[1, 0, -1], [1, 0, -1]]")
@@ -175,9 +165,3 @@ def _rectangular(matrix: Matrix, what: str) -> Matrix:
         if len(row) != width:
             raise ArgumentError(f"{what} row {number} has {len(row)} numbers where row 1 has {width}")
     return matrix
-
-
-def _nested(matrix: Any) -> Sequence[Iterable[int | float]]:
-    """Return plain Python numbers; those of NumPy have another repr."""
-    rows: Sequence[Iterable[int | float]] = matrix.tolist() if hasattr(matrix, "tolist") else matrix
-    return rows

@@ -7,7 +7,7 @@ import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.errors import ArgumentError
-from cnncli.files.matrices import TEXT_SUFFIXES, Matrix, format_matrix, parse_matrix, read_matrix
+from cnncli.files.matrices import TEXT_SUFFIXES, format_matrix, parse_matrix, read_matrix
 from cnncli.files.temporary import open_whole
 
 KERNEL_SUFFIXES = (*TEXT_SUFFIXES, ".npy")
@@ -26,7 +26,10 @@ def read_kernel(text: str) -> Array:
     suffix = os.path.splitext(text)[1].lower()
     if suffix == ".npy":
         return _load_array(text)
-    return _as_array(read_matrix(text, what="kernel") if suffix in TEXT_SUFFIXES else parse_matrix(text, what="kernel"))
+    kernel = np.array((read_matrix if suffix in TEXT_SUFFIXES else parse_matrix)(text, what="kernel"))
+    if kernel.dtype.kind == "O":
+        raise ArgumentError("the kernel's whole numbers exceed 64 bits: use smaller weights")
+    return kernel
 
 
 def save_kernel(path: str, kernel: Array, *, replace: bool = True) -> None:
@@ -76,13 +79,6 @@ def _as_text(path: str, kernel: Array) -> str:
     if path.lower().endswith(".csv"):
         return "\n".join(",".join(map(repr, row)) for row in kernel.tolist())
     return format_matrix(kernel)
-
-
-def _as_array(matrix: Matrix) -> Array:
-    array = np.array(matrix)
-    if array.dtype.kind == "O":
-        raise ArgumentError("the kernel's whole numbers exceed 64 bits: use smaller weights")
-    return array
 
 
 def _load_array(path: str) -> Array:
