@@ -74,13 +74,12 @@ class Rows(Protocol):
         """Return the rows [start, stop)."""
 
 
-def take_rows(image: Rows, index: Index, fill: float = 0) -> npt.NDArray[Any]:
+def take_rows(image: Rows, index: Index) -> npt.NDArray[Any]:
     """Return the rows that a border index names, in as few reads as there are runs of rows.
 
     Args:
         image: the source of rows.
-        index: row numbers, -1 for a row of `fill`.
-        fill: the constant outside the image.
+        index: row numbers, -1 for a row of zeros.
 
     Returns:
         An array of len(index) rows; a view of the image's own where the rows lie in sequence.
@@ -88,7 +87,7 @@ def take_rows(image: Rows, index: Index, fill: float = 0) -> npt.NDArray[Any]:
     runs = np.split(index, np.flatnonzero(np.diff(index) != 1) + 1)
     if len(runs) == 1 and index[0] != OUTSIDE:
         return image.rows(int(index[0]), int(index[-1]) + 1)
-    taken = np.full((len(index), *image.shape[1:]), fill, image.dtype)
+    taken = np.zeros((len(index), *image.shape[1:]), image.dtype)
     at = 0
     for run in runs:
         # A run may go from outside (-1) to row 0.

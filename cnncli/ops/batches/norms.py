@@ -14,13 +14,7 @@ _SUMMED = 1_048_576  # numbers whose sums are taken in their own type
 
 
 class Moments(NamedTuple):
-    """Count, mean and sum of squares of each channel.
-
-    Attributes:
-        number: how many they are.
-        mean: (C,) float64.
-        squares: (C,) float64, the sum of the squared distances from the mean.
-    """
+    """Count, mean and sum of squared distances from the mean, the latter two (C,) in float64, of each channel."""
 
     number: int
     mean: Array
@@ -106,13 +100,7 @@ def _product_sums(a: Array, b: Array, channels: int) -> Array:
 
 
 def batch_norm_input_gradient(
-    grad: Array,
-    x: Array,
-    moments: Moments,
-    scale: Array,
-    inverse: Array,
-    sums: Array,
-    out: Array,
+    grad: Array, x: Array, moments: Moments, scale: Array, inverse: Array, sums: Array, out: Array
 ) -> None:
     """Write the gradient of a batch-normalised input.
 

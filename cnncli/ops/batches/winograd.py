@@ -183,13 +183,7 @@ class TurnedWinograd(Winograd):
 
 
 class Band(NamedTuple):
-    """Tiles whose same rows lie inside the image.
-
-    Attributes:
-        tiles: which.
-        rows: which rows of each of them.
-        first: the row of the image where the first tile's begin.
-    """
+    """Tiles, those rows of each that lie inside the image, and the row of the image where the first tile's begin."""
 
     tiles: slice
     rows: slice

@@ -44,10 +44,7 @@ def run(work: Correlation, image: Array, out: Array) -> None:
 class PendingPlane(NamedTuple):
     """A plane of results (rows, W_out) whose last operation is still to be done.
 
-    Attributes:
-        last: the operation, on flat strips.
-        place: where it writes, as rows.
-        operands: what it reads, as rows.
+    It is done on flat strips; `place` is where it writes and `operands` is what it reads, both as rows.
     """
 
     last: "partial[Any]"
