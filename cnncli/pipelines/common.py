@@ -43,7 +43,7 @@ class Pipeline(Value):
     Attributes:
         format: a format's name; by default each output's suffix says.
         max_pixels: the largest picture accepted; None for any.
-        statistics: whether to gather numbers for a report.
+        statistics: whether to gather min, max and the clipped share for a report.
     """
 
     @property

@@ -41,9 +41,8 @@ class EdgePipeline(Pipeline):
         recipes: the filters.
         filtering: options of filtering.
         rendering: options of pictures; those that are None are the choice of each filter.
-        format: a format's name; by default each output's suffix says.
-        max_pixels: the largest picture accepted; None for any.
-        statistics: whether to gather min, max and the clipped share for a report.
+
+    The other fields are those of every `Pipeline`.
     """
 
     recipes: tuple[Recipe, ...]

@@ -22,14 +22,7 @@ from cnncli.pipelines.common import (
 
 
 class PoolPipeline(Pipeline):
-    """Pooling of one file.
-
-    Attributes:
-        pooling: options of pooling.
-        format: a format's name; by default the output's suffix says.
-        max_pixels: the largest picture accepted; None for any.
-        statistics: whether to gather min and max for a report.
-    """
+    """Pooling of one file, with options, and the fields of every `Pipeline`."""
 
     pooling: Pooling
     format: str | None = None

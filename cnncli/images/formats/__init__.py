@@ -275,13 +275,8 @@ _ALL = (
     FileKind("DDS", (".dds",), rb"DDS \x7c\0\0\0", plugin="Dds"),
     FileKind("BLP", (".blp",), rb"BLP[12]", plugin="Blp"),
     FileKind("FTEX", (".ftc", ".ftu"), rb"FTEX", plugin="Ftex"),
-    FileKind(
-        "SGI",
-        (".sgi",),  # .bw is also genomic
-        rb"\x01\xda[\0\x01][\x01\x02]\0[\x01-\x03]",
-        "corrected.SgiImage",
-        "Sgi",
-    ),
+    # A file .bw is also genomic.
+    FileKind("SGI", (".sgi",), rb"\x01\xda[\0\x01][\x01\x02]\0[\x01-\x03]", "corrected.SgiImage", "Sgi"),
     FileKind("PCX", (".pcx",), rb"\n[\0\x02\x03\x05]\x01[\x01\x02\x04\x08]", plugin="Pcx"),
     FileKind("DCX", (".dcx",), rb"\xb1\x68\xde\x3a", "corrected.DcxImage", "Pcx"),
     # A bitmap without its file header: sizes of header, one plane, known depths.

@@ -219,13 +219,7 @@ _WRITERS: dict[str, Callable[[BinaryIO, Iterator[Picture]], None]] = {
 
 
 class NpyHeader(NamedTuple):
-    """The header of an array.
-
-    Attributes:
-        shape: its axes.
-        fortran_order: whether the first axis is the fastest.
-        dtype: of its numbers; never of Python objects.
-    """
+    """The header of an array of numbers, never of Python objects; in Fortran's order the first axis is the fastest."""
 
     shape: tuple[int, ...]
     fortran_order: bool

@@ -127,13 +127,11 @@ class JpegImage(PillowImage):
 
     def decoded_bytes(self) -> int:
         is_luma_alone = self._gray and self._image.mode == "RGB"
-        coefficients = self._coefficients() if "progressive" in self._image.info else 0
+        coefficients = 0
+        if "progressive" in self._image.info:  # all are needed before the first row is known
+            samples = [int(across * down) for _, across, down, _ in self._image.layer]  # type: ignore[attr-defined]
+            coefficients = -(-2 * sum(samples) // max(samples))
         return self._reckon((coefficients, 0), held=1 if is_luma_alone else None)
-
-    def _coefficients(self) -> int:
-        """Return the bytes of a pixel's coefficients: a progressive JPEG needs all before the first row is known."""
-        samples = [int(across * down) for _, across, down, _ in self._image.layer]  # type: ignore[attr-defined]
-        return -(-2 * sum(samples) // max(samples))
 
     def _frame(self, index: int) -> Frame:
         header, image = self._header, self._image

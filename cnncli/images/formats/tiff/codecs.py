@@ -54,7 +54,8 @@ def decoder(page: Page) -> Decoder:
     if compression == OLD_JPEG:
         return partial(decode_old_jpeg, page)
     if compression in FAX and page.bits == page.samples == 1:
-        return partial(_by_libtiff, page, _fax_tags(page))
+        options = [longs(tag, page.tags.integer(tag, 0)) for tag in (_T4_OPTIONS, _T6_OPTIONS) if tag in page.tags]
+        return partial(_by_libtiff, page, [shorts(262, BLACK_IS_ZERO), *options])
     if compression == _THUNDERSCAN and (page.bits, page.samples) == (4, 1):
         return partial(_by_libtiff, page, [shorts(262, BLACK_IS_ZERO)])
     if compression == JPEG and page.bits == 8 and page.contiguous <= 4:
@@ -127,11 +128,6 @@ def _by_libtiff(page: Page, tags: list[Tag], data: Sequence[bytes], last: int) -
     return found.astype(np.uint8, copy=False).reshape(len(data), *page.segment, page.contiguous)
 
 
-def _fax_tags(page: Page) -> list[Tag]:
-    options = [longs(tag, page.tags.integer(tag, 0)) for tag in (_T4_OPTIONS, _T6_OPTIONS) if tag in page.tags]
-    return [shorts(262, BLACK_IS_ZERO), *options]
-
-
 def _jpeg_tags(page: Page) -> list[Tag]:
     """List the tags of a JPEG page: the decoder makes RGB of YCbCr, and leaves any other colours as they are."""
     made = YCBCR if page.photometric == YCBCR else RGB
@@ -147,11 +143,7 @@ def _jpeg_tags(page: Page) -> list[Tag]:
 
 
 def _imagecodecs(page: Page) -> Callable[..., Any]:
-    """Find the codec of imagecodecs that tifffile would take.
-
-    Raises:
-        ImageError: it is not installed.
-    """
+    """Find the codec of imagecodecs that tifffile would take, if it is installed."""
     if page.photometric == YCBCR and page.compression != JPEG:
         raise ImageError(f"YCbCr colours in {name_of(page.compression)} are not read")
     try:

@@ -107,13 +107,7 @@ class TiffFile:
 
 
 class TiffField(NamedTuple):
-    """An entry of a directory.
-
-    Attributes:
-        kind: the number of its type.
-        length: how many values there are.
-        content: the values, or their offset where they are longer.
-    """
+    """An entry of a directory: its type, its number of values, and their bytes, or the offset of more than fit in."""
 
     kind: int
     length: int

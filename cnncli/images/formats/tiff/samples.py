@@ -15,7 +15,11 @@ _UNPACKED_AT_ONCE = 1 << 20  # samples: their bits take a byte each
 
 def row_bytes(page: Page) -> int:
     """Return the bytes of a row of a segment, or of a row of blocks where chroma is shared."""
-    return (_row_samples(page) * page.bits + 7) // 8
+    across, down = page.subsampling
+    samples = page.segment[1] * page.contiguous
+    if (across, down) != (1, 1):
+        samples = -(-page.segment[1] // across) * (across * down + 2)
+    return (samples * page.bits + 7) // 8
 
 
 def byte_rows(page: Page, rows: int) -> int:
@@ -50,13 +54,6 @@ def unpacker(page: Page) -> Callable[[Array], Array]:
 
 
 _SIGNS = {"u": "unsigned", "i": "signed"}
-
-
-def _row_samples(page: Page) -> int:
-    across, down = page.subsampling
-    if (across, down) == (1, 1):
-        return page.segment[1] * page.contiguous
-    return -(-page.segment[1] // across) * (across * down + 2)
 
 
 def _pixels(rows: Array, page: Page) -> Array:
