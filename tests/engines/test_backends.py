@@ -69,7 +69,9 @@ def test_what_there_is_not_is_told():
         open_backend("numpy", "cuda")
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize(
+    "name", [name if name == "numpy" else pytest.param(name, marks=pytest.mark.extras) for name in ENGINES]
+)
 def test_every_engine_trains_a_model_that_every_other_reads(name, tmp_path):
     if name != "numpy":
         pytest.importorskip(name)
