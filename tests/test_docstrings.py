@@ -24,8 +24,11 @@ def methods():
     for module in modules():
         for owner in vars(module).values():
             if inspect.isclass(owner) and owner.__module__ == module.__name__ and not owner.__name__.startswith("_"):
+                fields = inspect.get_annotations(owner)  # which may hold a function
                 for name, member in vars(owner).items():
-                    if not name.startswith("_") and (inspect.isfunction(member) or isinstance(member, property)):
+                    if name.startswith("_") or name in fields:
+                        continue
+                    if inspect.isfunction(member) or isinstance(member, property):
                         yield owner, name
 
 
