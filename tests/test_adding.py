@@ -50,8 +50,6 @@ LAYER = Addition(
 
 
 ''',
-        ("cnncli/networks/layers/__init__.py", "REARRANGEMENTS, ZeroPad"): "Mirror, ",
-        ("cnncli/networks/layers/__init__.py", "    *REARRANGEMENTS,"): "    Mirror,\n",
     },
     {},
     [

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from cnncli.errors import ModelError
 from cnncli.formats.files import dimension, dimensions, named
 from cnncli.formats.tensor_shapes import broadcast, concatenated, reshaped, written
-from cnncli.networks.layers import connected, convolution, norms, pointwise, pooling, sequences
+from cnncli.networks.layers import ACTIVATIONS, connected, convolution, norms, pointwise, pooling, sequences
 from cnncli.networks.layers.base import Layer
 from cnncli.shapes import Four, Pair, Shape, effective_size
 
@@ -114,7 +114,7 @@ class Settings:
 
 
 _ACTIVATIONS: dict[str, Layer] = {
-    **{kind.op: kind() for kind in pointwise.ACTIVATIONS if kind not in (pointwise.Linear, pointwise.LeakyReLU)},
+    **{kind.op: kind() for kind in ACTIVATIONS if kind not in (pointwise.Linear, pointwise.LeakyReLU)},
     "swish": pointwise.SiLU(),
     "leaky_relu": pointwise.LeakyReLU(0.2),
     "ReLU": pointwise.ReLU(),

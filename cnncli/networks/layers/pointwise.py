@@ -250,20 +250,3 @@ class Flatten(Layer):
 
     def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
         return grad.reshape(cache), {}
-
-
-ACTIVATIONS: tuple[type[Activation], ...] = (
-    ReLU,
-    ReLU6,
-    LeakyReLU,
-    ELU,
-    SiLU,
-    GELU,
-    Mish,
-    HardSwish,
-    HardSigmoid,
-    Tanh,
-    Sigmoid,
-    Softmax,
-    Linear,
-)

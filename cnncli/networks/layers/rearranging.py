@@ -248,6 +248,3 @@ class ZeroPad(Layer):
         out = context.gradient(cache, grad.dtype)
         out[:] = grad[..., : cache[3]]
         return out, {}
-
-
-REARRANGEMENTS: tuple[type[Rearrangement], ...] = (Crop, Split, Shuffle, SpaceToDepth, DepthToSpace, Reshape)
