@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.fields import FIELDS, OPTIONS, write_option
+from cnncli.networks.layers.late import Array, Context, Gradients, Params
 from cnncli.networks.summary import FilterShape, ReceptiveField
 from cnncli.shapes import Four, Pair, Shape, Window, overhang, show_shape
 from cnncli.values import Value
 
-if TYPE_CHECKING:  # what only computes shapes loads no NumPy
-    from cnncli.networks.layers.context import Array, Context, Gradients, Params
+if TYPE_CHECKING:
     from cnncli.networks.layers.sequences import Sequential
 
 
@@ -223,7 +223,7 @@ class Layer(Value):
         ]
         return ",".join([self.written(*numbers), *options])
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         """Return what the layer makes of a batch, and what `backward` needs of it.
 
         Args:
@@ -234,7 +234,7 @@ class Layer(Value):
         """
         raise NotImplementedError(f"{type(self).__name__} cannot be computed")
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         """Return the gradient of the input, or None if the context does not need it, and those of the parameters.
 
         Args:
@@ -274,12 +274,12 @@ class Shorthand(Layer):
     def filter_shape(self, input_shape: Shape) -> FilterShape | None:
         return self.meaning(input_shape).filter_shape(input_shape)
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         layer = self.meaning(x.shape[1:])
         out, cache = layer.forward(x, params, context)
         return out, (layer, cache)
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         layer, kept = cache
         gradients: Gradients = layer.backward(grad, kept, params, context)
         return gradients

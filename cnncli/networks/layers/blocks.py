@@ -1,17 +1,14 @@
 """Blocks: layers with branches, whose results become one."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Branch, Part
-from cnncli.networks.layers.late import activation_ops, np
+from cnncli.networks.layers.late import Array, Context, Gradients, Params, activation_ops, np
 from cnncli.networks.layers.sequences import Compound, Sequential, check_count
 from cnncli.shapes import Shape, show_shape
-
-if TYPE_CHECKING:  # what only computes shapes loads no NumPy
-    from cnncli.networks.layers.context import Array, Context, Gradients, Params
 
 
 class Block(Compound):
@@ -61,15 +58,15 @@ class Block(Compound):
                 raise
         return shapes
 
-    def join(self, results: "list[Array]", context: "Context") -> "tuple[Array, Any]":
+    def join(self, results: list[Array], context: Context) -> tuple[Array, Any]:
         """Return what becomes of the branches' results, and what `split` needs of it."""
         raise NotImplementedError
 
-    def split(self, grad: "Array", cache: Any, context: "Context") -> "list[Array]":
+    def split(self, grad: Array, cache: Any, context: Context) -> list[Array]:
         """Return the gradients of the branches' results."""
         raise NotImplementedError
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         results, caches = [], []
         for prefix, layer, _ in self.parts(x.shape[1:]):
             result, cache = layer.forward(x, context.within(params, prefix), context.inside(prefix))
@@ -78,7 +75,7 @@ class Block(Compound):
         out, joined = self.join(results, context)
         return out, (joined, caches)
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         joined, caches = cache
         grads: dict[str, Array] = {}
         gradients = []
@@ -93,7 +90,7 @@ class Block(Compound):
         return _folded(np.add, gradients, context.gradient(gradients[0].shape, gradients[0].dtype)), grads
 
 
-def _folded(operation: Any, arrays: "list[Array]", out: "Array") -> "Array":
+def _folded(operation: Any, arrays: list[Array], out: Array) -> Array:
     """Put the sum or product of arrays into one; a single array is copied."""
     first, *others = arrays
     if not others:
@@ -159,11 +156,11 @@ class Add(Block):
         shortcut = f"| {self.shortcut} " if self.shortcut.layers else ""
         return f"{self.op}[ {self.main} {shortcut}]" if self.main.layers else f"{self.op}[ {shortcut}]"
 
-    def join(self, results: "list[Array]", context: "Context") -> "tuple[Array, Any]":
+    def join(self, results: list[Array], context: Context) -> tuple[Array, Any]:
         main, shortcut = results
         return np.add(main, shortcut, out=context.output(main.shape, main.dtype)), None
 
-    def split(self, grad: "Array", cache: Any, context: "Context") -> "list[Array]":
+    def split(self, grad: Array, cache: Any, context: Context) -> list[Array]:
         return [grad, grad]
 
 
@@ -181,12 +178,12 @@ class Residual(Add):
     op = "res"
     rectifies = True
 
-    def join(self, results: "list[Array]", context: "Context") -> "tuple[Array, Any]":
+    def join(self, results: list[Array], context: Context) -> tuple[Array, Any]:
         out, _ = super().join(results, context)
         activation_ops.relu_forward(out, out)
         return out, out
 
-    def split(self, grad: "Array", cache: Any, context: "Context") -> "list[Array]":
+    def split(self, grad: Array, cache: Any, context: Context) -> list[Array]:
         out = context.kept("sum gradient", grad.shape, grad.dtype)
         return [activation_ops.relu_backward(grad, cache, out, context.memory)] * 2
 
@@ -239,12 +236,12 @@ class Concat(Parallel):
         fits = "'same' with s1 in every branch keeps the size" if kept else "give every branch the same strides"
         raise ShapeError(self, "branches of one height and width", _listed(shapes), fits)
 
-    def join(self, results: "list[Array]", context: "Context") -> "tuple[Array, Any]":
+    def join(self, results: list[Array], context: Context) -> tuple[Array, Any]:
         channels = [result.shape[-1] for result in results]
         out = context.output((*results[0].shape[:-1], sum(channels)), results[0].dtype)
         return np.concatenate(results, axis=-1, out=out), channels
 
-    def split(self, grad: "Array", cache: Any, context: "Context") -> "list[Array]":
+    def split(self, grad: Array, cache: Any, context: Context) -> list[Array]:
         stops = [sum(cache[:number]) for number in range(1, len(cache))]
         return [np.ascontiguousarray(part) for part in np.split(grad, stops, axis=-1)]
 
@@ -273,13 +270,13 @@ class Product(Parallel):
         fits = f"a branch of 1x1x{joined[2]} or {show_shape(joined[:2])}x1 would fit"
         raise ShapeError(self, "branches of one shape, or of 1 along an axis", _listed(shapes), fits)
 
-    def join(self, results: "list[Array]", context: "Context") -> "tuple[Array, Any]":
+    def join(self, results: list[Array], context: Context) -> tuple[Array, Any]:
         most = max(result.ndim for result in results)
         factors = [_as_picture(result) if result.ndim < most else result for result in results]
         out = context.output(np.broadcast_shapes(*(factor.shape for factor in factors)), factors[0].dtype)
         return _folded(np.multiply, factors, out), (factors, [result.shape for result in results])
 
-    def split(self, grad: "Array", cache: Any, context: "Context") -> "list[Array]":
+    def split(self, grad: Array, cache: Any, context: Context) -> list[Array]:
         """Return each result's gradient: the product's, times the other results, summed where it was repeated."""
         factors, shapes = cache
         gradients = []
@@ -293,5 +290,5 @@ class Product(Parallel):
         return gradients
 
 
-def _as_picture(numbers: "Array") -> "Array":
+def _as_picture(numbers: Array) -> Array:
     return numbers.reshape(len(numbers), 1, 1, -1)

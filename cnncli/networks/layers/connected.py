@@ -1,14 +1,11 @@
 """Fully connected layers."""
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cnncli.networks.layers.base import Layer, weight_and_bias
-from cnncli.networks.layers.late import np, row_ops
+from cnncli.networks.layers.late import Array, Context, Gradients, Params, np, row_ops
 from cnncli.shapes import Shape
-
-if TYPE_CHECKING:  # what only computes shapes loads no NumPy
-    from cnncli.networks.layers.context import Array, Context, Gradients, Params
 
 
 class FullyConnected(Layer):
@@ -40,7 +37,7 @@ class FullyConnected(Layer):
     def connections(self, input_shape: Shape) -> int:
         return sum(map(prod, self.param_shapes(input_shape).values()))
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         flat = x.reshape(len(x), -1)
         out = context.output((len(x), self.out_features), x.dtype)
         np.matmul(flat, params["weight"], out=out)
@@ -48,7 +45,7 @@ class FullyConnected(Layer):
             out += params["bias"]
         return out, x
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         weight = params["weight"]
         product = context.memory.take((context.path, "weight gradient"), weight.shape, weight.dtype)
         grads = {"weight": np.matmul(cache.reshape(len(cache), -1).T, grad, out=product)}
@@ -88,13 +85,13 @@ class RadialBasis(Layer):
     def connections(self, input_shape: Shape) -> int:
         return prod(input_shape) * self.out_features
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         distances = x.reshape(len(x), -1, 1) - context.buffer("weight").astype(x.dtype, copy=False)
         out = context.output((len(x), self.out_features), x.dtype)
         out[:] = (distances * distances).sum(axis=1)
         return out, (distances, x.shape)
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         distances, shape = cache
         out = context.gradient(shape, grad.dtype)
         out[:] = (2 * distances * grad[:, None]).sum(axis=2).reshape(shape)

@@ -1,17 +1,14 @@
 """Convolutions: filters that slide over a volume."""
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer, Shorthand, image_shape, slide, uneven_groups, weight_and_bias
-from cnncli.networks.layers.late import convolution_ops, np, row_ops
+from cnncli.networks.layers.late import Array, Context, Gradients, Params, convolution_ops, np, row_ops
 from cnncli.networks.summary import FilterShape, ReceptiveField
 from cnncli.shapes import Four, Pair, Shape, Window, check_output_padding, transposed_same_padding, transposed_size
-
-if TYPE_CHECKING:  # what only computes shapes loads no NumPy
-    from cnncli.networks.layers.context import Array, Context, Gradients, Params
 
 TABLE = (
     *((i, (i + 1) % 6, (i + 2) % 6) for i in range(6)),
@@ -26,7 +23,7 @@ TABLE_OUTPUTS = [number for number, channels in enumerate(TABLE) for _ in channe
 """The input map and the output map of each pair that the table connects."""
 
 
-def dense_table(weight: "Array") -> "Array":
+def dense_table(weight: Array) -> Array:
     """Return weights of the table's pairs, (f_h, f_w, 60), as (f_h, f_w, 6, 16): 0 where nothing is connected."""
     dense = np.zeros((*weight.shape[:2], 6, len(TABLE)), weight.dtype)
     dense[:, :, TABLE_INPUTS, TABLE_OUTPUTS] = weight
@@ -101,16 +98,16 @@ class Conv(Layer):
         numbers = prod(weight_shape)
         return (numbers / len(TABLE), numbers / 6) if self.table else super().fans(weight_shape)
 
-    def _plan(self, input_shape: Shape, context: "Context") -> Any:
+    def _plan(self, input_shape: Shape, context: Context) -> Any:
         window, channels = self.window(input_shape), input_shape[2]
         return convolution_ops.ConvolutionPlan(
             window, channels, self.out_channels, self.groups, winograd=context.shared.winograd
         )
 
-    def _dense(self, weight: "Array") -> "Array":
+    def _dense(self, weight: Array) -> Array:
         return dense_table(weight) if self.table else weight
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         plan = context.plan(x.shape, lambda shape: self._plan(shape, context))
         matrix = context.once("matrix", lambda: plan.algorithm.prepare(self._dense(params["weight"])))
         keeps = context.keeps_columns and context.training and plan.algorithm.copies
@@ -121,7 +118,7 @@ class Conv(Layer):
             row_ops.add_to_channels(out, params["bias"])
         return out, (x, columns if keeps else None)
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         x, columns = cache
         plan = context.plan(x.shape, lambda shape: self._plan(shape, context))
         weight_gradient = plan.weight_gradient(grad, x, columns, context.memory, (context.path, "weights"))
@@ -255,7 +252,7 @@ class TransposedConv(Layer):
         weight, bias = self.param_shapes(input_shape)["weight"], self.out_channels if self.bias else 0
         return FilterShape(*geometry, self.groups, self.out_channels, weight, bias)
 
-    def _plan(self, input_shape: Shape, context: "Context") -> Any:
+    def _plan(self, input_shape: Shape, context: Context) -> Any:
         """Return the convolution from output to input, whose input gradient this is."""
         (height, width, channels), out_shape = input_shape, self.output_shape(input_shape)
         size, output = (out_shape[0], out_shape[1]), (height, width)
@@ -264,13 +261,13 @@ class TransposedConv(Layer):
             window, self.out_channels, channels, self.groups, winograd=context.shared.winograd
         )
 
-    def _swapped(self, weight: "Array") -> "Array":
+    def _swapped(self, weight: Array) -> Array:
         """Return weights of (C_in / groups, C_out) as those of the convolution back, or those of that one as these."""
         per_group, filters = weight.shape[2], weight.shape[3] // self.groups
         grouped = weight.reshape(*self.kernel_size, per_group, self.groups, filters).transpose(0, 1, 4, 3, 2)
         return grouped.reshape(*self.kernel_size, filters, -1)
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         plan = context.plan(x.shape, lambda shape: self._plan(shape, context))
         matrix = context.once("matrix", lambda: plan.input_algorithm.prepare(self._swapped(params["weight"])))
         out = context.output((len(x), *plan.geometry.window.size, self.out_channels), x.dtype)
@@ -279,7 +276,7 @@ class TransposedConv(Layer):
             row_ops.add_to_channels(out, params["bias"])
         return out, x
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         x, plan = cache, context.plan(cache.shape, lambda shape: self._plan(shape, context))
         weight_gradient = plan.weight_gradient(x, grad, None, context.memory, (context.path, "weights"))
         grads = {"weight": self._swapped(weight_gradient)}

@@ -1,12 +1,13 @@
 """What layers compute with, loaded when one first computes: what only computes shapes loads no NumPy."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cnncli.lazy import Lazy
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from cnncli.networks.layers.context import Array, Context, Gradients, Params
     from cnncli.ops.batches import activation_gradients as activation_ops
     from cnncli.ops.batches import convolution_gradients as convolution_ops
     from cnncli.ops.batches import norms as norm_ops
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from cnncli.ops.batches import resampling as resampling_ops
     from cnncli.ops.batches import rows as row_ops
 else:
+    Array = Context = Gradients = Params = Any
     np = Lazy("numpy")
     activation_ops = Lazy("cnncli.ops.batches.activation_gradients")
     convolution_ops = Lazy("cnncli.ops.batches.convolution_gradients")
@@ -22,4 +24,5 @@ else:
     resampling_ops = Lazy("cnncli.ops.batches.resampling")
     row_ops = Lazy("cnncli.ops.batches.rows")
 
-__all__ = ["activation_ops", "convolution_ops", "norm_ops", "np", "pooling_ops", "resampling_ops", "row_ops"]
+__all__ = ["Array", "Context", "Gradients", "Params", "np"]
+__all__ += ["activation_ops", "convolution_ops", "norm_ops", "pooling_ops", "resampling_ops", "row_ops"]

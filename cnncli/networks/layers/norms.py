@@ -1,14 +1,11 @@
 """Normalisation of activations."""
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cnncli.networks.layers.base import Layer, image_shape, scale_and_shift, uneven_groups
-from cnncli.networks.layers.late import norm_ops, np, row_ops
+from cnncli.networks.layers.late import Array, Context, Gradients, Params, norm_ops, np, row_ops
 from cnncli.shapes import Shape
-
-if TYPE_CHECKING:  # what only computes shapes loads no NumPy
-    from cnncli.networks.layers.context import Array, Context, Gradients, Params
 
 
 class NormLayer(Layer):
@@ -39,7 +36,7 @@ class BatchNorm(NormLayer):
     def buffer_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         return {"running_mean": input_shape[-1:], "running_var": input_shape[-1:]}
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         """Return the input, normalised, scaled and shifted.
 
         In training by the statistics of the whole batch; the running ones move towards them by `momentum`, the variance
@@ -57,12 +54,12 @@ class BatchNorm(NormLayer):
         norm_ops.scale_channels(x, scale, params["bias"] - moments.mean * scale, out)
         return out, (x, moments, inverse)
 
-    def _remember(self, moments: Any, context: "Context") -> None:
+    def _remember(self, moments: Any, context: Context) -> None:
         for name, value in (("running_mean", moments.mean), ("running_var", moments.unbiased_variance)):
             old = context.buffer(name)
             context.set_buffer(name, ((1 - self.momentum) * old + self.momentum * value).astype(old.dtype))
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         x, moments, inverse = cache
         sums = norm_ops.batch_norm_sums(grad, x, moments.mean)
         grads = {"weight": (sums[1] * inverse).astype(x.dtype), "bias": sums[0].astype(x.dtype)}
@@ -95,7 +92,7 @@ class Standardization(NormLayer):
         """Return a batch's shape in groups, and the axes along which a group's numbers lie."""
         raise NotImplementedError
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         shape, axes = self.grouped(x.shape)
         standardized = context.kept("standardized", x.shape, x.dtype)
         inverse = norm_ops.standardize(x.reshape(shape), axes, self.eps, standardized.reshape(shape))
@@ -105,7 +102,7 @@ class Standardization(NormLayer):
         norm_ops.scale_channels(standardized, params["weight"], params["bias"], out)
         return out, (standardized, inverse)
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         standardized, inverse = cache
         shape, axes = self.grouped(grad.shape)
         slope, grads = grad, {}
@@ -207,10 +204,10 @@ class LocalResponseNorm(NormLayer):
     alpha: float = 5e-4
     beta: float = 0.75
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         y, divisor = norm_ops.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
         return y, (x, divisor)
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         x, divisor = cache
         return norm_ops.local_response_norm_backward(grad, x, divisor, self.size, self.alpha, self.beta), {}

@@ -1,15 +1,12 @@
 """Layers that compute each number by itself, and flattening."""
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.layers.base import Layer
-from cnncli.networks.layers.late import activation_ops, np, row_ops
+from cnncli.networks.layers.late import Array, Context, Gradients, Params, activation_ops, np, row_ops
 from cnncli.shapes import Shape
-
-if TYPE_CHECKING:  # what only computes shapes loads no NumPy
-    from cnncli.networks.layers.context import Array, Context, Gradients, Params
 
 
 class Activation(Layer):
@@ -26,13 +23,13 @@ class Activation(Layer):
         """Return the function and its derivative."""
         return activation_ops.NONLINEARITIES[self.op]
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         function = context.plan((), lambda _: self.nonlinearity())
         out = context.output(x.shape, x.dtype)
         function.forward(x, out)
         return out, out if function.keeps == "output" else x
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         function = context.plan((), lambda _: self.nonlinearity())
         out = context.gradient(grad.shape, grad.dtype)
         return function.backward(grad, cache, out, context.memory), {}
@@ -160,13 +157,13 @@ class PReLU(Layer):
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         return {"weight": (1 if self.shared else input_shape[-1],)}
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         out = np.minimum(x, 0, out=context.output(x.shape, x.dtype))
         out *= params["weight"]
         out += np.maximum(x, 0)
         return out, x
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         slopes = row_ops.sum_over_positions(grad * np.minimum(cache, 0))
         out = np.multiply(grad, params["weight"], out=context.gradient(grad.shape, grad.dtype))
         np.copyto(out, grad, where=cache > 0)
@@ -196,10 +193,10 @@ class Scale(Layer):
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         return {"weight": input_shape[-1:]}
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         return np.multiply(x, params["weight"], out=context.output(x.shape, x.dtype)), x
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         grads = {"weight": row_ops.sum_over_positions(grad * cache)}
         return np.multiply(grad, params["weight"], out=context.gradient(grad.shape, grad.dtype)), grads
 
@@ -221,7 +218,7 @@ class Dropout(Layer):
         if self.rate >= 1:
             raise ArgumentError(f"a dropout rate must be below 1, such as drop0.5, got {self.rate!r}")
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         if not context.training or not self.rate:
             return x, None
         share = context.kept("share", x.shape, x.dtype)
@@ -229,7 +226,7 @@ class Dropout(Layer):
         share *= x.dtype.type(1 / (1 - self.rate))
         return np.multiply(x, share, out=context.output(x.shape, x.dtype)), share
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         if cache is None:
             return grad, {}
         return np.multiply(grad, cache, out=context.gradient(grad.shape, grad.dtype)), {}
@@ -245,8 +242,8 @@ class Flatten(Layer):
     def output_shape(self, input_shape: Shape) -> Shape:
         return (prod(input_shape),)
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         return x.reshape(len(x), -1), x.shape
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         return grad.reshape(cache), {}

@@ -3,17 +3,24 @@
 from collections.abc import Iterator
 from itertools import product
 from math import gcd, prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer, image_shape, scale_and_shift, slide
-from cnncli.networks.layers.late import norm_ops, np, pooling_ops, resampling_ops, row_ops
+from cnncli.networks.layers.late import (
+    Array,
+    Context,
+    Gradients,
+    Params,
+    norm_ops,
+    np,
+    pooling_ops,
+    resampling_ops,
+    row_ops,
+)
 from cnncli.networks.layers.resampling import Resampling
 from cnncli.networks.summary import ReceptiveField
 from cnncli.shapes import Four, Pair, Shape, Window, show_shape
-
-if TYPE_CHECKING:  # what only computes shapes loads no NumPy
-    from cnncli.networks.layers.context import Array, Context, Gradients, Params
 
 WINDOW: Pair = (0, 0)
 """The stride that stands for the window's own size."""
@@ -100,14 +107,14 @@ class MaxPool(Pool):
     dilation: Pair = (1, 1)
     ceil_mode: bool = False
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         window = context.plan(x.shape, self.window)
         out = context.output((len(x), *window.output_size, x.shape[3]), x.dtype)
         winners = context.kept("winners", out.shape, pooling_ops.winner_type(window))
         pooling_ops.max_pool_forward(x, window, out, winners, context.memory)
         return out, (winners, x.shape)
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         """Return the gradient of the input: what a window's gradient is, goes to its winner."""
         winners, shape = cache
         out = context.gradient(shape, grad.dtype)
@@ -131,13 +138,13 @@ class AvgPool(Pool):
     ceil_mode: bool = False
     count_include_pad: bool = False
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         window = context.plan(x.shape, self.window)
         out = context.output((len(x), *window.output_size, x.shape[3]), x.dtype)
         pooling_ops.avg_pool_forward(x, window, out, include_padding=self.count_include_pad, memory=context.memory)
         return out, x.shape
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         """Return the gradient of the input: an equal share to each pixel of a window."""
         window = context.plan(cache, self.window)
         out = context.gradient(cache, grad.dtype)
@@ -167,7 +174,7 @@ class Subsampling(Pool):
     def connections(self, input_shape: Shape) -> int:
         return prod(self.output_shape(input_shape)) * (prod(self.kernel_size) + 1)
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         window = context.plan(x.shape, self.window)
         means = context.kept("means", (len(x), *window.output_size, x.shape[3]), x.dtype)
         pooling_ops.avg_pool_forward(x, window, means, include_padding=False, memory=context.memory)
@@ -175,7 +182,7 @@ class Subsampling(Pool):
         norm_ops.scale_channels(means, params["weight"], params["bias"], out)
         return out, (means, x.shape)
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         means, shape = cache
         grads = {"weight": row_ops.sum_over_positions(grad * means), "bias": row_ops.sum_over_positions(grad)}
         window, out = context.plan(shape, self.window), context.gradient(shape, grad.dtype)
@@ -237,13 +244,13 @@ class GlobalAvgPool(GlobalPool, Resampling):
 
     op = "gap"
 
-    def matrices(self, input_shape: Shape) -> "tuple[Array, Array]":
+    def matrices(self, input_shape: Shape) -> tuple[Array, Array]:
         """Return the weights of the means, (H_out, H) and (W_out, W)."""
         axes = zip(self.bounds(input_shape), input_shape[:2], strict=True)
         rows, columns = (resampling_ops.averaging_matrix(bounds, n) for bounds, n in axes)
         return rows, columns
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         if self.output_size != (1, 1):
             return super().forward(x, params, context)
         out = context.output((len(x), 1, 1, x.shape[3]), x.dtype)
@@ -251,7 +258,7 @@ class GlobalAvgPool(GlobalPool, Resampling):
         out *= x.dtype.type(1 / prod(x.shape[1:3]))
         return out, x.shape
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         if self.output_size != (1, 1):
             return super().backward(grad, cache, params, context)
         out = context.gradient(cache, grad.dtype)
@@ -269,7 +276,7 @@ class GlobalMaxPool(GlobalPool):
         for (i, (top, bottom)), (j, (left, right)) in product(enumerate(rows), enumerate(columns)):
             yield (i, j), (slice(None), slice(top, bottom), slice(left, right))
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         out = context.output((len(x), *self.output_size, x.shape[3]), x.dtype)
         winners = []
         for (i, j), window in self._windows(x.shape):
@@ -278,7 +285,7 @@ class GlobalMaxPool(GlobalPool):
             out[:, i, j] = pixels.max(axis=1)
         return out, (winners, x.shape)
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         """Return the gradient of the input: all to the first of the largest."""
         winners, shape = cache
         out = context.gradient(shape, grad.dtype)

@@ -1,15 +1,13 @@
 """Layers that move numbers, leave some out or add zeros, and compute nothing."""
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer, image_shape, uneven_groups
+from cnncli.networks.layers.late import Array, Context, Gradients, Params
 from cnncli.networks.summary import ReceptiveField
 from cnncli.shapes import Four, Shape, Window, show_shape
-
-if TYPE_CHECKING:  # what only computes shapes loads no NumPy
-    from cnncli.networks.layers.context import Array, Context, Gradients, Params
 
 
 class Rearrangement(Layer):
@@ -17,17 +15,17 @@ class Rearrangement(Layer):
 
     keeps = ()
 
-    def seen(self, x: "Array") -> "Array":
+    def seen(self, x: Array) -> Array:
         """Return a view of a batch that has the output's numbers in their order, in any number of axes."""
         raise NotImplementedError
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         view = self.seen(x)
         out = context.output((len(x), *context.plan(x.shape, self.output_shape)), x.dtype)
         out.reshape(view.shape)[:] = view
         return out, x.shape
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         """Return the gradient of the input: 0 for the numbers that are not seen."""
         out = context.gradient(cache, grad.dtype)
         view = self.seen(out)
@@ -63,7 +61,7 @@ class Crop(Rearrangement):
         (down, across), (y, x) = before.stride, before.offset
         return before._replace(offset=(y + self.margins[0] * down, x + self.margins[2] * across))
 
-    def seen(self, x: "Array") -> "Array":
+    def seen(self, x: Array) -> Array:
         top, bottom, left, right = self.margins
         return x[:, top : x.shape[1] - bottom, left : x.shape[2] - right]
 
@@ -89,7 +87,7 @@ class Split(Rearrangement):
             raise uneven_groups(self, input_shape[-1], self.part[1], "split1/")
         return *input_shape[:-1], input_shape[-1] // self.part[1]
 
-    def seen(self, x: "Array") -> "Array":
+    def seen(self, x: Array) -> Array:
         number, parts = self.part
         size = x.shape[-1] // parts
         return x[..., (number - 1) * size : number * size]
@@ -115,7 +113,7 @@ class Shuffle(Rearrangement):
             raise uneven_groups(self, input_shape[-1], self.groups, self.op)
         return input_shape
 
-    def seen(self, x: "Array") -> "Array":
+    def seen(self, x: Array) -> Array:
         return x.reshape(*x.shape[:-1], self.groups, -1).swapaxes(-1, -2)
 
 
@@ -146,7 +144,7 @@ class SpaceToDepth(Rearrangement):
         size = image_shape(self, input_shape)[:2]
         return before.through(Window.over(size, self.block_size, stride=self.block_size))
 
-    def seen(self, x: "Array") -> "Array":
+    def seen(self, x: Array) -> Array:
         """Return (N, H / size, W / size, C, size, size)."""
         count, height, width, channels = x.shape
         size = self.block_size
@@ -180,7 +178,7 @@ class DepthToSpace(Rearrangement):
         """Return None: neighbours have one field in common."""
         return None
 
-    def seen(self, x: "Array") -> "Array":
+    def seen(self, x: Array) -> Array:
         """Return (N, H, size, W, size, C / size^2)."""
         count, height, width, channels = x.shape
         size = self.block_size
@@ -211,7 +209,7 @@ class Reshape(Rearrangement):
         """Return None: pixels are no longer where they were."""
         return before if input_shape == self.shape else None
 
-    def seen(self, x: "Array") -> "Array":
+    def seen(self, x: Array) -> Array:
         return x
 
 
@@ -239,12 +237,12 @@ class ZeroPad(Layer):
             raise ShapeError(self, f"at most {self.out_channels} channels", f"{channels}", fits)
         return height, width, self.out_channels
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         out = context.output((*x.shape[:3], self.out_channels), x.dtype)
         out[..., : x.shape[3]], out[..., x.shape[3] :] = x, 0
         return out, x.shape
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         out = context.gradient(cache, grad.dtype)
         out[:] = grad[..., : cache[3]]
         return out, {}

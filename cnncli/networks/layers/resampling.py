@@ -1,15 +1,12 @@
 """Larger pictures of the same numbers."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.layers.base import Layer, image_shape
-from cnncli.networks.layers.late import resampling_ops
+from cnncli.networks.layers.late import Array, Context, Gradients, Params, resampling_ops
 from cnncli.networks.summary import ReceptiveField
 from cnncli.shapes import Pair, Shape
-
-if TYPE_CHECKING:  # what only computes shapes loads no NumPy
-    from cnncli.networks.layers.context import Array, Context, Gradients, Params
 
 
 class Resampling(Layer):
@@ -17,15 +14,15 @@ class Resampling(Layer):
 
     keeps = ()
 
-    def matrices(self, input_shape: Shape) -> "tuple[Array, Array]":
+    def matrices(self, input_shape: Shape) -> tuple[Array, Array]:
         """Return the matrices, (H_out, H) and (W_out, W)."""
         raise NotImplementedError
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         out = context.output((len(x), *context.plan(x.shape, self.output_shape)), x.dtype)
         return resampling_ops.resample(x, *self.matrices(x.shape[1:]), out), x.shape
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         rows, columns = self.matrices(cache[1:])
         return resampling_ops.resample(grad, rows.T, columns.T, context.gradient(cache, grad.dtype)), {}
 
@@ -64,26 +61,26 @@ class Upsampling(Resampling):
         """Return None where it makes fractions of the stride."""
         return before if self.scale_factor == (1, 1) else None
 
-    def matrices(self, input_shape: Shape) -> "tuple[Array, Array]":
+    def matrices(self, input_shape: Shape) -> tuple[Array, Array]:
         rows, columns = (
             resampling_ops.bilinear_matrix(n, n * factor, align_corners=self.align_corners)
             for n, factor in zip(input_shape[:2], self.scale_factor, strict=True)
         )
         return rows, columns
 
-    def _blocks(self, x: "Array") -> "Array":
+    def _blocks(self, x: Array) -> Array:
         """Return a picture that comes out as blocks of one pixel that comes in, (N, H, factor, W, factor, C)."""
         (down, across), (count, height, width, channels) = self.scale_factor, x.shape
         return x.reshape(count, height // down, down, width // across, across, channels)
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         if self.mode == "bilinear":
             return super().forward(x, params, context)
         out = context.output((len(x), *context.plan(x.shape, self.output_shape)), x.dtype)
         self._blocks(out)[:] = x[:, :, None, :, None]
         return out, x.shape
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         if self.mode == "bilinear":
             return super().backward(grad, cache, params, context)
         out = context.gradient(cache, grad.dtype)

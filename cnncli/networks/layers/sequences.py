@@ -2,17 +2,15 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer, Part, Shorthand
+from cnncli.networks.layers.late import Array, Context, Gradients, Params
 from cnncli.networks.summary import FilterShape, ReceptiveField
 from cnncli.shapes import Shape, Window, show_shape
 from cnncli.values import remembered
-
-if TYPE_CHECKING:  # what only computes shapes loads no NumPy
-    from cnncli.networks.layers.context import Array, Context, Gradients, Params
 
 MAX_LAYERS = 10_000
 """The layers of a network, repeats counted."""
@@ -61,7 +59,7 @@ class Compound(Layer):
     def connections(self, input_shape: Shape) -> int:
         return sum(layer.connections(before) for _, layer, before in self.parts(input_shape))
 
-    def forward(self, x: "Array", params: "Params", context: "Context") -> "tuple[Array, Any]":
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         caches = []
         for prefix, layer, _ in self.parts(x.shape[1:]):
             x, cache = layer.forward(x, context.within(params, prefix), context.inside(prefix))
@@ -69,7 +67,7 @@ class Compound(Layer):
             caches.append((prefix, layer, cache))
         return x, caches
 
-    def backward(self, grad: "Array", cache: Any, params: "Params", context: "Context") -> "Gradients":
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         grads: dict[str, Array] = {}
         gradient: Array | None = grad
         for number, (prefix, layer, kept) in reversed(list(enumerate(cache))):
