@@ -1,21 +1,16 @@
 """Errors in the text of a network, with their place in it."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from cnncli.errors import ArgumentError
 from cnncli.files.text import cleaned
 from cnncli.shapes import Shape, show_shape
 
+if TYPE_CHECKING:
+    from cnncli.networks.layers.base import Layer
+
 SHOWN = 100
 """Characters of a text around the place of an error that are shown."""
-
-
-class Labelled(Protocol):
-    """A layer, as an error knows it."""
-
-    @property
-    def label(self) -> str:
-        """Its word; of a block its name alone."""
 
 
 class TextError(ArgumentError):
@@ -95,7 +90,7 @@ class ShapeError(TextError):
 max2; padding p1 would fit
     """
 
-    def __init__(self, layer: Labelled, needs: str, got: str, fits: str = "") -> None:
+    def __init__(self, layer: "Layer", needs: str, got: str, fits: str = "") -> None:
         super().__init__(f"{layer.label} needs {needs}, got {got}")
         self.layer, self.needs, self.got, self.fits = layer, needs, got, fits
         self.item = layer
@@ -103,7 +98,7 @@ max2; padding p1 would fit
         self.after = ""
         self.path: tuple[str, ...] = ()
 
-    def place(self, item: Labelled, number: int, input_shape: Shape, after: str) -> None:
+    def place(self, item: "Layer", number: int, input_shape: Shape, after: str) -> None:
         """Add the place in a sequence of layers, from the innermost sequence outwards."""
         if not self.path:
             self.item, self.input_shape, self.after = item, input_shape, after

@@ -151,7 +151,7 @@ class Checked(nn.Module):
 
     def __init__(self, layers: Sequential, input_shape):
         super().__init__()
-        self.expected = [(step.layer, step.input_shape, step.output_shape) for step in layers.placed(input_shape)]
+        self.expected = [step[1:] for step in layers.placed(input_shape)]
         self.steps = nn.ModuleList(module_of(layer, before) for layer, before, _ in self.expected)
 
     def forward(self, x):

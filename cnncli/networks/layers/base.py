@@ -25,12 +25,8 @@ class Part(NamedTuple):
     input_shape: Shape
 
 
-class Branch(NamedTuple):
-    """A branch of a block: its name as arrays have it, its name for readers, and its layers."""
-
-    name: str
-    title: str
-    layers: "Sequential"
+Branch = tuple[str, str, "Sequential"]
+"""A branch of a block: its name as arrays have it, its name for readers, and its layers."""
 
 
 class Layer(Value):
@@ -173,7 +169,7 @@ class Layer(Value):
         return (self,)
 
     @property
-    def branches(self) -> "tuple[Branch, ...]":
+    def branches(self) -> tuple[Branch, ...]:
         """The branches of a block; empty for other layers."""
         return ()
 
@@ -250,29 +246,22 @@ class Layer(Value):
         return 0
 
 
+def _of_meaning(name: str) -> Any:
+    """Return a method that asks the layer which another one is short for."""
+    return lambda self, input_shape: getattr(self.meaning(input_shape), name)(input_shape)
+
+
 class Shorthand(Layer):
     """A word that is short for another layer, which may depend on what comes in: `meaning` says which."""
 
-    def output_shape(self, input_shape: Shape) -> Shape:
-        return self.meaning(input_shape).output_shape(input_shape)
-
-    def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        return self.meaning(input_shape).param_shapes(input_shape)
-
-    def buffer_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        return self.meaning(input_shape).buffer_shapes(input_shape)
-
-    def macs(self, input_shape: Shape) -> int:
-        return self.meaning(input_shape).macs(input_shape)
-
-    def connections(self, input_shape: Shape) -> int:
-        return self.meaning(input_shape).connections(input_shape)
-
-    def window(self, input_shape: Shape) -> Window | None:
-        return self.meaning(input_shape).window(input_shape)
-
-    def filter_shape(self, input_shape: Shape) -> FilterShape | None:
-        return self.meaning(input_shape).filter_shape(input_shape)
+    output_shape = _of_meaning("output_shape")
+    param_shapes = _of_meaning("param_shapes")
+    buffer_shapes = _of_meaning("buffer_shapes")
+    macs = _of_meaning("macs")
+    connections = _of_meaning("connections")
+    window = _of_meaning("window")
+    filter_shape = _of_meaning("filter_shape")
+    scratch_numbers = _of_meaning("scratch_numbers")
 
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         layer = self.meaning(x.shape[1:])
@@ -283,9 +272,6 @@ class Shorthand(Layer):
         layer, kept = cache
         gradients: Gradients = layer.backward(grad, kept, params, context)
         return gradients
-
-    def scratch_numbers(self, input_shape: Shape) -> int:
-        return self.meaning(input_shape).scratch_numbers(input_shape)
 
 
 def image_shape(layer: Layer, input_shape: Shape) -> tuple[int, int, int]:
@@ -310,17 +296,11 @@ def scale_and_shift(input_shape: Shape) -> dict[str, Shape]:
     return {"weight": input_shape[-1:], "bias": input_shape[-1:]}
 
 
-def uneven_groups(layer: Layer, channels: int, groups: int, written: str = "g") -> ShapeError:
-    """Return the error of groups that do not share the channels evenly.
-
-    Args:
-        layer: the layer.
-        channels: that come in.
-        groups: of the layer.
-        written: what stands before their number in the layer's word.
-    """
-    needs = f"channels that divide into {groups} groups"
-    return ShapeError(layer, needs, f"{channels} channels", f"{written}{gcd(channels, groups)} would fit")
+def check_groups(layer: Layer, channels: int, groups: int, written: str = "g") -> None:
+    """Refuse groups that do not share the channels evenly; `written` stands before their number in the layer's word."""
+    if channels % groups:
+        needs = f"channels that divide into {groups} groups"
+        raise ShapeError(layer, needs, f"{channels} channels", f"{written}{gcd(channels, groups)} would fit")
 
 
 def slide(

@@ -27,7 +27,7 @@ class Block(Compound):
 
     @property
     def layer_count(self) -> int:
-        return 1 + sum(branch.layers.layer_count for branch in self.branches)
+        return 1 + sum(layers.layer_count for _, _, layers in self.branches)
 
     def parts(self, input_shape: Shape) -> Iterator[Part]:
         for name, _, layers in self.branches:
@@ -131,7 +131,7 @@ class Add(Block):
 
     @property
     def branches(self) -> tuple[Branch, ...]:
-        return Branch("main", "main", self.main), Branch("shortcut", "shortcut", self.shortcut)
+        return ("main", "main", self.main), ("shortcut", "shortcut", self.shortcut)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         main, shortcut = self._branch_shapes(input_shape)
@@ -208,7 +208,7 @@ class Parallel(Block):
 
     @property
     def branches(self) -> tuple[Branch, ...]:
-        return tuple(Branch(str(number), f"branch {number}", path) for number, path in enumerate(self.paths, 1))
+        return tuple((str(number), f"branch {number}", path) for number, path in enumerate(self.paths, 1))
 
     def __str__(self) -> str:
         inner = "|".join(f" {path} " if path.layers else " " for path in self.paths)

@@ -5,7 +5,7 @@ from typing import Any
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError
-from cnncli.networks.layers.base import Layer, Shorthand, image_shape, slide, uneven_groups, weight_and_bias
+from cnncli.networks.layers.base import Layer, Shorthand, check_groups, image_shape, slide, weight_and_bias
 from cnncli.networks.layers.late import Array, Context, Gradients, Params, convolution_ops, np, row_ops
 from cnncli.networks.summary import FilterShape, ReceptiveField
 from cnncli.shapes import Four, Pair, Shape, Window, check_output_padding, transposed_same_padding, transposed_size
@@ -78,8 +78,7 @@ class Conv(Layer):
     def _check_channels(self, channels: int) -> None:
         if self.table and channels != 6:
             raise ShapeError(self, "6 channels (LeNet-5's S2)", f"{channels} channels")
-        if channels % self.groups:
-            raise uneven_groups(self, channels, self.groups)
+        check_groups(self, channels, self.groups)
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         pairs: Shape = (input_shape[-1] // self.groups, self.out_channels)
@@ -219,8 +218,7 @@ class TransposedConv(Layer):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         height, width, channels = image_shape(self, input_shape)
-        if channels % self.groups:
-            raise uneven_groups(self, channels, self.groups)
+        check_groups(self, channels, self.groups)
         cut, extra = self.paddings()
         axes = zip((height, width), self.kernel_size, self.stride, self.dilation, strict=True)
         full = [transposed_size(n, f, stride=s, dilation=d) for n, f, s, d in axes]

@@ -3,7 +3,7 @@
 from math import prod
 from typing import Any
 
-from cnncli.networks.layers.base import Layer, image_shape, scale_and_shift, uneven_groups
+from cnncli.networks.layers.base import Layer, check_groups, image_shape, scale_and_shift
 from cnncli.networks.layers.late import Array, Context, Gradients, Params, norm_ops, np, row_ops
 from cnncli.shapes import Shape
 
@@ -148,8 +148,7 @@ class GroupNorm(Standardization):
     groups: int = 32
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        if input_shape[-1] % self.groups:
-            raise uneven_groups(self, input_shape[-1], self.groups, self.op)
+        check_groups(self, input_shape[-1], self.groups, self.op)
         return input_shape
 
     def group_count(self, channels: int) -> int:

@@ -148,11 +148,9 @@ class PReLU(Layer):
     op = "prelu"
     follows = True
 
-    shared: bool = False
+    initial_scale = 0.25
 
-    @property
-    def initial_scale(self) -> float:
-        return 0.25
+    shared: bool = False
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         return {"weight": (1 if self.shared else input_shape[-1],)}

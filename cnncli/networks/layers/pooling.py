@@ -62,15 +62,8 @@ class Pool(Layer):
 
 
 def _sees_padding_alone(window: Window) -> bool:
-    axes = zip(
-        window.size,
-        window.padding[::2],
-        window.span,
-        window.stride,
-        window.dilation,
-        window.output_size,
-        strict=True,
-    )
+    size, _, stride, padding, dilation, positions = window
+    axes = zip(size, padding[::2], window.span, stride, dilation, positions, strict=True)
     return any(_axis_sees_padding_alone(*axis) for axis in axes)
 
 

@@ -4,7 +4,7 @@ from math import prod
 from typing import Any
 
 from cnncli.networks.errors import ShapeError
-from cnncli.networks.layers.base import Layer, image_shape, uneven_groups
+from cnncli.networks.layers.base import Layer, check_groups, image_shape
 from cnncli.networks.layers.late import Array, Context, Gradients, Params
 from cnncli.networks.summary import ReceptiveField
 from cnncli.shapes import Four, Shape, Window, show_shape
@@ -83,8 +83,7 @@ class Split(Rearrangement):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the input's, with a part of its channels."""
-        if input_shape[-1] % self.part[1]:
-            raise uneven_groups(self, input_shape[-1], self.part[1], "split1/")
+        check_groups(self, input_shape[-1], self.part[1], "split1/")
         return *input_shape[:-1], input_shape[-1] // self.part[1]
 
     def seen(self, x: Array) -> Array:
@@ -109,8 +108,7 @@ class Shuffle(Rearrangement):
     groups: int
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        if input_shape[-1] % self.groups:
-            raise uneven_groups(self, input_shape[-1], self.groups, self.op)
+        check_groups(self, input_shape[-1], self.groups, self.op)
         return input_shape
 
     def seen(self, x: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError
@@ -19,13 +19,8 @@ MAX_NUMBERS = 2**62
 """The numbers of one layer's output."""
 
 
-class PlacedLayer(NamedTuple):
-    """One layer of a sequence, and the shapes before and after it."""
-
-    position: int
-    layer: Layer
-    input_shape: Shape
-    output_shape: Shape
+PlacedLayer = tuple[int, Layer, Shape, Shape]
+"""The place of a layer in a sequence, the layer, and the shapes before and after it."""
 
 
 class Compound(Layer):
@@ -150,21 +145,34 @@ class Sequential(Compound):
         return sum(layer.layer_count for layer in self.layers)
 
     @property
+    @remembered
     def unrolled(self) -> tuple[Layer, ...]:
         """The layers with repeats unrolled: their places in it are the numbers in the names of arrays."""
-        return _unrolled(self)
+        return tuple(_unroll(self.layers))
 
+    @remembered  # every number of a network is found along the same layers
     def placed(self, input_shape: Shape) -> tuple[PlacedLayer, ...]:
         """Return the layers, unrolled, with the shapes before and after each.
 
         Raises:
             ShapeError: a layer cannot take what comes in; the error knows its place.
         """
-        return _placed(self, input_shape)
+        placed, shape, before = [], input_shape, ""
+        for position, layer in enumerate(self.unrolled):
+            try:
+                output_shape = layer.output_shape(shape)
+                if prod(output_shape) >= MAX_NUMBERS:
+                    raise ShapeError(layer, f"an output below {MAX_NUMBERS} numbers", show_shape(output_shape))
+            except ShapeError as error:
+                error.place(layer, position + 1, shape, before)
+                raise
+            placed.append((position, layer, shape, output_shape))
+            shape, before = output_shape, layer.label
+        return tuple(placed)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         placed = self.placed(input_shape)
-        return placed[-1].output_shape if placed else input_shape
+        return placed[-1][-1] if placed else input_shape
 
     def parts(self, input_shape: Shape) -> Iterator[Part]:
         for position, layer, before, _ in self.placed(input_shape):
@@ -218,11 +226,6 @@ def _flat(layers: Iterable[object]) -> tuple[Layer, ...]:
     return tuple(inner)
 
 
-@remembered
-def _unrolled(sequence: Sequential) -> tuple[Layer, ...]:
-    return tuple(_unroll(sequence.layers))
-
-
 def _unroll(layers: tuple[Layer, ...]) -> Iterator[Layer]:
     for layer in layers:
         if isinstance(layer, Repeat):
@@ -231,19 +234,3 @@ def _unroll(layers: tuple[Layer, ...]) -> Iterator[Layer]:
                 yield from inner
         else:
             yield layer
-
-
-@remembered  # every number of a network is found along the same layers
-def _placed(sequence: Sequential, input_shape: Shape) -> tuple[PlacedLayer, ...]:
-    placed, shape, before = [], input_shape, ""
-    for position, layer in enumerate(sequence.unrolled):
-        try:
-            output_shape = layer.output_shape(shape)
-            if prod(output_shape) >= MAX_NUMBERS:
-                raise ShapeError(layer, f"an output below {MAX_NUMBERS} numbers", show_shape(output_shape))
-        except ShapeError as error:
-            error.place(layer, position + 1, shape, before)
-            raise
-        placed.append(PlacedLayer(position, layer, shape, output_shape))
-        shape, before = output_shape, layer.label
-    return tuple(placed)
