@@ -5,7 +5,7 @@ Formulas and symbols are those of Dumoulin and Visin, "A guide to convolution ar
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 from cnncli.errors import ArgumentError
@@ -193,13 +193,10 @@ def settings_for(size: int, n: int, axis: Axis, *, any_padding: bool = True, any
     if axis.transposed:
         smallest = axis.output_padding + 1 if any_stride else axis.stride
         axis._replace(stride=smallest, padding=(0, 0) if any_padding else axis.padding)._check_transposed()
-    paddings = _paddings(axis.span) if any_padding else iter((axis.padding,))
+    totals = range(2 * axis.span - 1)
+    paddings = [(total // 2, total - total // 2) for total in totals] if any_padding else [axis.padding]
     tried = (_setting(size, n, axis._replace(padding=padding), any_stride=any_stride) for padding in paddings)
     return sorted(filter(None, tried), key=lambda setting: (setting.strides[0], setting.uneven, setting.padding))
-
-
-def _paddings(span: int) -> Iterator[Pair]:
-    return ((total // 2, total - total // 2) for total in range(2 * span - 1))
 
 
 def _setting(size: int, n: int, axis: Axis, *, any_stride: bool) -> Setting | None:
@@ -300,8 +297,7 @@ def working(axis: Axis, n: int, sides: tuple[str, str] = ("top and left", "botto
         dropped: 1 pixel at the bottom and right
     """
     size = axis.output_size(n)
-    lines = _transposed_working(axis, n) if axis.transposed else _rounded_working(axis, n)
-    return [*_padding_working(axis, n, sides), *lines, f"= {size}", *_leftovers(axis, n, sides)]
+    return [*_padding_working(axis, n, sides), *_formula_working(axis, n), f"= {size}", *_leftovers(axis, n, sides)]
 
 
 def sum_in_a_line(axis: Axis, n: int) -> str:
@@ -312,9 +308,8 @@ def sum_in_a_line(axis: Axis, n: int) -> str:
         'floor((224 + 2*3 - 7)/2 + 1) = 112'
     """
     size = axis.output_size(n)
-    lines = _transposed_working(axis, n) if axis.transposed else _rounded_working(axis, n)
     left_out = " - 1" if _left_out(axis, n) else ""
-    return f"{lines[1].removeprefix('= ')}{left_out} = {size}"
+    return f"{_formula_working(axis, n)[1].removeprefix('= ')}{left_out} = {size}"
 
 
 def keeping_working(axis: Axis, n: int = 1, sides: tuple[str, str] = ("top and left", "bottom and right")) -> list[str]:
@@ -361,38 +356,26 @@ def _padding_working(axis: Axis, n: int, sides: tuple[str, str]) -> list[str]:
     return lines
 
 
-def _rounded_working(axis: Axis, n: int) -> list[str]:
-    padding = axis.amounts(n)
+def _formula_working(axis: Axis, n: int) -> list[str]:
+    f, s, d, (before, after) = axis.kernel_size, axis.stride, axis.dilation, axis.amounts(n)
+    sign = "-" if axis.transposed else "+"
+    symbols, numbers = f"{sign} 2p", f"{sign} 2*{before}"
+    if before != after:
+        symbols, numbers = f"{sign} p1 {sign} p2", f"{sign} {before} {sign} {after}"
+    if axis.transposed:
+        return [
+            f"(n - 1)s {symbols} + d(f - 1) + op + 1",
+            f"= ({n} - 1)*{s} {numbers} + {d}*({f} - 1) + {axis.added} + 1",
+        ]
     rounding = "ceil" if axis.ceil_mode else "floor"
-    symbols, numbers = _padding_terms("+", padding)
-    if axis.dilation == 1:
-        formula, filled = f"n {symbols} - f", f"{n} {numbers} - {axis.kernel_size}"
-    else:
-        formula = f"n {symbols} - d(f - 1) - 1"
-        filled = f"{n} {numbers} - {axis.dilation}*({axis.kernel_size} - 1) - 1"
-    room = n + sum(padding) - axis.span
+    span, filled = ("f", f"{f}") if d == 1 else ("d(f - 1) - 1", f"{d}*({f} - 1) - 1")
+    room = n + before + after - axis.span
     return [
-        f"{rounding}(({formula})/s + 1)",
-        f"= {rounding}(({filled})/{axis.stride} + 1)",
-        f"= {rounding}({room}/{axis.stride} + 1)",
-        f"= {rounding}({_decimal(room + axis.stride, axis.stride)})",
+        f"{rounding}((n {symbols} - {span})/s + 1)",
+        f"= {rounding}(({n} {numbers} - {filled})/{s} + 1)",
+        f"= {rounding}({room}/{s} + 1)",
+        f"= {rounding}({_decimal(room + s, s)})",
     ]
-
-
-def _transposed_working(axis: Axis, n: int) -> list[str]:
-    symbols, numbers = _padding_terms("-", axis.amounts(n))
-    return [
-        f"(n - 1)s {symbols} + d(f - 1) + op + 1",
-        f"= ({n} - 1)*{axis.stride} {numbers} + {axis.dilation}*({axis.kernel_size} - 1) + {axis.added} + 1",
-    ]
-
-
-def _padding_terms(sign: str, padding: Pair) -> tuple[str, str]:
-    """Return the padding's part of a formula, in symbols and in numbers."""
-    before, after = padding
-    if before == after:
-        return f"{sign} 2p", f"{sign} 2*{before}"
-    return f"{sign} p1 {sign} p2", f"{sign} {before} {sign} {after}"
 
 
 def _decimal(numerator: int, denominator: int) -> str:

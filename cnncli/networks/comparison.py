@@ -8,9 +8,6 @@ from cnncli.errors import ArgumentError
 from cnncli.networks.summary import IDENTITY, Row, Summary, Totals, totals
 from cnncli.shapes import Pair
 
-VECTOR: Pair = (1, 1)
-"""The size of a row of numbers: it stands with global pooling, whose output it continues."""
-
 Key = tuple[Pair | None, int]
 """A size, and how often a network has had it before: networks that come back to a size have a new stage there."""
 
@@ -136,7 +133,7 @@ def _size(row: Row) -> Pair | None:
             return height, width
         case None:
             return None
-    return VECTOR
+    return 1, 1  # rows of numbers stand with global pooling, whose output they continue
 
 
 def _cell(rows: list[Row]) -> Cell:

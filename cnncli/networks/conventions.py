@@ -51,18 +51,6 @@ class Count(NamedTuple):
     reasons: tuple[str, ...]
 
 
-class Convention(NamedTuple):
-    """A tool's way to count a layer, and its explanation.
-
-    Attributes:
-        tally: a layer's row to what the tool shows for it.
-        reasons: lines that explain the difference; {ours} are our totals, {more_macs} what the tool has beyond them.
-    """
-
-    tally: Callable[[Row], Tally]
-    reasons: tuple[str, ...]
-
-
 def count_as(summary: Summary, convention: str) -> Count:
     """Count a network as a tool does: one of `CONVENTIONS`.
 
@@ -139,8 +127,8 @@ def _keras(row: Row) -> Tally:
     return Tally(row.params + row.buffers, row.buffers, None)
 
 
-CONVENTIONS = {
-    "torchvision": Convention(
+CONVENTIONS: dict[str, tuple[Callable[[Row], Tally], tuple[str, ...]]] = {
+    "torchvision": (
         _torchvision,
         (
             "params: the trainable numbers, as here",
@@ -148,7 +136,7 @@ CONVENTIONS = {
             "divides them by 10^9 and calls them GFLOPS, though each is a multiplication and an addition",
         ),
     ),
-    "torchinfo": Convention(
+    "torchinfo": (
         _torchinfo,
         (
             "params: the trainable numbers, as here; batch norm's running statistics are not shown",
@@ -156,7 +144,7 @@ CONVENTIONS = {
             "those of batch norm among them{more_macs}",
         ),
     ),
-    "keras": Convention(
+    "keras": (
         _keras,
         (
             "total params: the {ours.params:,} trainable numbers counted here and the {ours.buffers:,} that are kept "
@@ -165,4 +153,4 @@ CONVENTIONS = {
         ),
     ),
 }
-"""The tools whose way to count is known."""
+"""What each tool shows for a layer, and why: {ours} are our totals, {more_macs} what it has beyond them."""

@@ -109,16 +109,13 @@ def parse_network(
         >>> str(parse_network("28x28 2xblock:8 fc-10", define={"block": "conv3-$1,relu"}))
         '28x28x1 2xconv3-8,relu fc-10'
     """
-    notation = read_notation(text, define)
-    shape = input_shape or notation.input_shape
+    own_shape, layers, spans = read_notation(text, define)
+    shape = input_shape or own_shape
     if shape is None:
-        raise NotationError(_no_input(text), text, 0, len(text.split(None, 1)[0]) + len(text) - len(text.lstrip()))
+        message = "a network begins with its input, height x width x channels, such as 32x32x3: got a layer"
+        raise NotationError(message, text, 0, len(text.split(None, 1)[0]) + len(text) - len(text.lstrip()))
     try:
-        return Network(shape, notation.layers, **about)
+        return Network(shape, layers, **about)
     except ShapeError as error:
-        attach(error, text, notation.spans)
+        attach(error, text, spans)
         raise
-
-
-def _no_input(text: str) -> str:
-    return "a network begins with its input, height x width x channels, such as 32x32x3: got a layer"

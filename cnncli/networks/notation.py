@@ -7,7 +7,7 @@ The layers write themselves: `str` of a layer, or of a network, is its canonical
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from cnncli.choices import did_you_mean
 from cnncli.errors import ArgumentError
@@ -27,26 +27,17 @@ SYNONYMS = {"swish": "silu", "hardswish": "hswish", "hardsigmoid": "hsigmoid", "
 """The names that layers have elsewhere, with the words for them here."""
 
 
-class Notation(NamedTuple):
-    """A network as its text says it.
-
-    Attributes:
-        input_shape: the input, or None where the text leaves it out.
-        layers: the layers.
-        spans: where each layer is in the text, by its id.
-    """
-
-    input_shape: Shape | None
-    layers: Sequential
-    spans: dict[int, Span]
-
-
-def read_notation(text: str, define: Mapping[str, str] | None = None) -> Notation:
+def read_notation(
+    text: str, define: Mapping[str, str] | None = None
+) -> tuple[Shape | None, Sequential, dict[int, Span]]:
     """Read a text, whether or not its shapes chain.
 
     Args:
         text: the words.
         define: macros: what each name stands for, with `$1`, `$2` for what follows its colon.
+
+    Returns:
+        The input, or None where the text leaves it out; the layers; and where each layer is in the text, by its id.
 
     Raises:
         NotationError: the text is not of the notation; the error knows the place.
@@ -66,7 +57,7 @@ def read_notation(text: str, define: Mapping[str, str] | None = None) -> Notatio
     if not layers:
         message = "a network is an input and layers, such as '6x6x3 conv3-10': got no layer"
         raise NotationError(message, text, first.start, first.end)
-    return Notation(input_shape, reader.build(Word(text, 0, len(text)), Sequential, layers), reader.spans)
+    return input_shape, reader.build(Word(text, 0, len(text)), Sequential, layers), reader.spans
 
 
 def _bad_input(word: Word) -> str:
@@ -131,7 +122,7 @@ class _Reader:
             layer = kind(*args, **kwargs)
         except ArgumentError as error:
             self.fail(word, f"{quote(word.text)}: {error}" if word.end - word.start < 60 else str(error))
-        self.spans[id(layer)] = word.span
+        self.spans[id(layer)] = word.start, word.end
         return layer
 
     def peek(self) -> str:
@@ -188,14 +179,11 @@ class _Reader:
         branches = self.read_branches(rest, depth)
         place = Word(f"{name}[ ]", word.start, self.words[self.position - 1].end)
         if not name:
-            return self.repeated(place, branches)
+            if len(branches) > 1 or not branches[0]:
+                self.fail(place, "repeated layers are one sequence: write 2x[ conv3-64 max2 ]")
+            return branches[0]
         paths = [self.build(place, Sequential, branch) for branch in branches]
         return (self.build(place, BLOCKS[name].of, paths),)
-
-    def repeated(self, place: Word, branches: list[tuple[Layer, ...]]) -> tuple[Layer, ...]:
-        if len(branches) > 1 or not branches[0]:
-            self.fail(place, "repeated layers are one sequence: write 2x[ conv3-64 max2 ]")
-        return branches[0]
 
     def read_branches(self, opening: Word, depth: int) -> list[tuple[Layer, ...]]:
         branches = []
@@ -218,7 +206,7 @@ class _Reader:
         words = split_words(body)
         inner = _Reader(body, words, self.macros, self.spent, (*self.trail, name))
         layers = inner.read_all(depth + 1)
-        self.spans.update(dict.fromkeys(inner.spans, word.span))
+        self.spans.update(dict.fromkeys(inner.spans, (word.start, word.end)))
         return layers
 
     def fill(self, word: Word, body: str, arguments: list[str]) -> str:

@@ -71,41 +71,35 @@ def sharing(summary: Summary) -> tuple[Sharing, ...]:
 
 
 def _row_sharing(row: Row) -> Sharing | None:
+    if any(kind.transposed for kind in kinds_of(row.spec)):
+        return None
     match row.input_shape, row.output_shape, row.filter:
-        case (_, _, channels), (height, width, maps), FilterShape(weight=(_, _, *_) as weight) as filters:
-            if not any(kind.transposed for kind in kinds_of(row.spec)):
-                return _sharing(row, filters, weight, channels, height * width, maps)
+        case (_, _, depth) as before, (height, width, _) as after, FilterShape(weight=(_, _, *_) as weight) as filters:
+            inputs, outputs = math.prod(before), math.prod(after)
+            biases = outputs if filters.bias else 0
+            # A sparse table lists its pairs of an input map and an output map; its fullest output sees all maps.
+            depth = weight[2] if len(weight) == 4 else depth
+            connections = _taps_inside(filters, before, after) * math.prod(weight[2:])
+            return Sharing(
+                row.name,
+                row.spec,
+                before,
+                after,
+                Weights(math.prod(weight), filters.bias),
+                Weights(height * width * math.prod(weight), biases),
+                Weights(inputs * outputs, biases),
+                inputs,
+                math.prod(filters.kernel_size) * depth,
+                connections,
+                connections / (inputs * outputs),
+            )
     return None
-
-
-def _sharing(row: Row, filters: FilterShape, weight: Shape, channels: int, positions: int, maps: int) -> Sharing:
-    input_shape, output_shape = row.input_shape or (), row.output_shape or ()
-    inputs, outputs = math.prod(input_shape), math.prod(output_shape)
-    biases = outputs if filters.bias else 0
-    # A sparse table lists its pairs of an input map and an output map; its fullest output sees all maps.
-    depth = weight[2] if len(weight) == 4 else channels
-    connections = _taps_inside(filters, input_shape, output_shape) * math.prod(weight[2:])
-    return Sharing(
-        row.name,
-        row.spec,
-        input_shape,
-        output_shape,
-        Weights(math.prod(weight), filters.bias),
-        Weights(positions * math.prod(weight), biases),
-        Weights(inputs * outputs, biases),
-        inputs,
-        math.prod(filters.kernel_size) * depth,
-        connections,
-        connections / (inputs * outputs),
-    )
 
 
 def _taps_inside(filters: FilterShape, input_shape: Shape, output_shape: Shape) -> int:
     """Return the kernel taps that fall on pixels and not on padding, summed over all positions."""
-    before = filters.padding[0], filters.padding[2]
-    axes = zip(
-        input_shape[:2], output_shape[:2], filters.kernel_size, before, filters.stride, filters.dilation, strict=True
-    )
+    kernel_size, padding, stride, dilation = filters[:4]
+    axes = zip(input_shape[:2], output_shape[:2], kernel_size, padding[::2], stride, dilation, strict=True)
     return math.prod(_axis_taps_inside(*axis) for axis in axes)
 
 

@@ -22,11 +22,6 @@ class Word(NamedTuple):
     end: int
 
     @property
-    def span(self) -> Span:
-        """(start, end)."""
-        return self.start, self.end
-
-    @property
     def plain(self) -> str:
         """The text in small letters with a plain x, letter for letter."""
         return _plain(self.text)

@@ -168,7 +168,8 @@ def pooled(word, image):
 
 def pooled_by_pytorch(torch, word, image):
     """The same by PyTorch; None too where a window sees padding alone, or padding is more than half of a window."""
-    (layer,) = read_notation(word).layers.layers
+    _, layers, _ = read_notation(word)
+    (layer,) = layers.layers
     options = {"stride": layer.stride, "padding": 0 if layer.padding == "valid" else layer.padding[0]}
     if layer.op == "max":
         options["dilation"] = layer.dilation

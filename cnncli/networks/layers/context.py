@@ -22,10 +22,6 @@ PASSING = "passing"
 """In place of a path: of arrays that pass from one layer to the next and are then forgotten, as large as a block."""
 
 
-def _alone(value: Any) -> list[Any]:
-    return [value]
-
-
 class Shared:
     """State that all layers share while images, a shard of a batch, pass through a network, forward and backward.
 
@@ -52,7 +48,7 @@ class Shared:
         seed: int = 0,
         step: int = 0,
         first_image: int = 0,
-        gather: Callable[[Any], list[Any]] = _alone,
+        gather: Callable[[Any], list[Any]] = lambda value: [value],
         memory: Memory = FRESH,
         reuses: bool = False,
         winograd: bool = True,
@@ -97,7 +93,7 @@ class Context:
     before they are read; without a workspace they are fresh, and nothing can go wrong.
 
     Attributes:
-        shared: the state of all layers.
+        shared: the state of all layers; `training`, `memory` and `gather` are its own.
         path: the beginning of the layer's names, such as `4.res.main.0.conv.`.
         input_gradient: whether the gradient of the input is needed.
         keeps_columns: whether memory allows to keep what forward derived from the input.
@@ -111,7 +107,8 @@ class Context:
     """
 
     def __init__(self, shared: Shared | None = None, path: str = "") -> None:
-        self.shared = shared or Shared()
+        self.shared = shared = shared or Shared()
+        self.training, self.memory, self.gather = shared.training, shared.memory, shared.gather
         self.path = path
         self.input_gradient = True
         self.keeps_columns = True
@@ -120,16 +117,6 @@ class Context:
         self._inner: dict[str, Context] = {}
         self._params: dict[str, Params] = {}
         self._plans: dict[Any, Any] = {}
-
-    @property
-    def training(self) -> bool:
-        """True in training."""
-        return self.shared.training
-
-    @property
-    def memory(self) -> Memory:
-        """Source of arrays that are not read after the layer returns."""
-        return self.shared.memory
 
     def inside(self, prefix: str) -> "Context":
         """Return the context of an inner layer, whose names begin so."""
@@ -182,10 +169,6 @@ class Context:
     def set_buffer(self, name: str, value: Array) -> None:
         """Say what such an array is after this batch."""
         self.shared.new_buffers[self.path + name] = value
-
-    def gather(self, value: Any) -> list[Any]:
-        """Return what this layer of each shard of the batch gave, in the order of the shards."""
-        return self.shared.gather(value)
 
     def reduce(self, array: Array) -> Array:
         """Return the sum over the shards of the batch, added in their order."""

@@ -39,6 +39,7 @@ def read_wholes(text: str) -> tuple[int, ...] | None:
 
 
 def _one_or_more(text: str) -> int | tuple[int, ...] | None:
+    """Return a whole number, or several with an x between them."""
     values = read_wholes(text)
     return values[0] if values and len(values) == 1 else values
 
