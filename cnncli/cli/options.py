@@ -233,7 +233,7 @@ class FileOptions(Value):
         ),
     ] = None
     dry_run: Annotated[bool, _batch("--dry-run", help="Print the output planned for each input, and exit.")] = False
-    as_json: Annotated[bool, _batch("--json", help="Print one JSON object per output, one per line.")] = False
+    as_json: Annotated[bool, _batch("--json", help="Print a JSON object for each result, one per line.")] = False
     quiet: Annotated[bool, _batch("--quiet", "-q", help="Print errors only.")] = False
 
     @property
@@ -264,6 +264,10 @@ def over_files(*names: str) -> Callable[[Callable[Concatenate[FileOptions, P], N
         >>> [*inspect.signature(count).parameters]
         ['flip', 'inputs', 'force']
     """
+    if unknown := set(names) - set(FileOptions.fields):
+        raise TypeError(
+            f"FileOptions has no {', '.join(sorted(unknown))}; its fields are {', '.join(FileOptions.fields)}"
+        )
     chosen = names or FileOptions.fields
     kinds = {name: kind for name, kind in FileOptions.__annotations__.items() if name in chosen}
     return with_options({name: (kind, FileOptions.defaults[name]) for name, kind in kinds.items()}, FileOptions)
