@@ -98,16 +98,6 @@ class OpenedImage(ABC):
         with decoding(name, kind.name):
             self.frame_count = self._begin()
 
-    @property
-    def format(self) -> str:
-        """The name of the file's kind, such as "PNG"."""
-        return self.kind.name
-
-    @property
-    def suffix(self) -> str:
-        """The usual file name ending of that kind."""
-        return next(iter(self.kind.suffixes), f".{self.kind.name.lower()}")
-
     def frames(self) -> Iterator[Frame]:
         """Yield the frames in turn; a frame is of use until the next is asked for.
 
@@ -115,7 +105,7 @@ class OpenedImage(ABC):
             ImageError: a frame is damaged, too large or of a kind that cannot be read.
         """
         for index in range(self.frame_count):
-            with decoding(self._name, self.format):
+            with decoding(self._name, self.kind.name):
                 frame = self._frame(index)
             yield frame
 

@@ -85,7 +85,7 @@ def test_what_pillow_writes_is_read(kind, mode):
     options = {"bitmap_format": "bmp", "sizes": [(WIDTH, HEIGHT)]} if kind == "ICO" else {}
     content = saved(image, kind, **options)
     with open_image(io.BytesIO(content)) as opened:
-        assert (opened.format, opened.frame_count) == (kind, 1)
+        assert (opened.kind.name, opened.frame_count) == (kind, 1)
         (frame,) = opened.frames()
         assert frame.has_alpha == (mode in ("LA", "RGBA"))
     assert np.array_equal(read(content, alpha=mode in ("LA", "RGBA")), expected)
@@ -251,7 +251,7 @@ MADE = {
 def test_what_pillow_only_reads(name):
     content, expected = MADE[name]
     with open_image(io.BytesIO(content)) as opened:
-        assert opened.format == {"PFM": "PNM"}.get(name, name.split()[0])
+        assert opened.kind.name == {"PFM": "PNM"}.get(name, name.split()[0])
         assert opened.frame_count == 1
     if expected is None:
         assert read(content).shape == (512, 768, 3)

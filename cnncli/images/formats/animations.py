@@ -86,7 +86,7 @@ class AnimatedImage(PillowImage):
             return
         width, height = self._image.size
         canvas = _Canvas((height, width) if self._is_gray else (height, width, 3), self._dtype)
-        with decoding(self._name, self.format):
+        with decoding(self._name, self.kind.name):
             for part in self._read_parts():
                 canvas.put(part, *self._decoded(part))
                 yield self._shown(canvas, part)

@@ -60,7 +60,7 @@ class ArraysImage(OpenedImage):
     """
 
     def _begin(self) -> int:
-        self._arrays = _STORED[self.format](self._stream)
+        self._arrays = _STORED[self.kind.name](self._stream)
         for array in self._arrays:
             computing_dtype(array.dtype)
             if len(array.shape) not in (2, 3, 4) or not prod(array.shape):
@@ -74,7 +74,7 @@ class ArraysImage(OpenedImage):
 
     def frames(self) -> Iterator[Frame]:
         for stored in self._arrays:
-            with decoding(self._name, self.format):
+            with decoding(self._name, self.kind.name):
                 array = stored.load()
             for pixels in array if array.ndim == 4 else [array]:
                 yield ArrayFrame(pixels, gray=self._gray)

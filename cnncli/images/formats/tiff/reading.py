@@ -35,7 +35,7 @@ class TiffImage(OpenedImage):
         return prod(self._first.size)
 
     def decoded_bytes(self) -> int:
-        with decoding(self._name, self.format):
+        with decoding(self._name, self.kind.name):
             rows = PageRows(self._file, self._first)
             bands = rows.working_bytes()
             return bands if _by_segments(rows) else bands + rows.decoded_bytes(gray=self._gray)
