@@ -7,10 +7,9 @@ from contextlib import closing
 from itertools import takewhile
 from typing import NamedTuple, Protocol
 
-from cnncli.batch.manifest import Manifests
 from cnncli.batch.memory import reuse_freed_memory
 from cnncli.batch.plan import Job
-from cnncli.batch.task import ALONE, Alike, Grouping, Report, Task, Work
+from cnncli.batch.task import Report, Task
 from cnncli.threads import mapped
 
 
@@ -49,48 +48,38 @@ class Threads(NamedTuple):
 
 def run(
     jobs: Sequence[Job],
-    work: Work,
+    task: Task,
     *,
     workers: int = 1,
-    manifests: Manifests | None = None,
-    skip: bool = False,
-    replace: bool = True,
-    alike: Alike | None = None,
-    grouping: Grouping = ALONE,
     stop: threading.Event | None = None,
     executor: Executor | None = None,
 ) -> Generator[Report, None, None]:
-    """Run a function over jobs, and yield reports as inputs are finished.
+    """Run a task over jobs, and yield reports as inputs are finished.
 
     Close it (`contextlib.closing`) to stop early: the lists of what is done are written then, and that may fail.
 
     Args:
         jobs: what to do.
-        work: how; an error fails that input alone.
+        task: what is done with each.
         workers: number of threads.
-        manifests: where finished outputs are listed, if they are.
-        skip: leave out what `manifests` lists as done.
-        replace: replace whatever stands in an output's place; with `skip` only what is our own work is replaced.
-        alike: whether two files are the same result though their bytes differ.
-        grouping: which jobs are done together, and whether reports are in the order of the jobs.
         stop: when set, no new input is begun; those under way are finished.
         executor: where, by default on threads.
 
     Raises:
         ArgumentError: something else stands where a list of what is done should.
     """
-    task = Task(work, manifests, skip, replace, alike, grouping)
+    manifests = task.manifests
     if manifests is not None:
         manifests.check(jobs)
     try:
         if executor is None and len(jobs) == 1:
             yield from task.group(jobs)[0]
             return
-        if skip and manifests is not None:
+        if task.skip and manifests is not None:
             manifests.look(jobs)
         # Closed before the lists are written: what is under way when the reader leaves is finished, and listed.
         with closing((executor or Threads(workers)).each(jobs, task, stop or threading.Event())) as groups:
-            for reports in _in_order(jobs, groups) if grouping.in_order else groups:
+            for reports in _in_order(jobs, groups) if task.grouping.in_order else groups:
                 yield from reports
     finally:
         if manifests is not None:

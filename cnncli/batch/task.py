@@ -76,7 +76,7 @@ class Task(NamedTuple):
         skip: leave out what `manifests` lists as done.
         replace: replace whatever stands in an output's place; with `skip` only what is our own work is replaced.
         alike: whether two files are the same result though their bytes differ.
-        grouping: which jobs are done together.
+        grouping: which jobs are done together, and whether reports are in the order of the jobs.
     """
 
     work: Work

@@ -15,7 +15,7 @@ from cnncli.arrays import Array
 from cnncli.batch.inputs import Input
 from cnncli.batch.plan import Job
 from cnncli.batch.running import run
-from cnncli.batch.task import Grouping, Report
+from cnncli.batch.task import Grouping, Report, Task
 from cnncli.data import Reading, read_picture
 from cnncli.engines.backends import open_backend
 from cnncli.errors import ModelError
@@ -131,7 +131,7 @@ def predict_files(
     names = [os.fspath(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     pipeline = PredictPipeline(model, reading=reading, jobs=jobs)
     todo = [Job(Input(name, os.path.basename(name)), ()) for name in names]
-    for report in run(todo, pipeline, workers=jobs, grouping=pipeline.grouping, stop=stop):
+    for report in run(todo, Task(pipeline, grouping=pipeline.grouping), workers=jobs, stop=stop):
         yield pipeline.prediction(report)
 
 

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from cnncli.batch import manifest
 from cnncli.batch.manifest import NAME, Manifests
 from cnncli.batch.running import run
+from cnncli.batch.task import Task
 
 
 def again(jobs, options=OPTIONS, *, skip=True):
     """Run jobs and return the statuses."""
-    return [report.status for report in run(jobs, copy, workers=1, manifests=Manifests(options), skip=skip)]
+    return [report.status for report in run(jobs, Task(copy, manifests=Manifests(options), skip=skip), workers=1)]
 
 
 def other(job, targets):
@@ -166,7 +167,7 @@ def test_changed_options(finished):
 
 def test_options_changed_there_and_back(finished):
     # The first line of each output fits again in options and input; what it says of the output does not.
-    list(run(finished, other, workers=1, manifests=Manifests("other"), skip=True))
+    list(run(finished, Task(other, manifests=Manifests("other"), skip=True), workers=1))
     assert again(finished) == ["ok"] * 3
     assert text_of(finished[0].outputs[0]) == "CONTENT 0"
 
@@ -220,7 +221,7 @@ def test_listed_before_it_was_renamed(finished, tmp_path, monkeypatch):
     replace = os.replace
     monkeypatch.setattr(os, "replace", lambda source, target: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        list(run(finished[:1], other, workers=1, manifests=Manifests("other"), skip=True))
+        list(run(finished[:1], Task(other, manifests=Manifests("other"), skip=True), workers=1))
     monkeypatch.setattr(os, "replace", replace)
     assert len((tmp_path / NAME).read_text().splitlines()) == 4
     assert again(finished) == ["skipped"] * 3
@@ -292,7 +293,7 @@ def test_pipe_is_read_once_and_not_listed(tmp_path):
         write(targets[0], content.decode())
         return [{}]
 
-    reports = list(run(jobs, read_once, workers=1, manifests=Manifests(OPTIONS), skip=True))
+    reports = list(run(jobs, Task(read_once, manifests=Manifests(OPTIONS), skip=True), workers=1))
     os.close(writer)
     assert [report.status for report in reports] == ["ok", "ok"]
     assert target.read_text() == "through the pipe"

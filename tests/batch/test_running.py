@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from cnncli.batch.manifest import Manifests
 from cnncli.batch.running import run, summary
+from cnncli.batch.task import Task
 from cnncli.errors import ImageError
 
 WORKERS = 3
@@ -41,7 +42,7 @@ class InFlight:
 @pytest.mark.parametrize("count", [1, 2, 50])
 def test_every_job_is_done_and_reported_once(tmp_path, count):
     jobs = make_jobs(tmp_path, count)
-    reports = list(run(jobs, copy, workers=WORKERS))
+    reports = list(run(jobs, Task(copy), workers=WORKERS))
     assert sorted(report.output for report in reports) == sorted(job.outputs[0] for job in jobs)
     assert {report.status for report in reports} == {"ok"}
     assert all(Path(job.outputs[0]).read_text() == f"CONTENT {number}" for number, job in enumerate(jobs))
@@ -50,13 +51,13 @@ def test_every_job_is_done_and_reported_once(tmp_path, count):
 
 def test_no_more_in_flight_than_workers(tmp_path):
     work = InFlight(meet=threading.Barrier(WORKERS, timeout=60).wait)
-    assert len(list(run(make_jobs(tmp_path, 60), work, workers=WORKERS))) == 60
+    assert len(list(run(make_jobs(tmp_path, 60), Task(work), workers=WORKERS))) == 60
     assert work.most == WORKERS
 
 
 def test_a_slow_reader_of_reports_holds_the_work_back(tmp_path):
     work = InFlight()
-    reports = run(make_jobs(tmp_path, 60), work, workers=WORKERS)
+    reports = run(make_jobs(tmp_path, 60), Task(work), workers=WORKERS)
     next(reports)
     time.sleep(0.2)
     assert work.begun <= 3 * WORKERS
@@ -73,7 +74,7 @@ def test_reports_come_as_inputs_are_finished(tmp_path):
             assert first_may_end.wait(10)
         return copy(job, targets)
 
-    reports = run(jobs, work, workers=2)
+    reports = run(jobs, Task(work), workers=2)
     assert next(reports).input == jobs[1].input.path
     first_may_end.set()
     assert next(reports).input == jobs[0].input.path
@@ -81,7 +82,7 @@ def test_reports_come_as_inputs_are_finished(tmp_path):
 
 def test_stop_finishes_what_is_under_way_and_begins_nothing(tmp_path):
     work, stop = InFlight(), threading.Event()
-    reports = run(make_jobs(tmp_path, 60), work, workers=WORKERS, stop=stop)
+    reports = run(make_jobs(tmp_path, 60), Task(work), workers=WORKERS, stop=stop)
     finished = [next(reports)]
     stop.set()
     begun = work.begun
@@ -119,7 +120,7 @@ def test_an_error_fails_its_input_alone_in_one_line(tmp_path, error, message):
             raise type(error)(*words)
         return details
 
-    reports = {report.input: report for report in run(jobs, work, workers=2)}
+    reports = {report.input: report for report in run(jobs, Task(work), workers=2)}
     assert Counter(report.status for report in reports.values()) == {"ok": 4, "failed": 1}
     expected = message.format(source=bad.input.path, output=bad.outputs[0])
     assert reports[bad.input.path].error == expected
@@ -134,7 +135,7 @@ def test_closed_pipe_stops_the_run(tmp_path):
         raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        list(run(make_jobs(tmp_path, 60), broken, workers=WORKERS))
+        list(run(make_jobs(tmp_path, 60), Task(broken), workers=WORKERS))
     assert work.begun <= 3 * WORKERS
 
 
@@ -147,7 +148,7 @@ def test_several_outputs_are_whole_together_or_not_at_all(tmp_path):
             raise ImageError("the second output failed")
         return details
 
-    reports = list(run(jobs, work, workers=2, manifests=Manifests(OPTIONS)))
+    reports = list(run(jobs, Task(work, manifests=Manifests(OPTIONS)), workers=2))
     assert Counter(report.status for report in reports) == {"ok": 4, "failed": 2}
     assert sorted(name for name in os.listdir(tmp_path) if ".out" in name) == ["0.out", "0.out2", "2.out", "2.out2"]
 
@@ -164,4 +165,4 @@ def test_summary_is_one_line_with_every_count(done, skipped, failed, left, secon
 
 @pytest.mark.parametrize("count", [0, 2])
 def test_any_number_of_threads_will_do(tmp_path, count):
-    assert [report.status for report in run(make_jobs(tmp_path, count), copy, workers=10**20)] == ["ok"] * count
+    assert [report.status for report in run(make_jobs(tmp_path, count), Task(copy), workers=10**20)] == ["ok"] * count

@@ -22,6 +22,7 @@ from cnncli.batch.manifest import PARTS, Manifests
 from cnncli.batch.objects import is_url
 from cnncli.batch.plan import Job, OutputRule, plan, refuse_existing
 from cnncli.batch.running import run
+from cnncli.batch.task import Task
 from cnncli.errors import ArgumentError, ImageError, NoInputError
 from cnncli.files.text import json_text, printable
 
@@ -57,7 +58,7 @@ def jobs_of(*words, output="memory:///out/", **options):
 
 
 def statuses(jobs, *, skip=True, options=OPTIONS, work=copy, workers=2):
-    reports = list(run(jobs, work, workers=workers, manifests=Manifests(options), skip=skip))
+    reports = list(run(jobs, Task(work, manifests=Manifests(options), skip=skip), workers=workers))
     assert os.listdir(tempfile.gettempdir()) == [], "what is on its way is removed"
     by_input = {report.input: report.status for report in reports}
     return [by_input[job.input.path] for job in jobs]
@@ -98,7 +99,7 @@ class TestInputs:
 
     def test_one_that_is_not_there_fails_by_name(self, store):
         jobs = jobs_of("memory:///in/1.txt", "memory:///in/99.txt")
-        reports = {report.input: report for report in run(jobs, copy, workers=2, manifests=Manifests(OPTIONS))}
+        reports = {report.input: report for report in run(jobs, Task(copy, manifests=Manifests(OPTIONS)), workers=2)}
         assert reports["memory:///in/1.txt"].status == "ok"
         assert reports["memory:///in/99.txt"].error == "memory:///in/99.txt: no such file"
 
@@ -167,7 +168,7 @@ class TestObjects:
             return details
 
         jobs = jobs_of("memory:///in/*.txt")
-        failed = [report for report in run(jobs, work, workers=2) if report.status == "failed"]
+        failed = [report for report in run(jobs, Task(work), workers=2) if report.status == "failed"]
         assert [report.error for report in failed] == [
             "memory:///in/3.txt: is damaged, and memory:///out/3-copy.txt too"
         ]
@@ -250,7 +251,7 @@ class TestServers:
 
     def test_no_secret_is_told(self, server):
         (job,) = jobs_of("onservers://ann:5ecret@host/in/9.txt", output="memory:///out/")
-        (report,) = run([job], copy)
+        (report,) = run([job], Task(copy))
         assert "5ecret" not in printable(report.error)
         assert "5ecret" not in json_text(report._asdict())
         assert "onservers://ann:***@host/in/9.txt" in printable(report.error)
@@ -361,7 +362,7 @@ def test_machines_that_share_a_folder_have_lists_of_their_own(tmp_path):
     (tmp_path / "a.txt").write_text("a")
     job = Job(Input(str(tmp_path / "a.txt"), "a.txt"), (str(tmp_path / "b.txt"),))
     share = Manifests(OPTIONS).share([job], skip=False)
-    assert [report.status for report in run([job], copy, manifests=share)] == ["ok"]
+    assert [report.status for report in run([job], Task(copy, manifests=share))] == ["ok"]
     assert [path.suffix for path in (tmp_path / PARTS).iterdir()] == [".jsonl"]
     assert statuses([job]) == ["skipped"]
 

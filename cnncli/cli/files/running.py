@@ -7,9 +7,8 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from threading import Event
 from typing import Any, Protocol
 
 import typer
@@ -19,7 +18,7 @@ from cnncli.batch.manifest import Manifests
 from cnncli.batch.objects import is_url
 from cnncli.batch.plan import Job, OutputRule, make_folders, plan, refuse_existing, work_folders
 from cnncli.batch.running import Executor, run, summary
-from cnncli.batch.task import Grouping, Report
+from cnncli.batch.task import Grouping, Report, Task
 from cnncli.cli.files.interrupts import interrupts
 from cnncli.cli.files.listing import find_pictures
 from cnncli.cli.files.progress import ProgressBar
@@ -80,7 +79,8 @@ class FileRun:
         hidden = self.options.quiet or len(jobs) < 2 or self.hides_bar()
         with ProgressBar(len(jobs), hidden=hidden) as bar, interrupts(at_once=len(jobs) == 1) as stop:
             try:
-                with closing(self.reports(jobs, executor, stop)) as reports:  # also where a report cannot be printed
+                reports = run(jobs, self.task(jobs), workers=self.workers(jobs), stop=stop, executor=executor)
+                with closing(reports):  # also where a report cannot be printed
                     for report in reports:
                         statuses[report.status] += 1
                         bar.advance(failed=report.status == "failed")
@@ -97,10 +97,9 @@ class FileRun:
         if statuses["failed"]:
             raise typer.Exit(1)
 
-    def reports(self, jobs: list[Job], executor: Executor | None, stop: Event) -> Generator[Report, None, None]:
-        """Do the jobs, and yield a report for each."""
-        grouping = self.pipeline.grouping
-        return run(jobs, self.pipeline, workers=self.workers(jobs), grouping=grouping, stop=stop, executor=executor)
+    def task(self, jobs: list[Job]) -> Task:
+        """Return what is done with each job."""
+        return Task(self.pipeline, grouping=self.pipeline.grouping)
 
     def show(self, report: Report, bar: ProgressBar) -> None:
         """Print a report: a line on standard output, or an error above the bar."""
@@ -189,20 +188,11 @@ class WritingRun(FileRun):
         remove_leftovers(work_folders(jobs))
         super().run(jobs)
 
-    def reports(self, jobs: list[Job], executor: Executor | None, stop: Event) -> Generator[Report, None, None]:
+    def task(self, jobs: list[Job]) -> Task:
         # One picture needs no list of what is done, and leaves none in its folder.
-        listed = len(jobs) > 1 or self.options.skip_existing
-        return run(
-            jobs,
-            self.pipeline,
-            workers=self.workers(jobs),
-            manifests=self._manifests() if listed else None,
-            skip=self.options.skips,
-            replace=self.options.force,
-            alike=alike,
-            grouping=self.pipeline.grouping,
-            stop=stop,
-            executor=executor,
+        manifests = self._manifests() if len(jobs) > 1 or self.options.skip_existing else None
+        return Task(
+            self.pipeline, manifests, self.options.skips, self.options.force, alike, grouping=self.pipeline.grouping
         )
 
     def show(self, report: Report, bar: ProgressBar) -> None:
