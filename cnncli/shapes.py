@@ -200,18 +200,15 @@ class Window(NamedTuple):
     @property
     def span(self) -> Pair:
         """(height, width) in pixels that one window covers, dilation included."""
-        return (
-            effective_size(self.kernel_size[0], self.dilation[0]),
-            effective_size(self.kernel_size[1], self.dilation[1]),
-        )
+        height, width = map(effective_size, self.kernel_size, self.dilation)
+        return height, width
 
     @property
     def reach(self) -> Pair:
         """(height, width) of the padded input that the windows need; more than it has in ceil mode."""
-        return (
-            (self.output_size[0] - 1) * self.stride[0] + self.span[0],
-            (self.output_size[1] - 1) * self.stride[1] + self.span[1],
-        )
+        axes = zip(self.output_size, self.stride, self.span, strict=True)
+        height, width = ((positions - 1) * stride + span for positions, stride, span in axes)
+        return height, width
 
     @property
     def corner(self) -> Pair:
@@ -226,14 +223,8 @@ class Window(NamedTuple):
     def rows(self, start: int, stop: int) -> "Window":
         """Return the window over the padded rows that the output rows [start, stop) need, without vertical padding."""
         height = (stop - start - 1) * self.stride[0] + self.span[0]
-        return Window(
-            (height, self.size[1]),
-            self.kernel_size,
-            self.stride,
-            (0, 0, *self.padding[2:]),
-            self.dilation,
-            (stop - start, self.output_size[1]),
-        )
+        padding, output_size = (0, 0, *self.padding[2:]), (stop - start, self.output_size[1])
+        return self._replace(size=(height, self.size[1]), padding=padding, output_size=output_size)
 
 
 def pair(value: IntOrPair, name: str) -> Pair:

@@ -137,7 +137,7 @@ def _size(row: Row) -> Pair | None:
 
 
 def _cell(rows: list[Row]) -> Cell:
-    sums = totals(tuple(rows))
+    sums = totals(rows)
     last = [row for row in rows if row.depth == 0][-1].output_shape
     unknown = {name for row in rows for name in row.unknown}
     numbers = (None if name in unknown else getattr(sums, name) for name in ("params", "macs", "activations"))

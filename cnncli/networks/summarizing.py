@@ -52,8 +52,7 @@ def block_rows(
             inner = [identity._replace(receptive_field=field)]
         rows += [inner[0]._replace(branch=title), *inner[1:]]
         fields.append(after)
-    direct = [row for row in rows if row.depth == depth + 1]
-    sums = {key: sum(getattr(row, key) for row in direct) for key in _SUMS}
+    sums = totals(rows, depth + 1)._asdict()
     # What is repeated over positions does not move with them.
     moving = all(branch.output_shape(input_shape)[:-1] == output_shape[:-1] for _, _, branch in block.branches)
     whole = union(fields) if moving else None
@@ -61,9 +60,6 @@ def block_rows(
         Row(name, block.label, block.op, depth, "", input_shape, output_shape, **sums, receptive_field=whole),
         *rows,
     ], whole
-
-
-_SUMS = ("activations", "params", "buffers", "macs", "connections")
 
 
 @lru_cache(maxsize=1024)  # a network repeats itself

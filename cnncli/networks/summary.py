@@ -229,12 +229,12 @@ def are_layers(rows: Sequence[Row]) -> list[bool]:
     return [after <= depth for depth, after in itertools.pairwise(depths)]
 
 
-def totals(rows: tuple[Row, ...]) -> Totals:
-    """Return the sums over the rows of depth 0.
+def totals(rows: Sequence[Row], depth: int = 0) -> Totals:
+    """Return the sums over the rows of one depth.
 
     Example:
         >>> totals((Row("0.fc", "fc-2", "fc", params=8), Row("1.relu", "relu", "relu")))
         Totals(params=8, buffers=0, macs=0, activations=0, connections=0)
     """
-    top = [row for row in rows if row.depth == 0]
+    top = [row for row in rows if row.depth == depth]
     return Totals(*(sum(getattr(row, name) for row in top) for name in Totals._fields))

@@ -272,7 +272,7 @@ class Product(Parallel):
 
     def join(self, results: list[Array], context: Context) -> tuple[Array, Any]:
         most = max(result.ndim for result in results)
-        factors = [_as_picture(result) if result.ndim < most else result for result in results]
+        factors = [result.reshape(len(result), 1, 1, -1) if result.ndim < most else result for result in results]
         out = context.output(np.broadcast_shapes(*(factor.shape for factor in factors)), factors[0].dtype)
         return _folded(np.multiply, factors, out), (factors, [result.shape for result in results])
 
@@ -288,7 +288,3 @@ class Product(Parallel):
             share.sum(axis=repeated, keepdims=True, out=own.reshape(factor.shape))
             gradients.append(own)
         return gradients
-
-
-def _as_picture(numbers: Array) -> Array:
-    return numbers.reshape(len(numbers), 1, 1, -1)

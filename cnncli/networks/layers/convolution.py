@@ -71,14 +71,11 @@ class Conv(Layer):
         return slide(self, input_shape, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        window = self.window(input_shape)
-        self._check_channels(input_shape[2])
-        return *window.output_size, self.out_channels
-
-    def _check_channels(self, channels: int) -> None:
+        window, channels = self.window(input_shape), input_shape[2]
         if self.table and channels != 6:
             raise ShapeError(self, "6 channels (LeNet-5's S2)", f"{channels} channels")
         check_groups(self, channels, self.groups)
+        return *window.output_size, self.out_channels
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         pairs: Shape = (input_shape[-1] // self.groups, self.out_channels)

@@ -44,7 +44,9 @@ class BatchNorm(NormLayer):
         """
         if context.training:
             moments = norm_ops.Moments.union(context.gather(norm_ops.Moments.of(x, context.memory)))
-            self._remember(moments, context)
+            for name, value in (("running_mean", moments.mean), ("running_var", moments.unbiased_variance)):
+                old = context.buffer(name)
+                context.set_buffer(name, ((1 - self.momentum) * old + self.momentum * value).astype(old.dtype))
         else:
             running_mean, running_var = context.buffer("running_mean"), context.buffer("running_var")
             moments = norm_ops.Moments(1, running_mean.astype(np.float64), running_var.astype(np.float64))
@@ -53,11 +55,6 @@ class BatchNorm(NormLayer):
         out = context.output(x.shape, x.dtype)
         norm_ops.scale_channels(x, scale, params["bias"] - moments.mean * scale, out)
         return out, (x, moments, inverse)
-
-    def _remember(self, moments: Any, context: Context) -> None:
-        for name, value in (("running_mean", moments.mean), ("running_var", moments.unbiased_variance)):
-            old = context.buffer(name)
-            context.set_buffer(name, ((1 - self.momentum) * old + self.momentum * value).astype(old.dtype))
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         x, moments, inverse = cache

@@ -30,6 +30,8 @@ class Pool(Layer):
     """A window that slides over each channel by itself; subclasses say what they compute in it."""
 
     size_field = "kernel_size"
+    light = True
+    keeps = ()
 
     kernel_size: Pair
     stride: Pair = WINDOW
@@ -93,8 +95,6 @@ class MaxPool(Pool):
 
     op = "max"
     takes_maxima = True
-    light = True
-    keeps = ()
 
     padding: str | Four = "valid"
     dilation: Pair = (1, 1)
@@ -124,8 +124,6 @@ class AvgPool(Pool):
     """
 
     op = "avg"
-    light = True
-    keeps = ()
 
     padding: str | Four = "valid"
     ceil_mode: bool = False
@@ -156,8 +154,6 @@ class Subsampling(Pool):
     """
 
     op = "sub"
-    light = True
-    keeps = ()
 
     kernel_size: Pair = (2, 2)
 

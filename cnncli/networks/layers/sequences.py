@@ -229,8 +229,6 @@ def _flat(layers: Iterable[object]) -> tuple[Layer, ...]:
 def _unroll(layers: tuple[Layer, ...]) -> Iterator[Layer]:
     for layer in layers:
         if isinstance(layer, Repeat):
-            inner = tuple(_unroll(layer.layers))
-            for _ in range(layer.count):
-                yield from inner
+            yield from tuple(_unroll(layer.layers)) * layer.count
         else:
             yield layer
