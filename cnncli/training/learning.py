@@ -8,6 +8,7 @@ compared with the exact answer.
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from itertools import product
 from typing import Any, NamedTuple
@@ -20,26 +21,16 @@ from cnncli.errors import ArgumentError
 from cnncli.ops.borders import OUTSIDE, border_index
 from cnncli.shapes import IntOrPair, Padding, Pair, Window, pair, show_shape
 
-STEPS = 100_000
-"""Most steps of gradient descent."""
-
 TOLERANCE = 1e-8
 """Distance to the least-squares answer at which descent stops, as a share of the kernel's length."""
 
 MOST_UNKNOWNS = 4096
 """A kernel of 64x64: G holds a product for each two unknowns, 128 MB in all."""
 
-_WIDEST = 1 << 12
-"""Largest span of a dilated kernel, in pixels a side."""
-
-_NEGLIGIBLE = 1e-6
-"""Share of the largest singular value below which a direction counts as not seen: rounded pixels make some."""
-
-_BLOCK_NUMBERS = 1 << 18
-"""Coefficients that are worked on at a time: 2 MB, which stay in the cache."""
-
-_LSTSQ_NUMBERS = 1 << 21
-"""Most coefficients that are handed to `lstsq`, which holds them several times."""
+_WIDEST = 1 << 12  # largest span of a dilated kernel, in pixels a side
+_NEGLIGIBLE = 1e-6  # share of the largest singular value of directions that are not seen: rounded pixels make some
+_BLOCK_NUMBERS = 1 << 18  # coefficients that are worked on at a time: 2 MB, which stay in the cache
+_LSTSQ_NUMBERS = 1 << 21  # most coefficients that are handed to `lstsq`, which holds them several times
 
 
 class Fit(NamedTuple):
@@ -63,9 +54,7 @@ class LearnedKernel(NamedTuple):
 
     Attributes:
         kernel: found by gradient descent; where it converged, rounded to the digits that `TOLERANCE` makes certain.
-        bias: as in `Fit`, like the two that follow.
-        loss: mean squared difference to the target.
-        largest_residual: largest absolute difference.
+        bias, loss, largest_residual: as in `Fit`.
         least_squares: the closed-form answer; the smallest kernel where many fit.
         optimizer: name of the optimizer.
         lr: its learning rate.
@@ -116,7 +105,7 @@ def learn_kernel(
     bias: bool = False,
     optimizer: str = "momentum",
     lr: float | None = None,
-    steps: int = STEPS,
+    steps: int = 100_000,
 ) -> LearnedKernel:
     """Learn the kernel that makes a target of an image, by gradient descent from zeros.
 
@@ -217,24 +206,20 @@ def _fitting(window: Window, padding: Padding, wanted: Pair) -> Iterator[str]:
     """Yield the nearby options whose output has the wanted size, in words."""
     kernel, stride = window.kernel_size, window.stride
     paddings: list[Padding] = ["valid", "same", *range(1, max(window.span) + 1)]
-    tries: dict[str, tuple[Pair, Pair, Padding]] = {f"padding {other}": (kernel, stride, other) for other in paddings}
-    for s, other in product(range(1, 9), (padding, "valid", "same")):
-        if (s, s) != stride:
-            tries[f"stride {s}{_with(other, padding)}"] = kernel, (s, s), other
-    for f, other in product(range(1, 16), (padding, "valid")):
-        if (f, f) != kernel:
-            tries[f"filter size {f}{_with(other, padding)}"] = (f, f), stride, other
-    for words, (size, step, other) in tries.items():
-        try:
+    others: list[tuple[Padding, str]] = [(padding, "")]
+    others += [(other, f" with padding {other}") for other in ("valid", "same") if other != padding]
+    tries: list[tuple[str, Pair, Pair, Padding]] = [(f"padding {other}", kernel, stride, other) for other in paddings]
+    for n, (other, words) in product(range(1, 9), others):
+        if (n, n) != stride:
+            tries.append((f"stride {n}{words}", kernel, (n, n), other))
+    for n, (other, words) in product(range(1, 16), others):
+        if (n, n) != kernel and other in (padding, "valid"):
+            tries.append((f"filter size {n}{words}", (n, n), stride, other))
+    for words, size, step, other in tries:
+        with suppress(ArgumentError):
             found = Window.over(window.size, size, stride=step, padding=other, dilation=window.dilation)
-        except ArgumentError:
-            continue
-        if found.output_size == wanted:
-            yield words
-
-
-def _with(other: Padding, padding: Padding) -> str:
-    return "" if other == padding else f" with padding {other}"
+            if found.output_size == wanted:
+                yield words
 
 
 class _Sums(NamedTuple):
@@ -267,7 +252,7 @@ class _Equations:
     """Window times kernel, plus bias, is target: an equation for each position, a block of rows at a time."""
 
     def __init__(self, image: Array, target: Array, window: Window, padding_mode: str, flip: bool, bias: bool) -> None:
-        self.image, self.target, self.window, self.flip, self.bias = image, target, window, flip, bias
+        self.target, self.bias = target, bias
         self.kernel_shape = (*window.kernel_size, *image.shape[2:])
         self.unknowns = math.prod(self.kernel_shape) + bias
         if self.unknowns > MOST_UNKNOWNS:
@@ -276,30 +261,27 @@ class _Equations:
                 f"a {size} filter has {self.unknowns:,} numbers: at most {MOST_UNKNOWNS:,} can be learnt"
             )
         top, bottom, left, right = window.padding
-        self.rows = border_index(window.size[0], top, bottom, padding_mode)
-        self.columns = border_index(window.size[1], left, right, padding_mode)
+        rows = border_index(window.size[0], top, bottom, padding_mode)
+        columns = border_index(window.size[1], left, right, padding_mode)
+        padded = image.take(rows, axis=0, mode="wrap").take(columns, axis=1, mode="wrap")
+        padded[rows == OUTSIDE] = 0
+        padded[:, columns == OUTSIDE] = 0
+        (s_h, s_w), (d_h, d_w) = window.stride, window.dilation
+        views = np.lib.stride_tricks.sliding_window_view(padded, window.span, axis=(0, 1))
+        views = np.moveaxis(views[::s_h, ::s_w, ..., ::d_h, ::d_w], (-2, -1, 0, 1), (0, 1, -2, -1))
+        self.pixels = views[::-1, ::-1] if flip else views
+        """The pixels that each tap of the kernel meets, (f_h, f_w, [C,] H_out, W_out)."""
 
     def blocks(self) -> Iterator[tuple[Array, Array]]:
         """Yield coefficients (unknowns, n) and targets (n,), in float64."""
-        height, width = self.window.output_size
+        height, width = self.target.shape
         step = max(1, _BLOCK_NUMBERS // (width * self.unknowns))
         for start in range(0, height, step):
             targets = self.target[start : start + step].ravel().astype(np.float64)
             coefficients = np.ones((self.unknowns, len(targets)))
-            windows = self._windows(start, min(start + step, height))
-            coefficients[: self.unknowns - self.bias] = windows.reshape(-1, len(targets))
+            pixels = self.pixels[..., start : start + step, :]
+            coefficients[: self.unknowns - self.bias] = pixels.reshape(-1, len(targets))
             yield coefficients, targets
-
-    def _windows(self, start: int, stop: int) -> Array:
-        """Return the pixels that each tap of the kernel meets in some rows of output, (f_h, f_w, [C,] rows, W_out)."""
-        (s_h, s_w), (d_h, d_w), span = self.window.stride, self.window.dilation, self.window.span
-        rows = self.rows[start * s_h : (stop - 1) * s_h + span[0]]
-        band = self.image.take(rows, axis=0, mode="wrap").take(self.columns, axis=1, mode="wrap")
-        band[rows == OUTSIDE] = 0
-        band[:, self.columns == OUTSIDE] = 0
-        views = np.lib.stride_tricks.sliding_window_view(band, span, axis=(0, 1))[::s_h, ::s_w]
-        views = views[..., ::d_h, ::d_w][..., ::-1, ::-1] if self.flip else views[..., ::d_h, ::d_w]
-        return np.moveaxis(views, (-2, -1), (0, 1)) if band.ndim == 2 else views.transpose(3, 4, 2, 0, 1)
 
     @cached_property
     def sums(self) -> _Sums:

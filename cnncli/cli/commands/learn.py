@@ -1,8 +1,9 @@
 """`cnncli learn`: learn a kernel from an image and its target response."""
 
 import inspect
+import os
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,9 +14,6 @@ from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import check_output
 from cnncli.files.text import json_text, printable
-
-if TYPE_CHECKING:
-    from cnncli.training.learning import LearnedKernel
 
 EXAMPLES = """Examples:
 
@@ -78,13 +76,17 @@ def learn(
     given = locals()
     if color not in ("gray", "volume"):
         raise ArgumentError(f"--color must be gray or volume, got {color!r}")
-    if output is not None:
-        _check_output(output, force, (image, target))
     from cnncli.cli.training.results import learned_lines
-    from cnncli.filters.kernel_files import save_kernel
+    from cnncli.filters.kernel_files import check_kernel_path, save_kernel
     from cnncli.pipelines.common import read_pixels
     from cnncli.training.learning import learn_kernel
 
+    if output is not None:
+        check_kernel_path(output)
+        check_output(output, force=force, inputs=(image, target))
+        folder = os.path.dirname(output)
+        if folder and not os.path.isdir(folder):
+            raise ArgumentError(f"{folder}: no such folder: make it first")
     limit = pixel_limit(max_pixels)
     given["image"] = read_pixels(image, gray=color == "gray", **limit)
     given["target"] = read_pixels(target, **limit)
@@ -94,23 +96,7 @@ def learn(
     if as_json:
         print(json_text({"input": image, "target": target, "output": output} | learned.facts()))
     elif not quiet:
-        print(*learned_lines(learned), *map(printable, _saved(output, learned)), sep="\n")
-
-
-def _check_output(output: str, force: bool, inputs: tuple[str, ...]) -> None:
-    import os
-
-    from cnncli.filters.kernel_files import check_kernel_path
-
-    check_kernel_path(output)
-    check_output(output, force=force, inputs=inputs)
-    folder = os.path.dirname(output)
-    if folder and not os.path.isdir(folder):
-        raise ArgumentError(f"{folder}: no such folder: make it first")
-
-
-def _saved(output: str | None, learned: "LearnedKernel") -> list[str]:
-    if output is None:
-        return []
-    bias = f" --bias {learned.bias!r}" if learned.bias else ""
-    return ["", f"saved to {output}: cnncli edge IMAGE -k {output}{bias}"]
+        print(*learned_lines(learned), sep="\n")
+        if output is not None:
+            bias_option = f" --bias {learned.bias!r}" if learned.bias else ""
+            print(f"\n{printable(f'saved to {output}: cnncli edge IMAGE -k {output}{bias_option}')}")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # neither command loads what the other needs
     from cnncli.arrays import Array
     from cnncli.models.evaluation import Evaluation
     from cnncli.models.metrics import Scores
-    from cnncli.training.learning import Fit, LearnedKernel
+    from cnncli.training.learning import LearnedKernel
 
 MOST_CLASSES = 20
 """Of more classes the confusion matrix is too wide to read; its largest mistakes are listed."""
@@ -124,14 +124,9 @@ def _most_confused(scores: "Scores", names: list[str]) -> Table:
     return Table(columns, rows, caption="the most frequent mistakes")
 
 
-GOOD = 0.99
-"""The share of the target's variance below which a fit is called poor."""
-
-
 def learned_lines(found: "LearnedKernel") -> list[str]:
-    """Return the text to read."""
-    fits: dict[str, Fit | LearnedKernel] = {"gradient descent": found, "least squares": found.least_squares}
-    has_bias = any(fit.bias for fit in fits.values())
+    """Return the text to read: the learnt kernel beside the least-squares answer."""
+    has_bias = found.bias or found.least_squares.bias
     blocks = [
         [
             title,
@@ -141,7 +136,7 @@ def learned_lines(found: "LearnedKernel") -> list[str]:
             f"mean squared error {fit.loss:.3g}",
             f"largest residual   {fit.largest_residual:.3g}",
         ]
-        for title, fit in fits.items()
+        for title, fit in (("gradient descent", found), ("least squares", found.least_squares))
     ]
     width = max(map(len, blocks[0])) + 4
     beside = [f"{left:{width}}{right}".rstrip() for left, right in zip(*blocks, strict=True)]
@@ -149,20 +144,13 @@ def learned_lines(found: "LearnedKernel") -> list[str]:
 
 
 def _matrices(kernel: "Array") -> list[str]:
-    planes = [kernel] if kernel.ndim == 2 else [kernel[:, :, channel] for channel in range(kernel.shape[2])]
-    rows = [[_number(value, float(abs(kernel).max())) for value in row] for plane in planes for row in plane.tolist()]
-    width = max(len(cell) for row in rows for cell in row)
-    text = ["  " + "  ".join(cell.rjust(width) for cell in row) for row in rows]
-    height = kernel.shape[0]
-    for place in range(height * (len(planes) - 1), 0, -height):
-        text.insert(place, "")
-    return text
-
-
-def _number(value: float, largest: float) -> str:
-    if 1e-2 <= largest < 1e5:
-        return f"{value + 0.0:.4f}".replace("-0.0000", "0.0000")
-    return f"{value:.4g}"
+    """Return the lines of a kernel: a matrix for each channel, with an empty line between them."""
+    form = ".4f" if 1e-2 <= abs(kernel).max() < 1e5 else ".4g"
+    planes = kernel.reshape(*kernel.shape[:2], -1).transpose(2, 0, 1).tolist()
+    cells = [[[f"{n:{form}}".replace("-0.0000", "0.0000") for n in row] for row in plane] for plane in planes]
+    width = max(len(cell) for plane in cells for row in plane for cell in row)
+    texts = ["\n".join("  " + "  ".join(cell.rjust(width) for cell in row) for row in plane) for plane in cells]
+    return "\n\n".join(texts).splitlines()
 
 
 def _course(found: "LearnedKernel") -> list[str]:
@@ -186,7 +174,7 @@ def _warnings(found: "LearnedKernel") -> list[str]:
             f"the image determines only {found.rank} of {found.unknowns} weights: many kernels fit equally well, and "
             "this is the smallest of them; use an image with more detail"
         )
-    if found.explained is not None and found.explained < GOOD:
+    if found.explained is not None and found.explained < 0.99:
         warnings.append(
             f"the best kernel explains {max(0.0, found.explained):.1%} of the target: is it the exact "
             "response (.npy) of this image, with this padding?"
