@@ -142,6 +142,23 @@ class Configuration(Value):
             raise ArgumentError(f"the optimizer {self.optimizer} takes no momentum: {having} do")
         return kind(**chosen)
 
+    def learning_rate(self, step: int, steps_per_epoch: int) -> float:
+        """Return the learning rate of a step, counted from 0 over the whole training.
+
+        During the warm-up it rises from lr / n to lr in n equal steps; the schedule runs from there to the end.
+
+        Example:
+            >>> plan = Configuration(lr=0.1, epochs=4, schedule="cosine", warmup=2)
+            >>> [round(plan.learning_rate(step, 1), 3) for step in range(4)]
+            [0.05, 0.1, 0.1, 0.05]
+        """
+        assert self.lr is not None
+        rising = round(self.warmup * steps_per_epoch)
+        if step < rising:
+            return self.lr * (step + 1) / rising
+        falling = max(1, self.epochs * steps_per_epoch - rising)
+        return self.lr * SCHEDULES[self.schedule](min(1.0, (step - rising) / falling))
+
     @property
     def options(self) -> dict[str, Any]:
         """The options that are set, by name."""

@@ -34,7 +34,6 @@ from cnncli.networks.errors import ShapeError
 from cnncli.networks.words import read_input, split_words
 from cnncli.shapes import show_shape
 from cnncli.training.configuration import Configuration, parse_share
-from cnncli.training.schedules import Schedule
 
 FRACTION = 0.1
 """Share of the training data that is held out for validation by default."""
@@ -96,13 +95,6 @@ class Preparation(NamedTuple):
     def chosen_by(self) -> str:
         """Measure of the best epoch: where classes are weighted, the accuracy that weights them, too."""
         return ACCURACY if self.configuration.class_weight == "none" else BALANCED_ACCURACY
-
-    @property
-    def schedule(self) -> Schedule:
-        """The learning rate of every step."""
-        options, steps = self.configuration, self.steps_per_epoch
-        assert options.lr is not None
-        return Schedule(options.lr, options.epochs, steps, options.schedule, options.warmup)
 
     @property
     def steps_per_epoch(self) -> int:

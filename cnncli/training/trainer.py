@@ -65,7 +65,7 @@ class Trainer:
         self.backend = backend or Backend()
         self.processes = self.backend.processes
         self.watcher, self.stop = watcher or Watcher(), stop or threading.Event()
-        self.schedule, self.steps = preparation.schedule, preparation.steps_per_epoch
+        self.steps = preparation.steps_per_epoch
         self.progress = TrainingProgress()
         self.metrics: list[Metrics] = []
         self.best: Model | None = None
@@ -127,7 +127,7 @@ class Trainer:
         result = self.engine.step(batch.images, batch.labels, self.loss, step=step)
         if not result.finite:
             self._stop_not_finite(batch, result.loss)
-        self.engine.update(step + 1, self.schedule.at(step), options.clip_norm)
+        self.engine.update(step + 1, options.learning_rate(step, self.steps), options.clip_norm)
         weight = self.loss.total_weight(batch.labels)
         self.progress = progress._replace(
             batch=progress.batch + 1,
@@ -156,7 +156,7 @@ class Trainer:
             "train_accuracy": progress.correct / progress.seen,
             "val_loss": judged and _finite(judged.loss),
             "val_accuracy": judged and judged.accuracy,
-            "lr": self.schedule.at((progress.epoch + 1) * self.steps - 1),
+            "lr": self.preparation.configuration.learning_rate((progress.epoch + 1) * self.steps - 1, self.steps),
             "seconds": round(seconds, 6),
             "images_per_second": round(images / seconds, 3),
         }
@@ -306,7 +306,7 @@ class Trainer:
             loss=loss,
             finding=finding,
             files=tuple(files),
-            lr=self.schedule.at(step),
+            lr=preparation.configuration.learning_rate(step, self.steps),
             clipped=preparation.configuration.clip_norm is not None,
             default_lr=preparation.optimizer.default_lr,
         )

@@ -9,7 +9,7 @@ import pytest
 
 from cnncli.data import Subset, open_dataset, recognise
 from cnncli.data.parts import split
-from cnncli.training.baselines import NearestCentroid, majority_class
+from cnncli.training.baselines import Baselines
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -32,8 +32,9 @@ def test_they_are_forty_clean_pictures_of_each_class(digits):
 def test_a_tenth_is_four_of_each_class_and_there_is_something_to_learn(digits):
     train, held_out = (Subset(digits.train, part) for part in split(digits.train, 0.1))
     assert held_out.counts().tolist() == [4] * 10
-    assert majority_class(train.labels, held_out.labels) == 0.1
-    assert 0.3 < NearestCentroid.fit(train).accuracy(held_out) < 1
+    found = Baselines.on(held_out, train)
+    assert found.majority_class == 0.1
+    assert 0.3 < found.nearest_centroid < 1
 
 
 def test_they_are_small():

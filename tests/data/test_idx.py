@@ -198,14 +198,14 @@ def test_sixty_thousand_pictures_stay_bytes(tmp_path):
     program = f"""
 import resource
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-from cnncli.training.baselines import NearestCentroid
+from cnncli.training.baselines import nearest_centroid
 from cnncli.data import Subset, open_dataset
 from cnncli.data.normalization import measure
 from cnncli.data.parts import split
 before = peak()
 data = open_dataset({str(tmp_path)!r}).train
 train, held_out = (Subset(data, part) for part in split(data, 0.1))
-measure(train), NearestCentroid.fit(train).accuracy(held_out)
+measure(train), nearest_centroid(held_out, train)
 print(peak() - before)
 """
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -1,16 +1,14 @@
-import math
-
 import pytest
 
-from cnncli.errors import ArgumentError
-from cnncli.training.schedules import SCHEDULES, Schedule
+from cnncli.training.configuration import Configuration
+from cnncli.training.schedules import SCHEDULES
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.parametrize("warmup", [0, 0.5, 2])
 def test_rates_are_positive_and_never_above_the_one_asked_for(name, warmup):
-    plan = Schedule(0.1, epochs=6, steps_per_epoch=7, name=name, warmup=warmup)
-    rates = [plan.at(step) for step in range(6 * 7)]
+    plan = Configuration(lr=0.1, epochs=6, schedule=name, warmup=warmup)
+    rates = [plan.learning_rate(step, 7) for step in range(6 * 7)]
     assert all(0 < rate <= 0.1 for rate in rates)
     assert max(rates) == 0.1
     rising = round(warmup * 7)
@@ -32,29 +30,14 @@ def test_schedules_are_those_of_pytorch(name):
         "step": lambda: schedulers.MultiStepLR(optimizer, milestones=[20, 30]),
         "cosine": lambda: schedulers.CosineAnnealingLR(optimizer, T_max=epochs * steps),
     }[name]()
-    plan = Schedule(0.2, epochs, steps, name)
+    plan = Configuration(lr=0.2, epochs=epochs, schedule=name)
     for step in range(epochs * steps):
-        assert plan.at(step) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
+        assert plan.learning_rate(step, steps) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
         optimizer.step()
         oracle.step()
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_steps_past_the_end_keep_the_last_rate(name):
-    plan = Schedule(0.1, epochs=1, steps_per_epoch=4, name=name)
-    assert plan.at(4) == plan.at(400) >= 0
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"name": "cosin"}, "unknown schedule 'cosin': the schedules are constant, step, cosine"),
-        ({"lr": 0}, "lr must be a number above 0, got 0"),
-        ({"lr": math.nan}, "lr must be a number above 0, got nan"),
-        ({"warmup": -1}, "warmup must be a number of epochs from 0, got -1"),
-        ({"warmup": 3}, "a warm-up of 3 epochs leaves nothing of 3"),
-    ],
-)
-def test_what_makes_no_schedule_is_refused(change, message):
-    with pytest.raises(ArgumentError, match=message):
-        Schedule(0.1, 3, 10).replace(**change)
+    plan = Configuration(lr=0.1, epochs=1, schedule=name)
+    assert plan.learning_rate(4, 4) == plan.learning_rate(400, 4) >= 0
