@@ -26,13 +26,7 @@ _PIECE = 1 << 20
 
 
 class LabelledArrays(NamedTuple):
-    """Pictures and labels as a data file holds them.
-
-    Attributes:
-        images: (N, H, W) or (N, H, W, C).
-        labels: (N,) or (N, 1).
-        source: name of the pictures in messages.
-    """
+    """Pictures (N, H, W[, C]) and labels (N[, 1]) as a data file holds them, and their name in messages."""
 
     images: Array
     labels: Array
@@ -42,11 +36,11 @@ class LabelledArrays(NamedTuple):
 def array_parts(
     path: str, arrays: dict[str, LabelledArrays], reading: Reading, class_names: tuple[str, ...] | None = None
 ) -> Parts:
-    """Return the parts of a data set from its arrays.
+    """Return the parts of a data set from its arrays, which are taken out of the mapping, to free memory early.
 
     Args:
         path: name of the data in messages.
-        arrays: part (`train`, `validation`, `test`) to its pictures and labels; emptied, to free memory early.
+        arrays: part (`train`, `validation`, `test`) to its pictures and labels.
         reading: the size, channels and scale that pictures get.
         class_names: the names that the labels are indices of; None where the labels are the names.
 
@@ -181,14 +175,9 @@ def _gray(images: Array) -> Array:
 
 
 def check_size(name: str, claimed: int, stored: int, max_bytes: int, *, unpack: str | None) -> None:
-    """Refuse an array that cannot be there, or is too large, before any memory is taken.
+    """Refuse an array whose header claims more bytes than can be stored, or too many, before any memory is taken.
 
-    Args:
-        name: name of the file in messages.
-        claimed: bytes that the header claims.
-        stored: bytes that the file has.
-        max_bytes: the largest array accepted.
-        unpack: the command that would store them uncompressed; None where they are.
+    `unpack` is the command that would store it uncompressed; None where it is.
 
     Raises:
         DataError: the header cannot be true, or the array is too large.

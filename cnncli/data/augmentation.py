@@ -214,13 +214,7 @@ def augment(
 def sample(images: "Array", rows: "Array", columns: "Array") -> "Array":
     """Return pictures whose pixels are taken from other places, bilinearly; beyond the border, from the nearest pixel.
 
-    Args:
-        images: (N, H, W, C).
-        rows: rows of the pixels to take, from 0, fractions included; they broadcast to (N, H', W').
-        columns: their columns.
-
-    Returns:
-        (N, H', W', C), of the same dtype.
+    Rows and columns count from 0, fractions included, and broadcast to (N, H', W'); so do the pictures returned.
     """
     block = max(1, _BLOCK // (images.shape[1] * images.shape[2]))
     parts = [slice(start, start + block) for start in range(0, len(images), block)]

@@ -30,16 +30,7 @@ class FolderDataset(Dataset):
     """Pictures in files: decoded when they are asked for, and kept as long as the cache has room.
 
     Kept pictures are never dropped: an epoch visits every picture once, in a new order, so that dropping the oldest
-    would drop the ones that come next.
-
-    Args:
-        paths: the files.
-        labels: (N,) indices into `class_names`.
-        class_names: the classes in order.
-        shape: (H, W, C) of every picture.
-        dtype: uint8, or float32 where one picture needs it.
-        reading: how they are read.
-        cache: pictures that are decoded already.
+    would drop the ones that come next. Pixels are uint8, or float32 where one picture needs it.
     """
 
     fingerprint_kind = "file"

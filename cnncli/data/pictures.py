@@ -106,11 +106,7 @@ def read_picture(
 def fitted(pixels: Array, reading: Reading, name: str, *, picture: bool) -> Array:
     """Return pixels (H, W) or (H, W, C) on the scale, and of the size and channels, that a `Reading` asks for.
 
-    Args:
-        pixels: numbers or booleans.
-        reading: the scale, size and channels to give them.
-        name: name of the picture in messages.
-        picture: whether they come from a picture file, as in `find_factor`.
+    `picture` says whether they come from a picture file, as in `find_factor`.
 
     Raises:
         ImageError: they have other channels or numbers than asked for.

@@ -53,11 +53,7 @@ def _without_last(layer: Layer) -> tuple[Layer, ...]:
 
 
 class DistanceLoss:
-    """Loss of distances, where the smallest is the best: the loss of their negatives.
-
-    Args:
-        loss: of logits.
-    """
+    """Loss of distances, where the smallest is the best: the loss of their negatives."""
 
     def __init__(self, loss: Loss) -> None:
         self.loss = loss

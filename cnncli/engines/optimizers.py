@@ -83,16 +83,9 @@ class Optimizer(Value):
             self.update_block(np, p, g, spare, *(state[name][block] for name in self.state_names), t=step, lr=lr)
 
     def update_block(self, xp: Any, p: Any, g: Any, spare: Any, *state: Any, t: int, lr: float) -> None:
-        """Take one step with NumPy's arrays or PyTorch's tensors.
+        """Take one step with the arrays of `xp`, the module `numpy` or `torch`, as `update` does.
 
-        Args:
-            xp: the module `numpy` or `torch`.
-            p: parameters, changed.
-            g: gradients, written over.
-            spare: memory of the same shape, written over.
-            state: arrays in the order of `state_names`, changed.
-            t: number of the step, from 1.
-            lr: learning rate of this step.
+        `g` and `spare`, memory of the same shape, are written over; the state is in the order of `state_names`.
         """
         if self.weight_decay and self.decoupled:
             p *= 1 - lr * self.weight_decay

@@ -28,7 +28,6 @@ class Exported(NamedTuple):
     """An ONNX file that was written.
 
     Attributes:
-        path: the file.
         difference: the largest between its probabilities, as onnx's reference evaluator computes them, and the model's.
         pictures: number of random pictures that were compared.
         size: bytes of the file.

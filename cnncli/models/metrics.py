@@ -14,12 +14,11 @@ Labels = NDArray[np.integer[Any]]
 
 
 class ClassScores(NamedTuple):
-    """The scores of one class against all others.
+    """The scores of one class against all others; precision is 0 without predictions, recall without items.
 
     Attributes:
-        name: of the class.
-        precision: the share of its predictions that are right; 0 without predictions.
-        recall: the share of its items that are predicted as it; 0 without items.
+        precision: the share of its predictions that are right.
+        recall: the share of its items that are predicted as it.
         f1: harmonic mean of both.
         support: number of its items.
     """

@@ -25,12 +25,9 @@ _WORTH_A_THREAD = 0.2
 
 
 class Batch(NamedTuple):
-    """Pictures of one step.
+    """Pictures of one step: their indices (n,) in the training part, pixels and labels.
 
-    Attributes:
-        items: (n,) their indices in the training part.
-        images: (n, H, W, C) float32, augmented and normalised; each of several processes has its part of them.
-        labels: (n,).
+    The pixels, (n, H, W, C) float32, are augmented and normalised; each of several processes has its part of them.
     """
 
     items: Indices
@@ -55,15 +52,10 @@ def epoch_order(items: int, seed: int, epoch: int) -> Indices:
 def make_batches(
     preparation: Preparation, epoch: int, first: int = 0, part: Callable[[int], slice] | None = None
 ) -> Batches:
-    """Yield the batches of an epoch from a given one on.
+    """Yield the batches of an epoch, counted from 0, from a given one on.
 
-    A batch depends on the seed, the epoch and its number alone.
-
-    Args:
-        preparation: the data, its augmentations and its normalization.
-        epoch: from 0.
-        first: number of the first batch, from 0.
-        part: returns the slice of a batch that this process makes; None for all.
+    A batch depends on the seed, the epoch and its number alone. With several processes, `part` returns the slice of a
+    batch that this one makes.
     """
     options, dataset = preparation.configuration, preparation.train
     order = epoch_order(len(dataset), options.seed, epoch)

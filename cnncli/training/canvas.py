@@ -52,12 +52,7 @@ class Box(NamedTuple):
 
 
 class Canvas:
-    """A white sheet.
-
-    Args:
-        width: pixels.
-        height: pixels.
-    """
+    """A white sheet, its sizes in pixels."""
 
     def __init__(self, width: float, height: float) -> None:
         self._image = Image.new("RGB", (round(width) * _FINE, round(height) * _FINE), PAPER)
@@ -117,11 +112,7 @@ class Canvas:
         self._image.paste(image, (round(box.left * _FINE), round(box.top * _FINE)))
 
     def save(self, path: str | Path, *, replace: bool = True) -> None:
-        """Write the sheet as PNG, whole or not at all.
-
-        Args:
-            path: the file.
-            replace: whether an existing file may be replaced.
+        """Write the sheet as PNG, whole or not at all; an existing file is replaced if `replace` says so.
 
         Raises:
             ImageError: the file cannot be written.

@@ -10,13 +10,7 @@ _MOST_DOTS = 40
 
 
 class Curve(NamedTuple):
-    """A line of a chart.
-
-    Attributes:
-        label: its name in the legend.
-        colour: red, green and blue.
-        points: (epoch, value), epochs from 1.
-    """
+    """A line of a chart: its name in the legend, its colour, and (epoch, value) with epochs from 1."""
 
     label: str
     colour: tuple[int, int, int]
@@ -24,13 +18,7 @@ class Curve(NamedTuple):
 
 
 class ChartAxis(NamedTuple):
-    """An axis of a chart.
-
-    Attributes:
-        low: number at its beginning.
-        high: number at its end.
-        ticks: numbers to write.
-    """
+    """An axis of a chart from `low` to `high`, with the numbers to write."""
 
     low: float
     high: float
@@ -61,14 +49,9 @@ def _step(least: float) -> float:
 
 
 def draw_chart(canvas: Canvas, box: Box, title: str, curves: Sequence[Curve], *, percent: bool = False) -> None:
-    """Draw curves over the epochs into a box, with axes, title and legend around it.
+    """Draw curves over the epochs into a box: title and legend stand above it, the epochs below.
 
-    Args:
-        canvas: the canvas.
-        box: the inside of the axes; title and legend stand above it, the epochs below.
-        title: of the chart.
-        curves: the curves.
-        percent: whether values are shares, at most 1.
+    With `percent`, values are shares, at most 1.
 
     Example:
         >>> canvas = Canvas(480, 320)

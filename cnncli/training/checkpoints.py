@@ -33,11 +33,7 @@ class TrainingProgress(NamedTuple):
 
     Attributes:
         epoch: number of completed epochs.
-        batch: number of completed batches of the epoch under way.
-        loss_sum: sum of their losses.
-        weight: sum of their weights, which the sum of losses is to be divided by.
-        correct: number of their pictures that were classified correctly.
-        seen: number of their pictures.
+        batch: number of completed batches of the epoch under way; their losses, weights and pictures follow.
         best_epoch: the epoch with the best validation, from 1; 0 for none.
         best_accuracy: its accuracy on the validation part; the balanced one where classes are weighted.
         best_loss: its loss there.
@@ -64,14 +60,9 @@ class Checkpoint(NamedTuple):
     """State of a training that stopped.
 
     Attributes:
-        parameters: the last weights, by name.
-        buffers: the last running statistics, by name.
         optimizer_state: flat arrays of the optimizer, by name.
-        progress: its progress.
-        configuration: its options.
         network: the text of its network.
         classes: the names of its classes, as JSON.
-        data_digest: digest of its data.
     """
 
     parameters: Mapping[str, Array]

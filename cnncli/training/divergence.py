@@ -14,15 +14,11 @@ SHOWN = 3
 
 
 class Divergence(NamedTuple):
-    """Report on a training whose loss was no longer finite.
+    """Report on a training whose loss was no longer finite; epochs and batches count from 1.
 
     Attributes:
-        epoch: its number, from 1.
-        batch: its number in the epoch, from 1.
-        loss: the loss that was not finite.
         finding: where numbers were first not finite.
         files: the pictures of the batch.
-        lr: the learning rate of the step.
         clipped: whether gradients were clipped.
         default_lr: the optimizer's default learning rate.
     """
@@ -62,9 +58,7 @@ class Divergence(NamedTuple):
 def examine(engine: Engine, images: Array) -> str:
     """Return where numbers are first not finite: in the pictures, the weights, or the output of a layer.
 
-    Args:
-        engine: after the step whose loss was not finite.
-        images: (N, H, W, C), the batch as the network got it.
+    The engine is asked after the step, and the images (N, H, W, C) are the batch as the network got it.
     """
     if not np.isfinite(images).all():
         return "the pictures themselves hold numbers that are not finite"

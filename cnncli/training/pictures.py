@@ -34,15 +34,7 @@ def write_all(
     dataset: Dataset,
     probabilities: Array,
 ) -> list[Path]:
-    """Write all pictures of a run, and return their paths.
-
-    Args:
-        folder: the folder of the run.
-        metrics: an entry for each epoch, as in `metrics.jsonl`.
-        scores: of the model on `dataset`.
-        model: the model.
-        dataset: the pictures that the model is judged by.
-        probabilities: (N, classes) of these pictures.
+    """Write all pictures of a run, judged by a data set and the probabilities (N, classes) of it; return their paths.
 
     Raises:
         ImageError: a file cannot be written.
@@ -184,9 +176,7 @@ def first_filters(model: Model) -> tuple[str, Array] | None:
 def draw_features(maps: Array, title: str) -> Canvas:
     """Draw a layer's output for a picture as a contact sheet: a tile for each channel, on one scale.
 
-    Args:
-        maps: (H, W, C), or (N,) numbers that each become a tile.
-        title: a line above.
+    The maps are (H, W, C), or (N,) numbers that each become a tile.
     """
     volume = maps if maps.ndim == 3 else maps[np.newaxis, np.newaxis]
     low, high = float(volume.min()), float(volume.max())
@@ -199,13 +189,9 @@ def draw_features(maps: Array, title: str) -> Canvas:
 
 
 def draw_sheet(tiles: Array, title: str, note: str, *, side: float | None = None) -> Canvas:
-    """Draw tiles (number, h, w) or (number, h, w, 3) of bytes, numbered, in rows.
+    """Draw tiles (number, h, w) or (number, h, w, 3) of bytes, numbered, in rows; the note stands below the title.
 
-    Args:
-        tiles: the tiles.
-        title: a line above.
-        note: a smaller line below it.
-        side: pixels of a tile's longer edge; None for a whole multiple of its own near 64, or near 32 for many tiles.
+    A tile's longer edge has `side` pixels; None for a whole multiple of its own near 64, or near 32 for many tiles.
     """
     high, wide = tiles.shape[1:3]
     scale = (side or _near(64 if len(tiles) <= 256 else 32, max(high, wide))) / max(high, wide)

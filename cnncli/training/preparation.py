@@ -59,17 +59,12 @@ class Preparation(NamedTuple):
     """Everything that a training needs.
 
     Attributes:
-        configuration: the options.
-        train: the part to learn from.
         validation: the part that epochs are judged by; None where nothing is held out.
         test: the part that stays untouched until the end; None where the data has no such part.
         findings: problems of the data that its owner should know.
         folders: folder of each part, where the data's folders are its parts.
-        network: the network, with its input.
         normalization: measured on `train`.
         loss: of the logits.
-        optimizer: the optimizer.
-        augmentations: of the pictures to learn from.
         data_digest: shows whether the data is the same when a training goes on.
     """
 
@@ -239,12 +234,12 @@ def _named(data: object) -> str:
 
 
 def choose_network(text: str, shape: Sequence[int], *, sized: bool = False) -> Network:
-    """Return the network to train on pictures of a shape.
+    """Return the network to train on pictures of a shape (H, W, C).
 
     Args:
         text: a name of the zoo, a `.toml` file or a text, with or without its input.
-        shape: (H, W, C) of the pictures.
-        sized: whether the pictures were resized already.
+        shape: of the pictures.
+        sized: whether they were resized already.
 
     Raises:
         ArgumentError: an unknown network, or one that does not fit the pictures.

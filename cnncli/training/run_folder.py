@@ -16,14 +16,13 @@ PICTURES = ("curves.png", "confusion.png", "filters.png", "mistakes.png")
 
 
 class RunFolder:
-    """The folder of a run.
+    """The folder of a run; writing in it raises a `ModelError` where that fails.
 
     Attributes:
-        path: the folder.
-        model: the file of the best weights and all that is needed to use them.
-        checkpoint: the file of the last weights and all that is needed to go on.
-        metrics: the file with a line of JSON for each epoch.
-        config: the file of options and versions.
+        model: the best weights and all that is needed to use them.
+        checkpoint: the last weights and all that is needed to go on.
+        metrics: a line of JSON for each epoch.
+        config: options and versions.
         post_mortem: the report on a loss that was no longer finite.
 
     Example:
@@ -89,20 +88,12 @@ class RunFolder:
             raise ModelError(f"{self.path}: cannot be written: {error.strerror or error}") from error
 
     def write_text(self, file: Path, text: str) -> None:
-        """Write a text, whole or not at all.
-
-        Raises:
-            ModelError: it cannot be written.
-        """
+        """Write a text, whole or not at all."""
         with open_whole(file, ModelError) as written:
             written.write(text.encode(errors="replace"))
 
     def add_metrics(self, line: Mapping[str, Any]) -> None:
-        """Add an epoch's line in one write, so that a reader who follows the file sees whole lines.
-
-        Raises:
-            ModelError: it cannot be written.
-        """
+        """Add an epoch's line in one write, so that a reader who follows the file sees whole lines."""
         with writing(self.metrics, ModelError), self.metrics.open("ab", buffering=0) as file:
             file.write(json.dumps(line).encode() + b"\n")
 
@@ -123,21 +114,13 @@ class RunFolder:
         return found
 
     def keep_metrics(self, epochs: int) -> None:
-        """Remove the lines of later epochs, which will be run again.
-
-        Raises:
-            ModelError: they cannot be written.
-        """
+        """Remove the lines of later epochs, which will be run again."""
         lines = [line for line in self.read_metrics() if line["epoch"] <= epochs]
         self.write_text(self.metrics, "".join(json.dumps(line) + "\n" for line in lines))
 
 
 def _hold(folder: Path) -> int | None:
-    """Return a lock on a folder that ends with the process; None where there are no locks.
-
-    Raises:
-        ArgumentError: another process holds it.
-    """
+    """Return a lock on a folder that ends with the process; None where there are no locks."""
     held = os.open(folder, os.O_RDONLY)
     if locked := lock(held):
         return held

@@ -27,13 +27,7 @@ from cnncli.training.watcher import BatchReport, Estimate, Watcher
 
 
 class Judgement(NamedTuple):
-    """Loss and accuracy of weights on some pictures.
-
-    Attributes:
-        loss: mean loss.
-        accuracy: share of the pictures that is classified correctly.
-        balanced_accuracy: mean of that share over the classes that there are pictures of.
-    """
+    """Mean loss, share of the pictures classified correctly, and the mean of that share over the classes that occur."""
 
     loss: float
     accuracy: float
@@ -44,9 +38,7 @@ class Trainer:
     """Trains a network: epochs of batches, each a step along the gradient.
 
     Attributes:
-        preparation: data, network, loss and options.
         folder: folder of the run, closed at the end; None to keep no files.
-        progress: its progress.
         metrics: of the completed epochs.
         best: the model of the best epoch; None before the first.
     """

@@ -8,27 +8,16 @@ if TYPE_CHECKING:
 
 
 class Estimate(NamedTuple):
-    """Estimated time of an epoch, from a batch that was measured.
-
-    Attributes:
-        seconds: of the training pass of an epoch.
-        images_per_second: in that pass.
-    """
+    """Estimated time of the training pass of an epoch, from a batch that was measured."""
 
     seconds: float
     images_per_second: float
 
 
 class BatchReport(NamedTuple):
-    """State of the epoch under way after a batch.
+    """State of the epoch under way after a batch; epochs count from 1.
 
-    Attributes:
-        epoch: its number, from 1.
-        batch: number of completed batches.
-        batches: number of all batches.
-        loss: mean over the pictures of the epoch so far.
-        accuracy: share of these pictures that was classified correctly.
-        images_per_second: speed of this process in the epoch so far.
+    Loss and accuracy are those of the pictures of the epoch so far, the speed is that of this process.
     """
 
     epoch: int

@@ -26,9 +26,6 @@ ROUNDING = 1e-3
 class TorchBackend(Backend):
     """PyTorch.
 
-    Args:
-        device: `auto`, `cpu` or `cuda`.
-
     Raises:
         ArgumentError: there is no such device.
         TrainingError: the other processes do not join.
@@ -81,11 +78,7 @@ class TorchBackend(Backend):
 
 
 def choose_device(name: str = "auto", environment: Mapping[str, str] = os.environ) -> torch.device:
-    """Return the device of a name; under torchrun each process of a machine has a GPU of its own.
-
-    Args:
-        name: `cpu`, `cuda`, or `auto` for a GPU where there is one.
-        environment: variables of torchrun, which number a machine's processes.
+    """Return the device of a name; under torchrun each process of a machine has a GPU of its own, by the environment.
 
     Raises:
         ArgumentError: there is no such device.
@@ -111,12 +104,7 @@ def choose_device(name: str = "auto", environment: Mapping[str, str] = os.enviro
 
 
 class Parity(NamedTuple):
-    """Largest differences of PyTorch from NumPy on a batch, each as a share of the largest number.
-
-    Attributes:
-        outputs: of the network's outputs.
-        gradients: of the gradients.
-    """
+    """Largest differences of PyTorch's outputs and gradients from NumPy's, as shares of the largest number."""
 
     outputs: float
     gradients: float
@@ -144,15 +132,7 @@ def parity(
 ) -> Parity:
     """Take one step of each engine from the same weights, and compare outputs and gradients.
 
-    Args:
-        network: the network whose outputs the loss works on.
-        parameters: its weights, by name; left as they are.
-        buffers: its other arrays.
-        images: (N, *input_shape), normalised.
-        labels: (N,).
-        loss: as those of `cnncli.engines.losses`.
-        device: where PyTorch computes.
-        seed: of dropout.
+    The network is the one whose outputs the loss works on; the images (N, *input_shape) are normalised.
     """
     found = []
     for engine in (

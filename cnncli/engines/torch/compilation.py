@@ -43,13 +43,7 @@ def compile_network(network: Network, shared: Shared | None = None) -> nn.Module
 
 
 def compile_layer(layer: Layer, shape: Shape, context: Context) -> nn.Module:
-    """Return the module of a layer.
-
-    Args:
-        layer: the layer.
-        shape: of its input, (H, W, C) or (N,).
-        context: holds the beginning of its names, such as `4.res.main.0.conv.`.
-    """
+    """Return the module of a layer; the context holds the beginning of its names, such as `4.res.main.0.conv.`."""
     layer = layer.meaning(shape)
     if isinstance(layer, Block):
         branches = {name: compile_layer(path, shape, context.inside(f"{name}.")) for name, _, path in layer.branches}

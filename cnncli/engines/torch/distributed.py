@@ -20,11 +20,9 @@ SECONDS = 600
 
 
 def join_processes(device: torch.device, environment: Mapping[str, str] = os.environ) -> Processes:
-    """Return the processes that torchrun has started, or this one alone.
+    """Return the processes that torchrun has started, as its variables tell, or this one alone.
 
-    Args:
-        device: of this process: sums go by NCCL between GPUs, by Gloo between CPUs.
-        environment: variables of torchrun.
+    Sums go by NCCL between GPUs, by Gloo between CPUs.
 
     Raises:
         TrainingError: the others do not join.
@@ -59,12 +57,7 @@ def _seconds(environment: Mapping[str, str]) -> float:
 
 
 class TorchProcesses(Processes):
-    """Processes of an initialized group of `torch.distributed`.
-
-    Args:
-        device: of this process.
-        local_count: number of processes on this machine.
-    """
+    """Processes of an initialized group of `torch.distributed`."""
 
     def __init__(self, device: torch.device, local_count: int = 1) -> None:
         self.device, self.local_count = device, local_count

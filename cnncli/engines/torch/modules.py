@@ -46,15 +46,7 @@ class Distances(nn.Module):
 
 
 class Convolution(nn.Conv2d):
-    """A convolution whose padding may be another number on every side.
-
-    Args:
-        window: its geometry.
-        in_channels: channels of the input.
-        out_channels: number of filters.
-        groups: groups of channels.
-        bias: whether it has a bias.
-    """
+    """A convolution whose padding may be another number on every side."""
 
     def __init__(self, window: Window, in_channels: int, out_channels: int, groups: int, *, bias: bool) -> None:
         top, bottom, left, right = window.padding
@@ -98,10 +90,6 @@ class TransposedConvolution(nn.Module):
     """A transposed convolution; what its padding cuts off may be another number on every side.
 
     Its weight is (in_channels / groups, out_channels, f_h, f_w): PyTorch's own form has the groups on the other axis.
-
-    Args:
-        layer: the layer.
-        in_channels: of the input.
     """
 
     def __init__(self, layer: Any, in_channels: int) -> None:
@@ -133,12 +121,7 @@ class MaxPool(nn.Module):
 
 
 class AvgPool(nn.Module):
-    """The mean of each window.
-
-    Args:
-        window: its geometry.
-        include_padding: whether padding counts.
-    """
+    """The mean of each window, over its padding too if that is included."""
 
     shares: Tensor
 
@@ -229,11 +212,7 @@ class Scale(nn.Module):
 
 
 class Function(nn.Module):
-    """A function without parameters.
-
-    Args:
-        function: called with a batch; returns its output.
-    """
+    """A function without parameters, called with a batch."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -251,9 +230,7 @@ def reshaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 class Dropout(nn.Module):
     """Dropout by random numbers that belong to the seed, the step, the layer and the image, as NumPy's engine drops.
 
-    Args:
-        rate: the share that is dropped.
-        context: identifies the layer, the batch and its images.
+    The context identifies the layer, the batch and its images.
     """
 
     def __init__(self, rate: float, context: Context) -> None:
@@ -274,12 +251,7 @@ class Dropout(nn.Module):
 
 
 class Joined(nn.Module):
-    """Branches that each see the input.
-
-    Args:
-        branches: by name.
-        join: makes one of their results.
-    """
+    """Branches that each see the input, by name; `join` makes one of their results."""
 
     def __init__(self, branches: Mapping[str, nn.Module], join: Callable[[list[Tensor]], Tensor]) -> None:
         super().__init__()
