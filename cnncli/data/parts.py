@@ -46,14 +46,6 @@ class Parts(NamedTuple):
     folders: Mapping[str, str] = MappingProxyType({})
 
 
-class _PartFolder(NamedTuple):
-    """A folder named after a part, and the rest of its name: `seg_train` is the training part of seg."""
-
-    part: str
-    rest: tuple[str, ...]
-    folder: str
-
-
 def find_parts(path: str) -> dict[str, str]:
     """Return the folders that hold the parts of a data set, by part; none where there are not two of them.
 
@@ -68,24 +60,25 @@ def find_parts(path: str) -> dict[str, str]:
         {}
     """
     names = visible_folders(path)
-    groups: dict[tuple[str, ...], list[_PartFolder]] = {}
-    for found in filter(None, map(_part_folder, names)):
-        groups.setdefault(found.rest, []).append(found)
-    parts = [found for group in groups.values() if len({found.part for found in group}) > 1 for found in group]
+    groups: dict[tuple[str, ...], list[tuple[str, str]]] = {}  # (part, folder) by the rest of the folder's name
+    for rest, part, folder in filter(None, map(_part_folder, names)):
+        groups.setdefault(rest, []).append((part, folder))
+    parts = [found for group in groups.values() if len({part for part, _ in group}) > 1 for found in group]
     if not parts and len(names) == 1 and groups:
         parts = [found for group in groups.values() for found in group]
     # Classes are folders of pictures; parts are folders of folders.
-    hold_folders = any(visible_folders(os.path.join(path, found.folder)) for found in parts)
+    hold_folders = any(visible_folders(os.path.join(path, folder)) for _, folder in parts)
     return _by_part(path, parts) if hold_folders or len(names) == len(parts) > 1 else {}
 
 
-def _part_folder(folder: str) -> _PartFolder | None:
+def _part_folder(folder: str) -> tuple[tuple[str, ...], str, str] | None:
+    """Return the rest of a folder's name, and its part: `seg_train` is the training part of seg."""
     words = list(_words(folder))
     parts = {_PARTS[word] for word in words if word in _PARTS}
     if len(parts) != 1:
         return None
     rest = tuple(word for word in words if word not in _PARTS and word not in _FILLERS)
-    return _PartFolder(parts.pop(), rest, folder)
+    return rest, parts.pop(), folder
 
 
 def _words(name: str) -> Iterator[str]:
@@ -95,10 +88,10 @@ def _words(name: str) -> Iterator[str]:
         yield word.removesuffix(filler)
 
 
-def _by_part(path: str, found: list[_PartFolder]) -> dict[str, str]:
+def _by_part(path: str, found: list[tuple[str, str]]) -> dict[str, str]:
     by_part: dict[str, str] = {}
     for part in PART_NAMES:
-        folders = [name.folder for name in found if name.part == part]
+        folders = [folder for its_part, folder in found if its_part == part]
         if len(folders) > 1:
             raise DataError(
                 f"{path}: {' and '.join(folders)} are both the {part} part by their names: rename or move one of them"

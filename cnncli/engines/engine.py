@@ -9,9 +9,10 @@ import numpy as np
 
 from cnncli.arrays import Array, DType
 from cnncli.engines.optimizers import Optimizer
-from cnncli.errors import ArgumentError
+from cnncli.errors import ArgumentError, CnncliError
+from cnncli.formats.files import named
 from cnncli.networks.network import Network
-from cnncli.shapes import Shape
+from cnncli.shapes import Shape, show_shape
 
 Prepare = Callable[[Array], Array]
 """Makes normalised images of some images."""
@@ -154,24 +155,28 @@ def named_views(flat: Array, shapes: Mapping[str, Shape]) -> dict[str, Array]:
     return views
 
 
-def check_arrays(values: Mapping[str, Array], shapes: Mapping[str, Shape], what: str) -> None:
-    """Refuse arrays that are not exactly those of a network.
-
-    Args:
-        values: given arrays, by name.
-        shapes: those of the network.
-        what: `parameter` or `buffer`, for the message.
+def check_arrays(
+    values: Mapping[str, Array],
+    shapes: Mapping[str, Shape],
+    what: str,
+    dtype: DType | None = None,
+    error: type[CnncliError] = ArgumentError,
+) -> None:
+    """Refuse arrays that are not exactly those of a network, by name, shape and, if it is given, type.
 
     Raises:
-        ArgumentError: one is missing, unknown or of another shape.
+        CnncliError: of the kind `error`; the message calls the array a `what`, such as `parameter`.
 
     Example:
         >>> check_arrays({"0.fc.bias": np.zeros(2)}, {"0.fc.bias": (2,)}, "parameter")
     """
-    missing, unknown = sorted(shapes.keys() - values.keys()), sorted(values.keys() - shapes.keys())
-    if missing or unknown:
-        name, problem = (missing[0], "is missing") if missing else (unknown[0], "is not one of the network's")
-        raise ArgumentError(f"the {what} {name} {problem}")
-    for name, shape in shapes.items():
-        if np.shape(values[name]) != shape:
-            raise ArgumentError(f"the {what} {name} has the shape {shape}, got {np.shape(values[name])}")
+    for name in {**shapes, **values}:
+        if name not in values:
+            raise error(f"lacks the {what} {name} of its network")
+        if name not in shapes:
+            raise error(f"the {what} {named(name)} is not one of the network's")
+        array = np.asarray(values[name])
+        if array.shape != shapes[name] or dtype not in (None, array.dtype):
+            needed = f"{show_shape(shapes[name])}{f' {dtype}' if dtype else ''}"
+            found = f"{show_shape(array.shape)} {array.dtype}"
+            raise error(f"the {what} {name} is {found} where its network needs {needed}")

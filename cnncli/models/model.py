@@ -15,7 +15,7 @@ from cnncli.data import BYTES, RESIZES, SCALES, Dataset, Reading, ReadingOptions
 from cnncli.data.normalization import Normalization
 from cnncli.data.pictures import fitted
 from cnncli.engines.backends import Backend, open_backend
-from cnncli.engines.engine import Engine
+from cnncli.engines.engine import Engine, check_arrays
 from cnncli.engines.head import output_count, probabilities
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.files.html import html_table
@@ -72,8 +72,9 @@ class Model(Value):
 
     def validate(self) -> None:
         self.normalize(class_names=tuple(self.class_names))
-        _check_arrays(self.parameters, self.network.param_shapes(), "parameter")
-        _check_arrays(self.buffers, self.network.buffer_shapes(), "buffer")
+        float32 = np.dtype(np.float32)
+        check_arrays(self.parameters, self.network.param_shapes(), "parameter", float32, ModelError)
+        check_arrays(self.buffers, self.network.buffer_shapes(), "buffer", float32, ModelError)
         outputs, classes = output_count(self.network), len(self.class_names)
         if outputs != classes and not (outputs == 1 and classes == 2):
             raise ModelError(f"has {classes} classes, but its network puts out {show_shape(self.network.output_shape)}")
@@ -151,7 +152,7 @@ class Model(Value):
         """
         batch, is_single = self._batch(pictures)
         outputs = self.engine(jobs).predict(batch, prepare=self.normalization.apply)
-        found = self.outputs(outputs)
+        found = probabilities(outputs, self.network)
         return found[0] if is_single else found
 
     def _batch(self, pictures: Pictures) -> tuple[Array, bool]:
@@ -169,10 +170,6 @@ class Model(Value):
             shapes = show_shape(self.input_shape), show_shape(array.shape[1:])
             raise ArgumentError(f"the model takes pictures of {shapes[0]}, got {shapes[1]}")
         return array, False
-
-    def outputs(self, outputs: Array) -> Array:
-        """Return the probabilities that the whole network's outputs (N, outputs) stand for."""
-        return probabilities(outputs, self.network)
 
     def classify(self, dataset: Dataset, jobs: int = 1) -> Array:
         """Return the probabilities of a whole data set, (N, classes), whose pictures are read a few at a time."""
@@ -364,16 +361,3 @@ def _normalization(text: str) -> Normalization:
 
 def _are_numbers(found: Any) -> TypeGuard[list[float]]:
     return isinstance(found, list) and all(type(number) in (int, float) for number in found)
-
-
-def _check_arrays(arrays: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]], what: str) -> None:
-    for name, shape in shapes.items():
-        if name not in arrays:
-            raise ModelError(f"lacks the {what} {name} of its network")
-        array = arrays[name]
-        if array.shape != shape or array.dtype != np.float32:
-            found = f"{show_shape(array.shape)} {array.dtype}"
-            raise ModelError(f"the {what} {name} is {found} where its network needs {show_shape(shape)} float32")
-    if len(arrays) != len(shapes):
-        extra = next(name for name in arrays if name not in shapes)
-        raise ModelError(f"the {what} {named(extra)} is not one of the network's")

@@ -9,13 +9,15 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from cnncli.arrays import Array
+from cnncli.engines.engine import check_arrays
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.formats.files import named, parse_json
 from cnncli.formats.safetensors import NETWORK
 from cnncli.models.model import CLASSES, VERSION
 from cnncli.models.safetensors import read_tensors, write_tensors
-from cnncli.shapes import show_shape
 from cnncli.training.configuration import Configuration
 
 PROGRESS, OPTIONS, DATA = "cnncli.progress", "cnncli.options", "cnncli.data"
@@ -116,7 +118,11 @@ class Checkpoint(NamedTuple):
                 f"{place}: the data has changed since the run began (pictures, labels or what is held out): "
                 "start another run"
             )
-        _check_arrays(_arrays(self), _arrays(other), place)
+        shapes = {name: array.shape for name, array in _arrays(other).items()}
+        try:
+            check_arrays(_arrays(self), shapes, "array", np.dtype(np.float32), ModelError)
+        except ModelError as error:
+            raise ModelError(f"{place}: {error}") from error
 
 
 def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
@@ -170,16 +176,6 @@ def _arrays(checkpoint: Checkpoint) -> dict[str, Array]:
     return {
         f"{prefix}{name}": array for prefix, part in zip(_PARTS, parts, strict=True) for name, array in part.items()
     }
-
-
-def _check_arrays(found: Mapping[str, Array], needed: Mapping[str, Array], place: object) -> None:
-    for name in {**needed, **found}:
-        if name not in found or name not in needed:
-            what = "lacks the array" if name not in found else "holds an array that is not the network's,"
-            raise ModelError(f"{place}: {what} {named(name)}")
-        if found[name].shape != needed[name].shape or found[name].dtype != needed[name].dtype:
-            shapes = show_shape(found[name].shape), show_shape(needed[name].shape)
-            raise ModelError(f"{place}: {named(name)} is {shapes[0]} {found[name].dtype}, not {shapes[1]}")
 
 
 def _progress(table: Mapping[str, Any]) -> TrainingProgress:

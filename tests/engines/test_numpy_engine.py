@@ -244,9 +244,9 @@ def test_activations_have_the_predicted_shapes():
 def test_what_does_not_fit_is_said():
     network = parse_network("8x8x1 fc-2")
     parameters, buffers = initialize(network, 0)
-    with pytest.raises(ArgumentError, match=r"0\.fc\.bias is missing"):
+    with pytest.raises(ArgumentError, match=r"lacks the parameter 0\.fc\.bias of its network"):
         NumpyEngine(network, {"0.fc.weight": parameters["0.fc.weight"]}, buffers)
-    with pytest.raises(ArgumentError, match="shape"):
+    with pytest.raises(ArgumentError, match="is 3 float64 where its network needs 2"):
         NumpyEngine(network, {**parameters, "0.fc.bias": np.zeros(3)}, buffers)
     with pytest.raises(ArgumentError, match="not one of the network's"):
         NumpyEngine(network, {**parameters, "9.fc.bias": np.zeros(3)}, buffers)
