@@ -10,7 +10,6 @@ import numpy as np
 from cnncli.arrays import Array
 from cnncli.ops.convolution.correlation import Correlation
 from cnncli.ops.loading import Loader
-from cnncli.shapes import Window
 
 # Measured on 4096 x 4096: 256 and 1024 are slower.
 TILE = 512
@@ -47,7 +46,9 @@ def run(work: Correlation, image: Array, out: Array) -> None:
     window, border, groups = work.window, work.border, work.groups
     weight = work.weight.astype(np.float64 if work.exact else work.dtype)
     together, wide = rows_together(work), _tile_size(len(border.columns), window.span[1])
-    planes = _planes(weight, window)
+    # (C_in / groups, C_out, span, span), zeros between dilated taps.
+    planes = np.zeros((*weight.shape[2:], *window.span), weight.dtype)
+    planes[:, :, :: window.dilation[0], :: window.dilation[1]] = weight.transpose(2, 3, 0, 1)
     loader = Loader(border, (1, 1), len(border.columns))
     tile, spectra, strip = (0, 0), planes, planes
     for first in range(0, len(out), together):
@@ -72,13 +73,6 @@ def _tile_size(n: int, span: int) -> int:
 
     # A kernel of nearly a tile's size would leave few outputs a tile.
     return int(fft.next_fast_len(max(min(TILE, n), 2 * span), real=True))
-
-
-def _planes(weight: Array, window: Window) -> Array:
-    """Return the weights as (C_in / groups, C_out, span, span), zeros between dilated taps."""
-    planes = np.zeros((*weight.shape[2:], *window.span), weight.dtype)
-    planes[:, :, :: window.dilation[0], :: window.dilation[1]] = weight.transpose(2, 3, 0, 1)
-    return planes
 
 
 def _apply(spectrum: Array, spectra: Array, groups: int) -> Array:

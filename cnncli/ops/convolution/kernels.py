@@ -78,7 +78,7 @@ def _cheapest_cascade(vector: Vector) -> tuple[Vector, ...]:
     for factor in ((1, 1), (1, -1)) if len(vector) >= 3 else ():
         rest = divide(vector, factor)
         if rest is not None:
-            best = min(best, (factor, *_cheapest_cascade(rest)), key=_cost)
+            best = min(best, (factor, *_cheapest_cascade(rest)), key=lambda vectors: sum(map(passes, vectors)))
     return best
 
 
@@ -108,7 +108,3 @@ def divide_lines(kernel: Matrix, axis: int) -> Matrix | None:
     if len(kernel) == 0 or any(line is None for line in lines):
         return None
     return np.moveaxis(np.array(lines, kernel.dtype), -1, axis)
-
-
-def _cost(vectors: tuple[Vector, ...]) -> int:
-    return sum(passes(vector) for vector in vectors)

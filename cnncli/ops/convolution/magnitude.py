@@ -64,12 +64,7 @@ def gradient_magnitude(
 
 
 class _Lengths:
-    """Magnitudes of the gradient, strip by strip.
-
-    Attributes:
-        programs: what is run on each strip; as many for each channel.
-        dtype: of the lengths.
-    """
+    """Magnitudes of the gradient, strip by strip: on each, `programs` are run, as many for each channel."""
 
     programs: list[Program]
 

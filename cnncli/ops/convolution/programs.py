@@ -65,21 +65,22 @@ def compile_pair(
     g and h themselves where others are cheaper: Sobel's kernels are both sums over 2x2 boxes, and with B these sums,
     g_x = P + Q and g_y = P - Q for two diagonal differences of B, so that g_x^2 + g_y^2 = 2 (P^2 + Q^2).
     """
-    pair, prefix = (np.array(vertical), np.array(horizontal)), []
+    pair, prefix = (np.array(vertical), np.array(horizontal)), list[Stage]()
+    source = channel
     for axis in (0, 1) if stride == (1, 1) else ():
         rests = [divide_lines(kernel, axis) for kernel in pair]
         if rests[0] is not None and rests[1] is not None:
             pair = (rests[0], rests[1])
-            prefix.append(_line((1, 1), (dilation[0], 0) if axis == 0 else (0, dilation[1])))
+            prefix.append(_line((1, 1), (dilation[0], 0) if axis == 0 else (0, dilation[1]), source))
+            source = 0
     pair, gain = _rotated(pair)
     last = {
         (number, 0, 0): tuple(
-            _tap(0, (a, b), kernel[a, b].item(), stride, dilation) for a, b in np.argwhere(kernel).tolist()
+            _tap(source, (a, b), kernel[a, b].item(), stride, dilation) for a, b in np.argwhere(kernel).tolist()
         )
         for number, kernel in enumerate(pair)
     }
-    first, *rest = (*prefix, last)
-    return (_from_channel(first, channel), *rest), gain
+    return (*prefix, last), gain
 
 
 def _rotated(pair: tuple[Array, Array]) -> tuple[tuple[Array, Array], int]:
@@ -90,19 +91,11 @@ def _rotated(pair: tuple[Array, Array]) -> tuple[tuple[Array, Array], int]:
     return (halves, 2) if whole and sum(map(passes, halves)) < sum(map(passes, pair)) else (pair, 1)
 
 
-def _from_channel(stage: Stage, channel: int) -> Stage:
-    """Return a stage that reads the input's channel instead of channel 0."""
-    return {
-        plane: tuple(tap._replace(plane=(channel, *tap.plane[1:])) for tap in taps) for plane, taps in stage.items()
-    }
-
-
 def _separated(column: Sequence[float], row: Sequence[float], channel: int, stride: Pair, dilation: Pair) -> Program:
     if stride == (1, 1):
-        columns, rows = cascade(tuple(column)), cascade(tuple(row))
-        vertical = tuple(_line(vector, (dilation[0], 0)) for vector in columns)
-        horizontal = tuple(_line(vector, (0, dilation[1])) for vector in rows)
-        return (_from_channel(vertical[0], channel), *vertical[1:], *horizontal)
+        lines = [(vector, (dilation[0], 0)) for vector in cascade(tuple(column))]
+        lines += [(vector, (0, dilation[1])) for vector in cascade(tuple(row))]
+        return tuple(_line(*line, 0 if number else channel) for number, line in enumerate(lines))
     across = [_tap(0, (0, b), weight, stride, dilation) for b, weight in enumerate(row) if weight]
     down = [_tap(channel, (a, 0), weight, stride, dilation) for a, weight in enumerate(column) if weight]
     phases = {tap.plane[2] for tap in across}
@@ -112,8 +105,8 @@ def _separated(column: Sequence[float], row: Sequence[float], channel: int, stri
     return (vertical_stage, {(0, 0, 0): tuple(across)})
 
 
-def _line(vector: Sequence[float], step: Pair) -> Stage:
-    taps = (Tap((0, 0, 0), i * step[0], i * step[1], weight) for i, weight in enumerate(vector) if weight)
+def _line(vector: Sequence[float], step: Pair, channel: int) -> Stage:
+    taps = (Tap((channel, 0, 0), i * step[0], i * step[1], weight) for i, weight in enumerate(vector) if weight)
     return {(0, 0, 0): tuple(taps)}
 
 

@@ -61,6 +61,9 @@ class PendingPlane(NamedTuple):
         return self.place
 
 
+_Bound = tuple[list["partial[Any]"], list[PendingPlane]]
+
+
 def run_programs(
     image: Array,
     programs: Sequence[Program],
@@ -104,14 +107,8 @@ def run_programs(
             emit(number, start, stop, results)
 
 
-class _Bound(NamedTuple):
-    """A program for strips of one height: NumPy calls on views of scratch memory, and views of their results."""
-
-    calls: list[partial[Any]]
-    results: list[PendingPlane]
-
-
 def _bind(program: Program, planes: dict[Plane, Array], shape: tuple[int, int, int], scratch: Scratch) -> _Bound:
+    """Make calls of NumPy on views of scratch memory, and views of their results, for strips of one height."""
     height, row_length, width = shape
     calls: list[partial[Any]] = []
     results: list[PendingPlane] = []
@@ -131,7 +128,7 @@ def _bind(program: Program, planes: dict[Plane, Array], shape: tuple[int, int, i
             else:
                 results.append(_unfinished(last, row_length, width))
         planes = made
-    return _Bound(calls, results)
+    return calls, results
 
 
 def _unfinished(last: "partial[Any]", row_length: int, width: int) -> PendingPlane:
