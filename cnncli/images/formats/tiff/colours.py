@@ -8,20 +8,9 @@ import numpy as np
 from cnncli.arrays import Array
 from cnncli.errors import ImageError
 from cnncli.images.formats.pillow import lab_to_rgb
+from cnncli.images.formats.tiff import page as tiff
 from cnncli.images.formats.tiff.libtiff import ycbcr_to_rgb
-from cnncli.images.formats.tiff.page import (
-    BLACK_IS_ZERO,
-    CIELAB,
-    CMYK,
-    ICCLAB,
-    MASK,
-    PALETTE,
-    RGB,
-    WHITE_IS_ZERO,
-    YCBCR,
-    Page,
-    own_samples,
-)
+from cnncli.images.formats.tiff.page import Page
 from cnncli.images.frames import computing_dtype
 
 _COLOR_MAP, _INK_SET, _CMYK_INKS = 320, 332, 1
@@ -74,19 +63,19 @@ def colours(page: Page) -> Colours:
     if page.shown_as not in _RULES:
         name = _NAMES.get(page.photometric, f"photometric interpretation {page.photometric}")
         raise ImageError(f"{name} colours are not read")
-    own = own_samples(page.shown_as)
+    own = tiff.own_samples(page.shown_as)
     if page.samples < own:
         raise ImageError(f"has {page.samples} samples per pixel, too few for its colours, which need {own}")
     alpha = next((own + at for at, kind in enumerate(page.extras) if kind in _ALPHAS), None)
-    is_gray = page.shown_as in (WHITE_IS_ZERO, BLACK_IS_ZERO)
+    is_gray = page.shown_as in (tiff.WHITE_IS_ZERO, tiff.BLACK_IS_ZERO)
     # The extra samples of a grey page are bands like the first; those of other pages are not for showing.
     shown = [at for at in range(page.samples if is_gray else own) if at != alpha]
     convert, channels = _RULES[page.shown_as](page)
     return Colours(
         channels=len(shown) if is_gray else channels,
-        dtype=np.dtype(np.uint8) if page.shown_as == PALETTE else page.dtype,
+        dtype=np.dtype(np.uint8) if page.shown_as == tiff.PALETTE else page.dtype,
         opaque=_full(page),
-        scale=1 if page.bits >= 8 or page.shown_as == PALETTE else 255 / (2**page.bits - 1),
+        scale=1 if page.bits >= 8 or page.shown_as == tiff.PALETTE else 255 / (2**page.bits - 1),
         shown=shown,
         convert=convert,
         alpha=alpha,
@@ -102,7 +91,7 @@ def _full(page: Page) -> float:
 
 
 def _as_stored(page: Page) -> tuple[Callable[[Array], Array], int]:
-    return lambda samples: samples, 3 if page.shown_as == RGB else 1
+    return lambda samples: samples, 3 if page.shown_as == tiff.RGB else 1
 
 
 def _turned_over(page: Page) -> tuple[Callable[[Array], Array], int]:
@@ -151,7 +140,7 @@ def _lab(page: Page) -> tuple[Callable[[Array], Array], int]:
     """Convert Lab to RGB: CIE Lab has signed chroma, ICC Lab the same plus 128."""
     if page.bits != 8:
         raise ImageError(f"CIE Lab of {page.bits} bits is not read; of 8 it is")
-    offset = np.array([0, 128, 128], np.uint8) if page.shown_as == ICCLAB else np.zeros(3, np.uint8)
+    offset = np.array([0, 128, 128], np.uint8) if page.shown_as == tiff.ICCLAB else np.zeros(3, np.uint8)
 
     def convert(samples: Array) -> Array:
         from PIL import Image
@@ -164,15 +153,15 @@ def _lab(page: Page) -> tuple[Callable[[Array], Array], int]:
 
 
 _RULES = {
-    WHITE_IS_ZERO: _turned_over,
-    BLACK_IS_ZERO: _as_stored,
-    RGB: _as_stored,
-    PALETTE: _palette,
-    MASK: _as_stored,
-    CMYK: _cmyk,
-    YCBCR: _ycbcr,
-    CIELAB: _lab,
-    ICCLAB: _lab,
+    tiff.WHITE_IS_ZERO: _turned_over,
+    tiff.BLACK_IS_ZERO: _as_stored,
+    tiff.RGB: _as_stored,
+    tiff.PALETTE: _palette,
+    tiff.MASK: _as_stored,
+    tiff.CMYK: _cmyk,
+    tiff.YCBCR: _ycbcr,
+    tiff.CIELAB: _lab,
+    tiff.ICCLAB: _lab,
 }
 
 
