@@ -18,14 +18,7 @@ from cnncli.files.temporary import open_temporary, remove_leftovers, temporary_f
 
 
 class Needs(NamedTuple):
-    """The needs of a batch: what a worker must have to do its jobs.
-
-    Attributes:
-        batch: the name of this batch.
-        version: of cnncli.
-        files: paths that must be there, with their sizes.
-        urls: one URL of each kind that is used.
-    """
+    """The needs of a batch: cnncli of a version, files with their sizes, and stores for one URL of each kind."""
 
     batch: str
     version: str

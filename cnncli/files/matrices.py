@@ -78,15 +78,8 @@ def format_matrix(matrix: Any) -> str:
 def read_matrix(path: str | Path, *, what: str = "matrix") -> Matrix:
     """Read a matrix from a `.txt`, `.csv` or `.json` file (JSON: nested lists of numbers).
 
-    Args:
-        path: the file; its suffix says how it is read.
-        what: how an error calls the matrix.
-
-    Returns:
-        The rows, each a tuple of equally many numbers.
-
     Raises:
-        ArgumentError: the file cannot be read, or does not hold a matrix.
+        ArgumentError: the file cannot be read, or does not hold a matrix, which the message calls `what`.
 
     Example:
         >>> read_matrix("samples/sobel.txt")  # doctest: +SKIP

@@ -28,13 +28,11 @@ class Frame(ABC):
     Attributes:
         shape: (H, W) for grey, (H, W, C) for colour; alpha is not counted.
         dtype: uint8, uint16, int32, int64, float32 or float64.
-        has_alpha: whether there is transparency.
         metadata: what is true of the pixels as they are given here.
     """
 
     shape: tuple[int, ...]
     dtype: DType
-    has_alpha: bool
     metadata: Metadata
 
     @abstractmethod
@@ -70,7 +68,6 @@ class ArrayFrame(Frame):
         self._pixels, self._alpha, self._opaque, self._gray = pixels, alpha, opaque, gray
         self.dtype = computing_dtype(pixels.dtype)
         self.shape = gray_shape(pixels.shape) if gray else pixels.shape
-        self.has_alpha = alpha is not None
         self.metadata = (metadata or Metadata()).for_channels(self.shape[2] if len(self.shape) == 3 else 1)
 
     @property

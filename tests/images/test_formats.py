@@ -52,7 +52,6 @@ def test_file_is_recognised_by_its_content_and_read(tmp_path, name, channels):
         (frame,) = image.frames()
         found = frame.array()
         assert (frame.shape, frame.dtype) == (found.shape, found.dtype)
-        assert frame.has_alpha == (frame.alpha() is not None)
     assert found.shape[:2] == (HEIGHT, WIDTH)
     colours = pixels[..., : -1 if channels in (2, 4) else None] if pixels.ndim == 3 else pixels
     assert np.abs(found.reshape(HEIGHT, WIDTH, -1) - colours.reshape(HEIGHT, WIDTH, -1).astype(float)).max() <= 2

@@ -151,7 +151,9 @@ class _Canvas:
         height, width = opacity.shape
         pixels, alpha = pixels[:height, :width], None if alpha is None else alpha[:height, :width]
         if alpha is not None and part.over:
-            _lay_over(shown, opacity, pixels, alpha)
+            step = max(1, _PIXELS_PER_BAND // max(1, width))
+            for band in (np.s_[start : start + step] for start in range(0, height, step)):
+                _lay_over(shown[band], opacity[band], pixels[band], alpha[band])
         else:
             shown[:] = pixels
             opacity[:] = np.iinfo(opacity.dtype).max if alpha is None else alpha
@@ -171,13 +173,6 @@ class _Canvas:
 
 def _lay_over(shown: Array, opacity: Array, pixels: Array, alpha: Array) -> None:
     """Lay pixels over the canvas, by the PNG standard's rules for colours that are not multiplied by their alpha."""
-    step = max(1, _PIXELS_PER_BAND // max(1, alpha.shape[1]))
-    for start in range(0, len(alpha), step):
-        band = np.s_[start : start + step]
-        _lay_band_over(shown[band], opacity[band], pixels[band], alpha[band])
-
-
-def _lay_band_over(shown: Array, opacity: Array, pixels: Array, alpha: Array) -> None:
     full = int(np.iinfo(alpha.dtype).max)
     mixed = (alpha > 0) & (alpha < full) & (opacity > 0)
     replaced = (alpha > 0) & ~mixed

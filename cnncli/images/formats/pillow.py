@@ -132,7 +132,7 @@ class PillowFrame(Frame):
         self, image: "Image.Image", alpha: Array | None, metadata: Metadata, *, gray: bool, alone: bool = True
     ) -> None:
         image.info.pop("transparency", None)  # kept in `alpha`; conversions would trip over it
-        self._image, self._alpha, self.has_alpha = image, alpha, alpha is not None
+        self._image, self._alpha = image, alpha
         self._steps = _conversions(image, gray=gray, alone=alone)
         width, height = image.size
         sample = self._band(0, 1)

@@ -24,50 +24,44 @@ class PnmImage(PillowImage):
     """A PNM file; its 16-bit samples are read here, because Pillow cuts colours to 8 bits."""
 
     def _begin(self) -> int:
-        self._header = _HEADER.match(self._stream.read(4096))
-        self._is_deep = bool(self._header and int(self._header[4]) > 255)
-        if not self._is_deep:
+        header = _HEADER.match(self._stream.read(4096))
+        self._deep = header if header and int(header[4]) > 255 else None
+        if not self._deep:
             return super()._begin()
         check_pixels(self._name, *self.size, self._max_pixels)
         return 1
 
     def decoded_bytes(self) -> int:
-        if not self._is_deep:
+        if not self._deep:
             return super().decoded_bytes()
         # Deep samples, which Pillow does not hold, and the file's text.
-        width, height = self.size
         text = self._stream.seek(0, io.SEEK_END)
-        return 2 * width * height * self._channels + text + working_bytes(width * height, 2)
+        return 2 * self.pixels * _channels(self._deep) + text + working_bytes(self.pixels, 2)
 
     def _frame(self, index: int) -> Frame:
-        return ArrayFrame(self._samples(), gray=self._gray) if self._is_deep else super()._frame(index)
+        return ArrayFrame(self._samples(self._deep), gray=self._gray) if self._deep else super()._frame(index)
 
     @property
     def size(self) -> tuple[int, int]:
-        if not self._is_deep:
-            return super().size
-        assert self._header
-        return int(self._header[2]), int(self._header[3])
+        return (int(self._deep[2]), int(self._deep[3])) if self._deep else super().size
 
-    @property
-    def _channels(self) -> int:
-        assert self._header
-        return 3 if self._header[1] in b"36" else 1
-
-    def _samples(self) -> Array:
-        assert self._header
-        width, height = self.size
-        maximum, count = int(self._header[4]), width * height * self._channels
-        self._stream.seek(self._header.end())
-        text = self._stream.read(2 * count) if self._header[1] in b"56" else self._stream.read()
-        numbers = np.frombuffer(text[: len(text) // 2 * 2], ">u2") if self._header[1] in b"56" else _numbers(text)
+    def _samples(self, header: re.Match[bytes]) -> Array:
+        (width, height), channels = self.size, _channels(header)
+        maximum, count = int(header[4]), width * height * channels
+        self._stream.seek(header.end())
+        text = self._stream.read(2 * count) if header[1] in b"56" else self._stream.read()
+        numbers = np.frombuffer(text[: len(text) // 2 * 2], ">u2") if header[1] in b"56" else _numbers(text)
         if numbers.size < count or maximum > 65535:
             raise ImageError(f"holds {numbers.size} samples of {count} (largest {maximum})")
         samples = numbers[:count].astype(np.uint16)
         for start in range(0, count if maximum < 65535 else 0, _AT_A_TIME):
             part = samples[start : start + _AT_A_TIME]
             part[:] = ((part * np.uint32(65535) + maximum // 2) // maximum).clip(0, 65535)
-        return samples.reshape((height, width, 3) if self._channels == 3 else (height, width))
+        return samples.reshape((height, width, 3) if channels == 3 else (height, width))
+
+
+def _channels(header: re.Match[bytes]) -> int:
+    return 3 if header[1] in b"36" else 1
 
 
 def _numbers(text: bytes) -> Array:

@@ -145,7 +145,6 @@ class SegmentFrame(Frame):
         shape = size if channels == 1 else (*size, channels)
         self.shape = gray_shape(shape) if gray else shape
         self.dtype = computing_dtype(rows.colours.dtype)
-        self.has_alpha = False
         self.metadata = metadata.for_channels(1 if len(self.shape) == 2 else 3)
 
     def rows(self, start: int, stop: int) -> Array:
