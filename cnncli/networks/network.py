@@ -7,7 +7,7 @@ from cnncli.errors import ArgumentError
 from cnncli.networks.errors import NotationError, ShapeError
 from cnncli.networks.layers.fields import LARGEST
 from cnncli.networks.layers.sequences import Sequential
-from cnncli.networks.notation import attach, read_notation
+from cnncli.networks.notation import read_notation
 from cnncli.networks.summarizing import summarize
 from cnncli.networks.summary import Summary, Totals
 from cnncli.shapes import Shape, show_shape
@@ -117,5 +117,5 @@ def parse_network(
     try:
         return Network(shape, layers, **about)
     except ShapeError as error:
-        attach(error, text, spans)
+        error.text, (error.start, error.end) = text, spans.get(id(error.item), (0, len(text)))
         raise

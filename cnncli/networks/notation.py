@@ -5,17 +5,19 @@ what follows; `res[ ... | ... ]`, `add[ ... ]` and `cat[ ... | ... ]` are blocks
 The layers write themselves: `str` of a layer, or of a network, is its canonical text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from cnncli.choices import did_you_mean
 from cnncli.errors import ArgumentError
-from cnncli.networks.errors import NotationError, ShapeError
+from cnncli.networks.errors import NotationError
 from cnncli.networks.layers import BLOCKS, LAYERS, Chain, Layer, Repeat, Sequential
 from cnncli.networks.layers.fields import DIGITS, FIELDS, FLAGS, LARGEST, LETTERS, read_whole
 from cnncli.networks.words import MAX_WORDS, Span, Word, quote, read_input, split_words
 from cnncli.shapes import Shape
+
+L = TypeVar("L", bound=Layer)
 
 MAX_TEXT = 1_000_000
 """Characters of a text."""
@@ -67,12 +69,6 @@ def _bad_input(word: Word) -> str:
     return f"{quote(word.text)} is not an input: write it as {form}"
 
 
-def attach(error: ShapeError, text: str, spans: Mapping[int, Span]) -> None:
-    """Give the error the place of its layer in the text."""
-    error.text = text
-    error.start, error.end = spans.get(id(error.item), (0, len(text)))
-
-
 def check_macro(name: str, body: object) -> str:
     """Return a macro's text.
 
@@ -116,7 +112,7 @@ class _Reader:
         where = f"in {' in '.join(reversed(self.trail))}: " if self.trail else ""
         raise NotationError(f"{where}{message}", self.text, word.start, word.end)
 
-    def build(self, word: Word, kind: Any, *args: Any, **kwargs: Any) -> Any:
+    def build(self, word: Word, kind: Callable[..., L], *args: Any, **kwargs: Any) -> L:
         """Make a layer, and note its place; what it refuses is an error at that place."""
         try:
             layer = kind(*args, **kwargs)
@@ -230,7 +226,7 @@ class _Reader:
         followers = [self.read_follower(option, kind) for option in rest]
         if followers and followers[0].removes_mean and "bias" in kind.fields:
             fields.setdefault("bias", False)
-        layer: Layer = self.build(word, kind, **fields)
+        layer = self.build(word, kind, **fields)
         return self.build(word, Chain, (layer, *followers)) if followers else layer
 
     def read_head(self, word: Word) -> tuple[type[Layer], dict[str, Any]]:
@@ -298,8 +294,7 @@ class _Reader:
         if op not in LAYERS or not LAYERS[op].follows:
             self.fail(word, f"{quote(word.text)} {_no_option(op, kind)}")
         follower, fields = self.read_head(word)
-        layer: Layer = self.build(word, follower, **fields)
-        return layer
+        return self.build(word, follower, **fields)
 
 
 def _first_letters(text: str) -> str:

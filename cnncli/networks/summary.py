@@ -9,9 +9,6 @@ from cnncli.shapes import Four, Pair, Shape, Window, show_shape
 IDENTITY = "identity"
 """The word of a branch without layers."""
 
-NESTED = "\u2003"
-"""An em space, before a layer's name for each block that it is in, where HTML would drop others."""
-
 BYTES = 4
 """The bytes of a number: float32."""
 
@@ -204,8 +201,9 @@ class Summary(NamedTuple):
     def _repr_html_(self) -> str:
         from cnncli.files.html import html_table
 
+        # HTML would drop other spaces before the name of a layer in a block.
         cells: list[tuple[object, ...]] = [
-            (f"{row.depth * NESTED}{row.name}", row.spec, _shown(row.output_shape), row.params, row.macs)
+            ("\u2003" * row.depth + row.name, row.spec, _shown(row.output_shape), row.params, row.macs)
             for row in self.rows
         ]
         cells.append(("total", "", "", self.totals.params, self.totals.macs))

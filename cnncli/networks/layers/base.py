@@ -61,26 +61,12 @@ class Layer(Value):
         torch_axes: which of our axes each of PyTorch's is in `weight`, for each number of axes where they differ.
     """
 
-    op: ClassVar[str] = ""
-    title: ClassVar[str] = ""
-    size_field: ClassVar[str] = ""
-    filters_field: ClassVar[str] = ""
-    follows: ClassVar[bool] = False
-    measures: ClassVar[bool] = False
-    keeps: ClassVar[tuple[str, ...]] = ("input",)
-    in_place: ClassVar[bool] = False
-    is_view: ClassVar[bool] = False
-    monotone: ClassVar[bool] = False
-    takes_maxima: ClassVar[bool] = False
-    late_bias: ClassVar[bool] = False
-    light: ClassVar[bool] = False
+    op = title = size_field = filters_field = ""
+    follows = measures = in_place = is_view = monotone = takes_maxima = late_bias = light = False
+    removes_mean = steadies = dense = transposed = sees_all = False
     rectifies: ClassVar[bool | None] = None
-    removes_mean: ClassVar[bool] = False
-    steadies: ClassVar[bool] = False
-    dense: ClassVar[bool] = False
-    transposed: ClassVar[bool] = False
-    sees_all: ClassVar[bool] = False
-    output_kind: ClassVar[str] = "scores"
+    keeps: ClassVar[tuple[str, ...]] = ("input",)
+    output_kind = "scores"
     torch_axes: ClassVar[tuple[Shape, ...]] = ()
 
     def validate(self) -> None:
