@@ -322,9 +322,9 @@ def keeping_working(axis: Axis, n: int = 1, sides: tuple[str, str] = ("top and l
         p = 1.5 is not an integer: 1 at the top and left, 2 at the bottom and right, as same does
     """
     before, after = keeping_padding(axis, n)
+    where = f"{before}" if before == after else f"{before} at the {sides[0]}, {after} at the {sides[1]}"
     if axis.ceil_mode and axis.stride > 1:
         padded = axis._replace(padding=(before, after))
-        where = f"{before}" if before == after else f"{before} at the {sides[0]}, {after} at the {sides[1]}"
         return [f"p = {where}, the least that keeps the size", sum_in_a_line(padded, n), *_left_out(padded, n)]
     f, s, d = axis.kernel_size, axis.stride, axis.dilation
     symbols, numbers = ("f - 1", f"{f} - 1") if d == 1 else ("d(f - 1)", f"{d}*({f} - 1)")
@@ -334,13 +334,9 @@ def keeping_working(axis: Axis, n: int = 1, sides: tuple[str, str] = ("top and l
         symbols, numbers = f"{symbols} + op", f"{numbers} + {axis.output_padding}"
     lines = [f"2p = {symbols} = {numbers} = {before + after}"]
     if before == after:
-        return [*lines, f"p = {before}"]
+        return [*lines, f"p = {where}"]
     known = ", as same does" if s == 1 and not axis.transposed else ""
-    return [
-        *lines,
-        f"p = {_decimal(before + after, 2)} is not an integer: "
-        f"{before} at the {sides[0]}, {after} at the {sides[1]}{known}",
-    ]
+    return [*lines, f"p = {_decimal(before + after, 2)} is not an integer: {where}{known}"]
 
 
 def _padding_working(axis: Axis, n: int, sides: tuple[str, str]) -> list[str]:
@@ -390,9 +386,8 @@ def _decimal(numerator: int, denominator: int) -> str:
 def _leftovers(axis: Axis, n: int, sides: tuple[str, str]) -> list[str]:
     if axis.transposed:
         return []
-    lines = []
+    lines = _left_out(axis, n)
     dropped, unused = axis.dropped(n), axis.unused(n)
-    lines += _left_out(axis, n)
     lines.append(f"dropped: {_pixels(dropped)} at the {sides[1]}" if dropped else "dropped: no pixel of the input")
     if unused > dropped:
         lines.append(f"unused: {_pixels(unused - dropped)} of the padding at the {sides[1]}")

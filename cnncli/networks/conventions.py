@@ -12,9 +12,9 @@ multiply-adds in one table and 1.82 in another, and 11,689,512 or 11,699,112 par
   as the total (`print_summary` of Keras 3); it counts no operations.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
+from itertools import compress
 from typing import NamedTuple
 
 from cnncli.errors import ArgumentError
@@ -65,22 +65,11 @@ def count_as(summary: Summary, convention: str) -> Count:
     if convention not in CONVENTIONS:
         raise ArgumentError(f"unknown convention {convention!r}: use {', '.join(CONVENTIONS)}")
     tally, reasons = CONVENTIONS[convention]
-    rows = tuple(_sum(tally(leaf) for leaf in leaves(block)) for block in _each_with_inner_rows(summary.rows))
+    rows = tuple(_sum(map(tally, compress(block, are_layers(block)))) for block in _each_with_inner_rows(summary.rows))
     total = _sum(row for row, ours in zip(rows, summary.rows, strict=True) if ours.depth == 0)
     more = "" if total.macs is None else f": {total.macs - summary.totals.macs:,} more than here"
     lines = tuple(reason.format(ours=summary.totals, more_macs=more) for reason in reasons)
     return Count(convention, rows, total, lines)
-
-
-def leaves(rows: tuple[Row, ...]) -> Iterator[Row]:
-    """Yield the rows of layers and leave out those of blocks, whose numbers are only sums.
-
-    Example:
-        >>> rows = Row("0.res", "res", "res"), Row("0.res.main.0.bn", "bn", "bn", depth=1), Row("1.fc", "fc-2", "fc")
-        >>> [row.name for row in leaves(rows)]
-        ['0.res.main.0.bn', '1.fc']
-    """
-    return itertools.compress(rows, are_layers(rows))
 
 
 def _each_with_inner_rows(rows: tuple[Row, ...]) -> Iterator[tuple[Row, ...]]:

@@ -13,7 +13,7 @@ from cnncli.choices import did_you_mean
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import NotationError
 from cnncli.networks.layers import BLOCKS, LAYERS, Chain, Layer, Repeat, Sequential
-from cnncli.networks.layers.fields import DIGITS, FIELDS, FLAGS, LARGEST, LETTERS, read_whole
+from cnncli.networks.layers.fields import DIGITS, FIELDS, FLAGS, LARGEST, LETTERS, read_whole, write_option
 from cnncli.networks.words import MAX_WORDS, Span, Word, quote, read_input, split_words
 from cnncli.shapes import Shape
 
@@ -330,7 +330,7 @@ def _no_option(op: str, kind: type[Layer]) -> str:
 
 def _options(kind: type[Layer]) -> str:
     fields = set(kind.fields) - {kind.size_field, kind.filters_field}
-    shown = [FIELDS[name].written for name in LETTERS.values() if name in fields]
+    shown = [write_option(name, FIELDS[name].example) for name in LETTERS.values() if name in fields]
     shown += [word for word, (name, _) in FLAGS.items() if name in fields]
     if not shown:
         return "only what follows it, such as relu"

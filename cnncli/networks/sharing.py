@@ -6,11 +6,11 @@ Courville, Deep Learning (2016), section 9.2, calls these sparse interactions an
 """
 
 import math
+from itertools import compress
 from typing import NamedTuple
 
-from cnncli.networks.conventions import leaves
 from cnncli.networks.notation import kinds_of
-from cnncli.networks.summary import FilterShape, Row, Summary
+from cnncli.networks.summary import FilterShape, Row, Summary, are_layers
 from cnncli.shapes import Shape
 
 
@@ -67,7 +67,8 @@ def sharing(summary: Summary) -> tuple[Sharing, ...]:
         >>> layer.seen, layer.inputs, round(layer.share, 4)
         (75, 3072, 0.0244)
     """
-    return tuple(found for row in leaves(summary.rows) if (found := _row_sharing(row)) is not None)
+    layers = compress(summary.rows, are_layers(summary.rows))
+    return tuple(found for row in layers if (found := _row_sharing(row)) is not None)
 
 
 def _row_sharing(row: Row) -> Sharing | None:

@@ -37,6 +37,7 @@ class Shared:
         reuses: whether the layers and their places stay, so that what is derived from them may be kept.
         winograd: whether convolutions may use Winograd's filtering.
         block: (start, stop, total) of the images that are worked on, of all images of the shard.
+        derived: what layers derive from their parameters, once a batch.
         watch: called with each layer's name and output, where it is given: a network that is watched is not fused.
     """
 
@@ -63,17 +64,13 @@ class Shared:
         self.winograd = winograd
         self.block: tuple[int, int, int] | None = None
         self.watch: Callable[[str, Array], None] | None = None
-        self._once: dict[tuple[str, str], Any] = {}
+        self.derived: dict[tuple[str, str], Any] = {}
 
     def begin(self, step: int, first_image: int) -> None:
         """Forget what was true of the last batch alone."""
         self.step, self.first_image = step, first_image
-        self._once.clear()
+        self.derived.clear()
         self.new_buffers.clear()
-
-    def once(self, key: tuple[str, str], make: Callable[[], T]) -> T:
-        """Return what `make` gives: made once a batch where the layers stay."""
-        return self.kept(self._once, key, make)
 
     def kept(self, store: dict[Any, Any], key: Hashable, make: Callable[[], T]) -> T:
         """Return what a store has under a key, made where it has nothing; where layers may change, made every time."""
@@ -141,7 +138,7 @@ class Context:
 
     def once(self, name: str, make: Callable[[], T]) -> T:
         """Return what a layer derives from its parameters."""
-        return self.shared.once((self.path, name), make)
+        return self.shared.kept(self.shared.derived, (self.path, name), make)
 
     def kept(self, name: str, shape: Shape, dtype: npt.DTypeLike) -> Array:
         """Return an array, an image a row, that stays until the batch's end."""

@@ -6,7 +6,7 @@ from typing import Any
 from cnncli.errors import ArgumentError
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer, Shorthand, check_groups, image_shape, slide, weight_and_bias
-from cnncli.networks.layers.late import Array, Context, Gradients, Params, convolution_ops, np, row_ops
+from cnncli.networks.layers.late import Array, Context, Gradients, Params, conv_ops, np, row_ops
 from cnncli.networks.summary import FilterShape, ReceptiveField
 from cnncli.shapes import Four, Pair, Shape, Window, check_output_padding, transposed_same_padding, transposed_size
 
@@ -96,7 +96,7 @@ class Conv(Layer):
 
     def _plan(self, input_shape: Shape, context: Context) -> Any:
         window, channels = self.window(input_shape), input_shape[2]
-        return convolution_ops.ConvolutionPlan(
+        return conv_ops.ConvolutionPlan(
             window, channels, self.out_channels, self.groups, winograd=context.shared.winograd
         )
 
@@ -127,7 +127,7 @@ class Conv(Layer):
         return plan.input_gradient(grad, matrix, context.gradient(x.shape, x.dtype), context.memory), grads
 
     def scratch_numbers(self, input_shape: Shape) -> int:
-        plan = convolution_ops.ConvolutionPlan(self.window(input_shape), input_shape[2], self.out_channels, self.groups)
+        plan = conv_ops.ConvolutionPlan(self.window(input_shape), input_shape[2], self.out_channels, self.groups)
         return plan.numbers
 
 
@@ -252,7 +252,7 @@ class TransposedConv(Layer):
         (height, width, channels), out_shape = input_shape, self.output_shape(input_shape)
         size, output = (out_shape[0], out_shape[1]), (height, width)
         window = Window(size, self.kernel_size, self.stride, self.paddings()[0], self.dilation, output)
-        return convolution_ops.ConvolutionPlan(
+        return conv_ops.ConvolutionPlan(
             window, self.out_channels, channels, self.groups, winograd=context.shared.winograd
         )
 

@@ -175,11 +175,6 @@ class Field(Value):
     example: Any = None
     letters: str = ""
 
-    @property
-    def written(self) -> str:
-        """The example as the notation writes it."""
-        return self.letters + self.kind.write(self.example)
-
 
 COUNT = Kind(f"a whole number from 1 to {LARGEST:,}", _count)
 PAIR = Kind("a whole number from 1, or two such as 3x1", _pair, _write_pair)

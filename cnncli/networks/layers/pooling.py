@@ -7,17 +7,7 @@ from typing import Any
 
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer, image_shape, scale_and_shift, slide
-from cnncli.networks.layers.late import (
-    Array,
-    Context,
-    Gradients,
-    Params,
-    norm_ops,
-    np,
-    pooling_ops,
-    resampling_ops,
-    row_ops,
-)
+from cnncli.networks.layers.late import Array, Context, Gradients, Params, norm_ops, np, pool_ops, row_ops, sampling_ops
 from cnncli.networks.layers.resampling import Resampling
 from cnncli.networks.summary import ReceptiveField
 from cnncli.shapes import Four, Pair, Shape, Window, show_shape
@@ -47,10 +37,8 @@ class Pool(Layer):
         return self.kernel_size if name == "stride" else super().default(name)
 
     def window(self, input_shape: Shape) -> Window:
-        padding: str | Four = getattr(self, "padding", "valid")
-        dilation: Pair = getattr(self, "dilation", (1, 1))
-        ceil_mode: bool = getattr(self, "ceil_mode", False)
-        window = slide(self, input_shape, self.kernel_size, self.stride, padding, dilation, ceil_mode)
+        more = getattr(self, "padding", "valid"), getattr(self, "dilation", (1, 1)), getattr(self, "ceil_mode", False)
+        window = slide(self, input_shape, self.kernel_size, self.stride, *more)
         if _sees_padding_alone(window):
             got = f"windows that see padding alone on {show_shape(window.size)}"
             raise ShapeError(self, "a pixel in every window", got, _fitting(window))
@@ -78,11 +66,10 @@ def _axis_sees_padding_alone(n: int, before: int, span: int, stride: int, dilati
 
 
 def _fitting(window: Window) -> str:
+    field, (down, across) = "padding p", (span // 2 for span in window.span)
     if any(d > n for d, n in zip(window.dilation, window.size, strict=True)):
-        down, across = (min(d, n) for d, n in zip(window.dilation, window.size, strict=True))
-        return f"dilation d{show_shape((down, across) if down != across else (down,))} at most"
-    down, across = (span // 2 for span in window.span)
-    return f"padding p{show_shape((down, across) if down != across else (down,))} at most"
+        field, (down, across) = "dilation d", map(min, window.dilation, window.size)
+    return f"{field}{down if down == across else show_shape((down, across))} at most"
 
 
 class MaxPool(Pool):
@@ -103,15 +90,15 @@ class MaxPool(Pool):
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         window = context.plan(x.shape, self.window)
         out = context.output((len(x), *window.output_size, x.shape[3]), x.dtype)
-        winners = context.kept("winners", out.shape, pooling_ops.winner_type(window))
-        pooling_ops.max_pool_forward(x, window, out, winners, context.memory)
+        winners = context.kept("winners", out.shape, pool_ops.winner_type(window))
+        pool_ops.max_pool_forward(x, window, out, winners, context.memory)
         return out, (winners, x.shape)
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         """Return the gradient of the input: what a window's gradient is, goes to its winner."""
         winners, shape = cache
         out = context.gradient(shape, grad.dtype)
-        pooling_ops.max_pool_backward(grad, context.plan(shape, self.window), winners, out, context.memory)
+        pool_ops.max_pool_backward(grad, context.plan(shape, self.window), winners, out, context.memory)
         return out, {}
 
 
@@ -132,14 +119,14 @@ class AvgPool(Pool):
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         window = context.plan(x.shape, self.window)
         out = context.output((len(x), *window.output_size, x.shape[3]), x.dtype)
-        pooling_ops.avg_pool_forward(x, window, out, include_padding=self.count_include_pad, memory=context.memory)
+        pool_ops.avg_pool_forward(x, window, out, include_padding=self.count_include_pad, memory=context.memory)
         return out, x.shape
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         """Return the gradient of the input: an equal share to each pixel of a window."""
         window = context.plan(cache, self.window)
         out = context.gradient(cache, grad.dtype)
-        pooling_ops.avg_pool_backward(grad, window, out, include_padding=self.count_include_pad, memory=context.memory)
+        pool_ops.avg_pool_backward(grad, window, out, include_padding=self.count_include_pad, memory=context.memory)
         return out, {}
 
 
@@ -166,7 +153,7 @@ class Subsampling(Pool):
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         window = context.plan(x.shape, self.window)
         means = context.kept("means", (len(x), *window.output_size, x.shape[3]), x.dtype)
-        pooling_ops.avg_pool_forward(x, window, means, include_padding=False, memory=context.memory)
+        pool_ops.avg_pool_forward(x, window, means, include_padding=False, memory=context.memory)
         out = context.output(means.shape, x.dtype)
         norm_ops.scale_channels(means, params["weight"], params["bias"], out)
         return out, (means, x.shape)
@@ -176,7 +163,7 @@ class Subsampling(Pool):
         grads = {"weight": row_ops.sum_over_positions(grad * means), "bias": row_ops.sum_over_positions(grad)}
         window, out = context.plan(shape, self.window), context.gradient(shape, grad.dtype)
         grad = grad * params["weight"]
-        pooling_ops.avg_pool_backward(grad, window, out, include_padding=False, memory=context.memory)
+        pool_ops.avg_pool_backward(grad, window, out, include_padding=False, memory=context.memory)
         return out, grads
 
 
@@ -236,7 +223,7 @@ class GlobalAvgPool(GlobalPool, Resampling):
     def matrices(self, input_shape: Shape) -> tuple[Array, Array]:
         """Return the weights of the means, (H_out, H) and (W_out, W)."""
         axes = zip(self.bounds(input_shape), input_shape[:2], strict=True)
-        rows, columns = (resampling_ops.averaging_matrix(bounds, n) for bounds, n in axes)
+        rows, columns = (sampling_ops.averaging_matrix(bounds, n) for bounds, n in axes)
         return rows, columns
 
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.layers.base import Layer, image_shape
-from cnncli.networks.layers.late import Array, Context, Gradients, Params, resampling_ops
+from cnncli.networks.layers.late import Array, Context, Gradients, Params, sampling_ops
 from cnncli.networks.summary import ReceptiveField
 from cnncli.shapes import Pair, Shape
 
@@ -20,11 +20,11 @@ class Resampling(Layer):
 
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         out = context.output((len(x), *context.plan(x.shape, self.output_shape)), x.dtype)
-        return resampling_ops.resample(x, *self.matrices(x.shape[1:]), out), x.shape
+        return sampling_ops.resample(x, *self.matrices(x.shape[1:]), out), x.shape
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         rows, columns = self.matrices(cache[1:])
-        return resampling_ops.resample(grad, rows.T, columns.T, context.gradient(cache, grad.dtype)), {}
+        return sampling_ops.resample(grad, rows.T, columns.T, context.gradient(cache, grad.dtype)), {}
 
 
 class Upsampling(Resampling):
@@ -63,7 +63,7 @@ class Upsampling(Resampling):
 
     def matrices(self, input_shape: Shape) -> tuple[Array, Array]:
         rows, columns = (
-            resampling_ops.bilinear_matrix(n, n * factor, align_corners=self.align_corners)
+            sampling_ops.bilinear_matrix(n, n * factor, align_corners=self.align_corners)
             for n, factor in zip(input_shape[:2], self.scale_factor, strict=True)
         )
         return rows, columns
