@@ -23,8 +23,6 @@ else:
 
 _BLOCK = 1 << 14  # what one block of 64 KB needs stays in the cache: each array is read once and written once
 
-_FRACTIONS = ("momentum", "alpha", "beta1", "beta2")
-
 
 class Optimizer(Value):
     """Base of all optimizers: flat arrays, updated elementwise.
@@ -35,6 +33,7 @@ class Optimizer(Value):
         state_names: the arrays, each of the parameters' size, that have to be kept between steps.
         default_lr: a learning rate that mostly works.
         decoupled: whether the decay is apart from the gradient.
+        fractions: the fields that must be below 1.
     """
 
     weight_decay: float = 0.0
@@ -43,11 +42,12 @@ class Optimizer(Value):
     state_names: ClassVar[tuple[str, ...]] = ()
     default_lr: ClassVar[float] = 0.01
     decoupled: ClassVar[bool] = False
+    fractions: ClassVar[tuple[str, ...]] = ()
 
     def validate(self) -> None:
         for name in self.fields:
             value = getattr(self, name)
-            limit = 1 if name in _FRACTIONS else float("inf")
+            limit = 1 if name in self.fractions else float("inf")
             if not 0 <= value < limit:
                 room = "from 0 to below 1" if limit == 1 else "a finite number from 0"
                 raise ArgumentError(f"{name} must be {room}, got {value!r}")
@@ -116,6 +116,7 @@ class Momentum(Optimizer):
     momentum: float = 0.9
 
     name: ClassVar[str] = "momentum"
+    fractions: ClassVar[tuple[str, ...]] = ("momentum",)
     state_names: ClassVar[tuple[str, ...]] = ("velocity",)
     default_lr: ClassVar[float] = 0.02
 
@@ -148,6 +149,7 @@ class RMSprop(Optimizer):
     eps: float = 1e-8
 
     name: ClassVar[str] = "rmsprop"
+    fractions: ClassVar[tuple[str, ...]] = ("alpha",)
     state_names: ClassVar[tuple[str, ...]] = ("square",)
     default_lr: ClassVar[float] = 0.001
 
@@ -172,6 +174,7 @@ class Adam(Optimizer):
     eps: float = 1e-8
 
     name: ClassVar[str] = "adam"
+    fractions: ClassVar[tuple[str, ...]] = ("beta1", "beta2")
     state_names: ClassVar[tuple[str, ...]] = ("mean", "square")
     default_lr: ClassVar[float] = 0.001
 
