@@ -184,7 +184,6 @@ class FileOptions(Value):
             metavar="INPUTS...",
             help="Images, .npy arrays or matrices as text: files, quoted globs, folders (with -r), or - for standard "
             "input.",
-            show_default=False,
         ),
     ] = None
     output: Annotated[

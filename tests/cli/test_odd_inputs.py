@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from shell import cnncli, json_lines, process, save
 
-from cnncli.cli.files.listing import parse_list
+from cnncli.cli.files.running import parse_list
 from cnncli.errors import ArgumentError
 
 FAILED, USAGE, NOTHING = 1, 2, 3
@@ -153,7 +153,7 @@ def test_broken_utf_16_is_said():
     ],
 )
 def test_a_list_that_is_none(folder, name, code, words, monkeypatch):
-    monkeypatch.setattr("cnncli.cli.files.listing.LONGEST_LIST", 1 << 20)
+    monkeypatch.setattr("cnncli.cli.files.running.LONGEST_LIST", 1 << 20)
     result = cnncli("edge", "--files-from", name)
     assert (result.exit_code, result.stderr.count("\n"), result.stdout) == (code, 1, "")
     assert words in result.stderr

@@ -1,14 +1,23 @@
 """`cnncli edge`: filter images."""
 
+import sys
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cnncli.cli import options
 from cnncli.cli.options import FileOptions, fields_of, over_files, parse_integers, parse_number, parse_scale, parsed
 from cnncli.errors import ArgumentError
+from cnncli.files.temporary import STANDARD
+from cnncli.files.text import printable
 from cnncli.filters.named import DEFAULT, FILTERS
+
+if TYPE_CHECKING:
+    from cnncli.cli.files.running import WritingRun
+    from cnncli.filters.edges import EdgePicture
+    from cnncli.filters.explanation import Explanation
+    from cnncli.pipelines.edging import EdgePipeline
 
 EXAMPLES = """Examples:
 
@@ -32,7 +41,6 @@ def edge(
             "-f",
             metavar="NAME",
             help=f"{', '.join(FILTERS)}. Repeat for several filters. Default: {DEFAULT}.",
-            show_default=False,
         ),
     ] = None,
     kernel: Annotated[
@@ -58,8 +66,7 @@ def edge(
     color: Annotated[
         options.Color | None,
         typer.Option(
-            help="gray (luma), each (every channel separately) or volume (sum over the channels). Default: gray.",
-            show_default=False,
+            help="gray (luma), each (every channel separately) or volume (sum over the channels). Default: gray."
         ),
     ] = None,
     on: Annotated[options.Channel | None, typer.Option(help="Keep only this channel (implies --color volume).")] = None,
@@ -112,10 +119,64 @@ def edge(
     work = WritingRun(pipeline, files)
     if explain is None:
         work.run()
-        return
-    position = parse_integers(explain)
-    if len(position) != 2:
-        raise ArgumentError(f"--explain takes a position X,Y, got {explain!r}")
-    from cnncli.cli.files.explaining import run_and_explain
+    else:
+        _run_and_explain(work, pipeline, explain)
 
-    run_and_explain(work, pipeline, position)
+
+def _run_and_explain(work: "WritingRun", pipeline: "EdgePipeline", text: str) -> None:
+    """Print the arithmetic of one position of the one output of the one input, and compare it with what was written."""
+    from cnncli.batch.objects import is_url
+    from cnncli.filters.edges import pictures
+    from cnncli.filters.explanation import explain_response
+    from cnncli.images.reading import open_image
+    from cnncli.pipelines.common import visible
+
+    position = parse_integers(text)
+    if len(position) != 2:
+        raise ArgumentError(f"--explain takes a position X,Y, got {text!r}")
+    jobs = work.plan()
+    if len(jobs) != 1 or len(pipeline.recipes) != 1:
+        raise ArgumentError(f"--explain takes one input and one filter, got {len(jobs)} and {len(pipeline.recipes)}")
+    if len(pipeline.labels) != 1:
+        raise ArgumentError("--explain compares with one output, but --signed split writes two: choose another")
+    job = jobs[0]
+    if job.input.path == STANDARD:
+        raise ArgumentError("--explain reads its input twice: give a file instead of standard input")
+    for name in (job.input.path, *job.outputs):
+        if is_url(name):
+            raise ArgumentError(f"{name}: --explain reads local files only: copy it to this machine")
+    column, row = position
+    gray = pipeline.filtering.color == "gray"
+    with open_image(job.input.path, gray=gray, max_pixels=pipeline.max_pixels) as image:
+        response = pipeline.response(visible(next(image.frames())), pipeline.recipes[0])
+        explanation = explain_response(response, column, row)
+        edge = pictures(response, pipeline.rendering)[0]
+        work.run(jobs)
+        output = job.outputs[0]
+        lines = [*explanation.lines()]
+        if not work.options.dry_run and output != STANDARD:
+            lines.append(_check(pipeline, edge, explanation, output))
+    data_on_stdout = output == STANDARD or work.options.as_json
+    print(*map(printable, lines), sep="\n", file=sys.stderr if data_on_stdout else sys.stdout)
+
+
+def _check(pipeline: "EdgePipeline", edge: "EdgePicture", explanation: "Explanation", output: str) -> str:
+    """Return a line that compares the explained number with the one in the file."""
+    import numpy as np
+
+    from cnncli.images.formats import find_format
+    from cnncli.images.reading import read_image
+
+    column, row = explanation.column, explanation.row
+    found = np.ravel(read_image(output, max_pixels=None)[row, column]).tolist()
+    if find_format(pipeline.format or output).numeric:
+        level, rows = "value", edge.response.rows
+    else:
+        level, rows = "picture level", edge.rows
+    expected = np.ravel(rows(row, row + 1)[0, column]).tolist()
+    agree = "as written to" if found == expected else f"but the file has {_words(found)}:"
+    return f"{level} {_words(expected)}, {agree} {output}"
+
+
+def _words(numbers: list[float]) -> str:
+    return ", ".join(f"{number:g}" if isinstance(number, float) else str(number) for number in numbers)

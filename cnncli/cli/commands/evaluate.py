@@ -22,25 +22,22 @@ cnncli evaluate runs/digits mnist/ --part test --json
 
 def evaluate(
     model: options.Model,
-    data: Annotated[str, typer.Argument(metavar="DATA", help=options.DATA, show_default=False)],
+    data: Annotated[str, typer.Argument(metavar="DATA", help=options.DATA)],
     part: Annotated[
         str | None,
         typer.Option(
             metavar="PART",
             help=f"Part of the data: {', '.join(PARTS)}. Default: test, or else validation, or else all.",
-            show_default=False,
         ),
     ] = None,
     min_accuracy: Annotated[
         str | None,
-        typer.Option(metavar="X", help="Exit with 1 if the accuracy is below X: 0.95, or 95%.", show_default=False),
+        typer.Option(metavar="X", help="Exit with 1 if the accuracy is below X: 0.95, or 95%."),
     ] = None,
     pictures: Annotated[
         str | None,
         typer.Option(
-            metavar="FOLDER",
-            help="Draw confusion.png and mistakes.png (the most confident mistakes) in this folder.",
-            show_default=False,
+            metavar="FOLDER", help="Draw confusion.png and mistakes.png (the most confident mistakes) in this folder."
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing pictures.")] = False,

@@ -20,7 +20,7 @@ cnncli export runs/digits/model.safetensors digits.onnx --json
 
 def export(
     model: options.Model,
-    file: Annotated[str, typer.Argument(metavar="FILE.onnx", help="File to write.", show_default=False)],
+    file: Annotated[str, typer.Argument(metavar="FILE.onnx", help="File to write.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,

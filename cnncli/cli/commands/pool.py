@@ -27,7 +27,6 @@ def pool(
             metavar="F",
             callback=parsed(parse_pair),
             help="Size of the window: 2, or height,width. Default: 2.",
-            show_default=False,
         ),
     ] = None,
     stride: Annotated[

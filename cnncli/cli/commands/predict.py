@@ -39,12 +39,7 @@ def predict(
     model: options.Model,
     top: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            metavar="K",
-            help=f"Print the K most likely classes. Default: 1; with --json {JSON_TOP}.",
-            show_default=False,
-        ),
+        typer.Option(min=1, metavar="K", help=f"Print the K most likely classes. Default: 1; with --json {JSON_TOP}."),
     ] = None,
     features: Annotated[
         str | None,

@@ -1,4 +1,4 @@
-"""One runner for every command that works on files: plan, progress, interrupts, reports, exit code.
+"""One runner for every command that works on files: inputs, plan, progress, interrupts, reports, exit code.
 
 A command makes a pipeline, which does the work of one file and says what a report of it holds, and runs it here.
 """
@@ -8,29 +8,34 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any, Protocol
 
 import typer
 
-from cnncli.batch.inputs import Input, Shard
+from cnncli.batch.inputs import Input, Shard, find_inputs
 from cnncli.batch.manifest import Manifests
-from cnncli.batch.objects import is_url
+from cnncli.batch.objects import is_url, without_file_scheme
+from cnncli.batch.objects import read as read_object
 from cnncli.batch.plan import Job, OutputRule, make_folders, plan, refuse_existing, work_folders
 from cnncli.batch.running import Executor, run, summary
 from cnncli.batch.task import Grouping, Report, Task
 from cnncli.cli.files.interrupts import interrupts
-from cnncli.cli.files.listing import find_pictures
-from cnncli.cli.files.progress import ProgressBar
+from cnncli.cli.files.terminal import ProgressBar, preview
 from cnncli.cli.options import FileOptions
 from cnncli.errors import ArgumentError, SchedulerError
 from cnncli.files.matrices import TEXT_SUFFIXES
 from cnncli.files.temporary import STANDARD, remove_leftovers
 from cnncli.files.text import json_text, printable
-from cnncli.images.formats import find_format
+from cnncli.images.formats import PICTURE_SUFFIXES, find_format
 from cnncli.images.formats.png import alike
 from cnncli.pipelines.common import Pipeline, check_format
 from cnncli.threads import cores
+
+LONGEST_LIST = 256 << 20
+"""Bytes of a list: of millions of names. What has no end, such as /dev/zero, is refused."""
+
+_BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 
 class Reporting(Protocol):
@@ -115,10 +120,23 @@ class FileRun:
         return sys.stdout.isatty()
 
     def inputs(self, *, repeats: bool = False) -> list[Input]:
-        """Return the inputs that are named."""
-        said = self.options
-        words = said.inputs or []
-        return find_pictures(words, said.files_from, recursive=said.recursive, left_out=self.left_out, repeats=repeats)
+        """Return the files that words and a list stand for, each once unless `repeats` are asked for.
+
+        Pipes, sockets and devices that are found or listed are added to `left_out` instead.
+
+        Raises:
+            ArgumentError: nothing is named, standard input twice, or a list that cannot be read.
+            NoInputError: a glob, a folder or the list holds nothing.
+        """
+        words, name, listed = self.options.inputs or [], self.options.files_from, list[str]()
+        if not words and name is None:
+            raise ArgumentError("no inputs: give files, quoted globs, folders (with -r), or - for standard input")
+        if name == STANDARD and STANDARD in words:
+            raise ArgumentError("--files-from - and the input - both read standard input: put the list in a file")
+        if name is not None:
+            listed = parse_list(_content(name), f"--files-from {name}")
+        kinds: dict[str, Any] = {"recursive": self.options.recursive, "suffixes": PICTURE_SUFFIXES}
+        return find_inputs(words, listed, left_out=self.left_out, repeats=repeats, **kinds)
 
     def name_left_out(self) -> None:
         """Name the files that are left out on standard error, once nothing is refused any more."""
@@ -190,7 +208,7 @@ class WritingRun(FileRun):
 
     def task(self, jobs: list[Job]) -> Task:
         # One picture needs no list of what is done, and leaves none in its folder.
-        manifests = self._manifests() if len(jobs) > 1 or self.options.skip_existing else None
+        manifests = Manifests(self.pipeline.options) if len(jobs) > 1 or self.options.skip_existing else None
         return Task(
             self.pipeline, manifests, self.options.skips, self.options.force, alike, grouping=self.pipeline.grouping
         )
@@ -202,15 +220,10 @@ class WritingRun(FileRun):
         if bar.total == 1 and not (self.options.quiet or self.options.as_json):
             bar.print(f"{report.input} -> {report.output}")
         if self.options.show and report.status == "ok":
-            from cnncli.cli.files.preview import preview
-
             bar.show(preview(report.output))
 
     def hides_bar(self) -> bool:
         return self.options.as_json
-
-    def _manifests(self) -> Manifests:
-        return Manifests(self.pipeline.options)
 
     def _check_single(self) -> None:
         """Check an output that is one file, or standard output."""
@@ -239,7 +252,7 @@ class WritingRun(FileRun):
             )
 
     def _print_plan(self, jobs: list[Job]) -> None:
-        manifests = self._manifests() if self.options.skips else None
+        manifests = Manifests(self.pipeline.options) if self.options.skips else None
         if manifests is not None:
             manifests.look(jobs)
         for job in jobs:
@@ -248,3 +261,50 @@ class WritingRun(FileRun):
                 planned = {"input": job.input.path, "output": output, "status": "skipped" if skipped else "planned"}
                 line = f"{job.input.path} -> {output}{' (skipped)' if skipped else ''}"
                 print(json_text(planned) if self.options.as_json else printable(line))
+
+
+def parse_list(content: bytes, name: str = "list") -> list[str]:
+    r"""Return the paths that a list holds: one a line, or each before a NUL, as `find -print0` writes them.
+
+    Names of files are bytes, whatever they mean; only where a list begins with UTF-16's mark, they are text.
+
+    Args:
+        content: the list.
+        name: what an error calls it.
+
+    Raises:
+        ArgumentError: broken UTF-16.
+
+    Example:
+        >>> parse_list(b"\xef\xbb\xbfa b.png\r\n\r\nc.png"), parse_list(b"a\nb.png\0c.png\0")
+        (['a b.png', 'c.png'], ['a\nb.png', 'c.png'])
+    """
+    if encoding := _BYTE_ORDER_MARKS.get(content[:2]):
+        try:
+            content = content[2:].decode(encoding).encode()
+        except UnicodeError as error:
+            raise ArgumentError(f"{name}: starts with a UTF-16 mark but is not UTF-16: {error}") from error
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    separator = b"\0" if content.endswith(b"\0") else b"\n"
+    lines = [line.strip(b"\r\n") if separator == b"\n" else line for line in content.split(separator)]
+    # No name holds a NUL. With its picture in its place, this one name fails: no such file.
+    return [os.fsdecode(line).replace("\0", "\u2400") for line in lines if line.strip()]
+
+
+def _content(files_from: str) -> bytes:
+    """Read a list."""
+    name = without_file_scheme(files_from)
+    if is_url(name):
+        return read_object(name)
+    if files_from == STANDARD and sys.stdin is None:
+        raise ArgumentError("--files-from -: standard input is closed")
+    try:
+        with nullcontext(sys.stdin.buffer) if files_from == STANDARD else open(name, "rb") as listing:
+            content = listing.read(LONGEST_LIST + 1)
+    except OSError as error:
+        raise ArgumentError(f"--files-from {files_from}: {error.strerror or error}") from error
+    if len(content) > LONGEST_LIST:
+        raise ArgumentError(
+            f"--files-from {files_from}: is larger than {LONGEST_LIST >> 20} MB, too large for a list of files"
+        )
+    return content

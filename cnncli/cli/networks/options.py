@@ -13,7 +13,6 @@ Words = Annotated[
         metavar="NETWORK...",
         help="A name of the zoo (vgg16), a file (.toml .onnx .safetensors .keras .h5), the folder of a run, or an "
         "input and layers: 39x39x3 conv3-10 conv5-20,s2. Several, one after the other.",
-        show_default=False,
     ),
 ]
 InputShape = Annotated[

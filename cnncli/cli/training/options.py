@@ -8,9 +8,7 @@ import typer
 from cnncli.cli.options import choice
 from cnncli.engines.backends import DEVICES, ENGINES
 
-Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="A model.safetensors, or the folder of a run.", show_default=False)
-]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model.safetensors, or the folder of a run.")]
 DATA = (
     "A folder with one folder of images per class, the files of MNIST or CIFAR-10, an .npz file, or a folder with "
     "train/ and val/ or test/."
