@@ -108,25 +108,21 @@ def parse_scale(text: str, name: str) -> str | float:
     Raises:
         ArgumentError: the text is not a number either.
     """
-    return text if text in SCALES else _finite(text, f"{name} must be {', '.join(SCALES)} or a number, got {text!r}")
+    return text if text in SCALES else parse_number(text, name, f"{', '.join(SCALES)} or a number")
 
 
-def parse_number(text: str, name: str) -> float:
+def parse_number(text: str, name: str, form: str = "a number") -> float:
     """Return a finite number.
 
     Raises:
         ArgumentError: the text is not a finite number.
     """
-    return _finite(text, f"{name} must be a number, got {text!r}")
-
-
-def _finite(text: str, message: str) -> float:
     try:
         number = float(text)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise ArgumentError(message)
+        raise ArgumentError(f"{name} must be {form}, got {text!r}")
     return number
 
 

@@ -6,6 +6,7 @@ import typer
 
 from cnncli.cli.networks import options
 from cnncli.errors import ArgumentError
+from cnncli.files.text import json_text
 
 if TYPE_CHECKING:
     from cnncli.networks.summary import Summary
@@ -51,7 +52,8 @@ def params(
     summaries = read_networks(words or [], input_shape, shapes=not total)
     if compare:
         others = {"--total": total, "--sharing": sharing, "--notation": notation, "--explain": explain}
-        _check_compare({**others, "--convention": convention})
+        if given := [name for name, value in (others | {"--convention": convention}).items() if value]:
+            raise ArgumentError(f"--compare and {given[0]} cannot be combined: leave one out")
         _compare(summaries, format_name)
         return
     if notation and sharing and format_name == "csv":
@@ -79,16 +81,9 @@ def _list(words: list[str], format_name: str) -> None:
     if words:
         raise ArgumentError(f"--list takes no network: leave out {words[0]!r} or --list")
     if format_name == "json":
-        from cnncli.files.text import json_text
-
         print(json_text(zoo_facts()))
     else:
         show_tables([zoo_table()], format_name)
-
-
-def _check_compare(others: dict[str, object]) -> None:
-    if given := [name for name, value in others.items() if value]:
-        raise ArgumentError(f"--compare and {given[0]} cannot be combined: leave one out")
 
 
 def _compare(summaries: "list[Summary]", format_name: str) -> None:
@@ -100,8 +95,6 @@ def _compare(summaries: "list[Summary]", format_name: str) -> None:
         raise ArgumentError("--compare needs at least two networks")
     say_omissions(summaries)
     if format_name == "json":
-        from cnncli.files.text import json_text
-
         print(json_text(comparison_facts(summaries)))
     else:
         width = {"table": terminal_width(), "latex": LATEX_WIDTH}.get(format_name)

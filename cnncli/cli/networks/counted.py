@@ -16,13 +16,16 @@ its name. So the numbers of each list of layers add up to those of the block, or
 A number that is not known in full, because a file does not give it, is null, and `notes` say what is missing and why.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from cnncli.networks.notation import kinds_of
-from cnncli.networks.summary import Row, Summary, are_layers
+from cnncli.networks.summary import Row, Summary, Totals, are_layers
 from cnncli.shapes import Shape, show_shape
 from cnncli.values import Value
+
+if TYPE_CHECKING:
+    from cnncli.networks.conventions import Tally
 
 TOTALS = ("params", "macs", "activations", "buffers", "connections")
 
@@ -87,18 +90,16 @@ class Counted(Value):
         Raises:
             ArgumentError: a convention that is not known.
         """
-        leaves = are_layers(summary.rows)
-        if convention is None:
-            own = tuple(Line(row, leaf, row.params, row.macs) for row, leaf in zip(summary.rows, leaves, strict=True))
-            return cls(summary, own, summary.totals.params, summary.totals.macs)
-        from cnncli.networks.conventions import count_as
+        counts: Sequence[Row | Tally] = summary.rows
+        totals: Totals | Tally = summary.totals
+        reasons: tuple[str, ...] = ()
+        if convention is not None:
+            from cnncli.networks.conventions import count_as
 
-        found = count_as(summary, convention)
-        lines = tuple(
-            Line(row, leaf, tally.params, tally.macs)
-            for row, leaf, tally in zip(summary.rows, leaves, found.rows, strict=True)
-        )
-        return cls(summary, lines, found.totals.params, found.totals.macs, convention, found.reasons)
+            _, counts, totals, reasons = count_as(summary, convention)
+        rows = zip(summary.rows, are_layers(summary.rows), counts, strict=True)
+        lines = tuple(Line(row, leaf, count.params, count.macs) for row, leaf, count in rows)
+        return cls(summary, lines, totals.params, totals.macs, convention or "", reasons)
 
 
 def facts(counted: Counted, batch_size: int = 1) -> dict[str, Any]:

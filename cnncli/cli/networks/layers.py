@@ -16,13 +16,9 @@ BAR = 8
 
 
 def layer_table(counted: Counted, columns: Sequence[str], drawn: bool, notes: Sequence[str] = ()) -> Table:
-    """Return the table of a network's layers.
+    """Return the table of a network's layers, with columns of `COLUMNS`, and notes below.
 
-    Args:
-        counted: the network.
-        columns: names of `COLUMNS`.
-        drawn: draw blocks as trees and shares as bars; else indent them, and write percents.
-        notes: lines below the table.
+    Drawn, blocks are trees and shares bars; otherwise they are indented, and percents.
     """
     labels = _labels(counted, drawn)
     wanted = [name for name in columns if name not in _HIDDEN or any(map(_HIDDEN[name], counted.lines))]
@@ -53,26 +49,11 @@ COLUMNS = {
     "field/stride": Column("field/stride", dispensable=4),
 }
 SHAPE_COLUMNS = ("layer", "name", "output", "activations", "field", "stride", "offset", "params", "macs")
-PARAMS_COLUMNS = (
-    "layer",
-    "name",
-    "output",
-    "activations",
-    "params",
-    "params share",
-    "macs",
-    "macs share",
-    "field/stride",
-)
-
-
-def _named(line: Line) -> bool:
-    """Return whether a file gave the layer its name; layers made from a text are numbered."""
-    return not line.row.name.partition(".")[0].isdecimal()
+PARAMS_COLUMNS = (*SHAPE_COLUMNS[:4], "params", "params share", "macs", "macs share", "field/stride")
 
 
 _HIDDEN = {
-    "name": _named,
+    "name": lambda line: not line.row.name.partition(".")[0].isdecimal(),  # layers made from a text are numbered
     "macs": lambda line: line.macs is not None or "macs" in line.row.unknown,
     "macs share": lambda line: bool(line.macs),
     "params share": lambda line: bool(line.params),

@@ -146,12 +146,7 @@ class Answer(NamedTuple):
 
 
 def answer(layer: OneLayer, *, explain: bool, as_json: bool) -> str:
-    """Answer the question that a layer's options ask.
-
-    Args:
-        layer: the options.
-        explain: show the working.
-        as_json: answer as one JSON object.
+    """Answer the question that a layer's options ask: alone, with the working, or as one JSON object.
 
     Raises:
         ArgumentError: options that do not make a question, or values that cannot be used.

@@ -53,11 +53,7 @@ class Table(Value):
 
 
 def plain(table: Table, width: int | None = None) -> str:
-    """Draw a table for a terminal.
-
-    Args:
-        table: the table.
-        width: characters of a line, which dispensable columns make room for; None for any.
+    """Draw a table for a terminal; dispensable columns make room where a line may have `width` characters only.
 
     Example:
         >>> print(plain(Table([Column("layer", right=False), Column("params")], [["conv3-64", 1792]], ["total", 1792])))
@@ -120,12 +116,10 @@ def _cut(text: str, width: int) -> str:
 
 
 def _text(cell: Cell) -> str:
-    if isinstance(cell, str):
-        return cell if cell.isprintable() else _unprintable(cell)
-    return "" if cell is None else f"{cell:,}"
-
-
-def _unprintable(cell: str) -> str:
+    if not isinstance(cell, str):
+        return "" if cell is None else f"{cell:,}"
+    if cell.isprintable():
+        return cell
     steps, text = _indent(cell)
     return "  " * steps + printable(text)
 
@@ -241,13 +235,7 @@ def comma_separated(tables: Sequence[Table]) -> str:
 
 
 def render(tables: Sequence[Table], format_name: str, width: int | None = None) -> str:
-    """Write tables in one of `FORMATS`.
-
-    Args:
-        tables: the tables, one below the other.
-        format_name: the format.
-        width: characters of a terminal's line; None for any.
-    """
+    """Write tables, one below the other, in one of `FORMATS`; `width` is that of a terminal's line, None for any."""
     if format_name == "csv":
         return comma_separated(tables)
     if format_name == "latex":
