@@ -1,6 +1,8 @@
 """`cnncli evaluate`: score a model on labelled images."""
 
 import sys
+from contextlib import ExitStack
+from functools import cache
 from typing import Annotated
 
 import typer
@@ -55,15 +57,22 @@ def evaluate(
     least = None if min_accuracy is None else _least(min_accuracy)
     if part is not None and part not in PARTS:
         raise ArgumentError(f"--part must be {', '.join(PARTS)}, got {part!r}")
-    from cnncli.cli.training.results import check_pictures, checking, draw, show
+    from cnncli.cli.files.terminal import ProgressBar
+    from cnncli.cli.training.results import check_pictures, draw, show
     from cnncli.models.evaluation import evaluate as judge
     from cnncli.models.model import load_model
 
     if pictures is not None:
         check_pictures(pictures, force=force)
     loaded = load_model(model, engine, device)
-    with checking(quiet=quiet or as_json) as progress:
-        found = judge(loaded, data, part=part, strict=strict, jobs=jobs, progress=progress)
+    with ExitStack() as stack:
+        # Only the first file that is checked tells how many there are.
+        bar = cache(lambda total: stack.enter_context(ProgressBar(total, hidden=quiet or as_json)))
+
+        def advance(done: int, total: int) -> None:
+            bar(total).advance(failed=False)
+
+        found = judge(loaded, data, part=part, strict=strict, jobs=jobs, progress=advance)
     show(found, as_json=as_json, quiet=quiet)
     if pictures is not None:
         draw(pictures, found, replace=force)

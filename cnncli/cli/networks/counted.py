@@ -164,8 +164,12 @@ def footer(counted: Counted, batch_size: int = 1) -> list[str]:
         normal = all(any(kind.removes_mean for kind in kinds) for kinds in buffered)
         apart = f" ({buffers:,} {'buffers of batch norm' if normal else 'fixed numbers'} apart)" if buffers else ""
         counting = [FOOTER.format(buffers=apart, products=_products(counted))]
-    told = [*summary.notes, *map(str, summary.omissions)]
-    return [memory_line(summary, batch_size), *warnings(summary), *told, *counting]
+    warnings = [
+        f"note: {row.spec} ({row.name}, on {shown(row.input_shape)}) {warning}"
+        for row in summary.rows
+        for warning in row.warnings
+    ]
+    return [memory_line(summary, batch_size), *warnings, *summary.notes, *map(str, summary.omissions), *counting]
 
 
 def _products(counted: Counted) -> str:
@@ -186,9 +190,7 @@ def memory_line(summary: Summary, batch_size: int) -> str:
     memory = summary.memory(batch_size)
     if memory.weights is None:
         return f"memory in float32, batch size {batch_size}: unknown, since parameters are"
-    parts = [f"weights {size(memory.weights)}"]
-    parts += [f"inference {size(memory.inference)}"] if memory.inference is not None else []
-    parts += [f"training {size(memory.training)}"] if memory.training is not None else []
+    parts = [f"{name} {size(count)}" for name, count in memory._asdict().items() if count is not None]
     return f"memory in float32, batch size {batch_size}: {', '.join(parts)}"
 
 
@@ -203,15 +205,6 @@ def size(count: int) -> str:
         if count >= 1000**power:
             return f"{count / 1000**power:.1f} {unit}"
     return f"{count} B"
-
-
-def warnings(summary: Summary) -> list[str]:
-    """Return what may surprise in a network, a line for each layer."""
-    return [
-        f"note: {row.spec} ({row.name}, on {shown(row.input_shape)}) {warning}"
-        for row in summary.rows
-        for warning in row.warnings
-    ]
 
 
 def shown(shape: Shape | None) -> str:

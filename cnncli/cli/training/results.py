@@ -2,11 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from cnncli.cli.files.terminal import ProgressBar
 from cnncli.cli.networks.pages import show_tables
 from cnncli.cli.networks.tables import Cell, Column, Table
 from cnncli.errors import ArgumentError, ImageError
@@ -23,20 +20,6 @@ MOST_CLASSES = 20
 """Of more classes the confusion matrix is too wide to read; its largest mistakes are listed."""
 
 MOST_CONFUSIONS = 10
-
-
-@contextmanager
-def checking(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Give what shows how many files of a folder have been checked, on a terminal."""
-    bars: list[ProgressBar] = []
-    with ExitStack() as stack:
-
-        def show_checked(done: int, total: int) -> None:
-            if not bars:
-                bars.append(stack.enter_context(ProgressBar(total, hidden=quiet)))
-            bars[0].advance(failed=False)
-
-        yield show_checked
 
 
 def show(found: "Evaluation", *, as_json: bool, quiet: bool) -> None:

@@ -133,10 +133,24 @@ class Lines(Display):
             self.note(note)
 
     def begins(self, estimate: Estimate, epochs_done: int) -> None:
-        self.note(estimate_line(estimate, epochs_done, self.epochs))
+        left = self.epochs - epochs_done
+        resumed = f"continues after epoch {epochs_done}; " if epochs_done else ""
+        whole = f", {left} epochs about {_duration(left * estimate.seconds)}" if left > 1 else ""
+        self.note(
+            f"time      {resumed}about {_duration(estimate.seconds)} per epoch "
+            f"({estimate.images_per_second:,.0f} images/s){whole}"
+        )
 
     def epoch(self, metrics: Metrics, *, best: bool) -> None:
-        self.note(epoch_line(metrics, self.epochs, best=best))
+        validation = ""
+        if metrics["val_accuracy"] is not None:
+            loss = "not finite" if metrics["val_loss"] is None else f"{metrics['val_loss']:.4f}"
+            validation = f"  validation loss {loss} accuracy {metrics['val_accuracy']:.1%}"
+        self.note(
+            f"epoch {metrics['epoch']:{len(str(self.epochs))}}/{self.epochs}  loss {metrics['train_loss']:.4f} "
+            f"accuracy {metrics['train_accuracy']:.1%}{validation}  {metrics['seconds']:.2f} s "
+            f"{metrics['images_per_second']:,.0f} images/s{'  *' if best and validation else ''}"
+        )
 
     def finish(self, run: TrainingResult) -> None:
         if run.done:
@@ -328,18 +342,6 @@ def _counts(names: Sequence[str], counts: Sequence[int]) -> str:
     return f"{len(names)}: {', '.join(shown)}" + (f" and {more} more" if more else "")
 
 
-def estimate_line(estimate: Estimate, epochs_done: int, epochs: int) -> str:
-    """Return the line on the time that the training will take."""
-    left = epochs - epochs_done
-    many = f"{left} epochs" if left > 1 else "1 epoch"
-    resumed = f"continues after epoch {epochs_done}; " if epochs_done else ""
-    whole = f", {many} about {_duration(left * estimate.seconds)}" if left > 1 else ""
-    return (
-        f"time      {resumed}about {_duration(estimate.seconds)} per epoch "
-        f"({estimate.images_per_second:,.0f} images/s){whole}"
-    )
-
-
 def _duration(seconds: float) -> str:
     """Return a time in the unit that fits.
 
@@ -350,19 +352,6 @@ def _duration(seconds: float) -> str:
     if seconds < 600:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def epoch_line(metrics: Metrics, epochs: int, *, best: bool) -> str:
-    """Return the line of an epoch."""
-    validation = ""
-    if metrics["val_accuracy"] is not None:
-        loss = "not finite" if metrics["val_loss"] is None else f"{metrics['val_loss']:.4f}"
-        validation = f"  validation loss {loss} accuracy {metrics['val_accuracy']:.1%}"
-    return (
-        f"epoch {metrics['epoch']:{len(str(epochs))}}/{epochs}  loss {metrics['train_loss']:.4f} "
-        f"accuracy {metrics['train_accuracy']:.1%}{validation}  {metrics['seconds']:.2f} s "
-        f"{metrics['images_per_second']:,.0f} images/s{'  *' if best and validation else ''}"
-    )
 
 
 def _interval(scores: Scores) -> str:
