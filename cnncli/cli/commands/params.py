@@ -62,14 +62,9 @@ def params(
     if total:
         print_totals(counted, "params", as_json=format_name == "json")
         return
+    working = params_working if explain else None
     show(
-        counted,
-        PARAMS_COLUMNS,
-        format_name,
-        working=params_working if explain else None,
-        notation=notation,
-        sharing=sharing,
-        batch_size=batch_size,
+        counted, PARAMS_COLUMNS, format_name, working=working, notation=notation, sharing=sharing, batch_size=batch_size
     )
 
 
