@@ -12,9 +12,7 @@ from cnncli.images.reading import kind_of
 
 _SYSTEM = frozenset(("@eadir", "__macosx", "#recycle", "$recycle.bin", "lost+found", "system volume information"))
 _SYSTEM_FILES = frozenset(("thumbs.db", "desktop.ini", "icon\r"))
-_RUN = ("config.toml", "checkpoint.safetensors")
-"""Files that the folder of a run always holds."""
-
+_RUN = ("config.toml", "checkpoint.safetensors")  # files that the folder of a run always holds
 RUN = "folder of a training run"
 
 _HEAD = 32

@@ -14,8 +14,7 @@ from cnncli.formats.files import named
 from cnncli.networks.network import Network
 from cnncli.shapes import Shape, show_shape
 
-Prepare = Callable[[Array], Array]
-"""Makes normalised images of some images."""
+Prepare = Callable[[Array], Array]  # makes normalised images of some images
 
 
 class StepResult(NamedTuple):

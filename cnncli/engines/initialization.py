@@ -12,8 +12,7 @@ from cnncli.networks.layers import Layer
 from cnncli.networks.network import Network
 from cnncli.shapes import Shape
 
-NEARLY_ZERO = 0.03
-"""Factor of the deviation of weights that should say nothing yet."""
+NEARLY_ZERO = 0.03  # factor of the deviation of weights that should say nothing yet
 
 
 def initialize(

@@ -29,8 +29,7 @@ Loss = Callable[[Array, Array], tuple[float, Array]]
 SHARDS = 2
 """Parts of a batch. More would let more cores work, and change the last bits of a training."""
 
-PREDICTED_AT_ONCE = 64
-"""Images of a shard whose activations are held at a time in prediction."""
+PREDICTED_AT_ONCE = 64  # images of a shard whose activations are held at a time in prediction
 
 # Below it a thread's start costs more than it saves.
 _WORTH_A_THREAD = 200_000

@@ -20,8 +20,7 @@ TOLERANCE = 1e-4
 """Largest difference between a runtime's probabilities and ours, and between outputs of a layer, as a share of its
 largest."""
 
-CHECKED = 3
-"""Number of random pictures that are compared."""
+CHECKED = 3  # number of random pictures that are compared
 
 
 class Exported(NamedTuple):

@@ -20,9 +20,7 @@ from cnncli.formats.reading import check_is_trained
 from cnncli.formats.safetensors import Array as Entry
 from cnncli.formats.safetensors import SafetensorsHeader, read_header
 
-DTYPES = {"F64": "<f8", "I64": "<i8", "F32": "<f4", "U8": "|u1"}
-"""Types of numbers that are written and read."""
-
+DTYPES = {"F64": "<f8", "I64": "<i8", "F32": "<f4", "U8": "|u1"}  # types of numbers that are written and read
 _WORDS = {np.dtype(dtype): word for word, dtype in DTYPES.items()}
 _METADATA = "__metadata__"
 

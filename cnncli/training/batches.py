@@ -17,8 +17,7 @@ from cnncli.training.preparation import Preparation, batch_starts
 
 Indices = NDArray[np.int64]
 
-READY = 2
-"""Batches that are made ahead."""
+READY = 2  # batches that are made ahead
 
 # Share of the time of a batch: a thread that saves less would only get in the way of the computation.
 _WORTH_A_THREAD = 0.2

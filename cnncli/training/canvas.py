@@ -24,9 +24,7 @@ Colour = tuple[int, int, int]
 INK, FAINT, GRID, PAPER = (31, 41, 51), (110, 120, 132), (228, 231, 235), (255, 255, 255)
 BLUE, ORANGE = (31, 99, 178), (217, 101, 13)
 
-_FINE = 2
-"""Pixels drawn for each pixel of the result, along each axis."""
-
+_FINE = 2  # pixels drawn for each pixel of the result, along each axis
 _SYSTEM_FONTS = (
     "DejaVuSans.ttf",
     "NotoSans-Regular.ttf",
@@ -38,8 +36,7 @@ _SYSTEM_FONTS = (
 )
 """Fonts of Linux, macOS and Windows, for letters that Pillow's own font lacks."""
 
-_NO_LETTER = "\U0010fffe"
-"""A character that no font has: it is drawn as a box."""
+_NO_LETTER = "\U0010fffe"  # a character that no font has: it is drawn as a box
 
 
 class Box(NamedTuple):

@@ -23,11 +23,8 @@ from cnncli.training.configuration import Configuration
 PROGRESS, OPTIONS, DATA = "cnncli.progress", "cnncli.options", "cnncli.data"
 """Keys of the metadata beside those of a model."""
 
-PARAMETERS, BUFFERS, OPTIMIZER = "parameters.", "buffers.", "optimizer."
-"""Prefixes of the arrays' names."""
-
-MAY_CHANGE = ("epochs", "strict")
-"""Options that may change when a training goes on."""
+PARAMETERS, BUFFERS, OPTIMIZER = "parameters.", "buffers.", "optimizer."  # prefixes of the arrays' names
+MAY_CHANGE = ("epochs", "strict")  # options that may change when a training goes on
 
 
 class TrainingProgress(NamedTuple):

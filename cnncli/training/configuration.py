@@ -19,11 +19,8 @@ from cnncli.shapes import show_shape
 from cnncli.training.schedules import SCHEDULES
 from cnncli.values import Value
 
-CLASS_WEIGHTS = ("none", "balanced")
-"""Weights of the classes: 1, or by the inverse of their frequency."""
-
-VERSIONS = "versions"
-"""Table of a configuration's file with the versions that it ran with."""
+CLASS_WEIGHTS = ("none", "balanced")  # weights of the classes: 1, or by the inverse of their frequency
+VERSIONS = "versions"  # table of a configuration's file with the versions that it ran with
 
 
 class TrainingOptions(TypedDict, total=False):

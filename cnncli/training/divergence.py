@@ -9,8 +9,7 @@ from cnncli.arrays import Array
 from cnncli.engines.engine import Engine
 from cnncli.training.run_folder import RunFolder
 
-SHOWN = 3
-"""Files of the batch that the message names; the others are in a file."""
+SHOWN = 3  # files of the batch that the message names; the others are in a file
 
 
 class Divergence(NamedTuple):

@@ -24,9 +24,7 @@ from cnncli.shapes import IntOrPair, Padding, Pair, Window, pair, show_shape
 TOLERANCE = 1e-8
 """Distance to the least-squares answer at which descent stops, as a share of the kernel's length."""
 
-MOST_UNKNOWNS = 4096
-"""A kernel of 64x64: G holds a product for each two unknowns, 128 MB in all."""
-
+MOST_UNKNOWNS = 4096  # a kernel of 64x64: G holds a product for each two unknowns, 128 MB in all
 _WIDEST = 1 << 12  # largest span of a dilated kernel, in pixels a side
 _NEGLIGIBLE = 1e-6  # share of the largest singular value of directions that are not seen: rounded pixels make some
 _BLOCK_NUMBERS = 1 << 18  # coefficients that are worked on at a time: 2 MB, which stay in the cache

@@ -15,9 +15,7 @@ from cnncli.training.canvas import BLUE, FAINT, GRID, INK, ORANGE, PAPER, Box, C
 from cnncli.training.charts import Curve, draw_chart
 from cnncli.training.run_folder import PICTURES
 
-CURVES, CONFUSION, FILTERS, MISTAKES = PICTURES
-"""Files of the pictures."""
-
+CURVES, CONFUSION, FILTERS, MISTAKES = PICTURES  # files of the pictures
 MOST_MISTAKES = 24
 MOST_FILTERS = 96
 MOST_MAPS = 1024

@@ -35,21 +35,13 @@ from cnncli.networks.words import read_input, split_words
 from cnncli.shapes import show_shape
 from cnncli.training.configuration import Configuration, parse_share
 
-FRACTION = 0.1
-"""Share of the training data that is held out for validation by default."""
-
+FRACTION = 0.1  # share of the training data that is held out for validation by default
 ACCURACY, BALANCED_ACCURACY = "accuracy", "balanced accuracy"
 """Measures by which the epoch is chosen whose model is kept."""
 
-CACHE_BYTES = 256 << 20
-"""Bytes of decoded pictures that are kept in memory."""
-
-LARGE = 2 << 30
-"""Bytes of memory above which a training reports what it needs."""
-
-_ARRAYS_OF_PARAMETERS = 6
-"""Weights, gradients of two shards, two arrays of Adam's, and a copy of the best weights."""
-
+CACHE_BYTES = 256 << 20  # bytes of decoded pictures that are kept in memory
+LARGE = 2 << 30  # bytes of memory above which a training reports what it needs
+_ARRAYS_OF_PARAMETERS = 6  # weights, gradients of two shards, two arrays of Adam's, and a copy of the best weights
 _ARRAYS_OF_ACTIVATIONS = 3
 """An output, its gradient, and what a layer works on: what the default network was measured to take. Batch norms keep
 more, so that it is the least that others take."""

@@ -16,9 +16,7 @@ if TYPE_CHECKING:  # neither command loads what the other needs
     from cnncli.models.metrics import Scores
     from cnncli.training.learning import LearnedKernel
 
-MOST_CLASSES = 20
-"""Of more classes the confusion matrix is too wide to read; its largest mistakes are listed."""
-
+MOST_CLASSES = 20  # of more classes the confusion matrix is too wide to read; its largest mistakes are listed
 MOST_CONFUSIONS = 10
 
 

@@ -86,11 +86,8 @@ def _data_and_options(
     return data, {**said, **options}
 
 
-WIDE = 76
-"""Columns of a terminal that is wide enough for all parts of the bar."""
-
-REFRESH = 0.1
-"""Seconds between two updates of the bar."""
+WIDE = 76  # columns of a terminal that is wide enough for all parts of the bar
+REFRESH = 0.1  # seconds between two updates of the bar
 
 
 class Display(Watcher):

@@ -16,11 +16,8 @@ from cnncli.engines.torch.engine import TorchEngine
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
 
-COMPARED = 16
-"""Pictures of the batch that both engines compute: NumPy may need long for a network that needs a GPU."""
-
-ROUNDING = 1e-3
-"""The largest difference that rounding in float32 explains."""
+COMPARED = 16  # pictures of the batch that both engines compute: NumPy may need long for a network that needs a GPU
+ROUNDING = 1e-3  # the largest difference that rounding in float32 explains
 
 
 class TorchBackend(Backend):
