@@ -195,9 +195,6 @@ def augment(
         epoch: number of the epoch.
         items: (N,) numbers of these items in the training data.
 
-    Returns:
-        Pictures of the same shape and dtype.
-
     Example:
         >>> images = np.arange(8, dtype=np.uint8).reshape(2, 2, 2, 1)
         >>> changed = augment(images.copy(), parse_augmentations("flip"), seed=1, epoch=0, items=np.array([0, 1]))

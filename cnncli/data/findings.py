@@ -41,12 +41,7 @@ def find_duplicates(
     """Return the finding that pictures are in both parts, if some are: a network may know them by heart.
 
     Files are compared byte by byte, pictures in memory pixel by pixel; a file and a picture in memory by the pixels.
-
-    Args:
-        seen: the pictures that a network learns from, or is chosen by.
-        held_out: those that judge it.
-        seen_part: name of the first part in the message.
-        part: name of the second.
+    A network learns from the first part, or is chosen by it; the second judges it.
 
     Example:
         >>> from cnncli.data import ArrayDataset

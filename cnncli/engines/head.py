@@ -10,7 +10,7 @@ from cnncli.arrays import Array
 from cnncli.engines.losses import Logistic, Loss, softmax
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
-from cnncli.networks.layers import Chain, Layer, Sequential
+from cnncli.networks.layers import Chain, Sequential
 from cnncli.shapes import show_shape
 
 
@@ -43,13 +43,9 @@ def logits_network(network: Network, loss: Loss) -> Network:
     taken_off = "chances" if output_count(network) == 1 else "probabilities"
     if loss.takes_outputs or output_kind(network) != taken_off:
         return network
-    layers = network.layers.unrolled
-    return network.replace(layers=Sequential((*layers[:-1], *_without_last(layers[-1]))))
-
-
-def _without_last(layer: Layer) -> tuple[Layer, ...]:
-    rest = layer.words[:-1]
-    return (Chain(rest),) if len(rest) > 1 else rest
+    *layers, last = network.layers.unrolled
+    rest = last.words[:-1]
+    return network.replace(layers=Sequential((*layers, *((Chain(rest),) if len(rest) > 1 else rest))))
 
 
 class DistanceLoss:
@@ -74,12 +70,7 @@ def logits_loss(loss: Loss, network: Network) -> Loss | DistanceLoss:
 
 
 def predictions(logits: Array, network: Network) -> Array:
-    """Return the predicted class of each row of logits.
-
-    Args:
-        logits: (N, outputs) or (N, 1, 1, outputs), of the network that the loss works on.
-        network: that network.
-    """
+    """Return the predicted class of each row of logits, (N, outputs) or (N, 1, 1, outputs), of the loss's network."""
     logits = logits.reshape(len(logits), -1)
     if logits.shape[1] == 1:
         return (logits[:, 0] > 0).astype(np.int64)
@@ -88,14 +79,10 @@ def predictions(logits: Array, network: Network) -> Array:
 
 
 def probabilities(outputs: Array, network: Network) -> Array:
-    """Return (N, classes) numbers from 0 to 1; each row adds up to 1.
+    """Return (N, classes) numbers from 0 to 1 for a network's outputs; each row adds up to 1.
 
-    Outputs of a softmax stay as they are. One output is the second of two classes, through a sigmoid unless the
-    network ends in one. Anything else goes through a softmax.
-
-    Args:
-        outputs: (N, outputs) or (N, 1, 1, outputs), of the whole network.
-        network: the network.
+    The outputs are (N, outputs) or (N, 1, 1, outputs). Those of a softmax stay as they are. One output is the second of
+    two classes, through a sigmoid unless the network ends in one. Anything else goes through a softmax.
     """
     kind, outputs = output_kind(network), outputs.reshape(len(outputs), -1)
     if outputs.shape[1] > 1:

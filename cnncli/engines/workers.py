@@ -135,12 +135,9 @@ def shared_zeros(size: int, dtype: np.dtype[Any]) -> Array:
 class ProcessTeam(Generic[T]):
     """Processes that run a function for a fixed number of shards; the first shard runs in this process.
 
-    A process is a copy of this one at the start, and keeps what it makes; it returns results, and writes to
-    `shared_zeros`. It ends with the team, or with this process, however that ends.
-
-    Args:
-        function: called with the number of a shard and its arguments.
-        shards: number of shards.
+    The function gets the number of a shard and its arguments. A process is a copy of this one at the start, and keeps
+    what it makes; it returns results, and writes to `shared_zeros`. It ends with the team, or with this process,
+    however that ends.
 
     Example:
         >>> team = ProcessTeam(lambda number, value: sum(team.gather(number, value)), 3)

@@ -149,11 +149,9 @@ def _probabilities(graph: Any, x: str, model: Model) -> str:
 def compare(model: Model, proto: Any, seed: int = 0) -> tuple[float, float, str]:
     """Compare onnx's reference evaluator with the model, on random pictures.
 
-    Layers are compared too: probabilities alone hide errors where one of them is nearly 1.
-
-    Returns:
-        The largest difference between probabilities; the largest between outputs of a layer, as a share of the layer's
-        largest number; and that layer's name.
+    Layers are compared too: probabilities alone hide errors where one of them is nearly 1. Return the largest
+    difference between probabilities; the largest between outputs of a layer, as a share of its largest number; and that
+    layer's name.
     """
     from onnx.reference import ReferenceEvaluator
 

@@ -62,11 +62,7 @@ class Prediction(NamedTuple):
 class ModelFile(NamedTuple):
     """A model by its file, for other processes, which load it once each.
 
-    Attributes:
-        path: the file, from the root.
-        digest: of its content: on another machine another file may have this name.
-        engine: a name in `ENGINES`.
-        device: a name in `DEVICES`.
+    The digest is of the file's content: on another machine another file may have this name.
     """
 
     path: str

@@ -79,20 +79,19 @@ class Checkpoint(NamedTuple):
         Raises:
             ArgumentError: another option has changed; the message says which.
         """
-        changed = [name for name in self.configuration.differences(configuration) if name not in MAY_CHANGE]
-        for name in changed:
-            was, now = (_shown(getattr(options, name)) for options in (self.configuration, configuration))
-            raise ArgumentError(
-                f"{place}: the run has {name} {was}, now it is {now}: only the number of epochs may grow"
-            )
+        for name in configuration.fields:
+            was, now = getattr(self.configuration, name), getattr(configuration, name)
+            if was != now and name not in MAY_CHANGE:
+                change = f"the run has {name} {_shown(was)}, now it is {_shown(now)}"
+                raise ArgumentError(f"{place}: {change}: only the number of epochs may grow")
         length, wanted = self.configuration.epochs, configuration.epochs
         if length != wanted and configuration.schedule != "constant" and self.progress != TrainingProgress():
             raise ArgumentError(
                 f"{place}: the run's {configuration.schedule} schedule is laid out over {length} epochs: over {wanted} "
                 f"those that are done would have had other learning rates: start another run with --epochs {wanted}"
             )
-        if configuration.epochs < self.progress.epoch + (self.progress.batch > 0):
-            begun = self.progress.epoch + (self.progress.batch > 0)
+        begun = self.progress.epoch + (self.progress.batch > 0)
+        if configuration.epochs < begun:
             raise ArgumentError(
                 f"{place}: epoch {begun} is begun, {configuration.epochs} are asked for: their number can only grow"
             )
@@ -104,10 +103,8 @@ class Checkpoint(NamedTuple):
             ArgumentError: the data or the network has changed; the message says which.
             ModelError: the arrays are not those that it needs.
         """
-        for what, was, now in (
-            ("classes", self.classes, other.classes),
-            ("network", self.network, other.network),
-        ):
+        for what in ("classes", "network"):
+            was, now = getattr(self, what), getattr(other, what)
             if was != now:
                 raise ArgumentError(f"{place}: the run has the {what} {was}, now it is {now}: start another run")
         if self.data_digest != other.data_digest:
@@ -177,10 +174,9 @@ def _arrays(checkpoint: Checkpoint) -> dict[str, Array]:
 
 def _progress(table: Mapping[str, Any]) -> TrainingProgress:
     """Return the progress of a table, checked."""
-    defaults = TrainingProgress()
     if set(table) != set(TrainingProgress._fields):
         raise ModelError(f"{PROGRESS} in its metadata must have the fields {', '.join(TrainingProgress._fields)}")
-    for name, default in defaults._asdict().items():
+    for name, default in TrainingProgress()._asdict().items():
         value = table[name]
         if type(value) not in ((int,) if isinstance(default, int) else (int, float)) or value < 0:
             raise ModelError(f"{PROGRESS} in its metadata has the {name} {named(value)}")

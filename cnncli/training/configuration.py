@@ -161,10 +161,6 @@ class Configuration(Value):
         """The options that are set, by name."""
         return {name: value for name in self.fields if (value := getattr(self, name)) is not None}
 
-    def differences(self, other: "Configuration") -> list[str]:
-        """Return the names of the options that differ."""
-        return [name for name in self.fields if getattr(self, name) != getattr(other, name)]
-
 
 def write_configuration(configuration: Configuration, data: str, versions: Mapping[str, str]) -> str:
     """Return the text of the TOML file that records a training.

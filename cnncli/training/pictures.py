@@ -60,13 +60,12 @@ def draw_curves(metrics: Sequence[dict[str, Any]]) -> Canvas:
 
 
 def _curves(metrics: Sequence[dict[str, Any]], measure: str) -> list[Curve]:
-    curves = [Curve(label, colour, _points(metrics, f"{part}_{measure}")) for part, label, colour in _SERIES]
-    return [curve for curve in curves if curve.points]
-
-
-def _points(metrics: Sequence[dict[str, Any]], name: str) -> list[tuple[float, float]]:
-    found = [(line["epoch"], line.get(name)) for line in metrics]
-    return [(epoch, value) for epoch, value in found if value is not None and math.isfinite(value)]
+    curves = []
+    for part, label, colour in _SERIES:
+        found = [(line["epoch"], line.get(f"{part}_{measure}")) for line in metrics]
+        points = [(epoch, value) for epoch, value in found if value is not None and math.isfinite(value)]
+        curves += [Curve(label, colour, points)] if points else []
+    return curves
 
 
 def draw_confusion(scores: Scores) -> Canvas:

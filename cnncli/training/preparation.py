@@ -113,11 +113,8 @@ def prepare(
 ) -> Preparation:
     """Open the data, split it, measure it, and check that the network and the loss fit it.
 
-    Args:
-        configuration: the options.
-        data: a path of any kind that `open_dataset` takes, or a data set.
-        jobs: threads that decode pictures.
-        progress: called with the files done and all files while a folder is checked.
+    The data is a path of any kind that `open_dataset` takes, or a data set; `jobs` threads decode its pictures, and
+    `progress` is called with the files done and all files while a folder is checked.
 
     Raises:
         ArgumentError: a network, a loss or a split that does not fit.

@@ -136,8 +136,10 @@ def _open(trainer: Trainer, folder: RunFolder | None, checkpoint: Checkpoint | N
     if checkpoint is not None and folder is not None:
         trainer.restore(checkpoint, folder)
     if own is not None:
+        versions = {"cnncli": __version__, "numpy": np.__version__, "python": platform.python_version()}
+        versions |= trainer.backend.versions()
         path = os.path.abspath(data) if isinstance(data, str | os.PathLike) else ""
-        own.write_text(own.config, write_configuration(trainer.preparation.configuration, path, _versions(trainer)))
+        own.write_text(own.config, write_configuration(trainer.preparation.configuration, path, versions))
         trainer.save()
 
 
@@ -178,11 +180,6 @@ def _begin(
     configuration = Configuration(**{**checkpoint.configuration.options, **options})
     checkpoint.check_options(configuration, folder.checkpoint)
     return checkpoint, configuration
-
-
-def _versions(trainer: Trainer) -> dict[str, str]:
-    ours = {"cnncli": __version__, "numpy": np.__version__, "python": platform.python_version()}
-    return ours | trainer.backend.versions()
 
 
 def _judged(run: TrainingResult, trainer: Trainer, jobs: int) -> TrainingResult:

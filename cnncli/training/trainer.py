@@ -162,7 +162,11 @@ class Trainer:
             self.best = self.model()
         self.progress = progress
         self.metrics.append(metrics)
-        self._save_epoch(metrics, is_best=is_best)
+        if self.folder is not None:
+            self.folder.add_metrics(metrics)
+            if is_best and self.best is not None:
+                save_model(self.folder.model, self.best)
+            self.save()
         self.watcher.epoch(metrics, best=is_best)
 
     def _is_best(self, judged: Judgement | None) -> bool:
@@ -175,14 +179,6 @@ class Trainer:
     def _measure(self, judged: Judgement) -> float:
         """Return the accuracy that epochs are chosen by: where classes are weighted, the balanced one."""
         return judged.accuracy if self.preparation.chosen_by == ACCURACY else judged.balanced_accuracy
-
-    def _save_epoch(self, metrics: Metrics, *, is_best: bool) -> None:
-        if self.folder is None:
-            return
-        self.folder.add_metrics(metrics)
-        if is_best and self.best is not None:
-            save_model(self.folder.model, self.best)
-        self.save()
 
     def save(self) -> None:
         """Write the checkpoint, where there is a folder."""

@@ -24,11 +24,8 @@ def compile_network(network: Network, shared: Shared | None = None) -> nn.Module
     """Return a module that computes what a network does.
 
     It takes (N, C, H, W), in channels-last memory where it is to be fast, or (N, features). The names of its state are
-    the network's, the axes of its arrays PyTorch's. Its parameters are not set: `weights.set_state` does it.
-
-    Args:
-        network: the network.
-        shared: the batch under way, which dropout looks at; by default one that stays the same.
+    the network's, the axes of its arrays PyTorch's. Its parameters are not set: `weights.set_state` does it. Dropout
+    looks at the batch under way in `shared`.
 
     Raises:
         ArgumentError: a layer that has no counterpart in PyTorch.

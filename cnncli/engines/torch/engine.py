@@ -36,15 +36,9 @@ def shares_memory(device: torch.device) -> bool:
 class SharedVector:
     """A vector that NumPy and PyTorch can both change.
 
-    On a CPU they share its memory; of another device's it has a copy on the host. The copy is brought up to date when
-    it is asked for, and goes back before the device is next asked, so that nothing is copied where nobody looks.
-
-    Args:
-        values: the first numbers; on a CPU this is the memory itself.
-        device: where PyTorch computes.
-
-    Attributes:
-        is_shared: whether both work on the same memory.
+    On a CPU they share its memory, the given values; of another device's it has a copy on the host. The copy is brought
+    up to date when it is asked for, and goes back before the device is next asked, so that nothing is copied where
+    nobody looks.
 
     Example:
         >>> vector = SharedVector(np.zeros(2, np.float32), torch.device("cpu"))
