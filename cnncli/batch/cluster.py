@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from cnncli.batch import worker
 from cnncli.batch.plan import Job
-from cnncli.batch.task import Report, Task, failed
+from cnncli.batch.task import Report, Task, failed, renamed
 from cnncli.batch.worker import Done, Needs, absolute, needs_of
 from cnncli.errors import ArgumentError, SchedulerError
 from cnncli.files.temporary import STANDARD
@@ -305,17 +305,12 @@ def _absolute(job: Job) -> Job:
 def _as_named(job: Job, reports: Sequence[Report]) -> list[Report]:
     """Return reports with the names that the user knows."""
     there = _absolute(job)
-    names = {there.input.path: job.input.path} | dict(zip(there.outputs, job.outputs, strict=True))
+    pairs = zip((there.input.path, *there.outputs), (job.input.path, *job.outputs), strict=True)
+    names = {printable(path): name for path, name in pairs}
     return [
-        report._replace(input=job.input.path, output=output, error=_renamed(report.error, names))
+        report._replace(input=job.input.path, output=output, error=report.error and renamed(report.error, names))
         for report, output in zip(reports, job.reported, strict=True)
     ]
-
-
-def _renamed(error: str | None, names: dict[str, str]) -> str | None:
-    for there, here in names.items() if error else ():
-        error = error.replace(printable(there), printable(here)) if error else None
-    return error
 
 
 @contextmanager

@@ -108,6 +108,10 @@ class _Search(NamedTuple):
         self.left_out.append(path)
         return False
 
+    def _takes_file(self, path: str) -> bool:
+        mode = mode_of(path)
+        return not (mode is not None and stat.S_ISDIR(mode)) and self._takes(path, mode)
+
     def _match(self, pattern: str) -> Iterator[Input]:
         try:
             paths = sorted(glob.glob(pattern, recursive=True))
@@ -115,14 +119,10 @@ class _Search(NamedTuple):
             raise ArgumentError(
                 f"{pattern}: goes through folders too deep for a glob: name the folder, with -r"
             ) from error
-        found = False
-        for path in paths:
-            mode = mode_of(path)
-            if not (mode is not None and stat.S_ISDIR(mode)) and self._takes(path, mode):
-                found = True
-                yield Input(path, os.path.basename(path), found=True)
-        if not found:
+        inputs = [Input(path, os.path.basename(path), found=True) for path in paths if self._takes_file(path)]
+        if not inputs:
             raise NoInputError(f"{pattern}: the glob matches no file")
+        yield from inputs
 
     def _expand_url(self, word: str) -> Iterator[Input]:
         objects.check(word)
@@ -163,17 +163,13 @@ class _Search(NamedTuple):
                 yield Input(folder, below or os.path.basename(folder), found=True)
                 continue
             for entry in entries:
-                if entry.name.lower().endswith(self.suffixes) and self._takes_entry(entry):
+                # What the listing says of files need not be asked; a link to a folder may lead in a circle.
+                if entry.name.lower().endswith(self.suffixes) and (
+                    entry.is_file(follow_symlinks=False) or self._takes_file(entry.path)
+                ):
                     yield Input(os.path.join(folder, entry.name), os.path.join(below, entry.name), found=True)
             folders = [entry.name for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]
             waiting += [(os.path.join(folder, name), os.path.join(below, name)) for name in folders]
-
-    def _takes_entry(self, entry: os.DirEntry[str]) -> bool:
-        """Whether an entry of a folder is taken; a link to a folder is not, for it may lead in a circle."""
-        if entry.is_file(follow_symlinks=False):  # which the listing says: nothing is asked
-            return True
-        mode = mode_of(entry.path)
-        return not (mode is not None and stat.S_ISDIR(mode)) and self._takes(entry.path, mode)
 
 
 def mode_of(path: str) -> int | None:

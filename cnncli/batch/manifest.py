@@ -128,11 +128,9 @@ class Manifests:
         self.__dict__.update(state, _lock=threading.Lock())
 
     def share(self, jobs: Sequence[Job], *, skip: bool) -> "Manifests":
-        """Return the part of the lists that another machine needs for some jobs, so that none reads the whole lists.
+        """Return the part of the lists that another machine needs for some jobs, what is done only with `skip`.
 
-        Args:
-            jobs: which.
-            skip: whether the part includes what is done.
+        So no machine reads the whole lists.
         """
         other = self.__class__.__new__(self.__class__)
         other.__setstate__({**self.__getstate__(), "apart": True, "_kept": defaultdict(list)})
@@ -165,7 +163,7 @@ class Manifests:
         """Whether every output of a job was finished with these options from this input, and is whole.
 
         Args:
-            job: which.
+            job: an input and its outputs.
             renew: list anew a file whose content had to be read, so that its times suffice the next time.
         """
         done = [self._done(job.input, output) for output in job.outputs]
@@ -184,7 +182,9 @@ class Manifests:
         if is_url(output):
             seen = objects.look(output)
             return any(_same(line.output, seen) for line in lines)
-        return any(_fits(line.output, output) for line in lines) or (bool(lines) and _begins(output, other))
+        stamps = (line.output for line in lines)
+        is_listed = any(isinstance(stamp, Stamp) and stamp.check(output) is not None for stamp in stamps)
+        return is_listed or (bool(lines) and _begins(output, other))
 
     def _done(self, source: Input, output: str) -> Entry | None:
         """Return the line of an output that is done, as it would be written now; the newest come first."""
@@ -278,10 +278,6 @@ def stamp_of(source: Input) -> Stamp | Seen:
 
 def _names(job: Job) -> tuple[str, ...]:
     return (job.input.path, *job.outputs)
-
-
-def _fits(stamp: Stamp | Seen, path: str) -> bool:
-    return isinstance(stamp, Stamp) and stamp.check(path) is not None
 
 
 def _same(stamp: Stamp | Seen, seen: Seen | None) -> bool:

@@ -45,9 +45,6 @@ Work = Callable[[Job, Sequence[str]], list[dict[str, Any]]]
 Alike = Callable[[str, str], bool]
 """Whether a new output and a file that stands in its place are the same result, packed in another way."""
 
-Then = Callable[[list[list[Report]]], list[list[Report]]]
-"""A function of the reports of jobs that were done together."""
-
 
 class Grouping(NamedTuple):
     """The grouping of jobs that are processed a few at a time.
@@ -60,7 +57,7 @@ class Grouping(NamedTuple):
     """
 
     together: int = 1
-    then: Then | None = None
+    then: Callable[[list[list[Report]]], list[list[Report]]] | None = None
     in_order: bool = False
 
 
@@ -257,12 +254,12 @@ def _message(error: BaseException, job: Job, names: Mapping[str, str]) -> str:
     if words := shortage(error):
         return f"{source}: {words}"
     if isinstance(error, OSError):
-        return _renamed(f"{error.filename or job.input.path}: {error.strerror or error}", names)
-    message = _renamed(str(error), names)
+        return renamed(f"{error.filename or job.input.path}: {error.strerror or error}", names)
+    message = renamed(str(error), names)
     return message if message.startswith(source) else f"{source}: {message}"
 
 
-def _renamed(message: str, names: Mapping[str, str]) -> str:
+def renamed(message: str, names: Mapping[str, str]) -> str:
     """Return a message as one line; line ends in names are escaped, those in a library's words become spaces."""
     for temporary, name in names.items():
         message = message.replace(temporary, printable(name))

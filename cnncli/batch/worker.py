@@ -53,31 +53,18 @@ def needs_of(jobs: Sequence[Job]) -> Iterator[Needs]:
     batch = os.urandom(6).hex()
     names = [name for job in jobs for name in (job.input.path, *job.outputs)]
     urls = {scheme_of(name): name for name in names if is_url(name)}
+    ends = {job.input.path for job in (*jobs[:1], *jobs[-1:])}
+    here = [absolute(path) for path in ends if not is_url(path) and os.path.isfile(path)]
+    files = [(path, os.path.getsize(path)) for path in here]
+    output = next((name for job in jobs for name in job.outputs if not is_url(name)), None)
     with ExitStack() as stack:
-        files = _sample([job.input.path for job in jobs])
-        output = next((name for job in jobs for name in job.outputs if not is_url(name)), None)
         if output is not None:
-            files += stack.enter_context(_mark(os.path.dirname(absolute(output)), batch))
+            with suppress(OSError):  # where no file can be made, the outputs fail too
+                path = stack.enter_context(temporary_file(batch, os.path.dirname(absolute(output))))
+                with open_temporary(path) as file:
+                    file.write(batch.encode())
+                files.append((path, len(batch)))
         yield Needs(batch, version("cnncli"), tuple(files), tuple(urls.values()))
-
-
-def _sample(paths: Sequence[str]) -> list[tuple[str, int]]:
-    """Return the first and the last of the files that are there, with their sizes."""
-    ends = (path for path in {*paths[:1], *paths[-1:]} if not is_url(path) and os.path.isfile(path))
-    return [(absolute(path), os.path.getsize(path)) for path in ends]
-
-
-@contextmanager
-def _mark(folder: str, batch: str) -> Iterator[list[tuple[str, int]]]:
-    """Give a file that is made in a folder; none where it cannot be made, for then the outputs fail too."""
-    with ExitStack() as stack:
-        marks = []
-        with suppress(OSError):
-            path = stack.enter_context(temporary_file(batch, folder))
-            with open_temporary(path) as file:
-                file.write(batch.encode())
-            marks.append((path, os.path.getsize(path)))
-        yield marks
 
 
 def absolute(path: str) -> str:
@@ -98,10 +85,9 @@ _cleaned: set[str] = set()
 
 
 def lacking(*needs: Any) -> str | None:
-    """Return what this worker lacks for a batch; look only once.
+    """Return what this worker lacks for a batch, given the fields of its `Needs`; look only once.
 
-    Args:
-        needs: the fields of `Needs`; not such a value, which a worker without cnncli could not even read.
+    They are not such a value, which a worker without cnncli could not even read.
     """
     wanted = Needs(*needs)
     if wanted.batch not in _lacking:
