@@ -5,7 +5,8 @@ A band is a few rows of an image, channels last. Working in bands keeps a huge i
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO, NamedTuple, Self
+from contextlib import AbstractContextManager
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -82,7 +83,7 @@ class ArrayFrame(Frame):
         return self._alpha
 
 
-class OpenedImage(ABC):
+class OpenedImage(AbstractContextManager["OpenedImage"]):
     """A file that is open for reading: its frames, one after another. A context manager that closes the file.
 
     Attributes:
@@ -126,9 +127,6 @@ class OpenedImage(ABC):
     def close(self) -> None:
         """Close the file."""
         self._stream.close()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()

@@ -43,11 +43,6 @@ class _Stored(NamedTuple):
         return self.shape[-3:]
 
     @property
-    def pixels(self) -> int:
-        """The number of pixels of all frames."""
-        return self.frames * prod(self.frame[:2])
-
-    @property
     def size(self) -> int:
         """The size of all numbers in bytes."""
         return prod(self.shape) * self.dtype.itemsize
@@ -94,7 +89,7 @@ class ArraysImage(OpenedImage):
         for array in self._arrays:
             check_pixels(self._name, array.frame[1], array.frame[0], max_pixels)
         size = sum(array.size for array in self._arrays)
-        counted = max(sum(array.pixels for array in self._arrays), size // _PIXEL)
+        counted = max(sum(array.frames * prod(array.frame[:2]) for array in self._arrays), size // _PIXEL)
         if max_pixels is not None and counted > max_pixels:
             raise ImageError(
                 f"{self._name}: holds {size:,} bytes, which count as {counted:,} pixels ({_PIXEL} bytes each at most), "

@@ -8,6 +8,7 @@ import io
 import struct
 from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
@@ -132,13 +133,11 @@ def write(file: BinaryIO, frames: Iterator[Picture], form: Format) -> None:
     file.write(b"GIF89a" + struct.pack("<HHBBB", width, height, 0, 0, 0))
     if first.metadata.loop is not None:  # a GIF that says nothing plays once
         file.write(b"!\xff\x0bNETSCAPE2.0\3\1" + struct.pack("<HB", min(first.metadata.loop, 65_535), 0))
-    picture: Picture | None = second
     file.write(_frame(still, first))
-    while picture is not None:
+    for picture in chain([second], frames):
         if picture.shape[:2] != (height, width):
             raise ImageError(f"the frames of a GIF must be alike: {first.shape}, then {picture.shape}")
         file.write(_frame(_encoded(picture), picture))
-        picture = next(frames, None)
     file.write(b";")
 
 

@@ -10,7 +10,7 @@ DCT costs 0.1 dB of some 40 beside Pillow, which stands in where simplejpeg is m
 
 import io
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -40,8 +40,6 @@ _ICC_NAME = b"ICC_PROFILE\0"
 
 # An interval's pixels stay in the cache. It has 4,096 blocks, or one row of them: a file's limit is 65,535.
 INTERVAL_PIXELS = 1 << 18
-
-Encode = Callable[[Array], bytes]
 
 
 class JpegHeader(NamedTuple):
@@ -199,7 +197,6 @@ def write(file: BinaryIO, frames: Iterator[Picture], form: Format) -> None:
     """Write one picture, its bands as they come."""
     picture = next(frames)
     height, width = picture.shape[:2]
-    encode = _encoder()
     bands = (band for _, band in picture.placed())
     first = next(bands)
     block = 8 if picture.channels == 1 else 16
@@ -208,7 +205,7 @@ def write(file: BinaryIO, frames: Iterator[Picture], form: Format) -> None:
     in_one = len(first) == height
     pieces = _regrouped(chain([first], bands), height if in_one else down * block)
     for number, piece in enumerate(pieces):
-        segments, pixels = _taken_apart(encode(_with_plain_rows(piece)))
+        segments, pixels = _taken_apart(_encoded(_with_plain_rows(piece)))
         if number == 0:
             file.write(_header(segments, picture, 0 if in_one else across * down))
         else:
@@ -242,27 +239,19 @@ def _with_plain_rows(piece: Array) -> Array:
     return pixels if plain else np.array(pixels, order="C")
 
 
-def _encoder() -> Encode:
-    """Return the function that encodes a piece as a JPEG."""
+def _encoded(piece: Array) -> bytes:
+    """Encode a piece as a JPEG."""
     try:
         from simplejpeg import encode_jpeg
     except ImportError:
-        return _encoded_by_pillow
+        from PIL import Image
 
-    def encode(piece: Array) -> bytes:
-        colours, pixels = ("GRAY", piece[..., np.newaxis]) if piece.ndim == 2 else ("RGB", piece)
-        jpeg: bytes = encode_jpeg(pixels, _QUALITY, colours, "420")
-        return jpeg
-
-    return encode
-
-
-def _encoded_by_pillow(piece: Array) -> bytes:
-    from PIL import Image
-
-    stream = io.BytesIO()
-    Image.fromarray(piece).save(stream, "jpeg", quality=_QUALITY)
-    return stream.getvalue()
+        stream = io.BytesIO()
+        Image.fromarray(piece).save(stream, "jpeg", quality=_QUALITY)
+        return stream.getvalue()
+    colours, pixels = ("GRAY", piece[..., np.newaxis]) if piece.ndim == 2 else ("RGB", piece)
+    jpeg: bytes = encode_jpeg(pixels, _QUALITY, colours, "420")
+    return jpeg
 
 
 Segment = tuple[int, bytes]
