@@ -17,18 +17,8 @@ from cnncli.images.formats import FORMATS, Format, find_format
 from cnncli.images.frames import Frame, Picture
 from cnncli.images.sources import MAX_PIXELS, check_pixels
 from cnncli.ops.borders import Rows
-from cnncli.pipelines.common import (
-    Details,
-    Notes,
-    Pipeline,
-    check_format,
-    check_kernel,
-    check_padding,
-    exact_picture,
-    read_source,
-    visible,
-    visible_picture,
-)
+from cnncli.pipelines import common
+from cnncli.pipelines.common import Details, Notes, Pipeline
 
 FilterPicture = tuple[Recipe, str]
 """A filter and the suffix of one of its pictures: `-positive` or `-negative` for `split`, otherwise empty."""
@@ -54,7 +44,7 @@ class EdgePipeline(Pipeline):
 
     def validate(self) -> None:
         for recipe in self.recipes:
-            check_kernel(recipe.kernels[0].shape, self.max_pixels)
+            common.check_kernel(recipe.kernels[0].shape, self.max_pixels)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -71,7 +61,7 @@ class EdgePipeline(Pipeline):
         return parts
 
     def check_single(self, output: str) -> None:
-        form = find_format(self.format or check_format(output))
+        form = find_format(self.format or common.check_format(output))
         if len(self.labels) > 1 and not form.responses:
             able = ", ".join(form.name for form in FORMATS.values() if form.responses and form.suffixes)
             raise ArgumentError(
@@ -80,7 +70,7 @@ class EdgePipeline(Pipeline):
             )
 
     def __call__(self, job: Job, targets: Sequence[str]) -> list[Details]:
-        source = read_source(job.input.path)
+        source = common.read_source(job.input.path)
         parts = [[part] for part in self._parts()] if len(targets) > 1 else [self._parts()]
         return [
             self._write(source, target, output, part)
@@ -100,12 +90,12 @@ class EdgePipeline(Pipeline):
             ImageError: its padding is too large.
         """
         response = Response(image, recipe, self.filtering)
-        check_padding(response.window, self.max_pixels)
+        common.check_padding(response.window, self.max_pixels)
         return response
 
     def _pages(self, frame: Frame, form: Format, parts: list[FilterPicture], notes: Notes) -> Iterator[Picture]:
         """Yield the pages of one file for a frame: numbers, or the pictures of `parts`."""
-        image = visible(frame)
+        image = common.visible(frame)
         responses = {recipe.name: self.response(image, recipe) for recipe, _ in parts}
         first = next(iter(responses.values()))
         check_pixels("the output", first.shape[1], first.shape[0], self.max_pixels)
@@ -116,16 +106,16 @@ class EdgePipeline(Pipeline):
         for recipe, part in parts:
             for edge in pictures(responses[recipe.name], self.rendering, notes.statistics):
                 if edge.renderer.suffix == part:
-                    yield visible_picture(edge, frame, _alpha(frame, edge), name=recipe.name)
+                    yield common.visible_picture(edge, frame, _alpha(frame, edge), name=recipe.name)
 
 
 def _numbers(responses: list[Response], form: Format, statistics: Statistics | None) -> Iterator[Picture]:
     """Yield the exact responses of a frame: as one stack on the last axis, or one after another."""
     if len(responses) > 1 and form.responses == "stack":
-        yield exact_picture(_Stack(responses), form, statistics)
+        yield common.exact_picture(_Stack(responses), form, statistics)
         return
     for response in responses:
-        yield exact_picture(response, form, statistics, name=response.recipe.name if len(responses) > 1 else "")
+        yield common.exact_picture(response, form, statistics, name=response.recipe.name if len(responses) > 1 else "")
 
 
 class _Stack:

@@ -8,17 +8,8 @@ from cnncli.filters.pools import Pooled, PooledPicture, Pooling
 from cnncli.images.formats import Format
 from cnncli.images.frames import Frame, Picture
 from cnncli.images.sources import MAX_PIXELS
-from cnncli.pipelines.common import (
-    Details,
-    Notes,
-    Pipeline,
-    check_padding,
-    exact_picture,
-    read_source,
-    true_metadata,
-    visible,
-    visible_picture,
-)
+from cnncli.pipelines import common
+from cnncli.pipelines.common import Details, Notes, Pipeline
 
 
 class PoolPipeline(Pipeline):
@@ -35,17 +26,17 @@ class PoolPipeline(Pipeline):
 
     def __call__(self, job: Job, targets: Sequence[str]) -> list[Details]:
         notes = Notes(self.pooling.mode, statistics=self.statistics)
-        source, output = read_source(job.input.path), job.outputs[0]
+        source, output = common.read_source(job.input.path), job.outputs[0]
         self.convert(source, targets[0], output, lambda frame, form: [self._page(frame, form, notes)])
         return [notes.details()]
 
     def _page(self, frame: Frame, form: Format, notes: Notes) -> Picture:
-        pooled = Pooled(visible(frame), self.pooling)
-        check_padding(pooled.window, self.max_pixels)
+        pooled = Pooled(common.visible(frame), self.pooling)
+        common.check_padding(pooled.window, self.max_pixels)
         notes.shapes(frame, pooled)
         if form.numeric or (frame.dtype.kind == "f" and form.holds(frame.dtype.name, 1)):
-            return exact_picture(pooled, form, notes.statistics, metadata=true_metadata(pooled, frame))
+            return common.exact_picture(pooled, form, notes.statistics, metadata=common.true_metadata(pooled, frame))
         alpha = frame.alpha()
         if alpha is not None:
             alpha = whole(PooledPicture(Pooled(ArrayRows(alpha), self.pooling)))
-        return visible_picture(PooledPicture(pooled, notes.statistics), frame, alpha)
+        return common.visible_picture(PooledPicture(pooled, notes.statistics), frame, alpha)
