@@ -20,17 +20,10 @@ def _apart(window: Window) -> bool:
 
 
 def max_pool_forward(x: Array, window: Window, out: Array, winners: Array, memory: Memory = FRESH) -> None:
-    """Write the maximum of each window, and its position.
+    """Write the maximum of each window of (N, H, W, C), and the winning tap's number, both as (N, H_out, W_out, C).
 
-    What a tap sees is laid side by side first, so that all else runs over whole arrays: 7 times as fast as over the few
-    channels of one pixel after the other.
-
-    Args:
-        x: (N, H, W, C).
-        window: the geometry.
-        out: (N, H_out, W_out, C) to write.
-        winners: of the same shape and of `winner_type`, for the number of the winning tap.
-        memory: where scratch arrays come from.
+    Winners are of `winner_type`. What a tap sees is laid side by side first, so that all else runs over whole arrays: 7
+    times as fast as over the few channels of one pixel after the other.
     """
     pixels = padded(x, window, memory, -np.inf)
     seen = memory.take("seen", out.shape, out.dtype)

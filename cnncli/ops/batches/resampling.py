@@ -46,15 +46,9 @@ def averaging_matrix(bounds: tuple[tuple[int, int], ...], n: int) -> Array:
 
 
 def resample(x: Array, rows: Array, columns: Array, out: Array) -> Array:
-    """Write images (N, H, W, C), resampled along both axes, to `out`.
+    """Write images (N, H, W, C), resampled by rows (H_out, H) and columns (W_out, W), to `out` (N, H_out, W_out, C).
 
     Its gradient is the same with both matrices transposed.
-
-    Args:
-        x: the images.
-        rows: (H_out, H).
-        columns: (W_out, W).
-        out: (N, H_out, W_out, C).
     """
     across = np.matmul(columns.astype(x.dtype), x)
     flat = across.reshape(*across.shape[:2], -1)
