@@ -55,11 +55,12 @@ def parser_of(suffix: str) -> Callable[..., Matrix]:
     return {".json": parse_json, ".csv": parse_csv}.get(suffix.lower(), parse_matrix)
 
 
-def format_matrix(matrix: Any) -> str:
+def format_matrix(matrix: Any, number: Callable[[Any], str] = repr) -> str:
     """Write a matrix as aligned columns of text that `parse_matrix` reads back exactly.
 
     Args:
         matrix: a NumPy array or nested sequences, of shape (rows, columns).
+        number: writes a number; only with its `repr` the matrix is read back exactly.
 
     Returns:
         One line a row, without a line end after the last.
@@ -70,7 +71,7 @@ def format_matrix(matrix: Any) -> str:
         10 0 -10
     """
     rows = matrix.tolist() if hasattr(matrix, "tolist") else matrix  # NumPy's own numbers have another repr
-    cells = [[repr(number) for number in row] for row in rows]
+    cells = [list(map(number, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(" ".join(map(str.rjust, row, widths)) for row in cells)
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from cnncli.arrays import Array
 from cnncli.errors import ArgumentError
+from cnncli.files.matrices import format_matrix
 from cnncli.filters.edges import FilterOptions, as_rows
 from cnncli.filters.recipes import recipe
 from cnncli.filters.responses import Filtering, Response
@@ -205,16 +206,10 @@ def _combination(direction: str | None, across: float, down: float) -> str:
 
 
 def _side_by_side(*blocks: tuple[str, Array]) -> Iterator[str]:
-    columns = [[title, *_table(matrix)] for title, matrix in blocks]
+    columns = [[title, *format_matrix(matrix, _number).splitlines()] for title, matrix in blocks]
     widths = [max(map(len, column)) for column in columns]
     for cells in zip(*columns, strict=True):
         yield "   ".join(map(str.ljust, cells, widths)).rstrip()
-
-
-def _table(matrix: Array) -> list[str]:
-    cells = [[_number(number) for number in row] for row in matrix.tolist()]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return [" ".join(map(str.rjust, row, widths)) for row in cells]
 
 
 def _addition(numbers: list[float]) -> str:

@@ -35,15 +35,10 @@ class Statistics:
         with self._lock:
             self.clipped += beyond
 
-    @property
-    def clipped_fraction(self) -> float:
-        """Share of numbers outside the picture's range."""
-        return self.clipped / self.count if self.count else 0.0
-
     def report(self) -> dict[str, float | None]:
-        """Return `min`, `max` (None where nothing is finite) and `clipped_fraction`."""
+        """Return `min` and `max`, None where nothing is finite, and the share outside the picture's range."""
         low, high = (self.low, self.high) if self.low <= self.high else (None, None)
-        return {"min": low, "max": high, "clipped_fraction": self.clipped_fraction}
+        return {"min": low, "max": high, "clipped_fraction": self.clipped / self.count if self.count else 0.0}
 
 
 def finite_range(numbers: Array) -> tuple[float, float]:

@@ -202,8 +202,8 @@ def test_statistics():
     renderer(np.array([[-3, 300, 255.5, np.nan]]), statistics)
     assert (statistics.low, statistics.high, statistics.count) == (-256, 300, 8)
     # 256, -256 and 300 lie beyond the range; 255.5 is white by rounding.
-    assert statistics.clipped_fraction == 3 / 8
-    assert Statistics().clipped_fraction == 0
+    assert statistics.report()["clipped_fraction"] == 3 / 8
+    assert Statistics().report()["clipped_fraction"] == 0
 
 
 def test_a_band_without_numbers_changes_no_range():
