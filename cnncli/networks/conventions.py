@@ -75,10 +75,8 @@ def count_as(summary: Summary, convention: str) -> Count:
 def _each_with_inner_rows(rows: tuple[Row, ...]) -> Iterator[tuple[Row, ...]]:
     """Yield, for every row, the row and those inside it."""
     for start, row in enumerate(rows):
-        stop = start + 1
-        while stop < len(rows) and rows[stop].depth > row.depth:
-            stop += 1
-        yield rows[start:stop]
+        after = (stop for stop in range(start + 1, len(rows)) if rows[stop].depth <= row.depth)
+        yield rows[start : next(after, len(rows))]
 
 
 def _sum(tallies: Iterable[Tally]) -> Tally:

@@ -5,6 +5,7 @@ what follows; `res[ ... | ... ]`, `add[ ... ]` and `cat[ ... | ... ]` are blocks
 The layers write themselves: `str` of a layer, or of a network, is its canonical text.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NoReturn, TypeVar
@@ -14,7 +15,7 @@ from cnncli.errors import ArgumentError
 from cnncli.networks.errors import NotationError
 from cnncli.networks.layers import BLOCKS, LAYERS, Chain, Layer, Repeat, Sequential
 from cnncli.networks.layers.fields import DIGITS, FIELDS, FLAGS, LARGEST, LETTERS, read_whole, write_option
-from cnncli.networks.words import MAX_WORDS, Span, Word, quote, read_input, split_words
+from cnncli.networks.words import MAX_WORDS, Span, Word, plain, quote, read_input, split_words
 from cnncli.shapes import Shape
 
 L = TypeVar("L", bound=Layer)
@@ -52,9 +53,9 @@ def read_notation(
     input_shape = read_input(first.text)
     if input_shape is not None:
         words.pop(0)
-    elif first.plain.strip("0123456789x@") == "" and first.text[-1:] != "x":
+    elif plain(first.text).strip("0123456789x@") == "" and first.text[-1:] != "x":
         raise NotationError(_bad_input(first), text, first.start, first.end)
-    reader = _Reader(text, words, macros, Spent())
+    reader = _Reader(text, words, macros, Counter())
     layers = reader.read_all(0)
     if not layers:
         message = "a network is an input and layers, such as '6x6x3 conv3-10': got no layer"
@@ -86,25 +87,17 @@ def check_macro(name: str, body: object) -> str:
     return body
 
 
-class Spent:
-    """Words and characters read so far: macros inside macros may expand without end."""
-
-    words = 0
-    characters = 0
-
-
 class _Reader:
     """Reads one text: the network's, or a macro's with its arguments in place."""
 
     def __init__(
-        self, text: str, words: list[Word], macros: Mapping[str, str], spent: "Spent", trail: tuple[str, ...] = ()
+        self, text: str, words: list[Word], macros: Mapping[str, str], spent: Counter[str], trail: tuple[str, ...] = ()
     ) -> None:
         self.text, self.words, self.macros, self.spent, self.trail = text, words, macros, spent, trail
         self.position = 0
         self.spans: dict[int, Span] = {}
-        spent.words += len(words) + 1
-        spent.characters += len(text)
-        if spent.words > MAX_WORDS or spent.characters > MAX_TEXT:
+        spent.update(words=len(words) + 1, characters=len(text))  # macros inside macros may expand without end
+        if spent["words"] > MAX_WORDS or spent["characters"] > MAX_TEXT:
             limits = f"{MAX_WORDS:,} words and {MAX_TEXT:,} characters, those of macros counted"
             self.fail(words[0] if words else Word("", 0, 0), f"the text of a network has at most {limits}")
 
@@ -153,7 +146,7 @@ class _Reader:
 
     def split_repeat(self, word: Word) -> tuple[int | None, Word]:
         """Split `2xconv3-64` into 2 and the rest."""
-        digits, x, rest = word.plain.partition("x")
+        digits, x, rest = plain(word.text).partition("x")
         if not x or not digits.isascii() or not digits.isdigit():
             return None, word
         count = read_whole(digits)
@@ -166,7 +159,7 @@ class _Reader:
         return count, Word(word.text[len(word.text) - len(rest) :], word.end - len(rest), word.end)
 
     def read_block(self, word: Word, rest: Word, depth: int) -> tuple[Layer, ...]:
-        name = rest.plain
+        name = plain(rest.text)
         if word.text == "[" or (name and name not in BLOCKS):
             known = f"write {', '.join(BLOCKS)} or 2x before the bracket"
             self.fail(rest, f"{quote(rest.text)} does not begin a block: {known}")
@@ -231,7 +224,7 @@ class _Reader:
 
     def read_head(self, word: Word) -> tuple[type[Layer], dict[str, Any]]:
         """Read the word before the options: `conv3-64` is conv, a size and filters."""
-        text = word.plain
+        text = plain(word.text)
         op = op_of(text)
         kind = LAYERS.get(op)
         if kind is None:
@@ -269,7 +262,7 @@ class _Reader:
 
     def set_option(self, word: Word, kind: type[Layer], fields: dict[str, Any]) -> bool:
         """Read an option that sets a field; return False if it is not one."""
-        text = word.plain
+        text = plain(word.text)
         field, value = FLAGS.get(text, ("", None))
         if not field and text not in LAYERS:
             letters = _first_letters(text)
@@ -290,7 +283,7 @@ class _Reader:
         """Read an option that is a layer itself, such as relu."""
         if not word.text:
             self.fail(word, "an option is missing before or after a comma")
-        op = op_of(word.plain)
+        op = op_of(plain(word.text))
         if op not in LAYERS or not LAYERS[op].follows:
             self.fail(word, f"{quote(word.text)} {_no_option(op, kind)}")
         follower, fields = self.read_head(word)

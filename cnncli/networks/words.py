@@ -21,11 +21,6 @@ class Word(NamedTuple):
     start: int
     end: int
 
-    @property
-    def plain(self) -> str:
-        """The text in small letters with a plain x, letter for letter."""
-        return _plain(self.text)
-
     def split(self) -> "list[Word]":
         """Split the word at its commas."""
         parts, start = [], self.start
@@ -65,7 +60,7 @@ def read_input(word: str) -> Shape | None:
         >>> read_input("28x28"), read_input("3@28x28"), read_input("conv3-10")
         ((28, 28, 1), (28, 28, 3), None)
     """
-    word = _plain(word)
+    word = plain(word)
     channels, at, size = word.rpartition("@")
     sizes = read_wholes(size)
     if sizes is None or 0 in sizes or len(sizes) > 3:
@@ -82,5 +77,6 @@ def quote(value: object) -> str:
     return repr(shown if len(shown) <= 60 else f"{shown[:57]}...")
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Return a text in small letters with a plain x, letter for letter."""
     return text.lower() if text.isascii() else text.replace("\u00d7", "x")

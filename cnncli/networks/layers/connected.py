@@ -38,9 +38,8 @@ class FullyConnected(Layer):
         return sum(map(prod, self.param_shapes(input_shape).values()))
 
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
-        flat = x.reshape(len(x), -1)
         out = context.output((len(x), self.out_features), x.dtype)
-        np.matmul(flat, params["weight"], out=out)
+        np.matmul(x.reshape(len(x), -1), params["weight"], out=out)
         if self.bias:
             out += params["bias"]
         return out, x

@@ -95,10 +95,8 @@ class Conv(Layer):
         return (numbers / len(TABLE), numbers / 6) if self.table else super().fans(weight_shape)
 
     def _plan(self, input_shape: Shape, context: Context) -> Any:
-        window, channels = self.window(input_shape), input_shape[2]
-        return conv_ops.ConvolutionPlan(
-            window, channels, self.out_channels, self.groups, winograd=context.shared.winograd
-        )
+        window, channels, winograd = self.window(input_shape), input_shape[2], context.shared.winograd
+        return conv_ops.ConvolutionPlan(window, channels, self.out_channels, self.groups, winograd=winograd)
 
     def _dense(self, weight: Array) -> Array:
         return dense_table(weight) if self.table else weight
@@ -249,12 +247,10 @@ class TransposedConv(Layer):
 
     def _plan(self, input_shape: Shape, context: Context) -> Any:
         """Return the convolution from output to input, whose input gradient this is."""
-        (height, width, channels), out_shape = input_shape, self.output_shape(input_shape)
-        size, output = (out_shape[0], out_shape[1]), (height, width)
-        window = Window(size, self.kernel_size, self.stride, self.paddings()[0], self.dilation, output)
-        return conv_ops.ConvolutionPlan(
-            window, self.out_channels, channels, self.groups, winograd=context.shared.winograd
-        )
+        (height, width, channels), (rows, columns, filters) = input_shape, self.output_shape(input_shape)
+        geometry = self.kernel_size, self.stride, self.paddings()[0], self.dilation
+        window = Window((rows, columns), *geometry, (height, width))
+        return conv_ops.ConvolutionPlan(window, filters, channels, self.groups, winograd=context.shared.winograd)
 
     def _swapped(self, weight: Array) -> Array:
         """Return weights of (C_in / groups, C_out) as those of the convolution back, or those of that one as these."""

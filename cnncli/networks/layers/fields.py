@@ -5,6 +5,7 @@ A layer class names its fields; this table gives them their letters. `stride` is
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from cnncli.errors import ArgumentError
@@ -63,8 +64,7 @@ def _whole(value: Any, name: str, smallest: int = 0) -> int:
     raise ArgumentError(f"{name} must be a whole number from {smallest} to {LARGEST}, got {value!r}")
 
 
-def _count(value: Any, name: str) -> int:
-    return _whole(value, name, 1)
+_count = partial(_whole, smallest=1)
 
 
 def _pair(value: Any, name: str) -> Pair:

@@ -188,11 +188,10 @@ class GlobalPool(Layer):
 
     def window(self, input_shape: Shape) -> Window | None:
         """Return the window; None where the windows differ."""
-        height, width, _ = image_shape(self, input_shape)
-        (down, across), (rows, columns) = (height, width), self.output_size
-        if down % rows or across % columns:
+        (height, width, _), (rows, columns) = image_shape(self, input_shape), self.output_size
+        if height % rows or width % columns:
             return None
-        kernel = down // rows, across // columns
+        kernel = height // rows, width // columns
         stride = kernel[0] if rows > 1 else 1, kernel[1] if columns > 1 else 1
         return Window.over((height, width), kernel, stride=stride)
 
