@@ -48,8 +48,7 @@ class TextError(ArgumentError):
         if not self.text:
             return ""
         first = self.text.rfind("\n", 0, self.start) + 1
-        last = self.text.find("\n", self.start)
-        line_end = len(self.text) if last < 0 else last
+        line_end = f"{self.text}\n".find("\n", self.start)
         left = max(first, self.start - SHOWN // 2)
         right = min(line_end, left + SHOWN)
         line = cleaned(self.text[left:right])

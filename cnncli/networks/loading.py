@@ -88,16 +88,14 @@ def read_network_file(path: Path, *, input_shape: Shape | None = None) -> Networ
     _check_keys(table, path)
     layers = table["layers"]
     text = "\n".join(layers) if isinstance(layers, list) else layers
-    about = {key: table[key] for key in ("title", "source", "year", "published") if key in table}
+    about = {key: table[key] for key in ("title", "source", "year", "published", "define") if key in table}
     if "input" in table:
         own = read_input(table["input"].strip())
         if own is None:
             raise ArgumentError(f"{path}: input must be such as '32x32x3', got {quote(table['input'])}")
         input_shape = input_shape or own
     try:
-        return parse_network(
-            text, input_shape=input_shape, define=table.get("define"), name=path.name.removesuffix(".toml"), **about
-        )
+        return parse_network(text, input_shape=input_shape, name=path.name.removesuffix(".toml"), **about)
     except TextError as error:
         error.file = path.stem if path.parent == ZOO else str(path)
         raise

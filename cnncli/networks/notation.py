@@ -79,9 +79,8 @@ def check_macro(name: str, body: object) -> str:
     if not isinstance(name, str) or not name or not all(letter.isalnum() or letter in "_-." for letter in name):
         raise NotationError(f"a macro's name is letters, digits, '_', '-' and '.', got {quote(name)}")
     if name in LAYERS or name in BLOCKS or name[0].isdigit():
-        raise NotationError(
-            f"a macro cannot be called {quote(name)}: choose a name of its own, not a layer's or number"
-        )
+        advice = "choose a name of its own, not a layer's or number"
+        raise NotationError(f"a macro cannot be called {quote(name)}: {advice}")
     if not isinstance(body, str) or len(body) > MAX_TEXT:
         raise NotationError(f"macro {quote(name)} must be a text of layers, got {quote(body)}")
     return body

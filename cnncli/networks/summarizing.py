@@ -56,10 +56,8 @@ def block_rows(
     # What is repeated over positions does not move with them.
     moving = all(branch.output_shape(input_shape)[:-1] == output_shape[:-1] for _, _, branch in block.branches)
     whole = union(fields) if moving else None
-    return [
-        Row(name, block.label, block.op, depth, "", input_shape, output_shape, **sums, receptive_field=whole),
-        *rows,
-    ], whole
+    row = Row(name, block.label, block.op, depth, "", input_shape, output_shape, **sums, receptive_field=whole)
+    return [row, *rows], whole
 
 
 @lru_cache(maxsize=1024)  # a network repeats itself

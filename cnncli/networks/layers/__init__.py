@@ -12,11 +12,9 @@ from cnncli.networks.layers.rearranging import ZeroPad
 from cnncli.networks.layers.resampling import Upsampling
 from cnncli.networks.layers.sequences import Chain, Compound, Repeat, Sequential
 
-_MODULES = (convolution, pooling, connected, norms, pointwise, resampling, rearranging)
-
 LAYERS: dict[str, type[Layer]] = {
     kind.op: kind
-    for module in _MODULES
+    for module in (convolution, pooling, connected, norms, pointwise, resampling, rearranging)
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, Layer) and kind.op
 }

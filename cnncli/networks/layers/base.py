@@ -124,16 +124,9 @@ class Layer(Value):
         if window is None or self.sees_all:
             return None
         shapes = self.param_shapes(input_shape)
-        return FilterShape(
-            window.kernel_size,
-            window.padding,
-            window.stride,
-            window.dilation,
-            getattr(self, "groups", 1),
-            self.output_shape(input_shape)[-1],
-            shapes.get("weight"),
-            prod(shapes.get("bias", (0,))),
-        )
+        geometry = window.kernel_size, window.padding, window.stride, window.dilation
+        groups, filters = getattr(self, "groups", 1), self.output_shape(input_shape)[-1]
+        return FilterShape(*geometry, groups, filters, shapes.get("weight"), prod(shapes.get("bias", (0,))))
 
     def fans(self, weight_shape: Shape) -> tuple[float, float]:
         """Return how many inputs an output sees through weights of this shape, and how many outputs an input."""

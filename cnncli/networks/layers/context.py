@@ -58,10 +58,7 @@ class Shared:
         self.buffers: Mapping[str, Array] = buffers or {}
         self.new_buffers: dict[str, Array] = {}
         self.seed, self.step, self.first_image = seed, step, first_image
-        self.gather = gather
-        self.memory = memory
-        self.reuses = reuses
-        self.winograd = winograd
+        self.gather, self.memory, self.reuses, self.winograd = gather, memory, reuses, winograd
         self.block: tuple[int, int, int] | None = None
         self.watch: Callable[[str, Array], None] | None = None
         self.derived: dict[tuple[str, str], Any] = {}

@@ -92,9 +92,8 @@ class Chain(Compound):
                 raise ArgumentError(f"{layer.label} cannot be an option: make it a word of its own")
         if len(self.layers) < 2 or isinstance(self.layers[0], Compound):
             raise ArgumentError("a chain is a layer and one or more that follow it in its word")
-        if len(set(ops)) < len(ops):
-            again = next(op for op in ops if ops.count(op) > 1)
-            raise ArgumentError(f"{again} appears twice in one word: make the second a word of its own")
+        if again := [op for op in ops if ops.count(op) > 1]:
+            raise ArgumentError(f"{again[0]} appears twice in one word: make the second a word of its own")
 
     @property
     def op(self) -> str:  # type: ignore[override]
