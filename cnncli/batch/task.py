@@ -43,7 +43,7 @@ Work = Callable[[Job, Sequence[str]], list[dict[str, Any]]]
 
 
 Alike = Callable[[str, str], bool]
-"""Whether a new output and a file that stands in its place are the same result, packed in another way."""
+"""Return whether a new output and an existing file have equal content but different bytes."""
 
 
 class Grouping(NamedTuple):
@@ -51,9 +51,9 @@ class Grouping(NamedTuple):
 
     Attributes:
         together: the most jobs of a group.
-        then: what becomes of the reports of a group; None for nothing.
-        in_order: whether reports are wanted in the order of the jobs: then no executor goes far ahead of the oldest
-            job that is not done, so that few reports wait for it.
+        then: a function of the reports of a group, which returns them changed; None for none.
+        in_order: yield reports in the order of the jobs. No executor goes far ahead of the oldest unfinished job, so
+            that few reports wait for it.
     """
 
     together: int = 1
@@ -72,7 +72,7 @@ class Task(NamedTuple):
         manifests: where finished outputs are listed, if they are.
         skip: leave out what `manifests` lists as done.
         replace: replace whatever stands in an output's place; with `skip` only what is our own work is replaced.
-        alike: whether two files are the same result though their bytes differ.
+        alike: whether two files have equal content although their bytes differ.
         grouping: which jobs are done together, and whether reports are in the order of the jobs.
     """
 

@@ -115,7 +115,7 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
     ] = False,
 ) -> None:
-    """Convolution from the shell: filter and pool images, compute output sizes and count parameters, exactly."""
+    """Convolution from the shell: filter and pool images, compute output sizes, count parameters, train networks."""
     if context.invoked_subcommand is None:
         print(context.get_help())
         raise typer.Exit(2)

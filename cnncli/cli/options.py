@@ -136,7 +136,7 @@ PaddingOption = Annotated[
         help="same, valid, or pixels: 1, or vertical,horizontal, or top,bottom,left,right.",
     ),
 ]
-PaddingModeOption = Annotated[PaddingMode, typer.Option(help="Values beyond the border of the image.")]
+PaddingModeOption = Annotated[PaddingMode, typer.Option(help="How pixels beyond the border are filled.")]
 StrideOption = Annotated[
     str,
     typer.Option(
@@ -188,9 +188,9 @@ class FileOptions(Value):
             "--output",
             "-o",
             metavar="PATH",
-            help="A file; a folder (existing, or ending in /); a template with {stem} {name} {ext} {parent} {filter}, "
-            "and {below} for the path below a folder of -r; or - for standard output. Default: {stem}-{filter}.png "
-            "beside the input.",
+            help="A file; a folder (existing, or ending in /); a template with {stem} {name} {ext} {parent}, {filter} "
+            "(with pool: the mode) and {below} (the path below a folder of -r); or - for standard output. Default: "
+            "{stem}-{filter}.png beside the input.",
         ),
     ] = None
     show: Annotated[bool, _files("--show", help="Show a preview of each output in the terminal.")] = False

@@ -1,4 +1,4 @@
-"""TOML files that cannot be trusted."""
+"""Reading untrusted TOML files."""
 
 import os
 import re

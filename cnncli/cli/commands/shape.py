@@ -40,7 +40,7 @@ def shape(
             "--padding",
             "-p",
             metavar="P",
-            help="same, valid, or pixels: 1, or 1x2 (vertical x horizontal), or top,bottom,left,right. Default: 0.",
+            help="same, valid, or pixels: 1, or vertical,horizontal, or top,bottom,left,right. Default: 0.",
         ),
     ] = None,
     stride: Annotated[

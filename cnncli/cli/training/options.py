@@ -11,7 +11,7 @@ from cnncli.engines.backends import DEVICES, ENGINES
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model.safetensors, or the folder of a run.")]
 DATA = (
     "A folder with one folder of images per class, the files of MNIST or CIFAR-10, an .npz file, or a folder with "
-    "train/ and val/ or test/."
+    "train/ and val/ (or test/)."
 )
 Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Threads. Default: one per core.")]
 Engine: Any = choice("Engine", tuple(ENGINES))

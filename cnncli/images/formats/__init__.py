@@ -1,4 +1,4 @@
-"""The formats of image files: how each is recognised, read and written. Add a format here.
+"""The formats of image files: recognising, reading and writing them. Add a format here.
 
 An entry names the modules of this package that read and write such files; they are loaded when a file needs them. A
 reader is a subclass of `cnncli.images.frames.OpenedImage`, a writer a function `write(file, frames, form)`.
@@ -28,17 +28,17 @@ class Format(NamedTuple):
         suffixes: the file name endings that mean it; the first is the usual one.
         module: the module of this package that writes it.
         dtypes: the number types that it holds.
-        channels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha; empty where any number will do.
-        frames: whether it holds several.
+        channels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha; empty if it holds any number.
+        frames: whether it holds several frames.
         numeric: whether it holds exact signed numbers of any size, not only the levels of a picture.
         responses: how one file holds the responses of several filters: as `frames`, or as a `stack` on the last axis;
-            empty where it holds one.
+            empty if it holds only one.
         text: whether a terminal shows it.
-        side: the most pixels of a side.
-        size: the most bytes of a picture that is not compressed.
-        capacity: for metadata.
-        held: bytes that the writer holds for each pixel beside the bands: of a grey picture, and of one in colour.
-        ending: of names that are made up, where no suffix means it.
+        side: the largest width or height, in pixels.
+        size: the largest picture, in bytes before compression.
+        capacity: room for metadata.
+        held: extra bytes per pixel while writing: (grey, colour).
+        ending: suffix of generated output names, if `suffixes` is empty.
     """
 
     name: str
@@ -58,20 +58,20 @@ class Format(NamedTuple):
 
     @property
     def floating(self) -> bool:
-        """Whether it holds floating point alone."""
+        """True if it holds only floating-point numbers."""
         return all(dtype.startswith("float") for dtype in self.dtypes)
 
     @property
     def suffix(self) -> str:
-        """The ending of names that are made up."""
+        """The suffix of generated output names."""
         return self.ending or self.suffixes[0]
 
     def holds(self, dtype: str, channels: int) -> bool:
-        """Whether a picture of this dtype and number of channels can be written."""
+        """Return whether a picture of this dtype and number of channels can be written."""
         return dtype in self.dtypes and (not self.channels or channels in self.channels)
 
     def has_room(self, shape: tuple[int, ...]) -> bool:
-        """Whether a picture (H, W) or (H, W, C) is not too large."""
+        """Return whether a picture (H, W) or (H, W, C) is small enough."""
         return max(shape[:2]) <= self.side and prod(shape) <= self.size
 
 
@@ -80,17 +80,16 @@ class FileKind(NamedTuple):
 
     Attributes:
         name: what messages and reports call it.
-        suffixes: usual endings, which folders are searched for; none where they mostly mean something else.
-        begins: a regular expression that the first 4096 bytes match; empty where `seems` recognises it.
+        suffixes: usual suffixes, for the search of folders; empty if they mostly mean another kind of file.
+        begins: a regular expression for the first 4096 bytes; empty if `seems` recognises it.
         reader: the class that reads it, in a module of this package.
-        plugin: the name of Pillow's plugin, which is loaded alone, and of its file class where that is another.
-        frames: whether Pillow's frames are moments or pages; elsewhere they are sizes or layers of one picture.
-        decoder: bytes that Pillow's decoder takes for each pixel beside the image: while it decodes, and until the file
-            is closed.
-        seems: for files without a signature: whether all that a file's header states together fits; called with the
-            file, its first bytes and its suffix.
-        container: whether files of other purposes begin in the same way.
-        written: the formats that it can be written as; none where it is only read.
+        plugin: the name of Pillow's plugin, the only one loaded, and of its file class if that differs.
+        frames: whether Pillow's frames are moments or pages, not sizes or layers of one picture.
+        decoder: extra bytes per pixel of Pillow's decoder: while it decodes, and until the file is closed.
+        seems: recognises files without a signature by a header that is consistent; called with the file, its first
+            bytes and its suffix.
+        container: whether the signature is also that of non-image files, such as zip.
+        written: the formats in which it can be written; empty if it can only be read.
     """
 
     name: str
@@ -106,7 +105,7 @@ class FileKind(NamedTuple):
 
     @property
     def numeric(self) -> bool:
-        """Whether its numbers mean what their owner means; those of pictures say what is white."""
+        """True if its numbers have no fixed white level, as those of pictures have."""
         return bool(self.written) and all(form.numeric for form in self.written)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Part(NamedTuple):
-    """A layer of another one: the beginning of its arrays' names, such as `4.res.`, and the shape that comes to it."""
+    """A layer inside another: the prefix of its arrays' names, such as `4.res.`, the layer, and its input shape."""
 
     prefix: str
     layer: "Layer"
@@ -26,39 +26,40 @@ class Part(NamedTuple):
 
 
 Branch = tuple[str, str, "Sequential"]
-"""A branch of a block: its name as arrays have it, its name for readers, and its layers."""
+"""A branch of a block: its name in arrays' names, its name for readers, and its layers."""
 
 
 class Layer(Value):
-    """A layer: what it makes of a shape, and what numbers it is trained with. Parameters are never kept in it.
+    """A layer: its output shape and the shapes of its trainable arrays. The arrays themselves are kept elsewhere.
 
-    A subclass annotates its fields (those of `fields.FIELDS` can be written in the notation), and says in class
-    variables its word and what is special about it: nothing else asks for a layer by name.
+    A subclass annotates its fields (those in `fields.FIELDS` can be written in the notation), and class variables state
+    its word and how it differs from other layers: no other code asks for a layer by name.
 
     Attributes:
         op: the word of the notation.
-        title: the name in sentences, if it is not the word.
+        title: the name in sentences, if it differs from the word.
         size_field: the field that the number after the word sets, as the 3 of `conv3-64`; empty if there is none.
         filters_field: the field that the number after the dash sets.
-        follows: whether it may be an option of another layer's word, as `bn` in `conv3-64,bn`. It keeps the shape, and
-            inference can do it in place.
-        measures: whether it reads its whole input again for the gradient, so that training cannot do it in place.
-        keeps: what `backward` reads again: "input", "output", both or nothing.
+        follows: whether it may be an option of another layer's word, as `bn` in `conv3-64,bn`: it keeps the shape, and
+            inference can apply it in place.
+        measures: whether the estimate of training memory counts its output although it follows another layer: its
+            gradient needs its whole input and its output (`keeps` is about arrays of the NumPy engine).
+        keeps: which arrays must not be overwritten before `backward`: "input", "output", both or neither.
         in_place: whether the output may be written over the input.
-        is_view: whether the output is the input's memory in another shape.
-        monotone: whether it keeps the order of numbers, so that the maximum can be taken before or after.
-        takes_maxima: whether it takes maxima of windows, which may come before what keeps the order of numbers.
-        late_bias: whether its bias is added to each channel in the end, so that it can be added later as well.
-        light: whether it does little with each number, so that a block of images goes on through it from the cache.
-        rectifies: whether it lets little of what is negative through; None for what is not an activation.
-        removes_mean: whether it takes each channel's mean away, and a bias before it with that.
-        steadies: whether it keeps signals at their size, however large the weights before it are.
+        is_view: whether the output shares the input's memory.
+        monotone: whether it preserves the order of numbers, so that a maximum may be taken before or after it.
+        takes_maxima: whether it takes maxima of windows, and may change places with a monotone layer.
+        late_bias: whether adding the bias to each channel is its last step, which can then be done later.
+        light: whether it does little work per number, so that it is applied to a block of images still in the cache.
+        rectifies: whether it suppresses negative numbers; None if it is not an activation.
+        removes_mean: whether it subtracts the mean of each channel, which cancels a bias before it.
+        steadies: whether it normalises signals, so that the size of the weights before it does not matter.
         dense: whether every output has a weight for every input.
         transposed: whether the window slides over the output instead of the input.
-        sees_all: whether its one window is the whole picture, and it has no filters.
-        output_kind: what the numbers are where they leave the network: "scores", "probabilities" that add up to 1,
+        sees_all: whether its only window is the whole picture, without filters.
+        output_kind: the meaning of the numbers if it is the last layer: "scores", "probabilities" that add up to 1,
             "chances" of each by itself, or "distances".
-        torch_axes: which of our axes each of PyTorch's is in `weight`, for each number of axes where they differ.
+        torch_axes: for weights whose axes have another order in PyTorch: our axis for each of PyTorch's.
     """
 
     op = title = size_field = filters_field = ""
@@ -76,27 +77,27 @@ class Layer(Value):
         self.normalize(**{name: FIELDS[name].kind.convert(value, name) for name, value in given})
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape of what goes out, `(H, W, C)` or `(N,)`.
+        """Return the output shape, `(H, W, C)` or `(N,)`.
 
         Raises:
-            ShapeError: this layer cannot take that; it says what would fit.
+            ShapeError: the layer cannot take this input; the message says what would fit.
         """
         return input_shape
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Return the trainable arrays by name; of filters `(f_h, f_w, C_in / groups, C_out)`."""
+        """Return the shapes of the trainable arrays by name; filters are `(f_h, f_w, C_in / groups, C_out)`."""
         return {}
 
     def buffer_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Return the arrays that are kept but not trained."""
+        """Return the shapes of the arrays that are saved but not trained."""
         return {}
 
     def macs(self, input_shape: Shape) -> int:
-        """Return the multiply-adds: of convolutions and fully connected layers alone."""
+        """Return the multiply-adds; only convolutions and fully connected layers have any."""
         return 0
 
     def connections(self, input_shape: Shape) -> int:
-        """Return the inputs and biases that each output sees, summed: as LeCun et al. 1998 count; 0 for pointwise."""
+        """Return the connections as LeCun et al. 1998 count them: inputs and biases of all outputs; 0 if pointwise."""
         return 0
 
     def window(self, input_shape: Shape) -> Window | None:
@@ -106,14 +107,14 @@ class Layer(Value):
         return Window.over(input_shape[:2], input_shape[:2])
 
     def receptive_field(self, before: ReceptiveField, input_shape: Shape) -> ReceptiveField | None:
-        """Return what a position of the output sees of the network's input.
+        """Return the receptive field of a position of the output in the network's input.
 
         Args:
-            before: what a position of the layer's input sees.
-            input_shape: what comes in.
+            before: the receptive field of a position of the layer's input.
+            input_shape: the shape of the layer's input.
 
         Returns:
-            None where positions have no common size or distance.
+            None if the fields of positions differ in size or distance.
         """
         window = self.window(input_shape)
         return before if window is None else before.through(window)
@@ -129,12 +130,12 @@ class Layer(Value):
         return FilterShape(*geometry, groups, filters, shapes.get("weight"), prod(shapes.get("bias", (0,))))
 
     def fans(self, weight_shape: Shape) -> tuple[float, float]:
-        """Return how many inputs an output sees through weights of this shape, and how many outputs an input."""
+        """Return the fan-in and fan-out of weights of this shape."""
         taps = prod(weight_shape[:-2])
         return taps * weight_shape[-2], taps * weight_shape[-1] / getattr(self, "groups", 1)
 
     def default(self, name: str) -> Any:
-        """Return what a field is where the word does not say; None where it must."""
+        """Return the value of a field that the word leaves out; None if the field is required."""
         return self.defaults.get(name)
 
     @property
@@ -144,7 +145,7 @@ class Layer(Value):
 
     @property
     def words(self) -> "tuple[Layer, ...]":
-        """The layers of its word: itself, and what its options do after it."""
+        """The layers of its word: itself, and the layers that its options add after it."""
         return (self,)
 
     @property
@@ -157,7 +158,7 @@ class Layer(Value):
         return False
 
     def meaning(self, input_shape: Shape) -> "Layer":
-        """Return the layer that it is short for with this input; itself in most cases."""
+        """Return the layer that it stands for with this input; in most cases itself."""
         return self
 
     def leaves(self, input_shape: Shape, prefix: str = "") -> "Iterator[Part]":
@@ -166,12 +167,12 @@ class Layer(Value):
 
     @property
     def label(self) -> str:
-        """The word; of a block its name alone."""
+        """The word; the name alone if it is a block."""
         return str(self)
 
     @property
     def layer_count(self) -> int:
-        """The number of words it stands for, blocks' inner ones and repeats counted."""
+        """The number of words that it stands for, including the words inside blocks and repeats."""
         return 1
 
     @classmethod

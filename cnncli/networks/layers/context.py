@@ -82,9 +82,9 @@ class Shared:
 class Context:
     """One layer's view of the state that all layers share.
 
-    Arrays that a layer needs come from here, so that a training loop can reuse them: `output` and `gradient` for what
-    it returns, `kept` for what its backward reads again, `memory` for what it forgets. In backward they are written
-    before they are read; without a workspace they are fresh, and nothing can go wrong.
+    A layer takes its arrays from here, so that a training loop can reuse them: `output` and `gradient` for the arrays
+    that it returns, `kept` for those that its `backward` reads, `memory` for temporary ones. With a workspace, arrays
+    are reused and hold old numbers: fill them completely before reading. Without a workspace, every array is new.
 
     Attributes:
         shared: the state of all layers; `training`, `memory` and `gather` are its own.
