@@ -144,12 +144,15 @@ def _learned(equations: "_Equations", optimizer: str, lr: float | None, steps: i
         everything, sums = equations.sums, equations.sums.without_bias() if bias else equations.sums
         if not all(np.isfinite(numbers).all() for numbers in sums):
             raise ArgumentError("the squares of these numbers exceed floating point: scale image and target down")
-    curvature = _curvature(sums, negligible=float(np.trace(everything.gram)) * _NEGLIGIBLE**2)
+    values = np.linalg.eigvalsh(sums.gram)
+    negligible = max(float(np.trace(everything.gram)), values[-1]) * _NEGLIGIBLE**2
+    curvature = values[values > negligible] * (2 / sums.positions)  # of the directions that the image shows
     smallest, largest = (float(curvature[0]), float(curvature[-1])) if curvature.size else (0.0, 0.0)
     method, rate = _tuned(optimizer, smallest or 1.0, largest or 1.0, lr)
     weights, losses, converged = _descend(sums, method, rate, steps, smallest, largest)
-    if converged:
-        weights = _certain(weights)
+    length = float(np.linalg.norm(weights))
+    if converged and length > 1e-200:  # without the digits that descent has not settled: 1 and not 0.99999999997
+        weights = weights.round(math.floor(-math.log10(TOLERANCE * length)))
     if bias:
         best_bias = (everything.moments[-1] - everything.gram[-1, :-1] @ weights) / everything.gram[-1, -1]
         weights = np.append(weights, best_bias)
@@ -227,10 +230,6 @@ class _Sums(NamedTuple):
     moments: Array  # m, the sums of their products with the target, (unknowns,)
     energy: float  # e, the sum of the squared targets
     positions: int
-
-    def loss(self, weights: Array) -> float:
-        total = weights @ self.gram @ weights - 2 * weights @ self.moments + self.energy
-        return float(total) / self.positions
 
     def without_bias(self) -> "_Sums":
         """Return the sums with a bias that is always the best for its kernel: those of numbers less their means.
@@ -317,19 +316,6 @@ class _Equations:
         return weights + inverse @ left
 
 
-def _curvature(sums: _Sums, negligible: float) -> Array:
-    """Return the eigenvalues of the loss's second derivative, ascending, of the directions that the image shows."""
-    values = np.linalg.eigvalsh(sums.gram)
-    seen: Array = values[values > max(negligible, values[-1] * _NEGLIGIBLE**2)] * (2 / sums.positions)
-    return seen
-
-
-def _certain(weights: Array) -> Array:
-    """Return weights without the digits that descent has not settled: 1 and not 0.99999999997."""
-    length = float(np.linalg.norm(weights))
-    return weights.round(math.floor(-math.log10(TOLERANCE * length))) if length > 1e-200 else weights
-
-
 def _descend(
     sums: _Sums, optimizer: Optimizer, lr: float, steps: int, smallest: float, largest: float
 ) -> tuple[Array, tuple[tuple[int, float], ...], bool]:
@@ -348,7 +334,8 @@ def _descend(
             # Strong convexity: the best kernel is no farther than |gradient| / smallest curvature.
             near = bool(np.linalg.norm(gradient) <= tolerance * np.linalg.norm(weights))
             if near or step == steps or str(step).rstrip("0") in ("1", "2", "5"):
-                losses.append((step, sums.loss(weights)))
+                total = weights @ sums.gram @ weights - 2 * weights @ sums.moments + sums.energy
+                losses.append((step, float(total) / sums.positions))
                 # Momentum overshoots, by far where the loss is unevenly curved.
                 if not losses[-1][1] <= 1e12 * losses[0][1]:
                     raise ArgumentError(

@@ -121,7 +121,12 @@ def learned_lines(found: "LearnedKernel") -> list[str]:
     ]
     width = max(map(len, blocks[0])) + 4
     beside = [f"{left:{width}}{right}".rstrip() for left, right in zip(*blocks, strict=True)]
-    return [*beside, "", *_course(found), *_warnings(found)]
+    momentum = "" if found.momentum is None else f", momentum {found.momentum:.4g}"
+    end = "converged after" if found.converged else "did not converge in"
+    steps = f"{found.steps:,}"
+    course = f"{found.optimizer} (lr {found.lr:.3g}{momentum}) {end} {steps} steps over {found.positions:,} positions:"
+    losses = [f"  step {step:{len(steps)},}   loss {loss:.3g}" for step, loss in found.losses]
+    return [*beside, "", course, *losses, *_warnings(found)]
 
 
 def _matrices(kernel: "Array") -> list[str]:
@@ -132,18 +137,6 @@ def _matrices(kernel: "Array") -> list[str]:
     width = max(len(cell) for plane in cells for row in plane for cell in row)
     texts = ["\n".join("  " + "  ".join(cell.rjust(width) for cell in row) for row in plane) for plane in cells]
     return "\n\n".join(texts).splitlines()
-
-
-def _course(found: "LearnedKernel") -> list[str]:
-    """Return the course of the loss."""
-    momentum = "" if found.momentum is None else f", momentum {found.momentum:.4g}"
-    end = "converged after" if found.converged else "did not converge in"
-    width = len(f"{found.steps:,}")
-    return [
-        f"{found.optimizer} (lr {found.lr:.3g}{momentum}) {end} {found.steps:,} steps "
-        f"over {found.positions:,} positions:",
-        *(f"  step {step:{width},}   loss {loss:.3g}" for step, loss in found.losses),
-    ]
 
 
 def _warnings(found: "LearnedKernel") -> list[str]:
