@@ -158,7 +158,8 @@ def open_folder(path: str, reading: Reading) -> Parts:
     good = [item for item, each in enumerate(checked) if not each.error]
     errors = tuple(each.error for each in checked if each.error)
     if errors:
-        findings.append(_corrupt(path, errors))
+        noun = "picture that cannot be read is" if len(errors) == 1 else "pictures that cannot be read are"
+        findings.append(Finding("corrupt", f"{path}: {len(errors)} {noun} left out: {some(errors)}", errors))
     if not good:
         raise NoInputError(f"{path}: none of its {len(paths)} pictures can be read; the first: {errors[0]}")
     dataset = FolderDataset(
@@ -227,16 +228,10 @@ def _check(paths: list[str], reading: Reading, cache: PictureCache) -> Iterator[
             reading.progress(done, len(paths))
         if not checked.error:
             first = first or checked
-            _check_same_size(first, checked)
+            if first.shape[:2] != checked.shape[:2]:
+                sizes = f"{first.path} is {_size(first.shape)}, {checked.path} is {_size(checked.shape)}"
+                raise DataError(f"pictures differ in size: {sizes}; give one size for all, such as --size 64")
         yield checked
-
-
-def _check_same_size(first: _Checked, other: _Checked) -> None:
-    if first.shape[:2] != other.shape[:2]:
-        raise DataError(
-            f"pictures differ in size: {first.path} is {_size(first.shape)}, {other.path} is {_size(other.shape)}; "
-            "give one size for all, such as --size 64"
-        )
 
 
 def _common_shape(checked: list[_Checked], reading: Reading) -> Shape:
@@ -248,11 +243,6 @@ def _common_shape(checked: list[_Checked], reading: Reading) -> Shape:
             f"pictures differ in channels: {most.path} has {most.shape[2]}, {odd[0].path} has {odd[0].shape[2]}"
         )
     return height, width, reading.channels or most.shape[2]
-
-
-def _corrupt(path: str, errors: tuple[str, ...]) -> Finding:
-    noun = "picture that cannot be read is" if len(errors) == 1 else "pictures that cannot be read are"
-    return Finding("corrupt", f"{path}: {len(errors)} {noun} left out: {some(errors)}", errors)
 
 
 def _quick_digest(path: str) -> bytes:

@@ -7,6 +7,7 @@ big-endian 32-bit integer, and the numbers, big-endian, last axis fastest.
 import gzip
 import os
 import re
+from contextlib import nullcontext
 from math import prod
 from typing import Any, BinaryIO
 
@@ -33,10 +34,8 @@ def read_idx(path: str, max_bytes: int = 2 << 30) -> Array:
         packed = raw.read(2) == _GZIP
         raw.seek(0)
         stored = os.fstat(raw.fileno()).st_size
-        if not packed:
-            return _read(raw, path, stored, max_bytes, packed=False)
-        with gzip.open(raw) as inner:
-            return _read(inner, path, stored, max_bytes, packed=True)
+        with gzip.open(raw) if packed else nullcontext(raw) as stream:
+            return _read(stream, path, stored, max_bytes, packed=packed)
 
 
 def _read(stream: BinaryIO | Any, name: str, stored: int, max_bytes: int, *, packed: bool) -> Array:

@@ -17,8 +17,6 @@ from cnncli.training.preparation import Preparation, batch_starts
 
 Indices = NDArray[np.int64]
 
-READY = 2  # batches that are made ahead
-
 # Share of the time of a batch: a thread that saves less would only get in the way of the computation.
 _WORTH_A_THREAD = 0.2
 
@@ -66,7 +64,7 @@ def make_batches(
         yield Batch(items, preparation.normalization.apply(images), dataset.labels[items])
 
 
-def made_ready(batches: Batches, ahead: int = READY) -> Batches:
+def made_ready(batches: Batches) -> Batches:
     """Yield the batches of an iterator; where making them takes long, a thread makes some ahead until it is closed."""
     making = used = 0.0
     while making <= _WORTH_A_THREAD * (making + used):
@@ -77,11 +75,11 @@ def made_ready(batches: Batches, ahead: int = READY) -> Batches:
             return
         yield batch
         making, used = making + made - begin, used + time.perf_counter() - made
-    yield from _made_ahead(batches, ahead)
+    yield from _made_ahead(batches)
 
 
-def _made_ahead(batches: Batches, ahead: int) -> Batches:
-    waiting: queue.Queue[Batch | BaseException | None] = queue.Queue(ahead)
+def _made_ahead(batches: Batches) -> Batches:
+    waiting: queue.Queue[Batch | BaseException | None] = queue.Queue(2)
     done = threading.Event()
 
     def make() -> None:

@@ -75,11 +75,11 @@ class Canvas:
         font = _font(words, size * _FINE)
         self._draw.text((x * _FINE, y * _FINE), words, font=font, fill=fill, anchor=anchor)
 
-    def upright(self, x: float, y: float, text: str, *, size: float = 13, fill: Colour = INK, room: float = 0) -> None:
+    def upright(self, x: float, y: float, text: str, *, fill: Colour = INK, room: float = 0) -> None:
         """Write a line of text upwards, with its end at the point (top, middle)."""
-        words = fitting(text, size, room) if room else one_line(text)
-        font = _font(words, size * _FINE)
-        width, height = math.ceil(font.getlength(words)) + 2, round(size * 1.4 * _FINE)
+        words = fitting(text, 13, room) if room else one_line(text)
+        font = _font(words, 13 * _FINE)
+        width, height = math.ceil(font.getlength(words)) + 2, round(13 * 1.4 * _FINE)
         label = Image.new("L", (width, height), 0)
         ImageDraw.Draw(label).text((0, height / 2), words, font=font, fill=255, anchor="lm")
         turned = label.transpose(Image.Transpose.ROTATE_90)
@@ -90,10 +90,9 @@ class Canvas:
         scaled = [(x * _FINE, y * _FINE) for x, y in points]
         self._draw.line(scaled, fill=fill, width=round(width * _FINE), joint="curve")
 
-    def dot(self, x: float, y: float, *, fill: Colour, radius: float = 3) -> None:
+    def dot(self, x: float, y: float, *, fill: Colour) -> None:
         """Draw a point."""
-        box = [(x - radius) * _FINE, (y - radius) * _FINE, (x + radius) * _FINE, (y + radius) * _FINE]
-        self._draw.ellipse(box, fill=fill)
+        self._draw.ellipse([(x - 3) * _FINE, (y - 3) * _FINE, (x + 3) * _FINE, (y + 3) * _FINE], fill=fill)
 
     def box(self, box: Box, *, fill: Colour | None = None, outline: Colour | None = None) -> None:
         """Draw a rectangle."""

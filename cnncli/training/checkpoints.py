@@ -48,12 +48,6 @@ class TrainingProgress(NamedTuple):
     best_accuracy: float = 0.0
     best_loss: float = 0.0
 
-    def next_epoch(self) -> "TrainingProgress":
-        """Return the progress at the beginning of the next epoch."""
-        return TrainingProgress(epoch=self.epoch + 1)._replace(
-            best_epoch=self.best_epoch, best_accuracy=self.best_accuracy, best_loss=self.best_loss
-        )
-
 
 class Checkpoint(NamedTuple):
     """State of a training that stopped.

@@ -155,7 +155,7 @@ class Trainer:
         if judged is not None and self.preparation.chosen_by != ACCURACY:
             metrics["val_balanced_accuracy"] = judged.balanced_accuracy
         is_best = self._is_best(judged)
-        progress = progress.next_epoch()
+        progress = progress._replace(epoch=progress.epoch + 1, batch=0, loss_sum=0.0, weight=0.0, correct=0, seen=0)
         if is_best:
             measure, loss = (0.0, 0.0) if judged is None else (self._measure(judged), _finite(judged.loss) or 0.0)
             progress = progress._replace(best_epoch=progress.epoch, best_accuracy=measure, best_loss=loss)
