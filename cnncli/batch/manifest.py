@@ -221,8 +221,10 @@ class Manifests:
             os.makedirs(os.path.join(folder, PARTS), exist_ok=True)
             path = os.path.join(folder, PARTS, f".{MACHINE}.jsonl")
         with self._lock, open(path, "ab+", buffering=0, opener=_open_plain) as listing:
-            if listing.tell() and not _ends_line(listing):
-                line = b"\n" + line  # a line that a full disk cut short spoils no other
+            if listing.tell():
+                listing.seek(-1, os.SEEK_END)
+                # A line that a full disk cut short spoils no other.
+                line = line if listing.read(1) == b"\n" else b"\n" + line
             # One write to a file opened for appending: processes that share a folder do not mix their lines.
             if listing.write(line) != len(line):
                 raise OSError(28, "No space left on device", path)
@@ -336,11 +338,6 @@ def _begins(path: str, other: str) -> bool:
             if block != whole.read(len(block)):
                 return False
     return True
-
-
-def _ends_line(listing: Any) -> bool:
-    listing.seek(-1, os.SEEK_END)
-    return bool(listing.read(1) == b"\n")
 
 
 def same_content(path: str, other: str) -> bool:
