@@ -54,9 +54,8 @@ class EdgePipeline(Pipeline):
         numeric = self.format is not None and find_format(self.format).numeric
         parts = []
         for recipe in self.recipes:
-            split = (
-                self.rendering.over(recipe.rendering).signed == "split" and recipe.direction != "angle" and not numeric
-            )
+            signed = self.rendering.over(recipe.rendering).signed
+            split = signed == "split" and recipe.direction != "angle" and not numeric
             parts += [(recipe, part) for part in (("-positive", "-negative") if split else ("",))]
         return parts
 

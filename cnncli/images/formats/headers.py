@@ -23,19 +23,17 @@ def is_spider(stream: BinaryIO, beginning: bytes, suffix: str) -> bool:
 
 
 def is_tga(stream: BinaryIO, beginning: bytes, suffix: str) -> bool:
-    """Whether a file is a Targa file: an old one by its suffix too, for its header alone could be chance."""
-    return _may_be_tga(beginning) and (suffix in _TGA_SUFFIXES or _is_whole_tga(stream, beginning))
+    """Whether a file is a Targa file: its header of 18 bytes contradicts itself nowhere, and its suffix or end agrees.
 
-
-def _may_be_tga(beginning: bytes) -> bool:
-    """Whether a Targa header of 18 bytes contradicts itself nowhere."""
+    The header alone could be chance: the file ends as the format's second version does, or where its pixels do.
+    """
     if len(beginning) < 18:
         return False
-    _, mapped, form, _, colours, map_depth, _, _, width, height, depth, flags = struct.unpack_from(
+    length, mapped, form, _, colours, map_depth, _, _, width, height, depth, flags = struct.unpack_from(
         "<BBBHHBHHHHBB", beginning
     )
     map_fits = colours > 0 and map_depth in (15, 16, 24, 32) if mapped else form & 7 != 1
-    return bool(
+    may_be = bool(
         mapped in (0, 1)
         and form & ~8 in _TGA_DEPTHS
         and depth in (*_TGA_DEPTHS[form & ~8], 1 if form == 3 else 8)
@@ -44,16 +42,9 @@ def _may_be_tga(beginning: bytes) -> bool:
         and not flags & 0xC0
         and flags & 15 <= 8
     )
-
-
-def _is_whole_tga(stream: BinaryIO, beginning: bytes) -> bool:
-    """Whether the file ends as the format's second version does, or where its pixels do."""
-    length, mapped, form, _, colours, map_depth, _, _, width, height, depth, _ = struct.unpack_from(
-        "<BBBHHBHHHHBB", beginning
-    )
+    if not may_be or suffix in _TGA_SUFFIXES:
+        return may_be
     size = stream.seek(0, 2)
     stream.seek(max(0, size - 18))
-    if stream.read(18) == b"TRUEVISION-XFILE.\0":
-        return True
     expected = 18 + length + mapped * colours * (map_depth // 8) + width * height * (depth // 8)
-    return bool(form <= 3 and size == expected)
+    return stream.read(18) == b"TRUEVISION-XFILE.\0" or bool(form <= 3 and size == expected)

@@ -115,8 +115,7 @@ class ConvolutionPlan:
     def __init__(
         self, window: Window, in_channels: int, out_channels: int, groups: int = 1, *, winograd: bool = True
     ) -> None:
-        geometry = Geometry(window, in_channels, out_channels, groups)
-        self.geometry = geometry
+        self.geometry = geometry = Geometry(window, in_channels, out_channels, groups)
         self.algorithm = choose(geometry, winograd=winograd)
         self.input_algorithm = choose_input(geometry, winograd=winograd)
 

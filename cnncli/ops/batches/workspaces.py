@@ -47,9 +47,8 @@ class Workspace(Memory):
     def take(self, name: Hashable, shape: Shape, dtype: DType) -> Array:
         """Return the array of that name, in any shape."""
         view = self._views.get((name, shape, dtype))
-        return self._grow(name, shape, dtype) if view is None else view
-
-    def _grow(self, name: Hashable, shape: Shape, dtype: DType) -> Array:
+        if view is not None:
+            return view
         flat = self._flat.get((name, dtype))
         if flat is None or flat.size < prod(shape):
             flat = self._flat[name, dtype] = np.empty(prod(shape), dtype)
