@@ -4,7 +4,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
@@ -176,7 +176,10 @@ class _Finish:
         self._task = task
         self._manifests = task.manifests
         # Taken before the input is read, so that a change while it is read will be noticed.
-        self._source = stamp_of(job.input) if task.manifests and _can_be_read_twice(job.input.path) else None
+        self._source = None
+        with suppress(FileNotFoundError):  # the work says so, in the same words as without manifests
+            if task.manifests and _can_be_read_twice(job.input.path):
+                self._source = stamp_of(job.input)
 
     def __call__(self, output: str, temporary: str) -> Ending:
         """List an output; return its fate."""
