@@ -53,6 +53,13 @@ def test_every_layer_of_the_registry_is_read_by_its_word_and_keeps_the_contract(
         assert all(n > 0 for n in array_shape)
 
 
+@pytest.mark.parametrize("op", [op for op, kind in LAYERS.items() if kind.takes_maxima])
+def test_layers_that_take_maxima_keep_the_channels(op):
+    (layer,) = parse_network(FITTING.get(op, LAYERS[op].example()), input_shape=(12, 12, 64)).layers.layers
+    output_shape = layer.output_shape((12, 12, 64))
+    assert output_shape[2:] == (64,), f"{op} takes maxima across channels: leave out takes_maxima"
+
+
 @given(plain_layers(6), st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(6)))
 def test_a_layer_either_takes_a_shape_or_says_what_it_needs(layer, shape):
     try:

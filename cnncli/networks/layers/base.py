@@ -48,7 +48,8 @@ class Layer(Value):
         in_place: whether the output may be written over the input.
         is_view: whether the output shares the input's memory.
         monotone: whether it preserves the order of numbers, so that a maximum may be taken before or after it.
-        takes_maxima: whether it takes maxima of windows, and may change places with a monotone layer.
+        takes_maxima: whether it takes maxima of windows, each within one channel, and returns as many channels: it may
+            change places with a monotone layer, and with a late bias. Not for maxima across channels.
         late_bias: whether adding the bias to each channel is its last step, which can then be done later.
         light: whether it does little work per number, so that it is applied to a block of images still in the cache.
         rectifies: whether it suppresses negative numbers; None if it is not an activation.
