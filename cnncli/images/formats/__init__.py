@@ -357,8 +357,8 @@ def formats_for(
     """Name the formats that can hold such pictures, or the first few, for messages.
 
     Example:
-        >>> formats_for("uint16", 4)
-        'png, tiff, npy or npz'
+        >>> formats_for("uint16", 4, most=2)
+        'png or tiff'
     """
     able = [
         form.name
