@@ -150,8 +150,8 @@ def _learned(equations: "_Equations", optimizer: str, lr: float | None, steps: i
     smallest, largest = (float(curvature[0]), float(curvature[-1])) if curvature.size else (0.0, 0.0)
     method, rate = _tuned(optimizer, smallest or 1.0, largest or 1.0, lr)
     weights, losses, converged = _descend(sums, method, rate, steps, smallest, largest)
-    length = float(np.linalg.norm(weights))
-    if converged and length > 1e-200:  # without the digits that descent has not settled: 1 and not 0.99999999997
+    if converged and (length := float(np.linalg.norm(weights))) > 1e-200:
+        # Without the digits that descent has not settled: 1 and not 0.99999999997.
         weights = weights.round(math.floor(-math.log10(TOLERANCE * length)))
     if bias:
         best_bias = (everything.moments[-1] - everything.gram[-1, :-1] @ weights) / everything.gram[-1, -1]
