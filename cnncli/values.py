@@ -50,7 +50,7 @@ class Value:
             raise TypeError(f"{type(self).__name__} takes ({', '.join(self.fields)}), got {args} and {kwargs}")
         if not values.keys() <= set(self.fields):
             raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(values.keys() - set(self.fields)))}")
-        self.__dict__.update((name, values[name]) for name in self.fields)
+        self.__dict__.update(values)
         self.validate()
 
     def validate(self) -> None:
@@ -58,7 +58,7 @@ class Value:
 
     def normalize(self, **fields: Any) -> None:
         """Put fields into the one form that they are kept in: for `validate` alone."""
-        if unknown := fields.keys() - set(self.fields):
+        if unknown := fields.keys() - self.__dict__.keys():
             raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
         self.__dict__.update(fields)
 

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from cnncli.shapes import Four, Pair, Shape, Window, show_shape
 
@@ -33,14 +33,14 @@ class ReceptiveField(NamedTuple):
     stride: Pair = (1, 1)
     offset: tuple[float, float] = (0.0, 0.0)
 
-    def through(self, window: Window) -> Self:
+    def through(self, window: Window) -> "ReceptiveField":
         """Return the field of the positions of a window that slides over positions with this field."""
         (size, stride, offset), span = self, window.span
         before = window.padding[0], window.padding[2]
-        return self._replace(
-            size=(size[0] + (span[0] - 1) * stride[0], size[1] + (span[1] - 1) * stride[1]),
-            stride=(stride[0] * window.stride[0], stride[1] * window.stride[1]),
-            offset=(
+        return ReceptiveField(
+            (size[0] + (span[0] - 1) * stride[0], size[1] + (span[1] - 1) * stride[1]),
+            (stride[0] * window.stride[0], stride[1] * window.stride[1]),
+            (
                 offset[0] + ((span[0] - 1) / 2 - before[0]) * stride[0],
                 offset[1] + ((span[1] - 1) / 2 - before[1]) * stride[1],
             ),

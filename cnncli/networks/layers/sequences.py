@@ -144,7 +144,6 @@ class Sequential(Compound):
         return sum(layer.layer_count for layer in self.layers)
 
     @property
-    @remembered
     def unrolled(self) -> tuple[Layer, ...]:
         """The layers with repeats unrolled: their places in it are the numbers in the names of arrays."""
         return tuple(_unroll(self.layers))
@@ -156,17 +155,18 @@ class Sequential(Compound):
         Raises:
             ShapeError: a layer cannot take what comes in; the error knows its place.
         """
-        placed, shape, before = [], input_shape, ""
+        placed: list[PlacedLayer] = []
+        shape = input_shape
         for position, layer in enumerate(self.unrolled):
             try:
                 output_shape = layer.output_shape(shape)
                 if prod(output_shape) >= MAX_NUMBERS:
                     raise ShapeError(layer, f"an output below {MAX_NUMBERS} numbers", show_shape(output_shape))
             except ShapeError as error:
-                error.place(layer, position + 1, shape, before)
+                error.place(layer, position + 1, shape, placed[-1][1].label if placed else "")
                 raise
             placed.append((position, layer, shape, output_shape))
-            shape, before = output_shape, layer.label
+            shape = output_shape
         return tuple(placed)
 
     def output_shape(self, input_shape: Shape) -> Shape:
