@@ -1,4 +1,4 @@
-"""Run commands in a copy of the samples, and give what they print as Markdown: the README is made with this."""
+"""Commands run in a copy of the samples, with their output as Markdown, for the generated parts of the README."""
 
 import os
 import re
@@ -13,7 +13,7 @@ SCRATCH = Path(tempfile.mkdtemp(prefix="cnncli-readme-"))
 
 
 def console(*commands: str) -> str:
-    """Return a code block with commands and their output, stderr included; they share one folder of samples."""
+    """Return a code block with commands and their output, including stderr; they share one folder of samples."""
     if not any(SCRATCH.iterdir()):
         shutil.copytree(ROOT / "samples", SCRATCH, dirs_exist_ok=True)
     lines = ["```console"]
@@ -23,9 +23,9 @@ def console(*commands: str) -> str:
 
 
 def trained(*commands: str) -> str:
-    """Return what `console` does, for commands whose numbers depend on the machine: those in the README may stay.
+    """Return a code block like `console`, but keep the block in the README if only numbers differ.
 
-    Times differ from run to run, and the last bits of a training from processor to processor.
+    Times differ from run to run, and the last bits of a training differ between processors.
     """
     block = console(*commands)
     text = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,7 +40,7 @@ def _without_numbers(text: str) -> str:
 
 
 def python(code: str) -> str:
-    """Return a code block with Python code, and what it prints as a comment."""
+    """Return a code block with Python code, followed by its output as comments."""
     shutil.copytree(ROOT / "samples", SCRATCH, dirs_exist_ok=True)
     printed = _run(f"{sys.executable} -c '{code}'")
     return "\n".join(["```python", code.strip(), *(f"# {line}" for line in printed.splitlines()), "```"])
@@ -58,5 +58,5 @@ def _run(command: str) -> str:
     done = subprocess.run(
         command, shell=True, cwd=SCRATCH, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    # Times differ from run to run, and a check would fail for them.
+    # Times differ from run to run, so that `cog --check` would fail.
     return re.sub(r'"seconds": [0-9.e-]+', '"seconds": 0.01', done.stdout)

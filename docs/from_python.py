@@ -1,4 +1,4 @@
-"""The README's section on Python: a table of what each command is called there, and examples that are run."""
+"""The README's section on Python: a table of functions for each command, and examples with their output."""
 
 from console import python
 
@@ -13,7 +13,7 @@ FUNCTIONS = {
     "export": ("export_onnx",),
     "learn": ("learn_kernel",),
 }
-"""Command to the functions that do in a program what it does in a shell."""
+"""For each command, the functions that do the same in Python."""
 
 IMAGES = """
 import cnncli
@@ -62,5 +62,5 @@ def table() -> str:
 
 
 def examples() -> str:
-    """Return the examples, and what they print."""
+    """Return the examples with their output."""
     return "\n\n".join(map(python, (IMAGES, NETWORKS, MODELS)))
