@@ -1,4 +1,4 @@
-"""Convolution from the shell and from Python: filter images, count what networks cost, train and use small ones.
+"""Convolution from the shell and from Python: filter images, count parameters, train and use small networks.
 
 Names are loaded when they are first used; `import cnncli` alone loads neither NumPy nor Pillow.
 """

@@ -1,4 +1,4 @@
-"""Where the command line begins: ``cnncli`` and ``python -m cnncli``."""
+"""The entry point of ``cnncli`` and ``python -m cnncli``."""
 
 import os
 
@@ -52,7 +52,7 @@ def _open_closed_streams() -> None:
         if number and getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace"))
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a letter that its encoding lacks is no reason to fail
+        sys.stdout.reconfigure(errors="backslashreplace")  # characters missing in the encoding must not cause a failure
 
 
 def _flush_error() -> OSError | None:

@@ -18,12 +18,12 @@ def cores() -> int:
 def mapped(
     function: Callable[[T], Made], things: Iterable[T], threads: int, *, ahead: int, in_order: bool = True
 ) -> Iterator[Made]:
-    """Yield what a function makes of things, on threads; the first error ends it.
+    """Yield the results of a function for several items, on threads; the first error ends it.
 
     Args:
         function: called with each thing.
         things: taken when their turn comes.
-        threads: how many calls go on at once.
+        threads: number of calls at a time.
         ahead: the most things that are under way or waiting for a thread; the results of as many may be in memory.
         in_order: yield in the order of the things, otherwise as they are finished.
 

@@ -47,7 +47,7 @@ class Cluster(NamedTuple):
     """An executor on a Dask cluster.
 
     Attributes:
-        address: of its scheduler, such as `tcp://head:8786`, or `local`.
+        address: address of its scheduler, such as `tcp://head:8786`, or `local`.
         workers: the number of worker processes of a local cluster.
     """
 
@@ -152,7 +152,7 @@ class _Dispatch:
         return group
 
     def _is_far_ahead(self) -> bool:
-        """Whether many groups were begun since the oldest one that is not done."""
+        """Return whether many groups were started since the oldest unfinished one."""
         _, _, oldest = next(iter(self._flying.values()), (None, [], self._serial))
         return self._task.grouping.in_order and self._serial - oldest >= _LEAD * max(self._watch.threads, 1)
 

@@ -20,7 +20,7 @@ class Input(NamedTuple):
         path: as it was given or found, or `-`.
         below: its path below the folder that it was found in, or its name.
         found: whether it was found in a folder or by a glob, and not named itself.
-        seen: what the listing of a store said of it, where it was found in one.
+        seen: the entry in a store's listing, if it was found in one.
     """
 
     path: str
@@ -45,7 +45,7 @@ def find_inputs(
     read where a word names them; where they are found or listed they are left out, for opening one might wait for ever.
 
     Args:
-        words: what the user wrote; URLs are files, globs and folders in the same ways, and `file://` is a path.
+        words: the words of the user; URLs may be files, globs or folders too, and `file://` is a path.
         listed: paths from a list, taken as they are: in a list of thousands, one that is a folder or has a `[` in its
             name must not stop the others.
         recursive: go through folders, taking files with one of `suffixes`.
@@ -102,7 +102,7 @@ class _Search(NamedTuple):
             yield _named(path)
 
     def _takes(self, path: str, mode: int | None) -> bool:
-        """Whether a path is taken: special files are left out; one that leads nowhere is taken, and fails by name."""
+        """Return whether a path is an input: special files are not; a broken link is, so that it is reported."""
         if mode is None or stat.S_ISREG(mode) or stat.S_ISDIR(mode):
             return True
         self.left_out.append(path)
@@ -215,6 +215,6 @@ class Shard(NamedTuple):
         return cls(int(number), int(total))
 
     def holds(self, source: Input) -> bool:
-        """Whether an input belongs to this share: by a hash of its relative path, the same on every machine."""
+        """Return whether an input belongs to this share: by a hash of its relative path, the same on every machine."""
         path = source.below.replace(os.sep, "/")
         return zlib.crc32(os.fsencode(path)) % self.total == self.number - 1

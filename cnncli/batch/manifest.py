@@ -107,7 +107,7 @@ class Manifests:
     """The lists of all output folders of a batch.
 
     Args:
-        options: what the outputs depend on beside their inputs.
+        options: text of the options that the outputs depend on.
     """
 
     def __init__(self, options: str) -> None:
@@ -160,7 +160,7 @@ class Manifests:
         self._seen |= objects.look_at_all(filter(is_url, names))
 
     def is_done(self, job: Job, *, renew: bool = False) -> bool:
-        """Whether every output of a job was finished with these options from this input, and is whole.
+        """Return whether every output of a job was finished with these options from this input, and is whole.
 
         Args:
             job: an input and its outputs.
@@ -174,7 +174,7 @@ class Manifests:
         return None not in done
 
     def may_replace(self, output: str, other: str) -> bool:
-        """Whether an output that exists is our own work: as it was listed, or the beginning of a whole one.
+        """Return whether an existing output was written by cnncli: as it was listed, or the beginning of it.
 
         A file that somebody changed since is theirs.
         """
@@ -283,7 +283,7 @@ def _names(job: Job) -> tuple[str, ...]:
 
 
 def _same(stamp: Stamp | Seen, seen: Seen | None) -> bool:
-    """Whether an object is unchanged; one without a tag never counts as unchanged."""
+    """Return whether an object is unchanged; one without a tag never counts as unchanged."""
     return isinstance(stamp, Seen) and stamp == seen and bool(stamp.tag)
 
 
@@ -329,7 +329,7 @@ def _stamp(values: list[Any]) -> Stamp | Seen:
 
 
 def _begins(path: str, other: str) -> bool:
-    """Whether a file holds the beginning of another."""
+    """Return whether a file holds the beginning of another."""
     left = os.path.getsize(path)
     if left > os.path.getsize(other):
         return False
@@ -341,7 +341,7 @@ def _begins(path: str, other: str) -> bool:
 
 
 def same_content(path: str, other: str) -> bool:
-    """Whether two files, the first perhaps an object, have the same content."""
+    """Return whether two files, the first perhaps an object, have the same content."""
     if is_url(path):
         return objects.same_content(path, other)
     from filecmp import cmp

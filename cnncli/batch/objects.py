@@ -16,7 +16,7 @@ from cnncli.files.temporary import random_name
 from cnncli.files.text import printable
 
 EXTRA = "pip install 'cnncli[remote]'"
-"""What installs fsspec and the stores that most people have."""
+"""The command that installs fsspec and the most common stores."""
 
 _WHOLE_AT_ONCE = frozenset(
     ["s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "ocilake", "oss", "swift", "memory"]
@@ -42,7 +42,7 @@ class Seen(NamedTuple):
 
     Attributes:
         size: bytes.
-        tag: what changes when the object does: an ETag, a digest or a time, whichever the store has.
+        tag: a text that changes with the object: an ETag, a digest or a time, whichever the store has.
     """
 
     size: int
@@ -50,7 +50,7 @@ class Seen(NamedTuple):
 
 
 def is_url(name: str) -> bool:
-    """Whether a name is a URL; `./` in front makes a path of a name that looks like one.
+    """Return whether a name is a URL; with `./` in front, a name that looks like one is a path.
 
     Example:
         >>> is_url("s3://photos/a.jpg"), is_url("photos/a.jpg"), is_url("./s3://photos/a.jpg")
@@ -153,7 +153,7 @@ def look_at_all(urls: Iterable[str]) -> dict[str, Seen | None]:
 
 
 def is_folder(url: str) -> bool:
-    """Whether objects have names below a URL."""
+    """Return whether there are objects below a URL."""
     with _opened(url) as (store, key):
         return bool(store.isdir(key))
 
@@ -263,7 +263,7 @@ def put(path: str, url: str) -> None:
 
 
 def same_content(url: str, path: str) -> bool:
-    """Whether an object and a file have the same content."""
+    """Return whether an object and a file have the same content."""
     with _opened(url) as (store, key), open(path, "rb") as file, store.open(key, "rb") as other:
         while True:
             block = file.read(1 << 20)

@@ -37,7 +37,7 @@ class OutputRule:
     Args:
         target: a file, a folder (one that exists, or a word that ends in `/`), a template with fields such as `{stem}`,
             `-` for standard output, or None for `{stem}-{filter}` beside the input.
-        labels: what `{filter}` stands for: one output each.
+        labels: values of `{filter}`, one output for each.
         suffix: the ending of names that the rule makes up.
 
     Raises:

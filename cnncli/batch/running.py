@@ -59,8 +59,8 @@ def run(
     Close it (`contextlib.closing`) to stop early: the lists of what is done are written then, and that may fail.
 
     Args:
-        jobs: what to do.
-        task: what is done with each.
+        jobs: the jobs to process.
+        task: the task to do with each.
         workers: number of threads.
         stop: when set, no new input is begun; those under way are finished.
         executor: where, by default on threads.

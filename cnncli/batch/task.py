@@ -69,7 +69,7 @@ class Task(NamedTuple):
 
     Attributes:
         work: the function; an error fails its input alone.
-        manifests: where finished outputs are listed, if they are.
+        manifests: the lists of finished outputs, if there are any.
         skip: leave out what `manifests` lists as done.
         replace: replace whatever stands in an output's place; with `skip` only what is our own work is replaced.
         alike: whether two files have equal content although their bytes differ.
@@ -217,7 +217,7 @@ class _Finish:
         return "discard"
 
     def _is_same(self, output: str, temporary: str) -> bool:
-        """Whether an output holds the same result as what stands in its place."""
+        """Return whether an existing output holds the same result as the new one."""
         if not (is_url(output) or os.path.isfile(output)):
             return False
         alike = self._task.alike
@@ -233,7 +233,7 @@ class _Finish:
 
 
 def _can_be_read_twice(path: str) -> bool:
-    """Whether an input is a file; standard input and pipes with a name are not."""
+    """Return whether an input can be read twice; standard input and named pipes cannot."""
     if path == STANDARD:
         return False
     if is_url(path):

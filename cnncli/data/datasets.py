@@ -29,7 +29,7 @@ class Dataset(ABC):
         class_names: the classes in order.
         shape: (H, W, C) of every picture.
         names: a name for each item, for messages.
-        fingerprint_kind: what the fingerprints are taken of: `pixels` or `file`.
+        fingerprint_kind: source of the fingerprints: `pixels` or `file`.
         scale: the meaning of the numbers: a word of `SCALES`.
     """
 

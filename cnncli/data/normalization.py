@@ -13,8 +13,8 @@ class Normalization(Value):
     """(x - mean) / std, for each channel.
 
     Attributes:
-        mean: of each channel, on the scale 0 to 255 of the pictures.
-        std: of each channel; 1 where a channel is the same everywhere.
+        mean: mean of each channel, on the pictures' scale of 0 to 255.
+        std: standard deviation of each channel; 1 if a channel is constant.
 
     Raises:
         ArgumentError: numbers that are not finite, or a std that is not positive.

@@ -152,7 +152,7 @@ def find_factor(pixels: Array, scale: str | None, name: str, *, picture: bool = 
 
     Args:
         pixels: numbers or booleans of any shape.
-        scale: what the network takes: a word of `SCALES`; None for either.
+        scale: scale that the network takes, a word of `SCALES`; None for either.
         name: name of the pixels in messages.
         picture: whether they come from a picture file, whose 16 bits mean 65,535 at most, however dark it is.
 

@@ -39,7 +39,7 @@ class Engine:
 
     Attributes:
         network: the network.
-        dtype: of all arrays, float32 or float64.
+        dtype: dtype of all arrays, float32 or float64.
         parameters: all trainable numbers in one vector; change them in place.
         gradients: the gradient of the last step's mean loss, in the order of `parameters`.
         named_parameters: the same memory as `parameters` by name, in shape.

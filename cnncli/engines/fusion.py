@@ -60,7 +60,7 @@ def _pool_early(members: list[Part]) -> list[Part]:
 
 
 def _without_bias(member: Part) -> list[Part]:
-    """Return a layer and its bias apart, where that can be added later; another layer as it is."""
+    """Return a layer and its bias separately if the bias can be added later, else the layer and None."""
     layer = member.layer
     if not (layer.late_bias and getattr(layer, "bias", False)):
         return [member]

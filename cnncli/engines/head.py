@@ -60,7 +60,7 @@ class DistanceLoss:
         return total, np.negative(gradient, out=gradient)
 
     def total_weight(self, labels: Array) -> float:
-        """Return what sum and gradient are to be divided by for the mean."""
+        """Return the divisor that turns sum and gradient into means."""
         return self.loss.total_weight(labels)
 
 

@@ -63,7 +63,7 @@ class Optimizer(Value):
 
         Args:
             parameters: flat, float32 or float64; changed.
-            gradients: of the same shape; left as they are.
+            gradients: array of the same shape, unchanged.
             state: from `initial_state`, or slices of it like those of the parameters; changed.
             step: number of the step, from 1.
             lr: learning rate of this step.

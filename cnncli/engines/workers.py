@@ -51,7 +51,7 @@ class ThreadTeam:
         self._turns = Semaphore(self.jobs)
         self._count = 0
         self._barrier = Barrier(shards)
-        # What is gathered next is written while the last is still being read.
+        # Two lists in turn: one is written while the other is still being read.
         self._gathered: tuple[list[Any], list[Any]] = ([], [])
         self._meetings: list[int] = []
 

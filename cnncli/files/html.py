@@ -1,4 +1,4 @@
-"""Tables as HTML: what notebooks show of networks, summaries and models."""
+"""Tables as HTML, for networks, summaries and models in notebooks."""
 
 from collections.abc import Iterable, Sequence
 

@@ -22,7 +22,7 @@ def parse_matrix(text: str, *, what: str = "matrix") -> Matrix:
 
     Args:
         text: the rows and numbers.
-        what: how an error calls the matrix, such as `"kernel"`.
+        what: name of the matrix in errors, such as `"kernel"`.
 
     Returns:
         The rows, each a tuple of equally many numbers.

@@ -54,8 +54,8 @@ def whole_file(path: str, settle: Callable[[str], Ending] = lambda _: "replace")
     Write with `open_temporary`.
 
     Args:
-        path: where the file shall stand, whole or not at all. Standard output, devices and pipes are given through
-            as they are. A link is replaced as any file is: what it leads to is never written.
+        path: path of the file, which is complete or absent. Standard output, devices and pipes are passed through
+            unchanged. A link is replaced like any other file: its target is never written.
         settle: called with the complete temporary file; it says what becomes of it.
 
     Raises:
@@ -155,7 +155,7 @@ def check_output(path: str, *, force: bool, inputs: Iterable[str] = ()) -> None:
     Args:
         path: the output.
         force: whether it may replace a file.
-        inputs: what the command reads.
+        inputs: the files that the command reads.
 
     Raises:
         ArgumentError: it is one of them, or exists and may not be replaced.
@@ -179,7 +179,7 @@ def scratch() -> str:
 
 
 def is_special(path: str) -> bool:
-    """Whether a path is neither a file nor a folder, but a device, a pipe, a socket, or a link to an open file."""
+    """Return whether a path is a device, a pipe, a socket, or a link to an open file: not a file or folder."""
     try:
         mode = os.stat(path).st_mode
     except OSError:
@@ -188,7 +188,7 @@ def is_special(path: str) -> bool:
 
 
 def _is_open_file(path: str) -> bool:
-    """Whether a path is a link that the system keeps to a file that is open, such as /dev/stdout."""
+    """Return whether a path is the system's link to an open file, such as /dev/stdout."""
     return os.path.islink(path) and f"{os.path.realpath(os.path.dirname(path))}/".startswith(("/dev/", "/proc/"))
 
 

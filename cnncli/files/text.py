@@ -95,10 +95,10 @@ def _escaped(letter: str) -> str:
 
 
 def _is_byte(letter: str) -> bool:
-    """Whether a letter stands for a byte that is not UTF-8, as in the names that Python gets from the system."""
+    """Return whether a character stands for a byte that is not UTF-8, as in file names from the system."""
     return "\udc80" <= letter <= "\udcff"
 
 
 def _is_surrogate(letter: str) -> bool:
-    """Whether a letter is half of one, which no text may hold."""
+    """Return whether a character is a surrogate, which valid text must not hold."""
     return "\ud800" <= letter <= "\udfff"

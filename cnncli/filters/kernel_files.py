@@ -82,7 +82,7 @@ def _as_text(path: str, kernel: Array) -> str:
 
 
 def _load_array(path: str) -> Array:
-    """Return the array of an .npy file; what it claims is held against its size before memory is taken."""
+    """Return the array of an .npy file, after its header was checked against the file's size."""
     from cnncli.images.formats.arrays import read_npy_header
 
     try:

@@ -21,7 +21,7 @@ class Filter(NamedTuple):
         name: the word that stands for it.
         about: one line for people.
         kernels: one kernel or two of a size; each a tuple of rows.
-        scale: of pictures of its response, unless the user chooses another (see `cnncli.filters.rendering.Rendering`).
+        scale: default scale for pictures of its response (see `cnncli.filters.rendering.Rendering`).
         signed: rendering of negative numbers in these pictures, unless the user chooses another.
         in_words: the kernel in words, where its numbers would be hard to read.
     """

@@ -1,4 +1,4 @@
-"""Recipes: filters made ready, by name or from a kernel that users bring."""
+"""Recipes: filters ready to apply, from names or from kernels given by users."""
 
 import os
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class Recipe(NamedTuple):
         name: for file names and reports.
         kernels: one kernel (f_h, f_w) or (f_h, f_w, C), or the (vertical, horizontal) pair of a gradient.
         direction: `magnitude` or `angle` for a pair, else None.
-        rendering: how its response becomes a picture unless the user says otherwise.
+        rendering: default rendering of its response.
     """
 
     name: str
@@ -42,12 +42,12 @@ def recipe(
     *,
     name: str = "kernel",
 ) -> Recipe:
-    """Return what a filter's name and a direction, or a kernel, stand for.
+    """Return the recipe for a filter's name and a direction, or for a kernel.
 
     Args:
         filter: a name in `FILTERS`, or a kernel (f_h, f_w) or (f_h, f_w, C).
         direction: `vertical`, `horizontal`, `magnitude` (what a pair gives unless told) or `angle`.
-        name: what to call a kernel.
+        name: name of a kernel.
 
     Raises:
         ArgumentError: an unknown name, a direction for a filter without one, or numbers that are not a kernel.

@@ -72,7 +72,7 @@ class Rendering(Value):
     def renderers(
         self, *, full_step: float, white: float, dtype: npt.DTypeLike, extent: tuple[float, float] | None = None
     ) -> "list[Renderer]":
-        """Return what renders the bands of one response: one renderer, or two for `split`.
+        """Return the renderers of one response: one, or two for `split`.
 
         Args:
             full_step: the response to a full black-to-white step.

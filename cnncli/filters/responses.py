@@ -242,7 +242,7 @@ class Response:
 
 
 def white_level(dtype: DType) -> float:
-    """Return what counts as white: 65535 for uint16, 1 for floating point, otherwise 255.
+    """Return the white level: 65535 for uint16, 1 for floating point, otherwise 255.
 
     Example:
         >>> white_level(np.dtype(np.uint8))

@@ -42,7 +42,7 @@ class Statistics:
 
 
 def finite_range(numbers: Array) -> tuple[float, float]:
-    """Return the (min, max) of what is finite; (inf, -inf) where nothing is, which changes no other range.
+    """Return the (min, max) of the finite numbers; (inf, -inf) if there are none, which changes no other range.
 
     Example:
         >>> finite_range(np.array([1.0, np.nan, 3.0, np.inf]))

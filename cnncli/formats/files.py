@@ -14,7 +14,7 @@ MAX_JSON = 8 * 2**20
 """Bytes of JSON that are parsed at most; a model of a thousand layers has about two million."""
 
 MAX_DIMENSION = 2**40
-"""No dimension is larger: it bounds the arithmetic on what hostile files claim."""
+"""The largest dimension allowed, a bound on the arithmetic with numbers from hostile files."""
 
 MAX_RANK = 32
 """No tensor has more dimensions."""
@@ -148,7 +148,7 @@ def opened(path: Path) -> Iterator[FileBytes]:
 
 @contextmanager
 def naming_errors(subject: object) -> Iterator[None]:
-    """Put the name of a file, or of a part of it, before what is said of it."""
+    """Put the name of a file, or of a part of it, before the messages of errors."""
     try:
         yield
     except ModelError as error:

@@ -15,12 +15,12 @@ class Stage(NamedTuple):
     """One operation of a model file, on the way from the input to the output.
 
     Attributes:
-        name: what the file calls it.
+        name: name in the file.
         op: its kind; a layer's word where it is one.
         inputs: names of the activations that come in.
         outputs: names of the activations that go out.
-        input_shape: of the first input, `(H, W, C)` or `(N,)`; None where it is not known.
-        output_shapes: of the outputs.
+        input_shape: shape of the first input, `(H, W, C)` or `(N,)`; None if it is not known.
+        output_shapes: shapes of the outputs.
         layer: the layer of ours that does the same, where there is one.
         params: trainable numbers that no earlier stage has.
         repeated: those of them that an earlier stage has too, where they are taken for others that are equal.
@@ -28,7 +28,7 @@ class Stage(NamedTuple):
         macs: multiply-adds of a convolution or a fully connected layer.
         in_place: it can overwrite its first input.
         unknown: which of `params` and `macs` leave something out.
-        runs: how often it is done; 0 where another branch is taken.
+        runs: number of runs; 0 if another branch is taken.
     """
 
     name: str
@@ -120,7 +120,7 @@ def _moves(stage: Stage) -> bool:
 
 
 def _peak(start: str, size: int, stages: Sequence[Stage], outputs: set[str]) -> int:
-    """Return the most numbers that must be there at one time: what a stage reads and writes, and what waits."""
+    """Return the most numbers in memory at a time: inputs and outputs of a stage, and those needed later."""
     last = {name: index for index, stage in enumerate(stages) for name in stage.inputs}
     alive, total, peak = {start: size}, size, size
     for index, stage in enumerate(stages):

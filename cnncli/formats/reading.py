@@ -1,4 +1,4 @@
-"""The door to all model files: the registry `FORMATS` says how a file is recognised, and what reads it."""
+"""Reading model files: the registry `FORMATS` says how each kind is recognised and read."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ class Format(NamedTuple):
         reader: the module below `cnncli.formats` and the function in it that reads a file, loaded when one is read: a
             function of the bytes, the name without its ending, the input's shape, and `shapes` as in `read_model`.
         advice: for a format that is not read: what to do instead.
-        sure: what fits is of this format whatever its name says.
+        sure: a file that fits has this format whatever its suffix.
     """
 
     what: str
@@ -125,7 +125,7 @@ def check_is_trained(buffer: FileBytes, suffix: str) -> None:
 
 
 def read_model(path: str | Path, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:
-    """Read what a model file says of its network: ONNX, safetensors or Keras. No code in it is run, no weight is read.
+    """Read the network of a model file (ONNX, safetensors or Keras), without running code or reading weights.
 
     `.h5` files of Keras need the extra `cnncli[keras]`.
 

@@ -102,7 +102,7 @@ class _Block:
         yield self.FIRST
 
     def drop(self, pointer: int, tags: Collection[int]) -> None:
-        """Take these tags out of a directory: the kept entries move up, what they point at stays."""
+        """Remove these tags from a directory: the other entries move up, the data that they point at stays."""
         start = self._integer(pointer)
         entries = list(self._entries(start))
         end = start + 2 + _ENTRY_SIZE * len(entries) + 4

@@ -29,7 +29,7 @@ class Frame(ABC):
     Attributes:
         shape: (H, W) for grey, (H, W, C) for colour; alpha is not counted.
         dtype: uint8, uint16, int32, int64, float32 or float64.
-        metadata: what is true of the pixels as they are given here.
+        metadata: metadata of the pixels as they are returned.
     """
 
     shape: tuple[int, ...]
@@ -88,7 +88,7 @@ class OpenedImage(AbstractContextManager["OpenedImage"]):
 
     Attributes:
         kind: the kind of file, whatever its name says.
-        frame_count: how many frames there are.
+        frame_count: number of frames.
     """
 
     def __init__(self, stream: BinaryIO, name: str, kind: FileKind, *, gray: bool, max_pixels: int | None) -> None:
@@ -109,7 +109,7 @@ class OpenedImage(AbstractContextManager["OpenedImage"]):
 
     @abstractmethod
     def _begin(self) -> int:
-        """Read what comes before the pixels, refuse what is too large, and return the number of frames."""
+        """Read the header, refuse files that are too large, and return the number of frames."""
 
     def _frame(self, index: int) -> Frame:
         """Read a frame, for `frames`; a class may have another way instead."""

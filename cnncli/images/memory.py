@@ -1,7 +1,7 @@
-"""Memory that a frame takes while it is read and worked on, reckoned from its file's header.
+"""Estimates, from a file's header, of the memory that a frame takes while it is read and processed.
 
-Batches go by it: too little, and more images are begun than the machine can hold. Measured for each kind of file as the
-peak of a process, minus what it takes before the file is opened.
+Batches rely on them: if they are too low, more images are started than fit into memory. Measured for each kind of file
+as the peak of a process, minus its memory before the file is opened.
 """
 
 from typing import Any

@@ -34,7 +34,7 @@ class Metadata(NamedTuple):
         exif: the EXIF block, in Pillow's form (it begins with `Exif` and two zero bytes).
         dpi: dots per inch, across and down.
         duration: milliseconds for which an animation shows this frame.
-        loop: how often an animation plays; 0 is for ever.
+        loop: number of times that an animation plays; 0 is for ever.
 
     Example:
         >>> Metadata(dpi=(300.0, 300.0)).for_result(mode_changed=True, size_changed=True).dpi

@@ -16,7 +16,7 @@ from cnncli.images.sources import MAX_PIXELS, Source, open_source
 
 _ENOUGH_TO_KNOW, _TEXT = 4096, "TXT"
 
-# What Pillow also knows, and why it is not read.
+# Formats that are recognised but not read, and the reasons.
 _REFUSED: dict[str, tuple[bytes, str]] = {
     "PostScript": (rb"%!PS|\xc5\xd0\xd3\xc6", "it is a program, which would have to be run"),
     "PDF": (rb"%PDF-", "it is a document; save its pages as pictures"),

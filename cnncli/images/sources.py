@@ -81,9 +81,9 @@ def check_frames(name: str, count: int, pixels: int, max_pixels: int | None) -> 
     """Refuse frames of more than `TOGETHER` times the limit in all; to be called before any is decoded.
 
     Args:
-        name: what messages call the file.
-        count: how many frames there are; the limit does not apply to a single one.
-        pixels: what they count for together, each `FRAME_PIXELS` at least.
+        name: name of the file in messages.
+        count: number of frames; the limit does not apply to a single one.
+        pixels: pixels of all frames, each counted as at least `FRAME_PIXELS`.
         max_pixels: the limit of one picture; None for any.
 
     Raises:
@@ -118,7 +118,7 @@ def decoding(name: str, kind: str) -> Iterator[None]:
 
 @contextmanager
 def no_warnings() -> Iterator[None]:
-    """Keep a decoder's warnings from the user: what matters is raised as an error.
+    """Suppress a decoder's warnings: anything serious is raised as an error.
 
     Python's warning filters belong to the whole process, so threads take turns: only short calls belong inside.
     """

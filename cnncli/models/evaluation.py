@@ -19,7 +19,7 @@ class Evaluation(NamedTuple):
         part: the part of the data that was taken: one of `PARTS`.
         dataset: its pictures.
         probabilities: (N, classes) that the model gives them.
-        scores: of the likeliest classes.
+        scores: scores of the likeliest classes.
         findings: problems that the data's owner should know about.
     """
 

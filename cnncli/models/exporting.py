@@ -49,7 +49,7 @@ def export_onnx(model: Model | AnyPath, path: AnyPath, *, force: bool = False, s
         model: a model, its file, or the folder of a run.
         path: the file to write.
         force: overwrite the file if it exists.
-        seed: of the random pictures that both are compared on.
+        seed: seed of the random pictures for the comparison.
 
     Raises:
         ModelError: the model cannot be read or is too large for one file, the package onnx is missing, the file cannot
@@ -131,7 +131,7 @@ def _normalized(graph: Any, model: Model) -> str:
 
 
 def _probabilities(graph: Any, x: str, model: Model) -> str:
-    """Add what `cnncli.engines.head.probabilities` does with the network's outputs."""
+    """Add the nodes that do the same as `cnncli.engines.head.probabilities`."""
     kind, found = output_kind(model.network), x
     if model.network.output_shape == (1,):
         if kind != "chances":

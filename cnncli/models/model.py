@@ -172,7 +172,7 @@ class Model(Value):
         return array, False
 
     def classify(self, dataset: Dataset, jobs: int = 1) -> Array:
-        """Return the probabilities of a whole data set, (N, classes), whose pictures are read a few at a time."""
+        """Return the probabilities of a whole data set, (N, classes), reading a few pictures at a time."""
         parts = [self.probabilities(images, jobs) for _, images in dataset.chunks()]
         return np.concatenate(parts) if parts else np.empty((0, len(self.class_names)), np.float32)
 
@@ -185,7 +185,7 @@ class Model(Value):
         return [name for name, _ in self._activations(np.zeros((1, *self.input_shape), np.uint8))]
 
     def features(self, picture: AnyPath | npt.ArrayLike, layer: str) -> Array:
-        """Return what a layer makes of a picture: its feature maps.
+        """Return a layer's feature maps of a picture.
 
         Args:
             picture: one picture or path, as in `Model`.
@@ -268,7 +268,7 @@ def load_model(path: AnyPath, engine: str = "numpy", device: str = "auto") -> Mo
 
     Args:
         path: its file, or the folder of a run that holds `model.safetensors`.
-        engine: what computes: a name in `ENGINES`, `numpy` or `torch`.
+        engine: a name in `ENGINES`, `numpy` or `torch`.
         device: where: a name in `DEVICES`, such as `cuda`.
 
     Raises:
@@ -296,7 +296,7 @@ def as_model(model: Model | AnyPath) -> Model:
 
 
 def model_path(path: AnyPath) -> Path:
-    """Return the file of a model, which the folder of a run stands for too.
+    """Return the file of a model, which may be given as the folder of a run.
 
     Raises:
         ModelError: there is nothing, or a folder without a model.

@@ -51,7 +51,7 @@ def write_tensors(path: str | os.PathLike[str], arrays: Mapping[str, Array], met
 
 
 def _plain(array: Array) -> Array:
-    """Return an array whose bytes are those of the file."""
+    """Return an array that shares the bytes of the file."""
     return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(array.shape)
 
 
@@ -68,7 +68,7 @@ def _header(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
 
 
 def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, str]]:
-    """Read the arrays and texts of a file; nothing in it is run, and no memory is taken for what it does not hold.
+    """Read the arrays and texts of a file; run no code in it, and allocate no more memory than it holds data.
 
     Raises:
         ModelError: it is missing, damaged, cut short, or holds arrays of other types.

@@ -1,4 +1,4 @@
-"""Networks: their layers, the notation that writes them, and what is known of each: shapes, numbers, memory."""
+"""Networks: layers, notation, and facts about them: shapes, parameters, memory."""
 
 import lazy_loader
 

@@ -46,7 +46,7 @@ class Comparison(NamedTuple):
     """Networks side by side.
 
     Attributes:
-        names: of the networks; a text is called `network 1`, by its place.
+        names: names of the networks; one given in words is called `network 1`, by its place.
         stages: from the input's end to the output's.
         totals: one for each network.
         unknown: which of these leave something out, for each network.

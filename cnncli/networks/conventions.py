@@ -25,9 +25,9 @@ class Tally(NamedTuple):
     """A tool's numbers for a layer, a block or a whole network.
 
     Attributes:
-        params: what the tool calls parameters, or total parameters.
+        params: the tool's number of parameters, or total parameters.
         non_trainable: those of `params` that training does not change.
-        macs: what the tool counts as multiply-adds; None where it counts none, or a shape is not known.
+        macs: the tool's number of multiply-adds; None if it has none, or a shape is not known.
     """
 
     params: int
@@ -140,4 +140,4 @@ CONVENTIONS: dict[str, tuple[Callable[[Row], Tally], tuple[str, ...]]] = {
         ),
     ),
 }
-"""What each tool shows for a layer, and why: {ours} are our totals, {more_macs} what it has beyond them."""
+"""The words on each tool: {ours} are our totals, {more_macs} the tool's surplus."""

@@ -18,8 +18,8 @@ class TextError(ArgumentError):
 
     Attributes:
         text: the text, or None where the network was not made from one.
-        start: where the place begins in it.
-        end: where the place ends.
+        start: start of the place in it.
+        end: end of the place.
         file: the file that holds the text, or empty.
     """
 
@@ -69,13 +69,13 @@ class NotationError(TextError):
 
 
 class ShapeError(TextError):
-    """A layer that cannot take what comes in.
+    """A layer that cannot take its input.
 
     Attributes:
         layer: the layer.
-        needs: what it needs.
-        got: what comes in.
-        fits: what would fit, or empty.
+        needs: the input that it needs.
+        got: the input that it gets.
+        fits: a change that would fit, or empty.
         input_shape: the shape that comes in, once the layer's place is known.
         after: the word of the layer before it, or `the input`.
         path: its place, from the outermost: `layer 5`, `main`, `layer 1`.
@@ -109,7 +109,7 @@ max2; padding p1 would fit
 
     @property
     def message(self) -> str:
-        """The place, what is needed, what comes in, and what would fit."""
+        """The place, the needed and the given input, and what would fit."""
         place = ""
         if self.path and self.input_shape is not None:
             place = f"{', '.join(self.path)} ({self.item.label} after {show_shape(self.input_shape)}): "

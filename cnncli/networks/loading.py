@@ -1,4 +1,4 @@
-"""Networks by name, from a file, or from a text."""
+"""Loading networks: by name, from a file, or from words."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A network: a sequence of layers and what comes in."""
+"""A network: a sequence of layers and an input shape."""
 
 from collections.abc import Mapping
 from typing import Any

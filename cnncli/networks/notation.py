@@ -105,7 +105,7 @@ class _Reader:
         raise NotationError(f"{where}{message}", self.text, word.start, word.end)
 
     def build(self, word: Word, kind: Callable[..., L], *args: Any, **kwargs: Any) -> L:
-        """Make a layer, and note its place; what it refuses is an error at that place."""
+        """Make a layer, and note its place; its errors point to that place."""
         try:
             layer = kind(*args, **kwargs)
         except ArgumentError as error:
@@ -184,7 +184,7 @@ class _Reader:
         return branches
 
     def expand(self, word: Word, depth: int) -> tuple[Layer, ...]:
-        """Read what a macro stands for, with its arguments in place."""
+        """Return the layers of a macro, with its arguments inserted."""
         name, colon, given = word.text.partition(":")
         if name in self.trail:
             self.fail(word, f"macro {quote(name)} uses itself")

@@ -57,7 +57,7 @@ class Sharing(NamedTuple):
 
 
 def sharing(summary: Summary) -> tuple[Sharing, ...]:
-    """Return what each convolution of a network saves; transposed convolutions and unknown shapes are left out.
+    """Return the savings of each convolution of a network, without transposed ones and unknown shapes.
 
     Example:
         >>> from cnncli.networks import parse_network

@@ -26,7 +26,7 @@ def summarize(layers: Sequential, input_shape: Shape, name: str = "", title: str
 def sequence_rows(
     layers: Sequential, input_shape: Shape, field: ReceptiveField | None, prefix: str = "", depth: int = 0
 ) -> tuple[list[Row], ReceptiveField | None]:
-    """Return the rows of a sequence, and the receptive field of what it puts out."""
+    """Return the rows of a sequence, and the receptive field of its output."""
     rows: list[Row] = []
     for position, layer, before, after in layers.placed(input_shape):
         name = f"{prefix}{position}.{layer.op}"
@@ -53,7 +53,7 @@ def block_rows(
         rows += [inner[0]._replace(branch=title), *inner[1:]]
         fields.append(after)
     sums = totals(rows, depth + 1)._asdict()
-    # What is repeated over positions does not move with them.
+    # A branch that is repeated over positions has no receptive field that moves with them.
     moving = all(branch.output_shape(input_shape)[:-1] == output_shape[:-1] for _, _, branch in block.branches)
     whole = union(fields) if moving else None
     row = Row(name, block.label, block.op, depth, "", input_shape, output_shape, **sums, receptive_field=whole)
@@ -80,7 +80,7 @@ def _facts(layer: Layer, input_shape: Shape) -> Row:
 
 
 def union(fields: list[ReceptiveField | None]) -> ReceptiveField | None:
-    """Return what the branches see together: the largest of their fields, where they have one centre."""
+    """Return the largest of the branches' receptive fields, if all have the same centre."""
     known = [field for field in fields if field is not None]
     if len(known) < len(fields):
         return None
@@ -97,7 +97,7 @@ def _axis_union(fields: list[ReceptiveField], axis: int) -> tuple[int, float]:
 
 
 def window_warnings(window: Window | None) -> Iterator[str]:
-    """Yield what may surprise about a window: pixels of the input that it drops, and uneven padding.
+    """Yield warnings about a window: dropped pixels of the input, and uneven padding.
 
     Example:
         >>> list(window_warnings(Window.over((7, 7), 2, stride=2)))

@@ -58,7 +58,7 @@ class FilterShape(NamedTuple):
         groups: independent groups of channels.
         filters: n_c, the channels that come out.
         weight: shape of the weights, (f_h, f_w, C_in / groups, n_c) for a convolution; None for a pooling layer.
-        bias: how many biases.
+        bias: number of biases.
     """
 
     kernel_size: Pair
@@ -80,8 +80,8 @@ class Row(NamedTuple):
         op: the kind of layer: `conv`; `identity` for a branch without layers.
         depth: 0 at the top, one more within each block; a block's row comes before its inner rows.
         branch: the branch of a block that begins with this row, `main`, `shortcut` or `branch 1`; else empty.
-        input_shape: what comes in, `(H, W, C)` or `(N,)`; None where a file does not tell.
-        output_shape: what goes out.
+        input_shape: input shape, `(H, W, C)` or `(N,)`; None if a file does not say.
+        output_shape: output shape.
         activations: numbers that go out.
         params: trainable numbers.
         buffers: numbers that are kept but not trained, such as batch norm's running statistics.
@@ -89,7 +89,7 @@ class Row(NamedTuple):
         connections: inputs and biases that each output sees, summed (as LeCun et al. 1998 count them).
         receptive_field: None where it is not known.
         filter: the filters, of a layer that has them.
-        warnings: what may surprise: pixels dropped, uneven padding.
+        warnings: warnings, such as of dropped pixels or uneven padding.
         unknown: which of the numbers leave something out, because a file does not tell it: they are lower bounds.
     """
 
@@ -141,7 +141,7 @@ class Omission(NamedTuple):
 
     Attributes:
         totals: the names of these totals: "params", "macs", "activations".
-        text: what is left out, and why.
+        text: the part left out, and why.
     """
 
     totals: tuple[str, ...]
@@ -157,13 +157,13 @@ class Summary(NamedTuple):
     Attributes:
         name: its name in the zoo or its file's; empty for a text.
         title: its name in full.
-        input_shape: what comes in; None where a file does not tell.
+        input_shape: input shape; None if a file does not say.
         rows: one row a layer, blocks before their inner rows.
         totals: sums over the rows of depth 0.
         peak: the most numbers of activations alive at one moment of a forward pass over one example.
         kept: the numbers of activations that a backward pass over one example needs.
-        notes: what a reader must know about where the numbers come from.
-        omissions: what is left out of totals, and why.
+        notes: notes for readers on the origin of the numbers.
+        omissions: the parts left out of totals, and why.
     """
 
     name: str
@@ -178,7 +178,7 @@ class Summary(NamedTuple):
 
     @property
     def unknown(self) -> frozenset[str]:
-        """Which of the totals leave something out, and are lower bounds."""
+        """The names of the totals that are incomplete, and so lower bounds."""
         return frozenset(name for row in self.rows for name in row.unknown)
 
     def memory(self, batch_size: int = 1) -> Memory:

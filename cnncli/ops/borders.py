@@ -35,7 +35,7 @@ PADDING_MODES: dict[str, Callable[[Index, int], Index]] = {
 def border_index(
     n: int, before: int, after: int, mode: str = "zeros", reach: int = 0, taken: slice = slice(None)
 ) -> Index:
-    """Return, for each of before + n + after padded positions, the position in the input that stands there, or -1.
+    """Return the input position that each of before + n + after padded positions shows, or -1.
 
     Args:
         n: input size.

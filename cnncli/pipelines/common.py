@@ -86,7 +86,7 @@ class Pipeline(Value):
         """
 
     def __call__(self, job: Job, targets: Sequence[str]) -> list[Details]:
-        """Do the work, writing to the targets; return what a report says of each."""
+        """Process a job, writing to the targets; return the details of each report."""
         raise NotImplementedError
 
     def convert(
@@ -102,7 +102,7 @@ class Pipeline(Value):
 
         Args:
             source: a path, or a file's content.
-            target: where to write.
+            target: path to write to.
             output: the name by which the target will be known.
             make: gives the pictures of a frame.
             gray: whether frames are read as luma.

@@ -13,8 +13,8 @@ class Baselines(NamedTuple):
     """Accuracies of the baselines on the same pictures.
 
     Attributes:
-        majority_class: of always naming the most frequent class.
-        nearest_centroid: of naming the class whose mean picture is the nearest.
+        majority_class: accuracy of always naming the most frequent class.
+        nearest_centroid: accuracy of naming the class with the nearest mean picture.
     """
 
     majority_class: float

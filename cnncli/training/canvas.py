@@ -118,7 +118,7 @@ class Canvas:
 
 
 def one_line(text: str) -> str:
-    """Return a text with a space for each run of what cannot be drawn on one line.
+    """Return a text with a space for each run of characters that cannot be drawn on one line.
 
     Where the system has no font, letters lose their accents.
     """

@@ -70,7 +70,7 @@ class Configuration(Value):
         label_smoothing: share of a label that is spread over all classes, from 0 to below 1.
         clip_norm: largest norm of the gradient; None for any.
         early_stop: epochs without a better validation after which training stops; None for never.
-        seed: of all random numbers.
+        seed: seed of all random numbers.
         size: (height, width) to resize pictures to; None where all have one size.
         resize: the way to resize, a name in `RESIZES`.
         channels: 1 for grey, 3 for colour, None for those of the pictures.

@@ -16,7 +16,7 @@ class Divergence(NamedTuple):
     """Report on a training whose loss was no longer finite; epochs and batches count from 1.
 
     Attributes:
-        finding: where numbers were first not finite.
+        finding: the place where numbers were first not finite.
         files: the pictures of the batch.
         clipped: whether gradients were clipped.
         default_lr: the optimizer's default learning rate.

@@ -204,7 +204,7 @@ def _window(
 
 
 def _fitting(window: Window, padding: Padding, wanted: Pair) -> Iterator[str]:
-    """Yield the nearby options whose output has the wanted size, in words."""
+    """Yield descriptions of similar options that give the wanted output size."""
     kernel, stride = window.kernel_size, window.stride
     paddings: list[Padding] = ["valid", "same", *range(1, max(window.span) + 1)]
     others: list[tuple[Padding, str]] = [(padding, "")]
@@ -323,7 +323,7 @@ def _descend(
     weights = np.zeros(len(sums.moments))
     state, losses = optimizer.initial_state(weights), [(0, sums.energy / sums.positions)]
     gradient = -2 / sums.positions * sums.moments
-    # Where the loss is hardly curved, rounding leaves more of a gradient than the tolerance.
+    # If the loss is nearly flat, rounding leaves a gradient above the tolerance.
     tolerance = max(TOLERANCE, 16 * float(np.finfo(float).eps) * (largest / smallest)) * smallest if smallest else 0.0
     step, near = 0, not gradient.any() or not smallest
     with np.errstate(over="ignore", invalid="ignore"):

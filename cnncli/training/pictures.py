@@ -217,7 +217,7 @@ def _near(wanted: int, pixels: int) -> int:
 
 
 def draw_mistakes(dataset: Dataset, probabilities: Array, class_names: Sequence[str]) -> Canvas:
-    """Draw the wrongly classified pictures whose own class got the least probability."""
+    """Draw the misclassified pictures whose true class got the lowest probability."""
     worst = list(_worst(dataset.labels, probabilities))[:MOST_MISTAKES]
     wrong = int((probabilities.argmax(axis=1) != dataset.labels).sum())
     tile, columns, line = 112, 6, 16

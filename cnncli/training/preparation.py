@@ -37,7 +37,7 @@ from cnncli.training.configuration import Configuration, parse_share
 
 FRACTION = 0.1  # share of the training data that is held out for validation by default
 ACCURACY, BALANCED_ACCURACY = "accuracy", "balanced accuracy"
-"""Measures by which the epoch is chosen whose model is kept."""
+"""Measures that select the best epoch."""
 
 CACHE_BYTES = 256 << 20  # bytes of decoded pictures that are kept in memory
 LARGE = 2 << 30  # bytes of memory above which a training reports what it needs
@@ -56,7 +56,7 @@ class Preparation(NamedTuple):
         findings: problems of the data that its owner should know.
         folders: folder of each part, where the data's folders are its parts.
         normalization: measured on `train`.
-        loss: of the logits.
+        loss: loss of the logits.
         data_digest: shows whether the data is the same when a training goes on.
     """
 
@@ -227,7 +227,7 @@ def choose_network(text: str, shape: Sequence[int], *, sized: bool = False) -> N
 
     Args:
         text: a name of the zoo, a `.toml` file or a text, with or without its input.
-        shape: of the pictures.
+        shape: shape of the pictures.
         sized: whether they were resized already.
 
     Raises:

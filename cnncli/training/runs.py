@@ -30,15 +30,15 @@ class TrainingResult(NamedTuple):
     """Result of a training.
 
     Attributes:
-        model: of the best epoch, or of the last weights where no epoch was completed.
+        model: the model of the best epoch, or of the last weights if no epoch was completed.
         metrics: an entry for each epoch.
         done: whether it ran to its end; otherwise it was told to stop, and can be resumed.
         best_epoch: number of the model's epoch, from 1; 0 where no epoch was completed.
         chosen_by: measure of the best epoch: `accuracy`, or `balanced accuracy` where classes are weighted.
         judged_by: the part of the data that `scores` and `baselines` are of: `validation`, or `train` where nothing was
             held out.
-        scores: of the model; None where the training was stopped.
-        test_scores: of the model on the data's test part, if there is one.
+        scores: scores of the model; None if the training was stopped.
+        test_scores: scores of the model on the data's test part, if there is one.
         baselines: None where the training was stopped.
         chosen_among: number of epochs that the best was chosen from by the pictures of `scores`, whose interval holds
             for all of them at once.
@@ -126,7 +126,7 @@ def train(
 
 
 def _open(trainer: Trainer, folder: RunFolder | None, checkpoint: Checkpoint | None, data: Any) -> None:
-    """Open the folder, go on from a checkpoint, and write what is known before the first batch.
+    """Open the folder, load the checkpoint if resuming, and write the facts known before the first batch.
 
     Then even a run that is killed in its first batch can be resumed.
     """

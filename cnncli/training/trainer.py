@@ -39,7 +39,7 @@ class Trainer:
 
     Attributes:
         folder: folder of the run, closed at the end; None to keep no files.
-        metrics: of the completed epochs.
+        metrics: metrics of the completed epochs.
         best: the model of the best epoch; None before the first.
     """
 

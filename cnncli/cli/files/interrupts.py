@@ -21,7 +21,7 @@ class Stop(threading.Event):
     """An event that the first signal sets.
 
     Attributes:
-        number: of that signal.
+        number: number of that signal.
     """
 
     number: int = signal.SIGINT

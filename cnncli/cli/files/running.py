@@ -43,7 +43,7 @@ class Reporting(Protocol):
 
     @property
     def grouping(self) -> Grouping:
-        """Which jobs are done together."""
+        """The grouping of jobs that are processed together."""
 
     def __call__(self, job: Job, targets: Sequence[str]) -> list[dict[str, Any]]:
         """Do the work of one job; return the details of each report."""
@@ -270,7 +270,7 @@ def parse_list(content: bytes, name: str = "list") -> list[str]:
 
     Args:
         content: the list.
-        name: what an error calls it.
+        name: name in errors.
 
     Raises:
         ArgumentError: broken UTF-16.

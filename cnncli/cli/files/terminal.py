@@ -39,7 +39,7 @@ class ProgressBar(ExitStack):
         self.show(printable(text))
 
     def show(self, text: str) -> None:
-        """Print what a terminal shall obey, such as a preview's colours, above the bar."""
+        """Print text with control codes for the terminal, such as a preview's colours, above the bar."""
         if self.bar:
             self.bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:

@@ -34,7 +34,7 @@ class Line:
     """A layer as it is shown: a number that leaves something out is None.
 
     Attributes:
-        row: what is known of it.
+        row: the row of the summary.
         leaf: whether it is a layer; a block's numbers are those of its inner rows, and shown there.
         params: parameters, as they are counted.
         macs: multiply-adds, as they are counted; None where they are not.
@@ -54,12 +54,12 @@ class Counted(Value):
     """A network's lines, totals and what its reader must know, in one convention of counting.
 
     Attributes:
-        summary: what is known of the network.
+        summary: the network's summary.
         lines: one for each of its rows.
         params: the sum of all layers, as far as they are known.
         macs: the sum of all layers, as far as they are known; None where the convention counts none.
         convention: its name; empty for our own.
-        reasons: what the convention counts in another way.
+        reasons: the differences of the convention.
     """
 
     summary: Summary

@@ -12,7 +12,7 @@ from cnncli.networks.summary import FilterShape, Row, Summary
 from cnncli.shapes import Shape, show_shape
 
 BAR = 8
-"""Characters of a bar that stands for everything."""
+"""Characters of a full bar."""
 
 
 def layer_table(counted: Counted, columns: Sequence[str], drawn: bool, notes: Sequence[str] = ()) -> Table:

@@ -94,7 +94,7 @@ class OneLayer(NamedTuple):
 
 
 class Question:
-    """A question about one layer: its options, and what they say along the height and along the width."""
+    """A question about one layer: its options, and their values along the height and the width."""
 
     def __init__(self, layer: OneLayer) -> None:
         layer.check()

@@ -65,7 +65,7 @@ def show(
     sharing: bool = False,
     batch_size: int = 1,
 ) -> None:
-    """Print networks, and on standard error what their totals leave out.
+    """Print networks, and on standard error the omissions of their totals.
 
     Args:
         networks: the networks.
@@ -104,7 +104,7 @@ def show(
 
 
 def show_tables(tables: Sequence[Table], format_name: str) -> None:
-    """Print tables as wide as they are, or on a terminal as wide as it is."""
+    """Print tables in their full width, or on a terminal in its width."""
     print(encodable(render(tables, format_name, terminal_width()), sys.stdout.encoding))
 
 
@@ -116,7 +116,7 @@ def terminal_width() -> int | None:
 
 
 def read_networks(words: Sequence[str], input_text: str | None = None, *, shapes: bool = True) -> list[Summary]:
-    """Return what is known of the networks that words name or write.
+    """Return the summaries of the networks that words name or describe.
 
     Args:
         words: names of the zoo, files, and texts, whose words may come one by one.

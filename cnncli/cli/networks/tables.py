@@ -33,7 +33,7 @@ class Table(Value):
     A cell that begins with tabs is indented by as many steps.
 
     Attributes:
-        columns: what the cells are.
+        columns: names of the columns.
         rows: one cell for each column.
         totals: a last row, set apart; empty for none.
         caption: a line above.

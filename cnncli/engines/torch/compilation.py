@@ -21,7 +21,7 @@ from cnncli.shapes import Shape
 
 
 def compile_network(network: Network, shared: Shared | None = None) -> nn.Module:
-    """Return a module that computes what a network does.
+    """Return a module that computes the same as a network.
 
     It takes (N, C, H, W), in channels-last memory where it is to be fast, or (N, features). The names of its state are
     the network's, the axes of its arrays PyTorch's. Its parameters are not set: `weights.set_state` does it. Dropout

@@ -46,7 +46,7 @@ class Distances(nn.Module):
 
 
 class Convolution(nn.Conv2d):
-    """A convolution whose padding may be another number on every side."""
+    """A convolution whose padding may differ on every side."""
 
     def __init__(self, window: Window, in_channels: int, out_channels: int, groups: int, *, bias: bool) -> None:
         top, bottom, left, right = window.padding
@@ -87,7 +87,7 @@ class TableConvolution(nn.Module):
 
 
 class TransposedConvolution(nn.Module):
-    """A transposed convolution; what its padding cuts off may be another number on every side.
+    """A transposed convolution whose padding may differ on every side.
 
     Its weight is (in_channels / groups, out_channels, f_h, f_w): PyTorch's own form has the groups on the other axis.
     """
@@ -264,7 +264,7 @@ class Joined(nn.Module):
 
 
 def product(results: list[Tensor]) -> Tensor:
-    """Return the product of tensors; what is smaller is repeated."""
+    """Return the product of tensors, with smaller ones repeated."""
     if any(result.ndim == 4 for result in results):
         results = [result if result.ndim == 4 else result[:, :, None, None] for result in results]
     return reduce(torch.mul, results)

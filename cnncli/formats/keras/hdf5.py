@@ -59,7 +59,7 @@ def read_hdf5(file: FileBytes, name: str, input_shape: Shape | None = None, *, s
 
 
 def _described_apart(path: Path) -> dict[str, Any]:
-    """Return what `describe` writes in a process of its own, which damaged files may end or hold up."""
+    """Return the output of `describe`, run in a separate process because damaged files may crash or hang it."""
     code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import describe; describe(sys.argv[1])"
     try:
         run = subprocess.run([sys.executable, "-c", code, path], capture_output=True, timeout=_SECONDS, check=True)

@@ -43,7 +43,7 @@ MODELS = ("Functional", "Model", "Sequential")
 
 
 class KerasTensor(NamedTuple):
-    """An activation on its way: its name, its shape where it is known, and what the file records of that."""
+    """An activation: its name, its shape if it is known, and the shape that the file records."""
 
     name: str
     shape: Shape | None
@@ -127,7 +127,7 @@ class KerasReader:
         self._calls = 0
 
     def model(self, layer: dict[str, Any], incoming: Sequence[KerasTensor], prefix: str) -> list[KerasTensor]:
-        """Go through a model's layers; return what it puts out."""
+        """Follow a model's layers; return its outputs."""
         config = _inner(layer)
         layers = config.get("layers")
         if not isinstance(layers, list) or not all(isinstance(each, dict) for each in layers):
@@ -276,7 +276,7 @@ class KerasReader:
         return [output]
 
     def _applied(self, kind: str, layer: dict[str, Any], inputs: Sequence[KerasTensor]) -> Applied:
-        """Return what a layer does; where shapes stay open, what can be said without them."""
+        """Return the facts about a layer; if shapes are unknown, those that do not need them."""
         keras_class = CLASSES.get(kind)
         if keras_class is None:
             self._unknown[kind] += 1
@@ -299,7 +299,7 @@ class KerasReader:
 
 
 OPEN = 512
-"""A size that stands for an open one where weights are counted, which do not depend on it."""
+"""A size in place of an unknown one, for counting weights, which do not depend on it."""
 
 
 def _without_shapes(maker: Maker, settings: Settings, inputs: Sequence[KerasTensor]) -> Applied:

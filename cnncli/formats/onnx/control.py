@@ -1,4 +1,4 @@
-"""Branches, loops and functions: which graphs run, how often, and what they hand on."""
+"""Branches, loops and functions: the graphs that run, their number of runs, and the values they pass on."""
 
 from collections import ChainMap
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,10 +18,10 @@ class Scope(NamedTuple):
     """The names that nodes can see.
 
     Attributes:
-        tensors: what is known by its name: of this graph, then of those around it.
-        path: what the names of its rows begin with.
-        home: what the keys of its constants begin with: those of a function are one's, however often it is called.
-        settings: what a call gives to a function.
+        tensors: facts by tensor name: of this graph, then of the graphs around it.
+        path: prefix of the names of its rows.
+        home: prefix of the keys of its constants: those of a function are the same in every call.
+        settings: the attributes that a call passes to a function.
     """
 
     tensors: ChainMap[str, Tensor]
@@ -76,7 +76,7 @@ def branch(propagation: "Propagation", call: Call, scope: Scope) -> Outputs:
 
 
 def _either(one: Tensor, other: Tensor) -> Tensor:
-    """Return what is known of a tensor that is one of two."""
+    """Return the facts that hold for either of two tensors."""
     return Tensor(
         one.shape if one.shape == other.shape else None,
         one.values if one.values == other.values else None,

@@ -30,12 +30,12 @@ class Constant(NamedTuple):
     """A tensor whose values are in the file.
 
     Attributes:
-        name: what nodes call it.
+        name: name in nodes.
         shape: its dimensions, outermost first.
         floating: floating-point numbers, and so perhaps weights.
         values: the numbers in C order, of tensors small enough to be settings of a node.
         kind: the type of its numbers, as onnx.proto has it.
-        data: where they lie.
+        data: the bytes of the values.
         origin: `STORED` beside the graph, as weights are; a `LITERAL` in a node; or `FILLED` by a node with one number.
     """
 
@@ -67,7 +67,7 @@ class Node(NamedTuple):
 
     Attributes:
         name: its name, or its kind and position where it has none.
-        op: what it does: "Conv".
+        op: its operation, such as "Conv".
         domain: whose operation; "" is ONNX's own.
         inputs: names of tensors; "" for one that is left out.
         outputs: names of tensors.

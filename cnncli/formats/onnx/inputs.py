@@ -58,7 +58,7 @@ def is_alone(said: Sequence[int | str], input_shape: Shape | None) -> bool:
 
 
 def _wanted(said: Sequence[int | str], channels_last: bool) -> str:
-    """Return what --input is to say: the sizes that are fixed, and letters for the others; channels last."""
+    """Return a suggestion for --input: fixed sizes, and letters for the others; channels last."""
     sizes = list(said[1:] if len(said) > 1 else said)
     letters = list("LC"[-len(sizes) :] if len(sizes) < 3 else "DHWC"[-len(sizes) :])
     if len(sizes) == 2:

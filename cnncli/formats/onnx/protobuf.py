@@ -32,10 +32,10 @@ class MessageField(NamedTuple):
 
     Attributes:
         number: the field's number in the message's definition.
-        kind: how it is written: `VARINT`, `FIXED64`, `BYTES` or `FIXED32`.
+        kind: wire type: `VARINT`, `FIXED64`, `BYTES` or `FIXED32`.
         value: the integer of a varint; 0 otherwise.
-        start: where the value begins in the buffer, without its length.
-        stop: where it ends.
+        start: start of the value in the buffer, after its length.
+        stop: end of the value.
     """
 
     number: int

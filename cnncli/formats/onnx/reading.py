@@ -91,7 +91,7 @@ class Propagation:
                 self._pass_through(scope.resolved(node), graph, scope)
 
     def inside(self, graph: Graph, scope: Scope, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """Pass through a graph inside a node, whose inputs are given; return what it puts out."""
+        """Follow a graph inside a node with the given inputs; return its outputs."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise ModelError(f"graphs and functions call each other, more than {MAX_DEPTH} deep")
@@ -109,7 +109,7 @@ class Propagation:
         self.stages.append(Stage(named(node.name, MAX_NAME), named(node.op), (), (), None, (), unknown=("macs",)))
 
     def resolve_doubts(self) -> None:
-        """Resolve what only the whole graph tells: which constants are parameters, and whether weights are shared.
+        """Resolve facts that need the whole graph: which constants are parameters, and which weights are shared.
 
         Where some are, a vector that comes a second time may be shared too: it is counted once, and this is said.
         """
@@ -202,7 +202,7 @@ class Propagation:
             self._take_down(call, outcome, [scope.tensors[name] for name in node.outputs if name], scope)
 
     def _inner(self, call: Call, scope: Scope) -> list[Tensor] | None:
-        """Return what graphs inside a node put out; None for a node that has none."""
+        """Return the outputs of the graphs inside a node; None if it has no graphs."""
         follow, called = CONTROL.get(call.node.full_op), self.model.functions.get(call.node.full_op)
         if follow is not None:
             return follow(self, call, scope)

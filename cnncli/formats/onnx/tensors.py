@@ -20,7 +20,7 @@ class Tensor(NamedTuple):
         constant: no example's data: it comes of the file's constants and of shapes alone.
         sources: the constants of the file that it comes of, which may be weights.
         channels_last: a batch of pictures is (N, H, W, C), and not (N, C, H, W).
-        name: what no other tensor of the model is called.
+        name: name, unique in the model.
         op: the operation that made it.
     """
 

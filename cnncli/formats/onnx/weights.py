@@ -25,7 +25,7 @@ _COMPUTED = re.compile(
     r"^(add|mul|sub|div|cat|stack|sin|cos|select|clone|pow|where|full|zeros|ones|arange)(_\d+)?$|^(sum|mean)_\d+$",
     re.I,
 )
-"""Names that exporters give to what they have computed, and not a network's author to a parameter."""
+"""Names that exporters give to computed constants, unlike the names of parameters."""
 
 _COMBINED = re.compile(r"^((add|mul|sub|div|pow|where)(_\d+)?|(sum|mean)_\d+)$", re.I)
 """Those that tell of arithmetic: several of them may stand for one trained number, as a gate g and 1 - g do."""
@@ -82,7 +82,7 @@ class WeightCounter:
         self.constants.setdefault(key, constant)
 
     def handed_on(self, call: Call, home: str) -> tuple[str, ...]:
-        """Return the constants behind what a node makes of constants; `home` begins the keys of its graph's own."""
+        """Return the constants that a node's constant output depends on; `home` begins its graph's keys."""
         operation = call.operation
         if operation.fresh:
             return ()
@@ -143,7 +143,7 @@ class WeightCounter:
         return self.constants[source].floating or index in operation.quantized
 
     def _role_by_numbers(self, source: str, call: Call, index: int) -> str:
-        """Return the role of what is added, multiplied or joined."""
+        """Return the role of an operand that is added, multiplied or joined."""
         constant, made, kind = self.constants[source], _is_made(self.constants[source]), self._kind(source)
         if kind == "round" or (_scales_pixels(call, constant) and not _is_bias(call, index)):
             return "" if made else "buffers"

@@ -49,7 +49,7 @@ class OnnxGraph:
         self._names = set(taken)
 
     def constant(self, name: str, array: ArrayLike) -> str:
-        """Add a constant, and return what nodes call it."""
+        """Add a constant, and return its name."""
         name = self._unused(name)
         self.constants.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return name
@@ -73,7 +73,7 @@ class OnnxGraph:
         Args:
             layer: the layer.
             prefix: the beginning of its arrays' names, such as `0.conv.`.
-            x: what comes in.
+            x: the input.
             shape: its shape, `(H, W, C)` or `(N,)`.
 
         Raises:
@@ -123,7 +123,7 @@ class Site(NamedTuple):
         return self.node("Reshape", name, x, self.constant(f"{name}_shape", [0, *shape], np.int64))
 
     def slice(self, name: str, x: str, bounds: Mapping[int, tuple[int, int]]) -> str:
-        """Add what lies between bounds along some axes."""
+        """Add a slice between bounds along some axes."""
         starts, stops = zip(*bounds.values(), strict=True)
         numbers = {"starts": starts, "stops": stops, "axes": tuple(bounds)}
         return self.node(
@@ -227,7 +227,7 @@ def _ungrouped(weight: Array, groups: int) -> Array:
 
 
 def _reaching(window: Window) -> tuple[int, int, int, int]:
-    """Return the paddings with which rounding down gives what rounding up gives without."""
+    """Return the paddings with which rounding down gives the size of rounding up."""
     top, bottom, left, right = window.padding
     (height, width), (reach_down, reach_across) = window.size, window.reach
     return top, max(bottom, reach_down - height - top), left, max(right, reach_across - width - left)

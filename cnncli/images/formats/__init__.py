@@ -24,7 +24,7 @@ class Format(NamedTuple):
     """A format that can be written.
 
     Attributes:
-        name: what `--format` and messages call it.
+        name: name in `--format` and messages.
         suffixes: the file name endings that mean it; the first is the usual one.
         module: the module of this package that writes it.
         dtypes: the number types that it holds.
@@ -79,7 +79,7 @@ class FileKind(NamedTuple):
     """A kind of file that is read.
 
     Attributes:
-        name: what messages and reports call it.
+        name: name in messages and reports.
         suffixes: usual suffixes, for the search of folders; empty if they mostly mean another kind of file.
         begins: a regular expression for the first 4096 bytes; empty if `seems` recognises it.
         reader: the class that reads it, in a module of this package.

@@ -39,7 +39,7 @@ class Part(NamedTuple):
         top: the canvas row of its first row.
         width: its columns.
         height: its rows.
-        disposal: what becomes of its place afterwards.
+        disposal: the treatment of its place afterwards.
         over: whether it is laid over what is there, and does not replace it.
         see_through: whether its pixels may be transparent.
         gray: whether it has no colours.
@@ -59,12 +59,12 @@ class Part(NamedTuple):
     still: Callable[[], bytes]
 
     def covers(self, width: int, height: int) -> bool:
-        """Whether the part hides a whole canvas of this size."""
+        """Return whether the part covers a whole canvas of this size."""
         return self.left == self.top == 0 and self.width >= width and self.height >= height
 
 
 def is_gray(palette: bytes) -> bool:
-    """Whether a palette of red, green and blue levels holds greys alone; an empty one does.
+    """Return whether a palette of red, green and blue levels holds only greys, or nothing.
 
     Example:
         >>> is_gray(bytes([1, 1, 1, 9, 9, 9])), is_gray(bytes([1, 2, 3]))

@@ -42,7 +42,7 @@ def _as_icon(content: bytes) -> bytes:
 
 
 def _sizes_inside(content: bytes) -> Iterator[tuple[int, int]]:
-    """Yield (width, height) of what looks like a PNG, a JPEG 2000 or, in an .ico or .cur, a bitmap inside."""
+    """Yield (width, height) of each embedded PNG, JPEG 2000 or, in an .ico or .cur, bitmap."""
     for match in re.finditer(rb"\x89PNG\r\n\x1a\n.{4}IHDR(.{8})", content, re.DOTALL):
         yield struct.unpack(">II", match[1])
     for match in re.finditer(rb"\xff\x4f\xff\x51.{4}(.{16})", content, re.DOTALL):

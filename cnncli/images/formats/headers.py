@@ -1,4 +1,4 @@
-"""Files without a signature, recognised by all that their header states together."""
+"""Recognition of files without a signature, by a consistent header."""
 
 import struct
 from typing import BinaryIO
@@ -8,7 +8,7 @@ _TGA_SUFFIXES = (".tga", ".icb", ".vda", ".vst")
 
 
 def is_spider(stream: BinaryIO, beginning: bytes, suffix: str) -> bool:
-    """Whether a file begins with the numbers of 2-D images: whole ones, whose products agree and fit the file."""
+    """Return whether a file begins with the consistent whole numbers of a SPIDER header of 2-D images."""
     if len(beginning) < 108:
         return False
     for order in "<>":
@@ -23,9 +23,9 @@ def is_spider(stream: BinaryIO, beginning: bytes, suffix: str) -> bool:
 
 
 def is_tga(stream: BinaryIO, beginning: bytes, suffix: str) -> bool:
-    """Whether a file is a Targa file: its header of 18 bytes contradicts itself nowhere, and its suffix or end agrees.
+    """Return whether a file is a Targa file: its 18-byte header is consistent, and its suffix or its end agrees.
 
-    The header alone could be chance: the file ends as the format's second version does, or where its pixels do.
+    The header alone could match by chance. The end agrees if it is the format's footer (version 2) or the last pixel.
     """
     if len(beginning) < 18:
         return False

@@ -1,4 +1,4 @@
-"""JPEG files: what the file stores, the luma plane alone where that is asked for, more than 8 bits; and writing.
+"""JPEG files: reading, with the luma plane alone if grey is wanted and more than 8 bits, and writing.
 
 Bands of rows are encoded as JPEGs of their own, whose pixels become the restart intervals of one file: a decoder begins
 each of them anew, with the tables of the first. Nothing is held whole, neither the picture nor the file, and the pixels
@@ -46,12 +46,12 @@ class JpegHeader(NamedTuple):
     """The facts that the segments in front of a JPEG's pixels state.
 
     Attributes:
-        start: where the frame's content starts in the file.
+        start: start of the frame's content in the file.
         precision: bits of a sample.
         lossless: whether samples are stored as they are, for which decoders convert no colours.
         components: the names of the components, a byte each.
         is_jfif: whether there is a JFIF segment, which stands for luma and chroma.
-        transform: what an Adobe segment says of the colours, 0 for none; None without such a segment.
+        transform: the colour transform of an Adobe segment, 0 for none; None without such a segment.
     """
 
     start: int
@@ -63,7 +63,7 @@ class JpegHeader(NamedTuple):
 
     @property
     def stores_luma(self) -> bool:
-        """Whether the first component is luma, by the rules of libjpeg."""
+        """True if the first component is luma, by the rules of libjpeg."""
         if len(self.components) != 3:
             return len(self.components) == 1
         if self.is_jfif:
@@ -269,7 +269,7 @@ def _taken_apart(jpeg: bytes) -> tuple[list[Segment], memoryview]:
 
 
 def _header(segments: Iterable[Segment], picture: Picture, interval: int) -> bytes:
-    """Return all that stands in front of the pixels: a first piece's segments, made true of the whole picture."""
+    """Return the header: the segments of the first piece, corrected for the whole picture."""
     metadata = picture.metadata.for_channels(picture.channels)
     header = bytearray(_START)
     for marker, content in segments:

@@ -163,13 +163,13 @@ class PillowFrame(Frame):
 
 
 def metadata_of(image: "Image.Image") -> Metadata:
-    """Return what Pillow found beside the pixels; the orientation and the thumbnail are taken out of the EXIF block."""
+    """Return the metadata that Pillow found, without the orientation and thumbnail in the EXIF block."""
     info = image.info
     dpi = info.get("dpi")
     return Metadata(
         icc_profile=info.get("icc_profile") or None,
         exif=exif_block.without(info.get("exif"), [exif_block.ORIENTATION]),
-        # Where a file names no unit, Pillow gives (1, 1).
+        # Pillow gives (1, 1) if a file names no unit.
         dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(value > 1 for value in dpi) else None,
         duration=info.get("duration"),
         loop=info.get("loop"),
@@ -177,7 +177,7 @@ def metadata_of(image: "Image.Image") -> Metadata:
 
 
 def raise_pillows_limit(max_pixels: int | None) -> None:
-    """Keep Pillow's own limit from forbidding what the caller's limit allows; it is never lowered."""
+    """Raise Pillow's own limit to the caller's limit; never lower it."""
     from PIL import Image
 
     if Image.MAX_IMAGE_PIXELS is not None and (max_pixels is None or max_pixels > Image.MAX_IMAGE_PIXELS):
@@ -230,7 +230,7 @@ def _conversions(image: "Image.Image", *, gray: bool, alone: bool) -> tuple[str,
 
 
 def _is_gray_palette(image: "Image.Image", *, used: bool) -> bool:
-    """Whether all colours of the palette, or only those between the used ones, are grey."""
+    """Return whether all colours of the palette, or only those between the used ones, are grey."""
     palette = np.array(image.getpalette("RGB") or [0, 1, 2]).reshape(-1, 3)
     if used:
         low, high = image.getextrema()
@@ -328,7 +328,7 @@ def image_of(picture: Picture) -> "Image.Image":
 
 
 def _kept_apart(durations: list[float], images: list["Image.Image"], most: float) -> list[float]:
-    """Return the times of frames, those of equal frames cut to what one may last: Pillow makes such frames one."""
+    """Return the durations of frames, cut so that Pillow, which merges equal frames, stays in the range."""
     if sum(durations) <= most:
         return durations
     kept = durations[:1]

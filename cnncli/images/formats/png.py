@@ -63,10 +63,10 @@ def _header(picture: Picture) -> bytes:
 
 
 def alike(ours: str, other: str) -> bool:
-    """Whether two PNG files differ in nothing but how their pixels are packed.
+    """Return whether two PNG files differ only in the compression of their pixels.
 
-    Deflate leaves choices to who compresses, and isal does not always make the same: of 5,100 small pictures that three
-    processes compressed at a time, 8 came out as other bytes of the same pixels.
+    Deflate leaves choices to the compressor, and isal does not always choose the same: of 5,100 small pictures that
+    three processes compressed at a time, 8 had different bytes for the same pixels.
 
     Args:
         ours: a file that was made here.

@@ -201,13 +201,13 @@ class Layer(Value):
         return ",".join([self.written(*numbers), *options])
 
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
-        """Return what the layer makes of a batch, and what `backward` needs of it.
+        """Return the output for a batch, and a cache for `backward`.
 
         Args:
             x: (N, H, W, C) or (N, features), float32 or float64, contiguous; left as it is, unless the context gives
                 the same memory for the output.
             params: the arrays of `param_shapes`, in the type of `x`.
-            context: what else there is to know, and where arrays come from.
+            context: further arguments, and the source of arrays.
         """
         raise NotImplementedError(f"{type(self).__name__} cannot be computed")
 
@@ -216,7 +216,7 @@ class Layer(Value):
 
         Args:
             grad: the gradient of the output; left as it is.
-            cache: what `forward` returned beside the output.
+            cache: the second result of `forward`.
             params: as in `forward`.
             context: as in `forward`.
         """
@@ -233,7 +233,7 @@ def _of_meaning(name: str) -> Any:
 
 
 class Shorthand(Layer):
-    """A word that is short for another layer, which may depend on what comes in: `meaning` says which."""
+    """A word that is short for another layer, which may depend on the input: `meaning` returns it."""
 
     output_shape = _of_meaning("output_shape")
     param_shapes = _of_meaning("param_shapes")
@@ -256,10 +256,10 @@ class Shorthand(Layer):
 
 
 def image_shape(layer: Layer, input_shape: Shape) -> tuple[int, int, int]:
-    """Return (height, width, channels) of what comes in.
+    """Return (height, width, channels) of the input.
 
     Raises:
-        ShapeError: what comes in has no height and width.
+        ShapeError: the input has no height and width.
     """
     if len(input_shape) == 3:
         return input_shape[0], input_shape[1], input_shape[2]

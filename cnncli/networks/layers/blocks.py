@@ -59,7 +59,7 @@ class Block(Compound):
         return shapes
 
     def join(self, results: list[Array], context: Context) -> tuple[Array, Any]:
-        """Return what becomes of the branches' results, and what `split` needs of it."""
+        """Return the joined results of the branches, and a cache for `split`."""
         raise NotImplementedError
 
     def split(self, grad: Array, cache: Any, context: Context) -> list[Array]:

@@ -1,4 +1,4 @@
-"""The context of a layer: what it is told besides its input and its parameters."""
+"""The context of a layer: its arguments besides input and parameters."""
 
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
@@ -28,7 +28,7 @@ class Shared:
     Attributes:
         training: whether dropout drops, and batch norm takes the batch's statistics.
         buffers: running statistics and other arrays that are not trained, by their full names.
-        new_buffers: what layers found them to be after this batch.
+        new_buffers: the buffers after this batch.
         seed: of random numbers.
         step: the number of the batch, which random numbers depend on.
         first_image: the place in the batch of this shard's first image.
@@ -37,7 +37,7 @@ class Shared:
         reuses: whether the layers and their places stay, so that what is derived from them may be kept.
         winograd: whether convolutions may use Winograd's filtering.
         block: (start, stop, total) of the images that are worked on, of all images of the shard.
-        derived: what layers derive from their parameters, once a batch.
+        derived: values that layers derive from their parameters, once per batch.
         watch: called with each layer's name and output, where it is given: a network that is watched is not fused.
     """
 
@@ -64,13 +64,13 @@ class Shared:
         self.derived: dict[tuple[str, str], Any] = {}
 
     def begin(self, step: int, first_image: int) -> None:
-        """Forget what was true of the last batch alone."""
+        """Forget the state of the last batch."""
         self.step, self.first_image = step, first_image
         self.derived.clear()
         self.new_buffers.clear()
 
     def kept(self, store: dict[Any, Any], key: Hashable, make: Callable[[], T]) -> T:
-        """Return what a store has under a key, made where it has nothing; where layers may change, made every time."""
+        """Return the entry of a store, made if it is missing; if layers may change, make it every time."""
         if not self.reuses:
             return make()
         if key not in store:
@@ -121,12 +121,12 @@ class Context:
         return self.shared.kept(self._params, prefix, lambda: within(params, prefix))
 
     def saw(self, prefix: str, output: Array) -> None:
-        """Tell who watches what an inner layer made."""
+        """Pass the output of an inner layer to the watcher, if there is one."""
         if self.shared.watch:
             self.shared.watch((self.path + prefix).removesuffix("."), output)
 
     def plan(self, shape: Shape, make: Callable[[Shape], T]) -> T:
-        """Return what a layer derives from the shape of its input alone, without the number of images."""
+        """Return a value that depends only on a layer's input shape, without the number of images."""
         key = shape[1:]
         if self.shared.reuses and key in self._plans:  # the way of every step but the first
             found: T = self._plans[key]
@@ -134,7 +134,7 @@ class Context:
         return self.shared.kept(self._plans, key, lambda: make(key))
 
     def once(self, name: str, make: Callable[[], T]) -> T:
-        """Return what a layer derives from its parameters."""
+        """Return a value that depends only on a layer's parameters."""
         return self.shared.kept(self.shared.derived, (self.path, name), make)
 
     def kept(self, name: str, shape: Shape, dtype: npt.DTypeLike) -> Array:
@@ -161,7 +161,7 @@ class Context:
         return self.shared.buffers[self.path + name]
 
     def set_buffer(self, name: str, value: Array) -> None:
-        """Say what such an array is after this batch."""
+        """Set the value of a buffer after this batch."""
         self.shared.new_buffers[self.path + name] = value
 
     def reduce(self, array: Array) -> Array:

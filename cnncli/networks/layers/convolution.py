@@ -204,7 +204,7 @@ class TransposedConv(Layer):
             check_output_padding(o, padding=self.padding, stride=s, dilation=d)
 
     def paddings(self) -> tuple[Four, Pair]:
-        """Return what is cut off the full output, (top, bottom, left, right), and what is added to it after."""
+        """Return the rows and columns cut off the full output (top, bottom, left, right), and those added after."""
         if self.padding == "same":
             axes = zip(self.kernel_size, self.stride, self.dilation, strict=True)
             rows, columns = (transposed_same_padding(f, stride=s, dilation=d) for f, s, d in axes)
@@ -240,7 +240,7 @@ class TransposedConv(Layer):
         return None
 
     def filter_shape(self, input_shape: Shape) -> FilterShape:
-        """Return the filters; the padding is what is cut off."""
+        """Return the filters; the padding is the part that is cut off."""
         geometry = self.kernel_size, self.paddings()[0], self.stride, self.dilation
         weight, bias = self.param_shapes(input_shape)["weight"], self.out_channels if self.bias else 0
         return FilterShape(*geometry, self.groups, self.out_channels, weight, bias)

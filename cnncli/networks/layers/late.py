@@ -1,4 +1,4 @@
-"""What layers compute with, loaded when one first computes: what only computes shapes loads no NumPy."""
+"""NumPy and the operations of layers, loaded on first use: computing shapes loads no NumPy."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -9,7 +9,7 @@ from cnncli.shapes import Shape
 
 
 class NormLayer(Layer):
-    """A layer that measures what comes in."""
+    """A layer that computes statistics of its input."""
 
     follows = True
     measures = True

@@ -95,7 +95,7 @@ class MaxPool(Pool):
         return out, (winners, x.shape)
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
-        """Return the gradient of the input: what a window's gradient is, goes to its winner."""
+        """Return the gradient of the input: each window's gradient goes to its maximum."""
         winners, shape = cache
         out = context.gradient(shape, grad.dtype)
         pool_ops.max_pool_backward(grad, context.plan(shape, self.window), winners, out, context.memory)

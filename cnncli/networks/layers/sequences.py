@@ -75,7 +75,7 @@ class Compound(Layer):
 
 
 class Chain(Compound):
-    """One word: a layer, and what its options do after it, as in `conv3-64,bn,relu`.
+    """One word: a layer, and the layers that its options add after it, as in `conv3-64,bn,relu`.
 
     Example:
         >>> from cnncli.networks.layers import BatchNorm, Conv, ReLU

@@ -151,7 +151,7 @@ class ConvolutionPlan:
         Args:
             grad: the output's gradient, contiguous.
             x: the images.
-            columns: what `forward` returned with them, if it was kept.
+            columns: the columns that `forward` returned, if they were kept.
             memory: where scratch arrays come from.
             name: under which the result is taken from it.
         """

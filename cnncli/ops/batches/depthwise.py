@@ -72,6 +72,6 @@ class Depthwise:
         return y.reshape(*y.shape[:3], self.channels, self.filters)
 
     def _taps(self, pixels: Array, weights: Array) -> Iterator[tuple[Array, Array]]:
-        """Yield, for each tap, what it sees (N, H_out, W_out, C, 1), and its weights (C, filters)."""
+        """Yield the inputs (N, H_out, W_out, C, 1) and weights (C, filters) of each tap."""
         for at, tap in zip(np.ndindex(self.window.kernel_size), taps(self.window), strict=True):
             yield pixels[tap][..., None], weights[at]

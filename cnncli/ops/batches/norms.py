@@ -110,11 +110,11 @@ def batch_norm_input_gradient(
     Args:
         grad: the output's gradient.
         x: the input.
-        moments: of the whole batch.
+        moments: moments of the whole batch.
         scale: (C,), the trained scale.
         inverse: (C,), 1 / sigma.
         sums: `batch_norm_sums` of the whole batch.
-        out: of the shape of `x`, to write; not `grad` itself.
+        out: array of the shape of `x` for the result; not `grad` itself.
     """
     by_x = -(inverse**2) * sums[1] / moments.number
     constant = -sums[0] / moments.number - by_x * moments.mean

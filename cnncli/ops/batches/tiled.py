@@ -93,7 +93,7 @@ class Tiled:
             deep,
         )
         if dilation_x == 1 and self.groups == 1:
-            # What a patch sees of a row of the image lies side by side there too.
+            # A patch's pixels in one row are contiguous here, as in the image.
             shape, steps = (*shape[:-2], self.patch * self.inputs), (*steps[:-2], deep)
         result = memory.take(name, shape, pixels.dtype)
         copy_runs(result, strided(pixels, shape, (deep * self.inputs, image, *steps)))

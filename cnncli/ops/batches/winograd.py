@@ -82,7 +82,7 @@ class Winograd:
         self.taps = window.kernel_size[1]
         # Zeros at the end of a row are those before the next one, too.
         self.pitch = max(window.size[1] + max(self.left, right), self.width)
-        # Where the zeros between rows are.
+        # The places of the zeros between rows.
         self.places = self.pitch, self.left, window.size[1]
         self.read = _bands(self.tiles, self.rows, self.rows + 2, -top, window.size[0])
         self.written = _bands(self.tiles, self.rows, self.rows, 0, self.height)

@@ -33,7 +33,7 @@ class Correlation(NamedTuple):
         groups: number of groups.
         window: the geometry.
         border: the pixels outside the image.
-        dtype: of the result.
+        dtype: dtype of the result.
         bound: the largest magnitude that a partial sum can have; infinite for floating point.
     """
 

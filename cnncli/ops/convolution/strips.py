@@ -21,7 +21,7 @@ STRIP_BYTES = 800_000
 
 
 def cost(work: Correlation) -> float:
-    """Return nanoseconds for loading strips, for the passes over them and for what they give."""
+    """Return nanoseconds for loading strips, for the passes over them and for their results."""
     if work.weight.size > 4096:
         return float("inf")
     done = sum(map(program_passes, filter_programs(work)))
@@ -74,7 +74,7 @@ def run_programs(
 
     Args:
         image: (H, W, C).
-        programs: what to compute.
+        programs: the programs to compute.
         work: gives the geometry, the border, and the type of scratch and results; integer sums may wrap on the way but
             not in the end.
         emit: called with (program number, first row, row after the last, results); it writes the results before it

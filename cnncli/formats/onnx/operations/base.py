@@ -14,7 +14,7 @@ Indices = tuple[int, ...]
 
 
 class UnknownShape(Exception):  # noqa: N818 - no error: a shape that only running the model would tell
-    """A shape depends on what is not in the file."""
+    """A shape that depends on values outside the file."""
 
 
 class Sliding(NamedTuple):
@@ -27,15 +27,15 @@ class Sliding(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Facts about what a node puts out.
+    """Facts about a node's outputs.
 
     Attributes:
-        shapes: of its outputs.
-        values: of its outputs, where they are known.
+        shapes: shapes of its outputs.
+        values: values of its outputs that are known.
         macs: multiply-adds of a convolution or a matrix product.
-        sliding: how the window of a convolution or pooling goes.
+        sliding: the sliding window of a convolution or pooling.
         keeps_layout: the dimensions mean what the first input's mean.
-        channels_last: how the first output lies, where the layout is not kept.
+        channels_last: layout of the first output, if it differs from the input's.
         in_place: it can overwrite its input.
         constant: the constant that the node holds, or fills with one number.
     """
@@ -85,7 +85,7 @@ class Operation(NamedTuple):
         states: inputs that are states to begin with: 0 many times is made, and not learned.
         buffers: inputs that are kept but not trained.
         settings: inputs that are settings, although they may be floating-point.
-        outputs: how many outputs are activations; others are indices, masks or states. None: all.
+        outputs: number of outputs that are activations; others are indices, masks or states. None: all.
         bias_axis: the axis of the output along which a bias may be added to it: of a convolution or a matrix product.
         of_sizes: the output tells sizes alone, and so is constant whatever the input.
         fresh: the output holds no number of an input.
@@ -223,5 +223,5 @@ def same_shape(call: Call) -> Outcome:
 
 
 def is_layer(layer: Layer) -> Maker:
-    """Return what makes a layer without options out of any call."""
+    """Return a function that makes a layer without options from any call."""
     return lambda call, outcome: layer

@@ -1,4 +1,4 @@
-"""Operations that normalize what comes in."""
+"""Normalising operations."""
 
 from cnncli.errors import ModelError
 from cnncli.formats.onnx.operations.base import Call, Operation, Outcome, is_layer, operation, same_shape

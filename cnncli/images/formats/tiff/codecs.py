@@ -1,4 +1,4 @@
-"""The one choice of what decompresses a page's segments, made from its tags: this module, libtiff or imagecodecs.
+"""The choice of a page's decompressor by its tags: this module, libtiff or imagecodecs.
 
 What compresses bytes is undone as if they were the pixels of a grey page, so that no layout is too rare for libtiff.
 """

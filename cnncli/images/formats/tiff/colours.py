@@ -1,4 +1,4 @@
-"""From samples to what a viewer sees: one rule for each photometric interpretation, at any number of bits."""
+"""Conversion of samples to colours: one rule per photometric interpretation, for any number of bits."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -23,9 +23,9 @@ class Colours(NamedTuple):
 
     Attributes:
         channels: 1 grey, 3 RGB, or the number of a grey page's bands.
-        dtype: of the pixels, before they are widened for computing.
+        dtype: dtype of the pixels, before they are widened for computing.
         opaque: the alpha of an opaque pixel.
-        scale: what samples of less than 8 bits are multiplied by.
+        scale: factor for samples of fewer than 8 bits.
         shown: the samples that `convert` takes.
         convert: from samples (H, W, samples) to (H, W) or (H, W, channels).
         alpha: the sample that is transparency, or None.

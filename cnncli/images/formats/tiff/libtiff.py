@@ -28,7 +28,7 @@ _complaints = threading.local()
 
 
 def _complain(*_: object) -> None:
-    """Note an error of libtiff: it goes on after some, and makes up the pixels."""
+    """Record an error of libtiff, which continues after some errors with made-up pixels."""
     _complaints.any = True
 
 
@@ -52,7 +52,7 @@ def libtiff() -> Any:
 
 
 def libtiff_has(compression: int) -> bool:
-    """Whether Pillow's libtiff was built with a codec; without an answer, what every build has."""
+    """Return whether Pillow's libtiff was built with a codec; if unknown, assume the codecs of every build."""
     from PIL import features
 
     if not features.check("libtiff"):

@@ -44,9 +44,9 @@ class Page(NamedTuple):
 
     Attributes:
         size: height and width.
-        bits: of one sample; all have as many.
+        bits: bits per sample, the same for all samples.
         kind: "u" unsigned, "i" signed, "f" floating point.
-        samples: of one pixel, extra samples with them.
+        samples: samples per pixel, including extra samples.
         extras: the kinds of the extra samples: 0 unspecified, 1 associated alpha, 2 unassociated alpha.
         planar: whether each sample has segments of its own.
         reversed_bits: whether the lowest bit of a byte comes first.
@@ -54,7 +54,7 @@ class Page(NamedTuple):
         tiled: whether segments are tiles; otherwise strips.
         segment: the height and width of a segment.
         subsampling: pixels across and down that share their YCbCr chroma.
-        offsets: where each segment begins.
+        offsets: offset of each segment.
         counts: the bytes of each segment.
         tags: the directory, for what few pages have.
     """
@@ -219,7 +219,7 @@ def _first_of(tags: Directory, *names: int) -> Array:
 
 
 def with_segments(page: Page, file: TiffFile) -> Page:
-    """Return the page with as many segments as its size needs, missing byte counts reckoned.
+    """Return the page with as many segments as its size needs, missing byte counts computed.
 
     Raises:
         ImageError: there are fewer.

@@ -61,14 +61,14 @@ class TiffImage(OpenedImage):
 
 
 def _by_segments(rows: PageRows) -> bool:
-    """Whether a page is large, and neither turned nor transparent, which takes all of it."""
+    """Return whether to read a page by segments: it is large, and neither rotated nor transparent."""
     page = rows.page
     is_large = page.size[0] * page.size[1] > LARGE_PIXELS
     return is_large and page.orientation == 1 and rows.colours.alpha is None and page.compression != OLD_JPEG
 
 
 def _metadata(page: Page) -> Metadata:
-    """Read what the page's tags say beside its pixels; a resolution without a unit is in inches, as in libtiff."""
+    """Return the metadata in the page's tags; a resolution without a unit is in inches, as in libtiff."""
     per_inch = {_INCH: 1, _CENTIMETRE: 2.54}.get(page.tags.integer(_UNIT, _INCH), 0)
     dpi = [value * per_inch for tag in (_ACROSS, _DOWN) for value in page.tags.reals(tag)[:1]]
     is_plain = len(dpi) == 2 and all(1 < value < math.inf for value in dpi)

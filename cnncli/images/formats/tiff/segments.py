@@ -27,9 +27,9 @@ class PageRows:
     """A page's pixels, by rows of segments.
 
     Attributes:
-        colours: how they are shown.
-        down: how many rows of segments there are.
-        at_once: how many of them are decoded at once where all are.
+        colours: the conversion to colours.
+        down: number of rows of segments.
+        at_once: number of these rows decoded at once if all are needed.
     """
 
     def __init__(self, file: TiffFile, page: Page) -> None:
@@ -53,7 +53,7 @@ class PageRows:
             )
 
     def decoded_bytes(self, *, gray: bool) -> int:
-        """Return the size of the pixels and of what is decoded at once."""
+        """Return the bytes of the pixels and of the segments that are decoded at once."""
         height, width = self.page.size
         dtype = computing_dtype(self.colours.dtype)
         pixel, has_alpha = (1 if gray else self.colours.channels) * dtype.itemsize, self.colours.alpha is not None
