@@ -13,7 +13,7 @@ MAX_DEPTH = 24
 """Parts of a key."""
 
 _PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
-_TOO_DEEP = re.compile(rf"(?<![\w-]){_PART}(?:\.[ \t]*+{_PART}){{{MAX_DEPTH}}}")
+_TOO_DEEP = rf"(?<![\w-]){_PART}(?:\.[ \t]*+{_PART}){{{MAX_DEPTH}}}"
 
 
 def read_toml(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def parse_toml(content: bytes) -> dict[str, Any]:
     import tomllib
 
     text = content.decode()
-    if _TOO_DEEP.search(text):
+    if text.count(".") >= MAX_DEPTH and re.search(_TOO_DEEP, text):  # 0.2 ms to compile
         raise ValueError(f"a key has at most {MAX_DEPTH} parts")
     try:
         return tomllib.loads(text)
