@@ -86,6 +86,10 @@ class ArrayFrame(Frame):
 class OpenedImage(AbstractContextManager["OpenedImage"]):
     """A file that is open for reading: its frames, one after another. A context manager that closes the file.
 
+    A subclass writes `_begin` and `_frame`, and `decoded_bytes` where frames are decoded whole. It has the open file
+    `_stream`, which is at its beginning, the `_name` for messages, `_gray` (whether frames are wanted as luma) and
+    `_max_pixels`, the limit to check in `_begin` by `cnncli.images.sources.check_pixels`.
+
     Attributes:
         kind: the kind of file, whatever its name says.
         frame_count: number of frames.
@@ -121,7 +125,10 @@ class OpenedImage(AbstractContextManager["OpenedImage"]):
         return 0
 
     def decoded_bytes(self) -> int:
-        """Return about how much memory a decoded frame takes; 0 where it is read a band at a time."""
+        """Return about how many bytes are needed to decode a frame: its pixels, and what the decoder holds beside them.
+
+        Not what is then computed from the pixels; 0 if the frame is read a band at a time.
+        """
         return 0
 
     def close(self) -> None:

@@ -50,7 +50,8 @@ def test_an_entry_is_all_that_a_filter_takes(name):
     image = np.linspace(0, 255, 108).reshape(9, 12).astype(np.uint8)
     assert filter_image(image, name).shape == edge_picture(image, name).shape == (9, 12)
     assert render([[FILTERS[name].unit]], filter=name, white=1).tolist() == [[255]]
-    assert f"| `{name}` | {FILTERS[name].about} | " in (ROOT / "README.md").read_text(encoding="utf-8")
+    is_in_readme = f"| `{name}` | {FILTERS[name].about} | " in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert is_in_readme, "run .venv/bin/cog -P -r README.md"
 
 
 def test_no_other_module_tells_filters_apart_by_name():
