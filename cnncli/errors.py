@@ -46,6 +46,16 @@ class SchedulerError(CnncliError):
     """A cluster that cannot be reached or is lost, or whose workers cannot do the work."""
 
 
+def reason(error: Exception) -> str:
+    """Return why a file cannot be read, as the system says it, but for the most frequent reason.
+
+    Example:
+        >>> reason(FileNotFoundError(2, "No such file or directory")), reason(PermissionError(13, "Permission denied"))
+        ('no such file', 'Permission denied')
+    """
+    return "no such file" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None) or str(error)
+
+
 def shortage(error: BaseException) -> str:
     """Return which resource of the system ran out, in words; the empty text for any other error.
 

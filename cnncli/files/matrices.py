@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cnncli.errors import ArgumentError
+from cnncli.errors import ArgumentError, reason
 from cnncli.files.text import json_text
 
 Matrix = tuple[tuple[int | float, ...], ...]
@@ -92,7 +92,7 @@ def read_matrix(path: str | Path, *, what: str = "matrix") -> Matrix:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise ArgumentError(f"{what} file {path}: {(error.strerror or str(error)).lower()}") from error
+        raise ArgumentError(f"{what} file {path}: {reason(error).lower()}") from error
     except UnicodeDecodeError as error:
         raise ArgumentError(f"{what} file {path}: holds no text, expected rows of numbers") from error
     return parser_of(path.suffix)(text, what=f"{what} file {path}:")

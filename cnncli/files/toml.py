@@ -4,7 +4,7 @@ import os
 import re
 from typing import Any
 
-from cnncli.errors import ArgumentError
+from cnncli.errors import ArgumentError, reason
 
 MAX_BYTES = 1_000_000
 """Bytes of a file."""
@@ -30,7 +30,7 @@ def read_toml(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
         with open(path, "rb") as file:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # a ValueError: a path with a null byte
-        raise ArgumentError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
+        raise ArgumentError(f"{path}: cannot be read: {reason(error)}") from error
     if len(content) > MAX_BYTES:
         raise ArgumentError(f"{path}: {kind} has at most {MAX_BYTES:,} bytes")
     try:

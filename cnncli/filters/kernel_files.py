@@ -6,7 +6,7 @@ from math import prod
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.errors import ArgumentError
+from cnncli.errors import ArgumentError, reason
 from cnncli.files.matrices import TEXT_SUFFIXES, format_matrix, parse_matrix, read_matrix
 from cnncli.files.temporary import open_whole
 
@@ -93,7 +93,7 @@ def _load_array(path: str) -> Array:
                 raise ValueError(f"{header.size:,} bytes of numbers according to its header, {room:,} found")
             numbers: Array = np.fromfile(file, header.dtype, prod(header.shape))
     except OSError as error:
-        raise ArgumentError(f"kernel {path}: {error.strerror or error}") from error
+        raise ArgumentError(f"kernel {path}: {reason(error)}") from error
     except ValueError as error:
         raise ArgumentError(f"kernel {path}: not an .npy array of numbers: {error}") from error
     return numbers.reshape(header.shape, order="F" if header.fortran_order else "C")

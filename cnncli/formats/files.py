@@ -7,7 +7,7 @@ from io import SEEK_END, FileIO
 from pathlib import Path
 from typing import Any
 
-from cnncli.errors import ModelError
+from cnncli.errors import ModelError, reason
 from cnncli.files.text import cleaned
 
 MAX_JSON = 8 * 2**20
@@ -143,7 +143,7 @@ def opened(path: Path) -> Iterator[FileBytes]:
                 raise ModelError("an empty file")
             yield FileBytes(file, size)
     except (OSError, ValueError) as error:  # a ValueError: a name with a null character
-        raise ModelError(getattr(error, "strerror", None) or str(error)) from error
+        raise ModelError(reason(error)) from error
 
 
 @contextmanager

@@ -461,7 +461,7 @@ class TestRefusals:
             (["a/x.jpg", "-o", "done.png"], "done.png exists already"),
             (["-", "--files-from", "-", "-o", "out/"], "both read standard input"),
             (["a/x.jpg", "--shard", "3/2"], "shard must be I/N"),
-            (["--files-from", "nowhere"], "--files-from nowhere: No such file"),
+            (["--files-from", "nowhere"], "--files-from nowhere: no such file"),
         ],
     )
     @pytest.mark.parametrize("force", [False, True])

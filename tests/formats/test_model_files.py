@@ -217,7 +217,7 @@ def test_what_a_file_is_is_told_by_its_content(tmp_path):
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path):
-    with pytest.raises(ModelError, match=r"none.onnx: No such file"):
+    with pytest.raises(ModelError, match=r"none.onnx: no such file"):
         read_model(tmp_path / "none.onnx")
     with pytest.raises(ModelError, match=r"a folder without model\.safetensors"):
         read_model(tmp_path)

@@ -23,7 +23,7 @@ from cnncli.batch.task import Grouping, Report, Task
 from cnncli.cli.files.interrupts import interrupts
 from cnncli.cli.files.terminal import ProgressBar, preview
 from cnncli.cli.options import FileOptions
-from cnncli.errors import ArgumentError, SchedulerError
+from cnncli.errors import ArgumentError, SchedulerError, reason
 from cnncli.files.matrices import TEXT_SUFFIXES
 from cnncli.files.temporary import STANDARD, remove_leftovers
 from cnncli.files.text import json_text, printable
@@ -302,7 +302,7 @@ def _content(files_from: str) -> bytes:
         with nullcontext(sys.stdin.buffer) if files_from == STANDARD else open(name, "rb") as listing:
             content = listing.read(LONGEST_LIST + 1)
     except OSError as error:
-        raise ArgumentError(f"--files-from {files_from}: {error.strerror or error}") from error
+        raise ArgumentError(f"--files-from {files_from}: {reason(error)}") from error
     if len(content) > LONGEST_LIST:
         raise ArgumentError(
             f"--files-from {files_from}: is larger than {LONGEST_LIST >> 20} MB, too large for a list of files"
