@@ -1,4 +1,4 @@
-"""The words that options take, on their own so that `--help` needs no NumPy, and what to say of any other word.
+"""The words that options take, in a module without NumPy for `--help`, and the error for any other word.
 
 The registries that give them meaning live with the arithmetic; a test holds the two together.
 """

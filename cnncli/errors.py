@@ -43,7 +43,7 @@ class TrainingError(CnncliError):
 
 
 class SchedulerError(CnncliError):
-    """A cluster that cannot be reached or is lost, or whose workers cannot do the work."""
+    """A cluster that cannot be reached or was lost, or has workers that cannot do the work."""
 
 
 def reason(error: Exception) -> str:

@@ -103,7 +103,7 @@ def plan(inputs: Sequence[Input], rule: OutputRule) -> list[Job]:
     made = {places.of(output) for job in jobs for output in job.outputs}
     jobs = [job for job in jobs if not (job.input.found and places.of(job.input.path) in made)]
     if not jobs:
-        raise NoInputError("every file found is an output of another: nothing is left to work on")
+        raise NoInputError("every file found is an output of another file: there are no inputs left")
     _refuse_collisions(jobs, rule, places)
     _refuse_inputs(jobs, places)
     _refuse_missing_folders(jobs, rule)

@@ -77,7 +77,7 @@ def run(
             return
         if task.skip and manifests is not None:
             manifests.look(jobs)
-        # Closed before the lists are written: what is under way when the reader leaves is finished, and listed.
+        # Closed before the lists are written: jobs in progress when the reader leaves are finished, and listed.
         with closing((executor or Threads(workers)).each(jobs, task, stop or threading.Event())) as groups:
             for reports in _in_order(jobs, groups) if task.grouping.in_order else groups:
                 yield from reports

@@ -53,7 +53,7 @@ def fields_of(record: type[Value], given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: given[name] for name in record.fields if name in given}
 
 
-# Words that stand for numbers
+# Options that are numbers
 
 
 def parsed(parse: Callable[[str, str], Any]) -> Callable[..., Any]:

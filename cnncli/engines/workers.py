@@ -177,7 +177,7 @@ class ProcessTeam(Generic[T]):
                     self._processes.append(process)
         except OSError as error:
             self.close()
-            raise CannotForkError("a process could not begin") from error
+            raise CannotForkError("a process could not start") from error
         finally:
             for there in theirs:
                 there.close()

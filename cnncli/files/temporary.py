@@ -24,7 +24,7 @@ STANDARD = "-"
 SUFFIX = ".cnncli-part"
 
 Ending = Literal["replace", "add", "discard"]
-"""The fate of a complete temporary: it replaces what has the name, is added unless something has it, or discarded."""
+"""The fate of a complete temporary file: replace the named file, be added if there is none, or be discarded."""
 
 _PRIVATE, _SHARED = 0o600, 0o666  # modes of new files, before the umask is applied
 _DAY = 86400.0  # seconds without a write after which a temporary counts as left over, where there are no locks
@@ -119,7 +119,7 @@ def open_temporary(path: str) -> BinaryIO:
 
 @contextmanager
 def open_whole(path: str | os.PathLike[str], error: type[CnncliError], *, replace: bool = True) -> Iterator[BinaryIO]:
-    """Open a file for writing that stands under its name when it is complete, or not at all.
+    """Open a file for writing that gets its name only when it is complete.
 
     Args:
         path: its name.

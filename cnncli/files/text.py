@@ -28,7 +28,7 @@ def without_secrets(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    r"""Return a text on one line: line ends, what a terminal obeys, and bytes that are not UTF-8 are written out.
+    r"""Return a text on one line, with line ends, control codes and bytes that are not UTF-8 escaped.
 
     URLs show no secrets.
 

@@ -60,4 +60,4 @@ def parse_toml(content: bytes) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except RecursionError as error:
-        raise ValueError("its lists or tables are too deep inside one another") from error
+        raise ValueError("its lists or tables are nested too deeply") from error

@@ -115,7 +115,7 @@ DEFAULT = "sobel"
 
 
 def parse_filter(word: str) -> Filter:
-    """Return the filter that a word stands for.
+    """Return the filter of a name.
 
     Raises:
         ArgumentError: there is no such filter; the message names the nearest, or all.

@@ -89,7 +89,7 @@ class Rendering(Value):
                 low, high = _stretched(signed, extent or (0.0, 0.0), sign)
             else:
                 low, high = 0.0, self._span(full_step, white)
-            # With `offset` the range covers both signs; a raw or chosen scale stays what it says.
+            # With `offset` the range covers both signs; a raw or given scale stays unchanged.
             if signed == "offset" and self.scale in (None, "unit", "auto"):
                 high *= 2
             gain = top / (high - low) if high != low else 1.0

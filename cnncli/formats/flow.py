@@ -66,7 +66,7 @@ def summarize(
     known = start[1] is not None and all(shape is not None for stage in stages for shape in stage.output_shapes)
     size = prod(start[1] or ())
     peak = _peak(start[0], size, stages, set(outputs)) if known else None
-    # The backward pass of a normalization needs what comes in and what goes out.
+    # The backward pass of a normalization needs its input and its output.
     kept = size + sum(
         stage.activations for stage in stages if not stage.in_place or (stage.layer and stage.layer.measures)
     )

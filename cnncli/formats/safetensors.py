@@ -138,7 +138,7 @@ def read_safetensors(buffer: Buffer, name: str, input_shape: Shape | None = None
 
 
 def weights_alone(name: str, arrays: Sequence[Array], kind: str, notes: Iterable[str] = ()) -> Summary:
-    """Return the summary of a file that holds arrays and no network; `kind` says what it is."""
+    """Return the summary of a file that holds arrays but no network; `kind` names it."""
     rows = tuple(map(_row, arrays))
     kinds = ", ".join(sorted({array.dtype for array in arrays})) or "none"
     note = (

@@ -98,7 +98,7 @@ def check_frames(name: str, count: int, pixels: int, max_pixels: int | None) -> 
 
 @contextmanager
 def decoding(name: str, kind: str) -> Iterator[None]:
-    """Turn whatever a decoder raises over a damaged file into one line.
+    """Turn any error of a decoder on a damaged file into one line.
 
     Decoders fed with broken bytes raise errors of any class, and promise none; so only calls
     of decoders belong inside this.

@@ -195,7 +195,7 @@ class Model(Value):
             (H_out, W_out, C_out), or (N,) after a flatten or a fully connected layer.
 
         Raises:
-            ArgumentError: there is no such layer; the message lists those there are.
+            ArgumentError: there is no such layer; the message lists the layers.
 
         Example:
             >>> load_model("runs/digits").features("digits/7/00.png", "0.conv").ndim

@@ -228,7 +228,9 @@ def _own(file: ModelFile) -> Model:
 @lru_cache(maxsize=1)
 def _load(path: str, digest: str) -> Model:
     if _digest(path) != digest:
-        raise ModelError(f"{path}: is another model here: put the same where all machines have it by the same name")
+        raise ModelError(
+            f"{path}: is a different model here: put the same file where all machines see it under this name"
+        )
     return load_model(path)
 
 
@@ -237,6 +239,6 @@ def _digest(path: str) -> str:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "blake2b").hexdigest()
     except FileNotFoundError as error:
-        raise ModelError(f"{path}: no such file: put the model where all machines have it by this name") from error
+        raise ModelError(f"{path}: no such file: put the model where all machines see it under this name") from error
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}") from error

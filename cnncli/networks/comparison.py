@@ -75,7 +75,7 @@ def compare_networks(summaries: Sequence[Summary]) -> Comparison:
         ('max3,s2,p1', '2xres[ conv3-64,p1,bn,relu conv3-64,p1,bn ]')
     """
     if not summaries:
-        raise ArgumentError("nothing to compare: give two networks or more")
+        raise ArgumentError("nothing to compare: give two or more networks")
     cells = [_cells(summary) for summary in summaries]
     keys = list(cells[0])
     for others in cells[1:]:

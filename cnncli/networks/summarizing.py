@@ -138,7 +138,7 @@ def peak(layers: Sequential, input_shape: Shape, keep_input: bool = False) -> in
 
 
 def _layer_peak(layer: Layer, input_shape: Shape, output_shape: Shape) -> int:
-    """Return the numbers of the input and the output; one array is enough for what follows in a word."""
+    """Return the numbers of input and output; the layers after the first of a word need only one array."""
     return prod(input_shape) + (0 if layer.follows else prod(output_shape))
 
 

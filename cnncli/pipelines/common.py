@@ -246,7 +246,7 @@ def _format_of(output: str, image: OpenedImage) -> Format:
 
 
 def read_source(path: str) -> str | bytes:
-    """Return a path as it is, and standard input as its content, since it may be read more than once."""
+    """Return a path unchanged, and standard input as its content, because it may be read twice."""
     return read_standard_input() if path == STANDARD else path
 
 

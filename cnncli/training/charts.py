@@ -49,7 +49,7 @@ def _step(least: float) -> float:
 
 
 def draw_chart(canvas: Canvas, box: Box, title: str, curves: Sequence[Curve], *, percent: bool = False) -> None:
-    """Draw curves over the epochs into a box: title and legend stand above it, the epochs below.
+    """Draw curves over the epochs into a box, with title and legend above it and the epochs below.
 
     With `percent`, values are shares, at most 1.
 

@@ -1,4 +1,4 @@
-"""Diagnosis of a loss that is no longer finite: where numbers grew too large, on which pictures, and what to try."""
+"""Diagnosis of a loss that is no longer finite: the place, the pictures, and advice."""
 
 import json
 from typing import NamedTuple

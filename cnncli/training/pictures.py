@@ -186,7 +186,7 @@ def draw_features(maps: Array, title: str) -> Canvas:
 
 
 def draw_sheet(tiles: Array, title: str, note: str, *, side: float | None = None) -> Canvas:
-    """Draw tiles (number, h, w) or (number, h, w, 3) of bytes, numbered, in rows; the note stands below the title.
+    """Draw numbered tiles (number, h, w) or (number, h, w, 3) of bytes in rows, with a note below the title.
 
     A tile's longer edge has `side` pixels; None for a whole multiple of its own near 64, or near 32 for many tiles.
     """

@@ -171,7 +171,7 @@ def _begin(
         raise ArgumentError(f"training has no option {unknown[0]!r}: {did_you_mean(unknown[0], Configuration.fields)}")
     if folder is None:
         if resume:
-            raise ArgumentError("resume needs output, the folder of the run to go on with")
+            raise ArgumentError("resume needs output, the folder of the run to continue")
         return None, Configuration(**options)
     folder.check(force=force, resume=resume)
     if not resume:

@@ -75,7 +75,7 @@ class TestScheduler:
             out, err = cnncli(*PREDICT, "--scheduler", scheduler.address, cwd=folder, code=1)
         assert out == ""
         assert "a worker lacks something: " in err
-        assert err.endswith("put the same where all machines have it by the same name\n")
+        assert err.endswith("put the same file where all machines see it under this name\n")
 
     @pytest.mark.slow
     def test_a_worker_killed_half_way(self, folder, scheduler, expected, tmp_path):

@@ -82,7 +82,7 @@ def shape(
 
     layer = OneLayer(**{name: given[name] for name in OneLayer._fields})
     if layer.asked and words:
-        raise ArgumentError("-n, -f and the options beside them describe one layer: give either them or a network")
+        raise ArgumentError("-n, -f and similar options describe one layer: leave them out, or the network")
     if layer.asked:
         _check_one_layer({"--input": input_shape, "--notation": notation}, format_name)
         print(answer(layer, explain=explain, as_json=as_json or format_name == "json"))

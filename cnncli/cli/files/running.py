@@ -207,7 +207,7 @@ class WritingRun(FileRun):
         super().run(jobs)
 
     def task(self, jobs: list[Job]) -> Task:
-        # One picture needs no list of what is done, and leaves none in its folder.
+        # One picture needs no list of completed outputs, and leaves none in its folder.
         manifests = Manifests(self.pipeline.options) if len(jobs) > 1 or self.options.skip_existing else None
         return Task(
             self.pipeline, manifests, self.options.skips, self.options.force, alike, grouping=self.pipeline.grouping

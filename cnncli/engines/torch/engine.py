@@ -169,7 +169,7 @@ class TorchEngine(Engine):
     def gradients(self, values: Array) -> None:
         self._gradients.host[:] = values
 
-    # These dictionaries are made anew of what the device has, and cannot be set.
+    # These dictionaries are made anew from the device's arrays, and cannot be set.
 
     @property
     def named_parameters(self) -> dict[str, Array]:  # type: ignore[override]

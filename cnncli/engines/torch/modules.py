@@ -23,7 +23,7 @@ def rows(x: Tensor) -> Tensor:
 
 
 class Connected(nn.Linear):
-    """A fully connected layer that flattens by itself: `fc`."""
+    """A fully connected layer that flattens its input: `fc`."""
 
     def reset_parameters(self) -> None:
         """Do nothing: cnncli sets the first weights."""

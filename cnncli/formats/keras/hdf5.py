@@ -71,7 +71,7 @@ def _described_apart(path: Path) -> dict[str, Any]:
 
 
 def describe(path: str) -> None:
-    """Write the configuration or the arrays of a file as JSON, or what is wrong with it."""
+    """Write the configuration or the arrays of a file as JSON, or the error in it."""
     found: dict[str, Any] = {}
     try:
         with opened(Path(path)) as buffer, _root(buffer) as root:

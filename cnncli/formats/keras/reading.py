@@ -94,7 +94,7 @@ def read_member(path: Path, member: str) -> bytes:
     except OSError as error:
         raise ModelError(error.strerror or str(error)) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
-        raise ModelError(f"a damaged archive, or none: {error}") from error
+        raise ModelError(f"not an archive, or damaged: {error}") from error
 
 
 class _Frugal(FileIO):
@@ -303,7 +303,7 @@ OPEN = 512
 
 
 def _without_shapes(maker: Maker, settings: Settings, inputs: Sequence[KerasTensor]) -> Applied:
-    """Count the weights of a layer by what the file records of its inputs' shapes: the channels are known."""
+    """Count the weights of a layer by the input shapes that the file records: the channels are known."""
     said = [each.shape or each.said for each in inputs]
     shapes = [tuple(size or OPEN for size in shape) for shape in said if shape is not None]
     if len(shapes) < len(inputs):

@@ -89,7 +89,7 @@ def _either(one: Tensor, other: Tensor) -> Tensor:
 
 
 def loop(propagation: "Propagation", call: Call, scope: Scope) -> Outputs:
-    """Follow a Loop: its graph takes the number of the round, whether to go on, and what each round hands on."""
+    """Follow a Loop: its graph takes the iteration, whether to continue, and the values passed between iterations."""
     body, start = _graph(call, "body"), len(propagation.stages)
     carried = [_fresh(each, f"{scope.path}{call.node.name}") for each in call.inputs[2:]]
     begins = (not call.has(1) and (1,)) or (call.tensor(1).values if call.has(1) else None)
@@ -98,7 +98,7 @@ def loop(propagation: "Propagation", call: Call, scope: Scope) -> Outputs:
         body, scope.inner(call.node.name), (Tensor((), None, False, name=f"{scope.path}round"), going, *carried)
     )
     if len(outputs) < 1 + len(carried):
-        raise ModelError("its body puts out less than it takes in")
+        raise ModelError("its body has fewer outputs than inputs")
     rounds = _rounds(call, outputs[0])
     steady = all(new.shape == old.shape for new, old in zip(outputs[1:], carried, strict=False))
     _repeat(propagation, slice(start, len(propagation.stages)), 1 if rounds is None else rounds)
@@ -116,7 +116,7 @@ def _rounds(call: Call, going: Tensor) -> int | None:
 
 
 def scan(propagation: "Propagation", call: Call, scope: Scope) -> Outputs:
-    """Follow a Scan: its graph takes what each step hands on, and one slice of each sequence."""
+    """Follow a Scan: its graph takes the values passed between steps, and one slice of each sequence."""
     body, start = _graph(call, "body"), len(propagation.stages)
     count = call.integer("num_scan_inputs", 0)
     states = [_fresh(each, f"{scope.path}{call.node.name}") for each in call.inputs[: len(call.inputs) - count]]

@@ -28,7 +28,7 @@ _COMPUTED = re.compile(
 """Names that exporters give to computed constants, unlike the names of parameters."""
 
 _COMBINED = re.compile(r"^((add|mul|sub|div|pow|where)(_\d+)?|(sum|mean)_\d+)$", re.I)
-"""Those that tell of arithmetic: several of them may stand for one trained number, as a gate g and 1 - g do."""
+"""Names of arithmetic: several such constants may come from one trained number, such as a gate g and 1 - g."""
 
 _SCALED = ("Add", "Sub", "Mul", "Div")
 
@@ -70,7 +70,7 @@ class WeightCounter:
 
     @property
     def doubtful(self) -> dict[str, Constant]:
-        """The constants that an exporter computed, and which may stand for trained numbers."""
+        """The constants that an exporter computed, perhaps from trained numbers."""
         return {key: constant for key, constant in self._doubtful.items() if key not in self._counted}
 
     def is_doubtful(self, source: str) -> bool:
@@ -167,7 +167,7 @@ class WeightCounter:
         return constant.origin != FILLED and _is_made(constant) and self._kind(source) == ("one", "zero")[part]
 
     def _alias(self, sources: tuple[str, ...], name: str, home: str) -> tuple[str, ...]:
-        """Return what stands for another name of a constant.
+        """Return the constant that another name refers to.
 
         PyTorch's exporter writes equal arrays once, and hands them on by a node to where another array was: the
         biases of a fresh network are many arrays that hold zeros. Equal arrays of trained numbers are one.
@@ -213,7 +213,7 @@ class WeightCounter:
 
 
 def _is_made(constant: Constant) -> bool:
-    """Return whether an exporter made a constant: it gives names of its own kind to what it computes."""
+    """Return whether an exporter computed a constant, which it then names in its own way."""
     return constant.origin != STORED or _COMPUTED.search(constant.name) is not None
 
 

@@ -31,7 +31,7 @@ from cnncli.ops.batches.norms import neighbours
 from cnncli.shapes import Shape, Window
 
 OPSET = 17
-"""The version of ONNX's operations: of 2022, so that older runtimes read it, and without what later ones changed."""
+"""The version of ONNX's operations: of 2022, which older runtimes read, before later changes of operations."""
 
 
 class OnnxGraph:
@@ -247,7 +247,7 @@ def _avg(at: Site, layer: pooling.AvgPool) -> str:
     window = layer.window(at.shape)
     x, padding = at.x, _reaching(window)
     if layer.count_include_pad and any(padding):
-        # Zeros that count; what a partial window sees beyond them does not.
+        # Padding that counts; positions of a partial window beyond it do not count.
         x = at.padded(window.padding, 0)
         top, bottom, left, right = (amount - own for amount, own in zip(padding, window.padding, strict=True))
         padding = (top, bottom, left, right)

@@ -129,7 +129,7 @@ _ALL = (
         ],
     ),
     # Not the plugin for several pictures: a phone's first picture is the photograph. The sides are libjpeg's limit;
-    # segments hold 64 KB, of which a profile may have 255.
+    # segments hold 64 KB, and a profile may have 255 of them.
     FileKind(
         "JPEG",
         (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),

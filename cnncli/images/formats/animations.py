@@ -101,7 +101,7 @@ class AnimatedImage(PillowImage):
         return super().decoded_bytes() + self._image.width * self._image.height * (2 * (pixel + itemsize) + hidden)
 
     def _count_frames(self) -> int:
-        """Count the parts; find out what all frames have in common, so that all have the same channels and dtype."""
+        """Count the parts, and find the channels and dtype that fit all frames."""
         width, height = self._image.size
         self._dtype = np.dtype(np.uint16 if ";16" in raw_mode(self._image) else np.uint8)
         self._is_gray, self._has_alpha = True, False
@@ -144,7 +144,7 @@ class _Canvas:
         self._before: tuple[Array, Array] | None = None
 
     def put(self, part: Part, pixels: Array, alpha: Array | None) -> None:
-        """Put a part in its place; what lies beyond the canvas is cut off."""
+        """Put a part in its place, cut off at the edges of the canvas."""
         shown, opacity = self._place(part)
         if part.disposal == Disposal.RESTORE:
             self._before = shown.copy(), opacity.copy()

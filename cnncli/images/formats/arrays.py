@@ -227,7 +227,7 @@ class NpyHeader(NamedTuple):
 
 
 def read_npy_header(stream: Any) -> NpyHeader:
-    """Read the beginning of an array, never more than 16 KB of it; the stream stands at the numbers then.
+    """Read the header of an array, at most 16 KB, and leave the stream at the numbers.
 
     NumPy's own reader would first read a header of up to 4 GB, and then say that it is too long.
 

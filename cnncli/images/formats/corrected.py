@@ -91,7 +91,7 @@ class DcxImage(OpenedImage):
         starts = offsets[: offsets.index(0)] if 0 in offsets else offsets
         ends = [*sorted(set(starts)), self._stream.seek(0, io.SEEK_END)]
         if not starts or max(starts) >= ends[-1]:
-            raise ImageError("has no pages, or some beyond its end")
+            raise ImageError("has no pages, or pages beyond its end")
         return [(start, next(end for end in ends if end > start) - start) for start in starts]
 
     def _open(self, page: tuple[int, int]) -> PillowImage:

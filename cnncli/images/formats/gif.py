@@ -153,7 +153,7 @@ def _encoded(picture: Picture) -> bytes:
 
 
 def _frame(still: bytes, picture: Picture) -> bytes:
-    """Return the image of a GIF file, to stand among others: with its palette, its time, and cleared afterwards."""
+    """Return the image of a GIF file as a frame: with its palette, its duration, and cleared afterwards."""
     plain = next(read_parts(io.BytesIO(still))).still()  # nothing but a palette, a control and an image
     flags = plain[10] & 0x87
     size = 3 << ((flags & 7) + 1) if flags & 0x80 else 0

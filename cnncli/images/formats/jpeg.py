@@ -89,7 +89,7 @@ def read_header(stream: BinaryIO) -> JpegHeader:
         elif marker == _APP14 and content.startswith(b"Adobe") and len(content) >= 12:
             transform = content[11]
     if frame is None:
-        raise ImageError("no frame in front of the pixels")
+        raise ImageError("no frame header before the pixels")
     marker, start, content = frame
     precision, count = struct.unpack_from(">B4xB", content)
     return JpegHeader(start, precision, marker in _LOSSLESS, content[6 : 6 + 3 * count : 3], is_jfif, transform)
@@ -215,7 +215,7 @@ def write(file: BinaryIO, frames: Iterator[Picture], form: Format) -> None:
 
 
 def _regrouped(bands: Iterable[Array], height: int) -> Iterator[Array]:
-    """Cut bands anew into pieces of `height` rows, the last of what is left: views, but for those across two bands."""
+    """Cut bands into pieces of `height` rows, the last one shorter: views, except those across two bands."""
     waiting: list[Array] = []
     missing = height
     for band in bands:

@@ -213,7 +213,7 @@ def read_parts(stream: BinaryIO) -> Iterator[Part]:
 
 
 def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the name of each chunk, and the start and length of its content, where the stream stands."""
+    """Yield the name of each chunk, and the start and length of its content, with the stream at its start."""
     at = len(SIGNATURE)
     name = b""
     while name != _END:

@@ -73,7 +73,7 @@ class Layer(Value):
 
     def validate(self) -> None:
         values = ((name, getattr(self, name)) for name in self.fields if name in FIELDS)
-        # None stands only where it is the default, as the filters of a depthwise convolution.
+        # None is allowed only as a default, such as for the filters of a depthwise convolution.
         given = ((name, value) for name, value in values if value is not None or self.defaults.get(name, 0) is not None)
         self.normalize(**{name: FIELDS[name].kind.convert(value, name) for name, value in given})
 
@@ -163,7 +163,7 @@ class Layer(Value):
         return self
 
     def leaves(self, input_shape: Shape, prefix: str = "") -> "Iterator[Part]":
-        """Yield the layers that compute, one after the other; a block with branches is one of them."""
+        """Yield the layers that compute, in order; a block with branches counts as one."""
         yield Part(prefix, self, input_shape)
 
     @property

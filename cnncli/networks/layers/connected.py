@@ -9,7 +9,7 @@ from cnncli.shapes import Shape
 
 
 class FullyConnected(Layer):
-    """A fully connected layer: `fc-10`. It flattens by itself; weights are `(inputs, outputs)`.
+    """A fully connected layer: `fc-10`. It flattens its input; weights are `(inputs, outputs)`.
 
     Example:
         >>> FullyConnected(120).param_shapes((5, 5, 16))

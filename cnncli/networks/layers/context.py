@@ -113,7 +113,7 @@ class Context:
         self._plans: dict[Any, Any] = {}
 
     def inside(self, prefix: str) -> "Context":
-        """Return the context of an inner layer, whose names begin so."""
+        """Return the context of an inner layer, by the prefix of its names."""
         return self.shared.kept(self._inner, prefix, lambda: Context(self.shared, self.path + prefix))
 
     def within(self, params: Params, prefix: str) -> Params:
@@ -185,7 +185,7 @@ class Context:
 
 
 def within(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
-    """Return the arrays whose names begin so, under the rest of their names.
+    """Return the arrays with a prefix, under their names without it.
 
     Example:
         >>> within({"0.conv.weight": np.zeros(1), "1.fc.weight": np.zeros(2)}, "1.")

@@ -154,7 +154,7 @@ class Kind(Value):
     scan: Callable[[str], Any] = _one_or_more
 
     def read(self, text: str) -> Any:
-        """Return the value that a text stands for, or None."""
+        """Return the value of a text, or None."""
         value = self.scan(text)
         try:
             return None if value is None else self.convert(value, "")

@@ -1,4 +1,4 @@
-"""Layers that compute each number by itself, and flattening."""
+"""Pointwise layers, and flattening."""
 
 from math import prod
 from typing import Any

@@ -1,4 +1,4 @@
-"""Pooling: windows that slide over each channel by itself."""
+"""Pooling: windows that slide over each channel separately."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -13,11 +13,11 @@ from cnncli.networks.summary import ReceptiveField
 from cnncli.shapes import Four, Pair, Shape, Window, show_shape
 
 WINDOW: Pair = (0, 0)
-"""The stride that stands for the window's own size."""
+"""The stride that means the size of the window."""
 
 
 class Pool(Layer):
-    """A window that slides over each channel by itself; subclasses say what they compute in it."""
+    """A window that slides over each channel separately; subclasses define the result of a window."""
 
     size_field = "kernel_size"
     light = True

@@ -11,7 +11,7 @@ from cnncli.shapes import Four, Shape, Window, show_shape
 
 
 class Rearrangement(Layer):
-    """A layer whose output is a view of its input: `seen` says which."""
+    """A layer whose output is a view of its input, made by `seen`."""
 
     keeps = ()
 

@@ -91,7 +91,7 @@ class Chain(Compound):
             if not layer.follows or "," in str(layer):
                 raise ArgumentError(f"{layer.label} cannot be an option: make it a word of its own")
         if len(self.layers) < 2 or isinstance(self.layers[0], Compound):
-            raise ArgumentError("a chain is a layer and one or more that follow it in its word")
+            raise ArgumentError("a chain is a layer and one or more layers that follow it in its word")
         if again := [op for op in ops if ops.count(op) > 1]:
             raise ArgumentError(f"{again[0]} appears twice in one word: make the second a word of its own")
 
@@ -210,7 +210,7 @@ class Repeat(Shorthand):
 
 
 def check_count(layer: Layer) -> None:
-    """Check that a layer does not stand for more layers than a network may have."""
+    """Check that a layer does not expand to more layers than a network may have."""
     if layer.layer_count > MAX_LAYERS:
         limit = f"a network has at most {MAX_LAYERS:,} layers, repeats counted"
         raise ArgumentError(f"{limit}, got {layer.layer_count:,}")

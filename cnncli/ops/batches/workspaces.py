@@ -18,7 +18,7 @@ class Memory:
     """A source of arrays: a fresh one each time, which is always safe."""
 
     def take(self, name: Hashable, shape: Shape, dtype: DType) -> Array:
-        """Return an array of that shape, whose numbers are to be written before they are read."""
+        """Return an array of a shape; its numbers are arbitrary until they are written."""
         return np.empty(shape, dtype)
 
     def bordered(self, name: Hashable, shape: Shape, dtype: DType, fill: float = 0) -> Array:

@@ -183,7 +183,7 @@ def _result_type(images: Array, weight: Array, bias: Array | None, fill: float) 
     limits = np.iinfo(images.dtype)
     low, high = _sums(weight, bias, min(limits.min, int(fill)), max(limits.max, int(fill)))
     if not _fits(low, high, np.int64):
-        # The type allows more than int64 holds; what the image really holds may be less.
+        # The type allows more than int64 holds; the image's own numbers may be smaller.
         least, most = (int(images.min()), int(images.max())) if images.size else (0, 0)
         low, high = _sums(weight, bias, min(least, int(fill)), max(most, int(fill)))
         if not _fits(low, high, np.int64):

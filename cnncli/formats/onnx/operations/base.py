@@ -73,7 +73,7 @@ class Outcome(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """An ONNX operation: how it changes shapes, and what its inputs and outputs are, by their indices.
+    """An ONNX operation: its effect on shapes, and the roles of its inputs and outputs by index.
 
     Attributes:
         follow: returns the outcome of a call; None where no shape is known.
@@ -193,7 +193,7 @@ class Call(NamedTuple):
         return found if len(found) == len(self.inputs) else None
 
     def layer(self, outcome: Outcome) -> Layer | None:
-        """Return the layer of ours that does what the node does; None where the notation has no word for it."""
+        """Return the equivalent layer; None if the notation has no word for the node."""
         maker = self.operation.layer
         if maker is None or not outcome.shapes or outcome.shapes[0] is None:
             return None
@@ -208,7 +208,7 @@ Maker = Callable[[Call, Outcome], Layer | None]
 
 
 def operation(*names: str, facts: Operation = UNKNOWN) -> Callable[[Follow], Follow]:
-    """Register an operation under its names: the function that follows it, and what else is to be known of it."""
+    """Register an operation under its names, with the function that follows it and its properties."""
 
     def register(follow: Follow) -> Follow:
         OPERATIONS.update(dict.fromkeys(names, facts._replace(follow=follow)))

@@ -201,7 +201,7 @@ def _prelu(call: Call) -> Outcome:
     return Outcome((shape,), in_place=True)
 
 
-# Quantized models: scales and zero points stand between the inputs.
+# Quantized models: the inputs alternate with scales and zero points.
 
 operation("QuantizeLinear", "com.microsoft.QuantizeLinear", facts=PIXELS._replace(settings=(1, 2)))(same_shape)
 operation(*("DequantizeLinear", "com.microsoft.DequantizeLinear"), facts=Operation(quantized=(0,), settings=(1, 2)))(

@@ -203,7 +203,7 @@ def _slice(call: Call) -> Outcome:
     shape = call.shape()
     starts, ends = call.integers("starts", 1), call.integers("ends", 2)
     if starts is None or ends is None or len(starts) != len(ends):
-        raise ModelError("has no starts and ends that belong together")
+        raise ModelError("has starts and ends that do not match")
     axes = call.integers("axes", 3) or tuple(range(len(starts)))
     steps = call.integers("steps", 4) or (1,) * len(starts)
     if len(axes) != len(starts) or len(steps) != len(starts):

@@ -38,7 +38,7 @@ def decoder(page: Page) -> Decoder:
     """
     compression = page.compression
     if page.planar and page.subsampling != (1, 1):
-        raise ImageError("YCbCr whose planes differ in size is not read")
+        raise ImageError("YCbCr with planes of different sizes is not read")
     if compression == tiff.OLD_JPEG:
         return partial(decode_old_jpeg, page)
     if compression in tiff.FAX and page.bits == page.samples == 1:

@@ -120,7 +120,7 @@ def _cmyk(page: Page) -> tuple[Callable[[Array], Array], int]:
     if page.tags.integer(_INK_SET, _CMYK_INKS) != _CMYK_INKS:
         raise ImageError("inks other than cyan, magenta, yellow and black are not read")
     if page.kind != "u" or page.bits > 32 or _ASSOCIATED in page.extras:
-        raise ImageError("CMYK is read as unsigned whole numbers that are not multiplied by an alpha")
+        raise ImageError("CMYK is read only as unsigned integers without premultiplied alpha")
     full = int(_full(page))
 
     def convert(samples: Array) -> Array:

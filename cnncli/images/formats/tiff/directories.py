@@ -36,7 +36,7 @@ class TiffFile:
         self.endianness: Literal["little", "big"] = "little" if self.order == "<" else "big"
         is_big = self.integer(2, "H") == 43
         if is_big and self.integer(4, "H") != 8:
-            raise ImageError("a BigTIFF header whose offsets are not of 8 bytes")
+            raise ImageError("a BigTIFF header with offsets that are not 8 bytes long")
         # A directory's number of entries, an entry (tag, type, count, value or its offset), and an offset.
         self._count, self._entry, self._offset = ("Q", "HHQ8s", "Q") if is_big else ("H", "HHI4s", "I")
         self._first = self.integer(8 if is_big else 4, self._offset)

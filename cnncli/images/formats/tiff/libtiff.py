@@ -146,7 +146,7 @@ def decode_old_jpeg(page: Page, data: Sequence[bytes], last: int) -> Array:
     libtiff()
     (file,) = data
     if file[2:4] not in (b"*\0", b"\0*"):
-        raise ImageError("old JPEG in a BigTIFF is not read")
+        raise ImageError("old-style JPEG in a BigTIFF is not read")
     offset = struct.pack(page.order + "I", page.tags.offset)
     raise_pillows_limit(last * page.segment[1])
     with no_warnings(), TiffImageFile(BytesIO(file[:4] + offset + file[8:])) as image:

@@ -94,7 +94,7 @@ def _from_bits(data: Array, page: Page) -> Array:
 def _shared_chroma(page: Page) -> Callable[[Array], Array]:
     """Return the function that unpacks blocks of luma with one Cb and one Cr, repeated for each pixel of a block."""
     if page.photometric != YCBCR or page.planar or page.bits != 8 or page.samples != 3 or page.predictor != 1:
-        raise ImageError("YCbCr with shared chroma is read of 8 bits, side by side and without predictor alone")
+        raise ImageError("YCbCr with shared chroma is read only with 8 bits, interleaved and without predictor")
     across, down = page.subsampling
 
     def unpack(data: Array) -> Array:

@@ -58,7 +58,7 @@ class PageRows:
         dtype = computing_dtype(self.colours.dtype)
         pixel, has_alpha = (1 if gray else self.colours.channels) * dtype.itemsize, self.colours.alpha is not None
         hidden = hidden_bytes(pixel) * height * width if has_alpha else 0
-        # Bytes, samples, and what is made of them; that is over when hidden pixels are filled.
+        # Bytes, samples, and the pixels made of them, all freed before hidden pixels are filled.
         rows = min(height, self.at_once * self.page.segment[0])
         decoded = 3 * rows * width * self.page.samples * self.page.dtype.itemsize
         return height * width * (pixel + has_alpha * dtype.itemsize) + max(decoded, hidden)
@@ -90,7 +90,7 @@ class PageRows:
         return grid.reshape((last - first) * height, self._across * width, -1)
 
     def _height(self, *, last: bool) -> int:
-        """Return the pixel rows of a segment: the last strip has what is left, tiles are whole."""
+        """Return the pixel rows of a segment: the last strip may have fewer, tiles are whole."""
         height = self.page.segment[0]
         return height if self.page.tiled or not last else self.page.size[0] - (self.down - 1) * height
 
