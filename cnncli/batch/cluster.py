@@ -143,7 +143,7 @@ class _Dispatch:
         if self._stop.is_set():
             return []
         if self._suspects:
-            # One by one and nothing beside it: then it is clear who killed the worker.
+            # One by one, with nothing else running: then it is clear which file killed the worker.
             return [] if self._flying else [self._suspects.popleft()]
         if len(self._flying) >= _AHEAD * max(self._watch.threads, 1) or self._is_far_ahead():
             return []

@@ -163,7 +163,7 @@ class _Search(NamedTuple):
                 yield Input(folder, below or os.path.basename(folder), found=True)
                 continue
             for entry in entries:
-                # What the listing says of files need not be asked; a link to a folder may lead in a circle.
+                # Facts from the listing need no further request; a link to a folder may be circular.
                 if entry.name.lower().endswith(self.suffixes) and (
                     entry.is_file(follow_symlinks=False) or self._takes_file(entry.path)
                 ):

@@ -34,29 +34,29 @@ from cnncli.files.temporary import MACHINE, STANDARD
 
 NAME = ".cnncli-done.jsonl"
 PARTS = ".cnncli-done"
-"""A folder with the lists of machines and the objects of stores."""
+"""The folder of lists written by several machines, or in stores."""
 
 _LONG_ENOUGH = 2.0  # seconds after which lines for a store are written
 
 _FRESH = 2_000_000_000
-"""Nanoseconds within which a second change may have the time of the first, on the coarsest file systems."""
+"""Nanoseconds in which two changes may have equal times, on the coarsest file systems."""
 
 _SETTLING = 100_000_000  # nanoseconds for a complete file to get its name, which changes its entry
 
 
 class Stamp(NamedTuple):
-    """The facts that tell whether a file is still the same.
+    """The facts that show whether a file is unchanged.
 
-    Its content is read only where its times leave room for a change: a modification time can be set back, and tools
-    that copy or edit in place do so; the time at which the system changed a file's entry cannot.
+    Its content is read only if its times do not rule out a change: a modification time can be set back, and tools
+    that copy or edit in place do so, but the time of the last change of a file's entry (ctime) cannot.
 
     Attributes:
         size: bytes.
         time: modification time in nanoseconds.
-        checksum: CRC-32 of the content, which counts where the times do not tell. It guards against accidents, and a
+        checksum: CRC-32 of the content, which decides if the times do not. It guards against accidents, and a
             cryptographic digest would take 3 to 5 % of a batch of photographs (blake2b) where this takes 1 %.
-        settled: the last change of the file's entry, in nanoseconds, with which the same modification time says that
-            nothing changed; 0 where the content has to be read.
+        settled: the latest ctime, in nanoseconds, with which an equal modification time means that
+            nothing changed; 0 if the content has to be read.
     """
 
     size: int
@@ -66,13 +66,13 @@ class Stamp(NamedTuple):
 
     @classmethod
     def of(cls, path: str, *, settling: bool = False) -> "Stamp":
-        """Return the stamp of a file; of one that is about to get its name with `settling`."""
+        """Return the stamp of a file; with `settling`, of one that is about to be renamed."""
         status = os.stat(path)
         settled = status.st_ctime_ns + _SETTLING if settling else _settled(status)
         return cls(status.st_size, status.st_mtime_ns, _checksum(path), settled)
 
     def check(self, path: str) -> "Stamp | None":
-        """Return the stamp that a file has now, if it is there and the same."""
+        """Return the current stamp of a file if it is unchanged, else None."""
         try:
             status = os.stat(path)
             if status.st_size != self.size:
@@ -87,12 +87,12 @@ class Stamp(NamedTuple):
 
 
 def _settled(status: os.stat_result) -> int:
-    """Return when a file was changed, unless that was just now: it may be changed again at the same time."""
+    """Return the ctime of a file; 0 if it is so recent that a second change could have the same time."""
     return status.st_ctime_ns if time_ns() - status.st_ctime_ns > _FRESH else 0
 
 
 class Entry(NamedTuple):
-    """A line of a list: an output, the input that it was made of, and the options."""
+    """A line of a list: the options, the output, and the input that it was made from."""
 
     options: str
     output: Stamp | Seen
@@ -100,7 +100,7 @@ class Entry(NamedTuple):
 
 
 Entries = dict[str, list[Entry]]
-"""The lines of each name: all of them, for a killed process may have listed an output before it got its name."""
+"""All lines of each name, for a killed process may have listed an output before renaming it."""
 
 
 class Manifests:
@@ -164,7 +164,7 @@ class Manifests:
 
         Args:
             job: an input and its outputs.
-            renew: list anew a file whose content had to be read, so that its times suffice the next time.
+            renew: add a new line for a file whose content had to be read, so that its times suffice next time.
         """
         done = [self._done(job.input, output) for output in job.outputs]
         for output, line in zip(job.outputs, done, strict=True):
@@ -316,7 +316,7 @@ def _entries(lines: Iterable[bytes]) -> Entries:
 
     entries: Entries = {}
     for text in lines:
-        # A line that a killed process or a full disk cut short, or that somebody edited, tells nothing.
+        # Skip a line that was cut short by a killed process or a full disk, or was edited.
         with suppress(ValueError, TypeError, KeyError, RecursionError):
             entry = json.loads(text.decode(errors="surrogateescape"))
             line = Entry(entry["options"], _stamp(entry["output"]), _stamp(entry["input"]))

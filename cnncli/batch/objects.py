@@ -228,7 +228,7 @@ def read_all(folder: str, suffix: str) -> list[bytes]:
             names = [name for name in store.ls(key, detail=False) if name.endswith(suffix)]
         except FileNotFoundError:
             return []
-        # One may vanish meanwhile: it tells nothing then.
+        # A list may vanish meanwhile, and is then skipped.
         contents = store.cat(names, on_error="omit") if names else {}
     return [contents[name] for name in sorted(contents)]
 
@@ -295,7 +295,7 @@ def _url(like: str, name: str) -> str:
         return name
     known = like.rstrip("/")
     key = str(_class(scheme_of(like))._strip_protocol(like)).rstrip("/")
-    # The server and the user stand between the scheme and the name, where there are any.
+    # The user and the server, if any, are between the scheme and the name.
     return f"{known.removesuffix(key) if known.endswith(key) else f'{scheme_of(like)}://'}{name}"
 
 

@@ -62,7 +62,7 @@ def run(
         jobs: the jobs to process.
         task: the task to do with each.
         workers: number of threads.
-        stop: when set, no new input is begun; those under way are finished.
+        stop: when set, no new input is started; those in progress are finished.
         executor: where, by default on threads.
 
     Raises:

@@ -23,11 +23,11 @@ class Report(NamedTuple):
 
     Attributes:
         input: path of the input.
-        output: path of the output; empty where the job makes none.
+        output: path of the output; empty if the job has none.
         status: `ok`, `skipped` or `failed`.
         error: one line where it failed.
-        details: facts that the function reports of its work.
-        seconds: time that the input took.
+        details: facts about the output from the task's function.
+        seconds: time taken by the input.
     """
 
     input: str
@@ -65,13 +65,13 @@ ALONE = Grouping()
 
 
 class Task(NamedTuple):
-    """The task of a batch: its function and what goes with it, a value that can be sent to other machines.
+    """The task of a batch: its function and options, a value that can be sent to other machines.
 
     Attributes:
         work: the function; an error fails its input alone.
         manifests: the lists of finished outputs, if there are any.
-        skip: leave out what `manifests` lists as done.
-        replace: replace whatever stands in an output's place; with `skip` only what is our own work is replaced.
+        skip: skip the outputs that `manifests` lists as done.
+        replace: replace an existing file in an output's place; with `skip`, only one that cnncli wrote.
         alike: whether two files have equal content although their bytes differ.
         grouping: which jobs are done together, and whether reports are in the order of the jobs.
     """
@@ -84,7 +84,7 @@ class Task(NamedTuple):
     grouping: Grouping = ALONE
 
     def share(self, jobs: Sequence[Job]) -> "Task":
-        """Return what another machine needs for some jobs."""
+        """Return the task as another machine needs it for some jobs."""
         manifests = None if self.manifests is None else self.manifests.share(jobs, skip=self.skip)
         return self._replace(manifests=manifests)
 
@@ -100,7 +100,7 @@ class Task(NamedTuple):
         return reports if self.grouping.then is None else self.grouping.then(reports)
 
     def safely(self, job: Job) -> list[Report]:
-        """Process a job; make a failure of an unexpected error, for thousands of other jobs wait."""
+        """Process a job; turn an unexpected error into a failure, because thousands of other jobs wait."""
         begin = time.perf_counter()
         try:
             return self(job)

@@ -24,7 +24,7 @@ class Source(NamedTuple):
 
     Attributes:
         about: the files that it consists of, for people.
-        find: finds it at a path; empty or False where there is none.
+        find: finds it at a path; returns an empty value or False if there is none.
         open: opens it as a `Reading` asks, or raises a `DataError` that names the file that is damaged, missing or too
             large; it may label by other classes than `reading.class_names`, which `open_dataset` translates.
         in_folder: whether it is a folder, or a file.

@@ -16,7 +16,7 @@ BAND_PIXELS = 4_000_000
 
 _LEAST_ROW = 64  # a row counts as this many pixels at least: rows are padded, and each costs some Python
 
-# An image of so many bands is worth threads of its own; smaller ones keep the cores busy several at a time.
+# An image with this many bands gets several threads; smaller images run in parallel instead.
 MANY_BANDS = 4
 
 # Bands computed at a time: each takes memory, and more would only wait for the one thread that encodes them.

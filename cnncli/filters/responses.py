@@ -53,7 +53,7 @@ class Filtering(Value):
         padding: as in `conv2d`; `same` keeps the size.
         padding_mode: the pixels outside the image.
         dilation: pixels between the kernel's taps.
-        color: `gray` (BT.601 luma), `each` (every channel by itself) or `volume` (one kernel a channel, summed).
+        color: `gray` (BT.601 luma), `each` (every channel separately) or `volume` (one kernel per channel, summed).
         on: with `volume`, the only channel that is kept: `red`, `green` or `blue`.
         bias: added to the response.
         activation: applied to it then: `relu`, `tanh` or `sigmoid`.

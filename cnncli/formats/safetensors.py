@@ -52,7 +52,7 @@ class Array(NamedTuple):
         dtype: the type of its numbers.
         shape: its dimensions.
         start: the byte after the header at which its numbers start.
-        fixed: the file tells that it is not trained.
+        fixed: the file says that it is not trained.
     """
 
     name: str

@@ -46,8 +46,8 @@ def pillow_bytes(
         raw: the name that Pillow has for the samples in the file.
         gray: whether only luma is wanted.
         turned: whether the frame is turned by its EXIF orientation.
-        decoder: bytes that the decoder takes for each pixel beside the image, while it decodes and afterwards.
-        held: bytes that Pillow holds for each pixel, where its mode does not tell.
+        decoder: extra bytes per pixel of the decoder, while it decodes and afterwards.
+        held: bytes that Pillow holds for each pixel, if they differ from those of its mode.
     """
     itemsize = 2 if ";16" in raw else 1
     channels = 1 if gray or image.mode in ("1", "L", "LA", "I;16") else 3

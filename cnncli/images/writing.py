@@ -25,7 +25,7 @@ def write_frames(target: Target, frames: Iterable[Picture], *, format: str | Non
     Args:
         target: a path or a binary stream. A file is written in place: for an exchange in one step, write to
             another name and rename it.
-        frames: the pictures; each is used up before the next is asked for.
+        frames: the pictures; each is used completely before the next is requested.
         format: a key of `FORMATS` or a suffix; by default the path's suffix says.
 
     Raises:

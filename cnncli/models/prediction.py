@@ -109,7 +109,7 @@ def predict_files(
         paths: the files, or their URLs; `-` for standard input.
         jobs: threads that read, and that compute; None for the machine's cores.
         reading: how pictures are read; None for the model's own way, `model.reading()`.
-        stop: when set, no further batch is begun.
+        stop: when set, no further batch is started.
 
     Yields:
         A prediction for each file, in their order.

@@ -17,8 +17,8 @@ class Cell(NamedTuple):
 
     Attributes:
         layers: the words of the notation, equal neighbours written once, `2xconv3-64,same,relu`.
-        channels: the channels, or numbers, that go out; None where a file does not tell.
-        params: trainable numbers; None, as the two below, where a file does not tell all.
+        channels: the channels, or numbers, of the output; None if a file does not say.
+        params: trainable numbers; like the next two, None if a file does not state all of them.
         macs: multiply-adds.
         activations: numbers that go out of its layers.
     """
@@ -34,7 +34,7 @@ class Stage(NamedTuple):
     """The layers whose outputs have one size.
 
     Attributes:
-        size: (height, width); (1, 1) for rows of numbers too; None where a file does not tell.
+        size: (height, width), or (1, 1) for vectors; None if a file does not say.
         cells: one for each network; None for one that has no such stage.
     """
 

@@ -24,7 +24,7 @@ class Network(Value):
         title: its name in full.
         source: the paper.
         year: the paper's.
-        published: numbers that the paper or an implementation tells, such as `params`.
+        published: numbers stated by the paper or an implementation, such as `params`.
 
     Raises:
         ShapeError: the shapes do not chain.

@@ -90,7 +90,7 @@ class Row(NamedTuple):
         receptive_field: None where it is not known.
         filter: the filters, of a layer that has them.
         warnings: warnings, such as of dropped pixels or uneven padding.
-        unknown: which of the numbers leave something out, because a file does not tell it: they are lower bounds.
+        unknown: names of the numbers that are incomplete because of the file, and so lower bounds.
     """
 
     name: str

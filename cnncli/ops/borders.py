@@ -40,10 +40,10 @@ def border_index(
     Args:
         n: input size.
         before: positions in front of the input.
-        after: positions behind it.
+        after: positions after it.
         mode: one of `PADDING_MODES`.
         reach: the least length of the result; positions past the padding are -1 (the partial windows of ceil mode).
-        taken: which of the padded positions are asked for, without a step; the work is by their number.
+        taken: the padded positions that are needed, without a step; the work is proportional to their number.
 
     Raises:
         ArgumentError: an unknown mode.

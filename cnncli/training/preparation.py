@@ -57,7 +57,7 @@ class Preparation(NamedTuple):
         folders: folder of each part, where the data's folders are its parts.
         normalization: measured on `train`.
         loss: loss of the logits.
-        data_digest: shows whether the data is the same when a training goes on.
+        data_digest: digest of the data, to check it when a training is resumed.
     """
 
     configuration: Configuration

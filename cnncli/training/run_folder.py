@@ -20,7 +20,7 @@ class RunFolder:
 
     Attributes:
         model: the best weights and all that is needed to use them.
-        checkpoint: the last weights and all that is needed to go on.
+        checkpoint: the last weights and everything else that a resumed training needs.
         metrics: a line of JSON for each epoch.
         config: options and versions.
         post_mortem: the report on a loss that was no longer finite.

@@ -79,7 +79,7 @@ def train(
     Args:
         data: a folder with a folder of pictures for each class, MNIST's or CIFAR-10's files, an `.npz`, or a data set.
         output: the folder of the run: model, checkpoint, metrics, configuration and pictures; None to keep no files.
-        resume: go on with the run in `output`. Options that are not given keep their values. Only `epochs` may be
+        resume: continue the run in `output`. Options that are not given keep their values. Only `epochs` may be
             given another value: a larger one, and with a constant schedule alone, because other schedules are laid out
             over the number of epochs.
         force: overwrite the run in `output`.

@@ -66,7 +66,7 @@ def evaluate(
         check_pictures(pictures, force=force)
     loaded = load_model(model, engine, device)
     with ExitStack() as stack:
-        # Only the first file that is checked tells how many there are.
+        # Only the error of the first file says how many there are.
         bar = cache(lambda total: stack.enter_context(ProgressBar(total, hidden=quiet or as_json)))
 
         def advance(done: int, total: int) -> None:

@@ -71,7 +71,7 @@ def show(
         networks: the networks.
         columns: the columns of the table of layers.
         format_name: one of `FORMATS`.
-        working: returns lines that show a network's arithmetic, where it is asked for.
+        working: returns the lines that show a network's arithmetic, if it is wanted.
         notation: add the course's table.
         sharing: add what convolutions save.
         batch_size: examples at a time, for the memory.

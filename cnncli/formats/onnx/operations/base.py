@@ -87,7 +87,7 @@ class Operation(NamedTuple):
         settings: inputs that are settings, although they may be floating-point.
         outputs: number of outputs that are activations; others are indices, masks or states. None: all.
         bias_axis: the axis of the output along which a bias may be added to it: of a convolution or a matrix product.
-        of_sizes: the output tells sizes alone, and so is constant whatever the input.
+        of_sizes: the output depends only on sizes, and so is constant whatever the input.
         fresh: the output holds no number of an input.
         alias: the output is the input under another name.
         table: the first input is a table, which may also be written into the graph, such as a detector's anchors.
