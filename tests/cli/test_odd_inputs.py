@@ -15,7 +15,7 @@ FAILED, USAGE, NOTHING = 1, 2, 3
 
 ODD = {
     "loop": "Too many levels of symbolic links",
-    "nowhere": "No such file",
+    "nowhere": "no such file",
     "through": "Not a directory",
     "long": "File name too long",
 }

@@ -105,7 +105,7 @@ def test_every_help_has_examples_and_every_option(command, width):
     from cnncli.cli import app
 
     text = process(command, "--help", environment={"COLUMNS": width, "TERMINAL_WIDTH": width}).stdout.decode()
-    assert f" cnncli {command} " in " ".join(text.partition("Examples:")[2].split())
+    assert f"cnncli {command} " in " ".join(text.partition("Examples:")[2].split())
     parameters = typer.main.get_command(app).get_command(None, command).params
     options = [parameter for parameter in parameters if isinstance(parameter, TyperOption) and not parameter.hidden]
     assert options
