@@ -1,4 +1,4 @@
-"""Running jobs on the workers of a Dask cluster: the one module that knows Dask, loaded when a scheduler is named."""
+"""Running jobs on the workers of a Dask cluster: the only module on Dask, loaded if a scheduler is given."""
 
 import asyncio
 import logging
@@ -38,7 +38,7 @@ _CONNECTING = 5.0
 _LOOKING = 0.2  # seconds between checks of the scheduler and of interrupts, while groups are under way
 
 _SECONDS = 1.0
-"""Seconds that a group should take. A scheduler spends about a millisecond on each; a lost worker loses one at most."""
+"""Target seconds per group. A scheduler needs about a millisecond for each; a lost worker loses one at most."""
 
 _FIRST, _MOST, _GROWTH = 2, 1000, 4
 
@@ -55,7 +55,7 @@ class Cluster(NamedTuple):
     workers: int
 
     def check(self, jobs: Sequence[Job]) -> None:
-        """Refuse what cannot be done on a cluster.
+        """Refuse inputs and outputs that do not work on a cluster.
 
         Raises:
             ArgumentError: Dask is not installed, or a job's files exist in this process only.
@@ -73,7 +73,7 @@ class Cluster(NamedTuple):
                 )
 
     def each(self, jobs: Sequence[Job], task: Task, stop: threading.Event) -> Generator[list[Report], None, None]:
-        """Run a task on each job on the workers, and yield its reports as groups are finished.
+        """Run a task on each job on the workers, and yield the reports of each group when it is finished.
 
         Raises:
             SchedulerError: the scheduler is not reached or is lost, there are no workers, or they lack something.
@@ -84,7 +84,7 @@ class Cluster(NamedTuple):
 
 
 class _Dispatch:
-    """The dispatch of groups of jobs to workers, and of their reports back."""
+    """The exchange of groups of jobs and reports with the workers."""
 
     def __init__(self, client: Any, address: str, needs: Needs, task: Task, stop: threading.Event) -> None:
         self._client = client
@@ -128,7 +128,7 @@ class _Dispatch:
                 raise SchedulerError(f"--scheduler {self._address}: the worker {name} {printable(str(answer))}")
 
     def _send(self) -> bool:
-        """Send groups until enough are under way; return whether any are."""
+        """Send groups until enough are in progress; return whether any are."""
         while group := self._next_group():
             here = [_absolute(job) for job in group]
             packed = worker.pack(self._needs, here, self._task.share(here))
@@ -224,7 +224,7 @@ class _Dispatch:
 
 
 class GroupSize:
-    """The number of jobs that take about a second, judged by those before.
+    """The number of jobs that take about a second, estimated from earlier ones.
 
     It begins small, and is never more than four times the last: what is skipped takes no time, and a thousand real
     pictures may come behind a thousand of those.
@@ -247,7 +247,7 @@ class GroupSize:
         return max(1, min(self._size, share))
 
     def learn(self, jobs: int, seconds: float) -> None:
-        """Note the seconds that a group took."""
+        """Record the seconds that a group took."""
         wanted = round(_SECONDS * jobs / max(seconds, 1e-6))
         self._size = max(1, min(wanted, _GROWTH * jobs, _MOST))
 
@@ -297,7 +297,7 @@ def _remotely(name: str) -> Callable[..., Any]:
 
 
 def _absolute(job: Job) -> Job:
-    """Return a job whose names mean the same in every folder."""
+    """Return a job with absolute names."""
     source = job.input._replace(path=absolute(job.input.path))
     return Job(source, tuple(absolute(output) for output in job.outputs))
 
@@ -315,7 +315,7 @@ def _as_named(job: Job, reports: Sequence[Report]) -> list[Report]:
 
 @contextmanager
 def _connected(cluster: Cluster) -> Iterator[Any]:
-    """Give a client of a cluster, and close what was opened."""
+    """Open a client of a cluster; close everything in the end."""
     try:
         import dask.config
 
@@ -381,7 +381,7 @@ def _local(workers: int) -> Iterator[Any]:
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Keep Ctrl-C from processes that are started meanwhile: a terminal sends it to all of a group.
+    """Keep Ctrl-C from processes started meanwhile: a terminal sends it to the whole process group.
 
     What is blocked here stays blocked in threads and processes that begin here; in this one it is only late.
     """

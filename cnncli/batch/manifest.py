@@ -155,7 +155,7 @@ class Manifests:
                 raise ArgumentError(f"{path}: should be a file, the list of what is done: remove it")
 
     def look(self, jobs: Sequence[Job]) -> None:
-        """Ask stores, in as few requests as possible, for all that `is_done` needs to know of these jobs."""
+        """Fetch from stores, in as few requests as possible, the facts that `is_done` needs about these jobs."""
         names = (name for job in jobs for name in (job.outputs if job.input.seen else _names(job)))
         self._seen |= objects.look_at_all(filter(is_url, names))
 

@@ -46,7 +46,7 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _message(error: Any) -> str:
-    """Return one line on wrong usage, with the nearest option instead of all that are similar."""
+    """Return one line on wrong usage, with the nearest option instead of all similar ones."""
     meant = nearest(str(getattr(error, "option_name", "")), getattr(error, "possibilities", None) or (), cutoff=0)
     message = f"{error.message}: did you mean {meant}?" if meant else error.format_message()
     return " ".join(message.split())

@@ -30,7 +30,7 @@ class Statistics:
             self.count += response.size
 
     def add_levels(self, levels: Array, lowest: float, highest: float) -> None:
-        """Take the levels of one band into account, of which those beyond the picture's range are clipped."""
+        """Add the levels of one band; those beyond the picture's range count as clipped."""
         beyond = int(np.count_nonzero((levels > highest) | (levels < lowest)))
         with self._lock:
             self.clipped += beyond

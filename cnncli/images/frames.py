@@ -187,7 +187,7 @@ class Picture(NamedTuple):
 
 
 def computing_dtype(dtype: DType) -> DType:
-    """Return the dtype in which pixels of this one are computed, without loss.
+    """Return the dtype for computing with pixels of this dtype, without loss.
 
     Raises:
         ImageError: it is not a number type that images have.

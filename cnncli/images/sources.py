@@ -50,7 +50,7 @@ def open_source(source: Source) -> tuple[BinaryIO, str]:
 
 
 def read_standard_input() -> bytes:
-    """Return all that standard input holds.
+    """Return the content of standard input.
 
     Raises:
         ImageError: it is closed, empty, or cannot be read.

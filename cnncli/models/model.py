@@ -1,4 +1,4 @@
-"""A trained network, and the file that holds all that is needed to use it."""
+"""A trained network, and the file that holds everything needed to use it."""
 
 import json
 import os

@@ -262,7 +262,7 @@ def keeping_padding(axis: Axis, n: int = 1) -> Pair:
 
 
 def _keeping_in_ceil_mode(axis: Axis, n: int, floors: int) -> int:
-    """Return the least padding in all that keeps the size in ceil mode, from the least that does it rounding down.
+    """Return the least total padding that keeps the size in ceil mode, from the least that keeps it rounding down.
 
     The last window may hang over the end, but must start before the padding that follows the input: (n - 1)s < n + p.
     Where the padding is too short for that, one pixel more makes a window more, which is left out in its stead.

@@ -225,7 +225,7 @@ def _limits(dtype: DType) -> tuple[float, float]:
 
 
 def _sum_type(dtype: DType, window: Window) -> DType:
-    """Return a type in which the sums of windows are exact, or float64 where none holds them."""
+    """Return a type that holds the sums of windows exactly, or float64 if there is none."""
     if dtype.kind == "f":
         return np.promote_types(dtype, np.float32)
     low, high = _limits(dtype)

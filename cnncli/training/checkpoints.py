@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training needs to go on as if it had never stopped.
+"""Checkpoints: everything that a training needs to continue as if it had never stopped.
 
 Every random number depends on the seed, the epoch, the step and the item, so that no state of a random generator has to
 be kept.

@@ -314,4 +314,4 @@ _CHECKS: dict[str, Check] = {
     "loss": _word(LOSSES),
     "resize": _word(RESIZES),
 }
-"""The check of each option, which returns the form in which it is kept."""
+"""The check of each option, which returns its normal form."""

@@ -165,7 +165,7 @@ def _check_started(engine: Backend) -> None:
 def _begin(
     folder: RunFolder | None, options: dict[str, Any], *, resume: bool, force: bool
 ) -> tuple[Checkpoint | None, Configuration]:
-    """Check all that can be checked before any work; return the checkpoint to go on from, and the options."""
+    """Check everything possible before any work; return the checkpoint to continue from, and the options."""
     unknown = [name for name in options if name not in Configuration.fields]
     if unknown:
         raise ArgumentError(f"training has no option {unknown[0]!r}: {did_you_mean(unknown[0], Configuration.fields)}")

@@ -15,7 +15,7 @@ class Estimate(NamedTuple):
 
 
 class BatchReport(NamedTuple):
-    """State of the epoch under way after a batch; epochs count from 1.
+    """State of the current epoch after a batch; epochs count from 1.
 
     Loss and accuracy are those of the pictures of the epoch so far, the speed is that of this process.
     """
@@ -35,13 +35,13 @@ class Watcher:
         """Some files of a folder have been checked."""
 
     def prepared(self, preparation: "Preparation") -> None:
-        """The data has been read, and the network fits it."""
+        """The data has been opened, and the network fits it."""
 
     def computing(self, notes: list[str]) -> None:
-        """Another engine than NumPy computes: notes name it, and its difference from NumPy."""
+        """An engine other than NumPy computes: notes name it, and its difference from NumPy."""
 
     def begins(self, estimate: Estimate, epochs_done: int) -> None:
-        """Training begins or is resumed."""
+        """Training starts or is resumed."""
 
     def batch(self, report: BatchReport) -> None:
         """A batch is completed."""
@@ -50,7 +50,7 @@ class Watcher:
         """An epoch is completed, validation included."""
 
     def judging(self) -> None:
-        """Training is over: the best weights are about to be judged, and pictures drawn."""
+        """Training has ended: the best weights are about to be evaluated, and pictures drawn."""
 
     def note(self, message: str) -> None:
         """A message for the user."""

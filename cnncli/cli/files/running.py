@@ -66,7 +66,7 @@ class FileRun:
         self.left_out: list[str] = []
 
     def plan(self) -> list[Job]:
-        """Return the jobs, having checked all that can be checked before any work."""
+        """Return the jobs, after checking everything that can be checked before any work."""
         return [Job(source, ()) for source in self.inputs(repeats=True)]
 
     def run(self, jobs: list[Job] | None = None) -> None:

@@ -283,7 +283,7 @@ class TorchEngine(Engine):
         return (tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 else tensor).to(self.device)
 
     def _exactly(self) -> AbstractContextManager[object]:
-        """Return a context in which a GPU neither rounds to 10 bits (TF32) nor chooses algorithms by their speed."""
+        """Return a context that keeps a GPU from rounding to 10 bits (TF32) and from choosing algorithms by speed."""
         if self.device.type != "cuda":
             return nullcontext()
         return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)

@@ -389,7 +389,7 @@ def _references(value: Any) -> list[Reference]:
 
 
 def _settled(reference: Reference, nodes: dict[tuple[str, int], Any], layers: dict[str, Any]) -> tuple[str, int]:
-    """Return the call that a reference means: calls of an inner functional model are counted from 1."""
+    """Return the call of a reference: calls of an inner functional model are counted from 1."""
     name, call, _ = reference
     if name not in layers:
         raise ModelError(f"an input comes from the layer {named(name)}, which is not there")

@@ -129,7 +129,7 @@ class JpegImage(PillowImage):
         if "progressive" in self._image.info:  # all are needed before the first row is known
             samples = [int(across * down) for _, across, down, _ in self._image.layer]  # type: ignore[attr-defined]
             coefficients = -(-2 * sum(samples) // max(samples))
-        return self._reckon((coefficients, 0), held=1 if is_luma_alone else None)
+        return self._estimate((coefficients, 0), held=1 if is_luma_alone else None)
 
     def _frame(self, index: int) -> Frame:
         header, image = self._header, self._image

@@ -48,9 +48,9 @@ class PillowImage(OpenedImage):
         return prod(self.size)
 
     def decoded_bytes(self) -> int:
-        return self._reckon(self.kind.decoder)
+        return self._estimate(self.kind.decoder)
 
-    def _reckon(self, decoder: tuple[int, int], held: int | None = None) -> int:
+    def _estimate(self, decoder: tuple[int, int], held: int | None = None) -> int:
         image, turned = self._image, orientation_of(self._image) != 1
         return pillow_bytes(image, raw_mode(image), gray=self._gray, turned=turned, decoder=decoder, held=held)
 
@@ -265,7 +265,7 @@ def _bands(image: "Image.Image") -> Iterator[tuple[slice, Array]]:
 
 
 def _keyed(pixels: Array, key: int | tuple[int, ...], *, scale: int = 1) -> Array:
-    """Return the alpha of an image in which one colour is transparent."""
+    """Return the alpha of an image with one transparent colour."""
     alpha = np.full(pixels.shape[:2], np.iinfo(pixels.dtype).max, pixels.dtype)
     step = max(1, _PIXELS_PER_BAND // pixels.shape[1])
     for start in range(0, len(pixels), step):

@@ -241,7 +241,7 @@ LETTERS: dict[str, str] = {field.letters: name for name, field in FIELDS.items()
 """The fields that an option of letters and a number sets, by the letters."""
 
 OPTIONS = (*LETTERS.values(), *dict.fromkeys(name for name, _ in FLAGS.values() if not FIELDS[name].letters))
-"""The fields that options set, in the order in which they are printed."""
+"""The fields that options set, in the order of printing."""
 
 
 def write_option(name: str, value: Any) -> str:

@@ -68,7 +68,7 @@ class BatchNorm(NormLayer):
 
 
 class Standardization(NormLayer):
-    """Numbers of an image made to have the mean 0 and the variance 1, then scaled and shifted, channel by channel.
+    """Normalisation of an image to mean 0 and variance 1, then a scale and a shift for each channel.
 
     y = (x - mean) / sqrt(variance + eps) * weight + bias; subclasses say over which numbers. `affine` has
     weight and bias, `noaffine` leaves them out.
@@ -82,7 +82,7 @@ class Standardization(NormLayer):
         return scale_and_shift(input_shape) if self.affine else {}
 
     def group_count(self, channels: int) -> int:
-        """Return the number of groups of channels, each of which is standardized over all positions."""
+        """Return the number of groups of channels; each group is standardized over all positions."""
         raise NotImplementedError
 
     def grouped(self, shape: Shape) -> tuple[Shape, tuple[int, ...]]:
@@ -116,7 +116,7 @@ class Standardization(NormLayer):
 
 
 class LayerNorm(Standardization):
-    """Layer normalisation over the channels of each position: `ln`, as ConvNeXt has it (Ba et al., arXiv:1607.06450).
+    """Layer normalisation over the channels of each position: `ln`, as in ConvNeXt (Ba et al., arXiv:1607.06450).
 
     Example:
         >>> str(LayerNorm(eps=1e-6)), LayerNorm().param_shapes((56, 56, 96))

@@ -28,7 +28,7 @@ def cost(work: Correlation) -> float:
     filters, planes = work.weight.shape[3], work.images.shape[3] * work.window.stride[0] * work.window.stride[1]
     # 36 bytes a nanosecond pass through the cache, 4 go in or out of it; fewer when strided or interleaved.
     passed = work.dtype.itemsize * (0.028 * done + 0.25 * filters) + 0.5 * (planes - 1)
-    # A strip is loaded with all that its taps see.
+    # A strip is loaded with all pixels that its taps need.
     return float(passed * work.waste(400_000 / work.dtype.itemsize))
 
 

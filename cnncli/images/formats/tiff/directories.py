@@ -1,4 +1,4 @@
-"""The directories of a TIFF file, some of which are pages."""
+"""The directories of a TIFF file; some of them are pages."""
 
 import struct
 from collections.abc import Iterable, Iterator
