@@ -164,7 +164,7 @@ class NumpyEngine(Engine):
     def update(self, step: int, lr: float, clip_norm: float | None = None) -> None:
         optimizer = self._optimizer
         if optimizer is None:
-            raise ArgumentError("the engine has no optimizer to update by: tell it with use(...)")
+            raise ArgumentError("the engine has no optimizer: set one with use(...)")
         if clip_norm is not None:
             with np.errstate(all="ignore"):
                 clip_by_norm(self.gradients, clip_norm)

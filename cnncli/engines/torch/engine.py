@@ -243,7 +243,7 @@ class TorchEngine(Engine):
 
     def update(self, step: int, lr: float, clip_norm: float | None = None) -> None:
         if self._optimizer is None:
-            raise ArgumentError("the engine has no optimizer to update by: tell it with use(...)")
+            raise ArgumentError("the engine has no optimizer: set one with use(...)")
         if clip_norm is not None:
             clip_tensor_by_norm(self._gradients.tensor, clip_norm)
             self._gradients.changed()

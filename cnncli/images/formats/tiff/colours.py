@@ -132,14 +132,14 @@ def _cmyk(page: Page) -> tuple[Callable[[Array], Array], int]:
 
 def _ycbcr(page: Page) -> tuple[Callable[[Array], Array], int]:
     if page.kind != "u" or page.bits != 8:
-        raise ImageError(f"YCbCr of {page.bits} bits is not read; of 8 it is")
+        raise ImageError(f"YCbCr of {page.bits} bits is not read, only of 8 bits")
     return (lambda samples: ycbcr_to_rgb(samples, page)), 3
 
 
 def _lab(page: Page) -> tuple[Callable[[Array], Array], int]:
     """Convert Lab to RGB: CIE Lab has signed chroma, ICC Lab the same plus 128."""
     if page.bits != 8:
-        raise ImageError(f"CIE Lab of {page.bits} bits is not read; of 8 it is")
+        raise ImageError(f"CIE Lab of {page.bits} bits is not read, only of 8 bits")
     offset = np.array([0, 128, 128], np.uint8) if page.shown_as == tiff.ICCLAB else np.zeros(3, np.uint8)
 
     def convert(samples: Array) -> Array:
