@@ -5,7 +5,7 @@ so is a horizontal edge that is bright above and dark below. OpenCV and SciPy wr
 opposite sign; the magnitude is the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from cnncli.choices import DIRECTIONS, did_you_mean
@@ -24,6 +24,8 @@ class Filter(NamedTuple):
         scale: default scale for pictures of its response (see `cnncli.filters.rendering.Rendering`).
         signed: rendering of negative numbers in these pictures, unless the user chooses another.
         in_words: the kernel in words, where its numbers would be hard to read.
+        arguments: what may follow the name behind a colon, as the N of `box:N`, separated by commas.
+        of: returns the kernels for given arguments, each a number, and refuses others.
     """
 
     name: str
@@ -32,6 +34,34 @@ class Filter(NamedTuple):
     scale: str = "unit"
     signed: str = "abs"
     in_words: str = ""
+    arguments: str = ""
+    of: Callable[..., tuple[Kernel, ...]] | None = None
+
+    @property
+    def word(self) -> str:
+        """How a user writes it, with its arguments: `sobel`, `box[:N]`."""
+        return f"{self.name}[:{self.arguments}]" if self.arguments else self.name
+
+    def with_arguments(self, text: str) -> "Filter":
+        """Return the filter that the arguments make of this one; its name is safe in file names.
+
+        Raises:
+            ArgumentError: it takes none, or others.
+
+        Example:
+            >>> FILTERS["box"].with_arguments("5").name
+            'box5'
+        """
+        if self.of is None:
+            raise ArgumentError(f"the filter {self.name!r} takes no arguments, got {text!r}")
+        try:
+            numbers = [float(word) for word in text.split(",")]
+        except ValueError:
+            numbers = []
+        if len(numbers) != len(self.arguments.split(",")):
+            raise ArgumentError(f"{self.name}:{text}: write {self.name}:{self.arguments}, with numbers")
+        kernels = self.of(*numbers)
+        return self._replace(name=self.name + "-".join(f"{n:g}" for n in numbers), kernels=kernels, in_words="")
 
     @property
     def is_pair(self) -> bool:
@@ -76,6 +106,13 @@ def _outer(column: tuple[float, ...], row: tuple[float, ...]) -> Kernel:
     return tuple(tuple(a * b for b in row) for a in column)
 
 
+def _box(size: float) -> tuple[Kernel]:
+    if size not in range(1, 1000):
+        raise ArgumentError(f"box:N takes an integer from 1 to 999, got {size:g}")
+    row = (1 / size,) * int(size)
+    return (_outer(row, row),)
+
+
 _STEP: Kernel = ((1, 0, -1), (1, 0, -1), (1, 0, -1))
 _BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
@@ -105,7 +142,7 @@ _ENTRIES = (
         (_outer(_BINOMIAL, _BINOMIAL),),
         in_words="1 4 6 4 1 down and across, divided by 256",
     ),
-    Filter("box", "3x3 mean", (_outer((1 / 3,) * 3, (1 / 3,) * 3),), in_words="1/9 everywhere"),
+    Filter("box", "3x3 mean, or NxN", _box(3), in_words="1/9 everywhere", arguments="N", of=_box),
     Filter("sharpen", "the image minus its laplacian", (((0, -1, 0), (-1, 5, -1), (0, -1, 0)),), "none", "clip"),
     Filter("emboss", "relief lit from the bottom right", (((-2, -1, 0), (-1, 1, 1), (0, 1, 2)),), "none", "clip"),
 )
@@ -115,18 +152,21 @@ DEFAULT = "sobel"
 
 
 def parse_filter(word: str) -> Filter:
-    """Return the filter of a name.
+    """Return the filter that a word stands for: a name, or a name, a colon and arguments.
 
     Raises:
-        ArgumentError: there is no such filter; the message names the nearest, or all.
+        ArgumentError: there is no such filter, and the message names the nearest, or all; or its arguments are wrong.
 
     Example:
         >>> parse_filter("vertical").kernels
         (((1, 0, -1), (1, 0, -1), (1, 0, -1)),)
+        >>> parse_filter("box:2").kernels
+        (((0.25, 0.25), (0.25, 0.25)),)
     """
-    if word in FILTERS:
-        return FILTERS[word]
-    raise ArgumentError(f"unknown filter {word!r}: {did_you_mean(word, FILTERS)}")
+    name, colon, arguments = word.partition(":")
+    if name not in FILTERS:
+        raise ArgumentError(f"unknown filter {word!r}: {did_you_mean(name, FILTERS)}")
+    return FILTERS[name].with_arguments(arguments) if colon else FILTERS[name]
 
 
 def no_directions(direction: str, given: str) -> ArgumentError:

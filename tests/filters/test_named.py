@@ -50,8 +50,27 @@ def test_an_entry_is_all_that_a_filter_takes(name):
     image = np.linspace(0, 255, 108).reshape(9, 12).astype(np.uint8)
     assert filter_image(image, name).shape == edge_picture(image, name).shape == (9, 12)
     assert render([[FILTERS[name].unit]], filter=name, white=1).tolist() == [[255]]
-    is_in_readme = f"| `{name}` | {FILTERS[name].about} | " in (ROOT / "README.md").read_text(encoding="utf-8")
+    is_in_readme = f"| `{FILTERS[name].word}` | {FILTERS[name].about} | " in (ROOT / "README.md").read_text(
+        encoding="utf-8"
+    )
     assert is_in_readme, "run .venv/bin/cog -P -r README.md"
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_arguments_are_those_that_the_entry_names(name):
+    count = len(FILTERS[name].arguments.split(",")) if FILTERS[name].arguments else 0
+    for wrong in ("", "x", "nan", "-1", "1e9", ",".join("3" * (count + 1))):
+        with pytest.raises(ArgumentError, match=name):
+            parse_filter(f"{name}:{wrong}")
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 12])
+def test_a_box_is_a_mean(size):
+    image = np.random.default_rng(size).random((20, 23))
+    response = filter_image(image, f"box:{size}", padding="valid")
+    expected = np.lib.stride_tricks.sliding_window_view(image, (size, size)).mean((2, 3))
+    assert np.allclose(response, expected, rtol=1e-12)
+    assert parse_filter(f"box:{size}.0").name == f"box{size}"
 
 
 def test_no_other_module_tells_filters_apart_by_name():

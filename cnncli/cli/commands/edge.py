@@ -30,6 +30,8 @@ cnncli edge photo.jpg -k "1 0 -1; 2 0 -2; 1 0 -1" -o response.npy
 
 _rendering = partial(typer.Option, rich_help_panel="Rendering")
 
+_WORDS = ", ".join(entry.word for entry in FILTERS.values())
+
 
 @over_files()
 def edge(
@@ -40,7 +42,7 @@ def edge(
             "--filter",
             "-f",
             metavar="NAME",
-            help=f"{', '.join(FILTERS)}. Repeat for several filters. Default: {DEFAULT}.",
+            help=f"{_WORDS}. Repeat for several filters. Default: {DEFAULT}.",
         ),
     ] = None,
     kernel: Annotated[
