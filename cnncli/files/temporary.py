@@ -88,17 +88,15 @@ def temporary_file(path: str, folder: str, *, ending: str = "", private: bool = 
         OSError: it cannot be created; the error names `path`.
     """
     try:
-        temporary, descriptor = _create(path, folder, ending, _PRIVATE if private else _SHARED)
+        temporary = _create(path, folder, ending, _PRIVATE if private else _SHARED)
     except OSError as error:
         raise OSError(error.errno, error.strerror, path) from error
-    _under_way[temporary] = descriptor
     try:
         yield temporary
     finally:
         with suppress(OSError):
             os.unlink(temporary)
-        del _under_way[temporary]
-        os.close(descriptor)
+        os.close(_under_way.pop(temporary))
 
 
 def open_temporary(path: str) -> BinaryIO:
@@ -241,16 +239,22 @@ def lock(descriptor: int) -> bool | None:
     return True
 
 
-def _create(path: str, folder: str, ending: str, mode: int) -> tuple[str, int]:
+def _create(path: str, folder: str, ending: str, mode: int) -> str:
     # File systems allow 255 bytes; a long name is cut.
     name = os.path.basename(path)[:40]
     while True:
         temporary = os.path.join(folder, f".{name}.{random_name()}{ending}")
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_LINKS, mode)
+        _under_way[temporary] = -1  # before it is created, so that a termination in between removes it as well
+        try:
+            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_LINKS, mode)
+        except OSError:
+            del _under_way[temporary]
+            raise
+        _under_way[temporary] = descriptor
         # Another process that removes leftovers may have locked it first.
         if lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
-            return temporary, descriptor
-        os.close(descriptor)
+            return temporary
+        os.close(_under_way.pop(temporary))
 
 
 def _keep_mode(path: str, descriptor: int) -> None:

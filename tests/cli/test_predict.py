@@ -11,6 +11,7 @@ import pytest
 from models import CLASSES, halves_model, write_halves
 from PIL import Image
 from shell import PATIENCE, cnncli, done, json_lines, listing, process
+from terminal import START
 
 from cnncli.models.model import save_model
 
@@ -143,7 +144,7 @@ def test_ten_thousand_files_come_out_in_their_order(folder):
 def test_ctrl_c_finishes_the_batch(folder):
     Image.fromarray(np.zeros((500, 500), np.uint8)).save("large.png")
     (folder / "list.txt").write_text("".join(f"./{'/' * n}large.png\n" for n in range(4000)))
-    command = [sys.executable, "-m", "cnncli", "predict", "model.safetensors", "--files-from", "list.txt", "--json"]
+    command = [sys.executable, "-c", START, "predict", "model.safetensors", "--files-from", "list.txt", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         first = running.stdout.readline()
         # It cannot be through: the pipe does not hold what is printed of so many, and nobody has read on.

@@ -8,10 +8,9 @@ import sys
 import numpy as np
 import pytest
 from shell import PATIENCE, PICTURE_COMMANDS, save
+from terminal import START
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a shell's redirections, and its signals")
-
-RUN = "from cnncli.__main__ import main; main()"
 
 
 @pytest.fixture
@@ -74,7 +73,7 @@ if not {place}:
 
 def interrupted(place, *words):
     """Run a command that gets a Ctrl-C while it looks for its n-th module, or with 0 as it ends."""
-    program = INTERRUPTING.format(place=place) + RUN
+    program = INTERRUPTING.format(place=place) + START
     return subprocess.run([sys.executable, "-c", program, *words], capture_output=True, check=False, timeout=PATIENCE)
 
 
