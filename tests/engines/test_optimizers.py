@@ -99,14 +99,13 @@ def test_a_step_is_the_same_on_tensors(name, weight_decay):
     assert all(np.abs(kept[key].numpy() - array).max() < 1e-12 for key, array in enumerate(state.values()))
 
 
+BOWL_RATES = {"adagrad": 1.0}
+"""Rates where the usual one gets nowhere in 400 steps, as with Adagrad (an example, which is not built in)."""
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_gradients_are_left_alone_and_a_bowl_is_descended(name):
-    usual = max(0.01, OPTIMIZERS[name].default_lr)
-    assert any(descends_a_bowl(name, lr) for lr in (usual, 0.1, 1))  # Adagrad, for one, is slow with a low rate
-
-
-def descends_a_bowl(name, lr):
-    """Return whether 400 steps bring the squared norm to a fiftieth."""
+    lr = BOWL_RATES.get(name, max(0.01, OPTIMIZERS[name].default_lr))
     parameters = np.array([3.0, -2.0, 0.5])
     optimizer = OPTIMIZERS[name](weight_decay=0)
     state = optimizer.initial_state(parameters)
@@ -117,7 +116,7 @@ def descends_a_bowl(name, lr):
         before = gradients.copy()
         optimizer.update(parameters, gradients, state, step, lr)
         assert np.array_equal(gradients, before)
-    return np.sum(parameters**2) < first / 50
+    assert np.sum(parameters**2) < first / 50, "steps that shrink need a higher rate: add it to BOWL_RATES"
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
