@@ -1,0 +1,45 @@
+"""Lines of numbers whose outer products are kernels: Gaussians, their derivatives, and constants."""
+
+import numpy as np
+
+from cnncli.arrays import Array
+
+TRUNCATE = 4.0  # standard deviations at which a Gaussian is cut off, as in SciPy
+
+
+def gaussian_line(sigma: float, order: int = 0) -> Array:
+    """Return a sampled Gaussian, or one of its first two derivatives, as `scipy.ndimage.gaussian_filter1d` samples it.
+
+    g(x) = exp(-x^2 / (2 sigma^2)) over int(4 sigma + 0.5) pixels on either side, divided by its sum;
+    g'(x) = -x / sigma^2 g(x); g''(x) = (x^2 / sigma^4 - 1 / sigma^2) g(x).
+
+    Args:
+        sigma: standard deviation in pixels, above 0.
+        order: 0, 1 or 2. Correlation with order 1 has the opposite sign of the derivative: bright on the left is
+            positive.
+
+    Returns:
+        (2 radius + 1,) in float64.
+
+    Example:
+        >>> gaussian_line(0.5).round(4).tolist()
+        [0.0003, 0.1065, 0.7866, 0.1065, 0.0003]
+    """
+    radius = int(TRUNCATE * sigma + 0.5)
+    x = np.arange(-radius, radius + 1)
+    precision = 1 / (sigma * sigma)
+    samples = np.exp(-0.5 * precision * x**2)
+    samples /= samples.sum()
+    factors = (1.0, -precision * x, precision * (precision * x**2 - 1))
+    line: Array = factors[order] * samples
+    return line
+
+
+def box_line(size: int) -> Array:
+    """Return the mean of `size` pixels as a line.
+
+    Example:
+        >>> box_line(4).tolist()
+        [0.25, 0.25, 0.25, 0.25]
+    """
+    return np.full(size, 1 / size)
