@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+import scipy.ndimage as ndimage
+from oracles import gray_photograph, pad, photograph, random_image
+
+from cnncli.errors import ArgumentError
+from cnncli.ops import PADDING_MODES, rank_filter
+
+FILTERS = {"median": ndimage.median_filter, "min": ndimage.minimum_filter, "max": ndimage.maximum_filter}
+SCIPY_MODES = {
+    "zeros": "constant",
+    "reflect": "mirror",
+    "replicate": "nearest",
+    "circular": "wrap",
+    "symmetric": "reflect",
+}
+DTYPES = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
+
+
+def scipy_ranks(image, kernel_size, mode, padding_mode="reflect"):
+    height, width = kernel_size if isinstance(kernel_size, tuple) else (kernel_size, kernel_size)
+    size = (height, width, 1)[: image.ndim]
+    return FILTERS[mode](image, size, mode=SCIPY_MODES[padding_mode])
+
+
+def assert_equal(found, expected):
+    assert found.dtype == expected.dtype
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("mode", FILTERS)
+@pytest.mark.parametrize("kernel_size", [*range(1, 10), 15, (1, 6), (7, 1), (2, 5), (6, 3), (15, 2)], ids=str)
+@pytest.mark.parametrize("shape", [(23, 37), (1, 1), (1, 9), (8, 1), (3, 4, 3)], ids=str)
+def test_ranks_equal_scipy(mode, kernel_size, shape):
+    image = random_image(shape)
+    for padding_mode in PADDING_MODES:
+        found = rank_filter(image, kernel_size, mode, padding_mode=padding_mode)
+        assert_equal(found, scipy_ranks(image, kernel_size, mode, padding_mode))
+
+
+@pytest.mark.parametrize("mode", FILTERS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_numbers_of_every_type_have_ranks(mode, dtype):
+    image = random_image((19, 21), dtype)
+    for kernel_size in (2, 3, 5, 6, 11):
+        assert_equal(rank_filter(image, kernel_size, mode), scipy_ranks(image, kernel_size, mode))
+
+
+@pytest.mark.parametrize("mode", FILTERS)
+def test_types_that_scipy_lacks(mode):
+    for dtype in ("bool", ">u2", ">f4", "float16"):
+        image = random_image((9, 11), np.dtype(dtype).newbyteorder("=")).astype(dtype)
+        found = rank_filter(image, 3, mode)
+        assert found.dtype == image.dtype.newbyteorder("=")
+        assert np.array_equal(found, scipy_ranks(image.astype(np.float64), 3, mode))
+    # SciPy takes integers of 64 bits for floating-point numbers.
+    large = 2**63 + np.arange(9, dtype=np.uint64).reshape(3, 3)
+    assert rank_filter(large, 3, mode, padding="valid").tolist() == [[2**63 + {"min": 0, "median": 4, "max": 8}[mode]]]
+
+
+@pytest.mark.parametrize("mode", FILTERS)
+@pytest.mark.parametrize("name", ["camera", "coffee"])
+def test_photographs_equal_scipy(mode, name):
+    image = photograph(name)[100:300, 50:350]
+    for kernel_size in (3, 5, 8):
+        assert_equal(rank_filter(image, kernel_size, mode), scipy_ranks(image, kernel_size, mode))
+
+
+@pytest.mark.parametrize("mode", FILTERS)
+def test_ties_are_of_no_consequence(mode):
+    image = random_image((30, 30)) // 100
+    assert_equal(rank_filter(image, 7, mode), scipy_ranks(image, 7, mode))
+
+
+@pytest.mark.parametrize("mode", FILTERS)
+@pytest.mark.parametrize("padding", ["valid", 1, (2, 0), (3, 0, 1, 2)], ids=str)
+def test_padding_is_that_of_conv2d(mode, padding):
+    image, size = random_image((9, 11, 2)), (3, 4)
+    amounts = {"valid": (0, 0, 0, 0), 1: (1, 1, 1, 1), (2, 0): (2, 2, 0, 0)}.get(padding, padding)
+    for padding_mode in ("zeros", "reflect"):
+        windows = np.lib.stride_tricks.sliding_window_view(pad(image, amounts, padding_mode), size, (0, 1))
+        ranked = np.sort(windows.reshape(*windows.shape[:3], -1))
+        expected = ranked[..., {"min": 0, "median": 6, "max": -1}[mode]]
+        assert_equal(rank_filter(image, size, mode, padding=padding, padding_mode=padding_mode), expected)
+
+
+@pytest.mark.parametrize("mode", FILTERS)
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_bands_equal_the_whole(mode, dtype):
+    image = np.tile(gray_photograph("camera").astype(dtype), (2, 1))
+    whole = rank_filter(image, 5, mode, padding="valid")
+    for rows in (1, 7, 300):
+        starts = range(0, len(whole), rows)
+        bands = [rank_filter(image[start : start + rows + 4], 5, mode, padding="valid") for start in starts]
+        assert_equal(np.concatenate(bands), whole)
+
+
+@pytest.mark.parametrize("mode", FILTERS)
+def test_windows_that_hold_a_nan_give_nan(mode):
+    image = random_image((40, 30), np.float32)
+    image[[5, 20], [3, 29]] = np.nan, -np.nan
+    image[30, 10], image[31, 12] = np.inf, -np.inf
+    found, lost = rank_filter(image, 3, mode), rank_filter(np.isnan(image), 3, "max")
+    assert np.array_equal(np.isnan(found), lost)
+    expected = scipy_ranks(np.nan_to_num(image, posinf=np.inf, neginf=-np.inf), 3, mode)
+    assert np.array_equal(found[~lost], expected[~lost])
+    assert len(set(found.view(np.int32)[lost].tolist())) == 1
+
+
+def test_the_input_is_not_changed():
+    image = random_image((9, 9), np.float32)
+    before = image.copy()
+    rank_filter(image, 3, "median")
+    assert_equal(image, before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((np.zeros((4, 4)), 3, "mediam"), "unknown mode 'mediam': did you mean median?"),
+        ((np.zeros((4, 4)), 0, "min"), "kernel_size must be a positive integer, got 0"),
+        ((np.zeros(4), 3, "min"), "an image has the shape (H, W) or (H, W, C), got (4,)"),
+    ],
+)
+def test_mistakes_are_told(arguments, message):
+    with pytest.raises(ArgumentError) as caught:
+        rank_filter(*arguments)
+    assert str(caught.value) == message
