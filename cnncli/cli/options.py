@@ -203,6 +203,15 @@ class FileOptions(Value):
             "float-tiff. Default: by the suffix of the output.",
         ),
     ] = None
+    quality: Annotated[
+        int | None,
+        _files(
+            min=1,
+            max=100,
+            metavar="N",
+            help="Quality of lossy outputs (jpeg, webp), from 1 to 100. Default: jpeg 90, webp lossless.",
+        ),
+    ] = None
     recursive: Annotated[bool, _files("--recursive", "-r", help="Search folders for images.")] = False
     files_from: Annotated[
         str | None,
@@ -237,11 +246,12 @@ class FileOptions(Value):
         return self.skip_existing and not self.force
 
     def pipeline_fields(self) -> dict[str, Any]:
-        """Return what every pipeline is told of files: `format`, `max_pixels` and `statistics`."""
+        """Return what every pipeline is told of files: `format`, `quality`, `max_pixels` and `statistics`."""
         from cnncli.pipelines.common import check_format
 
         form = None if self.format_name is None else check_format(self.format_name)
-        return {"format": form, "statistics": self.as_json, **pixel_limit(self.max_pixels)}
+        fields = {"format": form, "quality": self.quality, "statistics": self.as_json}
+        return fields | pixel_limit(self.max_pixels)
 
 
 def over_files(*names: str) -> Callable[[Callable[Concatenate[FileOptions, P], None]], Callable[..., None]]:

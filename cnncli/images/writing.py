@@ -12,14 +12,20 @@ import numpy as np
 from cnncli.arrays import Array
 from cnncli.errors import ImageError
 from cnncli.files.temporary import writing
-from cnncli.images.formats import Format, find_format, formats_for
+from cnncli.images.formats import FORMATS, Format, find_format, formats_for
 from cnncli.images.frames import Picture
 from cnncli.images.metadata import Metadata
 
 Target = str | Path | BinaryIO
 
 
-def write_frames(target: Target, frames: Iterable[Picture], *, format: str | None = None) -> None:  # noqa: A002
+def write_frames(
+    target: Target,
+    frames: Iterable[Picture],
+    *,
+    format: str | None = None,  # noqa: A002
+    quality: int | None = None,
+) -> None:
     """Write pictures as the frames of one file.
 
     Args:
@@ -27,9 +33,10 @@ def write_frames(target: Target, frames: Iterable[Picture], *, format: str | Non
             another name and rename it.
         frames: the pictures; each is used completely before the next is requested.
         format: a key of `FORMATS` or a suffix; by default the path's suffix says.
+        quality: from 1 to 100, for a lossy format; None for the default of the format.
 
     Raises:
-        ImageError: the format is unknown or cannot hold such pictures, or the file cannot be written.
+        ImageError: the format is unknown, cannot hold such pictures or has no quality, or the file cannot be written.
 
     Example:
         >>> import io, numpy as np
@@ -39,6 +46,7 @@ def write_frames(target: Target, frames: Iterable[Picture], *, format: str | Non
     """
     name = str(target) if isinstance(target, str | Path) else str(getattr(target, "name", "stream"))
     form = find_format(format or name)
+    options = {} if quality is None else {"quality": check_quality(quality, form)}
     module = import_module(f"cnncli.images.formats.{form.module}")
     pictures = (_fit(picture, form) for picture in frames)
     first = next(pictures, None)
@@ -48,7 +56,7 @@ def write_frames(target: Target, frames: Iterable[Picture], *, format: str | Non
         writing(name, ImageError),
         open(target, "wb") if isinstance(target, str | Path) else nullcontext(target) as file,
     ):
-        module.write(file, chain([first], pictures), form)
+        module.write(file, chain([first], pictures), form, **options)
         if not form.frames and next(pictures, None):
             able = formats_for(first.dtype.name, first.channels, frames=2)
             raise ImageError(f"{form.name} holds one frame, found several; {able} hold more")
@@ -61,6 +69,7 @@ def write_image(
     *,
     format: str | None = None,  # noqa: A002
     metadata: Metadata | None = None,
+    quality: int | None = None,
 ) -> None:
     """Write one image.
 
@@ -70,16 +79,32 @@ def write_image(
             any numbers for `.npy`, `.npz`, `.txt`, `.csv` and TIFF.
         format: a key of `FORMATS` or a suffix, where the path does not say.
         metadata: what the file should say of the picture.
+        quality: from 1 to 100, for `.jpg` (90 by default) and `.webp` (lossless by default).
 
     Raises:
-        ImageError: the format is unknown or cannot hold the image, or the file cannot be written.
+        ImageError: the format is unknown, cannot hold the image or has no quality, or the file cannot be written.
 
     Example:
         >>> import io, numpy as np
         >>> write_image(io.BytesIO(), np.zeros((6, 6), np.uint8), format="png")
     """
     image = np.asarray(image)
-    write_frames(path, [Picture(image.shape, image.dtype, [image], metadata or Metadata())], format=format)
+    picture = Picture(image.shape, image.dtype, [image], metadata or Metadata())
+    write_frames(path, [picture], format=format, quality=quality)
+
+
+def check_quality(quality: int, form: Format) -> int:
+    """Return a quality at which a format can be written.
+
+    Raises:
+        ImageError: it is not from 1 to 100, or the format has no such setting.
+    """
+    if not form.lossy:
+        able = " or ".join(other.name for other in FORMATS.values() if other.lossy)
+        raise ImageError(f"{form.name} has no quality setting: leave it out, or write {able}")
+    if not 1 <= quality <= 100:
+        raise ImageError(f"quality must be from 1 to 100, got {quality}")
+    return quality
 
 
 def _fit(picture: Picture, form: Format) -> Picture:

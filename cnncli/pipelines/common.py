@@ -24,7 +24,7 @@ from cnncli.images.memory import writing_bytes
 from cnncli.images.metadata import Metadata
 from cnncli.images.reading import open_image
 from cnncli.images.sources import MAX_PIXELS, read_standard_input
-from cnncli.images.writing import write_frames
+from cnncli.images.writing import check_quality, write_frames
 from cnncli.ops.borders import Rows
 from cnncli.shapes import Window
 from cnncli.values import Value
@@ -42,6 +42,7 @@ class Pipeline(Value):
 
     Attributes:
         format: a format's name; by default each output's suffix says.
+        quality: of outputs in lossy formats, from 1 to 100; None for the default of the format.
         max_pixels: the largest picture accepted; None for any.
         statistics: whether to gather min, max and the clipped share for a report.
     """
@@ -49,6 +50,11 @@ class Pipeline(Value):
     @property
     def format(self) -> str | None:
         """Name of a format; None where the suffix of each output says."""
+        raise NotImplementedError
+
+    @property
+    def quality(self) -> int | None:
+        """The quality of outputs in lossy formats, from 1 to 100; None for the default of each format."""
         raise NotImplementedError
 
     @property
@@ -112,7 +118,8 @@ class Pipeline(Value):
             # The bytes that a frame takes on its way from one file to the other.
             encoding = writing_bytes(image.pixels, form.held[not gray], exact=form.numeric)
             with DECODED.take(image.decoded_bytes() + encoding):
-                _write((picture for frame in image.frames() for picture in make(frame, form)), form, target, output)
+                pages = (picture for frame in image.frames() for picture in make(frame, form))
+                _write(pages, form, target, output, self.quality)
 
     def facts(self, report: Report) -> dict[str, Any]:
         """Return a report as the documented JSON object."""
@@ -134,6 +141,18 @@ def check_format(name: str) -> str:
         return find_format(name).name
     except ImageError as error:
         raise ArgumentError(str(error)) from error
+
+
+def check_lossy(name: str, quality: int) -> None:
+    """Refuse a quality for a format that has no such setting.
+
+    Raises:
+        ArgumentError: the format that `name` means, as in `check_format`, cannot be written at this quality.
+    """
+    try:
+        check_quality(quality, find_format(name))
+    except ImageError as error:
+        raise ArgumentError(f"--quality {quality}: {error}") from error
 
 
 def check_kernel(shape: Sequence[int], max_pixels: int | None) -> None:
@@ -225,10 +244,10 @@ class Notes:
         return self._details | (self.statistics.report() if self.statistics else {})
 
 
-def _write(pages: Iterable[Picture], form: Format, target: str, output: str) -> None:
+def _write(pages: Iterable[Picture], form: Format, target: str, output: str, quality: int | None) -> None:
     try:
         with writing(output, ImageError), _open_target(target) as file:
-            write_frames(file, pages, format=form.name)
+            write_frames(file, pages, format=form.name, quality=quality)
             if target == STANDARD:
                 sys.stdout.flush()
     except ImageError as error:  # the user knows the file by the name that it will get

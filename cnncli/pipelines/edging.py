@@ -39,6 +39,7 @@ class EdgePipeline(Pipeline):
     filtering: Filtering = Filtering()
     rendering: Rendering = Rendering()
     format: str | None = None
+    quality: int | None = None
     max_pixels: int | None = MAX_PIXELS
     statistics: bool = False
 

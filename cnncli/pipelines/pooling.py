@@ -17,6 +17,7 @@ class PoolPipeline(Pipeline):
 
     pooling: Pooling
     format: str | None = None
+    quality: int | None = None
     max_pixels: int | None = MAX_PIXELS
     statistics: bool = False
 

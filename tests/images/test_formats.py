@@ -168,3 +168,43 @@ def test_damage_anywhere_is_one_line_or_a_picture(name, capfd):
         except ImageError as error:
             assert "\n" not in str(error)  # noqa: PT017
     assert capfd.readouterr().out == ""
+
+
+LOSSY = [name for name, form in FORMATS.items() if form.lossy]
+
+
+@pytest.mark.parametrize("name", LOSSY)
+def test_quality_trades_bytes_for_fidelity(name):
+    pixels = np.random.default_rng(5).integers(0, 256, (64, 96, 3), np.uint8)
+    sizes, errors = [], []
+    for quality in (1, 30, 60, 90, 100):
+        content = written(name, pixels, quality=quality)
+        sizes.append(len(content.getvalue()))
+        errors.append(np.abs(read_image(content) - pixels.astype(float)).mean())
+    assert sizes == sorted(sizes)
+    assert sizes[0] < sizes[-1] / 4
+    assert errors == sorted(errors, reverse=True)
+
+
+@pytest.mark.parametrize("name", LOSSY)
+def test_cuts_into_bands_do_not_show_at_a_quality(name):
+    pixels = np.random.default_rng(5).integers(0, 256, (64, 96), np.uint8)
+    stream = io.BytesIO()
+    bands = [pixels[:16], pixels[16:17], pixels[17:]]
+    write_frames(stream, [Picture(pixels.shape, pixels.dtype, bands)], format=name, quality=40)
+    stream.seek(0)
+    assert np.array_equal(read_image(stream), read_image(written(name, pixels, quality=40)))
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in LOSSY])
+def test_quality_of_a_format_that_has_none(tmp_path, name):
+    with pytest.raises(ImageError, match=rf"{name} has no quality setting: .* write jpeg or webp"):
+        write_image(tmp_path / "a", picture(name), format=name, quality=80)
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("quality", [0, 101, -1])
+@pytest.mark.parametrize("name", LOSSY)
+def test_quality_out_of_range(name, quality):
+    with pytest.raises(ImageError, match=rf"quality must be from 1 to 100, got {quality}"):
+        written(name, picture(name), quality=quality)

@@ -29,7 +29,7 @@ from cnncli.files.temporary import STANDARD, remove_leftovers
 from cnncli.files.text import json_text, printable
 from cnncli.images.formats import PICTURE_SUFFIXES, find_format
 from cnncli.images.formats.png import alike
-from cnncli.pipelines.common import Pipeline, check_format
+from cnncli.pipelines.common import Pipeline, check_format, check_lossy
 from cnncli.threads import cores
 
 LONGEST_LIST = 256 << 20
@@ -237,14 +237,16 @@ class WritingRun(FileRun):
 
     def _check_outputs(self, jobs: list[Job]) -> None:
         names = {output for job in jobs for output in job.outputs if output != STANDARD}
-        if self.pipeline.format is None:
-            for suffix in {os.path.splitext(name)[1].lower(): name for name in names}.values():
-                check_format(suffix)
+        form = self.pipeline.format
+        one_of_each = {os.path.splitext(name)[1].lower(): name for name in names}.values()
+        forms = [form] if form else [*map(check_format, one_of_each)]
+        if self.options.quality is not None:
+            for name in forms or ["png"]:
+                check_lossy(name, self.options.quality)
         if self.options.show and (away := next(filter(is_url, names), None)):
             raise ArgumentError(
                 f"{away}: --show works with local files only: write to a local path, or leave --show out"
             )
-        form = self.pipeline.format
         to_terminal = any(STANDARD in job.outputs for job in jobs) and sys.stdout and sys.stdout.isatty()
         if form is not None and to_terminal and not find_format(form).text:
             raise ArgumentError(

@@ -1,7 +1,8 @@
 """The formats of image files: recognising, reading and writing them. Add a format here.
 
 An entry names the modules of this package that read and write such files; they are loaded when a file needs them. A
-reader is a subclass of `cnncli.images.frames.OpenedImage`, a writer a function `write(file, frames, form)`.
+reader is a subclass of `cnncli.images.frames.OpenedImage`, a writer a function `write(file, frames, form)`; that of a
+lossy format also takes `quality`, from 1 to 100, or None for its default.
 """
 
 import math
@@ -39,6 +40,7 @@ class Format(NamedTuple):
         capacity: room for metadata.
         held: extra bytes per pixel while writing: (grey, colour).
         ending: suffix of generated output names, if `suffixes` is empty.
+        lossy: whether it can be written at a quality from 1 to 100, with losses.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Format(NamedTuple):
     capacity: Capacity = Capacity()
     held: tuple[int, int] = (0, 0)
     ending: str = ""
+    lossy: bool = False
 
     @property
     def floating(self) -> bool:
@@ -144,6 +147,7 @@ _ALL = (
                 channels=(1, 3),
                 side=65_500,
                 capacity=Capacity((1, 65_535), exif=65_533, icc_profile=255 * 65_519),
+                lossy=True,
             )
         ],
     ),
@@ -220,6 +224,7 @@ _ALL = (
                 side=16_383,
                 capacity=Capacity(duration=16_777_215, loop=65_535),
                 held=(20, 24),
+                lossy=True,
             )
         ],
     ),

@@ -193,7 +193,7 @@ def _as_levels(samples: Array, bits: int) -> Array:
     return converted
 
 
-def write(file: BinaryIO, frames: Iterator[Picture], form: Format) -> None:
+def write(file: BinaryIO, frames: Iterator[Picture], form: Format, *, quality: int | None = None) -> None:
     """Write one picture, its bands as they come."""
     picture = next(frames)
     height, width = picture.shape[:2]
@@ -205,7 +205,7 @@ def write(file: BinaryIO, frames: Iterator[Picture], form: Format) -> None:
     in_one = len(first) == height
     pieces = _regrouped(chain([first], bands), height if in_one else down * block)
     for number, piece in enumerate(pieces):
-        segments, pixels = _taken_apart(_encoded(_with_plain_rows(piece)))
+        segments, pixels = _taken_apart(_encoded(_with_plain_rows(piece), quality or _QUALITY))
         if number == 0:
             file.write(_header(segments, picture, 0 if in_one else across * down))
         else:
@@ -239,7 +239,7 @@ def _with_plain_rows(piece: Array) -> Array:
     return pixels if plain else np.array(pixels, order="C")
 
 
-def _encoded(piece: Array) -> bytes:
+def _encoded(piece: Array, quality: int) -> bytes:
     """Encode a piece as a JPEG."""
     try:
         from simplejpeg import encode_jpeg
@@ -247,10 +247,10 @@ def _encoded(piece: Array) -> bytes:
         from PIL import Image
 
         stream = io.BytesIO()
-        Image.fromarray(piece).save(stream, "jpeg", quality=_QUALITY)
+        Image.fromarray(piece).save(stream, "jpeg", quality=quality)
         return stream.getvalue()
     colours, pixels = ("GRAY", piece[..., np.newaxis]) if piece.ndim == 2 else ("RGB", piece)
-    jpeg: bytes = encode_jpeg(pixels, _QUALITY, colours, "420")
+    jpeg: bytes = encode_jpeg(pixels, quality, colours, "420")
     return jpeg
 
 
