@@ -101,10 +101,12 @@ class _Dispatch:
         self._serial = 0
         self._watch = _Watch(client)
         self._is_told = False
+        self._writes = False
 
     def each(self, jobs: Sequence[Job]) -> Iterator[list[Report]]:
         """Yield the reports of each job."""
         self._waiting, self._left = iter(jobs), len(jobs)
+        self._writes = any(job.outputs for job in jobs)
         self._watch.start()
         try:
             while not self._watch.threads and not self._stop.is_set():
@@ -216,9 +218,7 @@ class _Dispatch:
 
     def _lost(self) -> SchedulerError:
         again = (
-            "do the rest with the same command and --skip-existing"
-            if self._task.manifests
-            else "run the same command again"
+            "do the rest with the same command and --skip-existing" if self._writes else "run the same command again"
         )
         return SchedulerError(f"--scheduler {self._address}: the scheduler was lost; start it again, and {again}")
 

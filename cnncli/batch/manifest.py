@@ -157,7 +157,15 @@ class Manifests:
     def look(self, jobs: Sequence[Job]) -> None:
         """Fetch from stores, in as few requests as possible, the facts that `is_done` needs about these jobs."""
         names = (name for job in jobs for name in (job.outputs if job.input.seen else _names(job)))
-        self._seen |= objects.look_at_all(filter(is_url, names))
+        self._seen |= objects.look_at_all(name for name in names if is_url(name) and name not in self._seen)
+
+    def unlisted(self, jobs: Sequence[Job]) -> list[str]:
+        """Return the outputs that exist and have no line, as a run without lists leaves them; call `look` first."""
+        outputs = (output for job in jobs for output in job.outputs if output != STANDARD)
+        return [output for output in outputs if self._exists(output) and not self._lines(output)]
+
+    def _exists(self, output: str) -> bool:
+        return self._seen[output] is not None if is_url(output) else os.path.isfile(output)
 
     def is_done(self, job: Job, *, renew: bool = False) -> bool:
         """Return whether every output of a job was finished with these options from this input, and is whole.

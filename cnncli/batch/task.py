@@ -74,6 +74,7 @@ class Task(NamedTuple):
         replace: replace an existing file in an output's place; with `skip`, only one that cnncli wrote.
         alike: whether two files have equal content although their bytes differ.
         grouping: which jobs are done together, and whether reports are in the order of the jobs.
+        elsewhere: whether another machine does it, and may do a job again whose first worker was lost at the end.
     """
 
     work: Work
@@ -82,11 +83,12 @@ class Task(NamedTuple):
     replace: bool = True
     alike: Alike | None = None
     grouping: Grouping = ALONE
+    elsewhere: bool = False
 
     def share(self, jobs: Sequence[Job]) -> "Task":
         """Return the task as another machine needs it for some jobs."""
         manifests = None if self.manifests is None else self.manifests.share(jobs, skip=self.skip)
-        return self._replace(manifests=manifests)
+        return self._replace(manifests=manifests, elsewhere=True)
 
     def groups(self, jobs: Iterable[Job]) -> Iterator[list[Job]]:
         """Yield jobs in groups that may be done together."""
@@ -203,11 +205,9 @@ class _Finish:
             return "replace"
         if not (objects.look(output) if is_url(output) else os.path.lexists(output)):
             return "add"
-        manifests = self._manifests
-        # On a cluster a job may be done again, after a worker that was lost when its output stood there.
-        if manifests is None or not (self._task.skip or manifests.apart):
+        if not (self._task.skip or self._task.elsewhere):
             raise taken(output)
-        if manifests.may_replace(output, temporary):
+        if self._manifests is not None and self._manifests.may_replace(output, temporary):
             return "replace"
         if not self._is_same(output, temporary):
             raise ImageError(

@@ -222,7 +222,14 @@ class FileOptions(Value):
         int | None, _batch("--jobs", "-j", min=1, metavar="N", help="Files processed at a time. Default: one per core.")
     ] = None
     force: Annotated[bool, _batch("--force", help="Overwrite existing outputs.")] = False
-    skip_existing: Annotated[bool, _batch("--skip-existing", help="Skip outputs that are already done.")] = False
+    skip_existing: Annotated[
+        bool,
+        _batch(
+            "--skip-existing",
+            help="Skip outputs that earlier runs with this option completed (listed in .cnncli-done.jsonl); give "
+            "it from the first run on.",
+        ),
+    ] = False
     shard: Annotated[
         str | None,
         _batch("--shard", metavar="I/N", help="Process only part I of N; the same split on every machine."),

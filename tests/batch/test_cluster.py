@@ -98,7 +98,8 @@ def preload(folder, text):
 
 class TestScheduler:
     def test_outputs_and_reports_are_those_of_a_local_run(self, here, cluster, expected):
-        out, err = cnncli("edge", "in", "-r", "-o", "out/", "--json", "--scheduler", cluster.address, cwd=here)
+        words = ["edge", "in", "-r", "-o", "out/", "--skip-existing"]
+        out, err = cnncli(*words, "--json", "--scheduler", cluster.address, cwd=here)
         assert outputs(here / "out") == expected
         assert temporaries(here) == []
         lines = [json.loads(line) for line in out.splitlines()]
@@ -107,7 +108,6 @@ class TestScheduler:
         assert lines[0]["input_shape"] == [96, 96]
         assert err.startswith(f"{COUNT} done in ")
         # What a cluster did is known to a local run, and the other way round.
-        words = ["edge", "in", "-r", "-o", "out/", "--skip-existing"]
         assert cnncli(*words, cwd=here)[1].startswith(f"0 done, {COUNT} skipped")
         (here / "out/0007-sobel.png").unlink()
         (here / "out/0008-sobel.png").write_bytes(expected["0008-sobel.png"][:100])
@@ -233,13 +233,14 @@ class TestLosses:
 class TestAgain:
     """A job that a lost worker had finished is done again elsewhere: what stands there is its own."""
 
-    @pytest.mark.parametrize("listed", [True, False])
-    def test_what_a_lost_worker_made_is_no_obstacle(self, tmp_path, listed):
+    @pytest.mark.parametrize("lists", ["kept", "lost", "none"])
+    def test_what_a_lost_worker_made_is_no_obstacle(self, tmp_path, lists):
         jobs = make_jobs(tmp_path, 2)
-        task = Task(copy, Manifests("options"), replace=False)
+        task = Task(copy, None if lists == "none" else Manifests("options"), replace=False)
         assert [report.status for job in jobs for report in task.share([job])(job)] == ["ok", "ok"]
-        if not listed:
+        if lists == "lost":
             shutil.rmtree(tmp_path / PARTS)
+        assert (tmp_path / PARTS).exists() == (lists == "kept")
         assert [report.status for job in jobs for report in task.share([job])(job)] == ["ok", "ok"]
         (tmp_path / "1.out").write_text("mine")
         assert [report.status for job in jobs for report in task.share([job])(job)] == ["ok", "failed"]

@@ -523,14 +523,54 @@ class TestRefusals:
         cnncli("edge", "in/0007.jpg", "-o", "out/0007-sobel.png", cwd=here)
         assert os.listdir(here / "out") == ["0007-sobel.png"]  # and no list for one picture
         _, err = cnncli("edge", "in", "-r", "-o", "out/", "--skip-existing", cwd=here)
-        assert err.startswith("59 done, 1 skipped")
+        assert "59 done, 1 skipped" in err
         assert contents(here / "out") == undisturbed
+
+    def test_only_what_is_to_be_skipped_is_listed(self, here, undisturbed):
+        words = ["edge", "in", "-r", "-o", "out/"]
+        cnncli(*words, cwd=here)
+        cnncli(*words, "--force", "-j", "1", cwd=here)
+        assert sorted(os.listdir(here / "out")) == sorted(undisturbed)
+        before = {name: (here / "out" / name).stat().st_ino for name in undisturbed}
+        told = (
+            "cnncli: 60 outputs exist without a line in .cnncli-done.jsonl: "
+            "they are computed again, and kept where equal\n"
+        )
+        plan, err = cnncli(*words, "--skip-existing", "--dry-run", cwd=here)
+        assert (plan.count(" -> "), plan.count("(skipped)"), err) == (60, 0, told)
+        _, err = cnncli(*words, "--skip-existing", cwd=here)
+        assert err.startswith(f"{told}0 done, 60 skipped")
+        assert {name: (here / "out" / name).stat().st_ino for name in undisturbed} == before, "not written anew"
+        _, err = cnncli(*words, "--skip-existing", cwd=here)
+        assert err.startswith("0 done, 60 skipped")
+        assert cnncli(*words, "--skip-existing", "-q", cwd=here) == ("", "")
+
+    def test_interrupted_without_a_list_and_completed_with_one(self, here, undisturbed):
+        process = start("edge", "in", "-r", "-o", "out/", "-j", "1", cwd=here)
+        wait_for(lambda: count_outputs(here / "out") >= 2)
+        process.kill()
+        process.communicate()
+        made = count_outputs(here / "out")
+        _, err = cnncli("edge", "in", "-r", "-o", "out/", "--skip-existing", cwd=here)
+        assert f"{60 - made} done, {made} skipped" in err
+        assert contents(here / "out") == undisturbed
+        assert temporaries(here) == []
+
+    def test_unlisted_results_of_other_options_are_never_trusted(self, here):
+        words = ["edge", "in/000[0-2].jpg", "-o", "out/{stem}.png"]
+        (here / "out").mkdir()
+        cnncli(*words, "-f", "scharr", cwd=here)
+        before = contents(here / "out")
+        _, err = cnncli(*words, "--skip-existing", cwd=here, code=1)
+        assert err.count("exists, and is not a result of this input and these options: --force overwrites it") == 3
+        assert contents(here / "out") == before
+        assert "3 done" in cnncli(*words, "--skip-existing", "--force", cwd=here)[1]
+        assert "0 done, 3 skipped" in cnncli(*words, "--skip-existing", cwd=here)[1]
 
     def test_single_run_that_packed_its_pixels_in_another_way_is_adopted(self, here):
         from PIL import Image
 
         cnncli("edge", "in", "-r", "-o", "out/", "-q", cwd=here)
-        (here / "out/.cnncli-done.jsonl").unlink()
         with Image.open(here / "out/0007-sobel.png") as image:
             image.save(here / "out/0007-sobel.png", compress_level=9)
         with Image.open(here / "out/0008-sobel.png") as image:

@@ -293,7 +293,7 @@ def test_a_list_that_cannot_be_written_when_the_reader_has_left_is_one_line(tmp_
     make_photographs(tmp_path / "in", count)
     ours, theirs = os.pipe()
     os.close(ours)
-    words = ["edge", "in", "-r", "-o", "memory://ann:5ecret@host/out/", "--json"]
+    words = ["edge", "in", "-r", "-o", "memory://ann:5ecret@host/out/", "--json", "--skip-existing"]
     done = subprocess.run(
         [sys.executable, "-c", UNLISTED, *words], cwd=tmp_path, stdout=theirs, stderr=subprocess.PIPE, text=True
     )
@@ -425,10 +425,10 @@ def fetched(environment, url, folder):
 def test_s3_to_s3(server, tmp_path):
     environment, expected = server
     words = ["edge", "s3://photos/in", "-r", "-o", "s3://photos/one/"]
-    assert cnncli(*words, cwd=tmp_path, env=environment)[1].startswith("40 done in ")
+    again = [*words, "--skip-existing"]
+    assert cnncli(*again, cwd=tmp_path, env=environment)[1].startswith("40 done in ")
     assert fetched(environment, "s3://photos/one", tmp_path / "got") == expected
     assert "exist already" in cnncli(*words, cwd=tmp_path, env=environment, code=2)[1]
-    again = [*words, "--skip-existing"]
     assert cnncli(*again, cwd=tmp_path, env=environment)[1].startswith("0 done, 40 skipped in ")
     assert cnncli(*again, "--dry-run", cwd=tmp_path, env=environment)[0].count("(skipped)") == 40
     assert [path.name for path in tmp_path.iterdir()] == ["got"]
@@ -477,9 +477,10 @@ def test_s3_on_a_cluster(server, tmp_path):
     os.environ.update(environment)
     try:
         with loopback_cluster(tmp_path / "cluster") as cluster:
-            words = ["edge", "s3://photos/in", "-r", "-o", "s3://photos/two/", "--scheduler", cluster.address]
+            words = ["edge", "s3://photos/in", "-r", "-o", "s3://photos/two/", "--skip-existing"]
+            words += ["--scheduler", cluster.address]
             assert "40 done in " in cnncli(*words, cwd=tmp_path)[1]
-            assert "0 done, 40 skipped" in cnncli(*words, "--skip-existing", cwd=tmp_path)[1]
+            assert "0 done, 40 skipped" in cnncli(*words, cwd=tmp_path)[1]
     finally:
         for name in environment:
             del os.environ[name]

@@ -105,14 +105,14 @@ def test_folders_may_be_nested_deeper_than_python_recurses(folder, monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
 @pytest.mark.parametrize("kind", ["pipe", "link", "folder", "device"])
-@pytest.mark.parametrize("options", [[], ["--skip-existing"]])
+@pytest.mark.parametrize("options", [[], ["--force"], ["--dry-run"]])
 def test_the_list_of_what_is_done_is_a_file_or_refused(folder, kind, options):
     save(folder / "in", np.eye(9, dtype=np.uint8), "other.png")
     os.mkdir("out")
     (folder / "target").write_text("precious\n")
     make = {"pipe": os.mkfifo, "folder": os.mkdir, "link": lambda path: os.symlink("../target", path)}
     make.get(kind, lambda path: os.symlink("/dev/null", path))("out/.cnncli-done.jsonl")
-    result = cnncli("edge", "in/good.png", "in/other.png", "-o", "out/", *options)
+    result = cnncli("edge", "in/good.png", "in/other.png", "-o", "out/", "--skip-existing", *options)
     assert (result.exit_code, result.stderr.count("\n")) == (USAGE, 1)
     assert "out/.cnncli-done.jsonl: should be a file" in result.stderr
     assert (folder / "target").read_text() == "precious\n"

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import typer
 
 from cnncli.batch.inputs import Input, Shard, find_inputs
-from cnncli.batch.manifest import Manifests
+from cnncli.batch.manifest import NAME, Manifests
 from cnncli.batch.objects import is_url, without_file_scheme
 from cnncli.batch.objects import read as read_object
 from cnncli.batch.plan import Job, OutputRule, make_folders, plan, refuse_existing, work_folders
@@ -176,6 +176,7 @@ class WritingRun(FileRun):
 
     def __init__(self, pipeline: Pipeline, options: FileOptions) -> None:
         super().__init__(pipeline, options, lambda _: "")
+        self.manifests = Manifests(pipeline.options) if options.skip_existing else None
         self.rule = OutputRule(options.output, pipeline.labels, find_format(pipeline.format or "png").suffix)
 
     def plan(self) -> list[Job]:
@@ -192,12 +193,16 @@ class WritingRun(FileRun):
         jobs = [job for job in plan(inputs, self.rule) if shard is None or shard.holds(job.input)]
         self._check_outputs(jobs)
         self.executor(jobs)
-        if not (said.force or said.skip_existing or said.dry_run):
+        if self.manifests is not None:
+            self.manifests.check(jobs)
+        elif not (said.force or said.dry_run):
             refuse_existing(jobs)
         return jobs
 
     def run(self, jobs: list[Job] | None = None) -> None:
         jobs = self.plan() if jobs is None else jobs
+        if self.options.skips and self.manifests is not None:
+            self._look(jobs, self.manifests)
         if self.options.dry_run:
             self.name_left_out()
             self._print_plan(jobs)
@@ -207,11 +212,8 @@ class WritingRun(FileRun):
         super().run(jobs)
 
     def task(self, jobs: list[Job]) -> Task:
-        # One picture needs no list of completed outputs, and leaves none in its folder.
-        manifests = Manifests(self.pipeline.options) if len(jobs) > 1 or self.options.skip_existing else None
-        return Task(
-            self.pipeline, manifests, self.options.skips, self.options.force, alike, grouping=self.pipeline.grouping
-        )
+        skip, replace = self.options.skips, self.options.force
+        return Task(self.pipeline, self.manifests, skip, replace, alike, grouping=self.pipeline.grouping)
 
     def show(self, report: Report, bar: ProgressBar) -> None:
         super().show(report, bar)
@@ -253,12 +255,20 @@ class WritingRun(FileRun):
                 f"{form} is binary and standard output is a terminal: redirect it, or write to a file with -o"
             )
 
+    def _look(self, jobs: list[Job], manifests: Manifests) -> None:
+        """Look up what is done, and say on standard error how many outputs will be compared."""
+        manifests.look(jobs)
+        count = 0 if self.options.quiet or len(jobs) < 2 else len(manifests.unlisted(jobs))
+        if count:
+            exist, are = ("outputs exist", "they are") if count > 1 else ("output exists", "it is")
+            print(
+                f"cnncli: {count} {exist} without a line in {NAME}: {are} computed again, and kept where equal",
+                file=sys.stderr,
+            )
+
     def _print_plan(self, jobs: list[Job]) -> None:
-        manifests = Manifests(self.pipeline.options) if self.options.skips else None
-        if manifests is not None:
-            manifests.look(jobs)
         for job in jobs:
-            skipped = manifests is not None and manifests.is_done(job)
+            skipped = self.options.skips and self.manifests is not None and self.manifests.is_done(job)
             for output in job.outputs:
                 planned = {"input": job.input.path, "output": output, "status": "skipped" if skipped else "planned"}
                 line = f"{job.input.path} -> {output}{' (skipped)' if skipped else ''}"
