@@ -27,7 +27,7 @@ from PIL import Image, ImageDraw
 from cnncli.batch.inputs import Input
 from cnncli.batch.memory import reuse_freed_memory
 from cnncli.batch.plan import Job
-from cnncli.filters.recipes import load_recipes
+from cnncli.filters.chains import load_chains
 from cnncli.pipelines.edging import EdgePipeline
 
 SIZE = (1920, 1280)
@@ -163,7 +163,7 @@ def bare(sources: Path, target: Path, form: str) -> float:
 
     No start-up, plan, list of what is done, temporary names or reports.
     """
-    pipeline = EdgePipeline(load_recipes([], None, None), format=form)
+    pipeline = EdgePipeline(load_chains([], None, None), format=form)
     waiting: Iterator[Path] = iter(sorted(sources.iterdir()))
     lock = threading.Lock()
 

@@ -6,6 +6,11 @@ from itertools import product
 import numpy as np
 import skimage.data
 
+from cnncli.filters.named import FILTERS
+
+WITH_KERNELS = {name: known for name, known in FILTERS.items() if known.kernels}
+"""The filters whose bare word stands for a kernel, or for a pair."""
+
 PHOTOGRAPHS = ("camera", "astronaut", "coffee", "chelsea", "rocket")
 
 NUMPY_MODES = {

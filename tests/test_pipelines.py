@@ -4,16 +4,16 @@ import pickle
 
 import numpy as np
 import pytest
-from oracles import gray_photograph, photograph, random_image
+from oracles import WITH_KERNELS, gray_photograph, photograph, random_image
 from PIL import Image
 
 from cnncli import filter_image, read_image, write_image
 from cnncli.batch.inputs import Input
 from cnncli.batch.plan import Job
 from cnncli.errors import ArgumentError, ImageError
+from cnncli.filters.chains import Chain
 from cnncli.filters.named import FILTERS
 from cnncli.filters.pools import Pooling, pool_image
-from cnncli.filters.recipes import recipe
 from cnncli.filters.rendering import Rendering
 from cnncli.filters.responses import Filtering
 from cnncli.images.formats import FORMATS
@@ -43,7 +43,7 @@ def source(tmp_path):
 
 def edges(*filters, **options):
     rendering = {name: options.pop(name) for name in Rendering.fields if name in options}
-    return EdgePipeline(tuple(recipe(name) for name in filters), rendering=Rendering(**rendering), **options)
+    return EdgePipeline(tuple(Chain.of(name) for name in filters), rendering=Rendering(**rendering), **options)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_labels_tell_outputs_apart():
     assert edges("sobel", "box").labels == ("sobel", "box")
     assert edges("vertical", signed="split").labels == ("vertical-positive", "vertical-negative")
     assert edges("vertical", signed="split", format="npy").labels == ("vertical",)
-    assert EdgePipeline((recipe("sobel", "angle"),), rendering=Rendering(signed="split")).labels == ("sobel",)
+    assert EdgePipeline((Chain.of("sobel", "angle"),), rendering=Rendering(signed="split")).labels == ("sobel",)
     assert PoolPipeline(Pooling(mode="avg")).labels == ("avg",)
 
 
@@ -158,7 +158,7 @@ def reported(source, output, **options):
     return details["min"], details["max"], details["clipped_fraction"]
 
 
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("name", WITH_KERNELS)
 @pytest.mark.parametrize("color", ["gray", "each", "volume"])
 @pytest.mark.parametrize("scale", ["unit", "none", 3.0])
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
@@ -171,7 +171,7 @@ def test_the_report_counts_every_number_once(tmp_path, monkeypatch, name, color,
     response = filter_image(image, name, padding="valid", color=color)
     white = 1 if dtype == "float32" else 255
     channels = 3 if color == "volume" else 1
-    unit = recipe(name).unit * white * channels
+    unit = Chain.of(name).unit * white * channels
     levels = np.abs(response.astype(float)) * {"unit": 255 / unit, "none": 255 / white, 3.0: 3 * 255 / white}[scale]
     filtering = Filtering(padding="valid", color=color)
     for form, clipped in (("png", (levels > 255.5).mean()), ("npz", 0)):

@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from cnncli.arrays import Array
 from cnncli.filters.bands import ArrayRows, extent, image_rows, whole
-from cnncli.filters.recipes import recipe
+from cnncli.filters.chains import Chain, Step
 from cnncli.filters.rendering import OnePicture, Renderer, Rendering
-from cnncli.filters.responses import Filtering, Response
+from cnncli.filters.responses import Filtering, Response, white_level
 from cnncli.filters.statistics import Statistics
 from cnncli.shapes import IntOrPair, Padding
 
@@ -38,25 +38,29 @@ class EdgePicture:
 
 
 def pictures(
-    response: Response, rendering: Rendering = Rendering(), statistics: Statistics | None = None
+    response: Response, step: Step, rendering: Rendering = Rendering(), statistics: Statistics | None = None
 ) -> list[EdgePicture]:
     """Return the picture of a response, or the two of `split`, in 16 bits for a 16-bit image and in 8 otherwise.
 
     Args:
         response: what to render.
-        rendering: options; those that are None are the choice of the filter.
+        step: the last step of its chain, whose choices hold where the rendering leaves them open.
+        rendering: options.
         statistics: gathers numbers for a report while bands are rendered.
     """
-    rendering = rendering.over(response.recipe.rendering)
-    if response.recipe.direction == "magnitude" and rendering.signed == "abs" and not response.filtering.bias:
+    white = white_level(response.image.dtype)
+    if rendering.scale is None and step.scale == "none":
+        white = response.source.full_step  # in a chain, white is what was white before the last step
+    rendering = rendering.over(step)
+    if response.never_negative and rendering.signed == "abs":
         rendering = rendering.replace(signed="clip")  # the same for what is never negative, and one pass less
     dtype = np.uint16 if response.image.dtype == np.uint16 else np.uint8
-    if response.recipe.direction == "angle":
-        white = float(np.iinfo(dtype).max)
-        renderer = Renderer(white / (2 * np.pi), white / 2, "offset", np.dtype(dtype), rendering.level(white))
+    if response.direction == "angle":
+        top = float(np.iinfo(dtype).max)
+        renderer = Renderer(top / (2 * np.pi), top / 2, "offset", np.dtype(dtype), rendering.level(top))
         return [EdgePicture(response, renderer, statistics)]
     found = extent(response) if rendering.scale == "auto" else None
-    renderers = rendering.renderers(full_step=response.full_step, white=response.white, dtype=dtype, extent=found)
+    renderers = rendering.renderers(full_step=response.full_step, white=white, dtype=dtype, extent=found)
     return [EdgePicture(response, renderer, statistics) for renderer in renderers]
 
 
@@ -67,7 +71,7 @@ class FilterOptions(TypedDict, total=False):
     padding: Padding
     padding_mode: str
     dilation: IntOrPair
-    color: str
+    color: str | None
     on: str | None
     bias: float
     activation: str | None
@@ -85,23 +89,26 @@ def filter_image(
 
     Args:
         image: (H, W) grey or (H, W, C) in colour.
-        filter: a name in `FILTERS`, or a kernel (f_h, f_w) or, for color `volume`, (f_h, f_w, C).
-        direction: for a filter with two kernels: `vertical`, `horizontal`, `magnitude` (sqrt(g_x^2 + g_y^2), what it
+        filter: a word of `FILTERS` such as `sobel` or `gaussian:2`, or several in a row, `gaussian:1.4 sobel`, each
+            applied to the result of the one before; or a kernel (f_h, f_w) or, for color `volume`, (f_h, f_w, C).
+        direction: for a last word with two kernels: `vertical`, `horizontal`, `magnitude` (sqrt(g_x^2 + g_y^2), what it
             gives unless told) or `angle` (atan2(g_y, g_x) in radians).
-        **filtering: the fields of `Filtering`, with their defaults:
+        **filtering: the fields of `Filtering`, with their defaults; in a chain, the last word gets stride, dilation,
+            bias, activation, flip, and padding in pixels:
 
             - stride (1): pixels between positions, an int or a (vertical, horizontal) pair.
             - padding ("same"): as in `conv2d`; `same` keeps the size.
             - padding_mode ("reflect"): the pixels outside the image, as in `conv2d`.
             - dilation (1): pixels between the kernel's taps, an int or a pair.
-            - color ("gray"): `gray` (BT.601 luma), `each` (every channel by itself) or `volume` (one kernel a channel,
-              summed); on (None): with `volume`, the only channel that is kept, `red`, `green` or `blue`.
+            - color (None): `gray` (BT.601 luma), `each` (every channel by itself) or `volume` (one kernel a channel,
+              summed); unless given, what suits the filter: `each` for blurs and the like, otherwise `gray`.
+            - on (None): the only channel that is kept, `red`, `green` or `blue`, which implies color `volume`.
             - bias (0): added to the response; activation (None): applied then, `relu`, `tanh` or `sigmoid`.
             - flip (False): turn the kernel by 180 degrees: convolution as mathematics defines it.
 
     Returns:
-        (H_out, W_out), or (H_out, W_out, C) for color `each`: integers, exact, for integer images and kernels;
-        otherwise floating point.
+        (H_out, W_out), or (H_out, W_out, C) for color `each`: integers, exact, for integer images and kernels; the
+        image's own type for rank filters; uint8, 0 and 1, for `canny` and `threshold`; otherwise floating point.
 
     Raises:
         ArgumentError: an argument that cannot be used, or an image smaller than the kernel.
@@ -110,7 +117,7 @@ def filter_image(
         >>> filter_image([[10, 10, 10, 0, 0, 0]] * 6, "vertical", padding="valid")[0].tolist()
         [0, 30, 30, 0]
     """
-    response = Response(as_rows(image), recipe(filter, direction), Filtering(**filtering))
+    response = Chain.of(filter, direction).over(as_rows(image), Filtering(**filtering))
     return response.rows(0, response.shape[0])
 
 
@@ -170,10 +177,11 @@ def edge_picture(
         >>> edge_picture([[255, 255, 255, 0, 0, 0]] * 6, "vertical", padding="valid")[0].tolist()
         [0, 255, 255, 0]
     """
-    response = Response(as_rows(image), recipe(filter, direction), Filtering(**filtering))
+    chain = Chain.of(filter, direction)
+    response = chain.over(as_rows(image), Filtering(**filtering))
     wholes = [
         picture.rows(0, picture.shape[0]) if response.finished_in_pieces else whole(picture)
-        for picture in pictures(response, Rendering(scale, signed, threshold))
+        for picture in pictures(response, chain.last, Rendering(scale, signed, threshold))
     ]
     return wholes[0] if len(wholes) == 1 else (wholes[0], wholes[1])
 

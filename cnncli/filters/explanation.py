@@ -10,10 +10,12 @@ import numpy.typing as npt
 from cnncli.arrays import Array
 from cnncli.errors import ArgumentError
 from cnncli.files.matrices import format_matrix
+from cnncli.filters.chains import Chain
 from cnncli.filters.edges import FilterOptions, as_rows
-from cnncli.filters.recipes import recipe
+from cnncli.filters.linear import LinearResponse
 from cnncli.filters.responses import Filtering, Response
 from cnncli.ops.borders import OUTSIDE, border_index, take_rows
+from cnncli.ops.convolution.separable import Separable
 from cnncli.shapes import Window
 
 
@@ -125,7 +127,7 @@ def explain(
         >>> explained.values, explained.terms[0].products.tolist()
         ((30,), [[10, 0, 0], [10, 0, 0], [10, 0, 0]])
     """
-    return explain_response(Response(as_rows(image), recipe(filter, direction), Filtering(**filtering)), x, y)
+    return explain_response(Chain.of(filter, direction).over(as_rows(image), Filtering(**filtering)), x, y)
 
 
 def explain_response(response: Response, column: int, row: int) -> Explanation:
@@ -134,6 +136,8 @@ def explain_response(response: Response, column: int, row: int) -> Explanation:
     Raises:
         ArgumentError: the position lies outside the output.
     """
+    if not isinstance(response, LinearResponse):
+        raise ArgumentError("explain shows a kernel over its window, and the last step of this filter has none")
     height, width = response.window.output_size
     if not (0 <= column < width and 0 <= row < height):
         raise ArgumentError(
@@ -143,7 +147,8 @@ def explain_response(response: Response, column: int, row: int) -> Explanation:
     pixels = _window_pixels(response, column, row)
     turned = response.filtering.flip
     # C is 1 where each channel sees the same weights.
-    kernels = [kernel.reshape(*response.window.kernel_size, -1) for kernel in response.kernels]
+    dense = (kernel.dense() if isinstance(kernel, Separable) else kernel for kernel in response.kernels)
+    kernels = [kernel.reshape(*response.window.kernel_size, -1) for kernel in dense]
     kernels = [kernel[::-1, ::-1] if turned else kernel for kernel in kernels]
     terms = tuple(
         Term(_named(response, number, channel), pixels[..., channel], kernel[..., channel % kernel.shape[2]], turned)
@@ -154,7 +159,7 @@ def explain_response(response: Response, column: int, row: int) -> Explanation:
     return Explanation(column, row, response.window, terms, tuple(_steps(response, terms)), tuple(values))
 
 
-def _window_pixels(response: Response, column: int, row: int) -> Array:
+def _window_pixels(response: LinearResponse, column: int, row: int) -> Array:
     """Return the (f_h, f_w, C) pixels that a position sees, border included."""
     window = response.window
     taken = []
@@ -164,25 +169,25 @@ def _window_pixels(response: Response, column: int, row: int) -> Array:
         first = at * window.stride[axis]
         taken.append(index[first : first + window.span[axis] : window.dilation[axis]])
     rows, columns = taken
-    pixels = response.seen(take_rows(response.image, rows))
+    pixels = take_rows(response.source, rows)
     pixels = pixels.reshape(*pixels.shape[:2], -1)[:, np.maximum(columns, 0)]
     pixels[:, columns == OUTSIDE] = 0
     return pixels.astype(np.int64) if pixels.dtype.kind in "iu" else pixels
 
 
-def _named(response: Response, kernel: int | None = None, channel: int | None = None) -> str:
+def _named(response: LinearResponse, kernel: int | None = None, channel: int | None = None) -> str:
     """Return the names of a kernel and of a channel, each where there are several."""
     names = []
-    if kernel is not None and len(response.recipe.kernels) > 1:
+    if kernel is not None and len(response.kernels) > 1:
         names.append(("vertical edges", "horizontal edges")[kernel])
     if channel is not None and response.channels > 1:
         names.append(f"channel {channel}")
     return f" ({', '.join(names)})" if names else ""
 
 
-def _steps(response: Response, terms: tuple[Term, ...]) -> Iterator[str]:
+def _steps(response: LinearResponse, terms: tuple[Term, ...]) -> Iterator[str]:
     """Yield the operations on the sums: adding over a volume, combining to a gradient, bias, activation."""
-    kernels, channels = len(response.recipe.kernels), response.channels
+    kernels, channels = len(response.kernels), response.channels
     sums = [[term.sum for term in terms[k * channels : (k + 1) * channels]] for k in range(kernels)]
     if response.filtering.color == "volume" and channels > 1:
         for kernel, parts in enumerate(sums):
@@ -191,7 +196,7 @@ def _steps(response: Response, terms: tuple[Term, ...]) -> Iterator[str]:
     if kernels > 1:
         for channel, (across, down) in enumerate(zip(*sums, strict=True)):
             where = _named(response, channel=channel) if len(sums[0]) > 1 else ""
-            yield f"{response.recipe.direction}{where} = {_combination(response.recipe.direction, across, down)}"
+            yield f"{response.direction}{where} = {_combination(response.direction, across, down)}"
     if response.filtering.bias:
         yield f"plus bias {_number(response.filtering.bias)}"
     if response.filtering.activation:

@@ -5,87 +5,80 @@ so is a horizontal edge that is bright above and dark below. OpenCV and SciPy wr
 opposite sign; the magnitude is the same.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
-from cnncli.choices import DIRECTIONS, did_you_mean
+from cnncli.choices import did_you_mean
 from cnncli.errors import ArgumentError
+from cnncli.filters.arguments import Argument, Values, level, number, read_arguments, size
+from cnncli.lazy import Lazy
+
+if TYPE_CHECKING:
+    from cnncli.filters.responses import Operator
+
+linear, ranks, thresholds = (Lazy(f"cnncli.filters.{module}") for module in ("linear", "ranks", "thresholds"))
 
 Kernel = tuple[tuple[float, ...], ...]
 
 
 class Filter(NamedTuple):
-    """A named filter: one kernel, or a (vertical, horizontal) pair of them.
+    """A filter word: how it is written, and the operator that it makes of its arguments.
 
     Attributes:
-        name: the word that stands for it.
+        name: the word.
         about: one line for people.
-        kernels: one kernel or two of a size; each a tuple of rows.
+        kernels: the kernel of the bare word, or the (vertical, horizontal) pair, each a tuple of rows; empty for a
+            filter that is not a kernel, or only with arguments.
         scale: default scale for pictures of its response (see `cnncli.filters.rendering.Rendering`).
         signed: rendering of negative numbers in these pictures, unless the user chooses another.
+        color: default `--color`: `gray`, or `each` for filters whose result is a photograph still.
         in_words: the kernel in words, where its numbers would be hard to read.
-        arguments: what may follow the name behind a colon, as the N of `box:N`, separated by commas.
-        of: returns the kernels for given arguments, each a number, and refuses others.
+        arguments: what may follow the name behind a colon, separated by commas.
+        of: returns the operator for the values of the arguments, and refuses some; the bare word's kernels by default.
+        last: whether nothing may follow it in a chain.
     """
 
     name: str
     about: str
-    kernels: tuple[Kernel, ...]
+    kernels: tuple[Kernel, ...] = ()
     scale: str = "unit"
     signed: str = "abs"
+    color: str = "gray"
     in_words: str = ""
-    arguments: str = ""
-    of: Callable[..., tuple[Kernel, ...]] | None = None
+    arguments: tuple[Argument, ...] = ()
+    of: "Callable[..., Operator] | None" = None
+    last: bool = False
 
     @property
     def word(self) -> str:
         """How a user writes it, with its arguments: `sobel`, `box[:N]`."""
-        return f"{self.name}[:{self.arguments}]" if self.arguments else self.name
-
-    def with_arguments(self, text: str) -> "Filter":
-        """Return the filter that the arguments make of this one; its name is safe in file names.
-
-        Raises:
-            ArgumentError: it takes none, or others.
-
-        Example:
-            >>> FILTERS["box"].with_arguments("5").name
-            'box5'
-        """
-        if self.of is None:
-            raise ArgumentError(f"the filter {self.name!r} takes no arguments, got {text!r}")
-        try:
-            numbers = [float(word) for word in text.split(",")]
-        except ValueError:
-            numbers = []
-        if len(numbers) != len(self.arguments.split(",")):
-            raise ArgumentError(f"{self.name}:{text}: write {self.name}:{self.arguments}, with numbers")
-        kernels = self.of(*numbers)
-        return self._replace(name=self.name + "-".join(f"{n:g}" for n in numbers), kernels=kernels, in_words="")
+        return (
+            f"{self.name}[:{','.join(argument.name for argument in self.arguments)}]" if self.arguments else self.name
+        )
 
     @property
     def is_pair(self) -> bool:
         """True if the filter has directions: a kernel for vertical edges and one for horizontal edges."""
         return len(self.kernels) == 2
 
-    @property
-    def unit(self) -> float:
-        """The response to a full step between 0 and 1."""
-        return unit_scale(self.kernels[0])
+    def operator(self, text: str | None = None) -> "tuple[Operator, Values]":
+        """Return the operator that the arguments make, and their values.
 
-    def directed(self, direction: str | None) -> tuple[tuple[Kernel, ...], str | None]:
-        """Return the kernels that a direction needs, and how two responses become one: `magnitude` or `angle`.
+        Args:
+            text: what follows the colon; None for the bare word.
 
         Raises:
-            ArgumentError: the filter has no directions.
+            ArgumentError: it takes no arguments, or others.
         """
-        if not self.is_pair:
-            if direction is not None:
-                raise no_directions(direction, repr(self.name))
-            return self.kernels, None
-        if direction in DIRECTIONS[:2]:
-            return (self.kernels[DIRECTIONS.index(direction)],), None
-        return self.kernels, direction or "magnitude"
+        if self.of is None or (text is None and self.kernels):
+            read_arguments(self.name, (), text)
+            bare: Operator = linear.Linear.of(*self.kernels)
+            return bare, ()
+        values = read_arguments(self.name, self.arguments, text)
+        try:
+            return self.of(*values), values
+        except ArgumentError as error:
+            raise ArgumentError(f"{self.name}:{text}: {error}") from error
 
 
 def transposed(kernel: Kernel) -> Kernel:
@@ -106,14 +99,8 @@ def _outer(column: tuple[float, ...], row: tuple[float, ...]) -> Kernel:
     return tuple(tuple(a * b for b in row) for a in column)
 
 
-def _box(size: float) -> tuple[Kernel]:
-    if size not in range(1, 1000):
-        raise ArgumentError(f"box:N takes an integer from 1 to 999, got {size:g}")
-    row = (1 / size,) * int(size)
-    return (_outer(row, row),)
-
-
 _STEP: Kernel = ((1, 0, -1), (1, 0, -1), (1, 0, -1))
+_SIGMA = number("SIGMA", 0.01, 500)
 _BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 _ENTRIES = (
@@ -138,52 +125,128 @@ _ENTRIES = (
     Filter("laplacian", "second derivative in both directions", (((0, 1, 0), (1, -4, 1), (0, 1, 0)),)),
     Filter(
         "gaussian",
-        "5x5 blur with binomial weights (sigma about 1.1)",
+        "blur; without SIGMA, 5x5 binomial weights (sigma about 1.1)",
         (_outer(_BINOMIAL, _BINOMIAL),),
+        color="each",
         in_words="1 4 6 4 1 down and across, divided by 256",
+        arguments=(_SIGMA,),
+        of=lambda sigma: linear.gaussian(sigma),
     ),
-    Filter("box", "3x3 mean, or NxN", _box(3), in_words="1/9 everywhere", arguments="N", of=_box),
-    Filter("sharpen", "the image minus its laplacian", (((0, -1, 0), (-1, 5, -1), (0, -1, 0)),), "none", "clip"),
-    Filter("emboss", "relief lit from the bottom right", (((-2, -1, 0), (-1, 1, 1), (0, 1, 2)),), "none", "clip"),
+    Filter(
+        "box",
+        "mean of 3x3 pixels, of NxN, or of HEIGHTxWIDTH",
+        (_outer((1 / 3,) * 3, (1 / 3,) * 3),),
+        color="each",
+        in_words="1/9 everywhere",
+        arguments=(size("N", 999, "3"),),
+        of=lambda size: linear.box(size),
+    ),
+    Filter(
+        "sharpen",
+        "the image minus its laplacian",
+        (((0, -1, 0), (-1, 5, -1), (0, -1, 0)),),
+        "none",
+        "clip",
+        "each",
+    ),
+    Filter(
+        "emboss",
+        "relief lit from the bottom right",
+        (((-2, -1, 0), (-1, 1, 1), (0, 1, 2)),),
+        "none",
+        "clip",
+        "each",
+    ),
+    Filter(
+        "gradient",
+        "magnitude of Gaussian derivatives, which has directions",
+        arguments=(_SIGMA._replace(default="1"),),
+        of=lambda sigma: linear.gradient(sigma),
+    ),
+    Filter(
+        "log",
+        "Laplacian of Gaussian (Marr and Hildreth 1980)",
+        arguments=(_SIGMA._replace(default="1"),),
+        of=lambda sigma: linear.laplacian_of_gaussian(sigma),
+    ),
+    Filter(
+        "dog",
+        "difference of two Gaussians",
+        arguments=(_SIGMA._replace(name="S1", default="1"), _SIGMA._replace(name="S2", default="1.6")),
+        of=lambda low, high: linear.difference_of_gaussians(low, high),
+    ),
+    Filter(
+        "gabor",
+        "wave of WAVELENGTH pixels towards DEGREES, clockwise from the right, under a Gaussian (Gabor 1946)",
+        arguments=(
+            number("WAVELENGTH", 2, 500, "8"),
+            number("DEGREES", -360, 360, "0"),
+            _SIGMA._replace(default=""),
+        ),
+        of=lambda wavelength, degrees, sigma: linear.gabor(wavelength, degrees, sigma),
+    ),
+    Filter(
+        "motion",
+        "blur along a line of LENGTH pixels towards DEGREES, clockwise from the right",
+        color="each",
+        arguments=(number("LENGTH", 1, 500, "9"), number("DEGREES", -360, 360, "0")),
+        of=lambda length, degrees: linear.motion(length, degrees),
+    ),
+    Filter(
+        "unsharp",
+        "the image plus AMOUNT times what a Gaussian blur takes away",
+        scale="none",
+        signed="clip",
+        color="each",
+        arguments=(_SIGMA._replace(default="1"), number("AMOUNT", 0, 100, "1")),
+        of=lambda sigma, amount: linear.unsharp(sigma, amount),
+    ),
+    *(
+        Filter(
+            name,
+            about,
+            signed="clip",
+            color="each",
+            arguments=(size("N", 999, "3"),),
+            of=lambda size, name=name: ranks.Rank(name, size),
+        )
+        for name, about in (
+            ("median", "median of NxN pixels, which removes specks and keeps edges"),
+            ("min", "darkest of NxN pixels (erosion)"),
+            ("max", "brightest of NxN pixels (dilation)"),
+        )
+    ),
+    Filter(
+        "canny",
+        "thin edges, connected to strong ones; thresholds are magnitudes of Sobel's gradient (Canny 1986)",
+        signed="clip",
+        arguments=(number("SIGMA", 0, 500, "1"), level("LOW", 0, "10%"), level("HIGH", 0, "20%")),
+        of=lambda sigma, low, high: thresholds.Canny(sigma, low, high),
+    ),
+    Filter(
+        "threshold",
+        "white from T on, or by Otsu's method (1979), otherwise black; last in a chain",
+        signed="clip",
+        arguments=(level("T", -float("inf"), "otsu", "otsu"),),
+        of=lambda level: thresholds.Threshold(level),
+        last=True,
+    ),
 )
 FILTERS: dict[str, Filter] = {entry.name: entry for entry in _ENTRIES}
 DEFAULT = "sobel"
 """The filter to apply when none is named."""
 
 
-def parse_filter(word: str) -> Filter:
-    """Return the filter that a word stands for: a name, or a name, a colon and arguments.
+def find_filter(name: str) -> Filter:
+    """Return the entry of a filter.
 
     Raises:
-        ArgumentError: there is no such filter, and the message names the nearest, or all; or its arguments are wrong.
+        ArgumentError: there is none of that name, and the message names the nearest, or all.
 
     Example:
-        >>> parse_filter("vertical").kernels
+        >>> find_filter("vertical").kernels
         (((1, 0, -1), (1, 0, -1), (1, 0, -1)),)
-        >>> parse_filter("box:2").kernels
-        (((0.25, 0.25), (0.25, 0.25)),)
     """
-    name, colon, arguments = word.partition(":")
     if name not in FILTERS:
-        raise ArgumentError(f"unknown filter {word!r}: {did_you_mean(name, FILTERS)}")
-    return FILTERS[name].with_arguments(arguments) if colon else FILTERS[name]
-
-
-def no_directions(direction: str, given: str) -> ArgumentError:
-    """Return the error for a direction given to a filter or a kernel without directions."""
-    pairs = ", ".join(entry.name for entry in FILTERS.values() if entry.is_pair)
-    return ArgumentError(f"direction {direction!r} needs a filter that has directions ({pairs}), got {given}")
-
-
-def unit_scale(kernel: Sequence[Sequence[float]]) -> float:
-    """Return the sum of a kernel's positive weights, the response to a full black-to-white step.
-
-    A kernel without positive weights is measured by its negative ones, so that it never divides by zero.
-
-    Example:
-        >>> unit_scale(((1, 0, -1), (2, 0, -2), (1, 0, -1)))
-        4
-    """
-    weights = [weight for row in kernel for weight in row]
-    positive = sum(weight for weight in weights if weight > 0)
-    return positive or -sum(weights) or 1
+        raise ArgumentError(f"unknown filter {name!r}: {did_you_mean(name, FILTERS)}")
+    return FILTERS[name]

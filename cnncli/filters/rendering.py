@@ -8,7 +8,7 @@ import numpy.typing as npt
 from cnncli.arrays import Array, DType, as_numbers
 from cnncli.choices import SCALES, SIGNED, check_choice
 from cnncli.errors import ArgumentError
-from cnncli.filters.named import parse_filter
+from cnncli.filters.chains import Chain, Step
 from cnncli.filters.statistics import Statistics, finite_range
 from cnncli.values import Value
 
@@ -41,9 +41,9 @@ class Rendering(Value):
         check_choice("signed", self.signed, (None, *SIGNED))
         self.level(1)
 
-    def over(self, other: "Rendering") -> "Rendering":
-        """Return this rendering, with the choices of another where it leaves them open."""
-        return other.replace(**{name: chosen for name, chosen in vars(self).items() if chosen is not None})
+    def over(self, step: Step) -> "Rendering":
+        """Return this rendering, with the choices of the last step of a chain where it leaves them open."""
+        return self.replace(scale=step.scale if self.scale is None else self.scale, signed=self.signed or step.signed)
 
     def level(self, white: float) -> float | None:
         """Return the threshold in a picture whose white is `white`.
@@ -254,7 +254,7 @@ def render(
         [[0, 255, 255, 128]]
     """
     numbers = as_numbers(response, "a response")
-    unit = parse_filter(filter).unit if filter else 1.0
+    unit = Chain.of(filter).unit if filter else 1.0
     rendering = Rendering(scale, signed, threshold)
     renderers = rendering.renderers(full_step=unit * white, white=white, dtype=dtype, extent=finite_range(numbers))
     pictures = [renderer(numbers) for renderer in renderers]

@@ -1,35 +1,33 @@
-"""Responses of images to filters, computed for the rows that are asked for, from the rows that these need.
+"""Operators, and their responses to images: exact, signed numbers, computed for the rows that are asked for.
 
-Bright on the left and dark on the right is positive for a vertical edge, bright above dark for a horizontal one: the
-course's sign, the opposite of OpenCV's and SciPy's.
+An operator is what a filter word stands for. Over a source of rows it makes a response, which is a source of rows in
+its turn: operators in a row are a chain. A response asks its source for the rows that it needs, no more, so that a
+chain reads each band of an image with the sum of its steps' borders; nothing is rounded between them.
 """
 
 from collections.abc import Callable
-from functools import cached_property
-from math import lcm
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from cnncli.arrays import Array, DType
 from cnncli.choices import CHANNELS, COLORS, check_choice
 from cnncli.errors import ArgumentError
-from cnncli.filters.recipes import Recipe
 from cnncli.images.frames import gray_shape, luma
-from cnncli.ops import PADDING_MODES, conv2d, gradient_magnitude
-from cnncli.ops.borders import Rows, border_index, take_rows
-from cnncli.ops.convolution.conv2d import rows_together
-from cnncli.ops.convolution.correlation import SlidingOptions
+from cnncli.ops import PADDING_MODES
+from cnncli.ops.borders import Index, Rows, border_index, take_rows
+from cnncli.ops.convolution.separable import Separable
 from cnncli.shapes import Four, IntOrPair, Padding, Window
 from cnncli.values import Value
 
+# Numbers beyond this are computed in float64.
+FLOAT32_LARGE = 1e30
+
 Finish = Callable[[Array], Array]
 
-
-# Numbers beyond this are computed in float64.
-_FLOAT32_LARGE = 1e30
-
-_LARGEST_GRADIENT = 64  # dilated pairs that span more pixels are computed one kernel after the other
+Kernel = Array | Separable
+"""A kernel (f_h, f_w) or (f_h, f_w, C), or a sum of separable ones."""
 
 
 def _floating(x: Array) -> Array:
@@ -46,15 +44,16 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 
 
 class Filtering(Value):
-    """Options of filtering, beside the filter.
+    """Options of filtering, beside the filter. In a chain, those of one kernel are for its last step.
 
     Attributes:
         stride: pixels between positions.
-        padding: as in `conv2d`; `same` keeps the size.
+        padding: as in `conv2d`; `same` keeps the size. Of numbers, the steps before the last see none: they get `same`.
         padding_mode: the pixels outside the image.
         dilation: pixels between the kernel's taps.
-        color: `gray` (BT.601 luma), `each` (every channel separately) or `volume` (one kernel per channel, summed).
-        on: with `volume`, the only channel that is kept: `red`, `green` or `blue`.
+        color: `gray` (BT.601 luma), `each` (every channel separately) or `volume` (one kernel per channel, summed);
+            None for what suits the filter: `each` for blurs and the like, otherwise `gray`.
+        on: the only channel that is kept, `red`, `green` or `blue`, which implies `volume`.
         bias: added to the response.
         activation: applied to it then: `relu`, `tanh` or `sigmoid`.
         flip: turn the kernel by 180 degrees: convolution as mathematics defines it.
@@ -64,7 +63,7 @@ class Filtering(Value):
     padding: Padding = "same"
     padding_mode: str = "reflect"
     dilation: IntOrPair = 1
-    color: str = "gray"
+    color: str | None = None
     on: str | None = None
     bias: float = 0
     activation: str | None = None
@@ -72,120 +71,156 @@ class Filtering(Value):
 
     def validate(self) -> None:
         check_choice("padding_mode", self.padding_mode, PADDING_MODES)
-        check_choice("color", self.color, COLORS)
+        check_choice("color", self.color, (None, *COLORS))
         check_choice("on", self.on, (None, *CHANNELS))
         check_choice("activation", self.activation, (None, *ACTIVATIONS))
+        if self.on is not None and self.color is None:
+            self.normalize(color="volume")
         if self.on is not None and self.color != "volume":
             raise ArgumentError(f"on {self.on!r} keeps one channel of color 'volume', got color {self.color!r}")
         # A probe: what cannot be used for any image is an error now and not for each file.
         Window.over((1 << 30, 1 << 30), 1, stride=self.stride, padding=self.padding, dilation=self.dilation)
 
+    @property
+    def inner(self) -> "Filtering":
+        """The options for the steps of a chain before the last."""
+        padding = "valid" if self.padding == "valid" else "same"
+        return Filtering(padding=padding, padding_mode=self.padding_mode, color="each")
+
 
 class Response:
-    """The exact, signed response of an image to a filter, computed on demand, by rows.
+    """The numbers that an operator makes of a source, computed on demand.
 
     Attributes:
-        shape: (H_out, W_out), or (H_out, W_out, C) with color `each`.
-        window: the geometry.
+        source: what it is made of; an `Image` has no source.
+        image: the image at the beginning of the chain.
+        shape: (H_out, W_out), or (H_out, W_out, C) where every channel is filtered by itself.
+        window: the geometry; None where the response has the size of its source and sees single pixels.
         full_step: the response to a full black-to-white step.
-        white: the image's white: 255, 65535, or 1 for floating point.
+        direction: `magnitude` or `angle`, where two responses became one.
+        never_negative: whether no number can be below 0.
+        in_memory: whether rows are there already, and nothing is computed for them.
+        finished_in_pieces: whether `finished_rows` holds neither the whole response nor its source.
     """
 
-    def __init__(self, image: Rows, recipe: Recipe, filtering: Filtering = Filtering()) -> None:
-        self.image = image
-        self.recipe = recipe
-        self.filtering = filtering
-        if filtering.color == "gray":
-            gray_shape(image.shape)
-        self.channels = 1 if filtering.color == "gray" or len(image.shape) == 2 else image.shape[2]
-        self.kernels = tuple(self._weights(kernel) for kernel in recipe.kernels)
-        self.window = Window.over(
-            (image.shape[0], image.shape[1]),
-            recipe.kernels[0].shape[:2],
-            stride=filtering.stride,
-            padding=filtering.padding,
-            dilation=filtering.dilation,
-        )
-        deep = filtering.color == "each" and len(image.shape) == 3
-        self.shape = (*self.window.output_size, self.channels) if deep else self.window.output_size
-        self.white = white_level(image.dtype)
-        bounded = filtering.activation in ("tanh", "sigmoid")
-        summed = recipe._replace(kernels=self.kernels) if filtering.color == "volume" else recipe
-        self.full_step = 1.0 if bounded else summed.unit * self.white
+    source: "Response"
+    image: Rows
+    shape: tuple[int, ...]
+    window: Window | None = None
+    full_step: float
+    direction: str | None = None
+    never_negative = False
+    in_memory = False
+    finished_in_pieces = False
 
-    @cached_property
+    @property
     def dtype(self) -> DType:
-        """The response's type."""
-        pixels = np.zeros((*self.window.span, *self.image.shape[2:]), self.image.dtype)
-        return self._respond(pixels, (0, 0, 0, 0), lambda piece: piece).dtype
+        """The type of the numbers."""
+        raise NotImplementedError
 
-    @cached_property
+    @property
     def rows_together(self) -> int:
         """Number of rows computed together: bands that begin at multiples of it have the bits of the whole."""
-        if self._in_one_pass:
-            return 1
-        pixel = self.seen(np.zeros((1, 1, *self.image.shape[2:]), self.image.dtype))
-        pixels = np.broadcast_to(pixel, (self.window.span[0], self.image.shape[1], *pixel.shape[2:]))
-        options = self._options((0, 0, *self.window.padding[2:]))
-        return lcm(*(rows_together(pixels, kernel, groups=self._groups, **options) for kernel in self.kernels))
+        return 1
 
     @property
-    def _in_one_pass(self) -> bool:
-        """True if the magnitude of the gradient is computed in one pass."""
-        together = max(self.window.span) <= _LARGEST_GRADIENT
-        return self.recipe.direction == "magnitude" and self.filtering.color != "volume" and together
-
-    @property
-    def _groups(self) -> int:
-        return self.channels if self.filtering.color == "each" else 1
-
-    def _options(self, padding: Four) -> SlidingOptions:
-        return {
-            "stride": self.window.stride,
-            "padding": padding,
-            "dilation": self.window.dilation,
-            "padding_mode": self.filtering.padding_mode,
-        }
-
-    @property
-    def finished_in_pieces(self) -> bool:
-        """True if `finished_rows` holds neither the whole response nor a grey copy of the image."""
-        gray = self.filtering.color == "gray" and len(self.image.shape) == 2
-        return self.recipe.direction == "magnitude" and (gray or self.filtering.color == "each")
+    def windows(self) -> tuple[Window, ...]:
+        """The geometry of each step that has one, from the image on."""
+        return self.source.windows + ((self.window,) if self.window else ())
 
     def rows(self, start: int, stop: int) -> Array:
-        """Return the rows [start, stop) of the response."""
+        """Return the rows [start, stop)."""
         return self.finished_rows(start, stop, lambda piece: piece)
 
-    def seen(self, pixels: Array) -> Array:
-        """Return pixels of the image as the filter sees them: luma with color `gray`."""
-        return luma(pixels) if self.filtering.color == "gray" else pixels
+    def finished_rows(self, start: int, stop: int, finish: Finish) -> Array:
+        """Return rows with `finish` applied, where possible to pieces in the cache."""
+        return finish(self.rows(start, stop))
+
+
+class Image(Response):
+    """An image as a chain sees it: luma, or its channels."""
+
+    def __init__(self, image: Rows, *, gray: bool) -> None:
+        self.image = image
+        self.gray = gray
+        self.shape = gray_shape(image.shape) if gray else image.shape
+        self.full_step = white_level(image.dtype)
+        self.in_memory = self.shape == image.shape
+
+    @property
+    def dtype(self) -> DType:
+        return self.image.dtype
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        return ()
+
+    def rows(self, start: int, stop: int) -> Array:
+        pixels = self.image.rows(start, stop)
+        return luma(pixels) if self.gray else pixels
+
+
+class WindowedResponse(Response):
+    """A response whose numbers are made of windows of the source: the base of those that need a border."""
+
+    window: Window
+
+    def __init__(
+        self, source: Response, kernel_size: tuple[int, ...], filtering: Filtering, *, early: bool = False
+    ) -> None:
+        """Lay a window over a source.
+
+        Args:
+            source: what lies under the window.
+            kernel_size: (height, width).
+            filtering: stride, padding and dilation.
+            early: whether `same` padding puts the odd pixel of an even window at the top and left, as SciPy does.
+        """
+        self.source, self.image, self.filtering = source, source.image, filtering
+        over = partial(
+            Window.over,
+            (source.shape[0], source.shape[1]),
+            kernel_size,
+            stride=filtering.stride,
+            dilation=filtering.dilation,
+        )
+        self.window = over(padding=filtering.padding)
+        if early and filtering.padding == "same":
+            top, bottom, left, right = self.window.padding
+            self.window = over(padding=(bottom, top, right, left))
+        self.shape = (*self.window.output_size, *source.shape[2:])
+
+    def respond(self, pixels: Array, padding: Four, finish: Finish, asked: slice = slice(None)) -> Array:
+        """Return what is made of some rows of the source.
+
+        Args:
+            pixels: rows of the source, with the border above and below.
+            padding: what is still to be padded.
+            finish: applied to the result.
+            asked: the rows of the result to return.
+        """
+        raise NotImplementedError
 
     def finished_rows(self, start: int, stop: int, finish: Finish) -> Array:
-        """Return rows of the response with `finish` applied, where possible to pieces in the cache."""
-        height, window = self.image.shape[0], self.window
+        height, window = self.source.shape[0], self.window
         if (start, stop) == (0, self.shape[0]):
-            return self._respond(self.image.rows(0, height), window.padding, finish)
+            return self.respond(self.source.rows(0, height), window.padding, finish)
         first = start - start % self.rows_together
         last = min(stop + -stop % self.rows_together, self.shape[0])
-        top, bottom, left, right = window.padding
-        taken = slice(first * window.stride[0], (last - 1) * window.stride[0] + window.span[0])
-        needed = border_index(height, top, bottom, self.filtering.padding_mode, taken=taken)
+        _, _, left, right = window.padding
         asked = slice(start - first, stop - first)
-        return self._respond(take_rows(self.image, needed), (0, 0, left, right), finish, asked)
+        return self.respond(take_rows(self.source, self.needed(first, last)), (0, 0, left, right), finish, asked)
 
-    def _respond(self, pixels: Array, padding: Four, finish: Finish, asked: slice = slice(None)) -> Array:
-        pixels, options = self.seen(pixels), self._options(padding)
-        if self._in_one_pass:
-            # Turning both kernels (flip) changes signs alone.
-            return gradient_magnitude(
-                pixels, *self.recipe.kernels, finish=lambda piece: finish(self._activated(piece)), **options
-            )
-        return finish(self._activated(self._correlate(pixels, options)[asked]))
+    def needed(self, start: int, stop: int) -> Index:
+        """Return the rows of the source under the rows [start, stop): an index that names the border's rows too."""
+        height, (top, bottom, _, _), stride = self.source.shape[0], self.window.padding, self.window.stride[0]
+        taken = slice(start * stride, (stop - 1) * stride + self.window.span[0])
+        return border_index(height, top, bottom, self.filtering.padding_mode, taken=taken)
 
-    def _activated(self, response: Array) -> Array:
+    def activated(self, response: Array) -> Array:
+        """Return numbers of the response with the bias added and the activation applied."""
         if self.filtering.bias:
-            bias = self._bias(response.dtype)
+            bias = _bias(self.filtering.bias, response.dtype)
             # By the types alone: older NumPy looks at the number and may take a type that is too small.
             with np.errstate(over="ignore"):  # beyond the type is infinity
                 response = np.add(response, bias, dtype=np.promote_types(response.dtype, bias.dtype))
@@ -193,52 +228,63 @@ class Response:
             response = ACTIVATIONS[self.filtering.activation](response)
         return response
 
-    def _correlate(self, pixels: Array, options: SlidingOptions) -> Array:
-        if len(self.kernels) == 1:
-            return self._part(pixels, self.kernels[0], options)
-        # Each is converted before the next is made, and the last is written over: bands of this are large.
-        vertical, horizontal = (_floating(self._part(pixels, kernel, options)) for kernel in self.kernels)
-        combine = np.hypot if self.recipe.direction == "magnitude" else np.arctan2
-        with np.errstate(over="ignore", invalid="ignore"):
-            combined: Array = combine(horizontal, vertical, out=horizontal)
-        return combined
+    def activated_step(self, full_step: float) -> float:
+        """Return the full step after the activation."""
+        return 1.0 if self.filtering.activation in ("tanh", "sigmoid") else full_step
 
-    def _part(self, pixels: Array, kernel: Array, options: SlidingOptions) -> Array:
-        part = conv2d(pixels, kernel, groups=self._groups, flip=self.filtering.flip, **options)
-        return part.reshape(part.shape[:2]) if self.filtering.color == "volume" else part
 
-    def _bias(self, dtype: DType) -> Any:
-        bias = float(self.filtering.bias)
-        if dtype.kind == "i" and bias.is_integer() and abs(bias) < 2**62:
-            return np.int64(bias)
-        return np.promote_types(dtype, np.float32 if abs(bias) < _FLOAT32_LARGE else np.float64).type(bias)
+class Operator(Value):
+    """What a filter word stands for, its arguments included.
 
-    def _weights(self, kernel: Array) -> Array:
-        """Return the weights as `conv2d` takes them for this image."""
-        narrow = self.image.dtype.itemsize <= 2 or self.image.dtype == np.float32
-        if kernel.dtype.kind == "f" and narrow and np.abs(kernel).max() < _FLOAT32_LARGE:
-            kernel = kernel.astype(np.float32)
-        if self.filtering.color == "volume":
-            return self._volume(kernel)
-        if kernel.ndim == 3:
-            raise ArgumentError(f"a kernel of {kernel.shape} covers a volume: use it with color 'volume'")
-        if self.filtering.color == "each" and len(self.image.shape) == 3:
-            return np.repeat(kernel[:, :, None, None], self.channels, axis=3)
-        return kernel
+    Attributes:
+        kernels: the kernels that it correlates with: one, the (vertical, horizontal) pair of a gradient, or none.
+        direction: `magnitude` or `angle`, where two responses become one.
+        takes: the fields of `Filtering` that it takes as the last step of a chain, among `OF_THE_LAST`.
+    """
 
-    def _volume(self, kernel: Array) -> Array:
-        if kernel.ndim == 2:
-            kernel = np.repeat(kernel[:, :, None], self.channels, axis=2)
-        if kernel.shape[2] != self.channels:
-            raise ArgumentError(f"the kernel covers {kernel.shape[2]} channels, the image has {self.channels}")
-        if self.filtering.on is not None:
-            number = CHANNELS.index(self.filtering.on)
-            if number >= self.channels:
-                raise ArgumentError(
-                    f"on {self.filtering.on!r} needs a colour image, this one has {self.channels} channel"
-                )
-            kernel = np.where(np.arange(self.channels) == number, kernel, 0).astype(kernel.dtype)
-        return kernel
+    takes: ClassVar[frozenset[str]] = frozenset()
+    kernels: ClassVar[tuple[Kernel, ...]] = ()
+    direction: ClassVar[str | None] = None
+
+    def directed(self, direction: str) -> Self | None:
+        """Return the operator for a direction; None if it has no directions."""
+        return None
+
+    def over(self, source: Response, filtering: Filtering) -> Response:
+        """Return the response to a source.
+
+        Raises:
+            ArgumentError: the source is too small, or an option does not suit it.
+        """
+        raise NotImplementedError
+
+    def check(self, word: str, filtering: Filtering) -> None:
+        """Refuse options that mean nothing for this operator as the last step.
+
+        Raises:
+            ArgumentError: there is one.
+        """
+        plain = Filtering()
+        for name in OF_THE_LAST - self.takes:
+            value = getattr(filtering, name)
+            if name == "color" and value == "volume":
+                raise ArgumentError(f"color 'volume' sums over the channels with a kernel, and {word} has none")
+            if name != "color" and value != getattr(plain, name):
+                raise ArgumentError(f"{name} {value!r} does not apply to {word}, the last step")
+
+
+OF_THE_LAST = frozenset(("stride", "dilation", "bias", "activation", "flip", "color"))
+"""The fields of `Filtering` that speak of the last step of a chain alone (of colors, `volume`)."""
+
+
+def _bias(bias: float, dtype: DType) -> np.number[Any]:
+    number = float(bias)
+    if dtype.kind == "i" and number.is_integer() and abs(number) < 2**62:
+        return np.int64(number)
+    kind: np.number[Any] = np.promote_types(dtype, np.float32 if abs(number) < FLOAT32_LARGE else np.float64).type(
+        number
+    )
+    return kind
 
 
 def white_level(dtype: DType) -> float:

@@ -7,8 +7,8 @@ import numpy as np
 from cnncli.arrays import Array
 from cnncli.batch.plan import Job
 from cnncli.errors import ArgumentError
+from cnncli.filters.chains import Chain
 from cnncli.filters.edges import EdgePicture, pictures
-from cnncli.filters.recipes import Recipe
 from cnncli.filters.rendering import Rendering
 from cnncli.filters.responses import Filtering, Response
 from cnncli.filters.statistics import Statistics
@@ -20,7 +20,7 @@ from cnncli.ops.borders import Rows
 from cnncli.pipelines import common
 from cnncli.pipelines.common import Details, Notes, Pipeline
 
-FilterPicture = tuple[Recipe, str]
+FilterPicture = tuple[Chain, str]
 """A filter and the suffix of one of its pictures: `-positive` or `-negative` for `split`, otherwise empty."""
 
 
@@ -28,14 +28,14 @@ class EdgePipeline(Pipeline):
     """Filtering of one file into one or more outputs.
 
     Attributes:
-        recipes: the filters.
+        chains: the filters.
         filtering: options of filtering.
         rendering: options of pictures; those that are None are the choice of each filter.
 
     The other fields are those of every `Pipeline`.
     """
 
-    recipes: tuple[Recipe, ...]
+    chains: tuple[Chain, ...]
     filtering: Filtering = Filtering()
     rendering: Rendering = Rendering()
     format: str | None = None
@@ -44,20 +44,23 @@ class EdgePipeline(Pipeline):
     statistics: bool = False
 
     def validate(self) -> None:
-        for recipe in self.recipes:
-            common.check_kernel(recipe.kernels[0].shape, self.max_pixels)
+        for chain in self.chains:
+            chain.check(self.filtering)
+            for step in chain.steps:
+                for kernel in step.operator.kernels[:1]:
+                    common.check_kernel(kernel.shape, self.max_pixels)
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return tuple(f"{recipe.name}{part}" for recipe, part in self._parts())
+        return tuple(f"{chain.name}{part}" for chain, part in self._parts())
 
     def _parts(self) -> list[FilterPicture]:
         numeric = self.format is not None and find_format(self.format).numeric
         parts = []
-        for recipe in self.recipes:
-            signed = self.rendering.over(recipe.rendering).signed
-            split = signed == "split" and recipe.direction != "angle" and not numeric
-            parts += [(recipe, part) for part in (("-positive", "-negative") if split else ("",))]
+        for chain in self.chains:
+            signed = self.rendering.over(chain.last).signed
+            split = signed == "split" and not chain.is_angle and not numeric
+            parts += [(chain, part) for part in (("-positive", "-negative") if split else ("",))]
         return parts
 
     def check_single(self, output: str) -> None:
@@ -78,44 +81,53 @@ class EdgePipeline(Pipeline):
         ]
 
     def _write(self, source: str | bytes, target: str, output: str, parts: list[FilterPicture]) -> Details:
-        notes = Notes("+".join(dict.fromkeys(recipe.name for recipe, _ in parts)), statistics=self.statistics)
-        gray = self.filtering.color == "gray"
-        self.convert(source, target, output, lambda frame, form: self._pages(frame, form, parts, notes), gray=gray)
+        chains = [*{chain.name: chain for chain, _ in parts}.values()]
+        notes = Notes("+".join(chain.name for chain in chains), statistics=self.statistics)
+        filtering = self.filtering
+        if len({filtering.color or chain.color for chain in chains}) > 1:
+            filtering = filtering.replace(color="gray")  # one file holds grey pictures or coloured ones
+        gray = (filtering.color or chains[0].color) == "gray"
+        self.convert(
+            source, target, output, lambda frame, form: self._pages(frame, form, parts, filtering, notes), gray=gray
+        )
         return notes.details()
 
-    def response(self, image: Rows, recipe: Recipe) -> Response:
+    def response(self, image: Rows, chain: Chain, filtering: Filtering) -> Response:
         """Return an image's response to a filter.
 
         Raises:
             ImageError: its padding is too large.
         """
-        response = Response(image, recipe, self.filtering)
-        common.check_padding(response.window, self.max_pixels)
+        response = chain.over(image, filtering)
+        for window in response.windows:
+            common.check_padding(window, self.max_pixels)
         return response
 
-    def _pages(self, frame: Frame, form: Format, parts: list[FilterPicture], notes: Notes) -> Iterator[Picture]:
+    def _pages(
+        self, frame: Frame, form: Format, parts: list[FilterPicture], filtering: Filtering, notes: Notes
+    ) -> Iterator[Picture]:
         """Yield the pages of one file for a frame: numbers, or the pictures of `parts`."""
         image = common.visible(frame)
-        responses = {recipe.name: self.response(image, recipe) for recipe, _ in parts}
+        responses = {chain.name: self.response(image, chain, filtering) for chain, _ in parts}
         first = next(iter(responses.values()))
         check_pixels("the output", first.shape[1], first.shape[0], self.max_pixels)
         notes.shapes(frame, first)
         if form.numeric:
-            yield from _numbers(list(responses.values()), form, notes.statistics)
+            yield from _numbers(responses, form, notes.statistics)
             return
-        for recipe, part in parts:
-            for edge in pictures(responses[recipe.name], self.rendering, notes.statistics):
+        for chain, part in parts:
+            for edge in pictures(responses[chain.name], chain.last, self.rendering, notes.statistics):
                 if edge.renderer.suffix == part:
-                    yield common.visible_picture(edge, frame, _alpha(frame, edge), name=recipe.name)
+                    yield common.visible_picture(edge, frame, _alpha(frame, edge), name=chain.name)
 
 
-def _numbers(responses: list[Response], form: Format, statistics: Statistics | None) -> Iterator[Picture]:
+def _numbers(responses: dict[str, Response], form: Format, statistics: Statistics | None) -> Iterator[Picture]:
     """Yield the exact responses of a frame: as one stack on the last axis, or one after another."""
     if len(responses) > 1 and form.responses == "stack":
-        yield common.exact_picture(_Stack(responses), form, statistics)
+        yield common.exact_picture(_Stack([*responses.values()]), form, statistics)
         return
-    for response in responses:
-        yield common.exact_picture(response, form, statistics, name=response.recipe.name if len(responses) > 1 else "")
+    for name, response in responses.items():
+        yield common.exact_picture(response, form, statistics, name=name if len(responses) > 1 else "")
 
 
 class _Stack:
@@ -144,4 +156,6 @@ def _alpha(frame: Frame, edge: EdgePicture) -> Array | None:
     full = np.iinfo(edge.dtype).max
     if alpha.dtype != edge.dtype or frame.opaque != full:
         alpha = np.rint(np.clip(alpha / frame.opaque, 0, 1) * full).astype(edge.dtype)
-    return alpha_at_outputs(alpha, edge.response.window)
+    for window in edge.response.windows:
+        alpha = alpha_at_outputs(alpha, window)
+    return alpha

@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from oracles import NUMPY_MODES, PHOTOGRAPHS, gray_photograph, naive_conv2d, photograph, random_image
+from oracles import NUMPY_MODES, PHOTOGRAPHS, WITH_KERNELS, gray_photograph, naive_conv2d, photograph, random_image
 from PIL import Image, ImageCms
 from scipy import ndimage
 from shell import cnncli, done, json_lines, listing, process, save, save_photograph
 
 from cnncli.choices import ACTIVATIONS, CHANNELS, DIRECTIONS, PADDING_MODES, SIGNED
-from cnncli.filters.named import FILTERS, parse_filter, unit_scale
+from cnncli.filters.chains import Chain
 
 KEYS = [
     "input",
@@ -81,11 +81,11 @@ def test_the_magnitude_is_opencvs(name):
     assert np.array_equal(found, response(f"{name}.png", "-f", "scharr", "-d", "magnitude"))
 
 
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("name", WITH_KERNELS)
 def test_every_filter_is_its_kernel_correlated(name):
     save(".", GRAY)
-    for index, kernel in enumerate(parse_filter(name).kernels):
-        direction = ["-d", DIRECTIONS[index]] if parse_filter(name).is_pair else []
+    for index, kernel in enumerate(WITH_KERNELS[name].kernels):
+        direction = ["-d", DIRECTIONS[index]] if WITH_KERNELS[name].is_pair else []
         expected = correlated(GRAY, kernel, origin=[-1, -1] if len(kernel) == 2 else 0)
         np.testing.assert_allclose(response("image.png", "-f", name, *direction), expected, rtol=1e-5, atol=1e-3)
 
@@ -202,14 +202,14 @@ def levels(numbers):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, entry in FILTERS.items() if (entry.scale, entry.signed) == ("unit", "abs")]
+    "name", [name for name, entry in WITH_KERNELS.items() if (entry.scale, entry.signed) == ("unit", "abs")]
 )
 def test_unit_scale_makes_a_full_step_full_white(name):
     save(".", GRAY)
     exact = response("image.png", "-f", name)
     np.testing.assert_array_max_ulp(
         picture("image.png", "-f", name).astype(np.float32),
-        levels(exact / unit_scale(parse_filter(name).kernels[0])).astype(np.float32),
+        levels(exact / Chain.of(name).unit).astype(np.float32),
         maxulp=0,
     )
 
@@ -548,7 +548,7 @@ def test_a_preview_without_a_terminal_has_no_colours(environment):
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 20000), (20000, 2), (300, 400), (300, 400, 3)])
 @pytest.mark.parametrize("output", ["out.png", "out.npy"])
-@pytest.mark.parametrize("filters", [["box"], ["box", "sobel"], list(FILTERS)])
+@pytest.mark.parametrize("filters", [["box"], ["box", "sobel"], list(WITH_KERNELS)])
 def test_a_preview_fits_the_terminal(shape, output, filters, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setenv("LINES", "12")

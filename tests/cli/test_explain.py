@@ -4,12 +4,11 @@ import re
 
 import numpy as np
 import pytest
-from oracles import NUMPY_MODES, gray_photograph, photograph
+from oracles import NUMPY_MODES, WITH_KERNELS, gray_photograph, photograph
 from PIL import Image
 from shell import cnncli, done, process, save
 
 from cnncli.choices import PADDING_MODES
-from cnncli.filters.named import FILTERS
 
 GRAY = gray_photograph("camera")[100:120, 200:230]
 RGB = np.array(photograph("astronaut")[20:40, 200:230])
@@ -61,7 +60,7 @@ def test_the_window_the_kernel_and_the_products():
     assert "height:  n=20 f=3 p=1+1 s=1 d=1: floor((20 + 2 - 2 - 1) / 1) + 1 = 20" in found.text
 
 
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("name", WITH_KERNELS)
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (29, 19), (13, 11)])
 @pytest.mark.parametrize("output", ["out.npy", "out.png"])
 def test_every_filter_agrees_with_its_file(name, x, y, output):

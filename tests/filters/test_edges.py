@@ -6,32 +6,33 @@ import pytest
 import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import PHOTOGRAPHS, gray_photograph, photograph, random_image
+from oracles import PHOTOGRAPHS, WITH_KERNELS, gray_photograph, photograph, random_image
 from PIL import Image
 
 from cnncli.choices import CHANNELS, COLORS, DIRECTIONS, SCALES, SIGNED
 from cnncli.errors import ArgumentError
 from cnncli.filters import bands
 from cnncli.filters.bands import ArrayRows
+from cnncli.filters.chains import Chain
 from cnncli.filters.edges import EdgePicture, FilterOptions, edge_picture, filter_image, pictures
-from cnncli.filters.named import FILTERS
-from cnncli.filters.recipes import recipe
 from cnncli.filters.rendering import render
-from cnncli.filters.responses import ACTIVATIONS, Filtering, Response
+from cnncli.filters.responses import ACTIVATIONS, Filtering
 from cnncli.ops import PADDING_MODES, conv2d
 from cnncli.ops.convolution import banded, strips
 
-PAIRS = [name for name, known in FILTERS.items() if known.is_pair]
-CHOICES = [(name, direction) for name in FILTERS for direction in ((None, *DIRECTIONS) if name in PAIRS else (None,))]
+PAIRS = [name for name, known in WITH_KERNELS.items() if known.is_pair]
+CHOICES = [
+    (name, direction) for name in WITH_KERNELS for direction in ((None, *DIRECTIONS) if name in PAIRS else (None,))
+]
 RESPONSES = [(name, direction) for name, direction in CHOICES if direction != "angle"]
-ZERO_SUM = [name for name, known in FILTERS.items() if not np.sum(known.kernels[0])]
+ZERO_SUM = [name for name, known in WITH_KERNELS.items() if not np.sum(known.kernels[0])]
 
 GRAY = random_image((23, 31), np.uint8)
 COLOURED = random_image((19, 22, 3), np.uint8)
 
 
 def kernels(name):
-    return [np.array(kernel) for kernel in FILTERS[name].kernels]
+    return [np.array(kernel) for kernel in WITH_KERNELS[name].kernels]
 
 
 def is_exact(name):
@@ -87,7 +88,7 @@ def test_gradients_of_photographs_are_opencv_s_with_the_other_sign(name):
 
 
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
-@pytest.mark.parametrize("filter_name", [name for name in FILTERS if name not in PAIRS])
+@pytest.mark.parametrize("filter_name", [name for name in WITH_KERNELS if name not in PAIRS])
 def test_single_filters_on_photographs_are_opencv_s(name, filter_name):
     gray, (kernel,) = gray_photograph(name), kernels(filter_name)
     exact = kernel.dtype.kind == "i"
@@ -134,7 +135,7 @@ def test_each_filters_every_channel_by_itself(name, direction):
             assert agree(name, found[..., channel], alone)
 
 
-@pytest.mark.parametrize("name", [name for name in FILTERS if name not in PAIRS])
+@pytest.mark.parametrize("name", [name for name in WITH_KERNELS if name not in PAIRS])
 def test_volume_sums_over_the_channels(name):
     parts = filter_image(COLOURED, name, color="each").astype(float)
     found = filter_image(COLOURED, name, color="volume")
@@ -158,7 +159,7 @@ def test_a_kernel_over_a_volume_of_its_own():
     assert np.array_equal(found, conv2d(COLOURED, kernel)[..., 0])
     step = np.zeros((6, 6, 3), np.uint8)
     step[:, :3] = 255
-    weights = np.array(FILTERS["vertical"].kernels[0])[:, :, None] * [1, 2, 3]
+    weights = np.array(WITH_KERNELS["vertical"].kernels[0])[:, :, None] * [1, 2, 3]
     assert edge_picture(step, weights, color="volume", padding="valid").tolist() == [[0, 255, 255, 0]] * 4
     # One channel's step is a sixth of a step in all, weighted.
     step[..., 1:] = 0
@@ -233,7 +234,7 @@ def test_floating_point_keeps_its_type(name, direction, dtype):
 def test_the_announced_shape_and_type_are_those_of_the_response():
     for (name, direction), color, stride in product(CHOICES, COLORS, (1, 2)):
         for image in (GRAY, COLOURED, COLOURED.astype(np.uint16), COLOURED.astype(np.float32)):
-            response = Response(ArrayRows(image), recipe(name, direction), Filtering(stride=stride, color=color))
+            response = Chain.of(name, direction).over(ArrayRows(image), Filtering(stride=stride, color=color))
             found = response.rows(0, response.shape[0])
             assert (found.shape, found.dtype) == (response.shape, response.dtype)
 
@@ -246,7 +247,7 @@ def test_the_announced_shape_and_type_are_those_of_the_response():
 def test_a_full_step_is_full_white(name, dtype, white):
     top = 65535 if dtype == np.uint16 else 255
     # The largest answer of all: white under the positive weights, black under the negative ones.
-    kernel = np.array(FILTERS[name].kernels[0])
+    kernel = np.array(WITH_KERNELS[name].kernels[0])
     image = np.where(kernel > 0, white, 0).astype(dtype)
     direction = "vertical" if name in PAIRS else None
     picture = edge_picture(image, name, direction=direction, padding="valid")
@@ -326,14 +327,15 @@ def test_a_photograph_in_bands_is_the_photograph(name, direction, monkeypatch):
     monkeypatch.setattr(banded, "STRIP_BYTES", 30_000)
     expected = edge_picture(image, name, direction=direction)
     monkeypatch.setattr(bands, "BAND_PIXELS", 20_000)
-    (picture,) = pictures(Response(ArrayRows(image), recipe(name, direction)))
+    chain = Chain.of(name, direction)
+    (picture,) = pictures(chain.over(ArrayRows(image)), chain.last)
     assert len(bands.band_edges(picture.shape, picture.rows_together)) > 10
     assert np.array_equal(bands.whole(picture), expected)
 
 
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("name", WITH_KERNELS)
 def test_the_filter_s_own_way_is_the_default(name):
-    known = FILTERS[name]
+    known = WITH_KERNELS[name]
     assert_same(edge_picture(GRAY, name), edge_picture(GRAY, name, scale=known.scale, signed=known.signed))
 
 
@@ -363,11 +365,12 @@ def test_bounded_activations_are_white_at_1():
 
 @pytest.mark.parametrize(("name", "direction"), CHOICES)
 def test_rows_may_be_asked_for_in_any_order(name, direction):
-    response = Response(ArrayRows(GRAY), recipe(name, direction), Filtering(stride=2, padding=(1, 4, 2, 0)))
+    chain = Chain.of(name, direction)
+    response = chain.over(ArrayRows(GRAY), Filtering(stride=2, padding=(1, 4, 2, 0)))
     height, whole = response.shape[0], response.rows(0, response.shape[0])
     for start, stop in ((3, 7), (0, 1), (height - 1, height), (1, height)):
         assert np.array_equal(response.rows(start, stop), whole[start:stop])
-    (picture,) = pictures(response)
+    (picture,) = pictures(response, chain.last)
     assert isinstance(picture, EdgePicture)
     assert np.array_equal(picture.rows(2, 5), picture.rows(0, height)[2:5])
 
@@ -438,7 +441,7 @@ def test_tiny_images(name, direction, shape):
 def test_the_image_is_never_changed():
     for image in (GRAY, COLOURED, COLOURED.astype(np.float32)):
         before = image.copy()
-        for name, color in product(FILTERS, COLORS):
+        for name, color in product(WITH_KERNELS, COLORS):
             filter_image(image, name, color=color)
             edge_picture(image, name, color=color)
         assert np.array_equal(image, before)
@@ -461,7 +464,7 @@ def test_the_image_is_never_changed():
         (np.ones((2, 2, 3)), {}, "a kernel of (2, 2, 3) covers a volume: use it with color 'volume'"),
         (np.ones((2, 2, 4)), {"color": "volume"}, "the kernel covers 4 channels, the image has 3"),
         ("sobel", {"color": "sepia"}, "color must be one of gray, each, volume, got 'sepia'"),
-        ("sobel", {"on": "red"}, "on 'red' keeps one channel of color 'volume', got color 'gray'"),
+        ("sobel", {"on": "red", "color": "gray"}, "on 'red' keeps one channel of color 'volume', got color 'gray'"),
         ("sobel", {"on": "pink", "color": "volume"}, "on must be one of red, green, blue, got 'pink'"),
         (
             "sobel",

@@ -2,23 +2,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import NUMPY_MODES, random_image
+from oracles import NUMPY_MODES, WITH_KERNELS, random_image
 
 from cnncli.choices import COLORS
 from cnncli.errors import ArgumentError
 from cnncli.filters.bands import ArrayRows
+from cnncli.filters.chains import Chain
 from cnncli.filters.explanation import explain_response
-from cnncli.filters.named import FILTERS
-from cnncli.filters.recipes import recipe
-from cnncli.filters.responses import Filtering, Response
+from cnncli.filters.responses import Filtering
 
 
 def response(image, filter_name="sobel", direction=None, **filtering):
-    return Response(ArrayRows(image), recipe(filter_name, direction), Filtering(**filtering))
+    return Chain.of(filter_name, direction).over(ArrayRows(image), Filtering(**filtering))
 
 
 @given(
-    name=st.sampled_from(list(FILTERS)),
+    name=st.sampled_from(list(WITH_KERNELS)),
     color=st.sampled_from(COLORS),
     mode=st.sampled_from(list(NUMPY_MODES)),
     padding=st.sampled_from(["same", "valid", 3, (2, 1), (0, 1, 2, 0)]),
@@ -36,7 +35,7 @@ def test_the_sums_are_the_response(name, color, mode, padding, stride, dilation,
     found = explain_response(made, column, row)
     values = np.ravel(made.rows(0, made.shape[0])[row, column])
     np.testing.assert_allclose(found.values, values, rtol=1e-5, atol=1e-4)
-    sums = np.reshape([term.sum for term in found.terms], (len(made.recipe.kernels), -1))
+    sums = np.reshape([term.sum for term in found.terms], (len(made.kernels), -1))
     if color == "volume":
         sums = sums.sum(axis=1, keepdims=True)
     expected = np.hypot(*sums) if len(sums) == 2 else sums[0]

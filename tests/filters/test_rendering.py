@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from oracles import WITH_KERNELS
 
 from cnncli.choices import SCALES, SIGNED
 from cnncli.errors import ArgumentError
-from cnncli.filters.named import FILTERS, unit_scale
+from cnncli.filters.chains import Chain
 from cnncli.filters.rendering import NEGATIVE_HUE, POSITIVE_HUE, Rendering, render
 from cnncli.filters.statistics import Statistics
 
@@ -89,10 +90,10 @@ def test_a_constant_response_divides_nothing_by_zero(signed):
     assert not render(np.full((3, 3), 7), scale=0).any()
 
 
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("name", WITH_KERNELS)
 @pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 65535)])
 def test_a_full_step_is_exactly_white(name, dtype, white):
-    step = unit_scale(FILTERS[name].kernels[0]) * white
+    step = Chain.of(name).unit * white
     for sign, signed in ((1, "abs"), (-1, "abs"), (1, "clip"), (1, "split")):
         picture = render([[sign * step, 0, sign * step / 2]], filter=name, signed=signed, white=white, dtype=dtype)
         picture = picture[0] if signed == "split" else picture

@@ -22,7 +22,7 @@ from cnncli.batch.plan import Job
 from cnncli.filters.responses import Filtering
 from cnncli.pipelines import common
 from cnncli.pipelines.edging import EdgePipeline
-from cnncli.filters.recipes import recipe
+from cnncli.filters.chains import Chain
 
 def peak():
     # Not of resource.getrusage, which gives what the parent had if that is more.
@@ -37,7 +37,7 @@ class Reckoning:
 
 common.DECODED = Reckoning()
 warm, name, color, form = sys.argv[1:]
-pipeline = EdgePipeline((recipe("sobel"),), Filtering(color=color))
+pipeline = EdgePipeline((Chain.of("sobel"),), Filtering(color=color))
 pipeline(Job(Input(warm, warm), (f"w.{form}",)), [f"w.{form}"])
 before = peak()
 pipeline(Job(Input(name, name), (f"o.{form}",)), [f"o.{form}"])

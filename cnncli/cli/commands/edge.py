@@ -41,8 +41,9 @@ def edge(
         typer.Option(
             "--filter",
             "-f",
-            metavar="NAME",
-            help=f"{_WORDS}. Repeat for several filters. Default: {DEFAULT}.",
+            metavar="WORDS",
+            help=f"One of {_WORDS}; or several in a row, such as 'gaussian:1.4 sobel', each applied to the result of "
+            f"the one before. Repeat for several outputs. Default: {DEFAULT}.",
         ),
     ] = None,
     kernel: Annotated[
@@ -51,7 +52,8 @@ def edge(
             "--kernel",
             "-k",
             metavar="K",
-            help="Kernel of your own, as text ('1 0 -1; 1 0 -1') or as a .txt, .csv, .json or .npy file.",
+            help="Kernel of your own, as text ('1 0 -1; 1 0 -1') or as a .txt, .csv, .json or .npy file; in -f, the "
+            "word kernel stands for it.",
         ),
     ] = None,
     direction: Annotated[
@@ -68,7 +70,8 @@ def edge(
     color: Annotated[
         options.Color | None,
         typer.Option(
-            help="gray (luma), each (every channel separately) or volume (sum over the channels). Default: gray."
+            help="gray (luma), each (every channel separately) or volume (sum over the channels). Default: each for "
+            "blurs and the like, otherwise gray."
         ),
     ] = None,
     on: Annotated[options.Channel | None, typer.Option(help="Keep only this channel (implies --color volume).")] = None,
@@ -106,14 +109,13 @@ def edge(
     """
     given = locals()
     from cnncli.cli.files.running import WritingRun
-    from cnncli.filters.recipes import load_recipes
+    from cnncli.filters.chains import load_chains
     from cnncli.filters.rendering import Rendering
     from cnncli.filters.responses import Filtering
     from cnncli.pipelines.edging import EdgePipeline
 
-    given["color"] = color or ("volume" if on else "gray")
     pipeline = EdgePipeline(
-        load_recipes(filter_names or [], kernel, direction),
+        load_chains(filter_names or [], kernel, direction),
         Filtering(**fields_of(Filtering, given)),
         Rendering(**fields_of(Rendering, given)),
         **files.pipeline_fields(),
@@ -137,8 +139,8 @@ def _run_and_explain(work: "WritingRun", pipeline: "EdgePipeline", text: str) ->
     if len(position) != 2:
         raise ArgumentError(f"--explain takes a position X,Y, got {text!r}")
     jobs = work.plan()
-    if len(jobs) != 1 or len(pipeline.recipes) != 1:
-        raise ArgumentError(f"--explain takes one input and one filter, got {len(jobs)} and {len(pipeline.recipes)}")
+    if len(jobs) != 1 or len(pipeline.chains) != 1:
+        raise ArgumentError(f"--explain takes one input and one filter, got {len(jobs)} and {len(pipeline.chains)}")
     if len(pipeline.labels) != 1:
         raise ArgumentError("--explain compares with one output, but --signed split writes two: choose another")
     job = jobs[0]
@@ -148,11 +150,12 @@ def _run_and_explain(work: "WritingRun", pipeline: "EdgePipeline", text: str) ->
         if is_url(name):
             raise ArgumentError(f"{name}: --explain reads local files only: copy it to this machine")
     column, row = position
-    gray = pipeline.filtering.color == "gray"
+    chain = pipeline.chains[0]
+    gray = (pipeline.filtering.color or chain.color) == "gray"
     with open_image(job.input.path, gray=gray, max_pixels=pipeline.max_pixels) as image:
-        response = pipeline.response(visible(next(image.frames())), pipeline.recipes[0])
+        response = pipeline.response(visible(next(image.frames())), chain, pipeline.filtering)
         explanation = explain_response(response, column, row)
-        edge = pictures(response, pipeline.rendering)[0]
+        edge = pictures(response, chain.last, pipeline.rendering)[0]
         work.run(jobs)
         output = job.outputs[0]
         lines = [*explanation.lines()]

@@ -1,5 +1,6 @@
 """Correlation with separable kernels: sums of outer products of a column and a row."""
 
+from collections.abc import Iterator
 from math import lcm
 from typing import NamedTuple, Unpack
 
@@ -50,6 +51,15 @@ class Separable(NamedTuple):
         columns, rows = (np.stack(lines) for lines in zip(*self.terms, strict=True))
         dense: Array = columns.T @ rows
         return dense
+
+    def blocks(self) -> Iterator[Array]:
+        """Yield the rows of the kernel as an array, some at a time: all of a wide Gaussian's are 100 MB."""
+        for start in range(0, self.shape[0], 64):
+            yield Separable(tuple((column[start : start + 64], row) for column, row in self.terms)).dense()
+
+    def turned(self) -> "Separable":
+        """Return the kernel turned by 180 degrees."""
+        return Separable(tuple((column[::-1], row[::-1]) for column, row in self.terms))
 
 
 def _centred(line: Array, length: int) -> Array:

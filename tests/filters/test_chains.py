@@ -1,4 +1,4 @@
-"""Recipes: filters by name, and kernels that users type or keep in files."""
+"""Chains: filter words in a row, and kernels that users type or keep in files."""
 
 import json
 
@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from cnncli.errors import ArgumentError
 from cnncli.files.matrices import format_matrix
+from cnncli.filters.chains import load_chains, load_kernel
 from cnncli.filters.kernel_files import KERNEL_SUFFIXES, check_kernel_path, save_kernel
 from cnncli.filters.named import FILTERS
-from cnncli.filters.recipes import load_kernel, load_recipes
 
 KERNEL = [[1, 0, -1], [2, 0, -2], [1, 0, -1]]
 
@@ -34,17 +34,17 @@ def test_a_file_of_every_kind(tmp_path, suffix, change):
     path = written(tmp_path, suffix, KERNEL)
     renamed = path.removesuffix(suffix) + change(suffix)
     (tmp_path / path).rename(renamed)
-    recipe = load_kernel(renamed)
-    assert recipe.name == "my kernel"
-    assert recipe.kernels[0].tolist() == KERNEL
-    assert recipe.kernels[0].dtype.kind == "i"
+    step = load_kernel(renamed)
+    assert step.name == "my kernel"
+    assert step.operator.kernels[0].tolist() == KERNEL
+    assert step.operator.kernels[0].dtype.kind == "i"
 
 
 @given(st.lists(st.lists(st.integers(-99, 99) | st.floats(-9, 9), min_size=3, max_size=3), min_size=1, max_size=4))
 def test_text_holds_numbers_exactly(kernel):
-    recipe = load_kernel(format_matrix(kernel).replace("\n", "; "))
-    assert recipe.kernels[0].tolist() == kernel
-    assert (recipe.name, recipe.direction) == ("kernel", None)
+    step = load_kernel(format_matrix(kernel).replace("\n", "; "))
+    assert step.operator.kernels[0].tolist() == kernel
+    assert (step.name, step.operator.direction) == ("kernel", None)
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,11 @@ def test_nothing_in_a_file_is_run(tmp_path):
         load_kernel(str(tmp_path / "kernel.npy"))
 
 
-def test_recipes_in_the_order_asked_for():
-    assert [recipe.name for recipe in load_recipes([], None, None)] == ["sobel"]
-    assert [recipe.name for recipe in load_recipes(list(FILTERS), None, None)] == list(FILTERS)
-    assert [recipe.name for recipe in load_recipes(["box"], "1 0", None)] == ["box", "kernel"]
-    assert load_recipes(["sobel", "scharr"], None, "angle")[1].direction == "angle"
+def test_chains_in_the_order_asked_for():
+    assert [chain.name for chain in load_chains([], None, None)] == ["sobel"]
+    assert [chain.name for chain in load_chains(list(FILTERS), None, None)] == list(FILTERS)
+    assert [chain.name for chain in load_chains(["box"], "1 0", None)] == ["box", "kernel"]
+    assert load_chains(["sobel", "scharr"], None, "angle")[1].is_angle
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_recipes_in_the_order_asked_for():
 )
 def test_what_does_not_go_together(filters, kernel, direction):
     with pytest.raises(ArgumentError):
-        load_recipes(filters, kernel, direction)
+        load_chains(filters, kernel, direction)
 
 
 @pytest.mark.parametrize("suffix", [*KERNEL_SUFFIXES, ".TXT"])
@@ -122,7 +122,7 @@ def test_what_does_not_go_together(filters, kernel, direction):
 def test_a_saved_kernel_is_read_back_exactly(tmp_path_factory, suffix, kernel):
     path = str(tmp_path_factory.mktemp("kernels") / f"k{suffix}")
     save_kernel(path, np.array(kernel))
-    np.testing.assert_array_equal(load_kernel(path).kernels[0], kernel)
+    np.testing.assert_array_equal(load_kernel(path).operator.kernels[0], kernel)
 
 
 @pytest.mark.parametrize(("name", "dimensions"), [("k.png", 2), ("k", 2), ("k.txt", 3), ("k.json", 3)])

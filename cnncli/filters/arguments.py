@@ -1,0 +1,161 @@
+"""Arguments of filter words, as in `gaussian:1.4`, `box:3x5` and `canny:1,10%,20%`."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from cnncli.errors import ArgumentError
+
+Values = tuple[Any, ...]
+"""The values of a word's arguments, in order: numbers, pairs (height, width), levels, words; None for a left one."""
+
+
+class Level(NamedTuple):
+    """A number, or a share of a full black-to-white step.
+
+    Attributes:
+        number: the number, or the percentage.
+        percent: whether it is a percentage.
+
+    Example:
+        >>> Level(10, percent=True).of(255), Level(10).of(255)
+        (25.5, 10)
+    """
+
+    number: float
+    percent: bool = False
+
+    def of(self, full_step: float) -> float:
+        """Return the number for a given response to a full step."""
+        return self.number / 100 * full_step if self.percent else self.number
+
+
+class Argument(NamedTuple):
+    """One argument of a filter word.
+
+    Attributes:
+        name: the name in help and errors, `SIGMA`.
+        allowed: the values that it takes, in words.
+        read: returns the value of a text; raises ValueError.
+        default: text of the value where the argument is left out; None if it must be given, "" for a value that depends
+            on the others.
+    """
+
+    name: str
+    allowed: str
+    read: Callable[[str], Any]
+    default: str | None = None
+
+
+def number(name: str, least: float, most: float, default: str | None = None) -> Argument:
+    """Return an argument that is a number between two others.
+
+    Example:
+        >>> number("SIGMA", 0.1, 100).read("1.5")
+        1.5
+    """
+    return Argument(
+        name, f"a number from {least:g} to {most:g}", lambda text: _between(float(text), least, most), default
+    )
+
+
+def integer(name: str, least: int, most: int, default: str | None = None) -> Argument:
+    """Return an argument that is an integer between two others."""
+    return Argument(name, f"an integer from {least} to {most}", lambda text: _whole(text, least, most), default)
+
+
+def size(name: str, most: int, default: str) -> Argument:
+    """Return an argument that is the size of a window, read as (height, width).
+
+    Example:
+        >>> size("N", 99, "3").read("3"), size("N", 99, "3").read("3x5")
+        ((3, 3), (3, 5))
+    """
+
+    def read(text: str) -> tuple[int, int]:
+        height, by, width = text.partition("x")
+        return _whole(height, 1, most), _whole(width if by else height, 1, most)
+
+    return Argument(name, f"an integer from 1 to {most}, or HEIGHTxWIDTH such as 3x5", read, default)
+
+
+def level(name: str, least: float, default: str, *words: str) -> Argument:
+    """Return an argument that is a number, a percentage of a full black-to-white step, or one of some words."""
+
+    def read(text: str) -> Level | str:
+        if text in words:
+            return text
+        if text.endswith("%"):
+            return Level(_between(float(text[:-1]), 0, 100), percent=True)
+        return Level(_between(float(text), least, float("inf")))
+
+    lowest = "" if least == -float("inf") else f" from {least:g}"
+    also = "".join(f", or {word}" for word in words)
+    return Argument(name, f"a number{lowest}, or a percentage of a full step such as 25%{also}", read, default)
+
+
+def _between(value: float, least: float, most: float) -> float:
+    if not (least <= value <= most) or abs(value) == float("inf"):
+        raise ValueError(value)
+    return value
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    value = _between(float(text), least, most)
+    if not value.is_integer():
+        raise ValueError(value)
+    return int(value)
+
+
+def read_arguments(word: str, arguments: Sequence[Argument], text: str | None) -> Values:
+    """Return the values of the arguments that follow a word, with defaults for those left out at the end.
+
+    Args:
+        word: for errors.
+        arguments: what the word takes.
+        text: what follows the colon; None without one.
+
+    Raises:
+        ArgumentError: too many, too few, or one that is not allowed; the message names it.
+
+    Example:
+        >>> read_arguments("dog", (number("S1", 0, 9, "1"), number("S2", 0, 9, "1.6")), "0.5")
+        (0.5, 1.6)
+    """
+    given = [] if text is None else text.split(",")
+    names = ",".join(argument.name for argument in arguments)
+    if given and not arguments:
+        raise ArgumentError(f"{word}:{text}: {word} takes no arguments")
+    if len(given) > len(arguments):
+        raise ArgumentError(f"{word}:{text}: {word} takes {names}, got {len(given)} arguments")
+    values = []
+    for number, argument in enumerate(arguments):
+        said = given[number] if number < len(given) else argument.default
+        if said is None:
+            raise ArgumentError(
+                f"{word}{'' if text is None else ':' + text}: {argument.name} is missing in {word}:{names}"
+            )
+        try:
+            values.append(None if said == "" and number >= len(given) else argument.read(said))
+        except ValueError:
+            raise ArgumentError(f"{word}:{text}: {argument.name} must be {argument.allowed}, got {said!r}") from None
+    return tuple(values)
+
+
+def file_words(values: Sequence[Any]) -> str:
+    """Return values as part of a file's name: letters, digits, `.` and `-`, and different for different values.
+
+    Example:
+        >>> file_words((1.0, Level(10, percent=True), (3, 5), "otsu", None))
+        '1-10pct-3x5-otsu'
+    """
+    return "-".join(_file_word(value) for value in values if value is not None)
+
+
+def _file_word(value: Any) -> str:
+    if isinstance(value, Level):
+        return _file_word(value.number) + "pct" * value.percent
+    if isinstance(value, tuple):
+        return str(value[0]) if value[0] == value[1] else "x".join(map(str, value))
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value).replace("+", "")

@@ -1,0 +1,217 @@
+"""Chains: filter words in a row, as a user writes them, made ready to be applied.
+
+chain = step { " " step }; step = name [ ":" argument { "," argument } ]. The step `kernel` is a kernel of the user's.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy.typing as npt
+
+from cnncli.choices import DIRECTIONS
+from cnncli.errors import ArgumentError
+from cnncli.filters.arguments import file_words
+from cnncli.filters.bands import image_rows
+from cnncli.filters.kernel_files import KERNEL_SUFFIXES, read_kernel
+from cnncli.filters.linear import Linear
+from cnncli.filters.named import DEFAULT, FILTERS, find_filter
+from cnncli.filters.responses import Filtering, Image, Operator, Response
+from cnncli.ops.borders import Rows
+
+KERNEL = "kernel"
+"""The step of a chain that is a kernel of the user's."""
+
+
+class Step(NamedTuple):
+    """One step of a chain.
+
+    Attributes:
+        word: as the user wrote it.
+        name: the same for names of files: letters, digits, `.` and `-`.
+        operator: what it does.
+        scale: default scale for pictures of its response.
+        signed: default rendering of negative numbers in them.
+        color: default color.
+        last: whether nothing may follow it.
+    """
+
+    word: str
+    name: str
+    operator: Operator
+    scale: str = "unit"
+    signed: str = "abs"
+    color: str = "gray"
+    last: bool = False
+
+    @classmethod
+    def parse(cls, word: str) -> "Step":
+        """Return the step that a filter word stands for.
+
+        Raises:
+            ArgumentError: an unknown name, or arguments that it does not take.
+
+        Example:
+            >>> Step.parse("box:3x5").name
+            'box3x5'
+        """
+        name, colon, text = word.partition(":")
+        entry = find_filter(name)
+        operator, values = entry.operator(text if colon else None)
+        named = name + (file_words(values) if colon else "")
+        return cls(word, named, operator, entry.scale, entry.signed, entry.color, entry.last)
+
+    @classmethod
+    def of_kernel(cls, kernel: npt.ArrayLike, name: str = KERNEL) -> "Step":
+        """Return the step that correlates with a user's kernel (f_h, f_w) or (f_h, f_w, C).
+
+        Raises:
+            ArgumentError: the numbers are not a kernel.
+        """
+        return cls(KERNEL, name, Linear.of(kernel))
+
+
+class Chain(NamedTuple):
+    """One or more steps, each made of the response to the one before.
+
+    Attributes:
+        steps: in order.
+    """
+
+    steps: tuple[Step, ...]
+
+    @classmethod
+    def of(
+        cls,
+        filter: "str | npt.ArrayLike",  # noqa: A002
+        direction: str | None = None,
+        *,
+        kernel: Step | None = None,
+    ) -> "Chain":
+        """Return the chain of filter words, or of a kernel.
+
+        Args:
+            filter: words such as `gaussian:1.4 sobel`, or a kernel (f_h, f_w) or (f_h, f_w, C).
+            direction: of the last step: `vertical`, `horizontal`, `magnitude` (what a pair gives unless told) or
+                `angle`.
+            kernel: the step that the word `kernel` stands for.
+
+        Raises:
+            ArgumentError: a word that is not one, a direction for a filter without one, or numbers that are not a
+                kernel.
+
+        Example:
+            >>> Chain.of("gaussian:2 sobel").name
+            'gaussian2-sobel'
+        """
+        if isinstance(filter, str):
+            steps = tuple(_step(word, kernel) for word in filter.split())
+        else:
+            steps = (Step.of_kernel(filter),)
+        if not steps:
+            raise ArgumentError(f"a filter is a word, or words in a row such as 'gaussian:2 sobel', got {filter!r}")
+        for step in steps[:-1]:
+            if step.last:
+                raise ArgumentError(f"{step.word} must be the last word of {filter!r}: it makes black and white")
+        return cls(steps)._directed(direction)
+
+    def _directed(self, direction: str | None) -> "Chain":
+        if direction is None:
+            return self
+        if direction not in DIRECTIONS:
+            raise ArgumentError(f"unknown direction {direction!r}: the directions are {', '.join(DIRECTIONS)}")
+        *steps, last = self.steps
+        operator = last.operator.directed(direction)
+        if operator is None:
+            able = ", ".join(name for name in FILTERS if Step.parse(name).operator.directed(direction))
+            given = "a kernel" if last.word == KERNEL else repr(last.word)
+            raise ArgumentError(f"direction {direction!r} needs a filter that has directions ({able}), got {given}")
+        return Chain((*steps, last._replace(operator=operator)))
+
+    @property
+    def name(self) -> str:
+        """The name for files and reports: letters, digits, `.` and `-`, but for a kernel's own name."""
+        return "-".join(step.name for step in self.steps)
+
+    @property
+    def last(self) -> Step:
+        """The last step."""
+        return self.steps[-1]
+
+    @property
+    def color(self) -> str:
+        """The default color: `each` if all steps leave a photograph a photograph."""
+        return "each" if all(step.color == "each" for step in self.steps) else "gray"
+
+    @property
+    def is_angle(self) -> bool:
+        """True if the response is an angle."""
+        return self.last.operator.direction == "angle"
+
+    @property
+    def unit(self) -> float:
+        """The response to a full step between 0 and 1."""
+        return self.over(image_rows([[0.0]])).full_step
+
+    def check(self, filtering: Filtering) -> None:
+        """Refuse options that mean nothing for the last step.
+
+        Raises:
+            ArgumentError: there is one.
+        """
+        self.last.operator.check(self.last.word, filtering)
+
+    def over(self, image: Rows, filtering: Filtering = Filtering()) -> Response:
+        """Return the response of an image.
+
+        Raises:
+            ArgumentError: the image is too small, or an option does not suit the filter.
+        """
+        self.check(filtering)
+        color = filtering.color or self.color
+        response: Response = Image(image, gray=color == "gray")
+        for step in self.steps[:-1]:
+            response = step.operator.over(response, filtering.inner)
+        return self.last.operator.over(response, filtering.replace(color=color))
+
+
+def _step(word: str, kernel: Step | None) -> Step:
+    if word != KERNEL:
+        return Step.parse(word)
+    if kernel is None:
+        raise ArgumentError("the word 'kernel' stands for a kernel of your own: give it with --kernel")
+    return kernel
+
+
+def load_kernel(text: str) -> Step:
+    """Return the kernel that a text holds, or a file, which gives it its name.
+
+    Raises:
+        ArgumentError: it cannot be read; the message says where.
+
+    Example:
+        >>> load_kernel("1 0 -1; 2 0 -2; 1 0 -1").operator.kernels[0].shape
+        (3, 3)
+    """
+    stem, suffix = os.path.splitext(os.path.basename(text))
+    return Step.of_kernel(read_kernel(text), stem if suffix.lower() in KERNEL_SUFFIXES else KERNEL)
+
+
+def load_chains(filters: Sequence[str], kernel: str | None, direction: str | None) -> tuple[Chain, ...]:
+    """Return the filters that a user named, and the kernel unless a chain uses it; `DEFAULT` where neither is given.
+
+    Raises:
+        ArgumentError: one of them is unknown or named twice.
+    """
+    own = None if kernel is None else load_kernel(kernel)
+    words = filters or ([DEFAULT] if own is None else [])
+    within = None if own is None else own._replace(name=re.sub(r"[^A-Za-z0-9.-]", "-", own.name))
+    chains = [Chain.of(word, direction, kernel=within) for word in words]
+    if own is not None and not any(KERNEL in word.split() for word in words):
+        chains.append(Chain((own,)) if words else Chain((own,))._directed(direction))
+    names = [chain.name for chain in chains]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ArgumentError(f"{twice!r} is named twice: each filter gives one output")
+    return tuple(chains)

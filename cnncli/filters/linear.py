@@ -1,0 +1,317 @@
+"""Operators that correlate with kernels: one, or the pair of a gradient.
+
+Bright on the left and dark on the right is positive for a vertical edge, bright above dark for a horizontal one: the
+course's sign, the opposite of OpenCV's and SciPy's.
+"""
+
+import math
+from functools import cached_property
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.arrays import Array, DType
+from cnncli.choices import CHANNELS, DIRECTIONS
+from cnncli.errors import ArgumentError
+from cnncli.filters.responses import (
+    FLOAT32_LARGE,
+    OF_THE_LAST,
+    Filtering,
+    Finish,
+    Kernel,
+    Operator,
+    Response,
+    WindowedResponse,
+)
+from cnncli.ops import conv2d, gradient_magnitude
+from cnncli.ops.convolution.conv2d import rows_together
+from cnncli.ops.convolution.correlation import SlidingOptions
+from cnncli.ops.convolution.lines import box_line, gaussian_line
+from cnncli.ops.convolution.separable import Separable, correlate_separable, result_type, separable_rows_together
+from cnncli.shapes import Four
+
+_LARGEST_GRADIENT = 64  # dilated pairs that span more pixels are computed one kernel after the other
+
+
+class Linear(Operator):
+    """Correlation with a kernel, or with the (vertical, horizontal) pair of a gradient.
+
+    Attributes:
+        kernels: one or two, of one size.
+        direction: how the responses to a pair become one, `magnitude` or `angle`; None for one kernel.
+        early: whether padding puts the odd pixel of an even kernel at the top and left, as SciPy does.
+    """
+
+    kernels: tuple[Kernel, ...]  # type: ignore[misc]
+    direction: str | None = None  # type: ignore[misc]
+    early: bool = False
+    takes: ClassVar[frozenset[str]] = OF_THE_LAST
+
+    @classmethod
+    def of(cls, *kernels: npt.ArrayLike) -> Self:
+        """Return the operator of one kernel, or of a pair, given as numbers.
+
+        Raises:
+            ArgumentError: they are not a kernel.
+
+        Example:
+            >>> Linear.of([[1, -1]]).kernels[0].tolist()
+            [[1, -1]]
+        """
+        return cls(tuple(map(_as_kernel, kernels)), "magnitude" if len(kernels) == 2 else None)
+
+    def directed(self, direction: str) -> Self | None:
+        if len(self.kernels) == 1:
+            return None
+        if direction in DIRECTIONS[:2]:
+            return type(self)((self.kernels[DIRECTIONS.index(direction)],))
+        return self.replace(direction=direction)
+
+    def over(self, source: Response, filtering: Filtering) -> "LinearResponse":
+        return LinearResponse(source, self, filtering)
+
+
+def _as_kernel(kernel: npt.ArrayLike) -> Array:
+    weights = np.asarray(kernel)
+    if weights.ndim not in (2, 3) or weights.size == 0 or weights.dtype.kind not in "biuf":
+        raise ArgumentError(f"a kernel has the shape (f_h, f_w) or (f_h, f_w, C), got {weights.dtype} {weights.shape}")
+    if not np.isfinite(weights).all():
+        raise ArgumentError("a kernel must hold finite numbers only")
+    with np.errstate(invalid="ignore"):
+        whole = weights.astype(np.int64)
+    return whole if np.array_equal(whole, weights) else weights.astype(np.float64)
+
+
+def unit(kernel: Kernel) -> float:
+    """Return the sum of a kernel's positive weights, the response to a full step between 0 and 1.
+
+    A kernel without positive weights is measured by its negative ones, so that it never divides by zero.
+
+    Example:
+        >>> unit(np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]]))
+        4
+    """
+    # As Python's numbers: integers stay exact, and floats are added in one order everywhere.
+    parts = kernel.blocks() if isinstance(kernel, Separable) else [kernel]
+    positive = negative = 0.0
+    for part in parts:
+        weights = part.ravel().tolist()
+        positive += sum(weight for weight in weights if weight > 0)
+        negative -= sum(weight for weight in weights if weight < 0)
+    return positive or negative or 1
+
+
+class LinearResponse(WindowedResponse):
+    """The response to a kernel, or to a pair of them."""
+
+    def __init__(self, source: Response, operator: Linear, filtering: Filtering) -> None:
+        super().__init__(source, operator.kernels[0].shape[:2], filtering, early=operator.early)
+        self.operator, self.direction = operator, operator.direction
+        self.never_negative = self.direction == "magnitude" and not filtering.bias
+        self.channels = 1 if len(source.shape) == 2 else source.shape[2]
+        self.volume = filtering.color == "volume"
+        self.kernels = tuple(self._weights(kernel) for kernel in operator.kernels)
+        if self.volume:
+            self.shape = self.window.output_size
+        kernel = self.kernels[0] if self.volume else operator.kernels[0]
+        self.full_step = self.activated_step(unit(kernel) * source.full_step)
+
+    @cached_property
+    def dtype(self) -> DType:
+        if isinstance(self.kernels[0], Separable):
+            return self.activated(np.zeros(1, result_type(self.source.dtype))).dtype
+        pixels = np.zeros((*self.window.span, *self.source.shape[2:]), self.source.dtype)
+        return self.respond(pixels, (0, 0, 0, 0), lambda piece: piece).dtype
+
+    @cached_property
+    def rows_together(self) -> int:
+        if self._in_one_pass:
+            return 1
+        pixel = np.zeros((1, 1, *self.source.shape[2:]), self.source.dtype)
+        pixels = np.broadcast_to(pixel, (self.window.span[0], self.source.shape[1], *pixel.shape[2:]))
+        options = self._options((0, 0, *self.window.padding[2:]))
+        return math.lcm(*(self._together(pixels, kernel, options) for kernel in self.kernels))
+
+    def _together(self, pixels: Array, kernel: Kernel, options: SlidingOptions) -> int:
+        if isinstance(kernel, Separable):
+            return separable_rows_together(pixels, kernel, **options)
+        return rows_together(pixels, kernel, groups=self._groups, **options)
+
+    @property
+    def _in_one_pass(self) -> bool:
+        """True if the magnitude of the gradient is computed in one pass."""
+        together = max(self.window.span) <= _LARGEST_GRADIENT and not self.volume
+        return self.direction == "magnitude" and together and not isinstance(self.kernels[0], Separable)
+
+    @property
+    def _groups(self) -> int:
+        return 1 if self.volume else self.channels
+
+    def _options(self, padding: Four) -> SlidingOptions:
+        return {
+            "stride": self.window.stride,
+            "padding": padding,
+            "dilation": self.window.dilation,
+            "padding_mode": self.filtering.padding_mode,
+        }
+
+    @property
+    def finished_in_pieces(self) -> bool:  # type: ignore[override]
+        return self._in_one_pass and self.source.in_memory
+
+    def respond(self, pixels: Array, padding: Four, finish: Finish, asked: slice = slice(None)) -> Array:
+        options = self._options(padding)
+        if self._in_one_pass:
+            # Turning both kernels (flip) changes signs alone.
+            vertical, horizontal = self.operator.kernels
+            return gradient_magnitude(
+                pixels, vertical, horizontal, finish=lambda piece: finish(self.activated(piece)), **options
+            )
+        return finish(self.activated(self._correlate(pixels, options)[asked]))
+
+    def _correlate(self, pixels: Array, options: SlidingOptions) -> Array:
+        if len(self.kernels) == 1:
+            return self._part(pixels, self.kernels[0], options)
+        # Each is converted before the next is made, and the last is written over: bands of this are large.
+        vertical, horizontal = (
+            part.astype(np.promote_types(part.dtype, np.float32), copy=False)
+            for part in (self._part(pixels, kernel, options) for kernel in self.kernels)
+        )
+        combine = np.hypot if self.direction == "magnitude" else np.arctan2
+        with np.errstate(over="ignore", invalid="ignore"):
+            combined: Array = combine(horizontal, vertical, out=horizontal)
+        return combined
+
+    def _part(self, pixels: Array, kernel: Kernel, options: SlidingOptions) -> Array:
+        if isinstance(kernel, Separable):
+            return correlate_separable(pixels, kernel, **options)
+        part = conv2d(pixels, kernel, groups=self._groups, flip=self.filtering.flip, **options)
+        return part.reshape(part.shape[:2]) if self.volume else part
+
+    def _weights(self, kernel: Kernel) -> Kernel:
+        """Return the weights as `conv2d` takes them for this source."""
+        if isinstance(kernel, Separable):
+            if not self.volume:
+                return kernel.turned() if self.filtering.flip else kernel
+            kernel = kernel.dense()
+        narrow = self.source.dtype.itemsize <= 2 or self.source.dtype == np.float32
+        if kernel.dtype.kind == "f" and narrow and np.abs(kernel).max() < FLOAT32_LARGE:
+            kernel = kernel.astype(np.float32)
+        if self.volume:
+            return self._over_volume(kernel)
+        if kernel.ndim == 3:
+            raise ArgumentError(f"a kernel of {kernel.shape} covers a volume: use it with color 'volume'")
+        if len(self.source.shape) == 3:
+            return np.repeat(kernel[:, :, None, None], self.channels, axis=3)
+        return kernel
+
+    def _over_volume(self, kernel: Array) -> Array:
+        if kernel.ndim == 2:
+            kernel = np.repeat(kernel[:, :, None], self.channels, axis=2)
+        if kernel.shape[2] != self.channels:
+            raise ArgumentError(f"the kernel covers {kernel.shape[2]} channels, the image has {self.channels}")
+        if self.filtering.on is not None:
+            number = CHANNELS.index(self.filtering.on)
+            if number >= self.channels:
+                raise ArgumentError(
+                    f"on {self.filtering.on!r} needs a colour image, this one has {self.channels} channel"
+                )
+            kernel = np.where(np.arange(self.channels) == number, kernel, 0).astype(kernel.dtype)
+        return kernel
+
+
+# The operators of filter words
+
+
+def gaussian(sigma: float) -> Linear:
+    """Return the blur with a sampled Gaussian, cut off at 4 sigma, as `scipy.ndimage.gaussian_filter`."""
+    line = gaussian_line(sigma)
+    return Linear((Separable.of((line, line)),))
+
+
+def box(size: tuple[int, int]) -> Linear:
+    """Return the mean over (height, width) pixels, as `scipy.ndimage.uniform_filter`."""
+    return Linear((Separable.of((box_line(size[0]), box_line(size[1]))),), early=True)
+
+
+def gradient(sigma: float) -> Linear:
+    """Return the magnitude of the derivatives of a Gaussian, as `scipy.ndimage.gaussian_gradient_magnitude`."""
+    smooth, slope = gaussian_line(sigma), gaussian_line(sigma, 1)
+    return Linear((Separable.of((smooth, slope)), Separable.of((slope, smooth))), "magnitude")
+
+
+def laplacian_of_gaussian(sigma: float) -> Linear:
+    """Return the sum of the second derivatives of a Gaussian, as `scipy.ndimage.gaussian_laplace`."""
+    smooth, curve = gaussian_line(sigma), gaussian_line(sigma, 2)
+    return Linear((Separable.of((smooth, curve), (curve, smooth)),))
+
+
+def difference_of_gaussians(low: float, high: float) -> Linear:
+    """Return a narrow Gaussian minus a wide one, as `skimage.filters.difference_of_gaussians`.
+
+    Raises:
+        ArgumentError: the first is not the narrow one.
+    """
+    if low >= high:
+        raise ArgumentError(f"S1 must be smaller than S2, got {low:g} and {high:g}")
+    narrow, wide = gaussian_line(low), gaussian_line(high)
+    return Linear((Separable.of((narrow, narrow), (-wide, wide)),))
+
+
+def unsharp(sigma: float, amount: float) -> Linear:
+    """Return the image plus `amount` times what a Gaussian blur takes away, as `skimage.filters.unsharp_mask`."""
+    line = gaussian_line(sigma)
+    return Linear((Separable.of(([1 + amount], [1]), (-amount * line, line)),))
+
+
+def gabor(wavelength: float, degrees: float, sigma: float | None) -> Linear:
+    """Return a cosine wave under a Gaussian: the real part of `skimage.filters.gabor_kernel`, cut off at 3 sigma.
+
+    Args:
+        wavelength: pixels from crest to crest.
+        degrees: from the x axis, along which the wave runs at 0, towards the y axis, which points down.
+        sigma: of the Gaussian; None for a bandwidth of one octave (Petkov and Kruizinga 1997).
+    """
+    if sigma is None:
+        sigma = 3 * wavelength / np.pi * np.sqrt(np.log(2) / 2)
+    across, down = _towards(degrees)
+    radius = int(np.ceil(max(3 * sigma * abs(across), 3 * sigma * abs(down), 1)))
+    at = np.arange(-radius, radius + 1)
+    bell = np.exp(-0.5 * (at / sigma) ** 2)
+    x, y = (2 * np.pi / wavelength * direction * at for direction in (across, down))
+    # cos(x + y) = cos x cos y - sin x sin y
+    strength = 1 / (2 * np.pi * sigma**2)
+    return Linear(
+        (
+            Separable.of(
+                (strength * bell * np.cos(y), bell * np.cos(x)), (-strength * bell * np.sin(y), bell * np.sin(x))
+            ),
+        )
+    )
+
+
+def motion(length: float, degrees: float) -> Linear:
+    """Return the mean along a line through the pixel, as a moving camera blurs.
+
+    A pixel's weight is 1 - its distance to the line, no less than 0, divided by the sum of all weights.
+
+    Args:
+        length: of the line, in pixels: one of length n and 0 degrees covers n pixels alike where n is odd.
+        degrees: of the line, from the x axis towards the y axis, which points down.
+    """
+    half = (length - 1) / 2
+    radius = int(np.ceil(half))
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    across, down = _towards(degrees)
+    along = np.clip(x * across + y * down, -half, half)
+    weights = np.maximum(1 - np.hypot(x - along * across, y - along * down), 0)
+    seen = weights > 1e-9
+    rows, columns = seen.any(axis=1), seen.any(axis=0)  # alike on both sides of the middle
+    return Linear.of((weights / weights[seen].sum())[np.ix_(rows, columns)])
+
+
+def _towards(degrees: float) -> tuple[float, float]:
+    """Return how far one goes across and down in a direction; exact zeros for multiples of 90 degrees."""
+    turn = math.radians(degrees)
+    return round(math.cos(turn), 15), round(math.sin(turn), 15)

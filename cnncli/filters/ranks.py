@@ -1,0 +1,50 @@
+"""Rank filters: the median, the smallest or the largest pixel of a window."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from cnncli.arrays import Array, DType
+from cnncli.filters.responses import Filtering, Finish, Operator, Response, WindowedResponse
+from cnncli.ops.ranks.rank_filter import rank_filter
+from cnncli.shapes import Four, Pair
+
+
+class Rank(Operator):
+    """A rank filter.
+
+    Attributes:
+        mode: `median`, `min` or `max`.
+        kernel_size: (height, width) of the window.
+    """
+
+    mode: str
+    kernel_size: Pair
+    takes: ClassVar[frozenset[str]] = frozenset(("stride", "bias", "activation"))
+
+    def over(self, source: Response, filtering: Filtering) -> "RankResponse":
+        return RankResponse(source, self, filtering)
+
+
+class RankResponse(WindowedResponse):
+    """The response to a rank filter, in the type of its source."""
+
+    def __init__(self, source: Response, operator: Rank, filtering: Filtering) -> None:
+        super().__init__(source, operator.kernel_size, filtering, early=True)
+        self.operator = operator
+        self.full_step = self.activated_step(source.full_step)
+
+    @property
+    def dtype(self) -> DType:
+        return self.activated(np.zeros(1, self.source.dtype)).dtype
+
+    def respond(self, pixels: Array, padding: Four, finish: Finish, asked: slice = slice(None)) -> Array:
+        down, across = self.window.stride
+        ranked = rank_filter(
+            pixels,
+            self.operator.kernel_size,
+            self.operator.mode,
+            padding=padding,
+            padding_mode=self.filtering.padding_mode,
+        )
+        return finish(self.activated(ranked[::down, ::across][asked]))
