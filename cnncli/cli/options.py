@@ -209,7 +209,7 @@ class FileOptions(Value):
             min=1,
             max=100,
             metavar="N",
-            help="Quality of lossy outputs (jpeg, webp), from 1 to 100. Default: jpeg 90, webp lossless.",
+            help="Quality of lossy outputs (jpeg, webp, avif), from 1 to 100. Default: 90; webp lossless.",
         ),
     ] = None
     recursive: Annotated[bool, _files("--recursive", "-r", help="Search folders for images.")] = False

@@ -119,6 +119,11 @@ class OpenedImage(AbstractContextManager["OpenedImage"]):
         """Read a frame, for `frames`; a class may have another way instead."""
         raise NotImplementedError
 
+    def _content(self) -> bytes:
+        """Return the whole file, for decoders that take it at once."""
+        self._stream.seek(0)
+        return self._stream.read()
+
     @property
     def pixels(self) -> int:
         """The number of pixels of a frame; 0 where only reading tells."""
@@ -206,6 +211,28 @@ def for_computing(pixels: Array) -> Array:
     """Return the pixels in their computing dtype and in this machine's byte order; True becomes 255."""
     converted = pixels.astype(computing_dtype(pixels.dtype), copy=False)
     return converted * np.uint8(255) if pixels.dtype == np.bool_ else converted
+
+
+def as_levels(samples: Array, bits: int) -> Array:
+    """Spread samples from 0 to 2 ** bits - 1 over the whole range of their dtype.
+
+    Example:
+        >>> as_levels(np.array([0, 1, 1023], np.uint16), 10)
+        array([    0,    64, 65535], dtype=uint16)
+    """
+    most, full = (1 << bits) - 1, np.iinfo(samples.dtype).max
+    if most == full:
+        return samples
+    levels = np.array([round(level * full / most) for level in range(most + 1)], samples.dtype)
+    converted: Array = levels[np.minimum(samples, most)]
+    return converted
+
+
+def split_alpha(samples: Array) -> tuple[Array, Array | None]:
+    """Split samples (H, W, C) of one to four channels into pixels, (H, W) or (H, W, 3), and alpha, (H, W) or None."""
+    has_alpha = samples.shape[2] in (2, 4)
+    pixels, alpha = (samples[..., :-1], samples[..., -1]) if has_alpha else (samples, None)
+    return (pixels[..., 0] if pixels.shape[2] == 1 else pixels), alpha
 
 
 def gray_shape(shape: tuple[int, ...]) -> tuple[int, ...]:

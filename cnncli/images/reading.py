@@ -25,7 +25,6 @@ _REFUSED: dict[str, tuple[bytes, str]] = {
     "HDF5": (rb"\x89HDF\r\n\x1a\n", "it holds any data; save the array as .npy"),
     "GRIB or BUFR": (rb"GRIB.{3}\x01|BUFR", "it has no decoder; save the array as .npy"),
     "MPEG": (rb"\0\0\x01\xb3", "it is a film; save its frames as pictures"),
-    "HEIF": (rb".{4}ftyp(hei[cxms]|hev[cxms])", "it has no decoder; save it as AVIF or JPEG"),
     "OLE": (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "it is a file system of other files"),
     # And without signatures: IPTC, which opens a file of any kind inside itself, and IM Tools, which any text may be.
 }

@@ -17,6 +17,7 @@ from cnncli.images.writing import write_frames, write_image
 
 KIND_OF = {form.name: kind for kind in KINDS.values() for form in kind.written}
 HEIGHT, WIDTH = 24, 36
+LOSS = {"jpeg": 2, "avif": 4}  # levels that an edge between black and white may lose; the other formats are exact
 
 
 def picture(name, channels=None):
@@ -54,7 +55,9 @@ def test_file_is_recognised_by_its_content_and_read(tmp_path, name, channels):
         assert (frame.shape, frame.dtype) == (found.shape, found.dtype)
     assert found.shape[:2] == (HEIGHT, WIDTH)
     colours = pixels[..., : -1 if channels in (2, 4) else None] if pixels.ndim == 3 else pixels
-    assert np.abs(found.reshape(HEIGHT, WIDTH, -1) - colours.reshape(HEIGHT, WIDTH, -1).astype(float)).max() <= 2
+    assert np.abs(
+        found.reshape(HEIGHT, WIDTH, -1) - colours.reshape(HEIGHT, WIDTH, -1).astype(float)
+    ).max() <= LOSS.get(name, 0)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -62,7 +65,7 @@ def test_luma_of_a_grey_picture_is_the_picture(name):
     pixels = picture(name)
     gray = read_image(written(name, pixels), gray=True)
     assert gray.shape == (HEIGHT, WIDTH)
-    assert np.abs(gray - pixels.reshape(HEIGHT, WIDTH, -1)[..., 0].astype(float)).max() <= 2
+    assert np.abs(gray - pixels.reshape(HEIGHT, WIDTH, -1)[..., 0].astype(float)).max() <= LOSS.get(name, 0)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -135,7 +138,7 @@ def test_several_frames_come_back_in_order(name):
     stream.seek(0)
     with open_image(stream) as image:
         found = [frame.array().reshape(HEIGHT, WIDTH, -1)[..., 0] for frame in image.frames()]
-    assert np.array_equal(found, pages)
+    assert np.abs(np.subtract(found, pages, dtype=float)).max() <= LOSS.get(name, 0)
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -78,6 +78,7 @@ FILES = {
     "alpha.webp": (
         lambda path: Image.fromarray(np.dstack([COLOURS, ALPHA])).save(path, lossless=True, quality=0, method=0)
     ),
+    "alpha.avif": (lambda path: Image.fromarray(np.dstack([COLOURS, ALPHA])).save(path, speed=10, subsampling="4:4:4")),
     "colour.bmp": (lambda path: Image.fromarray(COLOURS).save(path)),
     "wide.png": (lambda path: Image.new("L", (5_500_000, 1), 5).save(path)),
     "tall.png": (lambda path: Image.new("L", (1, 9_000_000), 5).save(path)),
@@ -95,11 +96,12 @@ FILES = {
         *((name, "gray", "png") for name in FILES),
         ("deep.png", "each", "png"),
         ("alpha.webp", "each", "png"),
+        ("alpha.avif", "each", "png"),
         ("grey.png", "volume", "png"),
         ("deep.ppm", "volume", "tiff"),
         ("colour.bmp", "volume", "jpg"),
-        *(("colour.bmp", "each", form) for form in ("bmp", "gif", "webp", "npy", "npz")),
-        *(("colour.bmp", "gray", form) for form in ("gif", "webp", "npz")),
+        *(("colour.bmp", "each", form) for form in ("bmp", "gif", "webp", "avif", "npy", "npz")),
+        *(("colour.bmp", "gray", form) for form in ("gif", "webp", "avif", "npz")),
     ],
 )
 def test_what_is_reckoned_is_what_is_taken(tmp_path, name, color, form):

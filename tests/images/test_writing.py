@@ -26,8 +26,8 @@ CLAIMS = [
     for channels in form.channels or (1, 2, 3, 4, 7)
 ]
 # What a format changes on purpose: its compression, its palette, or the lack of a grey mode.
-LOSSY = {"jpeg"}
-WIDENED = {("webp", 1): 3, ("webp", 2): 4, ("ppm", 1): 3}
+LOSSY = {"jpeg", "avif"}
+WIDENED = {("webp", 1): 3, ("webp", 2): 4, ("ppm", 1): 3, ("avif", 2): 4}
 
 
 def example(name, dtype, channels, height=21, width=34):
@@ -414,7 +414,7 @@ def test_times_that_a_format_cannot_hold_are_cut(name, duration, loop, alike):
     with open_image(stream) as opened:
         found = next(opened.frames()).metadata
     if duration == 100 and loop == 3 and not alike:
-        assert (found.duration, found.loop) == (100, 3)
+        assert (found.duration, found.loop) == (100, None if name == "avif" else 3)  # which has no repetitions
 
 
 @pytest.mark.parametrize("name", [name for name, form in FORMATS.items() if form.side < 1 << 20])

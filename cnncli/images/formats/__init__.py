@@ -260,8 +260,30 @@ _ALL = (
             Format("npz", (".npz",), "arrays", _NUMBERS, channels=(), frames=True, numeric=True, responses="frames")
         ],
     ),
-    # Pillow decodes AVIF to 8 bits, whatever the file has.
-    FileKind("AVIF", (".avif", ".avifs"), rb".{4}ftyp(avif|avis|mif1|msf1)", plugin="Avif", frames=True),
+    # AVIF and HEIF share a container; where its first word is neither, a file that names AVIF further on is one. Larger
+    # pictures than these libavif does not read.
+    FileKind(
+        "AVIF",
+        (".avif", ".avifs"),
+        rb".{4}ftyp(avi[fs]|(mif1|msf1|miaf).{4}(.{4}){0,9}avi[fs])",
+        "corrected.AvifImage",
+        "Avif",
+        frames=True,
+        written=[
+            Format(
+                "avif",
+                (".avif",),
+                "pillow",
+                frames=True,
+                side=32_768,
+                size=1 << 28,
+                capacity=Capacity(duration=_LONG),
+                held=(18, 30),
+                lossy=True,
+            )
+        ],
+    ),
+    FileKind("HEIC", (".heic", ".heif", ".hif"), rb".{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1|miaf)", "heif.HeifImage"),
     FileKind(
         "JPEG2000",
         (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),

@@ -11,8 +11,10 @@ import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.errors import ImageError
-from cnncli.images.formats.pillow import PillowImage, metadata_of
-from cnncli.images.frames import ArrayFrame, Frame, OpenedImage
+from cnncli.images.exif import turned
+from cnncli.images.formats.pillow import PillowImage, check_avif, metadata_of, orientation_of
+from cnncli.images.frames import ArrayFrame, Frame, OpenedImage, as_levels, split_alpha
+from cnncli.images.memory import working_bytes
 from cnncli.images.sources import FRAME_PIXELS, check_frames, check_pixels
 
 if TYPE_CHECKING:
@@ -23,8 +25,7 @@ class IconImage(PillowImage):
     """An icon or cursor: its largest picture, whose own header may state another size than the icon's."""
 
     def _open(self, stream: BinaryIO | None = None) -> "ImageFile.ImageFile":
-        self._stream.seek(0)
-        content = self._stream.read()
+        content = self._content()
         for width, height in _sizes_inside(content):
             check_pixels(self._name, width, height, self._max_pixels)
         return super()._open(io.BytesIO(_as_icon(content)))
@@ -140,12 +141,65 @@ class SgiImage(PillowImage):
         return _frame_of(samples, self._image, gray=self._gray)
 
 
+class AvifImage(PillowImage):
+    """A picture or a sequence; Pillow cuts samples of more than 8 bits to 8, and gives every picture a duration.
+
+    The file's own rotation comes as that of the EXIF block, whose own is ignored, as the standard asks.
+    """
+
+    def _open(self, stream: BinaryIO | None = None) -> "ImageFile.ImageFile":
+        check_avif()
+        self._bits = _bits_of(self._content())
+        return super()._open(stream)
+
+    def decoded_bytes(self) -> int:
+        channels = len(self._image.mode)
+        if self._bits > 8:  # the samples in planes, side by side, and spread to 16 bits
+            return self.pixels * 6 * channels + working_bytes(self.pixels, 2, self.size[0])
+        return self._estimate((2 * channels + 1, channels + 1))
+
+    def _frame(self, index: int) -> Frame:
+        if self._bits > 8:
+            return self._deep(index)
+        frame = super()._frame(index)
+        if self.frame_count == 1:
+            frame.metadata = frame.metadata._replace(duration=None)
+        return frame
+
+    def _deep(self, index: int) -> Frame:
+        try:
+            from imagecodecs import avif_decode
+        except ImportError as error:
+            raise ImageError(
+                f"{self._name}: AVIF pictures of {self._bits} bits are not built in; "
+                "install them with: pip install 'cnncli[codecs]'"
+            ) from error
+        if self.frame_count > 1:  # which tells the duration
+            self._seek(self._image, index)
+            self._image.load()
+        samples = as_levels(np.asarray(avif_decode(self._content(), index=index)), self._bits)
+        samples = turned(samples.reshape(*samples.shape[:2], -1), orientation_of(self._image))
+        return _frame_of(samples, self._image, gray=self._gray)
+
+
+def _bits_of(content: bytes) -> int:
+    """Return the bits of a sample, which the first description of an AV1 stream states: that of the picture itself.
+
+    A second box states them too. Where the first alone is damaged, imagecodecs writes beyond its memory.
+    """
+    stream = re.search(rb"av1C\x81.(.)", content, re.DOTALL)
+    bits = {0x40: 10, 0x60: 12}.get(stream[1][0] & 0x60, 8) if stream else 8
+    pixel = re.search(rb"pixi\0{4}[\1-\4](.)", content, re.DOTALL)
+    if pixel and bits > 8 and pixel[1][0] != bits:
+        raise ImageError(f"states samples of {bits} bits and of {pixel[1][0]}")
+    return bits
+
+
 class Jpeg2000Image(PillowImage):
     """A picture; Pillow cuts its colours of more than 8 bits to 8."""
 
     def _frame(self, index: int) -> Frame:
-        self._stream.seek(0)
-        content = self._stream.read()
+        content = self._content()
         start = content.find(b"\xff\x4f\xff\x51")
         count, precision = struct.unpack_from(">HB", content, start + 40)
         if count == 1 or precision & 0x7F < 8:
@@ -164,7 +218,5 @@ class Jpeg2000Image(PillowImage):
 
 def _frame_of(samples: Array, image: "ImageFile.ImageFile", *, gray: bool) -> Frame:
     """Make a frame of samples (H, W, C) of one to four channels."""
-    channels = samples.shape[2]
-    pixels, alpha = (samples[..., :-1], samples[..., -1]) if channels in (2, 4) else (samples, None)
-    pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    pixels, alpha = split_alpha(samples)
     return ArrayFrame(pixels, alpha=alpha, metadata=metadata_of(image), gray=gray)

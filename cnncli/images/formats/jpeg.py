@@ -21,7 +21,7 @@ from cnncli.errors import ImageError
 from cnncli.images.exif import turned
 from cnncli.images.formats import Format
 from cnncli.images.formats.pillow import PillowImage, metadata_of, orientation_of
-from cnncli.images.frames import ArrayFrame, Frame, Picture
+from cnncli.images.frames import ArrayFrame, Frame, Picture, as_levels
 from cnncli.images.metadata import Metadata
 
 if TYPE_CHECKING:
@@ -145,10 +145,6 @@ class JpegImage(PillowImage):
             return super()._frame(index)
         return ArrayFrame(turned(pixels, orientation_of(image)), metadata=metadata_of(image), gray=self._gray)
 
-    def _content(self) -> bytes:
-        self._stream.seek(0)
-        return self._stream.read()
-
     def _stored_luma(self) -> Array | None:
         """Decode the luma plane straight into an array; None where Pillow has to do it.
 
@@ -180,17 +176,7 @@ class JpegImage(PillowImage):
         samples = np.asarray(jpeg8_decode(self._content(), outcolorspace="GRAYSCALE" if only_luma else None))
         if samples.shape[2:] not in ((), (3,)):
             raise ImageError(f"{samples.shape[2]} components of {self._header.precision} bits are not supported")
-        return _as_levels(samples, self._header.precision)
-
-
-def _as_levels(samples: Array, bits: int) -> Array:
-    """Spread samples from 0 to 2 ** bits - 1 over the whole range of their dtype."""
-    most, full = (1 << bits) - 1, np.iinfo(samples.dtype).max
-    if most == full:
-        return samples
-    levels = np.array([round(level * full / most) for level in range(most + 1)], samples.dtype)
-    converted: Array = levels[np.minimum(samples, most)]
-    return converted
+        return as_levels(samples, self._header.precision)
 
 
 def write(file: BinaryIO, frames: Iterator[Picture], form: Format, *, quality: int | None = None) -> None:
