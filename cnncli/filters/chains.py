@@ -171,9 +171,11 @@ class Chain(NamedTuple):
         self.check(filtering)
         color = filtering.color or self.color
         response: Response = Image(image, gray=color == "gray")
-        for step in self.steps[:-1]:
-            response = step.operator.over(response, filtering.inner)
-        return self.last.operator.over(response, filtering.replace(color=color))
+        for step in self.steps:
+            own = filtering.replace(color=color) if step is self.last else filtering.inner
+            response = step.operator.over(response, own)
+            response.word = step.word
+        return response
 
 
 def _step(word: str, kernel: Step | None) -> Step:

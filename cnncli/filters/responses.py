@@ -97,6 +97,7 @@ class Response:
         shape: (H_out, W_out), or (H_out, W_out, C) where every channel is filtered by itself.
         window: the geometry; None where the response has the size of its source and sees single pixels.
         full_step: the response to a full black-to-white step.
+        word: what the user calls it.
         direction: `magnitude` or `angle`, where two responses became one.
         never_negative: whether no number can be below 0.
         in_memory: whether rows are there already, and nothing is computed for them.
@@ -108,6 +109,7 @@ class Response:
     shape: tuple[int, ...]
     window: Window | None = None
     full_step: float
+    word = ""
     direction: str | None = None
     never_negative = False
     in_memory = False

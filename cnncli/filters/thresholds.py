@@ -15,8 +15,12 @@ from cnncli.filters.responses import Filtering, Operator, Response
 from cnncli.ops.canny import HALO, connected, thin
 from cnncli.ops.otsu import finite_limits, histogram, merge, otsu
 
+_SLOPE = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]])
+SOBEL = (_SLOPE, _SLOPE.T)
+"""Sobel's kernels for vertical and for horizontal edges."""
+
 SOBEL_STEP = 4
-"""The response of an undivided Sobel kernel to a step from 0 to 1."""
+"""Their response to a step from 0 to 1."""
 
 
 class _BlackAndWhite(Response):
@@ -42,31 +46,42 @@ class Threshold(Operator):
     level: Level | str
 
     def over(self, source: Response, filtering: Filtering) -> Response:
-        return _Thresholded(source, self.level)
+        return Thresholded(source, self.level)
 
 
-class _Thresholded(_BlackAndWhite):
+class Thresholded(_BlackAndWhite):
+    """The response to a threshold.
+
+    Attributes:
+        is_strict: whether the level itself is black, as with Otsu's method.
+    """
+
     def __init__(self, source: Response, level: Level | str) -> None:
         super().__init__(source)
-        self.level = level
+        self.is_strict = not isinstance(level, Level)
+        self._level = level
         self._lock = Lock()
 
     @property
     def rows_together(self) -> int:
         return self.source.rows_together
 
+    @property
+    def levels(self) -> list[float]:
+        """The level for all channels, or that of each."""
+        if isinstance(self._level, Level):
+            return [self._level.of(self.source.full_step)]
+        with self._lock:  # of several threads, one computes
+            return self._otsu
+
     def rows(self, start: int, stop: int) -> Array:
-        numbers = self.source.rows(start, stop)
-        if isinstance(self.level, Level):
-            white = numbers >= self.level.of(self.source.full_step)
-        else:
-            with self._lock:  # of several threads, one computes
-                white = numbers > np.array(self._otsu) if numbers.ndim == 3 else numbers > self._otsu[0]
+        numbers, levels = self.source.rows(start, stop), self.levels
+        level = levels[0] if len(levels) == 1 else np.array(levels)
+        white: Array = numbers > level if self.is_strict else numbers >= level
         return white.view(np.uint8)
 
     @cached_property
     def _otsu(self) -> list[float]:
-        """The threshold of each channel, above which is white."""
         ends = zip(*([finite_limits(plane) for plane in _planes(band)] for _, band in bands(self.source)), strict=True)
         limits = [_joined(channel) for channel in ends]
         found = (map(histogram, _planes(band), limits) for _, band in bands(self.source))
@@ -104,13 +119,18 @@ class Canny(Operator):
             raise ArgumentError(f"LOW must not be above HIGH, got {self.low.number:g} and {self.high.number:g}")
 
     def over(self, source: Response, filtering: Filtering) -> Response:
-        smooth = gaussian(self.sigma).over(source, filtering.inner) if self.sigma else source
+        smooth = source
+        if self.sigma:
+            smooth = gaussian(self.sigma).over(source, filtering.inner)
+            smooth.word = f"gaussian:{self.sigma:g}"
         step = SOBEL_STEP * smooth.full_step
-        return _Edges(_Ridges(smooth, self.low.of(step), self.high.of(step)))
+        return Edges(Ridges(smooth, self.low.of(step), self.high.of(step)))
 
 
-class _Ridges(_BlackAndWhite):
+class Ridges(_BlackAndWhite):
     """Labels of the pixels on ridges of the gradient: 0, weak or strong."""
+
+    word = "ridges of the gradient"
 
     def __init__(self, source: Response, low: float, high: float) -> None:
         super().__init__(source)
@@ -125,7 +145,7 @@ class _Ridges(_BlackAndWhite):
         return thin(self.source.rows(first, last), self.low, self.high)[start - first : stop - first]
 
 
-class _Edges(_BlackAndWhite):
+class Edges(_BlackAndWhite):
     """Ridges that are connected to strong pixels; they may be so from anywhere, so that they are found once for all."""
 
     def __init__(self, source: Response) -> None:

@@ -4,11 +4,14 @@ import re
 
 import numpy as np
 import pytest
-from oracles import NUMPY_MODES, WITH_KERNELS, gray_photograph, photograph
+import skimage
+from oracles import NUMPY_MODES, gray_photograph, photograph
 from PIL import Image
 from shell import cnncli, done, process, save
 
 from cnncli.choices import PADDING_MODES
+from cnncli.filters.explanation import OUTSIDE_WORDS
+from cnncli.filters.named import FILTERS
 
 GRAY = gray_photograph("camera")[100:120, 200:230]
 RGB = np.array(photograph("astronaut")[20:40, 200:230])
@@ -27,7 +30,7 @@ class Explained:
 
     def __init__(self, text):
         self.text = text
-        blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("window")]
+        blocks = [block.splitlines() for block in text.split("\n\n") if "   kernel" in block.partition("\n")[0]]
         self.titles = [block[0][: block[0].index("kernel")].strip() for block in blocks]
         self.terms = [_matrices(block[:-1]) for block in blocks]
         self.sums = [float(block[-1].rpartition(" = ")[2]) for block in blocks]
@@ -40,7 +43,8 @@ def _matrices(block):
     """The window, the kernel and the products: each begins below its title."""
     starts = [0, block[0].index("kernel"), block[0].index("products")]
     places = [slice(start, end) for start, end in zip(starts, [*starts[1:], None], strict=True)]
-    return [np.array([[float(word) for word in line[place].split()] for line in block[1:]]) for place in places]
+    lines = [line for line in block[1:] if not line.startswith(OUTSIDE_WORDS)]
+    return [np.array([[float(word.strip("()")) for word in line[place].split()] for line in lines]) for place in places]
 
 
 def explained(x, y, *words, source="gray.png"):
@@ -60,7 +64,7 @@ def test_the_window_the_kernel_and_the_products():
     assert "height:  n=20 f=3 p=1+1 s=1 d=1: floor((20 + 2 - 2 - 1) / 1) + 1 = 20" in found.text
 
 
-@pytest.mark.parametrize("name", WITH_KERNELS)
+@pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (29, 19), (13, 11)])
 @pytest.mark.parametrize("output", ["out.npy", "out.png"])
 def test_every_filter_agrees_with_its_file(name, x, y, output):
@@ -72,7 +76,7 @@ def test_every_filter_agrees_with_its_file(name, x, y, output):
         np.testing.assert_allclose(products, window * kernel, rtol=1e-4, atol=1e-4)
         assert products.sum() == pytest.approx(total, rel=1e-4, abs=1e-3)
     if exact is not None:
-        assert found.response == [pytest.approx(exact, rel=1e-4, abs=1e-4)]
+        assert found.response == pytest.approx(np.ravel(exact).tolist(), rel=1e-4, abs=1e-4)
 
 
 @pytest.mark.parametrize("mode", PADDING_MODES)
@@ -193,3 +197,62 @@ def test_the_corners_are_inside_and_what_follows_is_not():
     result = cnncli("edge", "gray.png", "-p", "valid", "--explain", "28,17", "--force")
     assert result.exit_code == 2
     assert "output of 28x18: x goes from 0 to 27, y from 0 to 17" in result.stderr
+
+
+def test_padding_is_marked_and_named():
+    text = explained(0, 5, "-f", "vertical").text
+    assert [line.split("   ")[0] for line in text.splitlines()].count(OUTSIDE_WORDS) == 1
+    rows = [line.split("   ")[0] for line in text.splitlines() if line.startswith("(")][:3]
+    assert rows == [f"({row[1]}) {row[0]} {row[1]}" for row in GRAY[4:7]]
+    assert OUTSIDE_WORDS not in explained(5, 5, "-f", "vertical").text
+
+
+def test_a_rank_is_shown_by_its_order():
+    text = explained(7, 5, "-f", "median").text
+    window = np.sort(GRAY[4:7, 6:9], axis=None)
+    assert f"in order: {' '.join(map(str, window))}\nmedian of 9 numbers\nresponse = {window[4]}\n" in text
+
+
+def test_a_threshold_is_shown_with_its_number():
+    level = skimage.filters.threshold_otsu(GRAY)
+    number = int(GRAY[5, 7])
+    color = "white" if number > level else "black"
+    assert f"{number}: {color}, white is above {level} on\n" in explained(7, 5, "-f", "threshold:otsu").text
+    color = "white" if number >= 102 else "black"
+    assert f"{number}: {color}, white is from 102 on\n" in explained(7, 5, "-f", "threshold:40%").text
+
+
+def test_an_edge_of_canny_is_shown_by_its_gradient():
+    expected = skimage.feature.canny(GRAY / 255, 1, 0.4, 0.8, mode="mirror")
+    for y, x in np.argwhere(expected)[:5]:
+        assert ": an edge\nresponse = 1" in explained(x, y, "-f", "canny", "--explain-all").text
+    y, x = np.argwhere(~expected)[0]
+    text = explained(x, y, "-f", "canny", "--explain-all").text
+    assert [line for line in text.splitlines() if line.startswith("step ")] == [
+        "step gaussian:1",
+        "step ridges of the gradient",
+        "step canny",
+    ]
+    assert "thresholds: low 102, high 204" in text
+
+
+def test_every_step_of_a_chain_is_shown_where_the_next_one_looks():
+    text = explained(3, 2, "-f", "box:3 median:3 sobel", "-s", "2", "--explain-all").text
+    assert re.findall(r"^step (.*)\noutput position (.*)$", text, re.MULTILINE) == [
+        ("box:3", "x=7, y=5"),
+        ("median:3", "x=7, y=5"),
+        ("sobel", "x=3, y=2"),
+    ]
+    assert text.count("response = ") == 3
+    assert explained(3, 2, "-f", "box:3 median:3 sobel", "-s", "2").text.count("response = ") == 1
+
+
+def test_a_window_too_large_to_read_is_summed():
+    text = explained(3, 2, "-f", "box:17").text
+    assert "window and kernel of 17x17, more than can be read\nsum of 289 products = " in text
+
+
+def test_all_steps_need_a_position():
+    result = cnncli("edge", "gray.png", "--explain-all")
+    assert result.exit_code == 2
+    assert "--explain-all needs a position: add --explain X,Y" in result.stderr

@@ -101,6 +101,9 @@ def edge(
     explain: Annotated[
         str | None, typer.Option(metavar="X,Y", help="Print the arithmetic of the output at column X, row Y.")
     ] = None,
+    explain_all: Annotated[
+        bool, typer.Option("--explain-all", help="With --explain, print that of every word of a chain.")
+    ] = False,
 ) -> None:
     """Filter images: find edges, blur, sharpen, or apply a kernel of your own.
 
@@ -121,13 +124,15 @@ def edge(
         **files.pipeline_fields(),
     )
     work = WritingRun(pipeline, files)
-    if explain is None:
-        work.run()
+    if explain is not None:
+        _run_and_explain(work, pipeline, explain, all_steps=explain_all)
+    elif explain_all:
+        raise ArgumentError("--explain-all needs a position: add --explain X,Y")
     else:
-        _run_and_explain(work, pipeline, explain)
+        work.run()
 
 
-def _run_and_explain(work: "WritingRun", pipeline: "EdgePipeline", text: str) -> None:
+def _run_and_explain(work: "WritingRun", pipeline: "EdgePipeline", text: str, *, all_steps: bool) -> None:
     """Print the arithmetic of one position of the one output of the one input, and compare it with what was written."""
     from cnncli.batch.objects import is_url
     from cnncli.filters.edges import pictures
@@ -158,7 +163,7 @@ def _run_and_explain(work: "WritingRun", pipeline: "EdgePipeline", text: str) ->
         edge = pictures(response, chain.last, pipeline.rendering)[0]
         work.run(jobs)
         output = job.outputs[0]
-        lines = [*explanation.lines()]
+        lines = [*explanation.lines(all_steps=all_steps)]
         if not work.options.dry_run and output != STANDARD:
             lines.append(_check(pipeline, edge, explanation, output))
     data_on_stdout = output == STANDARD or work.options.as_json
