@@ -40,7 +40,8 @@ class HeifImage(OpenedImage):
         if not len(opened):
             raise ImageError("holds no still picture")
         self._image: Decoder = opened[opened.primary_index]
-        check_pixels(self._name, *self._image.size, self._max_pixels)
+        width, height = self._image.size
+        check_pixels(self._name, width, height, self._max_pixels)
         self._mode, _, bits = self._image.mode.partition(";")
         self._bits = int(bits or 8)
         return 1
@@ -48,7 +49,7 @@ class HeifImage(OpenedImage):
     @property
     def pixels(self) -> int:
         width, height = self._image.size
-        return width * height
+        return int(width * height)
 
     def decoded_bytes(self) -> int:
         # The planes, what they are converted to, and what that is spread to.
