@@ -71,6 +71,16 @@ def without_file_scheme(name: str) -> str:
     return _FILE.sub("", name)
 
 
+def without_scheme(name: str) -> str:
+    """Return what follows the scheme of a URL, and any other name as it is.
+
+    Example:
+        >>> without_scheme("s3://photos/2024"), without_scheme("photos/2024")
+        ('photos/2024', 'photos/2024')
+    """
+    return _URL.sub("", name, count=1) if is_url(name) else name
+
+
 def without_query(name: str) -> str:
     """Return a web address without its query and fragment, often a signature, and any other name as it is.
 

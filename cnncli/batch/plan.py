@@ -2,21 +2,19 @@
 
 import errno
 import os
+import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from string import Formatter
 from typing import NamedTuple
 from unicodedata import normalize
 
 from cnncli.batch import objects
 from cnncli.batch.inputs import Input
-from cnncli.batch.objects import is_url, without_file_scheme, without_query
+from cnncli.batch.naming import OutputRule
+from cnncli.batch.objects import is_url
 from cnncli.errors import ArgumentError, NoInputError
 from cnncli.files.temporary import STANDARD, is_special, scratch
-
-TEMPLATE_FIELDS = ("stem", "name", "ext", "parent", "below", "filter")
-"""The fields of a template; `below` is an input's path below the folder that was searched, without its name."""
 
 
 class Job(NamedTuple):
@@ -31,60 +29,6 @@ class Job(NamedTuple):
         return self.outputs or ("",)
 
 
-class OutputRule:
-    """A rule that names outputs.
-
-    Args:
-        target: a file, a folder (one that exists, or a word that ends in `/`), a template with fields such as `{stem}`,
-            `-` for standard output, or None for `{stem}-{filter}` beside the input.
-        labels: values of `{filter}`, one output for each.
-        suffix: the ending of names that the rule makes up.
-
-    Raises:
-        ArgumentError: a template with fields that nothing fills.
-    """
-
-    def __init__(self, target: str | None, labels: tuple[str, ...], suffix: str = ".png") -> None:
-        self.target = None if target is None else without_file_scheme(target)
-        self.labels, self.suffix = labels, suffix
-        word = self.target or ""
-        self.is_template = "{" in word
-        fields = _fields(word) if self.is_template else set()
-        is_folder = objects.is_folder if is_url(word) else os.path.isdir
-        self.is_folder = bool(word) and not self.is_template and (word.endswith(("/", os.sep)) or is_folder(word))
-        self.makes_folders = self.is_folder or "below" in fields
-        self.names_one = not (self.target is None or self.is_template or self.is_folder)
-
-    def outputs(self, source: Input) -> tuple[str, ...]:
-        """Return the output of each label."""
-        if self.names_one:
-            return (self.target or STANDARD,)
-        folder, name = os.path.split(without_query(source.path) if source.path != STANDARD else source.below)
-        stem, ext = os.path.splitext(name)
-        below = os.path.dirname(source.below)
-        if self.target is None or self.is_folder:
-            kept = folder if self.target is None else os.path.join(self.target, below)
-            return tuple(os.path.join(kept, f"{stem}-{label}{self.suffix}") for label in self.labels)
-        fields = {"stem": stem, "name": name, "ext": ext.lstrip("."), "parent": folder or ".", "below": below or "."}
-        template = self.target if below else self.target.replace("{below}/", "")
-        return tuple(template.format(**fields, filter=label) for label in self.labels)
-
-
-def _fields(template: str) -> set[str]:
-    """Return the names of a template's fields; refuse those that nothing fills, and other braces."""
-    try:
-        parsed = list(Formatter().parse(template))
-    except ValueError as error:
-        raise ArgumentError(f"output {template!r}: {error}; write {{{{ and }}}} for literal braces") from error
-    if any(spec or conversion for _, _, spec, conversion in parsed):
-        raise ArgumentError(f"output {template!r}: fields stand alone, such as {{stem}}, without : or !")
-    fields = {name for _, name, _, _ in parsed if name is not None}
-    if unknown := fields - set(TEMPLATE_FIELDS):
-        known = " ".join(f"{{{name}}}" for name in TEMPLATE_FIELDS)
-        raise ArgumentError(f"output {template!r}: unknown field {{{unknown.pop()}}}; there are {known}")
-    return fields
-
-
 def plan(inputs: Sequence[Input], rule: OutputRule) -> list[Job]:
     """Return a job for each input; refuse whatever would lose a file. Nothing is written yet.
 
@@ -93,6 +37,21 @@ def plan(inputs: Sequence[Input], rule: OutputRule) -> list[Job]:
     Raises:
         ArgumentError: two outputs of one name, an output that is an input, or a folder that is not there.
     """
+    try:
+        return _planned(inputs, rule)
+    except _CollisionError as collision:
+        raise ArgumentError(f"{collision}: {_way_out(collision.inputs, rule)}") from None
+
+
+class _CollisionError(ArgumentError):
+    """Two of the inputs that are left would get an output of one name."""
+
+    def __init__(self, message: str, inputs: Sequence[Input]) -> None:
+        super().__init__(message)
+        self.inputs = inputs
+
+
+def _planned(inputs: Sequence[Input], rule: OutputRule) -> list[Job]:
     if rule.names_one and len(inputs) > 1:
         raise ArgumentError(
             f"{len(inputs)} inputs do not fit into one output {rule.target!r}: name a folder (ending in /) or a "
@@ -104,7 +63,7 @@ def plan(inputs: Sequence[Input], rule: OutputRule) -> list[Job]:
     jobs = [job for job in jobs if not (job.input.found and places.of(job.input.path) in made)]
     if not jobs:
         raise NoInputError("every file found is an output of another file: there are no inputs left")
-    _refuse_collisions(jobs, rule, places)
+    _refuse_collisions(jobs, places)
     _refuse_inputs(jobs, places)
     _refuse_missing_folders(jobs, rule)
     return jobs
@@ -161,7 +120,7 @@ def _number(path: str) -> str | None:
     return f"{status.st_dev}:{status.st_ino}" if status.st_ino else None
 
 
-def _refuse_collisions(jobs: Sequence[Job], rule: OutputRule, places: _Places) -> None:
+def _refuse_collisions(jobs: Sequence[Job], places: _Places) -> None:
     first: dict[str, Job] = {}
     for job in jobs:
         made = [places.of(output) for output in job.outputs]
@@ -169,22 +128,22 @@ def _refuse_collisions(jobs: Sequence[Job], rule: OutputRule, places: _Places) -
             other = first.setdefault(place, job)
             if other is not job:
                 both = other.input.path, job.input.path
-                raise ArgumentError(
-                    f"{both[0]} and {both[1]} would both become {output}: tell them apart with a template such as "
-                    f"{_apart(rule, *both, output)!r}"
-                )
+                if places.of(both[0]) == places.of(both[1]):
+                    raise ArgumentError(f"{both[0]} and {both[1]} are one file: name it once")
+                inputs = [job.input for job in jobs]
+                raise _CollisionError(f"{both[0]} and {both[1]} would both become {output}", inputs)
         if len(set(made)) < len(made):
             raise ArgumentError(f"{job.outputs[0]} would be written several times: put {{filter}} into the name")
 
 
-def _apart(rule: OutputRule, one: str, other: str, output: str) -> str:
-    """Return a template that names outputs of two inputs differently, in the folder of the output where it can."""
-    folder, suffix = os.path.dirname(output), os.path.splitext(output)[1]
-    if rule.target is not None and rule.is_folder and folder != rule.target.rstrip("/"):
-        folder = os.path.join(rule.target, "{below}")
-    if os.path.basename(one) == os.path.basename(other):
-        folder = "{parent}"
-    return os.path.join(folder, f"{{name}}-{{filter}}{suffix}")
+def _way_out(inputs: Sequence[Input], rule: OutputRule) -> str:
+    """Return advice on outputs of one name: a template under which the same inputs can be planned."""
+    for template in rule.alternatives(inputs):
+        with suppress(ArgumentError, NoInputError):
+            jobs = _planned(inputs, OutputRule(template, rule.labels, rule.suffix))
+            if len(jobs) == len(inputs):  # none of them is taken for an output of another
+                return f"tell them apart with a template such as {shlex.quote(template)}"
+    return "process them in separate runs, each with an output of its own"
 
 
 def _refuse_one_file(outputs: Sequence[str], places: _Places) -> None:
@@ -228,13 +187,24 @@ def _folders(jobs: Sequence[Job]) -> list[str]:
 
 
 def _refuse_missing_folders(jobs: Sequence[Job], rule: OutputRule) -> None:
-    if rule.target is None or rule.makes_folders:  # beside an input that is not there: it will fail by name
+    if rule.target is None:  # beside an input that is not there: it will fail by name
         return
     for folder in _folders(jobs):
-        if is_url(folder):
+        if rule.makes_folders:
+            _refuse_file_in_path(folder)
+        elif is_url(folder):
             objects.refuse_missing(folder)
         elif not os.path.isdir(folder):
             raise ArgumentError(f"{folder}: no such folder; make it, or end the output with / to have it made")
+
+
+def _refuse_file_in_path(folder: str) -> None:
+    """Refuse a folder that cannot be made because a file is in its place, or in that of one above it."""
+    above = "" if is_url(folder) else folder
+    while above and not os.path.lexists(above):
+        above = os.path.dirname(above.rstrip(os.sep))
+    if above and not os.path.isdir(above):
+        raise ArgumentError(f"{folder}: the folder cannot be made: {above} is not a folder")
 
 
 def make_folders(jobs: Sequence[Job], rule: OutputRule) -> None:

@@ -1,6 +1,9 @@
 """Naming outputs, and refusing what would lose a file."""
 
+import contextlib
+import itertools
 import os
+import shlex
 import shutil
 import subprocess
 from contextlib import contextmanager
@@ -10,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnncli.batch.inputs import Input, find_inputs
-from cnncli.batch.plan import OutputRule, make_folders, plan, refuse_existing
+from cnncli.batch.naming import OutputRule
+from cnncli.batch.plan import make_folders, plan, refuse_existing
 from cnncli.errors import ArgumentError, NoInputError
 
 
@@ -88,33 +92,133 @@ def test_several_inputs_do_not_fit_into_one_file(here):
         outputs(named("a.jpg", "b.jpg"), "x.png")
 
 
+def advised(inputs, target, labels=("sobel",)):
+    """The template of the message on outputs of one name, as a shell would read it."""
+    with pytest.raises(ArgumentError, match="would both become") as caught:
+        outputs(inputs, target, labels)
+    (template,) = shlex.split(str(caught.value).partition(" such as ")[2])
+    return template
+
+
 @pytest.mark.parametrize(
-    ("other", "target", "advice"),
+    ("others", "target", "advice"),
     [
-        ("b/x.png", "out/", "'out/{name}-{filter}.png'"),
-        ("b/x.png", "{stem}.webp", "'{name}-{filter}.webp'"),
-        ("b/x.jpg", "out/", "'{parent}/{name}-{filter}.png'"),
+        (["a/x.png"], None, "{parent}/{name}-{filter}.png"),
+        (["a/x.png"], "there/", "there/{name}-{filter}.png"),
+        (["a/x.png"], "there", "there/{name}-{filter}.png"),
+        (["a/x.png"], "out/", "out/{below}/{name}-{filter}.png"),
+        (["b/x.jpg"], "out/", "out/{parent}/{stem}-{filter}.png"),
+        (["b/x.jpg", "b/x.png"], "out/", "out/{parent}/{name}-{filter}.png"),
+        (["b/x.png"], "{stem}.webp", "{name}.webp"),
+        (["b/x.jpg"], "{stem}-{filter}.png", "{parent}/{stem}-{filter}.png"),
+        (["b/x.jpg"], "there/{stem}.webp", "there/{parent}/{stem}.webp"),
+        (["a/x.png"], "there/{filter}.webp", "there/{name}-{filter}.webp"),
+        (["a/x.png"], "memory://out/", "memory://out/{name}-{filter}.png"),
+        (["b/x.jpg"], "memory://out/", "memory://out/{parent}/{stem}-{filter}.png"),
     ],
 )
-def test_two_inputs_that_would_become_one_output(here, other, target, advice):
-    with pytest.raises(ArgumentError, match=f"a/x.jpg and {other} would both become .* such as {advice}"):
-        outputs(named("a/x.jpg", other), target)
+def test_advice_on_two_inputs_that_would_become_one_output(here, others, target, advice):
+    if "memory" in str(target):
+        pytest.importorskip("fsspec")
+    touch("a/x.jpg", *others)
+    os.mkdir("there")
+    assert advised(named("a/x.jpg", *others), target) == advice
 
 
-def test_advice_on_what_was_found_in_a_folder_keeps_its_folders_and_is_true(here):
-    touch("in/sub/x.jpg", "in/sub/x.png", "in/x.jpg")
-    inputs = find_inputs(["in"], recursive=True, suffixes=(".jpg", ".png"))
-    with pytest.raises(ArgumentError, match=r"such as 'out/\{below\}/\{name\}-\{filter\}.png'"):
-        outputs(inputs, "out/")
-    rule = OutputRule("out/{below}/{name}-{filter}.png", ("sobel",))
+TREES = [
+    ["in/x.jpg", "in/x.png"],
+    ["in/x.jpg", "in/x.png", "in/sub/x.jpg"],
+    ["in/sub/x.jpg", "in/sub/x.png", "in/sub/y.png", "in/y.png"],
+    ["in/a/x.jpg", "in/b/x.jpg", "more/a/x.jpg", "more/b/x.png", "more/b/x.jpg"],
+]
+FOLDERS = [None, "there", "out/", "out/deep/", "there/it's mine/", "./there/../there"]
+TEMPLATES = ["{stem}-{filter}.png", "there/{stem}-{filter}.png", "out/{below}/{stem}-{filter}.png"]
+TEMPLATES += ["there/{filter}/{stem}.png", "{parent}/{stem}{filter}.png"]
+LABELS = [("sobel",), ("sobel-positive", "sobel-negative"), ("box", "sobel")]
+CASES = [("{stem}.png", ("sobel",)), *itertools.product(FOLDERS + TEMPLATES, LABELS)]
+
+
+@pytest.mark.parametrize("tree", TREES, ids=range(len(TREES)))
+@pytest.mark.parametrize("way", ["folder", "above", "absolute", "glob", "names"])
+def test_advice_is_true_and_keeps_the_chosen_folder(here, monkeypatch, tree, way):
+    touch(*tree)
+    os.makedirs("work/there")
+    monkeypatch.chdir("work")
+    roots = sorted({name.partition("/")[0] for name in tree})
+    words = {
+        "folder": roots,
+        "above": [f"../{root}" for root in roots],
+        "absolute": [str(here / root) for root in roots],
+        "glob": [f"{root}/**/*.*" for root in roots],
+        "names": tree,
+    }[way]
+    if way not in ("above", "absolute"):
+        for root in roots:
+            os.rename(here / root, root)
+    inputs = find_inputs(words, recursive=True, suffixes=(".jpg", ".png"))
+    colliding = [case for case in CASES if collides(inputs, *case)]
+    assert len(colliding) > len(CASES) / 3
+    for target, labels in colliding:
+        check_advice(inputs, target, labels)
+        shutil.rmtree("out", ignore_errors=True)
+
+
+def collides(inputs, target, labels):
+    with contextlib.suppress(ArgumentError):
+        outputs(inputs, target, labels)
+        return False
+    return True
+
+
+def check_advice(inputs, target, labels):
+    rule = OutputRule(advised(inputs, target, labels), labels)
     jobs = plan(inputs, rule)
-    assert [job.outputs for job in jobs] == [
-        ("out/x.jpg-sobel.png",),
-        ("out/sub/x.jpg-sobel.png",),
-        ("out/sub/x.png-sobel.png",),
-    ]
     make_folders(jobs, rule)
-    assert os.path.isdir("out/sub")
+    made = [output for job in jobs for output in job.outputs]
+    assert len(set(made)) == len(inputs) * len(labels)
+    assert all(os.path.isdir(os.path.dirname(output) or ".") for output in made)
+    if target is None:
+        assert all(os.path.dirname(job.outputs[0]) == os.path.dirname(job.input.path) for job in jobs)
+    elif target in FOLDERS:
+        chosen = os.path.realpath(target)
+        for job in jobs:
+            folder = os.path.dirname(os.path.realpath(job.outputs[0]))
+            assert os.path.commonpath([folder, chosen]) == chosen
+            assert folder.endswith(os.path.dirname(job.input.below)), "and the folders below it"
+
+
+def test_one_file_named_in_two_ways(here):
+    touch("a.jpg", "in/b.jpg")
+    os.symlink("in", "linked")
+    for one, other in (("a.jpg", "./a.jpg"), ("in/b.jpg", "linked/b.jpg")):
+        with pytest.raises(ArgumentError, match=f"^{one} and {other} are one file: name it once$"):
+            outputs(named(one, other), "out/")
+
+
+def test_no_template_tells_them_apart():
+    pytest.importorskip("aiohttp")
+    inputs = named("https://host/a.jpg?page=1", "https://host/a.jpg?page=2")
+    with pytest.raises(ArgumentError, match="process them in separate runs, each with an output of its own"):
+        outputs(inputs, "out/")
+
+
+@pytest.mark.parametrize(
+    ("parent", "inner"),
+    [("a", "a/"), ("a/b", "a/b/"), ("/a/b", "a/b/"), ("../a", "a/"), ("", ""), (".", ""), ("memory://a/b", "a/b/")],
+)
+def test_parent_inside_a_folder_never_leads_out_of_it(here, parent, inner):
+    source = named(os.path.join(parent, "x.jpg"))[0]
+    assert OutputRule("out/{parent}/{stem}.png", ("sobel",)).outputs(source) == (f"out/{inner}x.png",)
+
+
+def test_folders_that_fields_name_are_made(here):
+    touch("in/a.jpg", "in/b.jpg")
+    rule = OutputRule("out/{filter}/{stem}/x.png", ("box", "sobel"))
+    make_folders(plan(named("in/a.jpg", "in/b.jpg"), rule), rule)
+    assert sorted(os.listdir("out")) == ["box", "sobel"]
+    assert sorted(os.listdir("out/box")) == ["a", "b"]
+    with pytest.raises(ArgumentError, match="nowhere: no such folder"):
+        outputs(named("nowhere/a.jpg"), "{parent}/{stem}.png")
 
 
 def test_two_outputs_that_are_one_file_by_way_of_a_linked_folder(here):
@@ -251,8 +355,10 @@ def test_planning_makes_nothing_and_making_folders_makes_the_tree(here):
 def test_folder_that_cannot_be_made(here):
     touch("out")
     rule = OutputRule("out/", ("sobel",))
-    with pytest.raises(ArgumentError, match=r"out.* cannot be made"):
-        make_folders(plan(named("a.jpg"), rule), rule)
+    with pytest.raises(ArgumentError, match=r"^out: the folder cannot be made: out is not a folder$"):
+        plan(named("a.jpg"), rule)
+    with pytest.raises(ArgumentError, match=r"^out/b/c: the folder cannot be made: out is not a folder$"):
+        plan(named("a.jpg"), OutputRule("out/b/c/", ("sobel",)))
 
 
 def test_existing_outputs_are_counted(here):

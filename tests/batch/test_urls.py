@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from cnncli.batch import objects
 from cnncli.batch.inputs import Input, find_inputs
 from cnncli.batch.manifest import PARTS, Manifests
+from cnncli.batch.naming import OutputRule
 from cnncli.batch.objects import is_url
-from cnncli.batch.plan import Job, OutputRule, plan, refuse_existing
+from cnncli.batch.plan import Job, plan, refuse_existing
 from cnncli.batch.running import run
 from cnncli.batch.task import Task
 from cnncli.errors import ArgumentError, ImageError, NoInputError

@@ -15,9 +15,10 @@ import typer
 
 from cnncli.batch.inputs import Input, Shard, find_inputs
 from cnncli.batch.manifest import NAME, Manifests
+from cnncli.batch.naming import OutputRule
 from cnncli.batch.objects import is_url, without_file_scheme
 from cnncli.batch.objects import read as read_object
-from cnncli.batch.plan import Job, OutputRule, make_folders, plan, refuse_existing, work_folders
+from cnncli.batch.plan import Job, make_folders, plan, refuse_existing, work_folders
 from cnncli.batch.running import Executor, run, summary
 from cnncli.batch.task import Grouping, Report, Task
 from cnncli.cli.files.interrupts import interrupts

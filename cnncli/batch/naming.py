@@ -1,0 +1,99 @@
+"""Names of outputs: a folder, a template, or beside the inputs; and templates that tell outputs of one name apart."""
+
+import os
+from collections.abc import Iterator, Sequence
+from string import Formatter
+
+from cnncli.batch import objects
+from cnncli.batch.inputs import Input
+from cnncli.batch.objects import is_url, without_file_scheme, without_query, without_scheme
+from cnncli.errors import ArgumentError
+from cnncli.files.temporary import STANDARD
+
+TEMPLATE_FIELDS = ("stem", "name", "ext", "parent", "below", "filter")
+"""The fields of a template; `below` is an input's path below the folder that was searched, without its name."""
+
+
+class OutputRule:
+    """A rule that names outputs.
+
+    Args:
+        target: a file, a folder (one that exists, or a word that ends in `/`), a template with fields such as `{stem}`,
+            `-` for standard output, or None for `{stem}-{filter}` beside the input.
+        labels: values of `{filter}`, one output for each.
+        suffix: the ending of names that the rule makes up.
+
+    Raises:
+        ArgumentError: a template with fields that nothing fills.
+    """
+
+    def __init__(self, target: str | None, labels: tuple[str, ...], suffix: str = ".png") -> None:
+        self.target = None if target is None else without_file_scheme(target)
+        self.labels, self.suffix = labels, suffix
+        word = self.target or ""
+        self.is_template = "{" in word
+        if self.is_template:
+            _fields(word)
+        is_folder = objects.is_folder if is_url(word) else os.path.isdir
+        self.is_folder = bool(word) and not self.is_template and (word.endswith(("/", os.sep)) or is_folder(word))
+        # Nobody can make folders ahead that are named after inputs or filters; that of an input is there.
+        folders = os.path.dirname(word).removeprefix("{parent}")
+        self.makes_folders = self.is_folder or (self.is_template and bool(_fields(folders)))
+        self.names_one = not (self.target is None or self.is_template or self.is_folder)
+
+    def outputs(self, source: Input) -> tuple[str, ...]:
+        """Return the output of each label."""
+        if self.names_one:
+            return (self.target or STANDARD,)
+        folder, name = os.path.split(without_query(source.path) if source.path != STANDARD else source.below)
+        stem, ext = os.path.splitext(name)
+        below = os.path.dirname(source.below)
+        if self.target is None or self.is_folder:
+            kept = folder if self.target is None else os.path.join(self.target, below)
+            return tuple(os.path.join(kept, f"{stem}-{label}{self.suffix}") for label in self.labels)
+        fields = {"stem": stem, "name": name, "ext": ext.lstrip("."), "parent": folder or ".", "below": below or "."}
+        template = self.target if below else self.target.replace("{below}/", "")
+        if "/{parent}" in template:
+            inner = _inner(folder)
+            fields["inner"] = inner or "."
+            template = (template if inner else template.replace("/{parent}/", "/")).replace("/{parent}", "/{inner}")
+        return tuple(template.format(**fields, filter=label) for label in self.labels)
+
+    def alternatives(self, inputs: Sequence[Input]) -> Iterator[str]:
+        """Yield templates that tell more outputs apart than the rule does, in the folder that it names.
+
+        The first ones change least. With some inputs, none of them tells all outputs apart.
+        """
+        if self.target is None:
+            yield f"{{parent}}/{{name}}-{{filter}}{self.suffix}"
+            return
+        if self.is_folder:
+            folder, name = self.target, f"{{stem}}-{{filter}}{self.suffix}"
+            folders = [] if any(os.path.dirname(source.below) for source in inputs) else [folder]
+        else:
+            folder, name = os.path.split(self.target)
+            folders = [folder]
+        folders += [os.path.join(folder, field) for field in ("{below}", "{parent}") if field not in folder]
+        names = name, name.replace("{stem}", "{name}"), f"{{name}}-{{filter}}{os.path.splitext(name)[1]}"
+        yield from (os.path.join(each, name) for each in folders for name in dict.fromkeys(names))
+
+
+def _fields(template: str) -> set[str]:
+    """Return the names of a template's fields; refuse those that nothing fills, and other braces."""
+    try:
+        parsed = list(Formatter().parse(template))
+    except ValueError as error:
+        raise ArgumentError(f"output {template!r}: {error}; write {{{{ and }}}} for literal braces") from error
+    if any(spec or conversion for _, _, spec, conversion in parsed):
+        raise ArgumentError(f"output {template!r}: fields stand alone, such as {{stem}}, without : or !")
+    fields = {name for _, name, _, _ in parsed if name is not None}
+    if unknown := fields - set(TEMPLATE_FIELDS):
+        known = " ".join(f"{{{name}}}" for name in TEMPLATE_FIELDS)
+        raise ArgumentError(f"output {template!r}: unknown field {{{unknown.pop()}}}; there are {known}")
+    return fields
+
+
+def _inner(folder: str) -> str:
+    """Return a folder's path as one inside another folder, which it cannot lead out of."""
+    parts = without_scheme(folder).replace(os.sep, "/").split("/")
+    return "/".join(part for part in parts if part not in ("", os.curdir, os.pardir))
