@@ -188,9 +188,9 @@ class FileOptions(Value):
             "--output",
             "-o",
             metavar="PATH",
-            help="A file; a folder (existing, or ending in /); a template with {stem} {name} {ext} {parent}, {filter} "
-            "(with pool: the mode) and {below} (the path below a folder of -r); or - for standard output. Default: "
-            "{stem}-{filter}.png beside the input.",
+            help="A file; a folder, made if missing (a name without a suffix, or ending in /); a template with {stem} "
+            "{name} {ext} {parent}, {filter} (with pool: the mode) and {below} (the path below a folder of -r); or - "
+            "for standard output. Default: {stem}-{filter}.png beside the input.",
         ),
     ] = None
     show: Annotated[bool, _files("--show", help="Show a preview of each output in the terminal.")] = False
@@ -200,7 +200,7 @@ class FileOptions(Value):
             "--format",
             metavar="NAME",
             help="Format of the outputs: png, jpeg, tiff, webp, ...; or exact numbers: npy, npz, txt, csv, "
-            "float-tiff. Default: by the suffix of the output.",
+            "float-tiff. Default: by the suffix of the output; on standard output PNG, or a matrix for a matrix.",
         ),
     ] = None
     quality: Annotated[
@@ -216,6 +216,9 @@ class FileOptions(Value):
     files_from: Annotated[
         str | None,
         _files(metavar="FILE", help="Read more inputs from a list, one per line; - reads it from standard input."),
+    ] = None
+    files_from0: Annotated[
+        str | None, _files(metavar="FILE", help="The same for a list with a NUL after each name, as of find -print0.")
     ] = None
     max_pixels: MaxPixels = None
     jobs: Annotated[

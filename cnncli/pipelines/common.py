@@ -114,12 +114,21 @@ class Pipeline(Value):
             gray: whether frames are read as luma.
         """
         with open_image(open_stream(source), gray=gray, max_pixels=self.max_pixels) as image:
-            form = find_format(self.format) if self.format else _format_of(output, image)
+            form = self._form(output, image)
             # The bytes that a frame takes on its way from one file to the other.
             encoding = writing_bytes(image.pixels, form.held[not gray], exact=form.numeric)
             with DECODED.take(image.decoded_bytes() + encoding):
                 pages = (picture for frame in image.frames() for picture in make(frame, form))
                 _write(pages, form, target, output, self.quality)
+
+    def _form(self, output: str, image: OpenedImage) -> Format:
+        """Return the format of an output. To standard output, numbers go as numbers and pictures as PNG."""
+        if self.format or output != STANDARD:
+            return find_format(self.format or output)
+        form = image.kind.written[0] if image.kind.numeric else find_format("png")
+        self.replace(format=form.name).check_single(output)
+        check_terminal(form)
+        return form
 
     def facts(self, report: Report) -> dict[str, Any]:
         """Return a report as the documented JSON object."""
@@ -153,6 +162,18 @@ def check_lossy(name: str, quality: int) -> None:
         check_quality(quality, find_format(name))
     except ImageError as error:
         raise ArgumentError(f"--quality {quality}: {error}") from error
+
+
+def check_terminal(form: Format) -> None:
+    """Refuse a format on standard output that a terminal cannot show.
+
+    Raises:
+        ArgumentError: the format is binary, and standard output is a terminal.
+    """
+    if not form.text and sys.stdout and sys.stdout.isatty():
+        raise ArgumentError(
+            f"{form.name} is binary and standard output is a terminal: redirect it, or write to a file with -o"
+        )
 
 
 def check_kernel(shape: Sequence[int], max_pixels: int | None) -> None:
@@ -252,16 +273,6 @@ def _write(pages: Iterable[Picture], form: Format, target: str, output: str, qua
                 sys.stdout.flush()
     except ImageError as error:  # the user knows the file by the name that it will get
         raise ImageError(str(error).replace(target, output) if target != STANDARD else str(error)) from error
-
-
-def _format_of(output: str, image: OpenedImage) -> Format:
-    """Return the format that an output's suffix says; a matrix goes to standard output as a matrix."""
-    if output != STANDARD:
-        return find_format(output)
-    for form in image.kind.written:
-        if form.text:
-            return form
-    raise ArgumentError("standard output needs a format: add --format png, npy or another")
 
 
 def read_source(path: str) -> str | bytes:

@@ -97,7 +97,23 @@ COMMAND_LINES = [
     ("edge nowhere.png --explain 1,1", FAILED, "no such file"),
     ("edge photo.png --format xyz", USAGE, "xyz"),
     ("edge photo.png -o out.xyz", USAGE, ".xyz"),
-    ("edge photo.png -o out", USAGE, "out"),
+    ("edge photo.png gray.png -o out.xyz", USAGE, "end it in / for a folder"),
+    ("edge photo.png -o taken", USAGE, "'.taken'"),
+    ("edge photo.png gray.png -o taken --format png", USAGE, "2 inputs do not fit into one output 'taken'"),
+    ("edge photo.png -o taken/deep", USAGE, "taken is not a folder"),
+    ("edge photo.png gray.png -o png", USAGE, "2 inputs do not fit into one output 'png'"),
+    ("edge photo.png photo.jpg", USAGE, "'{parent}/{name}-{filter}.png'"),
+    ("edge photo.png ./photo.png -o out/", USAGE, "are one file: name it once"),
+    (
+        "edge --files-from0 lines.list",
+        USAGE,
+        "holds lines, and no NUL as find -print0 writes: read it with --files-from",
+    ),
+    ("edge --files-from0 nowhere.list", USAGE, "--files-from0 nowhere.list"),
+    ("edge --files-from - --files-from0 -", USAGE, "--files-from - and --files-from0 - both read standard input"),
+    ("edge - --files-from0 - -o out", USAGE, "--files-from0 - and the input - both read standard input"),
+    ("edge photo.png -o out.png --quality 80", USAGE, "png has no quality setting"),
+    ("edge photo.png -o out.jpg --quality 0", USAGE, "quality"),
     ("edge photo.png -o photo.png", USAGE, "never overwritten"),
     ("edge photo.png -o ./photo.png --force", USAGE, "never overwritten"),
     ("edge photo.png -o alias.png --force", USAGE, "never overwritten"),
@@ -111,7 +127,9 @@ COMMAND_LINES = [
     ("edge photo.png -o {}.png", USAGE, "{}"),
     ("edge photo.png -f box -f sobel -o out.png", USAGE, "{filter}"),
     ("edge photo.png gray.png -o out.png", USAGE, "2 inputs"),
-    ("edge photo.png -o -", USAGE, "--format"),
+    ("edge photo.png gray.png -o -", USAGE, "2 inputs"),
+    ("edge photo.png -f box -f sobel -o -", USAGE, "or write tiff, npy, npz"),
+    ("edge photo.png -o - --quality 80", USAGE, "png has no quality setting"),
     ("edge photo.png -o - --format png --json", USAGE, "--json"),
     ("edge -", USAGE, "-o"),
     ("edge photo.png -j 0", USAGE, "jobs"),
@@ -169,6 +187,8 @@ def files(tmp_path, monkeypatch):
     (tmp_path / "zero.png").touch()
     (tmp_path / "zero.npy").touch()
     (tmp_path / "empty.list").touch()
+    (tmp_path / "lines.list").write_text("photo.png\ngray.png\n")
+    (tmp_path / "taken").touch()
     (tmp_path / "broken.json").write_text("[[1, 0], [")
     (tmp_path / "alias.png").symlink_to("photo.png")
     header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)

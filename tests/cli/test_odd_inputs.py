@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from shell import cnncli, json_lines, process, save
 
-from cnncli.cli.files.running import parse_list
+from cnncli.cli.files.lists import parse_list
 from cnncli.errors import ArgumentError
 
 FAILED, USAGE, NOTHING = 1, 2, 3
@@ -153,10 +153,54 @@ def test_broken_utf_16_is_said():
     ],
 )
 def test_a_list_that_is_none(folder, name, code, words, monkeypatch):
-    monkeypatch.setattr("cnncli.cli.files.running.LONGEST_LIST", 1 << 20)
+    monkeypatch.setattr("cnncli.cli.files.lists.LONGEST_LIST", 1 << 20)
     result = cnncli("edge", "--files-from", name)
     assert (result.exit_code, result.stderr.count("\n"), result.stdout) == (code, 1, "")
     assert words in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "paths"),
+    [
+        (b"", []),
+        (b"a.png\0b.png\0", ["a.png", "b.png"]),
+        (b"a.png\0b.png", ["a.png", "b.png"]),
+        (b"a.png", ["a.png"]),
+        (b"\0\0a.png\0\0", ["a.png"]),
+        (b" \0\n\0a\nb.png\0", [" ", "\n", "a\nb.png"]),
+        (b"\xef\xbb\xbfa\0\xff\xfe\0", [os.fsdecode(b"\xef\xbb\xbfa"), os.fsdecode(b"\xff\xfe")]),
+    ],
+)
+def test_names_between_nuls_are_taken_as_they_are(content, paths):
+    assert parse_list(content, nul=True) == paths
+
+
+def test_lines_where_nuls_are_expected():
+    with pytest.raises(ArgumentError, match="list: holds lines, and no NUL as find -print0 writes: read it with"):
+        parse_list(b"a.png\nb.png\n", nul=True)
+
+
+@pytest.mark.parametrize("way", ["file", "-"])
+def test_a_list_of_find(folder, way):
+    names = ["new\nline.png", " lead and trail ", "-", "[ab].png", "in/good.png"]
+    for name in names[:-1]:
+        save(folder, np.eye(9, dtype=np.uint8), "one.png").rename(folder / name)
+    content = b"".join(os.fsencode(name) + b"\0" for name in names)
+    (folder / "file").write_bytes(content)
+    result = cnncli("edge", "--files-from0", way, "-o", "out/", "--json", stdin=content if way == "-" else None)
+    assert result.exit_code == 0, result.output
+    assert {line["input"] for line in json_lines(result)} == {*names} - {"-"} | {"./-"}
+
+
+def test_both_kinds_of_lists_together(folder):
+    for name in ("b.png", "c.png"):
+        save(folder, np.eye(9, dtype=np.uint8), name)
+    (folder / "lines").write_text("in/good.png\nb.png\n")
+    (folder / "nuls").write_bytes(b"b.png\0c.png\0")
+    result = cnncli("edge", "--files-from", "lines", "--files-from0", "nuls", "-o", "out", "--dry-run")
+    assert result.stdout.splitlines() == [
+        f"{path} -> out/{stem}-sobel.png" for path, stem in (("in/good.png", "good"), ("b.png", "b"), ("c.png", "c"))
+    ]
 
 
 def test_a_line_with_a_nul_fails_alone(folder):

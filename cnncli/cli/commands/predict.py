@@ -33,7 +33,7 @@ JSON_TOP = 5
 """The number of classes in a JSON line by default."""
 
 
-@over_files("inputs", "recursive", "files_from", "max_pixels", "jobs", "scheduler", "as_json", "quiet")
+@over_files("inputs", "recursive", "files_from", "files_from0", "max_pixels", "jobs", "scheduler", "as_json", "quiet")
 def predict(
     files: FileOptions,
     model: options.Model,

@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing
 from typing import Any, Protocol
 
 import typer
@@ -16,27 +16,24 @@ import typer
 from cnncli.batch.inputs import Input, Shard, find_inputs
 from cnncli.batch.manifest import NAME, Manifests
 from cnncli.batch.naming import OutputRule
-from cnncli.batch.objects import is_url, without_file_scheme
-from cnncli.batch.objects import read as read_object
+from cnncli.batch.objects import is_url
 from cnncli.batch.plan import Job, make_folders, plan, refuse_existing, work_folders
 from cnncli.batch.running import Executor, run, summary
 from cnncli.batch.task import Grouping, Report, Task
 from cnncli.cli.files.interrupts import interrupts
+from cnncli.cli.files.lists import NUL_LIST, read_list
 from cnncli.cli.files.terminal import ProgressBar, preview
 from cnncli.cli.options import FileOptions
-from cnncli.errors import ArgumentError, SchedulerError, reason
+from cnncli.errors import ArgumentError, SchedulerError
 from cnncli.files.matrices import TEXT_SUFFIXES
 from cnncli.files.temporary import STANDARD, remove_leftovers
 from cnncli.files.text import json_text, printable
-from cnncli.images.formats import PICTURE_SUFFIXES, find_format
+from cnncli.images.formats import PICTURE_SUFFIXES, find_format, is_format
 from cnncli.images.formats.png import alike
-from cnncli.pipelines.common import Pipeline, check_format, check_lossy
+from cnncli.pipelines.common import Pipeline, check_format, check_lossy, check_terminal
 from cnncli.threads import cores
 
-LONGEST_LIST = 256 << 20
-"""Bytes of a list: of millions of names. What has no end, such as /dev/zero, is refused."""
-
-_BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+MATRIX_SUFFIXES = (*TEXT_SUFFIXES, ".npy", ".npz")
 
 
 class Reporting(Protocol):
@@ -129,15 +126,21 @@ class FileRun:
             ArgumentError: nothing is named, standard input twice, or a list that cannot be read.
             NoInputError: a glob, a folder or the list holds nothing.
         """
-        words, name, listed = self.options.inputs or [], self.options.files_from, list[str]()
-        if not words and name is None:
+        words, lists = self.options.inputs or [], self.lists()
+        if not words and not lists:
             raise ArgumentError("no inputs: give files, quoted globs, folders (with -r), or - for standard input")
-        if name == STANDARD and STANDARD in words:
-            raise ArgumentError("--files-from - and the input - both read standard input: put the list in a file")
-        if name is not None:
-            listed = parse_list(_content(name), f"--files-from {name}")
+        standard = [f"{option} -" for option, name in lists.items() if name == STANDARD]
+        standard += ["the input -"] if STANDARD in words else []
+        if len(standard) > 1:
+            raise ArgumentError(f"{' and '.join(standard[:2])} both read standard input: put the list in a file")
+        listed = [path for option, name in lists.items() for path in read_list(option, name)]
         kinds: dict[str, Any] = {"recursive": self.options.recursive, "suffixes": PICTURE_SUFFIXES}
         return find_inputs(words, listed, left_out=self.left_out, repeats=repeats, **kinds)
+
+    def lists(self) -> dict[str, str]:
+        """Return the lists of inputs that were given, by option."""
+        names = {"--files-from": self.options.files_from, NUL_LIST: self.options.files_from0}
+        return {option: name for option, name in names.items() if name is not None}
 
     def name_left_out(self) -> None:
         """Name the files that are left out on standard error, once nothing is refused any more."""
@@ -178,16 +181,21 @@ class WritingRun(FileRun):
     def __init__(self, pipeline: Pipeline, options: FileOptions) -> None:
         super().__init__(pipeline, options, lambda _: "")
         self.manifests = Manifests(pipeline.options) if options.skip_existing else None
-        self.rule = OutputRule(options.output, pipeline.labels, find_format(pipeline.format or "png").suffix)
+        self.rule = self._rule(options.output)
+
+    def _rule(self, target: str | None) -> OutputRule:
+        return OutputRule(target, self.pipeline.labels, find_format(self.pipeline.format or "png").suffix)
 
     def plan(self) -> list[Job]:
         said = self.options
         if said.output == STANDARD and said.as_json:
             raise ArgumentError("--json and -o - both write to standard output: write the output to a file")
-        if self.rule.names_one:
-            self._check_single()
         shard = None if said.shard is None else Shard.parse(said.shard)
         inputs = self.inputs()
+        if self._names_folder(inputs):
+            self.rule = self._rule(f"{said.output}/")
+        if self.rule.names_one:
+            self._check_single(inputs[0].path)
         if any(source.path == STANDARD for source in inputs) and said.output is None:
             raise ArgumentError("an image from standard input needs a name for its output: add -o")
         # Every share plans the whole: collisions between shares, and outputs of other shares, are seen.
@@ -228,15 +236,30 @@ class WritingRun(FileRun):
     def hides_bar(self) -> bool:
         return self.options.as_json
 
-    def _check_single(self) -> None:
-        """Check an output that is one file, or standard output."""
+    def _names_folder(self, inputs: list[Input]) -> bool:
+        """Return whether the output is a folder named without its slash.
+
+        However many files a glob matches, the answer is the same; with --format, the output of one file that is named
+        may have any name.
+        """
         output = self.options.output
-        if output == STANDARD and self.pipeline.format is None:
-            words = self.options.inputs or []
-            if not all(word == STANDARD or word.lower().endswith(TEXT_SUFFIXES) for word in words):
-                raise ArgumentError("standard output needs a format: add --format png, npy, ...")
-        elif output is not None:
-            self.pipeline.check_single(output)
+        if not (self.rule.names_one and output and output != STANDARD and _may_be_folder(output)):
+            return False
+        return self.pipeline.format is None or len(inputs) > 1 or inputs[0].found or bool(self.lists())
+
+    def _check_single(self, path: str) -> None:
+        """Check an output that is one file, or standard output, made of the input `path`."""
+        output, pipeline = self.options.output or STANDARD, self.pipeline
+        if pipeline.format is None and output == STANDARD:
+            if path == STANDARD or path.lower().endswith(MATRIX_SUFFIXES):
+                return  # its content decides
+            pipeline = pipeline.replace(format="png")
+        elif pipeline.format is None:
+            try:
+                check_format(output)
+            except ArgumentError as error:
+                raise ArgumentError(f"{error}; add --format, or end it in / for a folder") from error
+        pipeline.check_single(output)
 
     def _check_outputs(self, jobs: list[Job]) -> None:
         names = {output for job in jobs for output in job.outputs if output != STANDARD}
@@ -250,11 +273,9 @@ class WritingRun(FileRun):
             raise ArgumentError(
                 f"{away}: --show works with local files only: write to a local path, or leave --show out"
             )
-        to_terminal = any(STANDARD in job.outputs for job in jobs) and sys.stdout and sys.stdout.isatty()
-        if form is not None and to_terminal and not find_format(form).text:
-            raise ArgumentError(
-                f"{form} is binary and standard output is a terminal: redirect it, or write to a file with -o"
-            )
+        for path in (job.input.path for job in jobs if STANDARD in job.outputs):
+            if form or not (path == STANDARD or path.lower().endswith(TEXT_SUFFIXES)):  # else its content decides
+                check_terminal(find_format(form or "png"))
 
     def _look(self, jobs: list[Job], manifests: Manifests) -> None:
         """Look up what is done, and say on standard error how many outputs will be compared."""
@@ -276,48 +297,10 @@ class WritingRun(FileRun):
                 print(json_text(planned) if self.options.as_json else printable(line))
 
 
-def parse_list(content: bytes, name: str = "list") -> list[str]:
-    r"""Return the paths that a list holds: one a line, or each before a NUL, as `find -print0` writes them.
+def _may_be_folder(name: str) -> bool:
+    """Return whether a name can be that of a folder to be made: nothing stands there, and no suffix says a file.
 
-    Names of files are bytes, whatever they mean; only where a list begins with UTF-16's mark, they are text.
-
-    Args:
-        content: the list.
-        name: name in errors.
-
-    Raises:
-        ArgumentError: broken UTF-16.
-
-    Example:
-        >>> parse_list(b"\xef\xbb\xbfa b.png\r\n\r\nc.png"), parse_list(b"a\nb.png\0c.png\0")
-        (['a b.png', 'c.png'], ['a\nb.png', 'c.png'])
+    Digits are not a suffix: folders are named `2024.06` and `sigma1.5`.
     """
-    if encoding := _BYTE_ORDER_MARKS.get(content[:2]):
-        try:
-            content = content[2:].decode(encoding).encode()
-        except UnicodeError as error:
-            raise ArgumentError(f"{name}: starts with a UTF-16 mark but is not UTF-16: {error}") from error
-    content = content.removeprefix(b"\xef\xbb\xbf")
-    separator = b"\0" if content.endswith(b"\0") else b"\n"
-    lines = [line.strip(b"\r\n") if separator == b"\n" else line for line in content.split(separator)]
-    # No name holds a NUL. With its picture in its place, this one name fails: no such file.
-    return [os.fsdecode(line).replace("\0", "\u2400") for line in lines if line.strip()]
-
-
-def _content(files_from: str) -> bytes:
-    """Read a list."""
-    name = without_file_scheme(files_from)
-    if is_url(name):
-        return read_object(name)
-    if files_from == STANDARD and sys.stdin is None:
-        raise ArgumentError("--files-from -: standard input is closed")
-    try:
-        with nullcontext(sys.stdin.buffer) if files_from == STANDARD else open(name, "rb") as listing:
-            content = listing.read(LONGEST_LIST + 1)
-    except OSError as error:
-        raise ArgumentError(f"--files-from {files_from}: {reason(error)}") from error
-    if len(content) > LONGEST_LIST:
-        raise ArgumentError(
-            f"--files-from {files_from}: is larger than {LONGEST_LIST >> 20} MB, too large for a list of files"
-        )
-    return content
+    ending = os.path.splitext(name)[1]
+    return not (ending[1:2].isalpha() or is_format(name) or (not is_url(name) and os.path.lexists(name)))

@@ -370,12 +370,25 @@ def find_format(name: str) -> Format:
         >>> find_format("photo.JPG").name, find_format("jpg").name
         ('jpeg', 'jpeg')
     """
-    suffix = PurePath(name).suffix.lower() or f".{name.lower()}"
-    for form in FORMATS.values():
-        if suffix in form.suffixes or suffix == f".{form.name}":
-            return form
+    if form := _found(name):
+        return form
+    suffix = _suffix(name)
     known = " ".join(word for form in FORMATS.values() for word in form.suffixes or (form.name,))
     raise ImageError(f"{name}: no format is known by {suffix!r}; known are {known}")
+
+
+def is_format(name: str) -> bool:
+    """Return whether `find_format` knows a format by a name."""
+    return _found(name) is not None
+
+
+def _found(name: str) -> Format | None:
+    suffix = _suffix(name)
+    return next((form for form in FORMATS.values() if suffix in (*form.suffixes, f".{form.name}")), None)
+
+
+def _suffix(name: str) -> str:
+    return PurePath(name).suffix.lower() or f".{name.lower()}"
 
 
 def formats_for(
