@@ -1,13 +1,9 @@
-"""Integers that are ordered as numbers of another type: integers are compared faster, and each has its place."""
-
-from collections.abc import Callable
+"""Integers in the order of floating-point numbers: they are compared faster, and -0.0 has its place before 0.0."""
 
 import numpy as np
 
-from cnncli.arrays import Array, DType
+from cnncli.arrays import Array
 from cnncli.errors import ArgumentError
-from cnncli.ops.ranks.extremes import maxima
-from cnncli.ops.ranks.strips import Strip
 
 
 def as_integers(array: Array) -> Array:
@@ -24,19 +20,6 @@ def as_integers(array: Array) -> Array:
     return array.view(np.dtype(f"{kind}{array.itemsize}").newbyteorder(array.dtype.byteorder))
 
 
-def of_floats(strip: Strip, dtype: DType, rank: Callable[[Strip], Array]) -> Array:
-    """Return the bits of the floating-point numbers of some rank in each window of a strip of bits."""
-    _turn(strip.pixels)
-    results = rank(strip).copy()
-    _turn(results)
-    infinity, nan = (np.array(value, dtype).view(strip.pixels.dtype) for value in (np.inf, np.nan))
-    lost = (strip.pixels > infinity) | (strip.pixels < ~infinity)
-    if lost.any():
-        seen = maxima(strip._replace(pixels=lost.astype(strip.pixels.dtype)))
-        results[seen.astype(bool)] = nan
-    return results
-
-
-def _turn(bits: Array) -> None:
+def turn(bits: Array) -> None:
     """Turn the bits of floats into integers in their order, or back: the magnitude of negative ones is complemented."""
     bits ^= (bits >> (8 * bits.itemsize - 1)) & np.iinfo(bits.dtype).max

@@ -1,6 +1,6 @@
 """`rank_filter`: the median, the minimum or the maximum of every window, strip by strip."""
 
-from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -8,17 +8,13 @@ import numpy.typing as npt
 from cnncli.arrays import Array, as_numbers
 from cnncli.choices import did_you_mean
 from cnncli.errors import ArgumentError
-from cnncli.ops.loading import Border, Loader, Scratch
-from cnncli.ops.ranks import orders
-from cnncli.ops.ranks.extremes import maxima, minima
-from cnncli.ops.ranks.medians import medians
-from cnncli.ops.ranks.strips import Strip
-from cnncli.shapes import IntOrPair, Padding, Window, pair
+from cnncli.ops.loading import Border, Loader
+from cnncli.ops.ranks.networks import extreme_network, median_network
+from cnncli.ops.ranks.orders import as_integers
+from cnncli.ops.ranks.strips import Schedule, run, schedule
+from cnncli.shapes import IntOrPair, Padding, Pair, Window, pair
 
-RANKS: dict[str, Callable[[Strip], Array]] = {"median": medians, "min": minima, "max": maxima}
-
-# Measured: a strip and the planes made from it stay in the cache.
-STRIP_BYTES = 200_000
+MODES = ("median", "min", "max")
 
 
 def rank_filter(
@@ -57,8 +53,8 @@ def rank_filter(
     image = as_numbers(x, "an image")
     if image.ndim not in (2, 3):
         raise ArgumentError(f"an image has the shape (H, W) or (H, W, C), got {image.shape}")
-    if mode not in RANKS:
-        raise ArgumentError(f"unknown mode {mode!r}: {did_you_mean(mode, RANKS)}")
+    if mode not in MODES:
+        raise ArgumentError(f"unknown mode {mode!r}: {did_you_mean(mode, MODES)}")
     height, width = pair(kernel_size, "kernel_size")
     if padding == "same":
         padding = (height // 2, (height - 1) // 2, width // 2, (width - 1) // 2)
@@ -66,27 +62,28 @@ def rank_filter(
     out = np.empty((*window.output_size, *image.shape[2:]), image.dtype.newbyteorder("="))
     if out.size:
         _filter(_as_volume(image), _as_volume(out), window, Border.around(window, padding_mode), mode)
+    if image.dtype.kind == "f" and np.isnan(image.max(initial=0)):
+        lost = rank_filter(np.isnan(image), kernel_size, "max", padding=padding, padding_mode=padding_mode)
+        out[lost] = np.nan
     return out
 
 
 def _filter(image: Array, out: Array, window: Window, border: Border, mode: str) -> None:
-    """Filter (H, W, C) into (H_out, W_out, C); rows of interleaved channels are filtered as they lie."""
-    channels, (height, width) = image.shape[2], window.output_size
-    keys, made = orders.as_integers(image), orders.as_integers(out)
-    row_length = -(-window.reach[1] // 64) * 64
-    rows = max(1, min(height, STRIP_BYTES // (made.itemsize * row_length * channels)))
-    steps = (row_length * channels, channels)
-    slack = (window.span[0] - 1) * steps[0] + (window.span[1] - 1) * steps[1]
-    scratch = Scratch(made.dtype, rows * steps[0] + slack)
-    loader = Loader(border, (1, 1), window.reach[1])
-    for start in range(0, height, rows):
-        count = min(rows, height - start)
-        pixels = scratch.plane("pixels")[: count * steps[0] + slack]
-        loaded = pixels[: (count + window.span[0] - 1) * steps[0]].reshape(-1, row_length, channels)
-        loader.load(keys, start, (0, 0), loaded)
-        strip = Strip(pixels, window.kernel_size, steps, scratch)
-        results = orders.of_floats(strip, out.dtype, RANKS[mode]) if out.dtype.kind == "f" else RANKS[mode](strip)
-        made[start : start + count] = results.reshape(count, row_length, channels)[:, :width]
+    """Filter (H, W, C) into (H_out, W_out, C)."""
+    pixels, results = as_integers(image), as_integers(out)
+    if window.kernel_size == (1, 1):
+        Loader(border, (1, 1), out.shape[1]).load(pixels, 0, (0, 0), results)
+    else:
+        run(_plan(window.kernel_size, mode), pixels, border, results, floats=image.dtype.kind == "f")
+
+
+@lru_cache(maxsize=16)
+def _plan(kernel_size: Pair, mode: str) -> Schedule:
+    if mode != "median":
+        return schedule(extreme_network(kernel_size, greatest=mode == "max"))
+    # Measured: with more phases there are fewer nodes, but more planes than the cache holds.
+    height = kernel_size[0]
+    return schedule(median_network(kernel_size, 1 << min(height, max(2, height // 3)).bit_length() - 1))
 
 
 def _as_volume(image: Array) -> Array:
