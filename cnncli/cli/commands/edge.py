@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cnncli.cli import options
+from cnncli.cli.completion import complete_filters
 from cnncli.cli.options import FileOptions, fields_of, over_files, parse_integers, parse_number, parse_scale, parsed
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD
@@ -42,6 +43,7 @@ def edge(
             "--filter",
             "-f",
             metavar="WORDS",
+            autocompletion=complete_filters,
             help=f"One of {_WORDS}; or several in a row, such as 'gaussian:1.4 sobel', each applied to the result of "
             f"the one before. Repeat for several outputs. Default: {DEFAULT}.",
         ),

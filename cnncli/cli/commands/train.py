@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from cnncli.choices import RESIZES
+from cnncli.cli.completion import complete_networks
 from cnncli.cli.options import choice, with_options
 from cnncli.cli.training.options import DATA, Device, Engine, device_option, engine_option
 from cnncli.data.augmentation import AUGMENTATIONS
@@ -88,6 +89,7 @@ def _configured() -> dict[str, Any]:
                 help=about + shown,
                 rich_help_panel=panel,
                 callback=_share if name == "label_smoothing" else None,
+                autocompletion=complete_networks if name == "network" else None,
             )
             kind: Any = _KINDS.get(name, Configuration.__annotations__[name]) if isinstance(words, str) else words
             found[name] = Annotated[kind | None, option]

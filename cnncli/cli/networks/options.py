@@ -5,12 +5,15 @@ from typing import Annotated
 
 import typer
 
+from cnncli.cli.completion import complete_networks
+
 _printing = partial(typer.Option, rich_help_panel="Output")
 
 Words = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="NETWORK...",
+        autocompletion=complete_networks,
         help="A name of the zoo (vgg16), a file (.toml .onnx .safetensors .keras .h5), the folder of a run, or an "
         "input and layers: 39x39x3 conv3-10 conv5-20,s2. Several, one after the other.",
     ),
