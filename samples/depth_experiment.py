@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from cnncli import train
-from cnncli.training.canvas import Box, Canvas
-from cnncli.training.charts import Curve, draw_chart
+from cnncli.drawing.canvas import Box, Canvas
+from cnncli.drawing.charts import Curve, draw_chart
 
 DIGITS = Path(__file__).resolve().parent / "digits"
 DEPTHS = (8, 32)

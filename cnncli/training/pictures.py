@@ -9,10 +9,10 @@ import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.data import Dataset
+from cnncli.drawing.canvas import BLUE, FAINT, GRID, INK, ORANGE, PAPER, Box, Canvas, diverging, text_width
+from cnncli.drawing.charts import Curve, draw_chart
 from cnncli.models.metrics import Scores
 from cnncli.models.model import Model
-from cnncli.training.canvas import BLUE, FAINT, GRID, INK, ORANGE, PAPER, Box, Canvas, diverging, text_width
-from cnncli.training.charts import Curve, draw_chart
 from cnncli.training.run_folder import PICTURES
 
 CURVES, CONFUSION, FILTERS, MISTAKES = PICTURES  # files of the pictures

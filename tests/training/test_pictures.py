@@ -8,11 +8,8 @@ from models import random_model
 from PIL import Image
 
 from cnncli.data import ArrayDataset
-from cnncli.errors import ImageError
+from cnncli.drawing.canvas import BLUE, ORANGE
 from cnncli.models.metrics import score
-from cnncli.training import canvas
-from cnncli.training.canvas import BLUE, ORANGE, Box, Canvas, diverging, fitting, text_width
-from cnncli.training.charts import ChartAxis
 from cnncli.training.pictures import (
     draw_confusion,
     draw_curves,
@@ -121,20 +118,6 @@ def test_names_that_are_no_text_and_classes_without_pictures(tmp_path):
     drawn(draw_confusion(score(np.array([1, 2]), np.array([1, 1]), names)), tmp_path)
 
 
-def test_letters_with_accents_are_drawn_as_letters_with_or_without_fonts_of_the_system(monkeypatch):
-    monkeypatch.setattr(canvas, "_SYSTEM_FONTS", ())
-    canvas._fonts.cache_clear()
-    canvas._best_font.cache_clear()
-    assert canvas.one_line("größe\n1") == "große 1"
-    monkeypatch.undo()
-    canvas._fonts.cache_clear()
-    canvas._best_font.cache_clear()
-    if len(canvas._fonts(13)) > 1:
-        assert canvas.one_line("größe\n1") == "größe 1"
-        assert all(canvas._has(canvas._font("größe", 13), letter) for letter in "größe")
-    assert canvas._font("plain", 13) is canvas._fonts(13)[0]
-
-
 def test_the_worst_mistakes_come_first(tmp_path):
     pixels = np.zeros((3, 4, 4, 3), np.uint8)
     pixels[0, ..., 0] = pixels[1, ..., 1] = pixels[2, ..., 2] = 255
@@ -168,33 +151,3 @@ def test_features_share_one_scale(tmp_path):
     maps[..., 1], maps[..., 2] = 0.5, 1
     found = drawn(draw_features(maps, "t"), tmp_path)
     assert {0, 128, 255} <= set(found[100, :, 0].tolist())
-
-
-def test_axes_have_round_numbers():
-    assert ChartAxis.over(0, 2.3).ticks == (0, 0.5, 1, 1.5, 2, 2.5)
-    assert ChartAxis.over(1, 40, most=8, whole=True).ticks == (0, 5, 10, 15, 20, 25, 30, 35, 40)
-    for low, high in [(0, 0), (5, 5), (-3, 4), (0, 1e-9), (1e9, 1e9 + 1)]:
-        axis = ChartAxis.over(low, high)
-        assert axis.low <= low <= high <= axis.high
-        assert axis.low < axis.high
-        assert len(axis.ticks) < 12
-
-
-def test_diverging_colours():
-    assert diverging(np.array([-1.0, 0, 1]), 1).tolist() == [[33, 102, 172], [255, 255, 255], [178, 24, 43]]
-    assert diverging(np.zeros(2), 0).tolist() == [[255] * 3] * 2
-
-
-def test_text_is_cut_to_its_room():
-    for room in (0, 5, 30, 100):
-        assert (
-            fitting("a rather long text", 13, room) == "..."
-            or text_width(fitting("a rather long text", 13, room), 13) <= room
-        )
-
-
-def test_a_picture_that_cannot_be_written_is_one_line(tmp_path):
-    canvas = Canvas(10, 10)
-    canvas.box(Box(0, 0, 5, 5), fill=BLUE)
-    with pytest.raises(ImageError, match="cannot be written"):
-        canvas.save(tmp_path / "none" / "x.png")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cnncli.training.canvas import FAINT, GRID, INK, Box, Canvas, text_width
+from cnncli.drawing.canvas import FAINT, GRID, INK, Box, Canvas, text_width
 
 _MOST_DOTS = 40
 

@@ -107,6 +107,10 @@ class Canvas:
         image = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB").resize(size, method)
         self._image.paste(image, (round(box.left * _FINE), round(box.top * _FINE)))
 
+    def pixels(self) -> Array:
+        """Return the sheet as (H, W, 3) bytes."""
+        return np.asarray(self._image.reduce(_FINE))
+
     def save(self, path: str | Path, *, replace: bool = True) -> None:
         """Write the sheet as PNG, whole or not at all; an existing file is replaced if `replace` says so.
 
