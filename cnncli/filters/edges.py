@@ -69,7 +69,7 @@ class FilterOptions(TypedDict, total=False):
 
     stride: IntOrPair
     padding: Padding
-    padding_mode: str
+    padding_mode: str | None
     dilation: IntOrPair
     color: str | None
     on: str | None
@@ -98,7 +98,7 @@ def filter_image(
 
             - stride (1): pixels between positions, an int or a (vertical, horizontal) pair.
             - padding ("same"): as in `conv2d`; `same` keeps the size.
-            - padding_mode ("reflect"): the pixels outside the image, as in `conv2d`.
+            - padding_mode (None): the pixels outside the image, as in `conv2d`; `reflect` unless given.
             - dilation (1): pixels between the kernel's taps, an int or a pair.
             - color (None): `gray` (BT.601 luma), `each` (every channel by itself) or `volume` (one kernel a channel,
               summed); unless given, what suits the filter: `each` for blurs and the like, otherwise `gray`.

@@ -296,7 +296,7 @@ def _edge(response: Edges, column: int, row: int) -> tuple[tuple[Term, ...], Seq
 
 
 def _under_window(response: WindowedResponse, column: int, row: int) -> Seen:
-    return _seen(response.source, response.window, response.filtering.padding_mode, column, row)
+    return _seen(response.source, response.window, response.filtering.border, column, row)
 
 
 def _seen(source: Response, window: Window, padding_mode: str, column: int, row: int) -> Seen:

@@ -153,7 +153,7 @@ class LinearResponse(WindowedResponse):
             "stride": self.window.stride,
             "padding": padding,
             "dilation": self.window.dilation,
-            "padding_mode": self.filtering.padding_mode,
+            "padding_mode": self.filtering.border,
         }
 
     @property

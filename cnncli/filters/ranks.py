@@ -45,6 +45,6 @@ class RankResponse(WindowedResponse):
             self.operator.kernel_size,
             self.operator.mode,
             padding=padding,
-            padding_mode=self.filtering.padding_mode,
+            padding_mode=self.filtering.border,
         )
         return finish(self.activated(ranked[::down, ::across][asked]))

@@ -49,7 +49,8 @@ class Filtering(Value):
     Attributes:
         stride: pixels between positions.
         padding: as in `conv2d`; `same` keeps the size. Of numbers, the steps before the last see none: they get `same`.
-        padding_mode: the pixels outside the image.
+        padding_mode: the pixels outside the image, as in `conv2d`; None for `reflect`, or for `zeros` where a command
+            reads a matrix written as text, as courses pad.
         dilation: pixels between the kernel's taps.
         color: `gray` (BT.601 luma), `each` (every channel separately) or `volume` (one kernel per channel, summed);
             None for what suits the filter: `each` for blurs and the like, otherwise `gray`.
@@ -61,7 +62,7 @@ class Filtering(Value):
 
     stride: IntOrPair = 1
     padding: Padding = "same"
-    padding_mode: str = "reflect"
+    padding_mode: str | None = None
     dilation: IntOrPair = 1
     color: str | None = None
     on: str | None = None
@@ -70,7 +71,7 @@ class Filtering(Value):
     flip: bool = False
 
     def validate(self) -> None:
-        check_choice("padding_mode", self.padding_mode, PADDING_MODES)
+        check_choice("padding_mode", self.padding_mode, (None, *PADDING_MODES))
         check_choice("color", self.color, (None, *COLORS))
         check_choice("on", self.on, (None, *CHANNELS))
         check_choice("activation", self.activation, (None, *ACTIVATIONS))
@@ -80,6 +81,11 @@ class Filtering(Value):
             raise ArgumentError(f"on {self.on!r} keeps one channel of color 'volume', got color {self.color!r}")
         # A probe: what cannot be used for any image is an error now and not for each file.
         Window.over((1 << 30, 1 << 30), 1, stride=self.stride, padding=self.padding, dilation=self.dilation)
+
+    @property
+    def border(self) -> str:
+        """The padding mode, chosen or not."""
+        return self.padding_mode or "reflect"
 
     @property
     def inner(self) -> "Filtering":
@@ -217,7 +223,7 @@ class WindowedResponse(Response):
         """Return the rows of the source under the rows [start, stop): an index that names the border's rows too."""
         height, (top, bottom, _, _), stride = self.source.shape[0], self.window.padding, self.window.stride[0]
         taken = slice(start * stride, (stop - 1) * stride + self.window.span[0])
-        return border_index(height, top, bottom, self.filtering.padding_mode, taken=taken)
+        return border_index(height, top, bottom, self.filtering.border, taken=taken)
 
     def activated(self, response: Array) -> Array:
         """Return numbers of the response with the bias added and the activation applied."""

@@ -30,8 +30,10 @@ class Frame(ABC):
         shape: (H, W) for grey, (H, W, C) for colour; alpha is not counted.
         dtype: uint8, uint16, int32, int64, float32 or float64.
         metadata: metadata of the pixels as they are returned.
+        typed: whether it is a matrix written as text.
     """
 
+    typed = False
     shape: tuple[int, ...]
     dtype: DType
     metadata: Metadata

@@ -260,6 +260,10 @@ class Notes:
         self._details.setdefault("input_shape", list(frame.shape))
         self._details.setdefault("output_shape", list(made.shape))
 
+    def hint(self, words: str) -> None:
+        """Note something that the user should know; a run says it once."""
+        self._details.setdefault("hints", []).append(words)
+
     def details(self) -> Details:
         """Return all details."""
         return self._details | (self.statistics.report() if self.statistics else {})

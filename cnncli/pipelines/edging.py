@@ -16,7 +16,6 @@ from cnncli.filters.transparency import alpha_at_outputs
 from cnncli.images.formats import FORMATS, Format, find_format
 from cnncli.images.frames import Frame, Picture
 from cnncli.images.sources import MAX_PIXELS, check_pixels
-from cnncli.ops.borders import Rows
 from cnncli.pipelines import common
 from cnncli.pipelines.common import Details, Notes, Pipeline
 
@@ -83,22 +82,27 @@ class EdgePipeline(Pipeline):
     def _write(self, source: str | bytes, target: str, output: str, parts: list[FilterPicture]) -> Details:
         chains = [*{chain.name: chain for chain, _ in parts}.values()]
         notes = Notes("+".join(chain.name for chain in chains), statistics=self.statistics)
-        filtering = self.filtering
-        if len({filtering.color or chain.color for chain in chains}) > 1:
-            filtering = filtering.replace(color="gray")  # one file holds grey pictures or coloured ones
-        gray = (filtering.color or chains[0].color) == "gray"
+        filtering = self.filtering_of(chains)
+        gray = filtering.color == "gray"
         self.convert(
             source, target, output, lambda frame, form: self._pages(frame, form, parts, filtering, notes), gray=gray
         )
         return notes.details()
 
-    def response(self, image: Rows, chain: Chain, filtering: Filtering) -> Response:
-        """Return an image's response to a filter.
+    def filtering_of(self, chains: Sequence[Chain]) -> Filtering:
+        """Return the options of filtering for one file, with the color that suits its filters: one for all."""
+        colors = {self.filtering.color or chain.color for chain in chains}
+        return self.filtering.replace(color=colors.pop() if len(colors) == 1 else "gray")
+
+    def response(self, frame: Frame, chain: Chain, filtering: Filtering) -> Response:
+        """Return a frame's response to a filter.
 
         Raises:
             ImageError: its padding is too large.
         """
-        response = chain.over(image, filtering)
+        if frame.typed and filtering.padding_mode is None:
+            filtering = filtering.replace(padding_mode="zeros")
+        response = chain.over(common.visible(frame), filtering)
         for window in response.windows:
             common.check_padding(window, self.max_pixels)
         return response
@@ -107,11 +111,12 @@ class EdgePipeline(Pipeline):
         self, frame: Frame, form: Format, parts: list[FilterPicture], filtering: Filtering, notes: Notes
     ) -> Iterator[Picture]:
         """Yield the pages of one file for a frame: numbers, or the pictures of `parts`."""
-        image = common.visible(frame)
-        responses = {chain.name: self.response(image, chain, filtering) for chain, _ in parts}
+        responses = {chain.name: self.response(frame, chain, filtering) for chain, _ in parts}
         first = next(iter(responses.values()))
         check_pixels("the output", first.shape[1], first.shape[0], self.max_pixels)
         notes.shapes(frame, first)
+        if frame.typed and filtering.padding_mode is None and any(any(window.padding) for window in first.windows):
+            notes.hint("a matrix is padded with zeros; --padding-mode reflect pads it as a picture")
         if form.numeric:
             yield from _numbers(responses, form, notes.statistics)
             return

@@ -114,6 +114,24 @@ def test_padding_and_its_modes_are_numpys(mode, padding):
     assert np.array_equal(response("image.png", "-f", "vertical", "-p", padding, "--padding-mode", mode), expected)
 
 
+def test_a_matrix_of_text_is_padded_with_zeros_and_a_picture_is_not():
+    typed = "10 10 0\n" * 3
+    padded = correlated([[10, 10, 0]] * 3, VERTICAL, mode="constant")
+    result = done("edge", "-", "-f", "vertical", "-o", "response.npy", stdin=typed)
+    assert np.array_equal(np.load("response.npy"), padded)
+    assert "a matrix is padded with zeros; --padding-mode reflect pads it as a picture" in result.stderr
+    reflected = correlated([[10, 10, 0]] * 3, VERTICAL)
+    assert np.array_equal(response("-", "-f", "vertical", "--padding-mode", "reflect", stdin=typed), reflected)
+    save(".", np.array([[10, 10, 0]] * 3, np.uint8))
+    result = done("edge", "image.png", "-f", "vertical", "-o", "picture.npy")
+    assert np.array_equal(np.load("picture.npy"), reflected)
+    for quiet in (["-q"], ["-p", "valid"]):
+        assert (
+            "padded"
+            not in done("edge", "-", "-f", "vertical", "-o", "response.npy", "--force", *quiet, stdin=typed).stderr
+        )
+
+
 def test_valid_padding_keeps_whole_windows_alone():
     save(".", GRAY)
     assert np.array_equal(

@@ -63,7 +63,12 @@ def edge(
         typer.Option("--direction", "-d", help="Direction, for filters with two kernels. Default: magnitude."),
     ] = None,
     padding: options.PaddingOption = "same",
-    padding_mode: options.PaddingModeOption = "reflect",
+    padding_mode: Annotated[
+        options.PaddingMode | None,
+        typer.Option(
+            help="How pixels beyond the border are filled. Default: reflect; zeros for a matrix given as text."
+        ),
+    ] = None,
     stride: options.StrideOption = "1",
     dilation: options.DilationOption = "1",
     flip: Annotated[
@@ -140,7 +145,6 @@ def _run_and_explain(work: "WritingRun", pipeline: "EdgePipeline", text: str, *,
     from cnncli.filters.edges import pictures
     from cnncli.filters.explanation import explain_response
     from cnncli.images.reading import open_image
-    from cnncli.pipelines.common import visible
 
     position = parse_integers(text)
     if len(position) != 2:
@@ -158,9 +162,9 @@ def _run_and_explain(work: "WritingRun", pipeline: "EdgePipeline", text: str, *,
             raise ArgumentError(f"{name}: --explain reads local files only: copy it to this machine")
     column, row = position
     chain = pipeline.chains[0]
-    gray = (pipeline.filtering.color or chain.color) == "gray"
-    with open_image(job.input.path, gray=gray, max_pixels=pipeline.max_pixels) as image:
-        response = pipeline.response(visible(next(image.frames())), chain, pipeline.filtering)
+    filtering = pipeline.filtering_of([chain])
+    with open_image(job.input.path, gray=filtering.color == "gray", max_pixels=pipeline.max_pixels) as image:
+        response = pipeline.response(next(image.frames()), chain, filtering)
         explanation = explain_response(response, column, row)
         edge = pictures(response, chain.last, pipeline.rendering)[0]
         work.run(jobs)

@@ -181,6 +181,7 @@ class WritingRun(FileRun):
     def __init__(self, pipeline: Pipeline, options: FileOptions) -> None:
         super().__init__(pipeline, options, lambda _: "")
         self.manifests = Manifests(pipeline.options) if options.skip_existing else None
+        self._hints: set[str] = set()
         self.rule = self._rule(options.output)
 
     def _rule(self, target: str | None) -> OutputRule:
@@ -226,6 +227,10 @@ class WritingRun(FileRun):
 
     def show(self, report: Report, bar: ProgressBar) -> None:
         super().show(report, bar)
+        for hint in () if self.options.quiet else report.details.get("hints", ()):
+            if hint not in self._hints:
+                self._hints.add(hint)
+                bar.print(f"cnncli: {report.input}: {hint}")
         if report.status == "failed" or report.output == STANDARD:
             return
         if bar.total == 1 and not (self.options.quiet or self.options.as_json):

@@ -117,7 +117,9 @@ class TextImage(OpenedImage):
             matrix = np.array(parser_of(suffix)(text, what=f"{self._name}:"))
         except (ArgumentError, OverflowError) as error:
             raise ImageError(str(error)) from error
-        return ArrayFrame(matrix, gray=self._gray)
+        frame = ArrayFrame(matrix, gray=self._gray)
+        frame.typed = True
+        return frame
 
     def decoded_bytes(self) -> int:
         return self._size * _PARSING
