@@ -163,7 +163,7 @@ class TestStandardOutput:
         assert (result.returncode, result.stdout, result.stderr.count(b"\n")) == (1, b"", 1)
         assert b"tiff, npy, npz, which hold all" in result.stderr
         split = process("edge", "-", "--signed", "split", "-f", "box", "-o", "-", stdin=b"9")
-        assert split.stdout == b"9.0\n"
+        assert split.stdout == b"1.0\n"
 
     @pytest.mark.parametrize(
         ("words", "code"),
