@@ -11,6 +11,7 @@ from cnncli.batch import objects
 from cnncli.batch.objects import Seen, is_url, without_file_scheme, without_query
 from cnncli.errors import ArgumentError, NoInputError
 from cnncli.files.temporary import STANDARD
+from cnncli.files.web import is_web
 
 
 class Input(NamedTuple):
@@ -93,7 +94,8 @@ class _Search(NamedTuple):
     def expand_listed(self, path: str) -> Iterator[Input]:
         """Yield the inputs of a path of a list; a URL that ends in a slash is a folder, because asking takes long."""
         if is_url(path):
-            yield from self._walk(path) if self.recursive and path.endswith("/") else [_named(path)]
+            is_folder = self.recursive and path.endswith("/") and not is_web(path)
+            yield from self._walk(path) if is_folder else [_named(path)]
             return
         mode = mode_of(path)
         if self.recursive and mode is not None and stat.S_ISDIR(mode):
@@ -126,7 +128,9 @@ class _Search(NamedTuple):
 
     def _expand_url(self, word: str) -> Iterator[Input]:
         objects.check(word)
-        if glob.has_magic(without_query(word)) and objects.look(word) is None:
+        if is_web(word):  # which lists nothing
+            yield _named(word)
+        elif glob.has_magic(without_query(word)) and objects.look(word) is None:
             matches = objects.match(word)
             if not matches:
                 raise NoInputError(f"{word}: the glob matches no file")

@@ -31,6 +31,7 @@ from cnncli.batch.objects import Seen, is_url
 from cnncli.batch.plan import Job
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.files.temporary import MACHINE, STANDARD
+from cnncli.files.web import is_web
 
 NAME = ".cnncli-done.jsonl"
 PARTS = ".cnncli-done"
@@ -157,7 +158,9 @@ class Manifests:
     def look(self, jobs: Sequence[Job]) -> None:
         """Fetch from stores, in as few requests as possible, the facts that `is_done` needs about these jobs."""
         names = (name for job in jobs for name in (job.outputs if job.input.seen else _names(job)))
-        self._seen |= objects.look_at_all(name for name in names if is_url(name) and name not in self._seen)
+        # Web addresses can only be asked one by one: that is done where their files are, several at a time.
+        asked = (name for name in names if is_url(name) and not is_web(name))
+        self._seen |= objects.look_at_all(name for name in asked if name not in self._seen)
 
     def unlisted(self, jobs: Sequence[Job]) -> list[str]:
         """Return the outputs that exist and have no line, as a run without lists leaves them; call `look` first."""

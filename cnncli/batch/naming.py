@@ -9,6 +9,7 @@ from cnncli.batch.inputs import Input
 from cnncli.batch.objects import is_url, without_file_scheme, without_query, without_scheme
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD
+from cnncli.files.web import is_web
 
 TEMPLATE_FIELDS = ("stem", "name", "ext", "parent", "below", "filter")
 """The fields of a template; `below` is an input's path below the folder that was searched, without its name."""
@@ -19,7 +20,7 @@ class OutputRule:
 
     Args:
         target: a file, a folder (one that exists, or a word that ends in `/`), a template with fields such as `{stem}`,
-            `-` for standard output, or None for `{stem}-{filter}` beside the input.
+            `-` for standard output, or None for `{stem}-{filter}` beside the input (here, if that is on the web).
         labels: values of `{filter}`, one output for each.
         suffix: the ending of names that the rule makes up.
 
@@ -49,7 +50,8 @@ class OutputRule:
         stem, ext = os.path.splitext(name)
         below = os.path.dirname(source.below)
         if self.target is None or self.is_folder:
-            kept = folder if self.target is None else os.path.join(self.target, below)
+            beside = "" if is_web(source.path) else folder
+            kept = beside if self.target is None else os.path.join(self.target, below)
             return tuple(os.path.join(kept, f"{stem}-{label}{self.suffix}") for label in self.labels)
         fields = {"stem": stem, "name": name, "ext": ext.lstrip("."), "parent": folder or ".", "below": below or "."}
         template = self.target if below else self.target.replace("{below}/", "")
@@ -66,6 +68,7 @@ class OutputRule:
         """
         if self.target is None:
             yield f"{{parent}}/{{name}}-{{filter}}{self.suffix}"
+            yield f"./{{parent}}/{{name}}-{{filter}}{self.suffix}"  # not beside inputs from the web
             return
         if self.is_folder:
             folder, name = self.target, f"{{stem}}-{{filter}}{self.suffix}"

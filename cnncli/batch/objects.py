@@ -1,6 +1,6 @@
 """URLs, and the objects in stores such as S3 that they name. The one module that knows fsspec.
 
-fsspec is loaded when the first URL is met: names are told from paths without it.
+fsspec is loaded when the first URL is met: names are told from paths without it. Web addresses need no package.
 """
 
 import os
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from cnncli.errors import ArgumentError, CnncliError, ImageError
 from cnncli.files.temporary import random_name
 from cnncli.files.text import printable
+from cnncli.files.web import SILENCE, WebStore, is_web
 
 EXTRA = "pip install 'cnncli[remote]'"
 """The command that installs fsspec and the most common stores."""
@@ -29,10 +30,8 @@ _IN_BUCKETS = frozenset(["s3", "s3a", "gs", "gcs"])
 _TAGS = ("ETag", "etag", "md5Hash", "content_md5", "crc32c", "mtime", "LastModified", "last_modified", "updated")
 """The names in stores for what changes when an object does; a digest is better than a time."""
 
-_SILENCE = 15  # seconds for which a server may be silent
 _FEW = 8  # the most objects of a folder that are asked for one by one; for more, the folder is listed
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-_WEB = re.compile(r"\Ahttps?://", re.IGNORECASE)
 _FILE = re.compile(r"\A(file|local)://", re.IGNORECASE)
 """Schemes of this machine: these become paths, which are compared by device and number as URLs cannot be."""
 
@@ -88,7 +87,7 @@ def without_query(name: str) -> str:
         >>> without_query("https://host/a.jpg?token=1"), without_query("s3://photos/?.jpg")
         ('https://host/a.jpg', 's3://photos/?.jpg')
     """
-    return re.split("[?#]", name, maxsplit=1)[0] if _WEB.match(name) else name
+    return re.split("[?#]", name, maxsplit=1)[0].rstrip("/") if is_web(name) else name
 
 
 def folder_of(url: str) -> str:
@@ -122,6 +121,8 @@ def check(url: str) -> None:
 
 def place(url: str) -> str:
     """Return the one name of an object that has several, such as `gs://` and `gcs://`."""
+    if is_web(url):
+        return url.partition("#")[0]
     found = _class(scheme_of(url))
     protocol = found.protocol if isinstance(found.protocol, str) else found.protocol[0]
     server = [str(part) for name, part in found._get_kwargs_from_urls(url).items() if name in ("host", "port")]
@@ -154,7 +155,7 @@ def look_at_all(urls: Iterable[str]) -> dict[str, Seen | None]:
         by_folder[folder_of(url)].append(url)
     found: dict[str, Seen | None] = {}
     for folder, wanted in by_folder.items():
-        if len(wanted) <= _FEW:
+        if len(wanted) <= _FEW or is_web(folder):
             found |= {url: look(url) for url in wanted}
         else:
             listed = _listing(folder)
@@ -318,6 +319,9 @@ def _opened(url: str) -> Iterator[tuple[Any, str]]:
     scheme = scheme_of(url)
     found = _class(scheme)
     try:
+        if found is WebStore:
+            yield WebStore(), url
+            return
         from fsspec import filesystem
 
         # A server, its port and a user are part of the URL.
@@ -339,18 +343,15 @@ def _opened(url: str) -> Iterator[tuple[Any, str]]:
 def _settings(scheme: str) -> dict[str, Any]:
     """Return the options of a store: no caches of listings, and shorter timeouts than the libraries' own."""
     if scheme in ("sftp", "ssh"):  # remembers nothing, and has no word for it
-        return {"timeout": _SILENCE, "banner_timeout": _SILENCE, "auth_timeout": _SILENCE}
+        return {"timeout": SILENCE, "banner_timeout": SILENCE, "auth_timeout": SILENCE}
     settings: dict[str, Any] = {"use_listings_cache": False}  # they would hide what others do meanwhile
-    if scheme in ("http", "https"):
-        from aiohttp import ClientTimeout
-
-        # In all it may take as long as a large file does.
-        settings["client_kwargs"] = {"timeout": ClientTimeout(None, sock_connect=_SILENCE, sock_read=_SILENCE)}
-    return settings | ({"timeout": _SILENCE} if scheme == "ftp" else {})
+    return settings | ({"timeout": SILENCE} if scheme == "ftp" else {})
 
 
 @cache
 def _class(scheme: str) -> Any:
+    if scheme in ("http", "https"):
+        return WebStore
     try:
         from fsspec import get_filesystem_class
     except ImportError as error:
@@ -372,6 +373,6 @@ _LONGEST = 300  # the most letters of a library's message that are passed on; so
 
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return f"the server was silent for {_SILENCE} s"
+        return f"the server was silent for {SILENCE} s"
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return printable(os.fspath(text)[:_LONGEST]) or type(error).__name__

@@ -15,6 +15,7 @@ from cnncli.batch.naming import OutputRule
 from cnncli.batch.objects import is_url
 from cnncli.errors import ArgumentError, NoInputError
 from cnncli.files.temporary import STANDARD, is_special, scratch
+from cnncli.files.web import is_web
 
 
 class Job(NamedTuple):
@@ -58,6 +59,8 @@ def _planned(inputs: Sequence[Input], rule: OutputRule) -> list[Job]:
             "template such as '{stem}-{filter}.png'"
         )
     jobs = [Job(source, rule.outputs(source)) for source in inputs]
+    if away := next(filter(is_web, _outputs(jobs)), None):
+        raise ArgumentError(f"{away}: web addresses are read, not written: name a file or a folder with -o")
     places = _Places()
     made = {places.of(output) for job in jobs for output in job.outputs}
     jobs = [job for job in jobs if not (job.input.found and places.of(job.input.path) in made)]

@@ -35,7 +35,7 @@ def open_image(source: Source, *, gray: bool = False, max_pixels: int | None = M
     """Open an image file of any kind that is read; close it, or use it in a `with` statement.
 
     Args:
-        source: a path, or a binary stream (which is read to its end).
+        source: a path, a web address, or a binary stream (which is read to its end).
         gray: give every frame as BT.601 luma, (H, W).
         max_pixels: the largest width x height accepted; None for any.
 
@@ -69,7 +69,7 @@ def read_image(
     """Read an image file's first frame.
 
     Args:
-        source: a path or a binary stream.
+        source: a path, a web address or a binary stream.
         gray: as BT.601 luma.
         alpha: append the transparency as the last channel; opaque where the file has none.
         max_pixels: the largest width x height accepted; None for any.

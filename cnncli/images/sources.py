@@ -4,13 +4,16 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from cnncli.errors import CnncliError, ImageError, shortage
+from cnncli.files.text import without_secrets
+from cnncli.files.web import WebStore, is_web
 
 Source = str | Path | BinaryIO
 
@@ -31,17 +34,20 @@ _WARNINGS_ARE_OFF = threading.Lock()
 
 
 def open_source(source: Source) -> tuple[BinaryIO, str]:
-    """Open a path or a stream as a seekable binary stream; return it with its name in messages.
+    """Open a path, a web address or a stream as a seekable binary stream; return it with its name in messages.
 
     Raises:
         ImageError: the file is missing, is a folder, may not be read, or is empty.
     """
+    if isinstance(source, str) and is_web(source):
+        name = without_secrets(source)
+        return _whole(partial(WebStore().cat_file, source), name), name
     if not isinstance(source, str | Path):
-        return _whole(source, _name_of(source)), _name_of(source)
+        return _whole(source.read, _name_of(source)), _name_of(source)
     stream, name = _open_file(source), str(source)
     if not stream.seekable():  # a pipe with a name
         with stream:
-            return _whole(stream, name), name
+            return _whole(stream.read, name), name
     if not stream.read(1):
         stream.close()
         raise ImageError(f"{name}: is empty (0 bytes)")
@@ -57,7 +63,7 @@ def read_standard_input() -> bytes:
     """
     if sys.stdin is None:
         raise ImageError(f"{_STANDARD_INPUT} is closed")
-    return _whole(sys.stdin.buffer, _STANDARD_INPUT).getvalue()
+    return _whole(sys.stdin.buffer.read, _STANDARD_INPUT).getvalue()
 
 
 def check_pixels(name: str, width: int, height: int, max_pixels: int | None) -> None:
@@ -147,9 +153,9 @@ def _open_file(path: str | Path) -> BinaryIO:
         raise ImageError(f"{path}: cannot be opened: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _whole(stream: BinaryIO, name: str) -> BytesIO:
+def _whole(read: Callable[[], bytes], name: str) -> BytesIO:
     try:
-        content = stream.read()
+        content = read()
     except OSError as error:
         raise ImageError(f"{name}: cannot be read: {error.strerror or error}") from error
     if not content:

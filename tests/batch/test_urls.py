@@ -258,21 +258,6 @@ class TestServers:
         assert "onservers://ann:***@host/in/9.txt" in printable(report.error)
 
 
-class TestWeb:
-    def test_query_is_no_part_of_any_name(self, monkeypatch):
-        monkeypatch.setattr(objects, "check", lambda url: None)
-        monkeypatch.setattr(objects, "is_folder", lambda url: False)
-        (source,) = find_inputs(["https://host/photos/a.jpg?X-Amz-Signature=12ab"])
-        assert source.below == "a.jpg"
-        assert OutputRule("out/", ("sobel",)).outputs(source) == ("out/a-sobel.png",)
-
-    def test_silent_server_is_not_waited_for_long(self):
-        pytest.importorskip("aiohttp", reason="the extra cnncli[remote] is not installed")
-        timeout = objects._settings("https")["client_kwargs"]["timeout"]
-        assert timeout.sock_read == timeout.sock_connect == objects._SILENCE
-        assert timeout.total is None, "a large file may take long"
-
-
 UNLISTED = (
     """
 from fsspec.implementations.memory import MemoryFileSystem

@@ -142,6 +142,7 @@ def edge(
 def _run_and_explain(work: "WritingRun", pipeline: "EdgePipeline", text: str, *, all_steps: bool) -> None:
     """Print the arithmetic of one position of the one output of the one input, and compare it with what was written."""
     from cnncli.batch.objects import is_url
+    from cnncli.files.web import is_web
     from cnncli.filters.edges import pictures
     from cnncli.filters.explanation import explain_response
     from cnncli.images.reading import open_image
@@ -158,7 +159,7 @@ def _run_and_explain(work: "WritingRun", pipeline: "EdgePipeline", text: str, *,
     if job.input.path == STANDARD:
         raise ArgumentError("--explain reads its input twice: give a file instead of standard input")
     for name in (job.input.path, *job.outputs):
-        if is_url(name):
+        if is_url(name) and not is_web(name):
             raise ArgumentError(f"{name}: --explain reads local files only: copy it to this machine")
     column, row = position
     chain = pipeline.chains[0]
