@@ -60,56 +60,45 @@ class Loader:
         self.border = border
         self.stride = stride
         self.width = width
-        self.columns: dict[int, _Line] = {}
+        self.columns: dict[int, list[_Run]] = {}
 
     def load(self, image: Array, start: int, phase: Sequence[int], out: Array) -> None:
         """Fill `out` (rows, at least width[, C]) with the rows of a (vertical, horizontal) phase from `start` on."""
         if phase[1] not in self.columns:
-            self.columns[phase[1]] = _Line.of(self.border.columns, phase[1], self.stride[1], self.width)
-        columns = self.columns[phase[1]]
-        rows = _Line.of(self.border.rows, start * self.stride[0] + phase[0], self.stride[0], len(out))
-        if rows.source:
-            self._copy_rows(image[rows.source], columns, out[rows.inner])
-        for row, source in rows.others:
-            if source == OUTSIDE:
-                out[row, : columns.length] = self.border.fill
-            else:
-                self._copy_rows(image[source : source + 1], columns, out[row : row + 1])
-
-    def _copy_rows(self, source: Array, columns: "_Line", out: Array) -> None:
-        if columns.source:
-            out[:, columns.inner] = source[:, columns.source]
-        for column, at in columns.others:
-            out[:, column] = self.border.fill if at == OUTSIDE else source[:, at]
+            self.columns[phase[1]] = _runs(self.border.columns, phase[1], self.stride[1], self.width)
+        for rows in _runs(self.border.rows, start * self.stride[0] + phase[0], self.stride[0], len(out)):
+            for columns in self.columns[phase[1]]:
+                inside = rows.source and columns.source
+                out[rows.target, columns.target] = image[rows.source, columns.source] if inside else self.border.fill
 
 
-class _Line(NamedTuple):
-    """A border index taken apart: its one long slice inside the image, and all other positions."""
+class _Run(NamedTuple):
+    """Positions that repeat the pixels of one slice of the image, or, without a source, those outside."""
 
-    length: int
-    inner: slice
+    target: slice
     source: slice | None
-    others: list[Pair]
-
-    @classmethod
-    def of(cls, index: Index, first: int, stride: int, count: int) -> "_Line":
-        """Take `count` entries, every `stride`-th from `first` on; past the end of the index lies the outside."""
-        taken = index[first::stride][:count]
-        if len(taken) == count and taken[0] >= 0 and taken[-1] - taken[0] == (count - 1) * stride:
-            return cls(count, slice(0, count), slice(int(taken[0]), int(taken[-1]) + 1, stride), [])
-        line = np.concatenate([taken, np.full(count - len(taken), OUTSIDE)])
-        inner = _longest_run(line, stride)
-        found = inner.stop > inner.start
-        source = slice(int(line[inner.start]), int(line[inner.stop - 1]) + 1, stride) if found else None
-        edges = (*range(inner.start), *range(inner.stop, count))
-        return cls(count, inner, source, [(at, int(line[at])) for at in edges])
 
 
-def _longest_run(index: Index, step: int) -> slice:
-    """Return the longest stretch of entries inside the image that follow each other by `step`."""
-    breaks = np.flatnonzero((np.diff(index) != step) | (index[1:] == OUTSIDE) | (index[:-1] == OUTSIDE)) + 1
-    starts = np.concatenate([[0], breaks])
-    lengths = np.diff(np.concatenate([starts, [len(index)]]))
-    lengths[index[starts] == OUTSIDE] = 0
-    longest = int(np.argmax(lengths))
-    return slice(int(starts[longest]), int(starts[longest] + lengths[longest]))
+def _runs(index: Index, first: int, stride: int, count: int) -> list[_Run]:
+    """Take `count` entries of a border index, every `stride`-th from `first` on; past its end lies the outside."""
+    line = index[first::stride][:count]
+    if len(line) == count and line[0] >= 0 and line[-1] - line[0] == (count - 1) * stride:
+        return [_Run(slice(0, count), slice(int(line[0]), int(line[-1]) + 1, stride))]
+    line = np.concatenate([line, np.full(count - len(line), OUTSIDE)])
+    outside, steps = line == OUTSIDE, np.diff(line)
+    turns = np.flatnonzero(steps[1:] != steps[:-1]) + 2
+    starts = np.unique(np.concatenate([[0], turns, np.flatnonzero(outside[1:] != outside[:-1]) + 1]))
+    return [
+        _Run(
+            slice(start, stop), None if outside[start] else _slice(int(line[start]), int(line[stop - 1]), stop - start)
+        )
+        for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), count], strict=True)
+    ]
+
+
+def _slice(first: int, last: int, count: int) -> slice:
+    """Return `count` places from the first to the last, at equal steps; the same place repeated is taken once."""
+    if first == last:
+        return slice(first, first + 1)
+    step = (last - first) // (count - 1)
+    return slice(first, last + step if last + step >= 0 else None, step)

@@ -1,8 +1,13 @@
 """Lines of numbers whose outer products are kernels: Gaussians, their derivatives, and constants."""
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 
-from cnncli.arrays import Array
+from cnncli.arrays import Array, DType
+from cnncli.ops.loading import Border
+from cnncli.shapes import Window
 
 TRUNCATE = 4.0  # standard deviations at which a Gaussian is cut off, as in SciPy
 
@@ -43,3 +48,29 @@ def box_line(size: int) -> Array:
         [0.25, 0.25, 0.25, 0.25]
     """
     return np.full(size, 1 / size)
+
+
+class LineWork(NamedTuple):
+    """One plane of an image and the kernel that slides over it: a sum of outer products of a column and a row.
+
+    Attributes:
+        image: (H, W).
+        terms: (column, row) pairs in float64, all of one size, zeros between dilated taps.
+        window: the geometry.
+        border: the pixels outside the image.
+        dtype: dtype of the result, and to compute in where nothing speaks for a wider one.
+    """
+
+    image: Array
+    terms: tuple[tuple[Array, Array], ...]
+    window: Window
+    border: Border
+    dtype: DType
+
+    def with_pixels(self, image: Array, fill: float) -> "LineWork":
+        """Return the same work on another image, with another constant outside."""
+        return self._replace(image=image, border=self.border._replace(fill=fill))
+
+
+Pieces = Iterator[tuple[int, int, Array]]
+"""(first row, row after the last, results (rows, W_out)); the next piece may use the same memory."""

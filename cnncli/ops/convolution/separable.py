@@ -1,7 +1,6 @@
 """Correlation with separable kernels: sums of outer products of a column and a row."""
 
-from collections.abc import Iterator
-from math import lcm
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Unpack
 
 import numpy as np
@@ -9,9 +8,14 @@ import numpy.typing as npt
 
 from cnncli.arrays import Array, DType, as_numbers
 from cnncli.errors import ArgumentError
-from cnncli.ops.convolution.conv2d import conv2d, rows_together
-from cnncli.ops.convolution.correlation import SlidingOptions
-from cnncli.shapes import Pair
+from cnncli.ops.convolution import banded, fourier_lines, sums
+from cnncli.ops.convolution.correlation import SlidingOptions, as_batch
+from cnncli.ops.convolution.lines import LineWork, Pieces
+from cnncli.ops.loading import Border
+from cnncli.shapes import IntOrPair, Padding, Pair, Window, effective_size
+
+# Measured ...
+LONGEST_BANDED = 400
 
 
 class Separable(NamedTuple):
@@ -69,18 +73,28 @@ def _centred(line: Array, length: int) -> Array:
     return np.pad(line, missing // 2)
 
 
-def correlate_separable(x: npt.ArrayLike, kernel: Separable, **options: Unpack[SlidingOptions]) -> Array:
+def correlate_separable(
+    x: npt.ArrayLike,
+    kernel: Separable,
+    *,
+    finish: Callable[[Array], Array] | None = None,
+    **options: Unpack[SlidingOptions],
+) -> Array:
     """Cross-correlate an image with a separable kernel, each channel by itself.
 
-    The result is that of `conv2d` with `kernel.dense()`, up to rounding.
+    The result is that of `conv2d` with `kernel.dense()`, up to rounding. The mean of a box of integers is that of the
+    exact sum.
 
     Args:
         x: (H, W) or (H, W, C).
         kernel: the kernel.
+        finish: applied to the result in pieces (rows, W_out) while they are in the cache; it may overwrite what it is
+            given, and may add axes of its own behind.
         **options: those of `conv2d` of the same name.
 
     Returns:
-        (H_out, W_out) or (H_out, W_out, C): float32 where `x` has up to 16 bits or is float32, otherwise float64.
+        (H_out, W_out) or (H_out, W_out, C): float32 where `x` has up to 16 bits or is float32, otherwise float64; with
+        `finish`, in the type that it gives. A window that holds a pixel that is not finite gives NaN.
 
     Raises:
         ArgumentError: as in `conv2d`.
@@ -91,10 +105,17 @@ def correlate_separable(x: npt.ArrayLike, kernel: Separable, **options: Unpack[S
         [[2.0, 6.0]]
     """
     image = as_numbers(x, "an image")
-    first, *rest = (conv2d(image, weight, groups=_channels(image), **options) for weight in _weights(image, kernel))
-    for part in rest:
-        first += part
-    return first
+    works = _works(image, kernel, **options)
+    out: Array | None = None  # allocated once the first piece shows its type
+    with np.errstate(over="ignore", invalid="ignore"):
+        for channel, work in enumerate(works):
+            for start, stop, piece in _pieces(work):
+                made = finish(piece) if finish else piece
+                if out is None:
+                    out = np.empty((*work.window.output_size, len(works), *made.shape[2:]), made.dtype)
+                out[start:stop, :, channel] = made
+    assert out is not None, "an image has a channel, and a window that fits has a position"
+    return out if image.ndim == 3 else out[:, :, 0]
 
 
 def separable_rows_together(x: Array, kernel: Separable, **options: Unpack[SlidingOptions]) -> int:
@@ -109,22 +130,76 @@ def separable_rows_together(x: Array, kernel: Separable, **options: Unpack[Slidi
         >>> separable_rows_together(np.zeros((3, 9), np.uint8), Separable.of((np.ones(3), np.ones(3))))
         1
     """
-    return lcm(*(rows_together(x, weight, groups=_channels(x), **options) for weight in _weights(x, kernel)))
+    work = _works(x, kernel, **options)[0]
+    return _method(work).rows_together(work)
 
 
-def _channels(image: Array) -> int:
-    return image.shape[2] if image.ndim == 3 else 1
+class _Method(NamedTuple):
+    pieces: Callable[[LineWork], Pieces]
+    rows_together: Callable[[LineWork], int]
 
 
-def _weights(image: Array, kernel: Separable) -> list[Array]:
-    dtype = result_type(image.dtype)
-    planes = (np.outer(column, row).astype(dtype) for column, row in kernel.terms)
-    if image.ndim == 2:
-        return list(planes)
-    return [np.repeat(plane[:, :, None, None], image.shape[2], axis=3) for plane in planes]
+_SUMS = _Method(sums.pieces, lambda work: 1)
+_BANDED = _Method(banded.pieces, banded.rows_together)
+_FOURIER = _Method(fourier_lines.pieces, fourier_lines.rows_together)
+
+
+def _method(work: LineWork) -> _Method:
+    """Return the fastest method; the image's height does not count, for bands of an image are computed as the whole."""
+    if sums.able(work):
+        return _SUMS
+    reached = max(map(banded.reached, work.window.span, work.window.stride))
+    return _BANDED if reached <= LONGEST_BANDED else _FOURIER
+
+
+def _works(
+    image: Array,
+    kernel: Separable,
+    *,
+    stride: IntOrPair = 1,
+    padding: Padding = "valid",
+    dilation: IntOrPair = 1,
+    padding_mode: str = "zeros",
+    padding_value: float = 0,
+) -> list[LineWork]:
+    """Return the work on each channel."""
+    if image.ndim not in (2, 3) or 0 in image.shape:
+        raise ArgumentError(f"an image has the shape (H, W) or (H, W, C), got {image.shape}")
+    planes = np.moveaxis(as_batch(image)[0], 2, 0)
+    window = Window.over(planes.shape[1:], kernel.shape, stride=stride, padding=padding, dilation=dilation)
+    border = Border.around(window, padding_mode, padding_value)
+    down, across = window.dilation
+    terms = tuple((_spread(column, down), _spread(row, across)) for column, row in kernel.terms)
+    return [LineWork(plane, terms, window, border, result_type(image.dtype)) for plane in planes]
 
 
 def result_type(dtype: DType) -> DType:
     """Return the type to compute in: float32 for up to 16 bits and float32, otherwise float64."""
     narrow = dtype.itemsize <= 2 or dtype == np.float32
     return np.dtype(np.float32 if narrow else np.float64)
+
+
+def _spread(line: Array, dilation: int) -> Array:
+    spread = np.zeros(effective_size(len(line), dilation))
+    spread[::dilation] = line
+    return spread
+
+
+def _pieces(work: LineWork) -> Pieces:
+    """Yield the results for a plane; NaN where a weight meets a pixel that is not finite.
+
+    Products with zeros and transforms would carry it further.
+    """
+    if np.isfinite(work.border.fill) and (work.image.dtype.kind != "f" or np.isfinite(np.sum(work.image))):
+        yield from _method(work).pieces(work)
+        return
+    finite = np.isfinite(work.image)
+    clean = work.with_pixels(np.where(finite, work.image, 0), work.border.fill if np.isfinite(work.border.fill) else 0)
+    touched = tuple((np.sign(np.abs(column)), np.sign(np.abs(row))) for column, row in work.terms)
+    mask = work.with_pixels((~finite).view(np.uint8), float(not np.isfinite(work.border.fill)))._replace(terms=touched)
+    spoilt = np.empty(work.window.output_size, bool)
+    for start, stop, piece in _method(mask).pieces(mask):
+        spoilt[start:stop] = piece > 0.5
+    for start, stop, piece in _method(clean).pieces(clean):
+        piece[spoilt[start:stop]] = np.nan
+        yield start, stop, piece
