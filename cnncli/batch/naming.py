@@ -19,8 +19,9 @@ class OutputRule:
     """A rule that names outputs.
 
     Args:
-        target: a file, a folder (one that exists, or a word that ends in `/`), a template with fields such as `{stem}`,
-            `-` for standard output, or None for `{stem}-{filter}` beside the input (here, if that is on the web).
+        target: a file, a folder (one that exists, or a word that ends in `/`), a template with fields such as `{stem}`
+            (of a name, or of a folder that ends in `/`), `-` for standard output, or None for `{stem}-{filter}` beside
+            the input (here, if that is on the web).
         labels: values of `{filter}`, one output for each.
         suffix: the ending of names that the rule makes up.
 
@@ -33,13 +34,16 @@ class OutputRule:
         self.labels, self.suffix = labels, suffix
         word = self.target or ""
         self.is_template = "{" in word
+        makes_template = self.is_template and word.endswith("/")
+        if makes_template:
+            self.target = word = f"{word}{{stem}}-{{filter}}{suffix}"
         if self.is_template:
             _fields(word)
         is_folder = objects.is_folder if is_url(word) else os.path.isdir
         self.is_folder = bool(word) and not self.is_template and (word.endswith(("/", os.sep)) or is_folder(word))
         # Nobody can make folders ahead that are named after inputs or filters; that of an input is there.
         folders = os.path.dirname(word).removeprefix("{parent}")
-        self.makes_folders = self.is_folder or (self.is_template and bool(_fields(folders)))
+        self.makes_folders = self.is_folder or (self.is_template and (makes_template or bool(_fields(folders))))
         self.names_one = not (self.target is None or self.is_template or self.is_folder)
 
     def outputs(self, source: Input) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from cnncli.arrays import Array
 from cnncli.errors import ImageError
 from cnncli.files.temporary import writing
-from cnncli.images.formats import FORMATS, Format, find_format, formats_for
+from cnncli.images.formats import FORMATS, Format, find_format, formats_for, listed
 from cnncli.images.frames import Picture
 from cnncli.images.metadata import Metadata
 
@@ -100,7 +100,7 @@ def check_quality(quality: int, form: Format) -> int:
         ImageError: it is not from 1 to 100, or the format has no such setting.
     """
     if not form.lossy:
-        able = " or ".join(other.name for other in FORMATS.values() if other.lossy)
+        able = listed([other.name for other in FORMATS.values() if other.lossy])
         raise ImageError(f"{form.name} has no quality setting: leave it out, or write {able}")
     if not 1 <= quality <= 100:
         raise ImageError(f"quality must be from 1 to 100, got {quality}")

@@ -211,6 +211,17 @@ def test_parent_inside_a_folder_never_leads_out_of_it(here, parent, inner):
     assert OutputRule("out/{parent}/{stem}.png", ("sobel",)).outputs(source) == (f"out/{inner}x.png",)
 
 
+def test_template_of_a_folder(here):
+    touch("in/a.jpg", "more/a.jpg")
+    rule = OutputRule("{parent}/edges/", ("box", "sobel"), ".tif")
+    jobs = plan(named("in/a.jpg", "more/a.jpg"), rule)
+    assert [job.outputs for job in jobs] == [
+        (f"{folder}/edges/a-box.tif", f"{folder}/edges/a-sobel.tif") for folder in ("in", "more")
+    ]
+    make_folders(jobs, rule)
+    assert os.path.isdir("more/edges")
+
+
 def test_folders_that_fields_name_are_made(here):
     touch("in/a.jpg", "in/b.jpg")
     rule = OutputRule("out/{filter}/{stem}/x.png", ("box", "sobel"))

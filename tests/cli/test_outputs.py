@@ -241,7 +241,7 @@ class TestQuality:
         before = listing(here)
         result = cnncli("edge", "a.jpg", "--quality", 80, *words.split())
         assert (result.exit_code, result.stdout) == (USAGE, "")
-        assert "has no quality setting: leave it out, or write jpeg or webp" in result.stderr
+        assert "has no quality setting: leave it out, or write jpeg, webp or avif" in result.stderr
         assert listing(here) == before
 
     @pytest.mark.parametrize("quality", ["0", "101", "high"])

@@ -201,7 +201,7 @@ def test_cuts_into_bands_do_not_show_at_a_quality(name):
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if name not in LOSSY])
 def test_quality_of_a_format_that_has_none(tmp_path, name):
-    with pytest.raises(ImageError, match=rf"{name} has no quality setting: .* write jpeg or webp"):
+    with pytest.raises(ImageError, match=rf"{name} has no quality setting: .* write jpeg, webp or avif"):
         write_image(tmp_path / "a", picture(name), format=name, quality=80)
     assert not (tmp_path / "a").exists()
 

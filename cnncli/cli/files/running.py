@@ -191,6 +191,8 @@ class WritingRun(FileRun):
         said = self.options
         if said.output == STANDARD and said.as_json:
             raise ArgumentError("--json and -o - both write to standard output: write the output to a file")
+        if said.output == "":
+            raise ArgumentError("--output is empty: name a file, a folder or a template, or - for standard output")
         shard = None if said.shard is None else Shard.parse(said.shard)
         inputs = self.inputs()
         if self._names_folder(inputs):

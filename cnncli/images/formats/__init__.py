@@ -372,9 +372,9 @@ def find_format(name: str) -> Format:
     """
     if form := _found(name):
         return form
-    suffix = _suffix(name)
+    unknown = PurePath(name).suffix.lower() or PurePath(name).name
     known = " ".join(word for form in FORMATS.values() for word in form.suffixes or (form.name,))
-    raise ImageError(f"{name}: no format is known by {suffix!r}; known are {known}")
+    raise ImageError(f"{name}: no format is known by {unknown!r}; known are {known}")
 
 
 def is_format(name: str) -> bool:
@@ -405,4 +405,14 @@ def formats_for(
         for form in FORMATS.values()
         if form.suffixes and form.holds(dtype, channels) and form.has_room(shape) and (form.frames or frames == 1)
     ][:most]
-    return " or ".join(filter(None, [", ".join(able[:-1]), *able[-1:]]))
+    return listed(able)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a message has them.
+
+    Example:
+        >>> listed(["jpeg", "webp", "avif"])
+        'jpeg, webp or avif'
+    """
+    return " or ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
