@@ -34,8 +34,8 @@ class OutputRule:
         self.labels, self.suffix = labels, suffix
         word = self.target or ""
         self.is_template = "{" in word
-        makes_template = self.is_template and word.endswith("/")
-        if makes_template:
+        for_folders = self.is_template and word.endswith("/")
+        if for_folders:
             self.target = word = f"{word}{{stem}}-{{filter}}{suffix}"
         if self.is_template:
             _fields(word)
@@ -43,7 +43,7 @@ class OutputRule:
         self.is_folder = bool(word) and not self.is_template and (word.endswith(("/", os.sep)) or is_folder(word))
         # Nobody can make folders ahead that are named after inputs or filters; that of an input is there.
         folders = os.path.dirname(word).removeprefix("{parent}")
-        self.makes_folders = self.is_folder or (self.is_template and (makes_template or bool(_fields(folders))))
+        self.makes_folders = self.is_folder or (self.is_template and (for_folders or bool(_fields(folders))))
         self.names_one = not (self.target is None or self.is_template or self.is_folder)
 
     def outputs(self, source: Input) -> tuple[str, ...]:

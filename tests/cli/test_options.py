@@ -1,6 +1,7 @@
 import pytest
 from shell import cnncli
 
+from cnncli.cli.app import COMMANDS
 from cnncli.cli.options import over_files
 from cnncli.images.formats import FORMATS
 
@@ -13,3 +14,9 @@ def test_a_misspelt_option_of_files_is_named():
 def test_the_help_names_every_lossy_format():
     told = " ".join(cnncli("edge", "--help").stdout.replace("│", " ").split())
     assert f"lossy outputs ({', '.join(name for name, form in FORMATS.items() if form.lossy)})" in told
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_that_takes_a_list_takes_one_with_nuls(command):
+    words = cnncli(command, "--help").stdout.split()
+    assert ("--files-from" in words) == ("--files-from0" in words) == (command in ("edge", "pool", "predict"))

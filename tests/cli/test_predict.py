@@ -60,6 +60,8 @@ def test_lists_and_standard_input(folder):
     assert len(done("predict", "model.safetensors", "--files-from", "list.txt").stdout.splitlines()) == 2
     listed = done("predict", "model.safetensors", "--files-from", "-", stdin=b"data/top/0.png\ndata/left/1.png\n")
     assert [line.split("\t")[1] for line in listed.stdout.splitlines()] == ["top", "left"]
+    listed = done("predict", "model.safetensors", "--files-from0", "-", stdin=b"data/left/1.png\0data/top/0.png\0")
+    assert [line.split("\t")[1] for line in listed.stdout.splitlines()] == ["left", "top"]
     picture = done("predict", "model.safetensors", "-", stdin=(folder / "data/left/1.png").read_bytes())
     assert picture.stdout.startswith("-\tleft\t")
 
