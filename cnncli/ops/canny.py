@@ -4,6 +4,8 @@ J. Canny, A Computational Approach to Edge Detection, IEEE PAMI 8(6), 1986. The 
 after its smoothing: Sobel gradient, non-maximum suppression with interpolation, hysteresis.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,12 +13,22 @@ from cnncli.arrays import Array, as_numbers
 from cnncli.errors import ArgumentError
 from cnncli.ops.convolution.lines import gaussian_line
 from cnncli.ops.convolution.separable import Separable, correlate_separable, result_type
+from cnncli.ops.loading import Scratch
 
 NONE, WEAK, STRONG = 0, 1, 2
 """The labels of pixels."""
 
 HALO = 2
 """Rows above and below a pixel on which its label depends."""
+
+STRIP = 200_000  # pixels; measured: scratch stays in the cache, and the rows that two strips share are few
+
+_PIXELS_A_STEP = 16_000  # labelling components takes at least 2 ns a pixel, a step of growing 20 us
+
+_PIECE = 32_768  # pixels that grow together, so that what they look at stays in the cache
+
+# Numbers in which neighbours differ and that are no labels. Where two are alike, a pixel may be looked at twice.
+_NUMBERS = np.resize(np.arange(STRONG + 1, 256, dtype=np.uint8), 8 * _PIECE)
 
 
 def canny(x: npt.ArrayLike, sigma: float, low: float, high: float, *, padding_mode: str = "reflect") -> Array:
@@ -74,53 +86,131 @@ def thin(pixels: npt.ArrayLike, low: float, high: float) -> Array:
     if not 0 <= low <= high:
         raise ArgumentError(f"thresholds are 0 <= low <= high, got low {low} and high {high}")
     image = as_numbers(pixels, "an image")
-    labels = np.zeros(image.shape, np.uint8)
     if min(image.shape[:2]) < 3:
+        return np.zeros(image.shape, np.uint8)
+    # The squares of what is compared with a threshold have to fit the type, whatever the unit of the pixels is.
+    fitting = all(1e-15 <= threshold <= 1e15 for threshold in (low, high) if threshold)
+    dtype = result_type(image.dtype) if fitting else np.dtype(np.float64)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return _by_planes(
+            image, lambda plane: _Thinning(plane.astype(dtype, order="C", copy=False), low, high).labels()
+        )
+
+
+def _by_planes(image: Array, function: Callable[[Array], Array]) -> Array:
+    if image.ndim == 2:
+        return function(image)
+    return np.stack([function(plane) for plane in np.moveaxis(image, 2, 0)], axis=2)
+
+
+class _Thinning:
+    """The labels of one plane, strip by strip, so that what lies between stays in the cache.
+
+    The rows of a strip follow each other in flat memory: every pass is one long one-dimensional call, and a neighbour
+    is the same memory at another offset. What runs over the end of a row is put right, or never looked at.
+    """
+
+    def __init__(self, pixels: Array, low: float, high: float) -> None:
+        height, width = pixels.shape
+        self.pixels = pixels
+        self.rows = max(1, min(height - 2, STRIP // width))
+        self.scratch = Scratch(pixels.dtype, (self.rows + 2 * HALO) * width)
+        # Half of the squared magnitudes are compared. Where nothing changes, nothing is an edge.
+        self.least = pixels.dtype.type(low * low / 2 or 1e-30)
+        self.strong = pixels.dtype.type(high * high / 2)
+        # By twice "to the side rather than down" and "to the right while down".
+        self.straight = np.array([width, width, -1, 1])
+        self.diagonal = np.array([width - 1, width + 1, width - 1, width + 1])
+
+    def labels(self) -> Array:
+        """Return the labels (H, W)."""
+        height, width = self.pixels.shape
+        labels = np.zeros(self.pixels.shape, np.uint8)
+        for top in range(1, height - 1, self.rows):
+            bottom = min(top + self.rows, height - 1)
+            out = labels[top:bottom]
+            first, second, squares = self._gradient(top, bottom)
+            is_candidate = out.reshape(-1).view(bool)
+            start = HALO * width
+            np.greater_equal(squares[start : start + out.size], self.least, out=is_candidate)
+            out[:, 0] = out[:, -1] = NONE
+            candidates = np.flatnonzero(is_candidate)
+            out.reshape(-1)[candidates] = self._label_candidates(candidates + start, first, second, squares)
         return labels
-    for plane, out in zip(_planes(image), _planes(labels), strict=True):
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            out[:] = _thin_plane(plane.astype(result_type(image.dtype), copy=False), low, high)
-    return labels
+
+    def _strip(self, top: int, bottom: int) -> Array:
+        """Return the rows [top - HALO, bottom + HALO), with the outermost row repeated outside."""
+        rows = self.pixels[max(top - HALO, 0) : bottom + HALO]
+        if len(rows) == bottom - top + 2 * HALO:
+            return rows
+        return np.pad(rows, ((max(HALO - top, 0), max(bottom + HALO - len(self.pixels), 0)), (0, 0)), "edge")
+
+    def _gradient(self, top: int, bottom: int) -> tuple[Array, Array, Array]:
+        """Return the diagonal differences p and q of the 2x2 sums around each pixel of a strip, and p^2 + q^2.
+
+        The gradient is q - p to the right and -p - q down, and half of its square p^2 + q^2: fewer passes than Sobel's
+        two kernels.
+        """
+        strip = self._strip(top, bottom)
+        width, pixels = strip.shape[1], strip.reshape(-1)
+        first, second, squares, sums = (
+            self.scratch.plane(name)[: pixels.size] for name in ("first", "second", "squares", "sums")
+        )
+        # Sums and pairs lie at their top left pixel; the others at the pixel in the middle.
+        pairs = np.add(pixels[:-1], pixels[1:], out=first[:-1])
+        np.add(pairs[:-width], pairs[width:], out=sums[: -width - 1])
+        middle = slice(width + 1, -width - 1)
+        up, down = sums[: -2 * width - 2], sums[width : -width - 2]
+        np.subtract(up, sums[width + 1 : -width - 1], out=first[middle])
+        np.subtract(sums[1 : -2 * width - 1], down, out=second[middle])
+        outermost = [self._outermost(strip, sums, side) for side in (0, -1)]
+        np.square(first, out=squares)
+        squares += np.square(second, out=sums)
+        squares.reshape(strip.shape)[1:-1, [0, -1]] = np.transpose(outermost)
+        return first, second, squares
+
+    def _outermost(self, strip: Array, sums: Array, side: int) -> Array:
+        """Return p^2 + q^2 at the first or the last column, which is repeated outside."""
+        outer = 2 * (strip[:-1, side] + strip[1:, side])
+        inner = sums.reshape(strip.shape)[:-1, 2 * side]
+        squares: Array = np.square(outer[:-1] - inner[1:]) + np.square(inner[:-1] - outer[1:])
+        return squares
+
+    def _label_candidates(self, at: Array, first: Array, second: Array, squares: Array) -> Array:
+        """Return the labels of the pixels at flat positions: `NONE` where the magnitude is larger beside them.
+
+        A few percent of a photograph are candidates, at 9 ns each. Even where they are a third of all pixels, a pass
+        over the strip that rules some of them out costs what it saves, and one that does all of this costs more.
+        """
+        p, q = _taken(first, at), _taken(second, at)
+        sideways = (p * q < 0).view(np.uint8)
+        np.abs(p, out=p)
+        np.abs(q, out=q)
+        here = p * p + q * q
+        is_strong = here >= self.strong
+        np.sqrt(here, out=here)
+        # Looked up: branches on what is as good as random would cost more than all else (np.where, selected pixels).
+        case = (2 * sideways + (p > q)).astype(np.intp)
+        straight, diagonal = _taken(self.straight, case), _taken(self.diagonal, case)
+        share = np.abs(p - q) / (p + q)  # the smaller component of the gradient, of the larger
+        rest = 1 - share
+        kept = _between(squares, at + diagonal, at + straight, share, rest) <= here
+        kept &= _between(squares, at - diagonal, at - straight, share, rest) <= here
+        labels: Array = kept.view(np.uint8) + (kept & is_strong)
+        return labels
 
 
-def _planes(image: Array) -> list[Array]:
-    return [image] if image.ndim == 2 else list(np.moveaxis(image, 2, 0))
+def _taken(array: Array, at: Array) -> Array:
+    return array.take(at, mode="wrap")  # three quarters of the time with a check of bounds
 
 
-def _thin_plane(pixels: Array, low: float, high: float) -> Array:
-    down, right = _sobel(pixels)
-    magnitude = np.sqrt(down * down + right * right)
-    labels = np.zeros(magnitude.shape, np.uint8)
-    candidates = (magnitude >= low) & (magnitude > 0)
-    candidates[[0, -1]] = candidates[:, [0, -1]] = False
-    at = np.flatnonzero(candidates)
-    kept = at[_is_ridge(at, down.ravel(), right.ravel(), magnitude.ravel(), magnitude.shape[1])]
-    labels.ravel()[kept] = np.where(magnitude.ravel()[kept] >= high, STRONG, WEAK)
-    return labels
-
-
-def _sobel(pixels: Array) -> tuple[Array, Array]:
-    """Return the gradient downwards and to the right; the edge pixels are repeated outside."""
-    padded = np.pad(pixels, 1, "edge")
-    vertical, horizontal = padded[2:] - padded[:-2], padded[:, 2:] - padded[:, :-2]
-    down = vertical[:, :-2] + 2 * vertical[:, 1:-1] + vertical[:, 2:]
-    right = horizontal[:-2] + 2 * horizontal[1:-1] + horizontal[2:]
-    return down, right
-
-
-def _is_ridge(at: Array, down: Array, right: Array, magnitude: Array, width: int) -> Array:
-    """Return which of the pixels are no smaller than what lies before and behind them along the gradient."""
-    g_down, g_right, here = down[at], right[at], magnitude[at]
-    rising = (g_down > 0) == (g_right > 0)
-    g_down, g_right = np.abs(g_down), np.abs(g_right)
-    straight = np.where(g_down > g_right, width, 1)
-    diagonal = np.where(rising, width + 1, np.where(g_down > g_right, width - 1, 1 - width))
-    share = np.minimum(g_down, g_right) / np.maximum(g_down, g_right)
-    kept = np.ones(at.shape, bool)
-    for side in (1, -1):
-        beside = magnitude[at + side * diagonal] * share + magnitude[at + side * straight] * (1 - share)
-        kept &= beside <= here
-    return kept
+def _between(squares: Array, diagonal: Array, straight: Array, share: Array, rest: Array) -> Array:
+    """Return the magnitude, up to the square root of 2, interpolated between two neighbours of each pixel."""
+    total, other = np.sqrt(_taken(squares, diagonal)), np.sqrt(_taken(squares, straight))
+    total *= share
+    other *= rest
+    total += other
+    return total
 
 
 def connected(labels: Array) -> Array:
@@ -134,15 +224,53 @@ def connected(labels: Array) -> Array:
         A boolean array of the same shape.
 
     Example:
-        >>> connected(np.array([[1, 0, 0, 1, 1], [0, 2, 0, 0, 0]])).astype(int).tolist()
+        >>> connected(np.array([[1, 0, 0, 1, 1], [0, 2, 0, 0, 0]], np.uint8)).astype(int).tolist()
         [[1, 0, 0, 0, 0], [0, 1, 0, 0, 0]]
     """
+    return _by_planes(labels, _connected)
+
+
+def _connected(labels: Array) -> Array:
+    framed = labels[[0, -1]].any() or labels[:, [0, -1]].any()
+    return _grown(np.pad(labels, 1))[1:-1, 1:-1] if framed else _grown(labels)
+
+
+def _grown(labels: Array) -> Array:
+    """Return the connected pixels of a plane whose outermost pixels have no label, so that no step leaves it.
+
+    Strong pixels grow step by step: 10 to 20 ms for 16 megapixels of photographs, where labelling all components takes
+    40 to 100. That is done when a path turns out so long that all its steps would cost more.
+    """
+    width = labels.shape[1]
+    grown = labels.copy()
+    flat = grown.reshape(-1)
+    steps = np.array([[down * width + right] for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right])
+    fresh = np.flatnonzero(flat == STRONG)
+    for _ in range(32 + flat.size // _PIXELS_A_STEP):
+        pieces = (fresh[start : start + _PIECE] for start in range(0, len(fresh), _PIECE))
+        fresh = np.concatenate([_reach(flat, (piece + steps).reshape(-1)) for piece in pieces] or [fresh])
+        if not len(fresh):
+            edges: Array = np.equal(grown, STRONG, out=grown.view(bool))
+            return edges
+    return _components_with_strong(grown)
+
+
+def _reach(flat: Array, positions: Array) -> Array:
+    """Make the weak ones among the pixels at these positions strong, and return their positions, each but once."""
+    found = positions.take(np.flatnonzero(flat.take(positions) == WEAK))
+    # Each writes a number, and the last to write at a position stays: 3 times as fast as sorting.
+    numbers = _NUMBERS[: len(found)]
+    flat[found] = numbers
+    last = found.take(np.flatnonzero(flat.take(found) == numbers))
+    flat[found] = STRONG
+    return last
+
+
+def _components_with_strong(labels: Array) -> Array:
     from scipy import ndimage
 
-    edges = np.zeros(labels.shape, bool)
-    for plane, out in zip(_planes(labels), _planes(edges), strict=True):
-        parts, count = ndimage.label(plane, np.ones((3, 3)))
-        is_edge = np.zeros(count + 1, bool)
-        is_edge[parts[plane == STRONG]] = True
-        out[:] = is_edge[parts]
+    components, count = ndimage.label(labels, np.ones((3, 3)))
+    is_edge = np.zeros(count + 1, bool)
+    is_edge[components[labels == STRONG]] = True
+    edges: Array = is_edge[components]
     return edges
