@@ -57,7 +57,7 @@ class Step(NamedTuple):
             'box3x5'
         """
         name, colon, text = word.partition(":")
-        entry = find_filter(name)
+        entry = find_filter(name or word)
         operator, values = entry.operator(text if colon else None)
         named = name + (file_words(values) if colon else "")
         return cls(word, named, operator, entry.scale, entry.signed, entry.color, entry.last)

@@ -247,12 +247,14 @@ def laplacian_of_gaussian(sigma: float) -> Linear:
     return Linear((Separable.of((smooth, curve), (curve, smooth)),))
 
 
-def difference_of_gaussians(low: float, high: float) -> Linear:
-    """Return a narrow Gaussian minus a wide one, as `skimage.filters.difference_of_gaussians`.
+def difference_of_gaussians(low: float, high: float | None) -> Linear:
+    """Return a narrow Gaussian minus a wide one, 1.6 times as wide unless given, as scikit-image.
 
     Raises:
         ArgumentError: the first is not the narrow one.
     """
+    if high is None:
+        high = 1.6 * low
     if low >= high:
         raise ArgumentError(f"S1 must be smaller than S2, got {low:g} and {high:g}")
     narrow, wide = gaussian_line(low), gaussian_line(high)

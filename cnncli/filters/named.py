@@ -5,6 +5,7 @@ so is a horizontal edge that is bright above and dark below. OpenCV and SciPy wr
 opposite sign; the magnitude is the same.
 """
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -171,8 +172,8 @@ _ENTRIES = (
     ),
     Filter(
         "dog",
-        "difference of two Gaussians",
-        arguments=(_SIGMA._replace(name="S1", default="1"), _SIGMA._replace(name="S2", default="1.6")),
+        "difference of two Gaussians; without S2, 1.6 times S1",
+        arguments=(_SIGMA._replace(name="S1", default="1"), _SIGMA._replace(name="S2", default="")),
         of=lambda low, high: linear.difference_of_gaussians(low, high),
     ),
     Filter(
@@ -247,6 +248,9 @@ def find_filter(name: str) -> Filter:
         >>> find_filter("vertical").kernels
         (((1, 0, -1), (1, 0, -1), (1, 0, -1)),)
     """
-    if name not in FILTERS:
-        raise ArgumentError(f"unknown filter {name!r}: {did_you_mean(name, FILTERS)}")
-    return FILTERS[name]
+    if name in FILTERS:
+        return FILTERS[name]
+    words = re.findall(r"\w+", name)
+    if len(words) > 1 and all(word in FILTERS for word in words):
+        raise ArgumentError(f"unknown filter {name!r}: separate words by spaces, as in {' '.join(words)!r}")
+    raise ArgumentError(f"unknown filter {name!r}: {did_you_mean(name, FILTERS)}")

@@ -195,7 +195,9 @@ class WindowedResponse(Response):
         self.window = over(padding=filtering.padding)
         if early and filtering.padding == "same":
             top, bottom, left, right = self.window.padding
-            self.window = over(padding=(bottom, top, right, left))
+            rows = (top, bottom) if kernel_size[0] % 2 else (bottom, top)
+            columns = (left, right) if kernel_size[1] % 2 else (right, left)
+            self.window = over(padding=(*rows, *columns))
         self.shape = (*self.window.output_size, *source.shape[2:])
 
     def respond(self, pixels: Array, padding: Four, finish: Finish, asked: slice = slice(None)) -> Array:

@@ -41,7 +41,9 @@ def alpha_at_outputs(alpha: Array, window: Window) -> Array:
     """
     middles = []
     for axis in (0, 1):
-        first = (window.span[axis] - 1) // 2 - window.padding[2 * axis]
+        # Of the two pixels in the middle of an even window, the one towards the side that is padded more.
+        before, after = window.padding[2 * axis : 2 * axis + 2]
+        first = (window.span[axis] - (before <= after)) // 2 - before
         middle = first + np.arange(window.output_size[axis]) * window.stride[axis]
         middles.append(np.clip(middle, 0, window.size[axis] - 1))
     taken: Array = alpha[np.ix_(*middles)]

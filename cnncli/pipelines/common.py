@@ -4,7 +4,6 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from math import prod
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -26,6 +25,7 @@ from cnncli.images.reading import open_image
 from cnncli.images.sources import MAX_PIXELS, read_standard_input
 from cnncli.images.writing import check_quality, write_frames
 from cnncli.ops.borders import Rows
+from cnncli.ops.convolution.separable import Separable
 from cnncli.shapes import Window
 from cnncli.values import Value
 
@@ -176,14 +176,14 @@ def check_terminal(form: Format) -> None:
         )
 
 
-def check_kernel(shape: Sequence[int], max_pixels: int | None) -> None:
+def check_kernel(kernel: Array | Separable, max_pixels: int | None) -> None:
     """Refuse a kernel that takes more memory and time than the largest picture.
 
     Raises:
         ArgumentError: its numbers, each counted as `TAP_PIXELS`, are more than `max_pixels`, and than the usual limit.
     """
-    counted = prod(shape) * TAP_PIXELS
-    words = f"a kernel of {' x '.join(map(str, shape))} takes as much as {counted:,} pixels"
+    counted = kernel.size * TAP_PIXELS
+    words = f"a kernel of {' x '.join(map(str, kernel.shape))} takes as much as {counted:,} pixels"
     _check_limit(words, counted, max_pixels, ArgumentError)
 
 

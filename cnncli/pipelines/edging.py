@@ -47,7 +47,7 @@ class EdgePipeline(Pipeline):
             chain.check(self.filtering)
             for step in chain.steps:
                 for kernel in step.operator.kernels[:1]:
-                    common.check_kernel(kernel.shape, self.max_pixels)
+                    common.check_kernel(kernel, self.max_pixels)
 
     @property
     def labels(self) -> tuple[str, ...]:

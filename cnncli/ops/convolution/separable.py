@@ -50,6 +50,11 @@ class Separable(NamedTuple):
         column, row = self.terms[0]
         return len(column), len(row)
 
+    @property
+    def size(self) -> int:
+        """Number of weights in all columns and rows."""
+        return sum(len(column) + len(row) for column, row in self.terms)
+
     def dense(self) -> Array:
         """Return the kernel as an array (f_h, f_w)."""
         columns, rows = (np.stack(lines) for lines in zip(*self.terms, strict=True))
