@@ -12,7 +12,7 @@ from cnncli.filters.linear import unit
 from cnncli.filters.named import FILTERS, find_filter, transposed
 from cnncli.filters.responses import ACTIVATIONS
 from cnncli.ops import PADDING_MODES
-from cnncli.ops.ranks.rank_filter import RANKS
+from cnncli.ops.ranks.rank_filter import MODES
 
 ROOT = Path(__file__).parent.parent.parent
 PAIRS = [name for name, known in FILTERS.items() if known.is_pair]
@@ -80,7 +80,7 @@ def test_a_box_is_a_mean(size):
 
 
 def test_no_other_module_tells_filters_apart_by_name():
-    words = FILTERS.keys() - set(choices.DIRECTIONS) - set(RANKS)
+    words = FILTERS.keys() - set(choices.DIRECTIONS) - set(MODES)
     for path in (ROOT / "cnncli").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             told = [*getattr(node, "comparators", []), *getattr(node, "keys", []), getattr(node, "slice", None)]
