@@ -166,7 +166,12 @@ class LinearResponse(WindowedResponse):
             # Turning both kernels (flip) changes signs alone.
             vertical, horizontal = self.operator.kernels
             return gradient_magnitude(
-                pixels, vertical, horizontal, finish=lambda piece: finish(self.activated(piece)), **options
+                pixels,
+                vertical,
+                horizontal,
+                finish=lambda piece: finish(self.activated(piece)),
+                bounded=self.source.bounded,
+                **options,
             )
         return finish(self.activated(self._correlate(pixels, options)[asked]))
 
@@ -178,6 +183,11 @@ class LinearResponse(WindowedResponse):
             part.astype(np.promote_types(part.dtype, np.float32), copy=False)
             for part in (self._part(pixels, kernel, options) for kernel in self.kernels)
         )
+        if self.direction == "magnitude" and self.source.bounded:  # ten times as fast as `hypot`
+            for part in (vertical, horizontal):
+                np.multiply(part, part, out=part)
+            length: Array = np.sqrt(np.add(vertical, horizontal, out=horizontal), out=horizontal)
+            return length
         combine = np.hypot if self.direction == "magnitude" else np.arctan2
         with np.errstate(over="ignore", invalid="ignore"):
             combined: Array = combine(horizontal, vertical, out=horizontal)

@@ -24,6 +24,9 @@ from cnncli.values import Value
 # Numbers beyond this are computed in float64.
 FLOAT32_LARGE = 1e30
 
+# Responses to a full step between these are computed with in the cheapest way.
+_BOUNDS = (1e-9, 1e9)
+
 Finish = Callable[[Array], Array]
 
 Kernel = Array | Separable
@@ -132,6 +135,12 @@ class Response:
         return 1
 
     @property
+    def bounded(self) -> bool:
+        """True if all numbers are finite, and neither they nor their squares too large or small for float32."""
+        least, most = _BOUNDS
+        return self.source.bounded and least < self.full_step < most
+
+    @property
     def windows(self) -> tuple[Window, ...]:
         """The geometry of each step that has one, from the image on."""
         return self.source.windows + ((self.window,) if self.window else ())
@@ -158,6 +167,10 @@ class Image(Response):
     @property
     def dtype(self) -> DType:
         return self.image.dtype
+
+    @property
+    def bounded(self) -> bool:
+        return self.dtype.kind in "iu" and self.dtype.itemsize <= 2
 
     @property
     def windows(self) -> tuple[Window, ...]:

@@ -158,3 +158,12 @@ def test_an_error_is_one_line(shape, options, message):
         gradient_magnitude(np.ones(shape, np.uint8), *PAIRS["sobel"], **options)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_numbers_of_one_order_are_computed_as_cheaply_as_integers(name):
+    image = (random_image((70, 50)) + np.random.default_rng(0).random((70, 50))).astype(np.float32)
+    found = gradient_magnitude(image, *PAIRS[name], bounded=True)
+    expected = gradient_magnitude(image.astype(np.float64), *PAIRS[name])
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-6 * expected.max())

@@ -18,6 +18,7 @@ def gradient_magnitude(
     horizontal: npt.ArrayLike,
     *,
     finish: Callable[[Array], Array] | None = None,
+    bounded: bool = False,
     **options: Unpack[SlidingOptions],
 ) -> Array:
     """Return sqrt(g_x^2 + g_y^2) for the responses to two integer kernels, each channel by itself.
@@ -28,6 +29,8 @@ def gradient_magnitude(
         horizontal: the same for horizontal ones.
         finish: applied to the result in pieces (rows, W_out) while they are in the cache; it may overwrite what it is
             given, and may add axes of its own behind.
+        bounded: whether the numbers of a floating-point image are finite and of one order, as those computed from a
+            picture are; then they are computed as cheaply as integers.
         **options: those of `conv2d` of the same name; `flip` would change signs alone.
 
     Returns:
@@ -45,7 +48,7 @@ def gradient_magnitude(
     weight = np.stack(kernels * channels, axis=-1)[:, :, None]
     work = Correlation.of(images, weight, groups=channels, **options)
     floating = work.dtype.kind == "f"
-    lengths = (_FloatLengths if floating else _IntegerLengths)(work, kernels)
+    lengths = (_FloatLengths if floating and not bounded else _CheapLengths)(work, kernels)
     finish = finish or (lambda piece: piece)
     made: list[Array] = []  # allocated once the first piece shows its type: a trial piece would be counted as one
 
@@ -81,8 +84,8 @@ class _Lengths:
         return self._buffers
 
 
-class _IntegerLengths(_Lengths):
-    """Magnitudes for integers, whose squares fit the type: one program makes cheaper planes than the two responses."""
+class _CheapLengths(_Lengths):
+    """Magnitudes of numbers whose squares fit the type: one program makes cheaper planes than the two responses."""
 
     def __init__(self, work: Correlation, kernels: Sequence[Array]) -> None:
         super().__init__(work)
