@@ -1,8 +1,10 @@
 """A web server on loopback, in a thread: its pages are bytes, or functions that answer."""
 
+import os
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from unittest.mock import patch
 
 
 class Site:
@@ -74,7 +76,8 @@ def serving(context=None):
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield site, f"http{'s' if context else ''}://127.0.0.1:{server.server_port}"
+        with patch.dict(os.environ, no_proxy="127.0.0.1"):
+            yield site, f"http{'s' if context else ''}://127.0.0.1:{server.server_port}"
     finally:
         site.closing.set()
         server.shutdown()

@@ -336,6 +336,20 @@ def test_chance_is_no_picture():
             read(random.bytes(200))
 
 
+@pytest.mark.parametrize("module", ["pillow_heif", "_pillow_heif"])
+@pytest.mark.parametrize("brand", [b"heic", b"heix", b"hevc", b"mif1"])
+def test_the_extra_for_heic_is_named_where_it_is_missing(monkeypatch, tmp_path, module, brand):
+    for name in list(sys.modules):
+        if name.partition(".")[0] in ("pillow_heif", "_pillow_heif"):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    path = tmp_path / "photo.heic"
+    path.write_bytes(struct.pack(">I4s4sI4s", 20, b"ftyp", brand, 0, b"heic") + bytes(40))
+    with pytest.raises(ImageError) as caught:
+        read_image(path)
+    assert str(caught.value) == f"{path}: HEIC pictures need the extra: pip install 'cnncli[heif]'"
+
+
 @pytest.mark.parametrize("suffix", ["psd", "tga", "ico", "jp2", "avif", "heic", "heif", "qoi", "jfif", "pcx"])
 def test_folders_are_searched_for_them(suffix):
     assert f".{suffix}" in PICTURE_SUFFIXES

@@ -485,3 +485,10 @@ class TestAlike:
         other = ours.with_name("other.png")
         other.write_bytes(damage(ours.read_bytes()))
         assert not png.alike(str(ours), str(other))
+
+
+@pytest.mark.parametrize(("name", "channels"), [("webp", 1), ("webp", 2), ("avif", 2)])
+def test_a_profile_for_grey_is_left_out_where_grey_becomes_colour(name, channels):
+    gray = b"\0" * 16 + b"GRAY" + b"\0" * 108
+    content = written(example(name, "uint8", channels), name, metadata=Metadata(icc_profile=gray))
+    assert "icc_profile" not in Image.open(content).info

@@ -149,7 +149,10 @@ class AvifImage(PillowImage):
 
     def _open(self, stream: BinaryIO | None = None) -> "ImageFile.ImageFile":
         check_avif()
-        self._bits = _bits_of(self._content())
+        content = self._content()
+        self._bits = _bits_of(content)
+        if b"\0\0\0\x28clap" in content:
+            raise ImageError("its container crops it, which Pillow does not: save it cropped")
         return super()._open(stream)
 
     def decoded_bytes(self) -> int:

@@ -319,7 +319,10 @@ def write(file: BinaryIO, frames: Iterator[Picture], form: Format, *, quality: i
     if form.name == "avif":
         check_avif()
     pictures = list(frames) if form.frames else [next(frames)]
-    metadata, (options, kept) = pictures[0].metadata.for_channels(pictures[0].channels), _SAVING[form.name]
+    channels, (options, kept) = pictures[0].channels, _SAVING[form.name]
+    if form.name == "webp" or channels == 2:  # grey is stored as colour, which its profile does not describe
+        channels = 3
+    metadata = pictures[0].metadata.for_channels(channels)
     options = options | {name: value for name in kept if (value := getattr(metadata, name))}
     if quality is not None:
         options |= _LOSSY[form.name] | {"quality": quality}

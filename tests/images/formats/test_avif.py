@@ -196,3 +196,16 @@ def test_two_depths_in_one_file_are_refused():
     damaged = content[:place] + bytes([content[place] | 0x40]) + content[place + 1 :]
     with pytest.raises(ImageError, match="states samples of 10 bits and of 8"):
         read(damaged)
+
+
+def test_a_picture_that_its_container_crops_is_refused():
+    content = saved(SMOOTH)
+    box = content.index(b"colr") - 4
+    size = int.from_bytes(content[box : box + 4])
+    cropping = struct.pack(">I4s8i", 40, b"clap", 30, 1, 20, 1, 0, 1, 0, 1)
+    grown = bytearray(content[:box] + cropping + content[box + size :])
+    for name in (b"meta", b"iprp", b"ipco"):
+        place = content.index(name) - 4
+        grown[place : place + 4] = (int.from_bytes(content[place : place + 4]) + 40 - size).to_bytes(4)
+    with pytest.raises(ImageError, match="its container crops it"):
+        read(bytes(grown))
