@@ -5,6 +5,7 @@ from console import python
 FUNCTIONS = {
     "edge": ("filter_image", "edge_picture", "explain"),
     "pool": ("pool_image",),
+    "filters": ("filter_kernel",),
     "shape": ("output_size", "inputs_for", "settings_for", "keeping_padding", "summarize_network", "load_network"),
     "params": ("summarize_network", "compare_networks", "count_as"),
     "train": ("train", "open_dataset"),

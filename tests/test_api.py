@@ -38,6 +38,7 @@ PROMISED = {
     "avg_pool2d",
     "compare_networks",
     "conv2d",
+    "filter_kernel",
     "count_as",
     "edge_picture",
     "evaluate",

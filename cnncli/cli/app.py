@@ -13,7 +13,7 @@ from cnncli.choices import did_you_mean, nearest
 from cnncli.errors import ArgumentError, CnncliError, NoInputError, shortage
 from cnncli.files.text import printable
 
-COMMANDS = ("edge", "pool", "shape", "params", "train", "predict", "evaluate", "export", "learn")
+COMMANDS = ("edge", "pool", "filters", "shape", "params", "train", "predict", "evaluate", "export", "learn")
 """The commands: each is the function of that name in the module of that name in `commands`."""
 
 EXIT_CODES: dict[type[CnncliError], int] = {ArgumentError: 2, NoInputError: 3, CnncliError: 1}

@@ -38,12 +38,23 @@ class Argument(NamedTuple):
         read: returns the value of a text; raises ValueError.
         default: text of the value where the argument is left out; None if it must be given, "" for a value that depends
             on the others.
+        brief: `allowed` in a few letters.
     """
 
     name: str
     allowed: str
     read: Callable[[str], Any]
     default: str | None = None
+    brief: str = ""
+
+    def __str__(self) -> str:
+        """Describe it in a few letters.
+
+        Example:
+            >>> str(number("SIGMA", 0.1, 100, "1"))
+            'SIGMA=1 (0.1 to 100)'
+        """
+        return f"{self.name}{'=' + self.default if self.default else ''} ({self.brief})"
 
 
 def number(name: str, least: float, most: float, default: str | None = None) -> Argument:
@@ -54,13 +65,23 @@ def number(name: str, least: float, most: float, default: str | None = None) -> 
         1.5
     """
     return Argument(
-        name, f"a number from {least:g} to {most:g}", lambda text: _between(float(text), least, most), default
+        name,
+        f"a number from {least:g} to {most:g}",
+        lambda text: _between(float(text), least, most),
+        default,
+        f"{least:g} to {most:g}",
     )
 
 
 def integer(name: str, least: int, most: int, default: str | None = None) -> Argument:
     """Return an argument that is an integer between two others."""
-    return Argument(name, f"an integer from {least} to {most}", lambda text: _whole(text, least, most), default)
+    return Argument(
+        name,
+        f"an integer from {least} to {most}",
+        lambda text: _whole(text, least, most),
+        default,
+        f"{least} to {most}",
+    )
 
 
 def size(name: str, most: int, default: str) -> Argument:
@@ -75,7 +96,8 @@ def size(name: str, most: int, default: str) -> Argument:
         height, by, width = text.partition("x")
         return _whole(height, 1, most), _whole(width if by else height, 1, most)
 
-    return Argument(name, f"an integer from 1 to {most}, or HEIGHTxWIDTH such as 3x5", read, default)
+    allowed = f"an integer from 1 to {most}, or HEIGHTxWIDTH such as 3x5"
+    return Argument(name, allowed, read, default, f"1 to {most}, or HxW")
 
 
 def level(name: str, least: float, default: str, *words: str) -> Argument:
@@ -90,7 +112,8 @@ def level(name: str, least: float, default: str, *words: str) -> Argument:
 
     lowest = "" if least == -float("inf") else f" from {least:g}"
     also = "".join(f", or {word}" for word in words)
-    return Argument(name, f"a number{lowest}, or a percentage of a full step such as 25%{also}", read, default)
+    allowed = f"a number{lowest}, or a percentage of a full step such as 25%{also}"
+    return Argument(name, allowed, read, default, f"{lowest.strip() or 'a number'}, or %{also}")
 
 
 def _between(value: float, least: float, most: float) -> float:

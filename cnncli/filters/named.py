@@ -37,6 +37,8 @@ class Filter(NamedTuple):
         arguments: what may follow the name behind a colon, separated by commas.
         of: returns the operator for the values of the arguments, and refuses some; the bare word's kernels by default.
         last: whether nothing may follow it in a chain.
+        agrees: the function of another library that computes the same numbers, if there is one.
+        how: how a filter without kernels works, in two or three lines.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Filter(NamedTuple):
     arguments: tuple[Argument, ...] = ()
     of: "Callable[..., Operator] | None" = None
     last: bool = False
+    agrees: str = ""
+    how: str = ""
 
     @property
     def word(self) -> str:
@@ -111,19 +115,32 @@ _ENTRIES = (
         "sobel",
         "gradient with the middle row weighted 2 (Sobel and Feldman 1968)",
         _pair(((1, 0, -1), (2, 0, -2), (1, 0, -1))),
+        agrees="scipy.ndimage.sobel, of opposite sign",
     ),
     Filter(
         "scharr",
         "gradient weighted 3, 10, 3, closer to the same in every direction (Scharr 2000)",
         _pair(((3, 0, -3), (10, 0, -10), (3, 0, -3))),
+        agrees="cv2.Scharr, of opposite sign",
     ),
-    Filter("prewitt", "gradient with equal weights (Prewitt 1970)", _pair(_STEP)),
+    Filter(
+        "prewitt",
+        "gradient with equal weights (Prewitt 1970)",
+        _pair(_STEP),
+        agrees="scipy.ndimage.prewitt, of opposite sign",
+    ),
     Filter(
         "roberts",
         "2x2 diagonal differences (Roberts 1963); 'vertical' is the falling diagonal, 'horizontal' the rising one",
         (((1, 0), (0, -1)), ((0, 1), (-1, 0))),
+        agrees="skimage.filters.roberts_pos_diag and roberts_neg_diag, of opposite sign",
     ),
-    Filter("laplacian", "second derivative in both directions", (((0, 1, 0), (1, -4, 1), (0, 1, 0)),)),
+    Filter(
+        "laplacian",
+        "second derivative in both directions",
+        (((0, 1, 0), (1, -4, 1), (0, 1, 0)),),
+        agrees="scipy.ndimage.laplace",
+    ),
     Filter(
         "gaussian",
         "blur; without SIGMA, 5x5 binomial weights (sigma about 1.1)",
@@ -132,6 +149,7 @@ _ENTRIES = (
         in_words="1 4 6 4 1 down and across, divided by 256",
         arguments=(_SIGMA,),
         of=lambda sigma: linear.gaussian(sigma),
+        agrees="scipy.ndimage.gaussian_filter",
     ),
     Filter(
         "box",
@@ -141,6 +159,7 @@ _ENTRIES = (
         in_words="1/9 everywhere",
         arguments=(size("N", 999, "3"),),
         of=lambda size: linear.box(size),
+        agrees="scipy.ndimage.uniform_filter",
     ),
     Filter(
         "sharpen",
@@ -163,18 +182,21 @@ _ENTRIES = (
         "magnitude of Gaussian derivatives, which has directions",
         arguments=(_SIGMA._replace(default="1"),),
         of=lambda sigma: linear.gradient(sigma),
+        agrees="scipy.ndimage.gaussian_gradient_magnitude",
     ),
     Filter(
         "log",
         "Laplacian of Gaussian (Marr and Hildreth 1980)",
         arguments=(_SIGMA._replace(default="1"),),
         of=lambda sigma: linear.laplacian_of_gaussian(sigma),
+        agrees="scipy.ndimage.gaussian_laplace",
     ),
     Filter(
         "dog",
         "difference of two Gaussians; without S2, 1.6 times S1",
         arguments=(_SIGMA._replace(name="S1", default="1"), _SIGMA._replace(name="S2", default="")),
         of=lambda low, high: linear.difference_of_gaussians(low, high),
+        agrees="skimage.filters.difference_of_gaussians",
     ),
     Filter(
         "gabor",
@@ -185,6 +207,7 @@ _ENTRIES = (
             _SIGMA._replace(default=""),
         ),
         of=lambda wavelength, degrees, sigma: linear.gabor(wavelength, degrees, sigma),
+        agrees="skimage.filters.gabor_kernel, its real part",
     ),
     Filter(
         "motion",
@@ -201,6 +224,7 @@ _ENTRIES = (
         color="each",
         arguments=(_SIGMA._replace(default="1"), number("AMOUNT", 0, 100, "1")),
         of=lambda sigma, amount: linear.unsharp(sigma, amount),
+        agrees="skimage.filters.unsharp_mask",
     ),
     *(
         Filter(
@@ -210,11 +234,19 @@ _ENTRIES = (
             color="each",
             arguments=(size("N", 999, "3"),),
             of=lambda size, name=name: ranks.Rank(name, size),
+            agrees=f"scipy.ndimage.{function}",
+            how=f"The pixels of each window are put in order, and the output is the {taken}.\n"
+            "It is one of them, and no weighted sum: there is no kernel and no frequency response.",
         )
-        for name, about in (
-            ("median", "median of NxN pixels, which removes specks and keeps edges"),
-            ("min", "darkest of NxN pixels (erosion)"),
-            ("max", "brightest of NxN pixels (dilation)"),
+        for name, about, function, taken in (
+            (
+                "median",
+                "median of NxN pixels, which removes specks and keeps edges",
+                "median_filter",
+                "one in the middle (of an even number, the upper one)",
+            ),
+            ("min", "darkest of NxN pixels (erosion)", "minimum_filter", "first"),
+            ("max", "brightest of NxN pixels (dilation)", "maximum_filter", "last"),
         )
     ),
     Filter(
@@ -223,6 +255,10 @@ _ENTRIES = (
         signed="clip",
         arguments=(number("SIGMA", 0, 500, "1"), level("LOW", 0, "10%"), level("HIGH", 0, "20%")),
         of=lambda sigma, low, high: thresholds.Canny(sigma, low, high),
+        agrees="skimage.feature.canny, thresholds converted",
+        how="A Gaussian of SIGMA smooths, and Sobel's kernels give a gradient at each pixel.\n"
+        "A pixel stays where its magnitude is the largest along its gradient: lines become one pixel thin.\n"
+        "Of these, those from HIGH on are edges, and so are those from LOW on that are connected to them.",
     ),
     Filter(
         "threshold",
@@ -231,6 +267,10 @@ _ENTRIES = (
         arguments=(level("T", -float("inf"), "otsu", "otsu"),),
         of=lambda level: thresholds.Threshold(level),
         last=True,
+        agrees="skimage.filters.threshold_otsu",
+        how="A number from T on becomes 1 (white), the others 0 (black).\n"
+        "Otsu's method takes the T that separates the numbers into two groups with the least variance within them,\n"
+        "from the histogram of the whole picture.",
     ),
 )
 FILTERS: dict[str, Filter] = {entry.name: entry for entry in _ENTRIES}

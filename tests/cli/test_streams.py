@@ -21,6 +21,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a shell's redirec
 WORDS = {
     "edge": "a.png b.png -o out/",
     "pool": "a.png b.png -f 2 -o out/",
+    "filters": "sobel -d vertical",
     "shape": "6x6x3 conv3-1",
     "params": "6x6x3 conv3-1",
     "train": "data --network fc-3 --epochs 1 -o run",

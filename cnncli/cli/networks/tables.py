@@ -69,7 +69,7 @@ def plain(table: Table, width: int | None = None) -> str:
     widths = _widths(rows)
     if width is not None and _line_width(widths) > width:  # what is still too long is cut in the first column
         widths[0] = max(min(widths[0], 8), widths[0] - (_line_width(widths) - width))
-        rows = [[_cut(cells[0], widths[0]), *cells[1:]] for cells in rows]
+        rows = [[cut(cells[0], widths[0]), *cells[1:]] for cells in rows]
     rule = "─" * _line_width(widths)
     pattern = GAP.join(f"%{'' if column.right else '-'}{cell}s" for column, cell in zip(shown, widths, strict=True))
     lines = [(pattern % tuple(cells)).rstrip() for cells in rows]
@@ -111,7 +111,8 @@ def _line_width(widths: list[int]) -> int:
     return sum(widths) + len(GAP) * (len(widths) - 1)
 
 
-def _cut(text: str, width: int) -> str:
+def cut(text: str, width: int) -> str:
+    """Return a text cut to a number of characters."""
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
