@@ -34,11 +34,11 @@ def photograph(height, width, channels):
     return np.ascontiguousarray(pixels[..., 1] if channels == 1 else pixels)
 
 
-def written(bands, metadata=None):
+def written(bands, metadata=None, **options):
     """The file of bands that are put below each other."""
     stream = io.BytesIO()
     shape = (sum(map(len, bands)), *bands[0].shape[1:])
-    write_frames(stream, [Picture(shape, bands[0].dtype, bands, metadata or Metadata())], format="jpeg")
+    write_frames(stream, [Picture(shape, bands[0].dtype, bands, metadata or Metadata())], format="jpeg", **options)
     return stream.getvalue()
 
 
@@ -46,9 +46,9 @@ def cut(pixels, height):
     return [pixels[start : start + height] for start in range(0, len(pixels), height)]
 
 
-def by_pillow(pixels, **options):
+def by_pillow(pixels, *, quality=90, **options):
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "jpeg", quality=90, **options)
+    Image.fromarray(pixels).save(stream, "jpeg", quality=quality, **options)
     return stream.getvalue()
 
 
@@ -87,6 +87,16 @@ def test_in_one_band_it_is_what_pillow_writes(encoder, height, width, channels):
     assert ours.quantization == theirs.quantization
     assert ours.layer == theirs.layer  # the components and their sampling
     assert ours.info == theirs.info
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("quality", [1, 35, 90, 100])
+def test_quality_is_that_of_pillow(encoder, quality, channels):
+    pixels = photograph(100, 150, channels)
+    content, reference = written([pixels], quality=quality), by_pillow(pixels, quality=quality)
+    assert Image.open(io.BytesIO(content)).quantization == Image.open(io.BytesIO(reference)).quantization
+    assert psnr(decoded(content), pixels) > psnr(decoded(reference), pixels) - 0.5
+    assert encoder != "Pillow" or content == reference
 
 
 @pytest.mark.parametrize("name", ["astronaut", "camera", "coffee", "page", "text"])
