@@ -21,7 +21,7 @@ class OutputRule:
     Args:
         target: a file, a folder (one that exists, or a word that ends in `/`), a template with fields such as `{stem}`
             (of a name, or of a folder that ends in `/`), `-` for standard output, or None for `{stem}-{filter}` beside
-            the input (here, if that is on the web).
+            the input (from the web: in the current folder).
         labels: values of `{filter}`, one output for each.
         suffix: the ending of names that the rule makes up.
 

@@ -190,7 +190,7 @@ class FileOptions(Value):
             metavar="PATH",
             help="A file; a folder, made if missing (a name without a suffix, or ending in /); a template with {stem} "
             "{name} {ext} {parent}, {filter} (with pool: the mode) and {below} (the path below a folder of -r); or - "
-            "for standard output. Default: {stem}-{filter}.png beside the input; here for one from the web.",
+            "for standard output. Default: {stem}-{filter}.png beside the input (web: in the current folder).",
         ),
     ] = None
     show: Annotated[bool, _files("--show", help="Show a preview of each output in the terminal.")] = False
