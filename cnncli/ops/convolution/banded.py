@@ -5,6 +5,7 @@ matrix. Most of its entries are zeros, but a matrix product runs so near the pro
 on it beats one pass a tap.
 """
 
+from collections.abc import Iterator
 from math import prod
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 from cnncli.arrays import Array, DType
 from cnncli.ops.convolution.correlation import Correlation
 from cnncli.ops.convolution.kernels import rank_one
-from cnncli.ops.convolution.lines import LineWork, Pieces
+from cnncli.ops.convolution.lines import LineWork
 from cnncli.ops.loading import Loader, Scratch
 from cnncli.shapes import Pair, Window
 
@@ -58,7 +59,7 @@ def run(work: Correlation, image: Array, out: Array) -> None:
             out[start:stop, :, number] = piece
 
 
-def pieces(work: LineWork) -> Pieces:
+def pieces(work: LineWork) -> Iterator[tuple[int, int, Array]]:
     """Yield the results for a plane, strip by strip."""
     window = work.window
     height, width = window.output_size

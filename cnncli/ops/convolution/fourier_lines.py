@@ -4,11 +4,13 @@ A transform's cost grows with the logarithm of its length, so that a kernel of t
 one of hundreds.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from cnncli.arrays import Array, DType
 from cnncli.ops.borders import Index
-from cnncli.ops.convolution.lines import LineWork, Pieces
+from cnncli.ops.convolution.lines import LineWork
 from cnncli.ops.loading import Border, Loader
 
 # Numbers that are transformed at a time: measured, 1-D transforms stay in the cache.
@@ -27,7 +29,7 @@ def _tile(work: LineWork) -> int:
     return max(LEAST_TILE, 3 * work.window.span[0])
 
 
-def pieces(work: LineWork) -> Pieces:
+def pieces(work: LineWork) -> Iterator[tuple[int, int, Array]]:
     """Yield the results for a plane, in blocks of rows."""
     window = work.window
     height, step = window.output_size[0], window.stride[0]

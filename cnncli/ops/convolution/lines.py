@@ -1,7 +1,7 @@
 """Lines of numbers whose outer products are kernels: Gaussians, their derivatives, and constants."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -72,5 +72,39 @@ class LineWork(NamedTuple):
         return self._replace(image=image, border=self.border._replace(fill=fill))
 
 
-Pieces = Iterator[tuple[int, int, Array]]
+class Quotient(NamedTuple):
+    """Results that are still to be divided, and memory for them.
+
+    Attributes:
+        sums: (rows, W_out).
+        divisor: in the results' type.
+        place: (rows, W_out), for those who have none.
+    """
+
+    sums: Array
+    divisor: "np.floating[Any]"
+    place: Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(rows, W_out)."""
+        return self.place.shape
+
+    @property
+    def dtype(self) -> DType:
+        """The results' type."""
+        return self.place.dtype
+
+    def value(self) -> Array:
+        """Return the results in the memory for them."""
+        self.write(self.place)
+        return self.place
+
+    def write(self, out: Array) -> None:
+        """Write the results straight into a destination of their type: that saves a pass."""
+        np.copyto(out, self.sums)
+        np.divide(out, self.divisor, out=out)
+
+
+Pieces = Iterator[tuple[int, int, Array | Quotient]]
 """(first row, row after the last, results (rows, W_out)); the next piece may use the same memory."""

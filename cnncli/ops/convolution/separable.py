@@ -10,12 +10,12 @@ from cnncli.arrays import Array, DType, as_numbers
 from cnncli.errors import ArgumentError
 from cnncli.ops.convolution import banded, fourier_lines, sums
 from cnncli.ops.convolution.correlation import SlidingOptions, as_batch
-from cnncli.ops.convolution.lines import LineWork, Pieces
+from cnncli.ops.convolution.lines import LineWork, Pieces, Quotient
 from cnncli.ops.loading import Border
 from cnncli.shapes import IntOrPair, Padding, Pair, Window, effective_size
 
-# Measured ...
-LONGEST_BANDED = 400
+# Measured on 4096 x 4096: with 161 taps, both take 10 ns a pixel; with 241, a transform takes three quarters as long.
+LONGEST_BANDED = 200
 
 
 class Separable(NamedTuple):
@@ -115,10 +115,13 @@ def correlate_separable(
     with np.errstate(over="ignore", invalid="ignore"):
         for channel, work in enumerate(works):
             for start, stop, piece in _pieces(work):
-                made = finish(piece) if finish else piece
+                made = piece if finish is None else finish(_value(piece))
                 if out is None:
                     out = np.empty((*work.window.output_size, len(works), *made.shape[2:]), made.dtype)
-                out[start:stop, :, channel] = made
+                if isinstance(made, Quotient):
+                    made.write(out[start:stop, :, channel])
+                else:
+                    out[start:stop, :, channel] = made
     assert out is not None, "an image has a channel, and a window that fits has a position"
     return out if image.ndim == 3 else out[:, :, 0]
 
@@ -204,7 +207,12 @@ def _pieces(work: LineWork) -> Pieces:
     mask = work.with_pixels((~finite).view(np.uint8), float(not np.isfinite(work.border.fill)))._replace(terms=touched)
     spoilt = np.empty(work.window.output_size, bool)
     for start, stop, piece in _method(mask).pieces(mask):
-        spoilt[start:stop] = piece > 0.5
+        spoilt[start:stop] = _value(piece) > 0.5
     for start, stop, piece in _method(clean).pieces(clean):
-        piece[spoilt[start:stop]] = np.nan
-        yield start, stop, piece
+        value = _value(piece)
+        value[spoilt[start:stop]] = np.nan
+        yield start, stop, value
+
+
+def _value(piece: Array | Quotient) -> Array:
+    return piece.value() if isinstance(piece, Quotient) else piece
