@@ -12,7 +12,9 @@ PADDING_MODES = ("zeros", "reflect", "replicate", "circular", "symmetric")
 COLORS = ("gray", "each", "volume")
 CHANNELS = ("red", "green", "blue")
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
-SCALES = ("unit", "none", "auto")
+SCALES = ("soft", "unit", "none", "auto")
+SCALE_FORMS = f"{', '.join(SCALES)}, a percentile such as p99, or a number"
+"""What `--scale` takes, for messages."""
 SIGNED = ("abs", "clip", "offset", "diverging", "split")
 POOLING_MODES = ("max", "avg", "min")
 PARTS = ("train", "validation", "test")
@@ -28,6 +30,19 @@ def check_choice(name: str, value: object, choices: Collection[str | None]) -> N
     if value not in choices:
         words = ", ".join(word for word in choices if word is not None)
         raise ArgumentError(f"{name} must be one of {words}, got {value!r}")
+
+
+def percentile(scale: object) -> float | None:
+    """Return the N of a scale `pN`, above 0 and at most 100; None for any other scale.
+
+    Example:
+        >>> percentile("p99.5"), percentile("p0"), percentile("unit")
+        (99.5, None, None)
+    """
+    if not isinstance(scale, str) or scale[:1] != "p" or not scale[1:].replace(".", "", 1).isdecimal():
+        return None
+    number = float(scale[1:])
+    return number if 0 < number <= 100 else None
 
 
 def did_you_mean(word: str, choices: Collection[str], otherwise: str | None = None) -> str:

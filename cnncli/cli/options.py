@@ -11,7 +11,18 @@ from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 
-from cnncli.choices import ACTIVATIONS, CHANNELS, COLORS, DIRECTIONS, PADDING_MODES, POOLING_MODES, SCALES, SIGNED
+from cnncli.choices import (
+    ACTIVATIONS,
+    CHANNELS,
+    COLORS,
+    DIRECTIONS,
+    PADDING_MODES,
+    POOLING_MODES,
+    SCALE_FORMS,
+    SCALES,
+    SIGNED,
+    percentile,
+)
 from cnncli.errors import ArgumentError
 from cnncli.values import Value
 
@@ -103,12 +114,12 @@ def parse_integers(text: str) -> tuple[int, ...]:
 
 
 def parse_scale(text: str, name: str) -> str | float:
-    """Return `unit`, `none` or `auto` as it is, and anything else as a number.
+    """Return a word of `SCALES` or a percentile as it is, and anything else as a number.
 
     Raises:
         ArgumentError: the text is not a number either.
     """
-    return text if text in SCALES else parse_number(text, name, f"{', '.join(SCALES)} or a number")
+    return text if text in SCALES or percentile(text) else parse_number(text, name, SCALE_FORMS)
 
 
 def parse_number(text: str, name: str, form: str = "a number") -> float:

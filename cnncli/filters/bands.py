@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from cnncli.arrays import Array, as_numbers
 from cnncli.errors import ArgumentError
-from cnncli.filters.statistics import finite_range
 from cnncli.ops.borders import Rows
 from cnncli.threads import cores, mapped
 
@@ -46,12 +45,6 @@ def image_rows(image: npt.ArrayLike) -> ArrayRows:
     if pixels.ndim not in (2, 3):
         raise ArgumentError(f"an image has the shape (H, W) or (H, W, C), got {pixels.shape}")
     return ArrayRows(pixels)
-
-
-def extent(response: Rows) -> tuple[float, float]:
-    """Return the (min, max) of all finite numbers."""
-    ends = [finite_range(band) for _, band in bands(response)]
-    return min(low for low, _ in ends), max(high for _, high in ends)
 
 
 def band_edges(shape: Sequence[int], together: int = 1) -> list[tuple[int, int]]:

@@ -1,14 +1,16 @@
 """`filter_image`, which gives an exact response, and `edge_picture`, which gives the picture of one."""
 
+from math import lcm
 from typing import Literal, TypedDict, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from cnncli.arrays import Array
-from cnncli.filters.bands import ArrayRows, extent, image_rows, whole
-from cnncli.filters.chains import Chain, Step
-from cnncli.filters.rendering import OnePicture, Renderer, Rendering
+from cnncli.filters.bands import ArrayRows, bands, image_rows, whole
+from cnncli.filters.chains import Chain
+from cnncli.filters.renderers import Renderer, coloured
+from cnncli.filters.rendering import OnePicture, Rendering
 from cnncli.filters.responses import Filtering, Response, white_level
 from cnncli.filters.statistics import Statistics
 from cnncli.shapes import IntOrPair, Padding
@@ -37,31 +39,83 @@ class EdgePicture:
         return finished.reshape(-1, *self.shape[1:])
 
 
+class AnglePicture(EdgePicture):
+    """The picture of angles: the hue says which, and the magnitude how bright it is.
+
+    Red is bright on the left, yellow-green bright above, cyan bright on the right, violet bright below: the hue circle
+    from 0 degrees, as `hues` gives it.
+    """
+
+    def __init__(self, response: Response, magnitude: EdgePicture, statistics: Statistics | None) -> None:
+        """Take the angles from a response, and their brightness from the picture of the magnitudes."""
+        super().__init__(response, magnitude.renderer, statistics)
+        self.magnitude = magnitude
+        self.shape = coloured(response.shape, "direction 'angle'")
+
+    @property
+    def rows_together(self) -> int:
+        return lcm(self.response.rows_together, self.magnitude.rows_together)
+
+    def rows(self, start: int, stop: int) -> Array:
+        angles = self.response.rows(start, stop)
+        if self.statistics is not None:
+            self.statistics.add(angles)
+        picture = self.magnitude.rows(start, stop)
+        return self.renderer.tinted(*(band.reshape(-1, self.shape[1]) for band in (picture, angles)))
+
+
 def pictures(
-    response: Response, step: Step, rendering: Rendering = Rendering(), statistics: Statistics | None = None
+    response: Response,
+    chain: Chain,
+    filtering: Filtering,
+    rendering: Rendering = Rendering(),
+    statistics: Statistics | None = None,
 ) -> list[EdgePicture]:
     """Return the picture of a response, or the two of `split`, in 16 bits for a 16-bit image and in 8 otherwise.
 
     Args:
         response: what to render.
-        step: the last step of its chain, whose choices hold where the rendering leaves them open.
+        chain: the filter that it comes from, whose choices hold where the rendering leaves them open.
+        filtering: the options that it comes from.
         rendering: options.
         statistics: gathers numbers for a report while bands are rendered.
     """
+    dtype = np.dtype(np.uint16 if response.image.dtype == np.uint16 else np.uint8)
+    if chain.is_angle:
+        return [_angle_picture(response, chain, filtering, rendering, statistics)]
     white = white_level(response.image.dtype)
-    if rendering.scale is None and step.scale == "none":
+    if rendering.scale is None and chain.last.scale == "none":
         white = response.source.full_step  # in a chain, white is what was white before the last step
-    rendering = rendering.over(step)
-    if response.never_negative and rendering.signed == "abs":
-        rendering = rendering.replace(signed="clip")  # the same for what is never negative, and one pass less
-    dtype = np.uint16 if response.image.dtype == np.uint16 else np.uint8
-    if response.direction == "angle":
-        top = float(np.iinfo(dtype).max)
-        renderer = Renderer(top / (2 * np.pi), top / 2, "offset", np.dtype(dtype), rendering.level(top))
-        return [EdgePicture(response, renderer, statistics)]
-    found = extent(response) if rendering.scale == "auto" else None
-    renderers = rendering.renderers(full_step=response.full_step, white=white, dtype=dtype, extent=found)
+    if filtering.bias or filtering.activation in ("tanh", "sigmoid"):  # the numbers of a layer
+        rendering = rendering.replace(scale=rendering.scale or "unit")
+    rendering = rendering.over(chain)
+    channels = response.image.shape[2] if len(response.image.shape) == 3 else 1
+    renderers = rendering.renderers(
+        full_step=response.full_step,
+        white=white,
+        dtype=dtype,
+        edge=white * chain.edge(filtering, channels) if rendering.scale == "soft" else None,
+        extent=rendering.extent(lambda: (band for _, band in bands(response)), response.dtype),
+        never_negative=response.never_negative,
+    )
     return [EdgePicture(response, renderer, statistics) for renderer in renderers]
+
+
+def _angle_picture(
+    response: Response, chain: Chain, filtering: Filtering, rendering: Rendering, statistics: Statistics | None
+) -> EdgePicture:
+    """Return the picture of angles: in hues, or for `offset` in greys, of which the middle one is 0."""
+    if rendering.signed == "offset":
+        top = 65535.0 if response.image.dtype == np.uint16 else 255.0
+        dtype = np.dtype(np.uint16 if top > 255 else np.uint8)
+        gain, threshold = top / (2 * np.pi), rendering.level(top)
+        return EdgePicture(
+            response, Renderer(gain, top / 2, "offset", dtype, threshold, inverted=rendering.invert), statistics
+        )
+    coloured(response.shape, "direction 'angle'")
+    length = chain.directed("magnitude")
+    (magnitude,) = pictures(length.over(response.image, filtering), length, filtering, rendering.replace(signed="abs"))
+    return AnglePicture(response, magnitude, statistics)
 
 
 class FilterOptions(TypedDict, total=False):
@@ -127,6 +181,7 @@ class PictureOptions(FilterOptions, total=False):
     direction: str | None
     scale: str | float | None
     threshold: str | float | None
+    invert: bool
 
 
 @overload
@@ -153,6 +208,7 @@ def edge_picture(
     scale: str | float | None = None,
     signed: str | None = None,
     threshold: str | float | None = None,
+    invert: bool = False,
     **filtering: Unpack[FilterOptions],
 ) -> Array | tuple[Array, Array]:
     """Filter an image and render the response, as `cnncli edge` does: band by band, without holding the response.
@@ -163,7 +219,8 @@ def edge_picture(
         direction: as in `filter_image`.
         scale: as in `render`; the filter's own unless given.
         signed: as in `render`; the filter's own unless given.
-        threshold: as in `render`.
+        threshold: as in `render`; with the filter's own scale, 100% is the response to a full step.
+        invert: as in `render`.
         **filtering: as in `filter_image`.
 
     Returns:
@@ -177,11 +234,11 @@ def edge_picture(
         >>> edge_picture([[255, 255, 255, 0, 0, 0]] * 6, "vertical", padding="valid")[0].tolist()
         [0, 255, 255, 0]
     """
-    chain = Chain.of(filter, direction)
-    response = chain.over(as_rows(image), Filtering(**filtering))
+    chain, options = Chain.of(filter, direction), Filtering(**filtering)
+    response = chain.over(as_rows(image), options)
     wholes = [
         picture.rows(0, picture.shape[0]) if response.finished_in_pieces else whole(picture)
-        for picture in pictures(response, chain.last, Rendering(scale, signed, threshold))
+        for picture in pictures(response, chain, options, Rendering(scale, signed, threshold, invert))
     ]
     return wholes[0] if len(wholes) == 1 else (wholes[0], wholes[1])
 

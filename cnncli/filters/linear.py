@@ -41,11 +41,13 @@ class Linear(Operator):
         kernels: one or two, of one size.
         direction: how the responses to a pair become one, `magnitude` or `angle`; None for one kernel.
         early: whether padding puts the odd pixel of an even kernel at the top and left, as SciPy does.
+        upright: the operator turned to cross upright edges, if it is turned.
     """
 
     kernels: tuple[Kernel, ...]  # type: ignore[misc]
     direction: str | None = None  # type: ignore[misc]
     early: bool = False
+    upright: "Linear | None" = None
     takes: ClassVar[frozenset[str]] = OF_THE_LAST
 
     @classmethod
@@ -68,8 +70,21 @@ class Linear(Operator):
             return type(self)((self.kernels[DIRECTIONS.index(direction)],))
         return self.replace(direction=direction)
 
+    def along(self, axis: int) -> "Linear":
+        upright = self.upright or self
+        return upright.replace(kernels=tuple(_summed(kernel, axis) for kernel in upright.kernels))
+
     def over(self, source: Response, filtering: Filtering) -> "LinearResponse":
         return LinearResponse(source, self, filtering)
+
+
+def _summed(kernel: Kernel, axis: int) -> Kernel:
+    """Return a kernel summed along an axis, which keeps a length of 1."""
+    if not isinstance(kernel, Separable):
+        summed: Array = kernel.sum(axis=axis, keepdims=True)
+        return summed
+    terms = [(np.sum(term[axis], keepdims=True), term[1 - axis]) for term in kernel.terms]
+    return Separable.of(*(term if axis == 0 else term[::-1] for term in terms))
 
 
 def _as_kernel(kernel: npt.ArrayLike) -> Array:
@@ -294,13 +309,10 @@ def gabor(wavelength: float, degrees: float, sigma: float | None) -> Linear:
     x, y = (2 * np.pi / wavelength * direction * at for direction in (across, down))
     # cos(x + y) = cos x cos y - sin x sin y
     strength = 1 / (2 * np.pi * sigma**2)
-    return Linear(
-        (
-            Separable.of(
-                (strength * bell * np.cos(y), bell * np.cos(x)), (-strength * bell * np.sin(y), bell * np.sin(x))
-            ),
-        )
+    kernel = Separable.of(
+        (strength * bell * np.cos(y), bell * np.cos(x)), (-strength * bell * np.sin(y), bell * np.sin(x))
     )
+    return Linear((kernel,), upright=gabor(wavelength, 0, sigma) if degrees else None)
 
 
 def motion(length: float, degrees: float) -> Linear:

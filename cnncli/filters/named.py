@@ -109,36 +109,41 @@ _SIGMA = number("SIGMA", 0.01, 500)
 _BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 _ENTRIES = (
-    Filter("vertical", "vertical edges, the course's first filter", (_STEP,)),
-    Filter("horizontal", "horizontal edges, its transpose", (transposed(_STEP),)),
+    Filter("vertical", "vertical edges, the course's first filter", (_STEP,), "soft"),
+    Filter("horizontal", "horizontal edges, its transpose", (transposed(_STEP),), "soft"),
     Filter(
         "sobel",
         "gradient with the middle row weighted 2 (Sobel and Feldman 1968)",
         _pair(((1, 0, -1), (2, 0, -2), (1, 0, -1))),
+        scale="soft",
         agrees="scipy.ndimage.sobel, of opposite sign",
     ),
     Filter(
         "scharr",
         "gradient weighted 3, 10, 3, closer to the same in every direction (Scharr 2000)",
         _pair(((3, 0, -3), (10, 0, -10), (3, 0, -3))),
+        scale="soft",
         agrees="cv2.Scharr, of opposite sign",
     ),
     Filter(
         "prewitt",
         "gradient with equal weights (Prewitt 1970)",
         _pair(_STEP),
+        scale="soft",
         agrees="scipy.ndimage.prewitt, of opposite sign",
     ),
     Filter(
         "roberts",
         "2x2 diagonal differences (Roberts 1963); 'vertical' is the falling diagonal, 'horizontal' the rising one",
         (((1, 0), (0, -1)), ((0, 1), (-1, 0))),
+        scale="soft",
         agrees="skimage.filters.roberts_pos_diag and roberts_neg_diag, of opposite sign",
     ),
     Filter(
         "laplacian",
         "second derivative in both directions",
         (((0, 1, 0), (1, -4, 1), (0, 1, 0)),),
+        scale="soft",
         agrees="scipy.ndimage.laplace",
     ),
     Filter(
@@ -180,6 +185,7 @@ _ENTRIES = (
     Filter(
         "gradient",
         "magnitude of Gaussian derivatives, which has directions",
+        scale="soft",
         arguments=(_SIGMA._replace(default="1"),),
         of=lambda sigma: linear.gradient(sigma),
         agrees="scipy.ndimage.gaussian_gradient_magnitude",
@@ -187,6 +193,7 @@ _ENTRIES = (
     Filter(
         "log",
         "Laplacian of Gaussian (Marr and Hildreth 1980)",
+        scale="soft",
         arguments=(_SIGMA._replace(default="1"),),
         of=lambda sigma: linear.laplacian_of_gaussian(sigma),
         agrees="scipy.ndimage.gaussian_laplace",
@@ -194,6 +201,7 @@ _ENTRIES = (
     Filter(
         "dog",
         "difference of two Gaussians; without S2, 1.6 times S1",
+        scale="soft",
         arguments=(_SIGMA._replace(name="S1", default="1"), _SIGMA._replace(name="S2", default="")),
         of=lambda low, high: linear.difference_of_gaussians(low, high),
         agrees="skimage.filters.difference_of_gaussians",
@@ -201,6 +209,7 @@ _ENTRIES = (
     Filter(
         "gabor",
         "wave of WAVELENGTH pixels towards DEGREES, clockwise from the right, under a Gaussian (Gabor 1946)",
+        scale="soft",
         arguments=(
             number("WAVELENGTH", 2, 500, "8"),
             number("DEGREES", -360, 360, "0"),

@@ -22,6 +22,10 @@ class Rank(Operator):
     kernel_size: Pair
     takes: ClassVar[frozenset[str]] = frozenset(("stride", "bias", "activation"))
 
+    def along(self, axis: int) -> "Rank":
+        height, width = self.kernel_size
+        return self.replace(kernel_size=(height, 1) if axis else (1, width))
+
     def over(self, source: Response, filtering: Filtering) -> "RankResponse":
         return RankResponse(source, self, filtering)
 

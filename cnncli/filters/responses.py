@@ -273,6 +273,10 @@ class Operator(Value):
         """Return the operator for a direction; None if it has no directions."""
         return None
 
+    def along(self, axis: int) -> "Operator":
+        """Return the operator that does the same to images that do not change along an axis, in less time."""
+        return self
+
     def over(self, source: Response, filtering: Filtering) -> Response:
         """Return the response to a source.
 

@@ -57,7 +57,7 @@ class EdgePipeline(Pipeline):
         numeric = self.format is not None and find_format(self.format).numeric
         parts = []
         for chain in self.chains:
-            signed = self.rendering.over(chain.last).signed
+            signed = self.rendering.over(chain).signed
             split = signed == "split" and not chain.is_angle and not numeric
             parts += [(chain, part) for part in (("-positive", "-negative") if split else ("",))]
         return parts
@@ -121,7 +121,7 @@ class EdgePipeline(Pipeline):
             yield from _numbers(responses, form, notes.statistics)
             return
         for chain, part in parts:
-            for edge in pictures(responses[chain.name], chain.last, self.rendering, notes.statistics):
+            for edge in pictures(responses[chain.name], chain, filtering, self.rendering, notes.statistics):
                 if edge.renderer.suffix == part:
                     yield common.visible_picture(edge, frame, _alpha(frame, edge), name=chain.name)
 

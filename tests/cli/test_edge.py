@@ -219,14 +219,20 @@ def levels(numbers):
     return np.clip(np.rint(np.abs(numbers)), 0, 255).astype(np.uint8)
 
 
+def softened(numbers, white=255):
+    """Return levels of scale `soft` for numbers whose full edge is `white`."""
+    shares = np.abs(numbers) / white
+    return np.clip(np.rint(white * 9 * shares / (1 + 8 * shares)), 0, white)
+
+
 @pytest.mark.parametrize(
-    "name", [name for name, entry in WITH_KERNELS.items() if (entry.scale, entry.signed) == ("unit", "abs")]
+    "name", [name for name, entry in WITH_KERNELS.items() if entry.scale != "none" and entry.signed == "abs"]
 )
 def test_unit_scale_makes_a_full_step_full_white(name):
     save(".", GRAY)
     exact = response("image.png", "-f", name)
     np.testing.assert_array_max_ulp(
-        picture("image.png", "-f", name).astype(np.float32),
+        picture("image.png", "-f", name, "--scale", "unit").astype(np.float32),
         levels(exact / Chain.of(name).unit).astype(np.float32),
         maxulp=0,
     )
@@ -235,12 +241,37 @@ def test_unit_scale_makes_a_full_step_full_white(name):
 def test_scales():
     save(".", GRAY)
     exact = response("image.png", "-f", "vertical").astype(float)
-    assert np.array_equal(picture("image.png", "-f", "vertical"), levels(exact / 3))
+    assert np.array_equal(picture("image.png", "-f", "vertical"), softened(exact / 3))
+    assert np.array_equal(picture("image.png", "-f", "vertical", "--scale", "soft"), softened(exact / 3))
     assert np.array_equal(picture("image.png", "-f", "vertical", "--scale", "unit"), levels(exact / 3))
     assert np.array_equal(picture("image.png", "-f", "vertical", "--scale", "none"), cv2.convertScaleAbs(exact))
     assert np.array_equal(picture("image.png", "-f", "vertical", "--scale", "0.5"), levels(exact * 0.5))
     stretched = picture("image.png", "-f", "vertical", "--scale", "auto")
     assert np.array_equal(stretched, levels(exact * 255 / np.abs(exact).max()))
+    most = np.percentile(np.abs(exact), 99.5, method="inverted_cdf")
+    assert np.array_equal(picture("image.png", "-f", "vertical", "--scale", "p99.5"), levels(exact * 255 / most))
+    refused = cnncli("edge", "image.png", "--scale", "p101")
+    assert refused.exit_code == 2
+    assert "--scale must be soft, unit, none, auto, a percentile such as p99, or a number, got 'p101'" in refused.stderr
+
+
+@pytest.mark.parametrize("signed", SIGNED)
+def test_dark_lines_on_white(signed):
+    save(".", GRAY)
+    for options in ([], ["--scale", "auto"], ["--threshold", "20%"]):
+        words = ("edge", "image.png", "-f", "vertical", "--signed", signed, *options)
+        done(*words, "-o", "dark{filter}.png", "--force")
+        done(*words, "--invert", "-o", "light{filter}.png", "--force")
+        for path in [name for name in listing(".") if name.startswith("dark")]:
+            dark, light = (np.asarray(loaded(name)) for name in (path, path.replace("dark", "light")))
+            if signed != "diverging":
+                assert np.array_equal(light, 255 - dark)
+                continue
+            assert (light[~dark.any(axis=2)] >= 254).all()
+            # On paper, too, orange is positive and blue negative.
+            orange, blue = dark[..., 0] > 0, (dark[..., 0] == 0) & (dark[..., 2] > 0)
+            assert (light[orange][:, 0] >= light[orange][:, 2]).all()
+            assert (light[blue][:, 2] >= light[blue][:, 0]).all()
 
 
 @pytest.mark.parametrize("signed", SIGNED)
@@ -283,7 +314,7 @@ def test_16_bits_in_16_bits_out(shape):
     channels = np.atleast_3d(pixels)
     exact = np.stack([correlated(channels[..., i], VERTICAL) for i in range(channels.shape[2])], -1).reshape(shape)
     assert found.dtype == np.uint16
-    assert np.array_equal(found, np.clip(np.rint(np.abs(exact) / 3), 0, 65535))
+    assert np.array_equal(found, softened(exact / 3, 65535))
 
 
 # What files hold beside colours
@@ -363,7 +394,7 @@ def test_gif_frames_are_filtered_each_by_itself():
         for index, frame in enumerate(frames):
             found.seek(index)
             assert found.info["duration"] == durations[index]
-            assert np.array_equal(found.convert("L"), levels(correlated(frame, VERTICAL) / 3))
+            assert np.array_equal(found.convert("L"), softened(correlated(frame, VERTICAL) / 3))
         assert (found.n_frames, found.info["loop"]) == (3, 3)
 
 
@@ -377,7 +408,7 @@ def test_pages_are_filtered_each_by_itself():
     tifffile.imwrite("pages.tif", pages, photometric="minisblack")
     done("edge", "pages.tif", "-f", "vertical", "-o", "out.tif")
     found = tiff_pages("out.tif")
-    expected = [np.rint(np.abs(correlated(page, VERTICAL)) / 3) for page in pages]
+    expected = [softened(correlated(page, VERTICAL) / 3, 65535) for page in pages]
     assert np.array_equal(found, expected)
 
 
@@ -458,7 +489,7 @@ def test_format_says_what_is_written(form):
         found = np.load(path) if form == "npy" else tifffile.imread(path) if name == "tif" else np.array(loaded(path))
     found = found[..., 0] if form == "webp" else found  # WebP has no grey
     numeric = form in ("npy", "npz", "txt", "csv", "float-tiff")
-    assert np.array_equal(found, exact if numeric else levels(exact / 3))
+    assert np.array_equal(found, exact if numeric else softened(exact / 3))
 
 
 def test_a_format_beats_the_suffix():

@@ -163,7 +163,10 @@ def test_a_kernel_over_a_volume_of_its_own():
     assert edge_picture(step, weights, color="volume", padding="valid").tolist() == [[0, 255, 255, 0]] * 4
     # One channel's step is a sixth of a step in all, weighted.
     step[..., 1:] = 0
-    assert edge_picture(step, weights, color="volume", padding="valid")[0].tolist() == [0, 42, 42, 0]
+    unit = edge_picture(step, weights, color="volume", padding="valid", scale="unit")
+    assert unit[0].tolist() == [0, 42, 42, 0]
+    soft = edge_picture(step, weights, color="volume", padding="valid")
+    assert soft[0].tolist() == [0, 164, 164, 0]  # 255 * 9 / 6 / (1 + 8 / 6)
     assert edge_picture(step, "vertical", color="volume", on="red", padding="valid")[0].tolist() == [0, 255, 255, 0]
 
 
@@ -242,19 +245,86 @@ def test_the_announced_shape_and_type_are_those_of_the_response():
 # Pictures.
 
 
+DEPTHS = [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1)]
+
+
 @pytest.mark.parametrize("name", ZERO_SUM)
-@pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1)])
+@pytest.mark.parametrize(("dtype", "white"), DEPTHS)
 def test_a_full_step_is_full_white(name, dtype, white):
     top = 65535 if dtype == np.uint16 else 255
     # The largest answer of all: white under the positive weights, black under the negative ones.
     kernel = np.array(WITH_KERNELS[name].kernels[0])
     image = np.where(kernel > 0, white, 0).astype(dtype)
     direction = "vertical" if name in PAIRS else None
-    picture = edge_picture(image, name, direction=direction, padding="valid")
+    picture = edge_picture(image, name, direction=direction, scale="unit", padding="valid")
     assert picture.dtype == (np.uint16 if dtype == np.uint16 else np.uint8)
     assert picture.tolist() == [[top]]
-    half = edge_picture((image / 2).astype(dtype), name, direction=direction, padding="valid")
+    half = edge_picture((image / 2).astype(dtype), name, direction=direction, scale="unit", padding="valid")
     assert abs(int(half.max()) - top / 2) <= 1
+
+
+# Words whose pictures are soft, with operators of every kind: pairs, single kernels, floats, chains, a turned wave.
+SOFT = [
+    *ZERO_SUM,
+    *("gradient:2", "log", "dog:1,2", "gabor:8,0", "gaussian:1.4 sobel", "sobel gaussian:2", "gaussian:3 laplacian"),
+]
+
+
+@pytest.mark.parametrize("word", SOFT)
+@pytest.mark.parametrize(("dtype", "white"), DEPTHS)
+def test_by_default_an_edge_is_white_and_a_tenth_of_it_mid_grey(word, dtype, white):
+    top = 65535 if dtype == np.uint16 else 255
+    step = np.zeros((60, 60))
+    step[:, :30] = white
+    for share, expected in ((1, top), (0.1, top / 2), (0.02, top * 0.18 / 1.16)):
+        image = step * share
+        level = max(int(edge_picture(x.astype(dtype), word).max()) for x in (image, image.T))
+        # The steps of integers are rounded: by half a level of the image, and the curve is 9 times as steep.
+        assert abs(level - expected) <= (1 if dtype == np.float32 else 0.5 * 9 + 1)
+
+
+@pytest.mark.parametrize("word", SOFT)
+def test_soft_is_the_same_function_for_every_picture_and_can_be_undone(word):
+    image = random_image((30, 31), np.float64)
+    response = filter_image(image, word)
+    shares = response / Chain.of(word).edge()
+    expected = np.clip(9 * shares / (1 + 8 * np.abs(shares)), -1, 1)
+    shown = {name: edge_picture(image, word, signed=name).astype(float) for name in ("abs", "clip", "offset")}
+    assert np.abs(shown["abs"] - 255 * np.abs(expected)).max() <= 0.5001
+    assert np.abs(shown["clip"] - 255 * np.maximum(expected, 0)).max() <= 0.5001
+    assert np.abs(shown["offset"] - (128 + 127.5 * expected).clip(0, 255)).max() <= 0.5001
+    inside = shown["abs"] < 255
+    least, most = (level / (9 * 255 - 8 * level) for level in (shown["abs"] - 0.501, shown["abs"] + 0.501))
+    assert ((least <= np.abs(shares)) & (np.abs(shares) <= most))[inside].all()
+
+
+def test_blurs_keep_unit_and_a_kernel_is_rendered_by_its_sum():
+    assert np.array_equal(edge_picture(GRAY, "gaussian:2"), edge_picture(GRAY, "gaussian:2", scale="unit"))
+    sobel = WITH_KERNELS["sobel"].kernels[0]
+    assert np.array_equal(edge_picture(GRAY, sobel), edge_picture(GRAY, "sobel", direction="vertical"))
+    blur = np.full((3, 3), 1 / 9)
+    assert np.array_equal(edge_picture(GRAY, blur), edge_picture(GRAY, blur, scale="unit"))
+    huge = np.array([[1e308, 1e308, -1e308, -1e308]])
+    assert Chain.of(huge).scale == "soft"
+    assert Chain.of(np.abs(huge)).scale == "unit"
+
+
+def test_a_threshold_is_one_of_the_unit_scale_unless_a_scale_is_given():
+    image = gray_photograph("camera")
+    for threshold in ("25%", 64, "5%"):
+        found = edge_picture(image, "sobel", threshold=threshold)
+        assert np.array_equal(found, edge_picture(image, "sobel", scale="unit", threshold=threshold))
+    share = np.abs(filter_image(image, "sobel")) / (4 * 255)
+    assert np.array_equal(edge_picture(image, "sobel", threshold="25%") > 0, share >= 0.25)
+    soft = edge_picture(image, "sobel", scale="soft", threshold="50%")
+    assert np.array_equal(soft > 0, edge_picture(image, "sobel") >= 128)
+
+
+def test_the_numbers_of_a_layer_stay_in_proportion():
+    for options in ({"bias": 100}, {"activation": "tanh"}, {"activation": "sigmoid"}):
+        assert_same(edge_picture(GRAY, "sobel", **options), edge_picture(GRAY, "sobel", scale="unit", **options))
+    relu = edge_picture(GRAY, "vertical", activation="relu")
+    assert np.array_equal(relu, edge_picture(GRAY, "vertical", signed="clip"))
 
 
 OPTIONS = [
@@ -291,9 +361,11 @@ def test_a_picture_is_the_rendered_response_whatever_the_bands(name, direction, 
     image = COLOURED[:11, :13]
     cases = []
     for scale, signed in product((*SCALES, 0.5), SIGNED):
-        # By its unit a volume is measured over all channels, which a name alone cannot say.
-        if (color == "volume" and scale == "unit") or (color == "each" and signed == "diverging"):
+        # By its unit or edge a volume is measured over all channels, which a name alone cannot say.
+        if (color == "volume" and scale in ("soft", "unit")) or (color == "each" and signed == "diverging"):
             continue
+        if name == "roberts" and direction != "magnitude" and scale == "soft":
+            continue  # across an edge, one diagonal changes by as much as both, but the magnitude by more
         number = len(cases)
         rendering = {"scale": scale, "signed": signed, "threshold": THRESHOLDS[number % 3]}
         cases.append((rendering, {"color": color, **OPTIONS[number % len(OPTIONS)]}))
@@ -328,7 +400,7 @@ def test_a_photograph_in_bands_is_the_photograph(name, direction, monkeypatch):
     expected = edge_picture(image, name, direction=direction)
     monkeypatch.setattr(bands, "BAND_PIXELS", 20_000)
     chain = Chain.of(name, direction)
-    (picture,) = pictures(chain.over(ArrayRows(image)), chain.last)
+    (picture,) = pictures(chain.over(ArrayRows(image)), chain, Filtering())
     assert len(bands.band_edges(picture.shape, picture.rows_together)) > 10
     assert np.array_equal(bands.whole(picture), expected)
 
@@ -339,13 +411,51 @@ def test_the_filter_s_own_way_is_the_default(name):
     assert_same(edge_picture(GRAY, name), edge_picture(GRAY, name, scale=known.scale, signed=known.signed))
 
 
-def test_angles_go_once_around_the_greys():
+def turned_steps():
+    """Return steps that are bright on the left, above, on the right and below."""
     image = np.zeros((5, 5), np.uint8)
     image[:, :2] = 255
+    return image, image.T, image[:, ::-1], image[:, ::-1].T
+
+
+# Red, yellow-green, cyan and violet: a quarter of a turn of the hue from one to the next.
+HUES = [[255, 0, 0], [128, 255, 0], [0, 255, 255], [128, 0, 255]]
+
+
+def test_angles_are_hues_and_magnitudes_their_brightness():
+    for image, hue in zip(turned_steps(), HUES, strict=True):
+        picture = edge_picture(image, "sobel", direction="angle")
+        assert picture.dtype == np.uint8
+        assert np.abs(picture[2, 2].astype(int) - hue).max() <= 1
+        assert picture[0, 4].tolist() == [0, 0, 0]  # nothing changes, so that no direction is shown
+        faint = edge_picture(image // 10, "sobel", direction="angle")[2, 2]
+        assert np.abs(faint - np.array(hue) / 2).max() <= 2
+        deep = edge_picture(image.astype(np.uint16) * 257, "sobel", direction="angle")
+        assert deep.dtype == np.uint16
+        assert np.abs(deep[2, 2] / 257 - hue).max() <= 1
+        paper = edge_picture(image, "sobel", direction="angle", invert=True)
+        assert paper[0, 4].tolist() == [255, 255, 255]
+        assert np.abs(paper[2, 2].astype(int) - hue).max() <= 1
+        strong = edge_picture(image // 10, "sobel", direction="angle", threshold="9%")
+        assert np.abs(strong[2, 2].astype(int) - hue).max() <= 1
+        assert not edge_picture(image // 10, "sobel", direction="angle", threshold="11%").any()
+
+
+def test_the_brightness_of_angles_is_the_picture_of_the_magnitudes():
+    for options in ({}, {"scale": "unit"}, {"color": "volume"}, {"stride": 2}):
+        picture = edge_picture(COLOURED, "scharr", direction="angle", **options)
+        brightness = edge_picture(COLOURED, "scharr", direction="magnitude", **options)
+        assert np.array_equal(picture.max(axis=2), brightness)
+    with pytest.raises(ArgumentError, match="direction 'angle' makes its own colours: use it with color 'gray'"):
+        edge_picture(COLOURED, "sobel", direction="angle", color="each")
+
+
+def test_angles_go_once_around_the_greys_with_an_offset():
     # Bright on the left is the angle 0, mid-grey; bright above a quarter of a turn; bright on the right half a turn.
-    for turned, level in ((image, 127.5), (image.T, 127.5 + 63.75), (image[:, ::-1], 255), (image[:, ::-1].T, 63.75)):
-        assert abs(int(edge_picture(turned, "sobel", direction="angle")[2, 2]) - level) <= 1
-    deep = edge_picture(image.astype(np.uint16), "sobel", direction="angle")
+    for turned, level in zip(turned_steps(), (127.5, 127.5 + 63.75, 255, 63.75), strict=True):
+        found = edge_picture(turned, "sobel", direction="angle", signed="offset")
+        assert abs(int(found[2, 2]) - level) <= 1
+    deep = edge_picture(turned_steps()[0].astype(np.uint16), "sobel", direction="angle", signed="offset")
     assert deep.dtype == np.uint16
 
 
@@ -366,11 +476,12 @@ def test_bounded_activations_are_white_at_1():
 @pytest.mark.parametrize(("name", "direction"), CHOICES)
 def test_rows_may_be_asked_for_in_any_order(name, direction):
     chain = Chain.of(name, direction)
-    response = chain.over(ArrayRows(GRAY), Filtering(stride=2, padding=(1, 4, 2, 0)))
+    filtering = Filtering(stride=2, padding=(1, 4, 2, 0))
+    response = chain.over(ArrayRows(GRAY), filtering)
     height, whole = response.shape[0], response.rows(0, response.shape[0])
     for start, stop in ((3, 7), (0, 1), (height - 1, height), (1, height)):
         assert np.array_equal(response.rows(start, stop), whole[start:stop])
-    (picture,) = pictures(response, chain.last)
+    (picture,) = pictures(response, chain, filtering)
     assert isinstance(picture, EdgePicture)
     assert np.array_equal(picture.rows(2, 5), picture.rows(0, height)[2:5])
 
@@ -426,7 +537,7 @@ def test_what_is_not_finite_stays_local_and_warns_nobody(name, direction, bad):
     found, clean = (filter_image(x, name, direction=direction) for x in (spoilt, image))
     assert np.allclose(found[far], clean[far], rtol=1e-4, atol=1e-5)
     picture = edge_picture(spoilt, name, direction=direction, scale="auto")
-    assert picture.shape == image.shape
+    assert picture.shape == (image.shape if direction != "angle" else (*image.shape, 3))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 6), (5, 1), (2, 2)], ids=str)
@@ -435,7 +546,8 @@ def test_tiny_images(name, direction, shape):
     image = random_image(shape)
     for mode in PADDING_MODES:
         assert filter_image(image, name, direction=direction, padding_mode=mode).shape == shape
-        assert edge_picture(image, name, direction=direction, padding_mode=mode).shape == shape
+        picture = edge_picture(image, name, direction=direction, padding_mode=mode)
+        assert picture.shape == (shape if direction != "angle" else (*shape, 3))
 
 
 def test_the_image_is_never_changed():

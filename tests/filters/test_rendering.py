@@ -1,3 +1,5 @@
+from itertools import product
+
 import cv2
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ from oracles import WITH_KERNELS
 from cnncli.choices import SCALES, SIGNED
 from cnncli.errors import ArgumentError
 from cnncli.filters.chains import Chain
-from cnncli.filters.rendering import NEGATIVE_HUE, POSITIVE_HUE, Rendering, render
-from cnncli.filters.statistics import Statistics
+from cnncli.filters.renderers import NEGATIVE_HUE, POSITIVE_HUE
+from cnncli.filters.rendering import Rendering, render
+from cnncli.filters.statistics import Statistics, percentile_of
 
 SOBEL_STEPS = [[0, 1020, -1020, 510, -255]]
 ORANGE, BLUE = [230, 158, 0], [0, 115, 230]
@@ -71,6 +74,66 @@ def test_a_factor(signed):
     expected = render(raw, scale="none", signed=signed)
     assert as_lists(half) == as_lists(doubled) == as_lists(expected)
     assert as_lists(render(-raw, scale=-1, signed=signed)) == as_lists(expected)
+
+
+# Worked out by hand: 9 r / (1 + 8 r) of a full step, a tenth, a half and a quarter of it, times 255 (127.5 for offset).
+SOFT_STEPS = [[0, 1020, -102, 510, -255]]
+SOFT = {
+    "abs": [0, 255, 128, 230, 191],
+    "clip": [0, 255, 0, 230, 0],
+    "offset": [128, 255, 64, 243, 32],
+    "diverging": [[0, 0, 0], ORANGE, [0, 57, 115], [207, 142, 0], [0, 86, 172]],
+    "split": ([0, 255, 0, 230, 0], [0, 0, 128, 0, 191]),
+}
+
+
+@pytest.mark.parametrize("signed", SIGNED)
+def test_scale_soft(signed):
+    assert as_lists(render(SOFT_STEPS, scale="soft", filter="sobel", signed=signed)) == SOFT[signed]
+    assert as_lists(render(np.float32(SOFT_STEPS) / 1020, scale="soft", white=1, signed=signed)) == SOFT[signed]
+    # The curve passes through the edge's response, a quarter of the sum of the positive weights for a Laplacian.
+    laplacian = render(np.array(SOFT_STEPS) / 4, scale="soft", filter="laplacian", signed=signed)
+    assert as_lists(laplacian) == SOFT[signed]
+
+
+@given(arrays(np.float32, (2, 9), elements=st.floats(-3, 3, width=32)))
+def test_soft_keeps_the_order_and_the_ends(response):
+    levels = render(response, scale="soft", white=1)
+    order = np.argsort(np.abs(response), axis=None, kind="stable")
+    assert (np.diff(levels.ravel()[order].astype(int)) >= 0).all()
+    assert (levels[np.abs(response) >= 1] == 255).all()
+    assert (levels[response == 0] == 0).all()
+
+
+@pytest.mark.parametrize("signed", SIGNED)
+def test_percentiles_of_the_magnitudes(signed):
+    response = np.array([[*range(-50, 51)]])  # the 90th of 101 percentiles: 91 magnitudes are 45 or less
+    assert as_lists(render(response, scale="p90", signed=signed)) == as_lists(
+        render(response, scale=255 / 45 / (1 + (signed == "offset")), signed=signed)
+    )
+    # Where that many are 0, the largest is white.
+    mostly = np.array([[0, 0, 0, 0, 0, 0, 0, 0, 2, 4]])
+    assert as_lists(render(mostly, scale="p50", signed=signed)) == as_lists(render(mostly, scale="p100", signed=signed))
+    assert not np.any(render(np.zeros((2, 2)), scale="p50"))
+
+
+dtypes = st.sampled_from([np.uint8, np.int16, np.int32, np.float32, np.float64])
+
+
+@given(
+    dtypes.flatmap(lambda dtype: arrays(dtype, st.integers(1, 40))),
+    st.integers(1, 4),
+    st.floats(0.01, 100, exclude_min=True),
+)
+def test_a_percentile_is_exact_in_any_bands(numbers, parts, share):
+    with np.errstate(invalid="ignore", over="ignore"):
+        magnitudes = np.abs(numbers.astype(np.float64))
+    magnitudes = magnitudes[np.isfinite(magnitudes)]
+    expected = np.percentile(magnitudes, share, method="inverted_cdf") if magnitudes.size else 0
+    found = percentile_of(lambda: np.array_split(numbers, parts), share, numbers.dtype)
+    # A count of 1e-13 above a whole number is one more for the one, and not for the other.
+    apart = abs(share * magnitudes.size / 100 - round(share * magnitudes.size / 100)) > 1e-9
+    assert found == expected or not apart
 
 
 def test_auto_stretches_what_has_one_sign_from_its_least_number():
@@ -235,20 +298,34 @@ def test_colours_make_no_diverging_picture():
         renderer.shape((4, 4, 3))
 
 
+@pytest.mark.parametrize("signed", SIGNED)
+def test_inverted(signed):
+    for options in ({}, {"scale": "soft"}, {"scale": "auto"}, {"threshold": 30}, {"dtype": np.uint16, "white": 65535}):
+        plain, inverted = (render(SOBEL_STEPS, signed=signed, invert=turned, **options) for turned in (False, True))
+        pairs = [(plain, inverted)] if signed != "split" else zip(plain, inverted, strict=True)
+        for dark, light in pairs:
+            white = np.iinfo(dark.dtype).max
+            assert light.dtype == dark.dtype
+            if signed != "diverging":
+                assert np.array_equal(light, white - dark)
+    paper = render([[0, 255, -255]], signed="diverging", invert=True)[0].tolist()
+    assert paper == [[255, 255, 255], ORANGE, BLUE]
+
+
 def test_a_response_is_never_changed():
     response = np.array([[1.5, -2.5]], np.float32)
     before = response.copy()
-    for signed in SIGNED:
-        render(response, signed=signed, scale="none")
+    for signed, scale in product(SIGNED, ("none", "soft")):
+        render(response, signed=signed, scale=scale)
     assert np.array_equal(response, before)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scale": "full"}, "scale must be unit, none, auto or a number, got 'full'"),
-        ({"scale": np.nan}, "scale must be unit, none, auto or a number, got nan"),
-        ({"scale": np.inf}, "scale must be unit, none, auto or a number, got inf"),
+        ({"scale": "full"}, "scale must be soft, unit, none, auto, a percentile such as p99, or a number, got 'full'"),
+        ({"scale": np.nan}, "scale must be soft, unit, none, auto, a percentile such as p99, or a number, got nan"),
+        ({"scale": np.inf}, "scale must be soft, unit, none, auto, a percentile such as p99, or a number, got inf"),
         ({"signed": "negative"}, "signed must be one of abs, clip, offset, diverging, split, got 'negative'"),
         ({"filter": "sobell"}, "unknown filter 'sobell'"),
         ({"threshold": "high"}, "threshold must be a level such as 64"),

@@ -16,8 +16,8 @@ from cnncli.filters.named import DEFAULT, FILTERS
 
 if TYPE_CHECKING:
     from cnncli.cli.files.running import WritingRun
-    from cnncli.filters.edges import EdgePicture
     from cnncli.filters.explanation import Explanation
+    from cnncli.filters.responses import Response
     from cnncli.pipelines.edging import EdgePipeline
 
 EXAMPLES = """Examples:
@@ -93,8 +93,10 @@ def edge(
         _rendering(
             metavar="SCALE",
             callback=parsed(parse_scale),
-            help="unit (a full black-to-white step is white), none (raw numbers, saturated), auto (stretched to the "
-            "range of the image), or a factor. Default: that of the filter, mostly unit.",
+            help="soft (a full black-to-white edge is white, a tenth of it mid-grey), unit (in proportion: a full step "
+            "is white), none (raw numbers, saturated), auto (stretched to the range of the image), p99 (the 99th "
+            "percentile of the image is white), or a factor. Default: soft for filters that find edges, otherwise unit "
+            "or none.",
         ),
     ] = None,
     signed: Annotated[
@@ -103,8 +105,13 @@ def edge(
     ] = None,
     threshold: Annotated[
         str | None,
-        _rendering(metavar="T", help="White from this level (64) or percentage of white (25%) upwards, else black."),
+        _rendering(
+            metavar="T",
+            help="White from this level (64) or percentage of white (25%) upwards, else black. Then --scale is unit "
+            "unless given.",
+        ),
     ] = None,
+    invert: Annotated[bool, _rendering("--invert", help="Exchange black and white: dark lines on white.")] = False,
     explain: Annotated[
         str | None, typer.Option(metavar="X,Y", help="Print the arithmetic of the output at column X, row Y.")
     ] = None,
@@ -143,7 +150,6 @@ def _run_and_explain(work: "WritingRun", pipeline: "EdgePipeline", text: str, *,
     """Print the arithmetic of one position of the one output of the one input, and compare it with what was written."""
     from cnncli.batch.objects import is_url
     from cnncli.files.web import is_web
-    from cnncli.filters.edges import pictures
     from cnncli.filters.explanation import explain_response
     from cnncli.images.reading import open_image
 
@@ -167,28 +173,29 @@ def _run_and_explain(work: "WritingRun", pipeline: "EdgePipeline", text: str, *,
     with open_image(job.input.path, gray=filtering.color == "gray", max_pixels=pipeline.max_pixels) as image:
         response = pipeline.response(next(image.frames()), chain, filtering)
         explanation = explain_response(response, column, row)
-        edge = pictures(response, chain.last, pipeline.rendering)[0]
         work.run(jobs)
         output = job.outputs[0]
         lines = [*explanation.lines(all_steps=all_steps)]
         if not work.options.dry_run and output != STANDARD:
-            lines.append(_check(pipeline, edge, explanation, output))
+            lines.append(_check(pipeline, response, explanation, output))
     data_on_stdout = output == STANDARD or work.options.as_json
     print(*map(printable, lines), sep="\n", file=sys.stderr if data_on_stdout else sys.stdout)
 
 
-def _check(pipeline: "EdgePipeline", edge: "EdgePicture", explanation: "Explanation", output: str) -> str:
+def _check(pipeline: "EdgePipeline", response: "Response", explanation: "Explanation", output: str) -> str:
     """Return a line that compares the explained number with the one in the file."""
     import numpy as np
 
+    from cnncli.filters.edges import pictures
     from cnncli.images.formats import find_format
     from cnncli.images.reading import read_image
 
     column, row = explanation.column, explanation.row
     found = np.ravel(read_image(output, max_pixels=None)[row, column]).tolist()
     if find_format(pipeline.format or output).numeric:
-        level, rows = "value", edge.response.rows
+        level, rows = "value", response.rows
     else:
+        edge, *_ = pictures(response, pipeline.chains[0], pipeline.filtering, pipeline.rendering)
         level, rows = "picture level", edge.rows
     expected = np.ravel(rows(row, row + 1)[0, column]).tolist()
     agree = "as written to" if found == expected else f"but the file has {_words(found)}:"
