@@ -297,7 +297,8 @@ class Operator(Value):
             if name == "color" and value == "volume":
                 raise ArgumentError(f"color 'volume' sums over the channels with a kernel, and {word} has none")
             if name != "color" and value != getattr(plain, name):
-                raise ArgumentError(f"{name} {value!r} does not apply to {word}, the last step")
+                said = name if value is True else f"{name} {value!r}"
+                raise ArgumentError(f"{said} needs a kernel, and {word}, the last word of the filter, has none")
 
 
 OF_THE_LAST = frozenset(("stride", "dilation", "bias", "activation", "flip", "color"))
