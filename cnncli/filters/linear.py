@@ -105,7 +105,7 @@ def unit(kernel: Kernel) -> float:
 
     Example:
         >>> unit(np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]]))
-        4
+        4.0
     """
     # As Python's numbers: integers stay exact, and floats are added in one order everywhere.
     parts = kernel.blocks() if isinstance(kernel, Separable) else [kernel]
