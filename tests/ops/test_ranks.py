@@ -5,6 +5,12 @@ from oracles import gray_photograph, pad, photograph, random_image
 
 from cnncli.errors import ArgumentError
 from cnncli.ops import PADDING_MODES, rank_filter
+from cnncli.ops.loading import Border
+from cnncli.ops.ranks.networks import median_network
+from cnncli.ops.ranks.schedules import NetworkStrip, schedule
+from cnncli.ops.ranks.strips import run
+from cnncli.ops.ranks.thresholds import ThresholdStrip
+from cnncli.shapes import Window
 
 FILTERS = {"median": ndimage.median_filter, "min": ndimage.minimum_filter, "max": ndimage.maximum_filter}
 SCIPY_MODES = {
@@ -59,6 +65,49 @@ def test_types_that_scipy_lacks(mode):
 
 
 @pytest.mark.parametrize("mode", FILTERS)
+@pytest.mark.parametrize("kernel_size", [22, 31, (3, 300), (300, 3), (1, 40)], ids=str)
+def test_large_windows_equal_scipy(mode, kernel_size):
+    for image in (random_image((70, 60)), random_image((5, 90, 2)), random_image((40, 50), np.uint16)):
+        assert_equal(rank_filter(image, kernel_size, mode), scipy_ranks(image, kernel_size, mode))
+
+
+@pytest.mark.parametrize("shape", [(700, 40), (30, 1500), (290, 310), (3, 3000, 3)], ids=str)
+def test_pieces_of_an_image_fit_together(shape):
+    image = random_image(shape)
+    for kernel_size, mode in ((3, "median"), (5, "median"), (25, "median"), ((2, 9), "median"), ((31, 6), "max")):
+        assert_equal(rank_filter(image, kernel_size, mode), scipy_ranks(image, kernel_size, mode))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int64"])
+@pytest.mark.parametrize("levels", [1, 2, 9, 250])
+def test_thresholds_equal_networks(dtype, levels):
+    image = random_image((50, 60, 2), np.uint16, seed=levels) % levels - np.iinfo(dtype).bits // 16
+    image = image.astype(dtype)
+    for kernel_size in ((4, 5), (7, 7), (2, 1), (1, 3)):
+        window = Window.over(image.shape[:2], kernel_size)
+        results = []
+        for strip in (
+            ThresholdStrip(kernel_size, (*window.output_size, 2), image.dtype),
+            NetworkStrip(schedule(median_network(kernel_size, 1)), (*window.output_size, 2), image.dtype),
+        ):
+            results.append(np.empty((*window.output_size, 2), dtype))
+            run(strip, image, Border.around(window), results[-1])
+        assert_equal(*results)
+
+
+@pytest.mark.parametrize("height", range(2, 9))
+def test_networks_of_any_number_of_phases_are_equal(height):
+    image = random_image((33, 20, 1), np.int16)
+    window = Window.over(image.shape[:2], (height, 4))
+    expected = scipy_ranks(image, (height, 4), "median")[height // 2 :, 2:][: window.output_size[0], :17]
+    for phases in (1, 2, 4, 8)[: height.bit_length()]:
+        found = np.empty((*window.output_size, 1), np.int16)
+        strip = NetworkStrip(schedule(median_network((height, 4), phases)), found.shape, found.dtype)
+        run(strip, image, Border.around(window), found)
+        assert_equal(found, expected)
+
+
+@pytest.mark.parametrize("mode", FILTERS)
 @pytest.mark.parametrize("name", ["camera", "coffee"])
 def test_photographs_equal_scipy(mode, name):
     image = photograph(name)[100:300, 50:350]
@@ -87,12 +136,19 @@ def test_padding_is_that_of_conv2d(mode, padding):
 @pytest.mark.parametrize("mode", FILTERS)
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_bands_equal_the_whole(mode, dtype):
-    image = np.tile(gray_photograph("camera").astype(dtype), (2, 1))
-    whole = rank_filter(image, 5, mode, padding="valid")
-    for rows in (1, 7, 300):
-        starts = range(0, len(whole), rows)
-        bands = [rank_filter(image[start : start + rows + 4], 5, mode, padding="valid") for start in starts]
-        assert_equal(np.concatenate(bands), whole)
+    image = np.tile(gray_photograph("camera")[:, 100:300].astype(dtype), (2, 1))
+    if dtype == "float32":
+        image -= 100
+        image[random_image(image.shape) == 0] = -0.0
+        image[200:210, 20], image[400, 30] = np.nan, -np.nan
+    for size, heights in ((5, (5, 300)), (23, (90,))):
+        whole = rank_filter(image, size, mode, padding="valid")
+        for rows in heights:
+            starts = range(0, len(whole), rows)
+            bands = [
+                rank_filter(image[start : start + rows + size - 1], size, mode, padding="valid") for start in starts
+            ]
+            assert np.concatenate(bands).tobytes() == whole.tobytes()
 
 
 @pytest.mark.parametrize("mode", FILTERS)
@@ -102,7 +158,7 @@ def test_windows_that_hold_a_nan_give_nan(mode):
     image[30, 10], image[31, 12] = np.inf, -np.inf
     found, lost = rank_filter(image, 3, mode), rank_filter(np.isnan(image), 3, "max")
     assert np.array_equal(np.isnan(found), lost)
-    expected = scipy_ranks(np.nan_to_num(image, posinf=np.inf, neginf=-np.inf), 3, mode)
+    expected = scipy_ranks(np.where(np.isnan(image), 0, image), 3, mode)
     assert np.array_equal(found[~lost], expected[~lost])
     assert len(set(found.view(np.int32)[lost].tolist())) == 1
 
@@ -117,6 +173,7 @@ def test_the_input_is_not_changed():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ((np.zeros((4, 4)), (3, 3, 3), "min"), "kernel_size must be a positive integer, got (3, 3, 3)"),
         ((np.zeros((4, 4)), 3, "mediam"), "unknown mode 'mediam': did you mean median?"),
         ((np.zeros((4, 4)), 0, "min"), "kernel_size must be a positive integer, got 0"),
         ((np.zeros(4), 3, "min"), "an image has the shape (H, W) or (H, W, C), got (4,)"),
