@@ -154,7 +154,7 @@ class Edges(_BlackAndWhite):
 
     @cached_property
     def _edges(self) -> Array:
-        return connected(whole(self.source)).view(np.uint8)
+        return connected(whole(self.source), overwrite=True).view(np.uint8)
 
     def rows(self, start: int, stop: int) -> Array:
         with self._lock:  # of several threads, one computes

@@ -25,10 +25,9 @@ STRIP = 200_000  # pixels; measured: scratch stays in the cache, and the rows th
 
 _PIXELS_A_STEP = 16_000  # labelling components takes at least 2 ns a pixel, a step of growing 20 us
 
-_PIECE = 32_768  # pixels that grow together, so that what they look at stays in the cache
+_PIECE = 65_536  # pixels looked at together
 
-# Numbers in which neighbours differ and that are no labels. Where two are alike, a pixel may be looked at twice.
-_NUMBERS = np.resize(np.arange(STRONG + 1, 256, dtype=np.uint8), 8 * _PIECE)
+_FEW = 1000  # pixels for which all directions at once are faster
 
 
 def canny(x: npt.ArrayLike, sigma: float, low: float, high: float, *, padding_mode: str = "reflect") -> Array:
@@ -56,7 +55,7 @@ def canny(x: npt.ArrayLike, sigma: float, low: float, high: float, *, padding_mo
     if sigma > 0:
         line = gaussian_line(sigma)
         image = correlate_separable(image, Separable.of((line, line)), padding="same", padding_mode=padding_mode)
-    return connected(thin(image, low, high))
+    return connected(thin(image, low, high), overwrite=True)
 
 
 def thin(pixels: npt.ArrayLike, low: float, high: float) -> Array:
@@ -213,12 +212,13 @@ def _between(squares: Array, diagonal: Array, straight: Array, share: Array, res
     return total
 
 
-def connected(labels: Array) -> Array:
+def connected(labels: Array, *, overwrite: bool = False) -> Array:
     """Return the strong pixels, and the weak ones that a path of weak pixels connects to them: hysteresis.
 
     Args:
         labels: those of a whole image, (H, W) or (H, W, C), as `thin` returns them. Paths go in all eight directions,
             in each channel by itself.
+        overwrite: the memory of the labels may be used for the result, which saves a fifth of the time.
 
     Returns:
         A boolean array of the same shape.
@@ -227,43 +227,44 @@ def connected(labels: Array) -> Array:
         >>> connected(np.array([[1, 0, 0, 1, 1], [0, 2, 0, 0, 0]], np.uint8)).astype(int).tolist()
         [[1, 0, 0, 0, 0], [0, 1, 0, 0, 0]]
     """
-    return _by_planes(labels, _connected)
+    return _by_planes(labels if overwrite else labels.copy(), _connected)
 
 
 def _connected(labels: Array) -> Array:
     framed = labels[[0, -1]].any() or labels[:, [0, -1]].any()
-    return _grown(np.pad(labels, 1))[1:-1, 1:-1] if framed else _grown(labels)
+    return _grow(np.pad(labels, 1))[1:-1, 1:-1] if framed else _grow(np.ascontiguousarray(labels))
 
 
-def _grown(labels: Array) -> Array:
-    """Return the connected pixels of a plane whose outermost pixels have no label, so that no step leaves it.
+def _grow(labels: Array) -> Array:
+    """Return the connected pixels of a plane, in its memory. The outermost have no label, so that no step leaves it.
 
     Strong pixels grow step by step: 10 to 20 ms for 16 megapixels of photographs, where labelling all components takes
     40 to 100. That is done when a path turns out so long that all its steps would cost more.
     """
     width = labels.shape[1]
-    grown = labels.copy()
-    flat = grown.reshape(-1)
+    flat = labels.reshape(-1)
     steps = np.array([[down * width + right] for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right])
-    fresh = np.flatnonzero(flat == STRONG)
+    pieces = range(0, flat.size, _PIECE)
+    fresh = np.concatenate([np.flatnonzero(flat[start : start + _PIECE] == STRONG) + start for start in pieces])
     for _ in range(32 + flat.size // _PIXELS_A_STEP):
-        pieces = (fresh[start : start + _PIECE] for start in range(0, len(fresh), _PIECE))
-        fresh = np.concatenate([_reach(flat, (piece + steps).reshape(-1)) for piece in pieces] or [fresh])
         if not len(fresh):
-            edges: Array = np.equal(grown, STRONG, out=grown.view(bool))
+            edges: Array = np.equal(labels, STRONG, out=labels.view(bool))
             return edges
-    return _components_with_strong(grown)
+        if len(fresh) > _FEW:  # one direction after the other: each reaches a pixel but once
+            pieces = range(0, len(fresh), _PIECE)
+            fresh = np.concatenate(
+                [_reach(flat, fresh[start : start + _PIECE] + step) for start in pieces for step in steps]
+            )
+        else:
+            fresh = np.unique(_reach(flat, (fresh + steps).reshape(-1)))
+    return _components_with_strong(labels)
 
 
 def _reach(flat: Array, positions: Array) -> Array:
-    """Make the weak ones among the pixels at these positions strong, and return their positions, each but once."""
-    found = positions.take(np.flatnonzero(flat.take(positions) == WEAK))
-    # Each writes a number, and the last to write at a position stays: 3 times as fast as sorting.
-    numbers = _NUMBERS[: len(found)]
-    flat[found] = numbers
-    last = found.take(np.flatnonzero(flat.take(found) == numbers))
-    flat[found] = STRONG
-    return last
+    """Make the weak ones among the pixels at these positions strong, and return their positions."""
+    reached = positions.take(np.flatnonzero(flat.take(positions) == WEAK))
+    flat[reached] = STRONG
+    return reached
 
 
 def _components_with_strong(labels: Array) -> Array:

@@ -117,12 +117,26 @@ def test_hysteresis_is_the_growth_of_strong_pixels_in_eight_directions(share, st
 
 
 def test_paths_wind_through_the_whole_picture():
-    labels = np.zeros((101, 101), np.uint8)
-    labels[::2] = WEAK
-    labels[1::4, -1] = labels[3::4, 0] = WEAK
-    assert not connected(labels).any()
-    labels[-1, -1] = STRONG
-    assert np.array_equal(connected(labels), labels > 0)
+    path = np.zeros((101, 101), np.uint8)
+    path[::2] = WEAK
+    path[1::4, -1] = path[3::4, 0] = WEAK
+    assert not connected(path).any()
+    path[-1, -1] = STRONG
+    assert np.array_equal(connected(path), path > NONE)
+    path[50, 30] = NONE
+    expected = path > NONE
+    expected[:50] = expected[50, 30:] = False
+    assert np.array_equal(connected(path), expected)
+
+
+@pytest.mark.parametrize("framed", [False, True])
+def test_labels_are_overwritten_only_where_that_is_allowed(framed):
+    labels = np.pad(random_image((40, 50)) % 3, int(not framed))
+    given = labels.copy()
+    found = connected(given)
+    assert np.array_equal(given, labels)
+    assert found.any()
+    assert np.array_equal(connected(given, overwrite=True), found)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 9), (9, 2), (3, 3, 2), (1, 1, 3)])
