@@ -8,6 +8,7 @@ import skimage.filters
 from oracles import PHOTOGRAPHS, gray_photograph, random_image
 
 from cnncli.errors import ArgumentError
+from cnncli.ops import canny as detector
 from cnncli.ops.canny import HALO, NONE, STRONG, WEAK, canny, connected, thin
 
 # The picture's scale is 0 to 1, so that these are 2.5, 5, 10 and 20 percent of a full step.
@@ -106,6 +107,16 @@ def test_bands_have_the_labels_of_the_whole(name, dtype):
             assert np.array_equal(band[start - first : stop - first], whole[start:stop])
 
 
+@pytest.mark.parametrize("strip", [1, 500, 3000])
+@pytest.mark.parametrize("dtype", ["uint8", "float64"])
+def test_strips_have_the_labels_of_the_whole(monkeypatch, strip, dtype):
+    image = gray_photograph("camera")[100:200, 100:250].astype(dtype)
+    whole = thin(image, 80, 200)
+    assert whole.any()
+    monkeypatch.setattr(detector, "STRIP", strip)
+    assert np.array_equal(thin(image, 80, 200), whole)
+
+
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.3, 0.6])
 @pytest.mark.parametrize("strong", [0, 0.01, 0.2])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (60, 70)])
@@ -114,6 +125,17 @@ def test_hysteresis_is_the_growth_of_strong_pixels_in_eight_directions(share, st
     labels = np.where(rng.random(shape) < share, np.where(rng.random(shape) < strong, STRONG, WEAK), NONE)
     grown = scipy.ndimage.binary_propagation(labels == STRONG, np.ones((3, 3)), mask=labels > NONE)
     assert np.array_equal(connected(labels.astype(np.uint8)), grown)
+
+
+@pytest.mark.parametrize(("few", "piece"), [(0, 7), (0, 1000), (10**9, 7)])
+def test_edges_are_the_same_however_many_pixels_grow_at_once(monkeypatch, few, piece):
+    rng = np.random.default_rng(2)
+    labels = rng.choice(np.array([NONE, WEAK, STRONG], np.uint8), (80, 90), p=[0.58, 0.41, 0.01])
+    expected = connected(labels)
+    assert np.count_nonzero(labels) > np.count_nonzero(expected) > 2 * np.count_nonzero(labels == STRONG)
+    monkeypatch.setattr(detector, "_FEW", few)
+    monkeypatch.setattr(detector, "_PIECE", piece)
+    assert np.array_equal(connected(labels), expected)
 
 
 def test_paths_wind_through_the_whole_picture():
@@ -163,6 +185,14 @@ def test_pixels_that_are_not_finite_change_their_neighbourhood_alone(value):
     changed = np.argwhere(found != expected)
     assert np.abs(changed - (30, 20)).max() <= HALO
     assert not found[29:32, 19:22].any()
+
+
+@pytest.mark.parametrize("exponent", [-120, -60, 60, 100])
+def test_the_unit_of_the_pixels_does_not_matter(exponent):
+    image, factor = smooth((60, 60)).astype(np.float32), np.float32(2) ** exponent
+    expected = thin(image.astype(np.float64), 0.1, 0.2)
+    assert expected.any()
+    assert np.array_equal(thin(image * factor, 0.1 * factor.item(), 0.2 * factor.item()), expected)
 
 
 @pytest.mark.parametrize(("low", "high"), [(2, 1), (-1, 1), (np.nan, 1), (1, np.nan)])
