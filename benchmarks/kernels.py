@@ -21,7 +21,7 @@ from timing import alternating, copy_speed
 
 from cnncli.filters.edges import edge_picture, filter_image
 from cnncli.filters.named import FILTERS
-from cnncli.ops import conv2d, max_pool2d
+from cnncli.ops import conv2d, max_pool2d, rank_filter
 from cnncli.ops.canny import canny
 
 Array = np.ndarray[Any, Any]
@@ -91,6 +91,7 @@ def cases(size: int) -> Iterator[Case]:
         floating,
     )
     yield from blurs(image)
+    yield from ranks(image)
     dense = rng.normal(size=(31, 31)).astype(np.float32)
     yield Case(
         "31x31 dense, float32",
@@ -130,6 +131,26 @@ def blurs(image: Array) -> Iterator[Case]:
             partial(filter_image, image, f"box:{size}"),
             partial(cv2.blur, image, (size, size)),
             target,
+            image,
+        )
+
+
+def ranks(image: Array) -> Iterator[Case]:
+    """Rank filters of bytes, whose borders OpenCV replicates; for medians above 5x5 it counts in histograms."""
+    for size, target in ((3, 3.0), (5, 3.0), (9, 1.0), (31, 5.0)):
+        yield Case(
+            f"median:{size}",
+            partial(rank_filter, image, size, "median", padding_mode="replicate"),
+            partial(cv2.medianBlur, image, size),
+            target,
+            image,
+        )
+    for mode, size, function in (("min", 3, cv2.erode), ("max", 15, cv2.dilate)):
+        yield Case(
+            f"{mode}:{size}",
+            partial(rank_filter, image, size, mode, padding_mode="replicate"),
+            partial(function, image, np.ones((size, size), np.uint8)),
+            3.0,
             image,
         )
 

@@ -201,7 +201,7 @@ def median_network(kernel_size: Pair, phases: int) -> Network:
 
 
 def _of_three_rows() -> Network:
-    """Return a network of 18 nodes for the median of 3x3 pixels: one phase, for images that are read in place.
+    """Return a network for the median of 3x3 pixels: in one phase, 18 nodes where merging takes 22.
 
     It is the median of the greatest of the least pixels of the rows, the median of their medians, and the least of
     their greatest ones (Smith, Implementing median filters in XC4000E FPGAs, 1996).
