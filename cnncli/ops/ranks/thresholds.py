@@ -10,11 +10,11 @@ import numpy as np
 
 from cnncli.arrays import Array, DType
 from cnncli.ops.loading import Scratch
-from cnncli.ops.ranks.strips import Strip
+from cnncli.ops.ranks.strips import Strip, even
 from cnncli.shapes import Pair
 
-# Measured on photographs, 31x31: half as many columns cost more at their edges, twice as many hold more medians.
-LEAST_SIZE = 256
+# Measured on photographs, 31x31: smaller strips cost more at their edges, larger ones hold more different medians.
+MOST_SIZE = 320
 
 
 class ThresholdStrip(Strip):
@@ -28,7 +28,7 @@ class ThresholdStrip(Strip):
 
     def __init__(self, kernel_size: Pair, shape: tuple[int, ...], dtype: DType) -> None:
         (height, width), self.channels = kernel_size, shape[2]
-        self.size = min(max(LEAST_SIZE, height), shape[0]), min(max(LEAST_SIZE, width), shape[1])
+        self.size = even(shape[0], max(MOST_SIZE, height)), even(shape[1], max(MOST_SIZE, width))
         self.reach = height - 1, width - 1
         # A multiple of 8 numbers: see `_Counter`.
         row_length = -(-(self.size[1] + self.reach[1]) // 8) * 8
