@@ -7,6 +7,7 @@ from .errors import ImageError as ImageError
 from .errors import ModelError as ModelError
 from .errors import NoInputError as NoInputError
 from .errors import TrainingError as TrainingError
+from .filters.distribution import filter_statistics as filter_statistics
 from .filters.edges import edge_picture as edge_picture
 from .filters.edges import filter_image as filter_image
 from .filters.explanation import explain as explain

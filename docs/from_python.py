@@ -3,7 +3,7 @@
 from console import python
 
 FUNCTIONS = {
-    "edge": ("filter_image", "edge_picture", "explain"),
+    "edge": ("filter_image", "edge_picture", "explain", "filter_statistics"),
     "pool": ("pool_image",),
     "filters": ("filter_kernel",),
     "shape": ("output_size", "inputs_for", "settings_for", "keeping_padding", "summarize_network", "load_network"),

@@ -39,6 +39,7 @@ PROMISED = {
     "compare_networks",
     "conv2d",
     "filter_kernel",
+    "filter_statistics",
     "count_as",
     "edge_picture",
     "evaluate",

@@ -1,12 +1,13 @@
 """Statistics of a response, for a report."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
 
 import numpy as np
 
 from cnncli.arrays import Array, DType
+from cnncli.filters.order import Order
 
 
 class Statistics:
@@ -62,8 +63,7 @@ def finite_range(numbers: Array) -> tuple[float, float]:
 def percentile_of(bands: Callable[[], Iterable[Array]], share: float, dtype: DType) -> float:
     """Return the smallest magnitude that at least `share` percent of the finite numbers do not exceed; 0 without any.
 
-    It is exact, and holds counts alone: as the bits of floats from 0 on have the order of the floats, they are found 16
-    at each look at the numbers, from the highest on.
+    It is exact, and holds counts alone (see `cnncli.filters.order`).
 
     Args:
         bands: gives all bands of numbers each time that it is called.
@@ -76,27 +76,15 @@ def percentile_of(bands: Callable[[], Iterable[Array]], share: float, dtype: DTy
         4.0
     """
     kind = np.dtype(np.float32 if dtype.itemsize <= 2 or dtype == np.float32 else np.float64)
-    word = np.dtype(f"u{kind.itemsize}")
-    found = rank = 0
-    for shift in range(8 * word.itemsize - _DIGIT, -1, -_DIGIT):
-        counts = np.zeros(1 << _DIGIT, np.int64)
-        for band in bands():
-            bits = np.abs(band.astype(kind)).view(word).ravel()
-            if rank:
-                bits = bits[bits >> word.type(shift + _DIGIT) == found]
-            counts += np.bincount((bits >> word.type(shift)) & word.type(_LAST), minlength=len(counts))
-        if not rank:
-            counts[int(np.array(np.inf, kind).view(word)) >> shift :] = 0
-            rank = math.ceil(share * int(counts.sum()) / 100)
-            if not rank:
-                return 0.0
-        passed = np.cumsum(counts)
-        digit = int(np.searchsorted(passed, rank))
-        rank -= int(passed[digit] - counts[digit])
-        found = found << _DIGIT | digit
-    magnitude: float = np.array(found, word).view(kind).item()
-    return magnitude
+    order = Order(kind)
 
+    def magnitudes() -> Iterator[Array]:
+        return (np.abs(band.astype(kind)) for band in bands())
 
-_DIGIT = 16
-_LAST = (1 << _DIGIT) - 1
+    for band in magnitudes():
+        order.count(band)
+    if not order.number:
+        return 0.0
+    order.begin([math.ceil(share * order.number / 100) - 1])
+    order.finish(magnitudes)
+    return order.numbers()[0]

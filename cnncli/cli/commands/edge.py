@@ -31,6 +31,12 @@ cnncli edge photo.jpg -k "1 0 -1; 2 0 -2; 1 0 -1" -o response.npy
 
 _rendering = partial(typer.Option, rich_help_panel="Rendering")
 
+_OF_OUTPUTS = (
+    *("output", "show", "format_name", "quality", "force", "skip_existing", "dry_run"),
+    *("scale", "signed", "threshold", "invert", "explain", "explain_all"),
+)
+"""Options on what is written."""
+
 _WORDS = ", ".join(entry.word for entry in FILTERS.values())
 
 
@@ -112,6 +118,14 @@ def edge(
         ),
     ] = None,
     invert: Annotated[bool, _rendering("--invert", help="Exchange black and white: dark lines on white.")] = False,
+    stats: Annotated[
+        bool,
+        typer.Option(
+            "--stats",
+            help="Write nothing, and print numbers on the exact response: a line for each file and filter, with min, "
+            "max, mean, standard deviation, percentiles, filter and file between tabs.",
+        ),
+    ] = False,
     explain: Annotated[
         str | None, typer.Option(metavar="X,Y", help="Print the arithmetic of the output at column X, row Y.")
     ] = None,
@@ -125,6 +139,8 @@ def edge(
     unless --signed says otherwise.
     """
     given = locals()
+    if stats:
+        _refuse("--stats writes nothing", _OF_OUTPUTS, vars(files) | given)
     from cnncli.cli.files.running import WritingRun
     from cnncli.filters.chains import load_chains
     from cnncli.filters.rendering import Rendering
@@ -137,6 +153,12 @@ def edge(
         Rendering(**fields_of(Rendering, given)),
         **files.pipeline_fields(),
     )
+    if stats:
+        from cnncli.cli.files.measuring import MeasuringRun
+        from cnncli.pipelines.measuring import MeasuringPipeline
+
+        MeasuringRun(MeasuringPipeline(pipeline), files).run()
+        return
     work = WritingRun(pipeline, files)
     if explain is not None:
         _run_and_explain(work, pipeline, explain, all_steps=explain_all)
@@ -144,6 +166,14 @@ def edge(
         raise ArgumentError("--explain-all needs a position: add --explain X,Y")
     else:
         work.run()
+
+
+def _refuse(why: str, names: tuple[str, ...], given: dict[str, object]) -> None:
+    """Refuse options that mean nothing beside another."""
+    for name in names:
+        if given[name] not in (None, False):
+            option = f"--{name.removesuffix('_name').replace('_', '-')}"
+            raise ArgumentError(f"{why}: leave out {option}")
 
 
 def _run_and_explain(work: "WritingRun", pipeline: "EdgePipeline", text: str, *, all_steps: bool) -> None:
