@@ -75,7 +75,7 @@ class Rows(Protocol):
 
 
 def take_rows(image: Rows, index: Index) -> npt.NDArray[Any]:
-    """Return the rows that a border index names, in as few reads as there are runs of rows.
+    """Return the rows that a border index names; each is read once, in as few reads as there are runs of them.
 
     Args:
         image: the source of rows.
@@ -84,15 +84,12 @@ def take_rows(image: Rows, index: Index) -> npt.NDArray[Any]:
     Returns:
         An array of len(index) rows; a view of the image's own where the rows lie in sequence.
     """
-    runs = np.split(index, np.flatnonzero(np.diff(index) != 1) + 1)
-    if len(runs) == 1 and index[0] != OUTSIDE:
+    wanted = np.unique(index[index != OUTSIDE])
+    runs = np.split(wanted, np.flatnonzero(np.diff(wanted) != 1) + 1) if len(wanted) else []
+    if np.array_equal(index, wanted) and len(runs) == 1:
         return image.rows(int(index[0]), int(index[-1]) + 1)
     taken = np.zeros((len(index), *image.shape[1:]), image.dtype)
-    at = 0
     for run in runs:
-        # A run may go from outside (-1) to row 0.
-        inside = run[run != OUTSIDE]
-        if len(inside):
-            taken[at + len(run) - len(inside) : at + len(run)] = image.rows(int(inside[0]), int(inside[-1]) + 1)
-        at += len(run)
+        named = np.flatnonzero((index >= run[0]) & (index <= run[-1]))
+        taken[named] = image.rows(int(run[0]), int(run[-1]) + 1)[index[named] - run[0]]
     return taken

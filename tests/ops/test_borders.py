@@ -58,6 +58,23 @@ def test_rows_in_sequence_are_not_copied():
     assert np.shares_memory(take_rows(ArrayRows(image), np.arange(2, 6)), image)
 
 
+@pytest.mark.parametrize("mode", PADDING_MODES)
+def test_rows_are_read_once(mode):
+    class Counted(ArrayRows):
+        def rows(self, start, stop):
+            reads.append((start, stop))
+            return super().rows(start, stop)
+
+    reads = []
+    image = random_image((20, 3))
+    for taken in (slice(0, 30), slice(4, 11), slice(25, 36), slice(0, 2)):
+        reads.clear()
+        index = border_index(20, 8, 8, mode, taken=taken)
+        take_rows(Counted(image), index)
+        assert len(reads) <= (2 if mode == "circular" else 1)
+        assert sum(stop - start for start, stop in reads) == len(np.unique(index[index >= 0]))
+
+
 def test_an_unknown_mode_is_told_with_the_modes():
     with pytest.raises(ArgumentError) as caught:
         border_index(4, 1, 1, "mirror")
