@@ -107,14 +107,20 @@ def unit(kernel: Kernel) -> float:
         >>> unit(np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]]))
         4.0
     """
-    # As Python's numbers: integers stay exact, and floats are added in one order everywhere.
-    parts = kernel.blocks() if isinstance(kernel, Separable) else [kernel]
-    positive = negative = 0.0
-    for part in parts:
-        weights = part.ravel().tolist()
-        positive += sum(weight for weight in weights if weight > 0)
-        negative -= sum(weight for weight in weights if weight < 0)
-    return positive or negative or 1
+    if isinstance(kernel, Separable) and len(kernel.terms) == 1:
+        (up, down), (left, right) = map(_signed_sums, kernel.terms[0])
+        positive, negative = up * left + down * right, up * right + down * left
+    else:
+        sums = map(_signed_sums, kernel.blocks() if isinstance(kernel, Separable) else [kernel])
+        positive, negative = map(sum, zip(*sums, strict=True))
+    return positive or negative or 1.0
+
+
+def _signed_sums(weights: Array) -> tuple[float, float]:
+    """Return the sum of the positive weights, and that of the negative ones without their sign."""
+    # Accumulated one by one, floats are added in one order everywhere.
+    positive, total = (np.cumsum(part, dtype=np.float64)[-1] for part in (np.maximum(weights, 0), np.abs(weights)))
+    return float(positive), float(total - positive)
 
 
 class LinearResponse(WindowedResponse):
