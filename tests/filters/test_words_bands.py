@@ -1,0 +1,149 @@
+"""Every filter word and random chains give the bits of the whole: in bands, tiles, threads, with every BLAS kernel."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+
+import numpy as np
+import pytest
+import tifffile
+from references import REFERENCES
+
+from cnncli.filters import bands
+from cnncli.filters.bands import ArrayRows, whole
+from cnncli.filters.chains import Chain
+from cnncli.filters.named import FILTERS
+from cnncli.filters.responses import Filtering
+from cnncli.images.reading import open_image
+from cnncli.ops import canny
+from cnncli.ops.convolution import banded, fourier, fourier_lines, strips, sums
+from cnncli.ops.ranks import strips as ranks
+
+BLAS_KERNELS = (None, "Prescott", "Sandybridge", "Haswell", "Zen", "SkylakeX")
+THREADS = 3
+WORDS = [f"{name}:{text}".rstrip(":") for name, reference in REFERENCES.items() for text in reference.tried]
+BINARY = [word for word in WORDS if REFERENCES[word.partition(":")[0]].is_binary]
+QUICK = [word for word in WORDS if word not in BINARY and not any(large in word for large in ("200", "31", ":15"))]
+
+
+def random_chains(count, rng):
+    """Chains of two to four words; a third of them end in black and white."""
+    for number in range(count):
+        words = rng.choice(QUICK, rng.integers(2, 5)).tolist()
+        yield " ".join([*words[:-1], rng.choice(BINARY)] if number % 3 == 0 else words)
+
+
+CHAINS = [*WORDS, *random_chains(20, np.random.default_rng(7))]
+
+
+def pictures(rng):
+    """Pictures of every kind that is computed with in its own way; not all numbers of one are finite."""
+    scene = np.cumsum(rng.normal(size=(211, 37, 3)), axis=0)
+    scene = (scene - scene.min()) / np.ptp(scene)
+    spoilt = scene[..., 0].astype(np.float32)
+    spoilt[20, 30], spoilt[150, 3] = np.nan, np.inf
+    yield (scene * 255).astype(np.uint8), "each"
+    yield (scene * 65535).astype(np.uint16), "gray"
+    yield spoilt, "gray"
+    yield scene[..., 1].copy(), "gray"
+
+
+def cut(height, rng):
+    """Rows cut at random into bands of any size, in a random order."""
+    edges = [0, *np.sort(rng.choice(np.arange(1, height), min(7, height - 1), replace=False)).tolist(), height]
+    spans = [*itertools.pairwise(edges)]
+    return [spans[place] for place in rng.permutation(len(spans))]
+
+
+def read_in(spans, response, read=map):
+    """The response gathered from bands."""
+    out = np.empty(response.shape, response.dtype)
+    for (start, stop), band in zip(spans, read(lambda span: response.rows(*span), spans), strict=True):
+        out[start:stop] = band
+    return out
+
+
+def small_strips():
+    """Let small pictures be computed in many bands, strips and tiles."""
+    bands.BAND_PIXELS, canny.STRIP = 2_000, 1_000
+    strips.STRIP_BYTES = banded.STRIP_BYTES = sums.STRIP_BYTES = 20_000
+    fourier.TILE, fourier_lines.BLOCK_NUMBERS, fourier_lines.LEAST_TILE = 96, 5_000, 64
+    ranks.CACHE_BYTES = 40_000
+
+
+def compare():
+    """Compare bands in order, in any order and on threads with the whole; print a digest of all."""
+    rng, digest = np.random.default_rng(3), sha256()
+    small_strips()
+    with ThreadPoolExecutor(THREADS) as pool:
+        for number, chain in enumerate(CHAINS):
+            for kind, (picture, color) in enumerate(pictures(np.random.default_rng(number))):
+                if chain in WORDS and chain not in (*QUICK, *BINARY) and (number + kind) % 4:
+                    continue  # windows of hundreds of pixels take long: each for one kind of picture
+
+                def response(chain=chain, picture=picture, color=color):
+                    return Chain.of(chain).over(ArrayRows(picture), Filtering(color=color))
+
+                expected = response().rows(0, len(picture))
+                digest.update(expected.tobytes())
+                again = (
+                    whole(response()),
+                    read_in(cut(len(picture), rng), response()),
+                    read_in(cut(len(picture), rng), response(), pool.map),
+                )
+                for found in again:
+                    np.testing.assert_array_equal(found, expected, strict=True, err_msg=f"{chain} {picture.dtype}")
+    print(digest.hexdigest())
+
+
+def digest(kernel, threads):
+    """What `compare` prints in a process of its own; None where the processor cannot run the kernel."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
+    variables |= {"OPENBLAS_NUM_THREADS": str(threads)} | ({"OPENBLAS_CORETYPE": kernel} if kernel else {})
+    variables["PYTHONPATH"] = os.pathsep.join(sys.path)
+    result = subprocess.run([sys.executable, __file__], env=variables, capture_output=True, text=True)
+    if result.returncode == -signal.SIGILL:
+        pytest.skip(f"this processor has no instructions for {kernel}")
+    assert result.returncode == 0, result.stderr[-2000:]
+    return result.stdout
+
+
+def test_bands_have_the_bits_of_the_whole():
+    digest(None, threads=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kernel", BLAS_KERNELS)
+def test_bands_have_the_bits_of_the_whole_with_every_blas_kernel(kernel):
+    assert digest(kernel, threads=2) == digest(kernel, threads=1)
+
+
+@pytest.fixture
+def tiles(tmp_path):
+    """Pictures as TIFFs of tiles."""
+    paths = []
+    for number, (picture, color) in enumerate(pictures(np.random.default_rng(5))):
+        paths.append((tmp_path / f"{number}.tif", color))
+        tifffile.imwrite(paths[-1][0], np.ascontiguousarray(picture), tile=(32, 16), compression="zlib")
+    return paths
+
+
+@pytest.mark.parametrize("chain", [*FILTERS, *CHAINS[len(WORDS) :]])
+def test_tiles_of_a_file_have_the_bits_of_the_whole(chain, tiles, monkeypatch):
+    for path, color in tiles:
+        with open_image(str(path), gray=color == "gray") as image:
+            frame = next(iter(image.frames()))
+            response = Chain.of(chain).over(frame, Filtering(color=color))
+            expected = Chain.of(chain).over(ArrayRows(tifffile.imread(path)), Filtering(color=color))
+            expected = expected.rows(0, expected.shape[0])
+            with monkeypatch.context() as small:
+                small.setattr(bands, "BAND_PIXELS", 2_000)
+                np.testing.assert_array_equal(whole(response), expected, strict=True)
+
+
+if __name__ == "__main__":
+    compare()
