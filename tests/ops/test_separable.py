@@ -130,6 +130,14 @@ def test_means_of_integers_are_those_of_exact_sums(image, box, stride, mode, pad
     assert np.array_equal(found, sums.astype(found.dtype) / found.dtype.type(box[0] * box[1]))
 
 
+@pytest.mark.parametrize("height", [1, 2, 3, 15])
+def test_boxes_of_every_width_reach_to_the_last_pixel(height):
+    image = random_image((height + 1, 260))
+    for width in range(1, 261):
+        found = correlate_separable(image, Separable.of((np.ones(height), np.ones(width))))
+        assert np.array_equal(found, conv2d(image, np.ones((height, width), int))), width
+
+
 @pytest.mark.parametrize("size", [3, 16, 17, 101])
 @pytest.mark.parametrize("value", [-3, 7, 1000])
 def test_sums_beside_a_constant_outside(size, value):

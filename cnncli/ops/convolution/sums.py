@@ -19,6 +19,10 @@ from cnncli.ops.loading import Loader, Scratch
 STRIP_BYTES = 400_000
 
 
+# Numbers past the end that are added and taken away again, one for each of the at most eight steps of `_doubled`.
+_SPARE = 8
+
+
 def able(work: LineWork) -> bool:
     """Return whether the kernel is constant, the image made of integers, and their sums of 63 bits."""
     whole = work.image.dtype.kind in "iu" and float(work.border.fill).is_integer()
@@ -31,21 +35,22 @@ def pieces(work: LineWork) -> Iterator[tuple[int, int, Quotient]]:
     (height, width), step, columns = work.window.span, work.window.stride[0], len(work.border.columns)
     dtype, divisor = _sum_type(work), work.dtype.type(_divisor(work))
     strip = max(1, min(len(work.border.rows), STRIP_BYTES // (dtype.itemsize * columns)))
-    scratch = Scratch(dtype, strip * columns + 1)
+    scratch = Scratch(dtype, strip * columns + _SPARE)
     loader = Loader(work.border, (1, 1), columns)
     means = np.empty((strip, work.window.output_size[1]), work.dtype)
     above = np.zeros(columns, dtype)
     for first in range(0, len(work.border.rows), strip):
         last = min(first + strip, len(work.border.rows))
-        flat = scratch.plane("sums")[: (last - first) * columns]
-        _sum_down(work, loader, first, above, flat.reshape(-1, columns), scratch)
-        above[:] = flat[-columns:]
+        length = (last - first) * columns
+        flat = scratch.plane("sums")[: length + _SPARE]
+        _sum_down(work, loader, first, above, flat[:length].reshape(-1, columns), scratch)
+        above[:] = flat[length - columns : length]
         # The box that ends in padded row r is at output position r - (height - 1), if the stride stops there.
         start, stop = (max(0, -(-(row - height + 1) // step)) for row in (first, last))
         if start < stop:
             across = _doubled if dtype.itemsize == 2 else _differences
-            sums = across(flat, width, scratch).reshape(-1, columns)[start * step + height - 1 - first :: step]
-            seen = sums[:, :: work.window.stride[1]][:, : means.shape[1]]
+            sums = across(flat, width, scratch)[:length].reshape(-1, columns)
+            seen = sums[start * step + height - 1 - first :: step, :: work.window.stride[1]][:, : means.shape[1]]
             yield start, stop, Quotient(seen, divisor, means[: stop - start])
 
 
@@ -88,10 +93,10 @@ def _sum_down(work: LineWork, loader: Loader, first: int, above: Array, sums: Ar
 
 def _differences(flat: Array, width: int, scratch: Scratch) -> Array:
     """Return the sums of `width` neighbours from each number on; those that reach over the end are undefined."""
-    totals = scratch.plane("totals")[: len(flat) + 1]
+    totals = scratch.plane("totals")[: len(flat)]
     totals[0] = 0
-    np.add.accumulate(flat, dtype=flat.dtype, out=totals[1:])
-    np.subtract(totals[width:], totals[:-width], out=flat[: len(flat) - width + 1])
+    np.add.accumulate(flat[:-1], dtype=flat.dtype, out=totals[1:])
+    np.subtract(totals[width:], totals[:-width], out=flat[: len(flat) - width])
     return flat
 
 
