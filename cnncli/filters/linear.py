@@ -179,21 +179,27 @@ class LinearResponse(WindowedResponse):
 
     @property
     def finished_in_pieces(self) -> bool:  # type: ignore[override]
-        return self._in_one_pass and self.source.in_memory
+        return (self._in_one_pass or self._one_separable is not None) and self.source.in_memory
+
+    @property
+    def _one_separable(self) -> Separable | None:
+        kernel = self.kernels[0]
+        return kernel if len(self.kernels) == 1 and isinstance(kernel, Separable) else None
 
     def respond(self, pixels: Array, padding: Four, finish: Finish, asked: slice = slice(None)) -> Array:
         options = self._options(padding)
+
+        def finish_piece(piece: Array) -> Array:
+            return finish(self.activated(piece))
+
         if self._in_one_pass:
             # Turning both kernels (flip) changes signs alone.
             vertical, horizontal = self.operator.kernels
             return gradient_magnitude(
-                pixels,
-                vertical,
-                horizontal,
-                finish=lambda piece: finish(self.activated(piece)),
-                bounded=self.source.bounded,
-                **options,
+                pixels, vertical, horizontal, finish=finish_piece, bounded=self.source.bounded, **options
             )
+        if self._one_separable is not None and asked == slice(None):
+            return correlate_separable(pixels, self._one_separable, finish=finish_piece, **options)
         return finish(self.activated(self._correlate(pixels, options)[asked]))
 
     def _correlate(self, pixels: Array, options: SlidingOptions) -> Array:

@@ -231,7 +231,7 @@ class WindowedResponse(Response):
         first = start - start % self.rows_together
         last = min(stop + -stop % self.rows_together, self.shape[0])
         _, _, left, right = window.padding
-        asked = slice(start - first, stop - first)
+        asked = slice(start - first, stop - first) if (start, stop) != (first, last) else slice(None)
         return self.respond(take_rows(self.source, self.needed(first, last)), (0, 0, left, right), finish, asked)
 
     def needed(self, start: int, stop: int) -> Index:
