@@ -26,8 +26,8 @@ FILTER = Addition(
     {
         (
             "cnncli/filters/named.py",
-            '    Filter("laplacian"',
-        ): '    Filter("kirsch", "eight strong neighbours (Kirsch 1971)", kernels=_pair(((5, 0, -5),) * 3)),\n'
+            '    Filter("vertical"',
+        ): '    Filter("kirsch", "eight strong neighbours (Kirsch 1971)", _pair(((5, 0, -5),) * 3), "soft"),\n'
     },
     {},
     [

@@ -223,6 +223,15 @@ class FileOptions(Value):
             help="Quality of lossy outputs (jpeg, webp, avif), from 1 to 100. Default: 90; webp lossless.",
         ),
     ] = None
+    cell: Annotated[
+        int | None,
+        _files(
+            min=1,
+            metavar="N",
+            help="Pixels of a side of each number, in the picture of a matrix given as text. Default: 32 for up to "
+            "32x32 numbers, otherwise 1.",
+        ),
+    ] = None
     recursive: Annotated[bool, _files("--recursive", "-r", help="Search folders for images.")] = False
     files_from: Annotated[
         str | None,
@@ -267,11 +276,11 @@ class FileOptions(Value):
         return self.skip_existing and not self.force
 
     def pipeline_fields(self) -> dict[str, Any]:
-        """Return what every pipeline is told of files: `format`, `quality`, `max_pixels` and `statistics`."""
+        """Return what every pipeline is told of files: `format`, `quality`, `cell`, `max_pixels` and `statistics`."""
         from cnncli.pipelines.common import check_format
 
         form = None if self.format_name is None else check_format(self.format_name)
-        fields = {"format": form, "quality": self.quality, "statistics": self.as_json}
+        fields = {"format": form, "quality": self.quality, "cell": self.cell, "statistics": self.as_json}
         return fields | pixel_limit(self.max_pixels)
 
 

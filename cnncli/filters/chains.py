@@ -154,8 +154,8 @@ class Chain(NamedTuple):
     @property
     def scale(self) -> str:
         """The default scale: that of the last step, but `soft` too where blurs follow a step that finds edges."""
-        scales = {step.scale for step in self.steps}
-        return "soft" if self.last.scale == "unit" and "soft" in scales else self.last.scale
+        blurred = self.last.scale == "unit" and not self.last.last
+        return "soft" if blurred and any(step.scale == "soft" for step in self.steps) else self.last.scale
 
     @property
     def is_angle(self) -> bool:

@@ -44,6 +44,52 @@ class Statistics:
         return {"min": low, "max": high, "clipped_fraction": self.clipped / self.count if self.count else 0.0}
 
 
+class Visibility:
+    """Whether a person sees something in a picture: shares of its bright and its white pixels, from some of its rows.
+
+    Of twenty photographs and as many others, the darkest picture on scale `soft` had 5% of bright pixels, and 2% of
+    white ones at the most; on scale `unit`, those with fewer than 1% of bright pixels are black to the eye.
+    """
+
+    _ROWS = 256  # looked at, or up to twice as many
+    _LEAST_BRIGHT, _MOST_WHITE = 0.01, 0.1
+
+    def __init__(self) -> None:
+        self._pixels = self._lit = self._bright = self._white = 0
+        self._lock = Lock()
+
+    def add(self, band: Array, start: int, height: int, *, inverted: bool) -> None:
+        """Look at some rows of a band.
+
+        Args:
+            band: rows of a picture, (H, W) or (H, W, C), of uint8 or uint16.
+            start: number of its first row.
+            height: of the whole picture.
+            inverted: whether what is bright is dark in this picture.
+        """
+        step = max(1, height // self._ROWS)
+        rows = band[-start % step :: step]
+        levels = np.invert(rows) if inverted else rows
+        if levels.ndim == 3:
+            levels = levels.max(axis=2)
+        white = int(np.iinfo(band.dtype).max)
+        with self._lock:
+            self._pixels += levels.size
+            self._lit += int(np.count_nonzero(levels))
+            self._bright += int(np.count_nonzero(levels > white >> 3))
+            self._white += int(np.count_nonzero(levels == white))
+
+    @property
+    def is_dark(self) -> bool:
+        """True if there is something in the picture, and nearly nothing can be seen."""
+        return self._lit > 0 and self._bright < self._LEAST_BRIGHT * self._pixels
+
+    @property
+    def is_clipped(self) -> bool:
+        """True if many pixels are white, so that nobody sees which are edges."""
+        return self._white > self._MOST_WHITE * self._pixels
+
+
 def finite_range(numbers: Array) -> tuple[float, float]:
     """Return the (min, max) of the finite numbers; (inf, -inf) if there are none, which changes no other range.
 

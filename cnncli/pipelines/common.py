@@ -22,7 +22,7 @@ from cnncli.images.frames import Frame, OpenedImage, Picture
 from cnncli.images.memory import writing_bytes
 from cnncli.images.metadata import Metadata
 from cnncli.images.reading import open_image
-from cnncli.images.sources import MAX_PIXELS, read_standard_input
+from cnncli.images.sources import MAX_PIXELS, check_pixels, read_standard_input
 from cnncli.images.writing import check_quality, write_frames
 from cnncli.ops.borders import Rows
 from cnncli.ops.convolution.separable import Separable
@@ -43,6 +43,7 @@ class Pipeline(Value):
     Attributes:
         format: a format's name; by default each output's suffix says.
         quality: of outputs in lossy formats, from 1 to 100; None for the default of the format.
+        cell: pixels of a side of each cell of a matrix in its picture; None for a size at which small ones are seen.
         max_pixels: the largest picture accepted; None for any.
         statistics: whether to gather min, max and the clipped share for a report.
     """
@@ -50,6 +51,11 @@ class Pipeline(Value):
     @property
     def format(self) -> str | None:
         """Name of a format; None where the suffix of each output says."""
+        raise NotImplementedError
+
+    @property
+    def cell(self) -> int | None:
+        """Pixels of a side of each cell of a matrix in its picture; None for a size at which small ones are seen."""
         raise NotImplementedError
 
     @property
@@ -231,6 +237,34 @@ def visible_picture(rows: Rows, frame: Frame, alpha: Array | None, *, name: str 
     return Picture(shape, rows.dtype, made, metadata, name)
 
 
+CELL = 32
+"""Pixels of a side of a cell, in the picture of a matrix of no more than so many rows and columns."""
+
+
+def enlarged(picture: Picture, frame: Frame, cell: int | None, max_pixels: int | None, notes: "Notes") -> Picture:
+    """Return the picture of a matrix given as text with cells that can be seen; other pictures stay as they are.
+
+    Args:
+        picture: made from `frame`.
+        frame: a picture, or a matrix.
+        cell: pixels of a side of each cell; by default `CELL` for small matrices and otherwise 1.
+        max_pixels: the largest picture.
+        notes: are told if nobody asked for it.
+
+    Raises:
+        ImageError: the picture would be too large.
+    """
+    height, width = picture.shape[:2]
+    if not frame.typed or cell == 1 or (cell is None and max(height, width) > CELL):
+        return picture
+    if cell is None:
+        notes.hint(f"each number is drawn as {CELL}x{CELL} pixels; --cell 1 draws one pixel")
+    side = cell or CELL
+    check_pixels("the output", width * side, height * side, max_pixels)
+    made = (band.repeat(side, axis=0).repeat(side, axis=1) for band in picture.bands)
+    return picture._replace(shape=(height * side, width * side, *picture.shape[2:]), bands=made)
+
+
 def true_metadata(rows: Rows, frame: Frame) -> Metadata:
     """Return the metadata of a frame that is still true of rows made of it."""
     return frame.metadata.for_result(
@@ -263,6 +297,10 @@ class Notes:
     def hint(self, words: str) -> None:
         """Note something that the user should know; a run says it once."""
         self._details.setdefault("hints", []).append(words)
+
+    def doubt(self, words: str) -> None:
+        """Note that the output may not be what the user wants; a run says it where that is so of half its files."""
+        self._details.setdefault("doubts", []).append(words)
 
     def details(self) -> Details:
         """Return all details."""

@@ -6,12 +6,13 @@ import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.batch.plan import Job
+from cnncli.choices import percentile
 from cnncli.errors import ArgumentError
 from cnncli.filters.chains import Chain
 from cnncli.filters.edges import EdgePicture, pictures
 from cnncli.filters.rendering import Rendering
 from cnncli.filters.responses import Filtering, Response
-from cnncli.filters.statistics import Statistics
+from cnncli.filters.statistics import Statistics, Visibility
 from cnncli.filters.transparency import alpha_at_outputs
 from cnncli.images.formats import FORMATS, Format, find_format
 from cnncli.images.frames import Frame, Picture
@@ -39,6 +40,7 @@ class EdgePipeline(Pipeline):
     rendering: Rendering = Rendering()
     format: str | None = None
     quality: int | None = None
+    cell: int | None = None
     max_pixels: int | None = MAX_PIXELS
     statistics: bool = False
 
@@ -83,10 +85,18 @@ class EdgePipeline(Pipeline):
         chains = [*{chain.name: chain for chain, _ in parts}.values()]
         notes = Notes("+".join(chain.name for chain in chains), statistics=self.statistics)
         filtering = self.filtering_of(chains)
-        gray = filtering.color == "gray"
-        self.convert(
-            source, target, output, lambda frame, form: self._pages(frame, form, parts, filtering, notes), gray=gray
-        )
+        gray, seen = filtering.color == "gray", Visibility()
+
+        def pages(frame: Frame, form: Format) -> Iterator[Picture]:
+            return self._pages(frame, form, parts, filtering, notes, seen)
+
+        self.convert(source, target, output, pages, gray=gray)
+        soft = self.rendering.scale in (None, "soft")
+        if seen.is_dark:
+            other = "p99" if soft else "soft or p99"
+            notes.doubt(f"nearly black: under 1% of the pixels are above an eighth of white; try --scale {other}")
+        elif seen.is_clipped and not soft:
+            notes.doubt("clipped: over 10% of the pixels are white; try --scale soft")
         return notes.details()
 
     def filtering_of(self, chains: Sequence[Chain]) -> Filtering:
@@ -108,7 +118,13 @@ class EdgePipeline(Pipeline):
         return response
 
     def _pages(
-        self, frame: Frame, form: Format, parts: list[FilterPicture], filtering: Filtering, notes: Notes
+        self,
+        frame: Frame,
+        form: Format,
+        parts: list[FilterPicture],
+        filtering: Filtering,
+        notes: Notes,
+        seen: Visibility,
     ) -> Iterator[Picture]:
         """Yield the pages of one file for a frame: numbers, or the pictures of `parts`."""
         responses = {chain.name: self.response(frame, chain, filtering) for chain, _ in parts}
@@ -123,7 +139,34 @@ class EdgePipeline(Pipeline):
         for chain, part in parts:
             for edge in pictures(responses[chain.name], chain, filtering, self.rendering, notes.statistics):
                 if edge.renderer.suffix == part:
-                    yield common.visible_picture(edge, frame, _alpha(frame, edge), name=chain.name)
+                    rows = _Watched(edge, seen) if self._should_be_seen(chain, edge) else edge
+                    picture = common.visible_picture(rows, frame, _alpha(frame, edge), name=chain.name)
+                    yield common.enlarged(picture, frame, self.cell, self.max_pixels, notes)
+
+    def _should_be_seen(self, chain: Chain, edge: EdgePicture) -> bool:
+        """Return whether a picture is to show edges on a scale that may be wrong for it."""
+        renderer, scale = edge.renderer, self.rendering.scale
+        fitted = scale == "auto" or percentile(scale) is not None
+        return (
+            chain.scale == "soft"
+            and renderer.signed in ("abs", "diverging")
+            and renderer.threshold is None
+            and not (fitted or renderer.suffix)
+        )
+
+
+class _Watched:
+    """The rows of a picture, some of which are looked at as they pass."""
+
+    def __init__(self, edge: EdgePicture, seen: Visibility) -> None:
+        self.edge, self.seen = edge, seen
+        self.shape, self.dtype, self.rows_together = edge.shape, edge.dtype, edge.rows_together
+
+    def rows(self, start: int, stop: int) -> Array:
+        """Return the rows [start, stop)."""
+        band = self.edge.rows(start, stop)
+        self.seen.add(band, start, self.shape[0], inverted=self.edge.renderer.inverted)
+        return band
 
 
 def _numbers(responses: dict[str, Response], form: Format, statistics: Statistics | None) -> Iterator[Picture]:

@@ -18,6 +18,7 @@ class PoolPipeline(Pipeline):
     pooling: Pooling
     format: str | None = None
     quality: int | None = None
+    cell: int | None = None
     max_pixels: int | None = MAX_PIXELS
     statistics: bool = False
 
@@ -40,4 +41,5 @@ class PoolPipeline(Pipeline):
         alpha = frame.alpha()
         if alpha is not None:
             alpha = whole(PooledPicture(Pooled(ArrayRows(alpha), self.pooling)))
-        return common.visible_picture(PooledPicture(pooled, notes.statistics), frame, alpha)
+        picture = common.visible_picture(PooledPicture(pooled, notes.statistics), frame, alpha)
+        return common.enlarged(picture, frame, self.cell, self.max_pixels, notes)

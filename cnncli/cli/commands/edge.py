@@ -221,7 +221,9 @@ def _check(pipeline: "EdgePipeline", response: "Response", explanation: "Explana
     from cnncli.images.reading import read_image
 
     column, row = explanation.column, explanation.row
-    found = np.ravel(read_image(output, max_pixels=None)[row, column]).tolist()
+    written = read_image(output, max_pixels=None)
+    cell = len(written) // response.shape[0]  # pixels of a side of each number, in the picture of a matrix
+    found = np.ravel(written[row * cell, column * cell]).tolist()
     if find_format(pipeline.format or output).numeric:
         level, rows = "value", response.rows
     else:

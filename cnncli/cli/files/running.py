@@ -182,6 +182,7 @@ class WritingRun(FileRun):
         super().__init__(pipeline, options, lambda _: "")
         self.manifests = Manifests(pipeline.options) if options.skip_existing else None
         self._hints: set[str] = set()
+        self._doubts: Counter[str] = Counter()
         self.rule = self._rule(options.output)
 
     def _rule(self, target: str | None) -> OutputRule:
@@ -229,16 +230,24 @@ class WritingRun(FileRun):
 
     def show(self, report: Report, bar: ProgressBar) -> None:
         super().show(report, bar)
-        for hint in () if self.options.quiet else report.details.get("hints", ()):
-            if hint not in self._hints:
-                self._hints.add(hint)
-                bar.print(f"cnncli: {report.input}: {hint}")
+        if not self.options.quiet:
+            self._show_hints(report, bar)
         if report.status == "failed" or report.output == STANDARD:
             return
         if bar.total == 1 and not (self.options.quiet or self.options.as_json):
             bar.print(f"{report.input} -> {report.output}")
         if self.options.show and report.status == "ok":
             bar.show(preview(report.output))
+
+    def _show_hints(self, report: Report, bar: ProgressBar) -> None:
+        """Print what is known of an output: each hint once, a doubt when half of all inputs have had it."""
+        for doubt in report.details.get("doubts", ()):
+            self._doubts[doubt] += 1
+        doubts = [doubt for doubt, count in self._doubts.items() if count * 2 >= bar.total]
+        for hint in (*report.details.get("hints", ()), *doubts):
+            if hint not in self._hints:
+                self._hints.add(hint)
+                bar.print(f"cnncli: {report.input}{' and others' if bar.total > 1 and hint in doubts else ''}: {hint}")
 
     def hides_bar(self) -> bool:
         return self.options.as_json
