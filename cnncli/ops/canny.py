@@ -140,9 +140,8 @@ class _Thinning:
     def _strip(self, top: int, bottom: int) -> Array:
         """Return the rows [top - HALO, bottom + HALO), with the outermost row repeated outside."""
         rows = self.pixels[max(top - HALO, 0) : bottom + HALO]
-        if len(rows) == bottom - top + 2 * HALO:
-            return rows
-        return np.pad(rows, ((max(HALO - top, 0), max(bottom + HALO - len(self.pixels), 0)), (0, 0)), "edge")
+        above, below = max(HALO - top, 0), max(bottom + HALO - len(self.pixels), 0)
+        return np.concatenate([rows[:1]] * above + [rows] + [rows[-1:]] * below) if above or below else rows
 
     def _gradient(self, top: int, bottom: int) -> tuple[Array, Array, Array]:
         """Return the gradient of a strip to the right and down, and its square.
