@@ -44,6 +44,14 @@ def test_photographs_equal_scikit_image(name, sigma, dtype):
             assert_same_edges(canny(image, sigma, low, high), expected)
 
 
+@pytest.mark.parametrize("name", PHOTOGRAPHS)
+def test_float64_without_smoothing_equals_scikit_image_where_much_is_equally_high(name):
+    image = gray_photograph(name) / 255
+    expected = scikit_image(image, 0.1, 0.04, 0.12)
+    assert expected.any()
+    assert np.array_equal(canny(image, 0.1, 0.04, 0.12), expected)
+
+
 @pytest.mark.parametrize("shape", [(3, 3), (3, 90), (90, 3), (4, 5), (64, 50), (130, 97)])
 def test_random_pictures_equal_scikit_image(shape):
     compared = 0
