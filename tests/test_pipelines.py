@@ -13,9 +13,9 @@ from cnncli.batch.plan import Job
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.filters.chains import Chain
 from cnncli.filters.named import FILTERS
+from cnncli.filters.operators.filtering import Filtering
 from cnncli.filters.pools import Pooling, pool_image
 from cnncli.filters.rendering import Rendering
-from cnncli.filters.responses import Filtering
 from cnncli.images.formats import FORMATS
 from cnncli.pipelines.common import check_format
 from cnncli.pipelines.edging import EdgePipeline

@@ -156,7 +156,7 @@ class Kernels:
         return f"{self.words}: {entry.about}" if entry else self.words
 
     def _numbers(self, place: int) -> str:
-        from cnncli.filters.linear import unit
+        from cnncli.filters.operators.linear import unit
 
         kernel, direction = self.kernels[place], self.directions[place]
         height, width = kernel.shape

@@ -16,9 +16,11 @@ from cnncli.errors import ArgumentError
 from cnncli.filters.arguments import file_words
 from cnncli.filters.bands import ArrayRows, image_rows
 from cnncli.filters.kernel_files import KERNEL_SUFFIXES, read_kernel
-from cnncli.filters.linear import Linear
 from cnncli.filters.named import DEFAULT, FILTERS, find_filter
-from cnncli.filters.responses import Filtering, Image, Operator, Response
+from cnncli.filters.operators.filtering import Filtering
+from cnncli.filters.operators.linear import Linear
+from cnncli.filters.operators.operator import Operator
+from cnncli.filters.operators.responses import Image, Response
 from cnncli.ops.borders import Rows
 from cnncli.values import remembered
 

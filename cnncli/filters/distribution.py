@@ -14,8 +14,8 @@ from cnncli.arrays import Array, DType
 from cnncli.filters.bands import bands
 from cnncli.filters.chains import Chain
 from cnncli.filters.edges import FilterOptions, as_rows
+from cnncli.filters.operators.filtering import Filtering
 from cnncli.filters.order import Order
-from cnncli.filters.responses import Filtering
 from cnncli.filters.statistics import finite_range
 from cnncli.ops.borders import Rows
 

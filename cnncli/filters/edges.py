@@ -9,9 +9,10 @@ import numpy.typing as npt
 from cnncli.arrays import Array
 from cnncli.filters.bands import ArrayRows, bands, image_rows, whole
 from cnncli.filters.chains import Chain
+from cnncli.filters.operators.filtering import Filtering
+from cnncli.filters.operators.responses import Response, white_level
 from cnncli.filters.renderers import Renderer, coloured
 from cnncli.filters.rendering import OnePicture, Rendering
-from cnncli.filters.responses import Filtering, Response, white_level
 from cnncli.filters.statistics import Statistics
 from cnncli.shapes import IntOrPair, Padding
 

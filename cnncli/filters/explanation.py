@@ -13,10 +13,11 @@ from cnncli.errors import ArgumentError
 from cnncli.files.matrices import format_matrix
 from cnncli.filters.chains import Chain
 from cnncli.filters.edges import FilterOptions, as_rows
-from cnncli.filters.linear import LinearResponse
-from cnncli.filters.ranks import RankResponse
-from cnncli.filters.responses import Filtering, Image, Response, WindowedResponse
-from cnncli.filters.thresholds import SOBEL, Edges, Ridges, Thresholded
+from cnncli.filters.operators.filtering import Filtering
+from cnncli.filters.operators.linear import LinearResponse
+from cnncli.filters.operators.ranks import RankResponse
+from cnncli.filters.operators.responses import Image, Response, WindowedResponse
+from cnncli.filters.operators.thresholds import SOBEL, Edges, Ridges, Thresholded
 from cnncli.ops.borders import OUTSIDE, border_index, take_rows
 from cnncli.ops.canny import STRONG, WEAK
 from cnncli.ops.convolution.separable import Separable

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from cnncli.arrays import Array
 from cnncli.errors import ArgumentError
 from cnncli.filters.chains import Chain, Step
-from cnncli.filters.responses import Kernel
+from cnncli.filters.operators.operator import Kernel
 from cnncli.ops import conv2d
 from cnncli.ops.convolution.separable import Separable
 from cnncli.shapes import Pair

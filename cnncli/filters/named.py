@@ -15,9 +15,11 @@ from cnncli.filters.arguments import Argument, Values, level, number, read_argum
 from cnncli.lazy import Lazy
 
 if TYPE_CHECKING:
-    from cnncli.filters.responses import Operator
+    from cnncli.filters.operators.operator import Operator
 
-linear, ranks, thresholds = (Lazy(f"cnncli.filters.{module}") for module in ("linear", "ranks", "thresholds"))
+formulas, linear, ranks, thresholds = (
+    Lazy(f"cnncli.filters.operators.{module}") for module in ("formulas", "linear", "ranks", "thresholds")
+)
 
 Kernel = tuple[tuple[float, ...], ...]
 
@@ -153,7 +155,7 @@ _ENTRIES = (
         color="each",
         in_words="1 4 6 4 1 down and across, divided by 256",
         arguments=(_SIGMA,),
-        of=lambda sigma: linear.gaussian(sigma),
+        of=lambda sigma: formulas.gaussian(sigma),
         agrees="scipy.ndimage.gaussian_filter",
     ),
     Filter(
@@ -163,7 +165,7 @@ _ENTRIES = (
         color="each",
         in_words="1/9 everywhere",
         arguments=(size("N", 999, "3"),),
-        of=lambda size: linear.box(size),
+        of=lambda size: formulas.box(size),
         agrees="scipy.ndimage.uniform_filter",
     ),
     Filter(
@@ -187,7 +189,7 @@ _ENTRIES = (
         "magnitude of Gaussian derivatives, which has directions",
         scale="soft",
         arguments=(_SIGMA._replace(default="1"),),
-        of=lambda sigma: linear.gradient(sigma),
+        of=lambda sigma: formulas.gradient(sigma),
         agrees="scipy.ndimage.gaussian_gradient_magnitude",
     ),
     Filter(
@@ -195,7 +197,7 @@ _ENTRIES = (
         "Laplacian of Gaussian (Marr and Hildreth 1980)",
         scale="soft",
         arguments=(_SIGMA._replace(default="1"),),
-        of=lambda sigma: linear.laplacian_of_gaussian(sigma),
+        of=lambda sigma: formulas.laplacian_of_gaussian(sigma),
         agrees="scipy.ndimage.gaussian_laplace",
     ),
     Filter(
@@ -203,7 +205,7 @@ _ENTRIES = (
         "difference of two Gaussians; without S2, 1.6 times S1",
         scale="soft",
         arguments=(_SIGMA._replace(name="S1", default="1"), _SIGMA._replace(name="S2", default="")),
-        of=lambda low, high: linear.difference_of_gaussians(low, high),
+        of=lambda low, high: formulas.difference_of_gaussians(low, high),
         agrees="skimage.filters.difference_of_gaussians",
     ),
     Filter(
@@ -215,7 +217,7 @@ _ENTRIES = (
             number("DEGREES", -360, 360, "0"),
             _SIGMA._replace(default=""),
         ),
-        of=lambda wavelength, degrees, sigma: linear.gabor(wavelength, degrees, sigma),
+        of=lambda wavelength, degrees, sigma: formulas.gabor(wavelength, degrees, sigma),
         agrees="skimage.filters.gabor_kernel, its real part",
     ),
     Filter(
@@ -223,7 +225,7 @@ _ENTRIES = (
         "blur along a line of LENGTH pixels towards DEGREES, clockwise from the right",
         color="each",
         arguments=(number("LENGTH", 1, 500, "9"), number("DEGREES", -360, 360, "0")),
-        of=lambda length, degrees: linear.motion(length, degrees),
+        of=lambda length, degrees: formulas.motion(length, degrees),
     ),
     Filter(
         "unsharp",
@@ -232,7 +234,7 @@ _ENTRIES = (
         signed="clip",
         color="each",
         arguments=(_SIGMA._replace(default="1"), number("AMOUNT", 0, 100, "1")),
-        of=lambda sigma, amount: linear.unsharp(sigma, amount),
+        of=lambda sigma, amount: formulas.unsharp(sigma, amount),
         agrees="skimage.filters.unsharp_mask",
     ),
     *(

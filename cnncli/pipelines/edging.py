@@ -10,8 +10,9 @@ from cnncli.choices import percentile
 from cnncli.errors import ArgumentError
 from cnncli.filters.chains import Chain
 from cnncli.filters.edges import EdgePicture, pictures
+from cnncli.filters.operators.filtering import Filtering
+from cnncli.filters.operators.responses import Response
 from cnncli.filters.rendering import Rendering
-from cnncli.filters.responses import Filtering, Response
 from cnncli.filters.statistics import Statistics, Visibility
 from cnncli.filters.transparency import alpha_at_outputs
 from cnncli.images.formats import FORMATS, Format, find_format

@@ -11,7 +11,7 @@ from cnncli.batch.task import Grouping, Report
 from cnncli.files.text import printable
 from cnncli.filters.chains import Chain
 from cnncli.filters.distribution import NAMES, Distribution, distribution
-from cnncli.filters.responses import Response
+from cnncli.filters.operators.responses import Response
 from cnncli.images.frames import Frame
 from cnncli.images.reading import open_image
 from cnncli.pipelines.common import Details, open_stream, read_source

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from cnncli.filters.responses import ACTIVATIONS
+from cnncli.filters.operators.filtering import ACTIVATIONS
 
 REFERENCES = {"relu": lambda x: np.where(x > 0, x, 0), "tanh": np.tanh, "sigmoid": scipy.special.expit}
 

@@ -14,7 +14,7 @@ from cnncli.filters import bands
 from cnncli.filters.bands import ArrayRows, band_edges, whole
 from cnncli.filters.chains import Chain
 from cnncli.filters.named import FILTERS
-from cnncli.filters.responses import Filtering
+from cnncli.filters.operators.filtering import Filtering
 from cnncli.ops.convolution import banded, fourier, strategies, strips
 
 BLAS_KERNELS = (None, "Prescott", "Sandybridge", "Haswell")

@@ -15,8 +15,8 @@ from cnncli.filters import bands
 from cnncli.filters.bands import ArrayRows
 from cnncli.filters.chains import Chain
 from cnncli.filters.edges import EdgePicture, FilterOptions, edge_picture, filter_image, pictures
+from cnncli.filters.operators.filtering import ACTIVATIONS, Filtering
 from cnncli.filters.rendering import render
-from cnncli.filters.responses import ACTIVATIONS, Filtering
 from cnncli.ops import PADDING_MODES, conv2d
 from cnncli.ops.convolution import banded, strips
 

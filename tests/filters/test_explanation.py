@@ -9,7 +9,7 @@ from cnncli.errors import ArgumentError
 from cnncli.filters.bands import ArrayRows
 from cnncli.filters.chains import Chain
 from cnncli.filters.explanation import explain_response
-from cnncli.filters.responses import Filtering
+from cnncli.filters.operators.filtering import Filtering
 
 
 def response(image, filter_name="sobel", direction=None, **filtering):

@@ -8,9 +8,9 @@ from oracles import WITH_KERNELS
 from cnncli import choices, edge_picture, filter_image, render
 from cnncli.errors import ArgumentError
 from cnncli.filters.chains import Chain, Step
-from cnncli.filters.linear import unit
 from cnncli.filters.named import FILTERS, find_filter, transposed
-from cnncli.filters.responses import ACTIVATIONS
+from cnncli.filters.operators.filtering import ACTIVATIONS
+from cnncli.filters.operators.linear import unit
 from cnncli.ops import PADDING_MODES
 from cnncli.ops.ranks.rank_filter import MODES
 

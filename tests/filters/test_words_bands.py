@@ -17,7 +17,7 @@ from cnncli.filters import bands
 from cnncli.filters.bands import ArrayRows, whole
 from cnncli.filters.chains import Chain
 from cnncli.filters.named import FILTERS
-from cnncli.filters.responses import Filtering
+from cnncli.filters.operators.filtering import Filtering
 from cnncli.images.reading import open_image
 from cnncli.ops import canny
 from cnncli.ops.convolution import banded, fourier, fourier_lines, strips, sums

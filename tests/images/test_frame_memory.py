@@ -19,7 +19,7 @@ from contextlib import nullcontext
 import numpy, scipy.ndimage, PIL.Image
 from cnncli.batch.inputs import Input
 from cnncli.batch.plan import Job
-from cnncli.filters.responses import Filtering
+from cnncli.filters.operators.filtering import Filtering
 from cnncli.pipelines import common
 from cnncli.pipelines.edging import EdgePipeline
 from cnncli.filters.chains import Chain

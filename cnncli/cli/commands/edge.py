@@ -17,7 +17,7 @@ from cnncli.filters.named import DEFAULT, FILTERS
 if TYPE_CHECKING:
     from cnncli.cli.files.running import WritingRun
     from cnncli.filters.explanation import Explanation
-    from cnncli.filters.responses import Response
+    from cnncli.filters.operators.responses import Response
     from cnncli.pipelines.edging import EdgePipeline
 
 EXAMPLES = """Examples:
@@ -143,8 +143,8 @@ def edge(
         _refuse("--stats writes nothing", _OF_OUTPUTS, vars(files) | given)
     from cnncli.cli.files.running import WritingRun
     from cnncli.filters.chains import load_chains
+    from cnncli.filters.operators.filtering import Filtering
     from cnncli.filters.rendering import Rendering
-    from cnncli.filters.responses import Filtering
     from cnncli.pipelines.edging import EdgePipeline
 
     pipeline = EdgePipeline(

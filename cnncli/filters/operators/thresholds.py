@@ -10,8 +10,10 @@ from cnncli.arrays import Array, DType
 from cnncli.errors import ArgumentError
 from cnncli.filters.arguments import Level
 from cnncli.filters.bands import bands, whole
-from cnncli.filters.linear import gaussian
-from cnncli.filters.responses import Filtering, Operator, Response
+from cnncli.filters.operators.filtering import Filtering
+from cnncli.filters.operators.formulas import gaussian
+from cnncli.filters.operators.operator import Operator
+from cnncli.filters.operators.responses import Response
 from cnncli.ops.canny import HALO, connected, thin
 from cnncli.ops.otsu import finite_limits, histogram, merge, otsu
 

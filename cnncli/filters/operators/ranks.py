@@ -5,7 +5,9 @@ from typing import ClassVar
 import numpy as np
 
 from cnncli.arrays import Array, DType
-from cnncli.filters.responses import Filtering, Finish, Operator, Response, WindowedResponse
+from cnncli.filters.operators.filtering import Filtering
+from cnncli.filters.operators.operator import Operator
+from cnncli.filters.operators.responses import Finish, Response, WindowedResponse
 from cnncli.ops.ranks.rank_filter import rank_filter
 from cnncli.shapes import Four, Pair
 

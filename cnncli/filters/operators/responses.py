@@ -7,19 +7,15 @@ chain reads each band of an image with the sum of its steps' borders; nothing is
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 
 from cnncli.arrays import Array, DType
-from cnncli.choices import CHANNELS, COLORS, check_choice
-from cnncli.errors import ArgumentError
+from cnncli.filters.operators.filtering import ACTIVATIONS, Filtering
 from cnncli.images.frames import gray_shape, luma
-from cnncli.ops import PADDING_MODES
 from cnncli.ops.borders import Index, Rows, border_index, take_rows
-from cnncli.ops.convolution.separable import Separable
-from cnncli.shapes import Four, IntOrPair, Padding, Window
-from cnncli.values import Value
+from cnncli.shapes import Four, Window
 
 # Numbers beyond this are computed in float64.
 FLOAT32_LARGE = 1e30
@@ -28,73 +24,6 @@ FLOAT32_LARGE = 1e30
 _BOUNDS = (1e-9, 1e9)
 
 Finish = Callable[[Array], Array]
-
-Kernel = Array | Separable
-"""A kernel (f_h, f_w) or (f_h, f_w, C), or a sum of separable ones."""
-
-
-def _floating(x: Array) -> Array:
-    return x.astype(np.promote_types(x.dtype, np.float32), copy=False)
-
-
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "relu": lambda x: np.maximum(x, x.dtype.type(0)),
-    "tanh": lambda x: np.tanh(_floating(x)),
-    # As a hyperbolic tangent nothing overflows.
-    "sigmoid": lambda x: 0.5 * (1 + np.tanh(0.5 * _floating(x))),
-}
-"""Activation functions of a response: `relu` keeps integers, the others give floating point."""
-
-
-class Filtering(Value):
-    """Options of filtering, beside the filter. In a chain, those of one kernel are for its last step.
-
-    Attributes:
-        stride: pixels between positions.
-        padding: as in `conv2d`; `same` keeps the size. Of numbers, the steps before the last see none: they get `same`.
-        padding_mode: the pixels outside the image, as in `conv2d`; None for `reflect`, or for `zeros` where a command
-            reads a matrix written as text, as courses pad.
-        dilation: pixels between the kernel's taps.
-        color: `gray` (BT.601 luma), `each` (every channel separately) or `volume` (one kernel per channel, summed);
-            None for what suits the filter: `each` for blurs and the like, otherwise `gray`.
-        on: the only channel that is kept, `red`, `green` or `blue`, which implies `volume`.
-        bias: added to the response.
-        activation: applied to it then: `relu`, `tanh` or `sigmoid`.
-        flip: turn the kernel by 180 degrees: convolution as mathematics defines it.
-    """
-
-    stride: IntOrPair = 1
-    padding: Padding = "same"
-    padding_mode: str | None = None
-    dilation: IntOrPair = 1
-    color: str | None = None
-    on: str | None = None
-    bias: float = 0
-    activation: str | None = None
-    flip: bool = False
-
-    def validate(self) -> None:
-        check_choice("padding_mode", self.padding_mode, (None, *PADDING_MODES))
-        check_choice("color", self.color, (None, *COLORS))
-        check_choice("on", self.on, (None, *CHANNELS))
-        check_choice("activation", self.activation, (None, *ACTIVATIONS))
-        if self.on is not None and self.color is None:
-            self.normalize(color="volume")
-        if self.on is not None and self.color != "volume":
-            raise ArgumentError(f"on {self.on!r} keeps one channel of color 'volume', got color {self.color!r}")
-        # A probe: what cannot be used for any image is an error now and not for each file.
-        Window.over((1 << 30, 1 << 30), 1, stride=self.stride, padding=self.padding, dilation=self.dilation)
-
-    @property
-    def border(self) -> str:
-        """The padding mode, chosen or not."""
-        return self.padding_mode or "reflect"
-
-    @property
-    def inner(self) -> "Filtering":
-        """The options for the steps of a chain before the last."""
-        padding = "valid" if self.padding == "valid" else "same"
-        return Filtering(padding=padding, padding_mode=self.padding_mode, color="each")
 
 
 class Response:
@@ -254,55 +183,6 @@ class WindowedResponse(Response):
     def activated_step(self, full_step: float) -> float:
         """Return the full step after the activation."""
         return 1.0 if self.filtering.activation in ("tanh", "sigmoid") else full_step
-
-
-class Operator(Value):
-    """What a filter word stands for, its arguments included.
-
-    Attributes:
-        kernels: the kernels that it correlates with: one, the (vertical, horizontal) pair of a gradient, or none.
-        direction: `magnitude` or `angle`, where two responses become one.
-        takes: the fields of `Filtering` that it takes as the last step of a chain, among `OF_THE_LAST`.
-    """
-
-    takes: ClassVar[frozenset[str]] = frozenset()
-    kernels: ClassVar[tuple[Kernel, ...]] = ()
-    direction: ClassVar[str | None] = None
-
-    def directed(self, direction: str) -> Self | None:
-        """Return the operator for a direction; None if it has no directions."""
-        return None
-
-    def along(self, axis: int) -> "Operator":
-        """Return the operator that does the same to images that do not change along an axis, in less time."""
-        return self
-
-    def over(self, source: Response, filtering: Filtering) -> Response:
-        """Return the response to a source.
-
-        Raises:
-            ArgumentError: the source is too small, or an option does not suit it.
-        """
-        raise NotImplementedError
-
-    def check(self, word: str, filtering: Filtering) -> None:
-        """Refuse options that mean nothing for this operator as the last step.
-
-        Raises:
-            ArgumentError: there is one.
-        """
-        plain = Filtering()
-        for name in OF_THE_LAST - self.takes:
-            value = getattr(filtering, name)
-            if name == "color" and value == "volume":
-                raise ArgumentError(f"color 'volume' sums over the channels with a kernel, and {word} has none")
-            if name != "color" and value != getattr(plain, name):
-                said = name if value is True else f"{name} {value!r}"
-                raise ArgumentError(f"{said} needs a kernel, and {word}, the last word of the filter, has none")
-
-
-OF_THE_LAST = frozenset(("stride", "dilation", "bias", "activation", "flip", "color"))
-"""The fields of `Filtering` that speak of the last step of a chain alone (of colors, `volume`)."""
 
 
 def _bias(bias: float, dtype: DType) -> np.number[Any]:

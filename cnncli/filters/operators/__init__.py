@@ -1,0 +1,1 @@
+"""Operators, which filter words stand for, and their responses to images."""

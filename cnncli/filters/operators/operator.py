@@ -1,0 +1,58 @@
+"""What a filter word stands for."""
+
+from typing import ClassVar, Self
+
+from cnncli.arrays import Array
+from cnncli.errors import ArgumentError
+from cnncli.filters.operators.filtering import OF_THE_LAST, Filtering
+from cnncli.filters.operators.responses import Response
+from cnncli.ops.convolution.separable import Separable
+from cnncli.values import Value
+
+Kernel = Array | Separable
+"""A kernel (f_h, f_w) or (f_h, f_w, C), or a sum of separable ones."""
+
+
+class Operator(Value):
+    """What a filter word stands for, its arguments included.
+
+    Attributes:
+        kernels: the kernels that it correlates with: one, the (vertical, horizontal) pair of a gradient, or none.
+        direction: `magnitude` or `angle`, where two responses become one.
+        takes: the fields of `Filtering` that it takes as the last step of a chain, among `OF_THE_LAST`.
+    """
+
+    takes: ClassVar[frozenset[str]] = frozenset()
+    kernels: ClassVar[tuple[Kernel, ...]] = ()
+    direction: ClassVar[str | None] = None
+
+    def directed(self, direction: str) -> Self | None:
+        """Return the operator for a direction; None if it has no directions."""
+        return None
+
+    def along(self, axis: int) -> "Operator":
+        """Return the operator that does the same to images that do not change along an axis, in less time."""
+        return self
+
+    def over(self, source: Response, filtering: Filtering) -> Response:
+        """Return the response to a source.
+
+        Raises:
+            ArgumentError: the source is too small, or an option does not suit it.
+        """
+        raise NotImplementedError
+
+    def check(self, word: str, filtering: Filtering) -> None:
+        """Refuse options that mean nothing for this operator as the last step.
+
+        Raises:
+            ArgumentError: there is one.
+        """
+        plain = Filtering()
+        for name in OF_THE_LAST - self.takes:
+            value = getattr(filtering, name)
+            if name == "color" and value == "volume":
+                raise ArgumentError(f"color 'volume' sums over the channels with a kernel, and {word} has none")
+            if name != "color" and value != getattr(plain, name):
+                said = name if value is True else f"{name} {value!r}"
+                raise ArgumentError(f"{said} needs a kernel, and {word}, the last word of the filter, has none")
