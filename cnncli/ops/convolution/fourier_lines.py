@@ -46,7 +46,9 @@ def pieces(work: LineWork) -> Iterator[tuple[int, int, Array]]:
                 _across(wide, part[rows.start - start : rows.stop - start], *term)
                 for part, term in zip(down, work.terms, strict=True)
             )
-            yield rows.start, rows.stop, sum(others, total).astype(work.dtype, copy=False)
+            for other in others:
+                total += other
+            yield rows.start, rows.stop, total.astype(work.dtype, copy=False)
 
 
 def _working_type(work: LineWork) -> DType:

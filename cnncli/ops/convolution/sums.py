@@ -83,7 +83,7 @@ def _sum_down(work: LineWork, loader: Loader, first: int, above: Array, sums: Ar
     loader.load(work.image, first, (0, 0), sums)
     full = max(0, height - first)
     if full < len(sums):
-        leaving = scratch.plane("leaving")[: sums.size].reshape(sums.shape)[full:]
+        leaving = scratch.plane(0)[: sums.size].reshape(sums.shape)[full:]
         loader.load(work.image, first + full - height, (0, 0), leaving)
         sums[full:] -= leaving
     for row in sums:
