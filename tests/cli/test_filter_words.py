@@ -88,8 +88,8 @@ MALFORMED = [
     ("-f 'gaussian:2 sobel' -f 'gaussian:2 sobel'", "gaussian2-sobel", "named twice"),
     ("-f 'gaussian:2 sobel' -f 'gaussian:2.0 sobel'", "gaussian2-sobel", "named twice"),
     ("-f 'sobel gaussian:2' -d vertical", "vertical", "filter that has directions"),
-    ("-f median:3 --dilation 2", "dilation", "does not apply to median:3"),
-    ("-f canny --stride 2", "stride", "does not apply to canny"),
+    ("-f median:3 --dilation 2", "dilation", "median:3"),
+    ("-f canny --stride 2", "stride", "canny"),
     ("-f 'sobel median:3' --color volume", "volume", "median:3"),
 ]
 
@@ -293,7 +293,7 @@ def test_alpha_is_kept_and_what_it_hides_makes_no_edge(chain):
     flat[5:15, 5:15, 3] = 0
     save(".", flat, "hidden.png")
     response = numbers(chain, "hidden.png")
-    assert np.ptp(response) <= 1e-4 * max(1, np.abs(response).max())
+    assert np.ptp(response) <= 1e-5 * 255  # rounding of a blur in float32
 
 
 @pytest.mark.parametrize("chain", SAMPLE)
