@@ -47,8 +47,8 @@ class Statistics:
 class Visibility:
     """Whether a person sees something in a picture: shares of its bright and its white pixels, from some of its rows.
 
-    Of twenty photographs and as many others, the darkest picture on scale `soft` had 5% of bright pixels, and 2% of
-    white ones at the most; on scale `unit`, those with fewer than 1% of bright pixels are black to the eye.
+    On scale `unit`, gradients of photographs with fewer than 1% of bright pixels are black to the eye. Of forty
+    photographs, the darkest gradient on scale `soft` has 5%, and no picture more than 2% of white pixels.
     """
 
     _ROWS = 256  # looked at, or up to twice as many

@@ -16,7 +16,7 @@ from cnncli.filters.bands import ArrayRows
 from cnncli.filters.chains import Chain
 from cnncli.filters.edges import EdgePicture, FilterOptions, edge_picture, filter_image, pictures
 from cnncli.filters.operators.filtering import ACTIVATIONS, Filtering
-from cnncli.filters.rendering import render
+from cnncli.filters.rendering import Rendering, render
 from cnncli.ops import PADDING_MODES, conv2d
 from cnncli.ops.convolution import banded, strips
 
@@ -402,6 +402,22 @@ def test_a_photograph_in_bands_is_the_photograph(name, direction, monkeypatch):
     chain = Chain.of(name, direction)
     (picture,) = pictures(chain.over(ArrayRows(image)), chain, Filtering())
     assert len(bands.band_edges(picture.shape, picture.rows_together)) > 10
+    assert np.array_equal(bands.whole(picture), expected)
+
+
+@pytest.mark.parametrize(
+    "options", [{"scale": "p99"}, {"invert": True}, {"direction": "angle"}, {"signed": "diverging", "invert": True}]
+)
+@pytest.mark.parametrize("word", ["sobel", "gradient:2", "gaussian:1.4 scharr"])
+def test_so_is_one_whose_scale_hues_or_ground_are_others(word, options, monkeypatch):
+    image = gray_photograph("camera")
+    expected = edge_picture(image, word, **options)
+    monkeypatch.setattr(bands, "BAND_PIXELS", 20_000)
+    assert np.array_equal(edge_picture(image, word, **options), expected)
+    options = {name: value for name, value in options.items() if name != "direction"}
+    chain = Chain.of(word, "angle" if expected.ndim == 3 and not options else None)
+    (picture,) = pictures(chain.over(ArrayRows(image)), chain, Filtering(), Rendering(**options))
+    assert len(bands.band_edges(picture.shape, picture.rows_together)) > 1
     assert np.array_equal(bands.whole(picture), expected)
 
 
