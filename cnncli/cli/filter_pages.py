@@ -98,7 +98,7 @@ class Kernels:
 
     def __init__(self, chain: "Chain", kernels: Sequence["Array"], directions: Sequence[str]) -> None:
         self.chain, self.kernels, self.directions = chain, kernels, directions
-        self.words = " ".join(step.word for step in chain.steps)
+        self.words = chain.words
 
     @classmethod
     def of(cls, chain: "Chain", direction: str | None) -> "Kernels":

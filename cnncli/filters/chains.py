@@ -144,6 +144,11 @@ class Chain(NamedTuple):
         return "-".join(step.name for step in self.steps)
 
     @property
+    def words(self) -> str:
+        """The words as the user wrote them; a kernel by its own name."""
+        return " ".join(step.name if step.word == KERNEL else step.word for step in self.steps)
+
+    @property
     def last(self) -> Step:
         """The last step."""
         return self.steps[-1]

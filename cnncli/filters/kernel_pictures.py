@@ -34,8 +34,8 @@ def frequency_response(kernel: Array) -> Array:
 
     Example:
         >>> response = frequency_response(np.array([[1, 0, -1]]))
-        >>> response.shape, response[128, 128], round(response[128, 192], 3)
-        ((256, 256), 0.0, 2.0)
+        >>> response.shape, response[128, [128, 192]].round(3).tolist()
+        ((256, 256), [0.0, 2.0])
     """
     count = max(_FREQUENCIES, *kernel.shape)
     magnitudes: Array = np.abs(np.fft.fftshift(np.fft.fft2(kernel, (count, count))))

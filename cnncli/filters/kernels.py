@@ -76,14 +76,14 @@ def kernel_shift(chain: Chain) -> Pair:
 
 
 def _check(step: Step, chain: Chain, *, pair: bool) -> None:
-    words = " ".join(each.word for each in chain.steps)
     kernels = step.operator.kernels
     if not kernels:
-        among = "" if len(chain.steps) == 1 else f", so that {words!r} has none"
+        among = "" if len(chain.steps) == 1 else f", so that {chain.words!r} has none"
         raise ArgumentError(f"{step.word!r} is not a kernel{among}")
     if len(kernels) > 1 and not pair:
         raise ArgumentError(
-            f"{step.word!r} is a magnitude of two kernels, which is not linear: it must be the last word of {words!r}"
+            f"{step.word!r} is a magnitude of two kernels, which is not linear: it must be the last word of "
+            f"{chain.words!r}"
         )
     if len(kernels[0].shape) > 2:
         raise ArgumentError(f"a kernel over {kernels[0].shape[2]} channels: only kernels (f_h, f_w) are combined")

@@ -141,7 +141,7 @@ class EdgePipeline(Pipeline):
             for edge in pictures(responses[chain.name], chain, filtering, self.rendering, notes.statistics):
                 if edge.renderer.suffix == part:
                     rows = _Watched(edge, seen) if self._should_be_seen(chain, edge) else edge
-                    picture = common.visible_picture(rows, frame, _alpha(frame, edge), name=chain.name)
+                    picture = common.visible_picture(rows, frame, edge_alpha(frame, edge), name=chain.name)
                     yield common.enlarged(picture, frame, self.cell, self.max_pixels, notes)
 
     def _should_be_seen(self, chain: Chain, edge: EdgePicture) -> bool:
@@ -197,7 +197,7 @@ class _Stack:
         return np.stack([response.rows(start, stop) for response in self.responses], axis=-1).astype(self.dtype)
 
 
-def _alpha(frame: Frame, edge: EdgePicture) -> Array | None:
+def edge_alpha(frame: Frame, edge: EdgePicture) -> Array | None:
     """Return the transparency of a picture made from a frame, in the picture's levels."""
     alpha = frame.alpha()
     if alpha is None:

@@ -131,6 +131,7 @@ def test_a_file_that_fails_leaves_the_others(pictures):
         ["--force"],
         ["--format", "npy"],
         ["--quality", "80"],
+        ["--cell", "4"],
         ["--show"],
         ["--skip-existing"],
         ["--dry-run"],

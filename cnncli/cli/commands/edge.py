@@ -32,8 +32,8 @@ cnncli edge photo.jpg -k "1 0 -1; 2 0 -2; 1 0 -1" -o response.npy
 _rendering = partial(typer.Option, rich_help_panel="Rendering")
 
 _OF_OUTPUTS = (
-    *("output", "show", "format_name", "quality", "force", "skip_existing", "dry_run"),
-    *("scale", "signed", "threshold", "invert", "explain", "explain_all"),
+    *("output", "show", "format_name", "quality", "cell", "force", "skip_existing", "dry_run"),
+    *("scale", "signed", "threshold", "invert", "sheet", "explain", "explain_all"),
 )
 """Options on what is written."""
 
@@ -118,6 +118,14 @@ def edge(
         ),
     ] = None,
     invert: Annotated[bool, _rendering("--invert", help="Exchange black and white: dark lines on white.")] = False,
+    sheet: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Write the image and the picture of each filter onto one labelled sheet, large ones made smaller: "
+            "sheet.png; or as -o, a folder or a template for several inputs.",
+        ),
+    ] = None,
     stats: Annotated[
         bool,
         typer.Option(
@@ -159,6 +167,14 @@ def edge(
 
         MeasuringRun(MeasuringPipeline(pipeline), files).run()
         return
+    if sheet is not None:
+        _refuse(
+            "--sheet writes one picture, and names it",
+            ("output", "cell", "explain", "explain_all"),
+            vars(files) | given,
+        )
+        _make_sheets(pipeline, files, sheet, direction)
+        return
     work = WritingRun(pipeline, files)
     if explain is not None:
         _run_and_explain(work, pipeline, explain, all_steps=explain_all)
@@ -166,6 +182,20 @@ def edge(
         raise ArgumentError("--explain-all needs a position: add --explain X,Y")
     else:
         work.run()
+
+
+def _make_sheets(pipeline: "EdgePipeline", files: FileOptions, path: str, direction: str | None) -> None:
+    """Write a sheet of each input."""
+    from cnncli.cli.files.running import WritingRun
+    from cnncli.images.formats import is_format
+    from cnncli.pipelines.sheets import SheetPipeline, check_sheet
+
+    if path == STANDARD and pipeline.format is None:  # otherwise a matrix would go there as a matrix
+        pipeline = pipeline.replace(format="png")
+    for name in (pipeline.format, path):
+        if name is not None and is_format(name):
+            check_sheet(name)
+    WritingRun(SheetPipeline(pipeline, direction), files.replace(output=path)).run()
 
 
 def _refuse(why: str, names: tuple[str, ...], given: dict[str, object]) -> None:
