@@ -92,12 +92,11 @@ class EdgePipeline(Pipeline):
             return self._pages(frame, form, parts, filtering, notes, seen)
 
         self.convert(source, target, output, pages, gray=gray)
-        soft = self.rendering.scale in (None, "soft")
+        others = "p99" if self.rendering.scale in (None, "soft") else "soft or p99"
         if seen.is_dark:
-            other = "p99" if soft else "soft or p99"
-            notes.doubt(f"nearly black: under 1% of the pixels are above an eighth of white; try --scale {other}")
-        elif seen.is_clipped and not soft:
-            notes.doubt("clipped: over 10% of the pixels are white; try --scale soft")
+            notes.doubt(f"nearly black: under 1% of the pixels are above an eighth of white; try --scale {others}")
+        elif seen.is_clipped:
+            notes.doubt(f"clipped: over 10% of the pixels are white; try --scale {others}")
         return notes.details()
 
     def filtering_of(self, chains: Sequence[Chain]) -> Filtering:
