@@ -96,12 +96,16 @@ class _CheapLengths(_Lengths):
         ]
         self.programs = [program for program, _ in compiled]
         self._gain = self.dtype.type(compiled[0][1] if compiled else 1)
+        self._floating = work.dtype == self.dtype
 
     def take(self, number: int, height: int, results: list[PendingPlane]) -> Array:
         """Return the lengths of one channel's strip."""
         total, other, *_ = self.buffers(height)
         for result, square in zip(results, (total, other), strict=True):
-            square[:] = result.value()
+            if self._floating:
+                result.write(square)
+            else:
+                square[:] = result.value()
             np.multiply(square, square, out=square)
         np.add(total, other, out=total)
         if self._gain != 1:
