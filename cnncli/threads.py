@@ -1,10 +1,11 @@
-"""Threads: how many are worth having, and a function over many things on them."""
+"""Threads: how many are worth having, a function over many things on them, and what only one of them computes."""
 
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TypeVar
+from threading import Lock
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 Made = TypeVar("Made")
@@ -49,3 +50,26 @@ def mapped(
         finally:
             for future in running:
                 future.cancel()
+
+
+class Once(Generic[Made]):
+    """A result that is computed when it is first asked for, by one of several threads.
+
+    Example:
+        >>> sizes = Once(lambda: print("measuring") or [3, 4])
+        >>> sizes.result(), sizes.result()
+        measuring
+        ([3, 4], [3, 4])
+    """
+
+    def __init__(self, compute: Callable[[], Made]) -> None:
+        self._compute = compute
+        self._results: list[Made] = []
+        self._lock = Lock()
+
+    def result(self) -> Made:
+        """Return the result; other threads wait for the first."""
+        with self._lock:
+            if not self._results:
+                self._results.append(self._compute())
+            return self._results[0]

@@ -13,11 +13,12 @@ from cnncli.errors import ArgumentError
 from cnncli.files.matrices import format_matrix
 from cnncli.filters.chains import Chain
 from cnncli.filters.edges import FilterOptions, as_rows
+from cnncli.filters.operators.canny import SOBEL, Edges, Ridges
 from cnncli.filters.operators.filtering import Filtering
 from cnncli.filters.operators.linear import LinearResponse
 from cnncli.filters.operators.ranks import RankResponse
 from cnncli.filters.operators.responses import Image, Response, WindowedResponse
-from cnncli.filters.operators.thresholds import SOBEL, Edges, Ridges, Thresholded
+from cnncli.filters.operators.thresholds import Thresholded
 from cnncli.ops.borders import OUTSIDE, border_index, take_rows
 from cnncli.ops.canny import STRONG, WEAK
 from cnncli.ops.convolution.separable import Separable
@@ -260,7 +261,7 @@ def _threshold(response: Thresholded, column: int, row: int) -> tuple[tuple[Term
     from_on = "above" if response.is_strict else "from"
     return (), [
         f"{_number(number)}: {'white' if white else 'black'}, white is {from_on} {_number(level)} on"
-        for number, white, level in zip(numbers, whites, response.levels * len(numbers), strict=False)
+        for number, white, level in zip(numbers, whites, response.levels() * len(numbers), strict=False)
     ]
 
 

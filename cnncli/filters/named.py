@@ -17,8 +17,8 @@ from cnncli.lazy import Lazy
 if TYPE_CHECKING:
     from cnncli.filters.operators.operator import Operator
 
-formulas, linear, ranks, thresholds = (
-    Lazy(f"cnncli.filters.operators.{module}") for module in ("formulas", "linear", "ranks", "thresholds")
+canny, formulas, linear, ranks, thresholds = (
+    Lazy(f"cnncli.filters.operators.{module}") for module in ("canny", "formulas", "linear", "ranks", "thresholds")
 )
 
 Kernel = tuple[tuple[float, ...], ...]
@@ -265,7 +265,7 @@ _ENTRIES = (
         "thin edges, connected to strong ones; thresholds are magnitudes of Sobel's gradient (Canny 1986)",
         signed="clip",
         arguments=(number("SIGMA", 0, 500, "1"), level("LOW", 0, "10%"), level("HIGH", 0, "20%")),
-        of=lambda sigma, low, high: thresholds.Canny(sigma, low, high),
+        of=lambda sigma, low, high: canny.Canny(sigma, low, high),
         agrees="skimage.feature.canny, thresholds converted",
         how="A Gaussian of SIGMA smooths, and Sobel's kernels give a gradient at each pixel.\n"
         "A pixel stays where its magnitude is the largest along its gradient: lines become one pixel thin.\n"
@@ -276,7 +276,7 @@ _ENTRIES = (
         "white from T on, or by Otsu's method (1979), otherwise black; last in a chain",
         signed="clip",
         arguments=(level("T", -float("inf"), "otsu", "otsu"),),
-        of=lambda level: thresholds.Threshold(level),
+        of=lambda level: thresholds.threshold(level),
         last=True,
         agrees="skimage.filters.threshold_otsu",
         how="A number from T on becomes 1 (white), the others 0 (black).\n"
