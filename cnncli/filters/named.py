@@ -63,11 +63,6 @@ class Filter(NamedTuple):
             f"{self.name}[:{','.join(argument.name for argument in self.arguments)}]" if self.arguments else self.name
         )
 
-    @property
-    def is_pair(self) -> bool:
-        """True if the filter has directions: a kernel for vertical edges and one for horizontal edges."""
-        return len(self.kernels) == 2
-
     def operator(self, text: str | None = None) -> "tuple[Operator, Values]":
         """Return the operator that the arguments make, and their values.
 

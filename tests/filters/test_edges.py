@@ -20,7 +20,7 @@ from cnncli.filters.rendering import Rendering, render
 from cnncli.ops import PADDING_MODES, conv2d
 from cnncli.ops.convolution import banded, strips
 
-PAIRS = [name for name, known in WITH_KERNELS.items() if known.is_pair]
+PAIRS = [name for name, known in WITH_KERNELS.items() if len(known.kernels) == 2]
 CHOICES = [
     (name, direction) for name in WITH_KERNELS for direction in ((None, *DIRECTIONS) if name in PAIRS else (None,))
 ]

@@ -15,7 +15,7 @@ from cnncli.ops import PADDING_MODES
 from cnncli.ops.ranks.rank_filter import MODES
 
 ROOT = Path(__file__).parent.parent.parent
-PAIRS = [name for name, known in FILTERS.items() if known.is_pair]
+PAIRS = [name for name, known in FILTERS.items() if len(known.kernels) == 2]
 GRADIENTS = ["vertical", "horizontal", *PAIRS]
 
 

@@ -8,7 +8,7 @@ from cnncli.filters.named import FILTERS
 from cnncli.ops import PADDING_MODES, conv2d, gradient_magnitude
 from cnncli.ops.convolution import strips
 
-PAIRS = {name: known.kernels for name, known in FILTERS.items() if known.is_pair}
+PAIRS = {name: known.kernels for name, known in FILTERS.items() if len(known.kernels) == 2}
 # Of odd sums, so that nothing can be halved; and one that is not square.
 PAIRS["odd"] = (((1, 0, -2), (3, 1, -4)), ((1, 3, 1), (0, -1, -4)))
 PAIRS["one"] = (((3,),), ((-4,),))

@@ -12,7 +12,7 @@ from cnncli.errors import ArgumentError
 from cnncli.filters.edges import filter_image
 from cnncli.training.learning import learn_kernel
 
-LINEAR = [name for name, known in WITH_KERNELS.items() if not known.is_pair]
+LINEAR = [name for name, known in WITH_KERNELS.items() if len(known.kernels) == 1]
 GEOMETRIES = list(
     product(
         [1, 2, (2, 3)], ["same", "valid", (1, 2)], ["zeros", "reflect", "replicate", "circular", "symmetric"], [1, 2]
