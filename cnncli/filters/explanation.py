@@ -212,8 +212,11 @@ def _middle(window: Window | None, column: int, row: int) -> tuple[int, int]:
 
 @singledispatch
 def arithmetic(response: Response, column: int, row: int) -> tuple[tuple[Term, ...], Sequence[str]]:
-    """Return what a kind of response computes at (x, y): kernels over windows, and lines on what follows."""
-    raise TypeError(f"{type(response).__name__} has no arithmetic to show")
+    """Return what a kind of response computes at (x, y): kernels over windows, and lines on what follows.
+
+    A kind that registers nothing here has only its number shown.
+    """
+    return (), ()
 
 
 @arithmetic.register

@@ -66,7 +66,7 @@ def kernel_shift(chain: Chain) -> Pair:
     The middle of an even kernel is between two pixels, and each step of a chain takes one of them.
     """
     middles = [
-        [size // 2 if getattr(step.operator, "early", False) else (size - 1) // 2 for size in kernel.shape[:2]]
+        [size // 2 if step.operator.early else (size - 1) // 2 for size in kernel.shape[:2]]
         for step in chain.steps
         for kernel in step.operator.kernels[:1]
     ]

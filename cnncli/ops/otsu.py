@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from cnncli.arrays import Array, as_numbers
+from cnncli.arrays import Array
 
 BINS = 256
 
@@ -25,20 +24,6 @@ class Histogram(NamedTuple):
 
     values: Array
     counts: Array
-
-
-def otsu_threshold(x: npt.ArrayLike) -> float:
-    """Return the threshold of a whole image; pixels above it are foreground.
-
-    Args:
-        x: an array of any shape. Pixels that are not finite do not count.
-
-    Example:
-        >>> otsu_threshold([1, 2, 2, 8, 9])
-        2
-    """
-    pixels = as_numbers(x, "an image")
-    return otsu(histogram(pixels, finite_limits(pixels)))
 
 
 def finite_limits(pixels: Array) -> tuple[float, float] | None:

@@ -32,13 +32,12 @@ class Linear(Operator):
     Attributes:
         kernels: one or two, of one size.
         direction: how the responses to a pair become one, `magnitude` or `angle`; None for one kernel.
-        early: whether padding puts the odd pixel of an even kernel at the top and left, as SciPy does.
         upright: the operator turned to cross upright edges, if it is turned.
     """
 
     kernels: tuple[Kernel, ...]  # type: ignore[misc]
     direction: str | None = None  # type: ignore[misc]
-    early: bool = False
+    early: bool = False  # type: ignore[misc]
     upright: "Linear | None" = None
     takes: ClassVar[frozenset[str]] = OF_THE_LAST
 

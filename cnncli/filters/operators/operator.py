@@ -19,12 +19,14 @@ class Operator(Value):
     Attributes:
         kernels: the kernels that it correlates with: one, the (vertical, horizontal) pair of a gradient, or none.
         direction: `magnitude` or `angle`, where two responses become one.
+        early: whether padding puts the odd pixel of an even window at the top and left, as SciPy does.
         takes: the fields of `Filtering` that it takes as the last step of a chain, among `OF_THE_LAST`.
     """
 
     takes: ClassVar[frozenset[str]] = frozenset()
     kernels: ClassVar[tuple[Kernel, ...]] = ()
     direction: ClassVar[str | None] = None
+    early: ClassVar[bool] = False
 
     def directed(self, direction: str) -> Self | None:
         """Return the operator for a direction; None if it has no directions."""

@@ -22,6 +22,7 @@ class Rank(Operator):
 
     mode: str
     kernel_size: Pair
+    early: ClassVar[bool] = True
     takes: ClassVar[frozenset[str]] = frozenset(("stride", "bias", "activation"))
 
     def along(self, axis: int) -> "Rank":
@@ -36,7 +37,7 @@ class RankResponse(WindowedResponse):
     """The response to a rank filter, in the type of its source."""
 
     def __init__(self, source: Response, operator: Rank, filtering: Filtering) -> None:
-        super().__init__(source, operator.kernel_size, filtering, early=True)
+        super().__init__(source, operator.kernel_size, filtering, early=operator.early)
         self.operator = operator
         self.full_step = self.activated_step(source.full_step)
 
