@@ -157,10 +157,11 @@ class Kernels:
 
     def _numbers(self, place: int) -> str:
         from cnncli.filters.operators.linear import unit
+        from cnncli.ops.convolution.separable import signed_sums
 
         kernel, direction = self.kernels[place], self.directions[place]
         height, width = kernel.shape
-        white, own = self.chain.unit, unit(kernel)
+        white, own = self.chain.unit, unit(*signed_sums(kernel))
         product = "" if abs(white - own) < 1e-9 * own else f" (of the steps; of this kernel {own:.6g})"
         return f"{direction}{', ' * bool(direction)}{height}x{width}, sum {_sum(kernel):.6g}, unit {white:.6g}{product}"
 

@@ -18,7 +18,7 @@ from cnncli.filters.bands import ArrayRows, image_rows
 from cnncli.filters.kernel_files import KERNEL_SUFFIXES, read_kernel
 from cnncli.filters.named import DEFAULT, FILTERS, find_filter
 from cnncli.filters.operators.filtering import Filtering
-from cnncli.filters.operators.linear import Linear
+from cnncli.filters.operators.linear import DenseLinear
 from cnncli.filters.operators.operator import Operator
 from cnncli.filters.operators.responses import Image, Response
 from cnncli.ops.borders import Rows
@@ -73,7 +73,7 @@ class Step(NamedTuple):
         Raises:
             ArgumentError: the numbers are not a kernel.
         """
-        return cls(KERNEL, name, Linear.of(kernel), "soft" if _is_balanced(kernel) else "unit")
+        return cls(KERNEL, name, DenseLinear.of(kernel), "soft" if _is_balanced(kernel) else "unit")
 
 
 class Chain(NamedTuple):
@@ -253,7 +253,7 @@ def load_kernel(text: str) -> Step:
         ArgumentError: it cannot be read; the message says where.
 
     Example:
-        >>> load_kernel("1 0 -1; 2 0 -2; 1 0 -1").operator.kernels[0].shape
+        >>> load_kernel("1 0 -1; 2 0 -2; 1 0 -1").operator.weights[0].shape
         (3, 3)
     """
     stem, suffix = os.path.splitext(os.path.basename(text))

@@ -21,7 +21,6 @@ from cnncli.filters.operators.responses import Image, Response, WindowedResponse
 from cnncli.filters.operators.thresholds import Thresholded
 from cnncli.ops.borders import OUTSIDE, border_index, take_rows
 from cnncli.ops.canny import STRONG, WEAK
-from cnncli.ops.convolution.separable import Separable
 from cnncli.shapes import Window
 
 EDGES = ("vertical edges", "horizontal edges")
@@ -223,10 +222,8 @@ def arithmetic(response: Response, column: int, row: int) -> tuple[tuple[Term, .
 def _linear(response: LinearResponse, column: int, row: int) -> tuple[tuple[Term, ...], Sequence[str]]:
     seen = _under_window(response, column, row)
     turned = response.filtering.flip
-    dense = (kernel.dense() if isinstance(kernel, Separable) else kernel for kernel in response.kernels)
     # C is 1 where each channel sees the same weights.
-    kernels = [kernel.reshape(*response.window.kernel_size, -1) for kernel in dense]
-    kernels = [kernel[::-1, ::-1] if turned else kernel for kernel in kernels]
+    kernels = [kernel.reshape(*response.window.kernel_size, -1) for kernel in response.weights]
     terms = tuple(
         Term(
             _named(response, number, channel),
@@ -324,7 +321,7 @@ def _seen(source: Response, window: Window, padding_mode: str, column: int, row:
 def _named(response: LinearResponse, kernel: int | None = None, channel: int | None = None) -> str:
     """Return the names of a kernel and of a channel, each where there are several."""
     names = []
-    if kernel is not None and len(response.kernels) > 1:
+    if kernel is not None and response.count > 1:
         names.append(EDGES[kernel])
     if channel is not None and response.channels > 1:
         names.append(f"channel {channel}")
@@ -333,7 +330,7 @@ def _named(response: LinearResponse, kernel: int | None = None, channel: int | N
 
 def _combined(response: LinearResponse, terms: tuple[Term, ...]) -> Iterator[str]:
     """Yield the operations on the sums: adding over a volume, combining to a gradient."""
-    kernels, channels = len(response.kernels), response.channels
+    kernels, channels = response.count, response.channels
     sums = [[term.sum for term in terms[k * channels : (k + 1) * channels]] for k in range(kernels)]
     if response.filtering.color == "volume" and channels > 1:
         for kernel, parts in enumerate(sums):

@@ -7,9 +7,7 @@ import numpy.typing as npt
 from cnncli.arrays import Array
 from cnncli.errors import ArgumentError
 from cnncli.filters.chains import Chain, Step
-from cnncli.filters.operators.operator import Kernel
 from cnncli.ops import conv2d
-from cnncli.ops.convolution.separable import Separable
 from cnncli.shapes import Pair
 
 
@@ -49,8 +47,8 @@ def chain_kernels(chain: Chain) -> tuple[Array, ...]:
     *inner, last = chain.steps
     for step in chain.steps:
         _check(step, chain, pair=step is last)
-    before = [_dense(step.operator.kernels[0]) for step in inner]
-    return tuple(reduce(_convolved, [*before, _dense(kernel)]) for kernel in last.operator.kernels)
+    before = [step.operator.weights[0] for step in inner]
+    return tuple(reduce(_convolved, [*before, kernel]) for kernel in last.operator.weights)
 
 
 def kernel_size(chain: Chain) -> Pair:
@@ -87,10 +85,6 @@ def _check(step: Step, chain: Chain, *, pair: bool) -> None:
         )
     if len(kernels[0].shape) > 2:
         raise ArgumentError(f"a kernel over {kernels[0].shape[2]} channels: only kernels (f_h, f_w) are combined")
-
-
-def _dense(kernel: Kernel) -> Array:
-    return kernel.dense() if isinstance(kernel, Separable) else kernel
 
 
 def _convolved(first: Array, second: Array) -> Array:

@@ -74,7 +74,7 @@ class Filter(NamedTuple):
         """
         if self.of is None or (text is None and self.kernels):
             read_arguments(self.name, (), text)
-            bare: Operator = linear.Linear.of(*self.kernels)
+            bare: Operator = linear.DenseLinear.of(*self.kernels)
             return bare, ()
         values = read_arguments(self.name, self.arguments, text)
         try:

@@ -36,14 +36,14 @@ def test_a_file_of_every_kind(tmp_path, suffix, change):
     (tmp_path / path).rename(renamed)
     step = load_kernel(renamed)
     assert step.name == "my kernel"
-    assert step.operator.kernels[0].tolist() == KERNEL
-    assert step.operator.kernels[0].dtype.kind == "i"
+    assert step.operator.weights[0].tolist() == KERNEL
+    assert step.operator.weights[0].dtype.kind == "i"
 
 
 @given(st.lists(st.lists(st.integers(-99, 99) | st.floats(-9, 9), min_size=3, max_size=3), min_size=1, max_size=4))
 def test_text_holds_numbers_exactly(kernel):
     step = load_kernel(format_matrix(kernel).replace("\n", "; "))
-    assert step.operator.kernels[0].tolist() == kernel
+    assert step.operator.weights[0].tolist() == kernel
     assert (step.name, step.operator.direction) == ("kernel", None)
 
 
@@ -122,7 +122,7 @@ def test_what_does_not_go_together(filters, kernel, direction):
 def test_a_saved_kernel_is_read_back_exactly(tmp_path_factory, suffix, kernel):
     path = str(tmp_path_factory.mktemp("kernels") / f"k{suffix}")
     save_kernel(path, np.array(kernel))
-    np.testing.assert_array_equal(load_kernel(path).operator.kernels[0], kernel)
+    np.testing.assert_array_equal(load_kernel(path).operator.weights[0], kernel)
 
 
 @pytest.mark.parametrize(("name", "dimensions"), [("k.png", 2), ("k", 2), ("k.txt", 3), ("k.json", 3)])

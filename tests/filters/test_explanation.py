@@ -35,11 +35,17 @@ def test_the_sums_are_the_response(name, color, mode, padding, stride, dilation,
     found = explain_response(made, column, row)
     values = np.ravel(made.rows(0, made.shape[0])[row, column])
     np.testing.assert_allclose(found.values, values, rtol=1e-5, atol=1e-4)
-    sums = np.reshape([term.sum for term in found.terms], (len(made.kernels), -1))
+    sums = np.reshape([term.sum for term in found.terms], (made.count, -1))
     if color == "volume":
         sums = sums.sum(axis=1, keepdims=True)
     expected = np.hypot(*sums) if len(sums) == 2 else sums[0]
     np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_the_kernel_of_a_derivative_is_turned_once(flip):
+    found = explain_response(response(random_image((12, 14)), "gradient:1", "vertical", flip=flip), 6, 5)
+    np.testing.assert_allclose(found.terms[0].sum, found.values[0], rtol=1e-5)
 
 
 def test_the_window_is_cut_out_of_the_padded_image():

@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from cnncli.errors import ArgumentError
-from cnncli.filters.operators.linear import Linear
+from cnncli.filters.operators.linear import DenseLinear, Linear
+from cnncli.filters.operators.separable import SeparableLinear
 from cnncli.ops.convolution.lines import box_line, gaussian_line
 from cnncli.ops.convolution.separable import Separable
 
@@ -13,24 +14,24 @@ from cnncli.ops.convolution.separable import Separable
 def gaussian(sigma: float) -> Linear:
     """Return the blur with a sampled Gaussian, cut off at 4 sigma, as `scipy.ndimage.gaussian_filter`."""
     line = gaussian_line(sigma)
-    return Linear((Separable.of((line, line)),))
+    return SeparableLinear((Separable.of((line, line)),))
 
 
 def box(size: tuple[int, int]) -> Linear:
     """Return the mean over (height, width) pixels, as `scipy.ndimage.uniform_filter`."""
-    return Linear((Separable.of((box_line(size[0]), box_line(size[1]))),), early=True)
+    return SeparableLinear((Separable.of((box_line(size[0]), box_line(size[1]))),), early=True)
 
 
 def gradient(sigma: float) -> Linear:
     """Return the magnitude of the derivatives of a Gaussian, as `scipy.ndimage.gaussian_gradient_magnitude`."""
     smooth, slope = gaussian_line(sigma), gaussian_line(sigma, 1)
-    return Linear((Separable.of((smooth, slope)), Separable.of((slope, smooth))), "magnitude")
+    return SeparableLinear((Separable.of((smooth, slope)), Separable.of((slope, smooth))), "magnitude")
 
 
 def laplacian_of_gaussian(sigma: float) -> Linear:
     """Return the sum of the second derivatives of a Gaussian, as `scipy.ndimage.gaussian_laplace`."""
     smooth, curve = gaussian_line(sigma), gaussian_line(sigma, 2)
-    return Linear((Separable.of((smooth, curve), (curve, smooth)),))
+    return SeparableLinear((Separable.of((smooth, curve), (curve, smooth)),))
 
 
 def difference_of_gaussians(low: float, high: float | None) -> Linear:
@@ -44,13 +45,13 @@ def difference_of_gaussians(low: float, high: float | None) -> Linear:
     if low >= high:
         raise ArgumentError(f"S1 must be smaller than S2, got {low:g} and {high:g}")
     narrow, wide = gaussian_line(low), gaussian_line(high)
-    return Linear((Separable.of((narrow, narrow), (-wide, wide)),))
+    return SeparableLinear((Separable.of((narrow, narrow), (-wide, wide)),))
 
 
 def unsharp(sigma: float, amount: float) -> Linear:
     """Return the image plus `amount` times what a Gaussian blur takes away, as `skimage.filters.unsharp_mask`."""
     line = gaussian_line(sigma)
-    return Linear((Separable.of(([1 + amount], [1]), (-amount * line, line)),))
+    return SeparableLinear((Separable.of(([1 + amount], [1]), (-amount * line, line)),))
 
 
 def gabor(wavelength: float, degrees: float, sigma: float | None) -> Linear:
@@ -73,7 +74,7 @@ def gabor(wavelength: float, degrees: float, sigma: float | None) -> Linear:
     kernel = Separable.of(
         (strength * bell * np.cos(y), bell * np.cos(x)), (-strength * bell * np.sin(y), bell * np.sin(x))
     )
-    return Linear((kernel,), upright=gabor(wavelength, 0, sigma) if degrees else None)
+    return SeparableLinear((kernel,), upright=gabor(wavelength, 0, sigma) if degrees else None)
 
 
 def motion(length: float, degrees: float) -> Linear:
@@ -93,7 +94,7 @@ def motion(length: float, degrees: float) -> Linear:
     weights = np.maximum(1 - np.hypot(x - along * across, y - along * down), 0)
     seen = weights > 1e-9
     rows, columns = seen.any(axis=1), seen.any(axis=0)  # alike on both sides of the middle
-    return Linear.of((weights / weights[seen].sum())[np.ix_(rows, columns)])
+    return DenseLinear.of((weights / weights[seen].sum())[np.ix_(rows, columns)])
 
 
 def _towards(degrees: float) -> tuple[float, float]:

@@ -20,14 +20,14 @@ from cnncli.filters.operators.responses import FLOAT32_LARGE, Finish, Response, 
 from cnncli.ops import conv2d, gradient_magnitude
 from cnncli.ops.convolution.conv2d import rows_together
 from cnncli.ops.convolution.correlation import SlidingOptions
-from cnncli.ops.convolution.separable import Separable, correlate_separable, result_type, separable_rows_together
+from cnncli.ops.convolution.separable import signed_sums
 from cnncli.shapes import Four
 
 _LARGEST_GRADIENT = 64  # dilated pairs that span more pixels are computed one kernel after the other
 
 
 class Linear(Operator):
-    """Correlation with a kernel, or with the (vertical, horizontal) pair of a gradient.
+    """Correlation with a kernel, or with the (vertical, horizontal) pair of a gradient: the base for any form of them.
 
     Attributes:
         kernels: one or two, of one size.
@@ -41,19 +41,6 @@ class Linear(Operator):
     upright: "Linear | None" = None
     takes: ClassVar[frozenset[str]] = OF_THE_LAST
 
-    @classmethod
-    def of(cls, *kernels: npt.ArrayLike) -> Self:
-        """Return the operator of one kernel, or of a pair, given as numbers.
-
-        Raises:
-            ArgumentError: they are not a kernel.
-
-        Example:
-            >>> Linear.of([[1, -1]]).kernels[0].tolist()
-            [[1, -1]]
-        """
-        return cls(tuple(map(_as_kernel, kernels)), "magnitude" if len(kernels) == 2 else None)
-
     def directed(self, direction: str) -> Self | None:
         if len(self.kernels) == 1:
             return None
@@ -63,19 +50,40 @@ class Linear(Operator):
 
     def along(self, axis: int) -> "Linear":
         upright = self.upright or self
-        return upright.replace(kernels=tuple(_summed(kernel, axis) for kernel in upright.kernels))
+        return upright.replace(kernels=upright.summed(axis))
 
-    def over(self, source: Response, filtering: Filtering) -> "LinearResponse":
-        return LinearResponse(source, self, filtering)
+    def summed(self, axis: int) -> tuple[Kernel, ...]:
+        """Return the kernels summed along an axis, which keeps a length of 1."""
+        raise NotImplementedError
 
 
-def _summed(kernel: Kernel, axis: int) -> Kernel:
-    """Return a kernel summed along an axis, which keeps a length of 1."""
-    if not isinstance(kernel, Separable):
-        summed: Array = kernel.sum(axis=axis, keepdims=True)
-        return summed
-    terms = [(np.sum(term[axis], keepdims=True), term[1 - axis]) for term in kernel.terms]
-    return Separable.of(*(term if axis == 0 else term[::-1] for term in terms))
+class DenseLinear(Linear):
+    """Correlation with kernels given as arrays (f_h, f_w) or (f_h, f_w, C)."""
+
+    kernels: tuple[Array, ...]  # type: ignore[misc]
+
+    @classmethod
+    def of(cls, *kernels: npt.ArrayLike) -> "DenseLinear":
+        """Return the operator of one kernel, or of a pair, given as numbers.
+
+        Raises:
+            ArgumentError: they are not a kernel.
+
+        Example:
+            >>> DenseLinear.of([[1, -1]]).kernels[0].tolist()
+            [[1, -1]]
+        """
+        return cls(tuple(map(_as_kernel, kernels)), "magnitude" if len(kernels) == 2 else None)
+
+    @property
+    def weights(self) -> tuple[Array, ...]:
+        return self.kernels
+
+    def summed(self, axis: int) -> tuple[Kernel, ...]:
+        return tuple(kernel.sum(axis=axis, keepdims=True) for kernel in self.kernels)
+
+    def over(self, source: Response, filtering: Filtering) -> "DenseResponse":
+        return DenseResponse(source, self, filtering)
 
 
 def _as_kernel(kernel: npt.ArrayLike) -> Array:
@@ -89,78 +97,60 @@ def _as_kernel(kernel: npt.ArrayLike) -> Array:
     return whole if np.array_equal(whole, weights) else weights.astype(np.float64)
 
 
-def unit(kernel: Kernel) -> float:
-    """Return the sum of a kernel's positive weights, the response to a full step between 0 and 1.
+def unit(positive: float, negative: float) -> float:
+    """Return the response of a kernel to a full step between 0 and 1: the sum of its positive weights.
 
     A kernel without positive weights is measured by its negative ones, so that it never divides by zero.
 
+    Args:
+        positive: the sum of the positive weights, as `signed_sums` returns it.
+        negative: that of the negative ones, without their sign.
+
     Example:
-        >>> unit(np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]]))
+        >>> unit(*signed_sums(np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]])))
         4.0
     """
-    if isinstance(kernel, Separable) and len(kernel.terms) == 1:
-        (up, down), (left, right) = map(_signed_sums, kernel.terms[0])
-        positive, negative = up * left + down * right, up * right + down * left
-    else:
-        sums = map(_signed_sums, kernel.blocks() if isinstance(kernel, Separable) else [kernel])
-        positive, negative = map(sum, zip(*sums, strict=True))
     return positive or negative or 1.0
 
 
-def _signed_sums(weights: Array) -> tuple[float, float]:
-    """Return the sum of the positive weights, and that of the negative ones without their sign."""
-    # Accumulated one by one, floats are added in one order everywhere.
-    positive, total = (np.cumsum(part, dtype=np.float64)[-1] for part in (np.maximum(weights, 0), np.abs(weights)))
-    return float(positive), float(total - positive)
-
-
 class LinearResponse(WindowedResponse):
-    """The response to a kernel, or to a pair of them."""
+    """The response to a kernel, or to a pair of them: the base for any form of kernels.
+
+    Attributes:
+        channels: of the source.
+        volume: whether a response is summed over the channels.
+        weights: the kernels as arrays (f_h, f_w) or (f_h, f_w, 1, C), as they lie over the pixels.
+    """
+
+    volume = False
 
     def __init__(self, source: Response, operator: Linear, filtering: Filtering) -> None:
         super().__init__(source, operator.kernels[0].shape[:2], filtering, early=operator.early)
-        self.operator, self.direction = operator, operator.direction
+        self.count, self.direction = len(operator.kernels), operator.direction
         self.never_negative = self.direction == "magnitude" and not filtering.bias
         self.channels = 1 if len(source.shape) == 2 else source.shape[2]
-        self.volume = filtering.color == "volume"
-        self.kernels = tuple(self._weights(kernel) for kernel in operator.kernels)
-        if self.volume:
-            self.shape = self.window.output_size
-        kernel = self.kernels[0] if self.volume else operator.kernels[0]
-        self.full_step = self.activated_step(unit(kernel) * source.full_step)
 
-    @cached_property
-    def dtype(self) -> DType:
-        if isinstance(self.kernels[0], Separable):
-            return self.activated(np.zeros(1, result_type(self.source.dtype))).dtype
-        pixels = np.zeros((*self.window.span, *self.source.shape[2:]), self.source.dtype)
-        return self.respond(pixels, (0, 0, 0, 0), lambda piece: piece).dtype
+    @property
+    def weights(self) -> tuple[Array, ...]:
+        raise NotImplementedError
+
+    def correlate(self, number: int, pixels: Array, options: SlidingOptions) -> Array:
+        """Return the response to one of the kernels."""
+        raise NotImplementedError
+
+    def together(self, number: int, pixels: Array, options: SlidingOptions) -> int:
+        """Return the rows that are computed together for one of the kernels."""
+        raise NotImplementedError
 
     @cached_property
     def rows_together(self) -> int:
-        if self._in_one_pass:
-            return 1
         pixel = np.zeros((1, 1, *self.source.shape[2:]), self.source.dtype)
         pixels = np.broadcast_to(pixel, (self.window.span[0], self.source.shape[1], *pixel.shape[2:]))
-        options = self._options((0, 0, *self.window.padding[2:]))
-        return math.lcm(*(self._together(pixels, kernel, options) for kernel in self.kernels))
+        options = self.options((0, 0, *self.window.padding[2:]))
+        return math.lcm(*(self.together(number, pixels, options) for number in range(self.count)))
 
-    def _together(self, pixels: Array, kernel: Kernel, options: SlidingOptions) -> int:
-        if isinstance(kernel, Separable):
-            return separable_rows_together(pixels, kernel, **options)
-        return rows_together(pixels, kernel, groups=self._groups, **options)
-
-    @property
-    def _in_one_pass(self) -> bool:
-        """True if the magnitude of the gradient is computed in one pass."""
-        together = max(self.window.span) <= _LARGEST_GRADIENT and not self.volume
-        return self.direction == "magnitude" and together and not isinstance(self.kernels[0], Separable)
-
-    @property
-    def _groups(self) -> int:
-        return 1 if self.volume else self.channels
-
-    def _options(self, padding: Four) -> SlidingOptions:
+    def options(self, padding: Four) -> SlidingOptions:
+        """Return the options with which a kernel slides over rows of the source."""
         return {
             "stride": self.window.stride,
             "padding": padding,
@@ -168,38 +158,16 @@ class LinearResponse(WindowedResponse):
             "padding_mode": self.filtering.border,
         }
 
-    @property
-    def finished_in_pieces(self) -> bool:  # type: ignore[override]
-        return (self._in_one_pass or self._one_separable is not None) and self.source.in_memory
-
-    @property
-    def _one_separable(self) -> Separable | None:
-        kernel = self.kernels[0]
-        return kernel if len(self.kernels) == 1 and isinstance(kernel, Separable) else None
-
     def respond(self, pixels: Array, padding: Four, finish: Finish, asked: slice = slice(None)) -> Array:
-        options = self._options(padding)
+        return finish(self.activated(self._combined(pixels, self.options(padding))[asked]))
 
-        def finish_piece(piece: Array) -> Array:
-            return finish(self.activated(piece))
-
-        if self._in_one_pass:
-            # Turning both kernels (flip) changes signs alone.
-            vertical, horizontal = self.operator.kernels
-            return gradient_magnitude(
-                pixels, vertical, horizontal, finish=finish_piece, bounded=self.source.bounded, **options
-            )
-        if self._one_separable is not None and asked == slice(None):
-            return correlate_separable(pixels, self._one_separable, finish=finish_piece, **options)
-        return finish(self.activated(self._correlate(pixels, options)[asked]))
-
-    def _correlate(self, pixels: Array, options: SlidingOptions) -> Array:
-        if len(self.kernels) == 1:
-            return self._part(pixels, self.kernels[0], options)
+    def _combined(self, pixels: Array, options: SlidingOptions) -> Array:
+        if self.count == 1:
+            return self.correlate(0, pixels, options)
         # Each is converted before the next is made, and the last is written over: bands of this are large.
         vertical, horizontal = (
             part.astype(np.promote_types(part.dtype, np.float32), copy=False)
-            for part in (self._part(pixels, kernel, options) for kernel in self.kernels)
+            for part in (self.correlate(number, pixels, options) for number in (0, 1))
         )
         if self.direction == "magnitude" and self.source.bounded:  # ten times as fast as `hypot`
             for part in (vertical, horizontal):
@@ -211,18 +179,64 @@ class LinearResponse(WindowedResponse):
             combined: Array = combine(horizontal, vertical, out=horizontal)
         return combined
 
-    def _part(self, pixels: Array, kernel: Kernel, options: SlidingOptions) -> Array:
-        if isinstance(kernel, Separable):
-            return correlate_separable(pixels, kernel, **options)
-        part = conv2d(pixels, kernel, groups=self._groups, flip=self.filtering.flip, **options)
+
+class DenseResponse(LinearResponse):
+    """The response to kernels given as arrays, computed by `conv2d`, or as a gradient in one pass."""
+
+    def __init__(self, source: Response, operator: DenseLinear, filtering: Filtering) -> None:
+        super().__init__(source, operator, filtering)
+        self.operator = operator
+        self.volume = filtering.color == "volume"
+        self.kernels = tuple(map(self._laid, operator.kernels))
+        self.groups = 1 if self.volume else self.channels
+        if self.volume:
+            self.shape = self.window.output_size
+        kernel = self.kernels[0] if self.volume else operator.kernels[0]
+        self.full_step = self.activated_step(unit(*signed_sums(kernel)) * source.full_step)
+
+    @cached_property
+    def dtype(self) -> DType:
+        pixels = np.zeros((*self.window.span, *self.source.shape[2:]), self.source.dtype)
+        return self.respond(pixels, (0, 0, 0, 0), lambda piece: piece).dtype
+
+    @property
+    def weights(self) -> tuple[Array, ...]:
+        return tuple(kernel[::-1, ::-1] if self.filtering.flip else kernel for kernel in self.kernels)
+
+    @property
+    def rows_together(self) -> int:
+        return 1 if self._in_one_pass else super().rows_together
+
+    @property
+    def finished_in_pieces(self) -> bool:  # type: ignore[override]
+        return self._in_one_pass and self.source.in_memory
+
+    @property
+    def _in_one_pass(self) -> bool:
+        """True if the magnitude of the gradient is computed in one pass."""
+        return self.direction == "magnitude" and max(self.window.span) <= _LARGEST_GRADIENT and not self.volume
+
+    def respond(self, pixels: Array, padding: Four, finish: Finish, asked: slice = slice(None)) -> Array:
+        if not self._in_one_pass:
+            return super().respond(pixels, padding, finish, asked)
+        # Turning both kernels (flip) changes signs alone.
+        return gradient_magnitude(
+            pixels,
+            *self.operator.kernels,
+            finish=lambda piece: finish(self.activated(piece)),
+            bounded=self.source.bounded,
+            **self.options(padding),
+        )
+
+    def correlate(self, number: int, pixels: Array, options: SlidingOptions) -> Array:
+        part = conv2d(pixels, self.kernels[number], groups=self.groups, flip=self.filtering.flip, **options)
         return part.reshape(part.shape[:2]) if self.volume else part
 
-    def _weights(self, kernel: Kernel) -> Kernel:
-        """Return the weights as `conv2d` takes them for this source."""
-        if isinstance(kernel, Separable):
-            if not self.volume:
-                return kernel.turned() if self.filtering.flip else kernel
-            kernel = kernel.dense()
+    def together(self, number: int, pixels: Array, options: SlidingOptions) -> int:
+        return rows_together(pixels, self.kernels[number], groups=self.groups, **options)
+
+    def _laid(self, kernel: Array) -> Array:
+        """Return a kernel as `conv2d` takes it for this source."""
         narrow = self.source.dtype.itemsize <= 2 or self.source.dtype == np.float32
         if kernel.dtype.kind == "f" and narrow and np.abs(kernel).max() < FLOAT32_LARGE:
             kernel = kernel.astype(np.float32)

@@ -28,6 +28,11 @@ class Operator(Value):
     direction: ClassVar[str | None] = None
     early: ClassVar[bool] = False
 
+    @property
+    def weights(self) -> tuple[Array, ...]:
+        """The kernels as arrays (f_h, f_w) or (f_h, f_w, C)."""
+        return ()
+
     def directed(self, direction: str) -> Self | None:
         """Return the operator for a direction; None if it has no directions."""
         return None

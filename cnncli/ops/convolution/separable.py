@@ -61,14 +61,40 @@ class Separable(NamedTuple):
         dense: Array = columns.T @ rows
         return dense
 
-    def blocks(self) -> Iterator[Array]:
+    def signed_sums(self) -> tuple[float, float]:
+        """Return the sum of the positive weights, and that of the negative ones without their sign."""
+        if len(self.terms) == 1:
+            (up, down), (left, right) = map(signed_sums, self.terms[0])
+            return up * left + down * right, up * right + down * left
+        positive, negative = map(sum, zip(*map(signed_sums, self._blocks()), strict=True))
+        return positive, negative
+
+    def _blocks(self) -> Iterator[Array]:
         """Yield the rows of the kernel as an array, some at a time: all of a wide Gaussian's are 100 MB."""
         for start in range(0, self.shape[0], 64):
             yield Separable(tuple((column[start : start + 64], row) for column, row in self.terms)).dense()
 
+    def summed(self, axis: int) -> "Separable":
+        """Return the kernel summed along an axis, which keeps a length of 1."""
+        terms = [(np.sum(term[axis], keepdims=True), term[1 - axis]) for term in self.terms]
+        return Separable.of(*(term if axis == 0 else term[::-1] for term in terms))
+
     def turned(self) -> "Separable":
         """Return the kernel turned by 180 degrees."""
         return Separable(tuple((column[::-1], row[::-1]) for column, row in self.terms))
+
+
+def signed_sums(weights: Array) -> tuple[float, float]:
+    """Return the sum of the positive weights, and that of the negative ones without their sign.
+
+    They are added one by one, so that floats are added in one order everywhere.
+
+    Example:
+        >>> signed_sums(np.array([[1, 0, -1], [2, 0, -2]]))
+        (3.0, 3.0)
+    """
+    positive, total = (np.cumsum(part, dtype=np.float64)[-1] for part in (np.maximum(weights, 0), np.abs(weights)))
+    return float(positive), float(total - positive)
 
 
 def _centred(line: Array, length: int) -> Array:
