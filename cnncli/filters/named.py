@@ -236,7 +236,6 @@ _ENTRIES = (
         Filter(
             name,
             about,
-            signed="clip",
             color="each",
             arguments=(size("N", 999, "3"),),
             of=lambda size, name=name: ranks.Rank(name, size),
