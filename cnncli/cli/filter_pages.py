@@ -102,10 +102,10 @@ class Kernels:
 
     @classmethod
     def of(cls, chain: "Chain", direction: str | None) -> "Kernels":
-        """Return the kernels of a chain, for a direction that was asked for.
+        """Return the kernels of a chain; a direction that was asked for is named.
 
         Raises:
-            ArgumentError: a step is not a kernel, the magnitude was asked for, or there are too many weights.
+            ArgumentError: a step is not a kernel, or there are too many weights.
         """
         from cnncli.filters.kernels import chain_kernels, kernel_size
 
@@ -115,8 +115,6 @@ class Kernels:
                 f"a kernel of {height} x {width} is too large: it has more than {_MOST_WEIGHTS:,} weights"
             )
         kernels = chain_kernels(chain)
-        if len(kernels) > 1 and direction is not None:
-            raise ArgumentError(f"-d {direction} combines two kernels: choose -d vertical or -d horizontal")
         return cls(chain, kernels, DIRECTIONS[:2] if len(kernels) > 1 else [direction or ""])
 
     @property

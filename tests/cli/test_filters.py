@@ -105,7 +105,7 @@ def test_a_kernel_of_ones_own():
         (["median", "-o", "k.png"], "'median' is not a kernel"),
         (["median", "-d", "vertical"], "direction 'vertical' needs a filter that has directions"),
         (["sobel", "gaussian:2"], "'sobel' is a magnitude of two kernels, which is not linear"),
-        (["sobel", "-d", "magnitude"], "-d magnitude combines two kernels: choose -d vertical or -d horizontal"),
+        (["sobel", "-d", "magnitude"], "Invalid value for '--direction' / '-d': 'magnitude' is not one of"),
         (["gaussian:400"], "a kernel of 3201 x 3201 is too large"),
         (["-o", "k.png"], "-o applies to one filter: name it"),
         (["sobel", "-k", "1"], "-k gives the word kernel its meaning"),

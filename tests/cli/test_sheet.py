@@ -146,8 +146,8 @@ def test_a_json_line(tmp_path, path):
     [
         (["--sheet", "s.npy"], "s.npy holds numbers, and a sheet is a picture"),
         (["--sheet", "s.png", "--format", "npy"], "npy holds numbers, and a sheet is a picture"),
-        (["--sheet", "s.png", "-o", "t.png"], "--sheet writes one picture, and names it: leave out --output"),
-        (["--sheet", "s.png", "--explain", "1,1"], "--sheet writes one picture, and names it: leave out --explain"),
+        (["--sheet", "s.png", "-o", "t.png"], "--sheet names the one output: leave out --output"),
+        (["--sheet", "s.png", "--explain", "1,1"], "--sheet names the one output: leave out --explain"),
         (["--sheet", "s.png", "--stats"], "--stats writes nothing: leave out --sheet"),
     ],
 )

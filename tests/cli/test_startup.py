@@ -73,6 +73,11 @@ def test_networks_are_counted_without_numpy(words):
     assert loaded(RUN, *words) == set()
 
 
+@pytest.mark.parametrize("words", [[], ["--json"], ["--format", "markdown"]])
+def test_filters_are_listed_without_numpy(words):
+    assert loaded(RUN, "filters", *words) == set()
+
+
 def test_numbers_need_no_pillow(tmp_path):
     np.save(tmp_path / "numbers.npy", np.eye(9))
     assert loaded(RUN, "edge", "numbers.npy", "-o", "out.npy", cwd=tmp_path) == {"numpy"}

@@ -27,6 +27,10 @@ cnncli edge photo.jpg
 cnncli edge 'photos/*.jpg' -f scharr -o edges/
 
 cnncli edge photo.jpg -k "1 0 -1; 2 0 -2; 1 0 -1" -o response.npy
+
+cnncli edge photo.jpg -f canny -f 'gaussian:2 sobel' --sheet sheet.png
+
+cnncli edge photos/ -r -f laplacian --stats | sort -g -k4
 """
 
 _rendering = partial(typer.Option, rich_help_panel="Rendering")
@@ -51,7 +55,7 @@ def edge(
             metavar="WORDS",
             autocompletion=complete_filters,
             help=f"One of {_WORDS}; or several in a row, such as 'gaussian:1.4 sobel', each applied to the result of "
-            f"the one before. Repeat for several outputs. Default: {DEFAULT}.",
+            f"the one before; cnncli filters describes them. Repeat for several outputs. Default: {DEFAULT}.",
         ),
     ] = None,
     kernel: Annotated[
@@ -149,6 +153,8 @@ def edge(
     given = locals()
     if stats:
         _refuse("--stats writes nothing", _OF_OUTPUTS, vars(files) | given)
+    elif sheet is not None:
+        _refuse("--sheet names the one output", ("output", "cell", "explain", "explain_all"), vars(files) | given)
     from cnncli.cli.files.running import WritingRun
     from cnncli.filters.chains import load_chains
     from cnncli.filters.operators.filtering import Filtering
@@ -162,29 +168,26 @@ def edge(
         **files.pipeline_fields(),
     )
     if stats:
-        from cnncli.cli.files.measuring import MeasuringRun
-        from cnncli.pipelines.measuring import MeasuringPipeline
-
-        MeasuringRun(MeasuringPipeline(pipeline), files).run()
-        return
-    if sheet is not None:
-        _refuse(
-            "--sheet writes one picture, and names it",
-            ("output", "cell", "explain", "explain_all"),
-            vars(files) | given,
-        )
-        _make_sheets(pipeline, files, sheet, direction)
-        return
-    work = WritingRun(pipeline, files)
-    if explain is not None:
-        _run_and_explain(work, pipeline, explain, all_steps=explain_all)
+        _print_statistics(pipeline, files)
+    elif sheet is not None:
+        _write_sheets(pipeline, files, sheet, direction)
+    elif explain is not None:
+        _run_and_explain(WritingRun(pipeline, files), pipeline, explain, all_steps=explain_all)
     elif explain_all:
         raise ArgumentError("--explain-all needs a position: add --explain X,Y")
     else:
-        work.run()
+        WritingRun(pipeline, files).run()
 
 
-def _make_sheets(pipeline: "EdgePipeline", files: FileOptions, path: str, direction: str | None) -> None:
+def _print_statistics(pipeline: "EdgePipeline", files: FileOptions) -> None:
+    """Print numbers on the responses of each input."""
+    from cnncli.cli.files.measuring import MeasuringRun
+    from cnncli.pipelines.measuring import MeasuringPipeline
+
+    MeasuringRun(MeasuringPipeline(pipeline), files).run()
+
+
+def _write_sheets(pipeline: "EdgePipeline", files: FileOptions, path: str, direction: str | None) -> None:
     """Write a sheet of each input."""
     from cnncli.cli.files.running import WritingRun
     from cnncli.images.formats import is_format

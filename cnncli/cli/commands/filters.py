@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cnncli.choices import DIRECTIONS
 from cnncli.cli.completion import complete_filters
 from cnncli.cli.networks import options
-from cnncli.cli.options import Direction
+from cnncli.cli.options import choice
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import check_output
 from cnncli.files.text import json_text, printable
@@ -31,6 +32,9 @@ cnncli filters 'gaussian:1.4 laplacian' -o kernel.png --response response.png
 """
 
 
+_Direction: Any = choice("KernelDirection", DIRECTIONS[:2])
+
+
 def filters(
     words: Annotated[
         list[str] | None,
@@ -45,8 +49,8 @@ def filters(
         typer.Option("--kernel", "-k", metavar="K", help="Kernel of your own, for which the word kernel stands."),
     ] = None,
     direction: Annotated[
-        Direction | None,
-        typer.Option("--direction", "-d", help="vertical or horizontal, for filters with two. Default: vertical."),
+        _Direction | None,
+        typer.Option("--direction", "-d", help="Kernel of a filter that has two. Default: vertical."),
     ] = None,
     output: Annotated[
         str | None,
@@ -71,13 +75,14 @@ def filters(
     """
     from cnncli.cli.filter_pages import Kernels, how_facts, how_lines
     from cnncli.cli.networks.pages import check_format
-    from cnncli.filters.chains import load_chains
 
     format_name = check_format(format_name, as_json)
     files = {"-o": output, "--response": response}
     if not words and kernel is None:
         _list(format_name, files | {"-d": direction})
         return
+    from cnncli.filters.chains import load_chains
+
     if format_name not in ("table", "json"):
         raise ArgumentError(f"--format {format_name} applies to the list: a kernel is printed as text or JSON")
     chains = load_chains([" ".join(words)] if words else [], kernel, direction)
