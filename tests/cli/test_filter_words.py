@@ -269,6 +269,22 @@ def test_a_file_gives_what_its_array_gives(chain):
     np.testing.assert_array_equal(numbers(chain, "floats.npy"), filter_image(GRAY / 255, chain), strict=True)
 
 
+def test_a_kernel_of_ones_own_is_a_word():
+    save(".", GRAY)
+    kernel = [[1, 2, 0], [0, 0, -1.5], [-1, 0, 0]]
+    np.savetxt("my kernel.txt", kernel)
+    blurred = filter_image(GRAY, "gaussian:1.4")
+    for typed in ("1 2 0; 0 0 -1.5; -1 0 0", "my kernel.txt"):
+        found = numbers("gaussian:1.4 kernel", "image.png", "-k", typed)
+        np.testing.assert_array_equal(found, filter_image(blurred, kernel), strict=True)
+    done("edge", "image.png", "-f", "gaussian:1.4 kernel median:3", "-k", "my kernel.txt", "-o", "inner.npy")
+    np.testing.assert_array_equal(
+        np.load("inner.npy"), filter_image(filter_image(blurred, kernel), "median:3"), strict=True
+    )
+    lines = json_lines(done("edge", "image.png", "-f", "sobel kernel", "-k", "my kernel.txt", "--dry-run", "--json"))
+    assert re.fullmatch(r"image-sobel-[A-Za-z0-9.-]+\.png", lines[0]["output"])
+
+
 @pytest.mark.parametrize("chain", SAMPLE)
 def test_16_bits_stay_16_bits(chain):
     deep = GRAY.astype(np.uint16) * 257

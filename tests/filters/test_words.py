@@ -2,6 +2,7 @@
 
 from math import prod
 
+import cv2
 import numpy as np
 import pytest
 import skimage.feature
@@ -26,8 +27,15 @@ SHAPES = ((23, 31), (1, 40), (40, 1), (1, 1), (3, 4))
 TOLERANCES = {"float32": (1e-5, 1e-6), "float64": (1e-6, 1e-14)}
 """What a response may be off, as shares of its largest number, and of the largest that the word could give."""
 
+AXES = ((1, 0), (0, 1))
 TIES = 1 / 2000
 """The share of Canny's pixels that rounding decides: of two that are equally high on a ridge, or at a threshold."""
+
+
+def sides_of(word):
+    """The sides of the windows of `box` and of ranks."""
+    name, arguments = parsed(word)
+    return [int(side) for side in arguments] if name in ("box", "median", "min", "max") else []
 
 
 def computed_in(dtype):
@@ -173,6 +181,34 @@ def test_an_image_is_never_changed(word):
         assert np.array_equal(image, before)
 
 
+REFLECTED = {"borderType": cv2.BORDER_REFLECT_101}
+
+
+@pytest.mark.parametrize(
+    ("word", "opencv"),
+    [
+        ("gaussian:2", lambda image: cv2.GaussianBlur(image, (17, 17), 2, **REFLECTED)),
+        ("box:4x7", lambda image: cv2.blur(image, (7, 4), **REFLECTED)),
+        ("sobel", lambda image: np.hypot(*(cv2.Sobel(image, cv2.CV_64F, *axis, **REFLECTED) for axis in AXES))),
+        ("scharr", lambda image: np.hypot(*(cv2.Scharr(image, cv2.CV_64F, *axis, **REFLECTED) for axis in AXES))),
+        ("laplacian", lambda image: cv2.Laplacian(image, cv2.CV_64F, **REFLECTED)),
+        ("min:3x5", lambda image: cv2.erode(image, np.ones((3, 5), np.uint8), **REFLECTED)),
+        ("max:6", lambda image: cv2.dilate(image, np.ones((6, 6), np.uint8), **REFLECTED)),
+    ],
+)
+def test_the_references_are_opencvs_too(word, opencv):
+    image = scene("float64")
+    np.testing.assert_allclose(expected(image, word).response, opencv(image), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("side", [3, 5, 9])
+def test_medians_are_opencvs(side):
+    image, inside = scene("uint8"), slice(side, -side)  # OpenCV repeats the edge
+    assert np.array_equal(
+        filter_image(image, f"median:{side}")[inside, inside], cv2.medianBlur(image, side)[inside, inside]
+    )
+
+
 # Words that give black and white.
 
 
@@ -261,6 +297,51 @@ images = st.builds(
 @given(images, chains(QUICK), st.sampled_from(list(SCIPY_MODES)))
 def test_a_chain_is_its_words_one_after_the_other(image, chain, mode):
     check(image, chain, mode)
+
+
+LAST_STEP = [
+    ("sobel", {"direction": "vertical", "stride": 2, "bias": 3}),
+    ("scharr", {"direction": "angle", "padding_mode": "symmetric"}),
+    ("prewitt", {"stride": (3, 2), "activation": "tanh"}),
+    ("laplacian", {"dilation": 2, "padding": 3, "activation": "relu"}),
+    ("gradient:1.4", {"direction": "horizontal", "stride": 3}),
+    ("emboss", {"flip": True, "padding": (1, 2, 3, 0), "padding_mode": "circular"}),
+    ("box:3x5", {"stride": 2, "bias": 0.5}),
+    ("gabor:5,30", {"flip": True, "padding": 1}),
+    ("median:3", {}),
+    ("threshold:0.25", {}),
+    ("canny:0,0.4,0.8", {}),
+]
+"""Words with the options that speak of the last step."""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("word", "options"), LAST_STEP, ids=[word for word, _ in LAST_STEP])
+def test_options_of_one_kernel_are_those_of_the_last_step(word, options, dtype):
+    image = scene(dtype)
+    mode = {name: value for name, value in options.items() if name == "padding_mode"}
+    for before in ("gaussian:1.4", "median:4", "motion:5,45", "box:3 unsharp"):
+        apart = filter_image(filter_image(image, before, **mode), word, **options)
+        found = filter_image(image, f"{before} {word}", **options)
+        np.testing.assert_array_equal(found, apart, strict=True, err_msg=before)
+
+
+SMALL = [
+    word
+    for word in QUICK
+    if "10" not in word and parsed(word)[0] != "roberts" and all(side % 2 for side in sides_of(word))
+]
+"""Words whose windows are odd, so that they have a middle, and four of which fit into a scene."""
+
+
+@settings(max_examples=60)
+@given(chains(SMALL, 1), st.sampled_from(list(WHITE)))
+def test_without_padding_a_chain_gives_what_no_border_reaches(chain, dtype):
+    image = scene(dtype)
+    step, found = expected(image, chain), filter_image(image, chain, padding="valid")
+    rows, columns = ((whole - left) // 2 for whole, left in zip(image.shape, found.shape, strict=True))
+    inner = step.response[rows : image.shape[0] - rows, columns : image.shape[1] - columns]
+    np.testing.assert_allclose(found, inner, rtol=0, atol=step.tolerance)
 
 
 @settings(max_examples=30)
