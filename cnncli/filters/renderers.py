@@ -88,7 +88,8 @@ class Renderer(NamedTuple):
         if self.soft is not None:
             levels = self._softened(numbers, own)
         else:
-            levels = np.multiply(numbers, kind(self.gain), out=numbers if own else None)
+            scaled = own and kind(self.gain) == 1
+            levels = numbers if scaled else np.multiply(numbers, kind(self.gain), out=numbers if own else None)
             if self.signed == "abs" and not self.never_negative:
                 np.abs(levels, out=levels)
         if self.shift:

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles import random_image
 
 from cnncli.errors import ArgumentError
 from cnncli.files.matrices import format_matrix
-from cnncli.filters.chains import load_chains, load_kernel
+from cnncli.filters.chains import Chain, load_chains, load_kernel
+from cnncli.filters.edges import as_rows
 from cnncli.filters.kernel_files import KERNEL_SUFFIXES, check_kernel_path, save_kernel
 from cnncli.filters.named import FILTERS
+from cnncli.filters.operators.filtering import Filtering
 
 KERNEL = [[1, 0, -1], [2, 0, -2], [1, 0, -1]]
 
@@ -134,3 +137,23 @@ def test_where_a_kernel_cannot_be_saved(name, dimensions):
 def test_a_folder_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(ArgumentError, match="cannot be written: No such file"):
         save_kernel(str(tmp_path / "none" / "k.npy"), np.eye(3))
+
+
+@pytest.mark.parametrize(
+    ("words", "dtype", "expected"),
+    [
+        ("gaussian:2", "uint8", True),
+        ("gaussian:40 box:3", "uint16", True),
+        ("gaussian:2 sobel", "float32", True),
+        ("gaussian:2", "float32", False),
+        ("gaussian:2", "int16", False),
+        ("sharpen", "uint8", False),
+        ("gaussian:2 laplacian", "uint8", False),
+    ],
+)
+def test_what_is_never_negative_is_known(words, dtype, expected):
+    image = random_image((40, 50), dtype)
+    response = Chain.of(words).over(as_rows(image), Filtering())
+    assert response.never_negative is expected
+    numbers = response.rows(0, 40)
+    assert (numbers.min() >= -1e-6 * np.abs(numbers).max()) is np.bool_(expected)

@@ -92,6 +92,7 @@ class Image(Response):
         self.shape = gray_shape(image.shape) if gray else image.shape
         self.full_step = white_level(image.dtype)
         self.in_memory = self.shape == image.shape
+        self.never_negative = image.dtype.kind in "bu"
 
     @property
     def dtype(self) -> DType:

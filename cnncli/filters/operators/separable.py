@@ -37,7 +37,9 @@ class SeparableResponse(LinearResponse):
     def __init__(self, source: Response, operator: SeparableLinear, filtering: Filtering) -> None:
         super().__init__(source, operator, filtering)
         self.kernels = tuple(kernel.turned() if filtering.flip else kernel for kernel in operator.kernels)
-        self.full_step = self.activated_step(unit(*operator.kernels[0].signed_sums()) * source.full_step)
+        positive, negative = operator.kernels[0].signed_sums()
+        self.never_negative |= self.count == 1 and source.never_negative and not (negative or filtering.bias)
+        self.full_step = self.activated_step(unit(positive, negative) * source.full_step)
 
     @cached_property
     def dtype(self) -> DType:
