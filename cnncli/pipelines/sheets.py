@@ -47,11 +47,15 @@ class SheetPipeline(Pipeline):
     def max_pixels(self) -> int | None:
         return self.edge.max_pixels
 
+    @property
+    def options(self) -> str:
+        return f"sheet {self.direction} {self.edge.options}"
+
     def __call__(self, job: Job, targets: Sequence[str]) -> list[Details]:
         notes = Notes("+".join(chain.name for chain in self.edge.chains), statistics=False)
-        path = job.input.path
-        title = "standard input" if path == STANDARD else os.path.basename(path)
-        source = common.read_source(path)
+        # The path of an object from a store is that of its copy here.
+        title = "standard input" if job.input.path == STANDARD else os.path.basename(job.input.below)
+        source = common.read_source(job.input.path)
         self.convert(source, targets[0], job.outputs[0], lambda frame, _: [self._page(frame, title, notes)])
         return [notes.details()]
 

@@ -3,11 +3,13 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
 import pytest
 from shell import PATIENCE
+from terminal import START
 
 from cnncli.filters.named import FILTERS
 from cnncli.networks.loading import zoo_names
@@ -69,3 +71,31 @@ class TestCompletion:
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_filters_are_described(shell):
     assert FILTERS["laplacian"].about in completed(shell, "cnncli edge -f lapl")[0]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["edge", "photo.jpg", "-f", "'gaussian:1.4 so"], ["gaussian:1.4 sobel"]),
+        (["params", "vgg1"], ["vgg11", "vgg13", "vgg16", "vgg19"]),
+    ],
+)
+def test_bash_gets_them_through_the_script_that_is_installed(tmp_path, words, expected):
+    program = tmp_path / "cnncli"
+    program.write_text(f"#!{sys.executable}\n{START}\n")
+    program.chmod(0o755)
+    script = (
+        'eval "$(_CNNCLI_COMPLETE=source_bash cnncli)"; COMP_WORDS=("cnncli" "$@"); COMP_CWORD=$#; '
+        "_cnncli_completion cnncli; printf '%s\\n' \"${COMPREPLY[@]}\""
+    )
+    path = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    result = subprocess.run(
+        ["bash", "-c", script, "bash", *words],
+        env=os.environ | path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+    assert result.stdout.splitlines() == expected

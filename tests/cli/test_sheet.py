@@ -133,6 +133,23 @@ def test_standard_output_is_a_png_also_of_a_matrix(tmp_path):
     assert result.stdout[8:12] == b"WEBP"
 
 
+def test_a_url_has_the_sheet_of_a_file_of_its_name(tmp_path, path):
+    fsspec = pytest.importorskip("fsspec")
+    fsspec.filesystem("memory").pipe_file("/sheets/image.png", path.read_bytes())
+    done("edge", path, "--sheet", tmp_path / "file.png")
+    done("edge", "memory://sheets/image.png", "--sheet", tmp_path / "url.png")
+    assert (tmp_path / "file.png").read_bytes() == (tmp_path / "url.png").read_bytes()
+
+
+def test_finished_sheets_are_skipped_whatever_is_reported(tmp_path, path):
+    words = ["edge", path, "--sheet", f"{tmp_path}/sheets/", "--skip-existing", "--json"]
+    statuses = [json_lines(done(*words))[0]["status"], json_lines(done(*words))[0]["status"]]
+    assert statuses == ["ok", "skipped"]
+    assert "skipped" in done(*words[:-1], "--dry-run").stdout
+    changed = done(*words, "-f", "laplacian", "--force")
+    assert json_lines(changed)[0]["status"] == "ok"
+
+
 def test_a_json_line(tmp_path, path):
     (line,) = json_lines(done("edge", path, "-f", "sobel", "-f", "box", "--sheet", tmp_path / "s.png", "--json"))
     assert (line["status"], line["filter"], line["output"]) == ("ok", "sobel+box", str(tmp_path / "s.png"))
