@@ -1,12 +1,11 @@
 """Arguments of filter words, as in `gaussian:1.4`, `box:3x5` and `canny:1,10%,20%`."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from itertools import zip_longest
+from typing import NamedTuple
 
 from cnncli.errors import ArgumentError
-
-Values = tuple[Any, ...]
-"""The values of a word's arguments, in order: numbers, pairs (height, width), levels, words; None for a left one."""
+from cnncli.shapes import Pair
 
 
 class Level(NamedTuple):
@@ -29,6 +28,10 @@ class Level(NamedTuple):
         return self.number / 100 * full_step if self.percent else self.number
 
 
+ArgumentValue = float | Pair | Level | str | None
+"""A number, the (height, width) of a window, a level, a word; None where the argument is left out."""
+
+
 class Argument(NamedTuple):
     """One argument of a filter word.
 
@@ -43,7 +46,7 @@ class Argument(NamedTuple):
 
     name: str
     allowed: str
-    read: Callable[[str], Any]
+    read: Callable[[str], ArgumentValue]
     default: str | None = None
     brief: str = ""
 
@@ -73,17 +76,6 @@ def number(name: str, least: float, most: float, default: str | None = None) -> 
     )
 
 
-def integer(name: str, least: int, most: int, default: str | None = None) -> Argument:
-    """Return an argument that is an integer between two others."""
-    return Argument(
-        name,
-        f"an integer from {least} to {most}",
-        lambda text: _whole(text, least, most),
-        default,
-        f"{least} to {most}",
-    )
-
-
 def size(name: str, most: int, default: str) -> Argument:
     """Return an argument that is the size of a window, read as (height, width).
 
@@ -92,7 +84,7 @@ def size(name: str, most: int, default: str) -> Argument:
         ((3, 3), (3, 5))
     """
 
-    def read(text: str) -> tuple[int, int]:
+    def read(text: str) -> Pair:
         height, by, width = text.partition("x")
         return _whole(height, 1, most), _whole(width if by else height, 1, most)
 
@@ -129,42 +121,43 @@ def _whole(text: str, least: int, most: int) -> int:
     return int(value)
 
 
-def read_arguments(word: str, arguments: Sequence[Argument], text: str | None) -> Values:
-    """Return the values of the arguments that follow a word, with defaults for those left out at the end.
+def read_arguments(word: str, arguments: Sequence[Argument]) -> tuple[ArgumentValue, ...]:
+    """Return the values of the arguments in a word, with defaults for those left out at the end.
 
     Args:
-        word: for errors.
-        arguments: what the word takes.
-        text: what follows the colon; None without one.
+        word: as a user wrote it.
+        arguments: what may follow its name.
 
     Raises:
         ArgumentError: too many, too few, or one that is not allowed; the message names it.
 
     Example:
-        >>> read_arguments("dog", (number("S1", 0, 9, "1"), number("S2", 0, 9, "1.6")), "0.5")
+        >>> read_arguments("dog:0.5", (number("S1", 0, 9, "1"), number("S2", 0, 9, "1.6")))
         (0.5, 1.6)
     """
-    given = [] if text is None else text.split(",")
+    name, colon, text = word.partition(":")
+    given = text.split(",") if colon else []
     names = ",".join(argument.name for argument in arguments)
     if given and not arguments:
-        raise ArgumentError(f"{word}:{text}: {word} takes no arguments")
+        raise ArgumentError(f"{word}: {name} takes no arguments")
     if len(given) > len(arguments):
-        raise ArgumentError(f"{word}:{text}: {word} takes {names}, got {len(given)} arguments")
-    values = []
-    for number, argument in enumerate(arguments):
-        said = given[number] if number < len(given) else argument.default
-        if said is None:
-            raise ArgumentError(
-                f"{word}{'' if text is None else ':' + text}: {argument.name} is missing in {word}:{names}"
-            )
-        try:
-            values.append(None if said == "" and number >= len(given) else argument.read(said))
-        except ValueError:
-            raise ArgumentError(f"{word}:{text}: {argument.name} must be {argument.allowed}, got {said!r}") from None
-    return tuple(values)
+        raise ArgumentError(f"{word}: {name} takes {names}, got {len(given)} arguments")
+    return tuple(_read(word, argument, said, f"{name}:{names}") for argument, said in zip_longest(arguments, given))
 
 
-def file_words(values: Sequence[Any]) -> str:
+def _read(word: str, argument: Argument, said: str | None, form: str) -> ArgumentValue:
+    if said is None and argument.default == "":
+        return None
+    text = argument.default if said is None else said
+    if text is None:
+        raise ArgumentError(f"{word}: {argument.name} is missing in {form}")
+    try:
+        return argument.read(text)
+    except ValueError:
+        raise ArgumentError(f"{word}: {argument.name} must be {argument.allowed}, got {text!r}") from None
+
+
+def file_words(values: Sequence[ArgumentValue]) -> str:
     """Return values as part of a file's name: letters, digits, `.` and `-`, and different for different values.
 
     Example:
@@ -174,7 +167,7 @@ def file_words(values: Sequence[Any]) -> str:
     return "-".join(_file_word(value) for value in values if value is not None)
 
 
-def _file_word(value: Any) -> str:
+def _file_word(value: ArgumentValue) -> str:
     if isinstance(value, Level):
         return _file_word(value.number) + "pct" * value.percent
     if isinstance(value, tuple):

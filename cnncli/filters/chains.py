@@ -18,7 +18,7 @@ from cnncli.filters.bands import ArrayRows, image_rows
 from cnncli.filters.kernel_files import KERNEL_SUFFIXES, read_kernel
 from cnncli.filters.named import DEFAULT, FILTERS, find_filter
 from cnncli.filters.operators.filtering import Filtering
-from cnncli.filters.operators.linear import DenseLinear
+from cnncli.filters.operators.linear import dense
 from cnncli.filters.operators.operator import Operator
 from cnncli.filters.operators.responses import Image, Response
 from cnncli.ops.borders import Rows
@@ -60,9 +60,9 @@ class Step(NamedTuple):
             >>> Step.parse("box:3x5").name
             'box3x5'
         """
-        name, colon, text = word.partition(":")
+        name, colon, _ = word.partition(":")
         entry = find_filter(name or word)
-        operator, values = entry.operator(text if colon else None)
+        operator, values = entry.operator(word)
         named = name + (file_words(values) if colon else "")
         return cls(word, named, operator, entry.scale, entry.signed, entry.color, entry.last)
 
@@ -73,7 +73,7 @@ class Step(NamedTuple):
         Raises:
             ArgumentError: the numbers are not a kernel.
         """
-        return cls(KERNEL, name, DenseLinear.of(kernel), "soft" if _is_balanced(kernel) else "unit")
+        return cls(KERNEL, name, dense(kernel), "soft" if _is_balanced(kernel) else "unit")
 
 
 class Chain(NamedTuple):

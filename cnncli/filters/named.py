@@ -6,38 +6,38 @@ opposite sign; the magnitude is the same.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnncli.choices import did_you_mean
 from cnncli.errors import ArgumentError
-from cnncli.filters.arguments import Argument, Values, level, number, read_arguments, size
-from cnncli.lazy import Lazy
+from cnncli.filters.arguments import Argument, ArgumentValue, level, number, read_arguments, size
 
 if TYPE_CHECKING:
     from cnncli.filters.operators.operator import Operator
-
-canny, formulas, linear, ranks, thresholds = (
-    Lazy(f"cnncli.filters.operators.{module}") for module in ("canny", "formulas", "linear", "ranks", "thresholds")
-)
 
 Kernel = tuple[tuple[float, ...], ...]
 
 
 class Filter(NamedTuple):
-    """A filter word: how it is written, and the operator that it makes of its arguments.
+    """A filter word: a factory of operators from arguments, and the default rendering of their responses.
+
+    An operator and its response state the rest: the rows that they need, the type of the numbers and the response to a
+    full step (see `cnncli.filters.operators`).
 
     Attributes:
         name: the word.
         about: one line for people.
         kernels: the kernel of the bare word, or the (vertical, horizontal) pair, each a tuple of rows; empty for a
             filter that is not a kernel, or only with arguments.
-        scale: default scale for pictures of its response (see `cnncli.filters.rendering.Rendering`).
-        signed: rendering of negative numbers in these pictures, unless the user chooses another.
+        scale: default scale of pictures (see `cnncli.filters.rendering.Rendering`).
+        signed: default rendering of negative numbers in pictures.
         color: default `--color`: `gray`, or `each` for filters whose result is a photograph still.
         in_words: the kernel in words, where its numbers would be hard to read.
         arguments: what may follow the name behind a colon, separated by commas.
-        of: returns the operator for the values of the arguments, and refuses some; the bare word's kernels by default.
+        factory: the function of `cnncli.filters.operators` that returns the operator for the values of the arguments:
+            `module.function`; empty where there is no more than the kernels of the bare word.
         last: whether nothing may follow it in a chain.
         agrees: the function of another library that computes the same numbers, if there is one.
         how: how a filter without kernels works, in two or three lines.
@@ -51,7 +51,7 @@ class Filter(NamedTuple):
     color: str = "gray"
     in_words: str = ""
     arguments: tuple[Argument, ...] = ()
-    of: "Callable[..., Operator] | None" = None
+    factory: str = ""
     last: bool = False
     agrees: str = ""
     how: str = ""
@@ -59,28 +59,32 @@ class Filter(NamedTuple):
     @property
     def word(self) -> str:
         """How a user writes it, with its arguments: `sobel`, `box[:N]`."""
-        return (
-            f"{self.name}[:{','.join(argument.name for argument in self.arguments)}]" if self.arguments else self.name
-        )
+        names = ",".join(argument.name for argument in self.arguments)
+        return f"{self.name}[:{names}]" if names else self.name
 
-    def operator(self, text: str | None = None) -> "tuple[Operator, Values]":
-        """Return the operator that the arguments make, and their values.
+    def operator(self, word: str) -> "tuple[Operator, tuple[ArgumentValue, ...]]":
+        """Return the operator that a word stands for, and the values of its arguments.
 
         Args:
-            text: what follows the colon; None for the bare word.
+            word: the name, and arguments behind a colon if any are given.
 
         Raises:
             ArgumentError: it takes no arguments, or others.
         """
-        if self.of is None or (text is None and self.kernels):
-            read_arguments(self.name, (), text)
-            bare: Operator = linear.DenseLinear.of(*self.kernels)
-            return bare, ()
-        values = read_arguments(self.name, self.arguments, text)
+        if not self.factory or (self.kernels and ":" not in word):
+            return _made("linear.dense", self.kernels), read_arguments(word, ())
+        values = read_arguments(word, self.arguments)
         try:
-            return self.of(*values), values
+            return _made(self.factory, values), values
         except ArgumentError as error:
-            raise ArgumentError(f"{self.name}:{text}: {error}") from error
+            raise ArgumentError(f"{word}: {error}") from error
+
+
+def _made(factory: str, values: Sequence[object]) -> "Operator":
+    """Call a function of `cnncli.filters.operators`, which loads NumPy, by its name."""
+    module, function = factory.split(".")
+    operator: Operator = getattr(import_module(f"cnncli.filters.operators.{module}"), function)(*values)
+    return operator
 
 
 def transposed(kernel: Kernel) -> Kernel:
@@ -104,6 +108,23 @@ def _outer(column: tuple[float, ...], row: tuple[float, ...]) -> Kernel:
 _STEP: Kernel = ((1, 0, -1), (1, 0, -1), (1, 0, -1))
 _SIGMA = number("SIGMA", 0.01, 500)
 _BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
+
+_MEDIAN = "one in the middle (of an even number, the upper one)"
+
+
+def _rank(name: str, about: str, function: str, taken: str) -> Filter:
+    return Filter(
+        name,
+        about,
+        signed="clip",
+        color="each",
+        arguments=(size("N", 999, "3"),),
+        factory=f"ranks.{function}",
+        agrees=f"scipy.ndimage.{function}_filter",
+        how=f"The pixels of each window are put in order, and the output is the {taken}.\n"
+        "It is one of them, and no weighted sum: there is no kernel and no frequency response.",
+    )
+
 
 _ENTRIES = (
     Filter("vertical", "vertical edges, the course's first filter", (_STEP,), "soft"),
@@ -150,7 +171,7 @@ _ENTRIES = (
         color="each",
         in_words="1 4 6 4 1 down and across, divided by 256",
         arguments=(_SIGMA,),
-        of=lambda sigma: formulas.gaussian(sigma),
+        factory="formulas.gaussian",
         agrees="scipy.ndimage.gaussian_filter",
     ),
     Filter(
@@ -160,7 +181,7 @@ _ENTRIES = (
         color="each",
         in_words="1/9 everywhere",
         arguments=(size("N", 999, "3"),),
-        of=lambda size: formulas.box(size),
+        factory="formulas.box",
         agrees="scipy.ndimage.uniform_filter",
     ),
     Filter(
@@ -184,7 +205,7 @@ _ENTRIES = (
         "magnitude of Gaussian derivatives, which has directions",
         scale="soft",
         arguments=(_SIGMA._replace(default="1"),),
-        of=lambda sigma: formulas.gradient(sigma),
+        factory="formulas.gradient",
         agrees="scipy.ndimage.gaussian_gradient_magnitude",
     ),
     Filter(
@@ -192,7 +213,7 @@ _ENTRIES = (
         "Laplacian of Gaussian (Marr and Hildreth 1980)",
         scale="soft",
         arguments=(_SIGMA._replace(default="1"),),
-        of=lambda sigma: formulas.laplacian_of_gaussian(sigma),
+        factory="formulas.laplacian_of_gaussian",
         agrees="scipy.ndimage.gaussian_laplace",
     ),
     Filter(
@@ -200,7 +221,7 @@ _ENTRIES = (
         "difference of two Gaussians; without S2, 1.6 times S1",
         scale="soft",
         arguments=(_SIGMA._replace(name="S1", default="1"), _SIGMA._replace(name="S2", default="")),
-        of=lambda low, high: formulas.difference_of_gaussians(low, high),
+        factory="formulas.difference_of_gaussians",
         agrees="skimage.filters.difference_of_gaussians",
     ),
     Filter(
@@ -212,7 +233,7 @@ _ENTRIES = (
             number("DEGREES", -360, 360, "0"),
             _SIGMA._replace(default=""),
         ),
-        of=lambda wavelength, degrees, sigma: formulas.gabor(wavelength, degrees, sigma),
+        factory="formulas.gabor",
         agrees="skimage.filters.gabor_kernel, its real part",
     ),
     Filter(
@@ -220,7 +241,7 @@ _ENTRIES = (
         "blur along a line of LENGTH pixels towards DEGREES, clockwise from the right",
         color="each",
         arguments=(number("LENGTH", 1, 500, "9"), number("DEGREES", -360, 360, "0")),
-        of=lambda length, degrees: formulas.motion(length, degrees),
+        factory="formulas.motion",
     ),
     Filter(
         "unsharp",
@@ -229,37 +250,18 @@ _ENTRIES = (
         signed="clip",
         color="each",
         arguments=(_SIGMA._replace(default="1"), number("AMOUNT", 0, 100, "1")),
-        of=lambda sigma, amount: formulas.unsharp(sigma, amount),
+        factory="formulas.unsharp",
         agrees="skimage.filters.unsharp_mask",
     ),
-    *(
-        Filter(
-            name,
-            about,
-            color="each",
-            arguments=(size("N", 999, "3"),),
-            of=lambda size, name=name: ranks.Rank(name, size),
-            agrees=f"scipy.ndimage.{function}",
-            how=f"The pixels of each window are put in order, and the output is the {taken}.\n"
-            "It is one of them, and no weighted sum: there is no kernel and no frequency response.",
-        )
-        for name, about, function, taken in (
-            (
-                "median",
-                "median of NxN pixels, which removes specks and keeps edges",
-                "median_filter",
-                "one in the middle (of an even number, the upper one)",
-            ),
-            ("min", "darkest of NxN pixels (erosion)", "minimum_filter", "first"),
-            ("max", "brightest of NxN pixels (dilation)", "maximum_filter", "last"),
-        )
-    ),
+    _rank("median", "median of NxN pixels, which removes specks and keeps edges", "median", _MEDIAN),
+    _rank("min", "darkest of NxN pixels (erosion)", "minimum", "first"),
+    _rank("max", "brightest of NxN pixels (dilation)", "maximum", "last"),
     Filter(
         "canny",
         "thin edges, connected to strong ones; thresholds are magnitudes of Sobel's gradient (Canny 1986)",
         signed="clip",
         arguments=(number("SIGMA", 0, 500, "1"), level("LOW", 0, "10%"), level("HIGH", 0, "20%")),
-        of=lambda sigma, low, high: canny.Canny(sigma, low, high),
+        factory="canny.Canny",
         agrees="skimage.feature.canny, thresholds converted",
         how="A Gaussian of SIGMA smooths, and Sobel's kernels give a gradient at each pixel.\n"
         "A pixel stays where its magnitude is the largest along its gradient: lines become one pixel thin.\n"
@@ -270,7 +272,7 @@ _ENTRIES = (
         "white from T on, or by Otsu's method (1979), otherwise black; last in a chain",
         signed="clip",
         arguments=(level("T", -float("inf"), "otsu", "otsu"),),
-        of=lambda level: thresholds.threshold(level),
+        factory="thresholds.threshold",
         last=True,
         agrees="skimage.filters.threshold_otsu",
         how="A number from T on becomes 1 (white), the others 0 (black).\n"

@@ -42,9 +42,9 @@ def test_an_entry_is_complete(name):
     assert known.name == name
     assert known.about
     assert "\n" not in known.about
-    assert len(known.kernels) in ((1, 2) if known.of is None else (0, 1, 2))
+    assert len(known.kernels) in ((1, 2) if not known.factory else (0, 1, 2))
     assert len({np.shape(kernel) for kernel in known.kernels}) <= 1
-    assert known.of is not None or not known.arguments
+    assert known.factory or not known.arguments
     assert all(known.kernels or argument.default is not None for argument in known.arguments)
     assert known.color in ("gray", "each")
     assert known.scale in choices.SCALES

@@ -76,5 +76,5 @@ class Filtering(Value):
         return Filtering(padding=padding, padding_mode=self.padding_mode, color="each")
 
 
-OF_THE_LAST = frozenset(("stride", "dilation", "bias", "activation", "flip", "color"))
-"""The fields of `Filtering` that speak of the last step of a chain alone (of colors, `volume`)."""
+OF_THE_LAST = ("stride", "dilation", "bias", "activation", "flip")
+"""The fields of `Filtering` that speak of the last step of a chain alone; so does color `volume`."""

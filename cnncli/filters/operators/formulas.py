@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from cnncli.errors import ArgumentError
-from cnncli.filters.operators.linear import DenseLinear, Linear
+from cnncli.filters.operators.linear import Linear, dense
 from cnncli.filters.operators.separable import SeparableLinear
 from cnncli.ops.convolution.lines import box_line, gaussian_line
 from cnncli.ops.convolution.separable import Separable
@@ -94,7 +94,7 @@ def motion(length: float, degrees: float) -> Linear:
     weights = np.maximum(1 - np.hypot(x - along * across, y - along * down), 0)
     seen = weights > 1e-9
     rows, columns = seen.any(axis=1), seen.any(axis=0)  # alike on both sides of the middle
-    return DenseLinear.of((weights / weights[seen].sum())[np.ix_(rows, columns)])
+    return dense((weights / weights[seen].sum())[np.ix_(rows, columns)])
 
 
 def _towards(degrees: float) -> tuple[float, float]:

@@ -39,7 +39,7 @@ class Linear(Operator):
     direction: str | None = None  # type: ignore[misc]
     early: bool = False  # type: ignore[misc]
     upright: "Linear | None" = None
-    takes: ClassVar[frozenset[str]] = OF_THE_LAST
+    takes: ClassVar[tuple[str, ...]] = (*OF_THE_LAST, "color")
 
     def directed(self, direction: str) -> Self | None:
         if len(self.kernels) == 1:
@@ -62,19 +62,6 @@ class DenseLinear(Linear):
 
     kernels: tuple[Array, ...]  # type: ignore[misc]
 
-    @classmethod
-    def of(cls, *kernels: npt.ArrayLike) -> "DenseLinear":
-        """Return the operator of one kernel, or of a pair, given as numbers.
-
-        Raises:
-            ArgumentError: they are not a kernel.
-
-        Example:
-            >>> DenseLinear.of([[1, -1]]).kernels[0].tolist()
-            [[1, -1]]
-        """
-        return cls(tuple(map(_as_kernel, kernels)), "magnitude" if len(kernels) == 2 else None)
-
     @property
     def weights(self) -> tuple[Array, ...]:
         return self.kernels
@@ -84,6 +71,19 @@ class DenseLinear(Linear):
 
     def over(self, source: Response, filtering: Filtering) -> "DenseResponse":
         return DenseResponse(source, self, filtering)
+
+
+def dense(*kernels: npt.ArrayLike) -> DenseLinear:
+    """Return the operator of one kernel, or of a pair, given as numbers.
+
+    Raises:
+        ArgumentError: they are not a kernel.
+
+    Example:
+        >>> dense([[1, -1]]).kernels[0].tolist()
+        [[1, -1]]
+    """
+    return DenseLinear(tuple(map(_as_kernel, kernels)), "magnitude" if len(kernels) == 2 else None)
 
 
 def _as_kernel(kernel: npt.ArrayLike) -> Array:

@@ -1,4 +1,4 @@
-"""What a filter word stands for."""
+"""The operator that a filter word stands for."""
 
 from typing import ClassVar, Self
 
@@ -14,16 +14,21 @@ Kernel = Array | Separable
 
 
 class Operator(Value):
-    """What a filter word stands for, its arguments included.
+    """A filter with its arguments, which makes a response of a source of rows.
+
+    The response states what is true of it over that source: the rows that it needs for which of its own, or that it
+    needs all (`rows`, `WindowedResponse.needed`, `Once`), its exact type (`dtype`) and its answer to a full step
+    (`full_step`). A subclass overrides `over`, and what else is not as here.
 
     Attributes:
         kernels: the kernels that it correlates with: one, the (vertical, horizontal) pair of a gradient, or none.
         direction: `magnitude` or `angle`, where two responses become one.
         early: whether padding puts the odd pixel of an even window at the top and left, as SciPy does.
-        takes: the fields of `Filtering` that it takes as the last step of a chain, among `OF_THE_LAST`.
+        takes: the fields of `Filtering` that it takes as the last step of a chain, among `OF_THE_LAST`; `color` stands
+            for color `volume`.
     """
 
-    takes: ClassVar[frozenset[str]] = frozenset()
+    takes: ClassVar[tuple[str, ...]] = ()
     kernels: ClassVar[tuple[Kernel, ...]] = ()
     direction: ClassVar[str | None] = None
     early: ClassVar[bool] = False
@@ -55,11 +60,11 @@ class Operator(Value):
         Raises:
             ArgumentError: there is one.
         """
+        if "color" not in self.takes and filtering.color == "volume":
+            raise ArgumentError(f"color 'volume' sums over the channels with a kernel, and {word} has none")
         plain = Filtering()
-        for name in OF_THE_LAST - self.takes:
+        for name in OF_THE_LAST:
             value = getattr(filtering, name)
-            if name == "color" and value == "volume":
-                raise ArgumentError(f"color 'volume' sums over the channels with a kernel, and {word} has none")
-            if name != "color" and value != getattr(plain, name):
+            if name not in self.takes and value != getattr(plain, name):
                 said = name if value is True else f"{name} {value!r}"
                 raise ArgumentError(f"{said} needs a kernel, and {word}, the last word of the filter, has none")

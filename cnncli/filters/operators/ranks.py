@@ -23,7 +23,7 @@ class Rank(Operator):
     mode: str
     kernel_size: Pair
     early: ClassVar[bool] = True
-    takes: ClassVar[frozenset[str]] = frozenset(("stride", "bias", "activation"))
+    takes: ClassVar[tuple[str, ...]] = ("stride", "bias", "activation")
 
     def along(self, axis: int) -> "Rank":
         height, width = self.kernel_size
@@ -31,6 +31,21 @@ class Rank(Operator):
 
     def over(self, source: Response, filtering: Filtering) -> "RankResponse":
         return RankResponse(source, self, filtering)
+
+
+def median(kernel_size: Pair) -> Rank:
+    """Return the median of (height, width) pixels, as `scipy.ndimage.median_filter`."""
+    return Rank("median", kernel_size)
+
+
+def minimum(kernel_size: Pair) -> Rank:
+    """Return the smallest of (height, width) pixels, as `scipy.ndimage.minimum_filter`."""
+    return Rank("min", kernel_size)
+
+
+def maximum(kernel_size: Pair) -> Rank:
+    """Return the largest of (height, width) pixels, as `scipy.ndimage.maximum_filter`."""
+    return Rank("max", kernel_size)
 
 
 class RankResponse(WindowedResponse):
