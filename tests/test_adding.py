@@ -35,6 +35,84 @@ FILTER = Addition(
         ("edge --help", "kirsch"),
     ],
 )
+OPERATOR = Addition(
+    {
+        (
+            "cnncli/filters/named.py",
+            '    Filter(\n        "threshold"',
+        ): """    Filter(
+        "posterize",
+        "as few levels of brightness as COUNT",
+        signed="clip",
+        color="each",
+        arguments=(number("COUNT", 2, 256, "4"),),
+        factory="posterize.Posterize",
+        how="A number becomes the nearest of COUNT levels from 0 to a full step.",
+    ),
+""",
+        ("cnncli/filters/explanation.py", "def _under_window("): """@arithmetic.register
+def _posterized(response: Posterized, column: int, row: int) -> tuple[tuple[Term, ...], Sequence[str]]:
+    return (), [f"nearest multiple of {_number(response.step)}"]
+
+
+""",
+        (
+            "cnncli/filters/explanation.py",
+            "from cnncli.filters.operators.ranks import",
+        ): "from cnncli.filters.operators.posterize import Posterized\n",
+    },
+    {
+        "cnncli/filters/operators/posterize.py": '''"""Posterizing: few levels of brightness."""
+
+import numpy as np
+
+from cnncli.arrays import Array, DType
+from cnncli.filters.operators.filtering import Filtering
+from cnncli.filters.operators.operator import Operator
+from cnncli.filters.operators.responses import Response
+
+
+class Posterize(Operator):
+    """The nearest of some levels.
+
+    Attributes:
+        count: the number of levels.
+    """
+
+    count: float
+
+    def over(self, source: Response, filtering: Filtering) -> Response:
+        return Posterized(source, source.full_step / (self.count - 1))
+
+
+class Posterized(Response):
+    """The response in few levels.
+
+    Attributes:
+        step: from one level to the next.
+    """
+
+    def __init__(self, source: Response, step: float) -> None:
+        super().__init__(source)
+        self.step = step
+
+    @property
+    def dtype(self) -> DType:
+        return np.dtype(np.float64)
+
+    def rows(self, start: int, stop: int) -> Array:
+        return np.rint(self.source.rows(start, stop) / self.step) * self.step
+''',
+    },
+    [
+        ("edge - -f 'box:1 posterize:6' -o -", "0.0 0.0 0.0"),
+        ("edge samples/scene.jpg -f posterize:2 -o few.png --json", '3], "min": 0.0, "max": 255.0'),
+        ("edge samples/step.png -f 'posterize:2 vertical' -o edges.png", "edges.png"),
+        ("edge samples/step.png -f posterize:2 --explain 2,2 -o step.png", "nearest multiple of 255"),
+        ("filters posterize", "nearest of COUNT levels"),
+        ("filters --format json", '"default": "4"'),
+    ],
+)
 LAYER = Addition(
     {
         (
@@ -183,6 +261,7 @@ def sizes(files: FileOptions) -> None:
     ("what", "addition"),
     [
         ("a filter", FILTER),
+        ("a filter", OPERATOR),
         ("a layer", LAYER),
         ("an optimizer", OPTIMIZER),
         ("an image format", IMAGE_FORMAT),

@@ -61,10 +61,6 @@ class Ridges(BlackAndWhite):
         super().__init__(source)
         self.low, self.high = low, high
 
-    @property
-    def rows_together(self) -> int:
-        return self.source.rows_together
-
     def rows(self, start: int, stop: int) -> Array:
         first, last = max(0, start - HALO), min(self.shape[0], stop + HALO)
         return thin(self.source.rows(first, last), self.low, self.high)[start - first : stop - first]

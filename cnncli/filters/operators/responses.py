@@ -53,6 +53,10 @@ class Response:
     in_memory = False
     finished_in_pieces = False
 
+    def __init__(self, source: "Response") -> None:
+        """Take over the size and the full step of a source."""
+        self.source, self.image, self.shape, self.full_step = source, source.image, source.shape, source.full_step
+
     @property
     def dtype(self) -> DType:
         """The type of the numbers."""
@@ -60,8 +64,8 @@ class Response:
 
     @property
     def rows_together(self) -> int:
-        """Number of rows computed together: bands that begin at multiples of it have the bits of the whole."""
-        return 1
+        """Number of rows computed together, in the source or here: bands begin best at multiples of it."""
+        return self.source.rows_together
 
     @property
     def bounded(self) -> bool:
@@ -103,6 +107,10 @@ class Image(Response):
         return self.dtype.kind in "iu" and self.dtype.itemsize <= 2
 
     @property
+    def rows_together(self) -> int:
+        return 1
+
+    @property
     def windows(self) -> tuple[Window, ...]:
         return ()
 
@@ -127,7 +135,8 @@ class WindowedResponse(Response):
             filtering: stride, padding and dilation.
             early: whether `same` padding puts the odd pixel of an even window at the top and left, as SciPy does.
         """
-        self.source, self.image, self.filtering = source, source.image, filtering
+        super().__init__(source)
+        self.filtering = filtering
         over = partial(
             Window.over,
             (source.shape[0], source.shape[1]),

@@ -17,10 +17,9 @@ from cnncli.threads import Once
 class BlackAndWhite(Response):
     """A response of 0 and 1 in uint8, of the size of its source."""
 
-    full_step = 1.0
-
     def __init__(self, source: Response) -> None:
-        self.source, self.image, self.shape = source, source.image, source.shape
+        super().__init__(source)
+        self.full_step = 1.0
 
     @property
     def dtype(self) -> DType:
@@ -63,10 +62,6 @@ class Thresholded(BlackAndWhite):
     def __init__(self, source: Response, levels: Callable[[], list[float]], *, is_strict: bool) -> None:
         super().__init__(source)
         self.levels, self.is_strict = levels, is_strict
-
-    @property
-    def rows_together(self) -> int:
-        return self.source.rows_together
 
     def rows(self, start: int, stop: int) -> Array:
         numbers, levels = self.source.rows(start, stop), self.levels()
