@@ -3,7 +3,9 @@
 The registries that give them meaning live with the arithmetic; a test holds the two together.
 """
 
+import math
 from collections.abc import Collection
+from typing import Any
 
 from cnncli.errors import ArgumentError
 
@@ -30,6 +32,19 @@ def check_choice(name: str, value: object, choices: Collection[str | None]) -> N
     if value not in choices:
         words = ", ".join(word for word in choices if word is not None)
         raise ArgumentError(f"{name} must be one of {words}, got {value!r}")
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is a finite real number.
+
+    Example:
+        >>> is_number(0.5), is_number("0.5"), is_number(float("nan")), is_number(None)
+        (True, False, False, False)
+    """
+    try:
+        return math.isfinite(value)
+    except (TypeError, OverflowError):
+        return False
 
 
 def percentile(scale: object) -> float | None:

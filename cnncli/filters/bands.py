@@ -44,6 +44,8 @@ def image_rows(image: npt.ArrayLike) -> ArrayRows:
     pixels = as_numbers(image, "an image")
     if pixels.ndim not in (2, 3):
         raise ArgumentError(f"an image has the shape (H, W) or (H, W, C), got {pixels.shape}")
+    if pixels.size == 0:
+        raise ArgumentError(f"an image has at least one pixel, got the shape {pixels.shape}")
     return ArrayRows(pixels)
 
 

@@ -242,7 +242,7 @@ def _step(word: str, kernel: Step | None) -> Step:
     if word != KERNEL:
         return Step.parse(word)
     if kernel is None:
-        raise ArgumentError("the word 'kernel' stands for a kernel of your own: give it with --kernel")
+        raise ArgumentError("the word 'kernel' stands for the kernel of --kernel (-k), and none was given")
     return kernel
 
 

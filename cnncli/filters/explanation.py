@@ -176,7 +176,11 @@ def explain(
         >>> explained.values, explained.terms[0].products.tolist()
         ((30,), [[10, 0, 0], [10, 0, 0], [10, 0, 0]])
     """
-    return explain_response(Chain.of(filter, direction).over(as_rows(image), Filtering(**filtering)), x, y)
+    for name, place in (("x", x), ("y", y)):
+        if not isinstance(place, int | np.integer):
+            raise ArgumentError(f"{name} must be an integer, got {place!r}")
+    response = Chain.of(filter, direction).over(as_rows(image), Filtering(**filtering))
+    return explain_response(response, int(x), int(y))
 
 
 def explain_response(response: Response, column: int, row: int) -> Explanation:
@@ -250,17 +254,17 @@ def _rank(response: RankResponse, column: int, row: int) -> tuple[tuple[Term, ..
             lines += _side_by_side((f"window{name}", _marked(window, seen.outside)))
             lines += [OUTSIDE_WORDS] if seen.outside.any() else []
             lines.append(f"in order: {' '.join(map(_number, np.sort(window, axis=None).tolist()))}")
-        lines.append(f"{response.operator.mode} of {window.size} numbers")
-    return (), [*lines, *_finished(response)]
+        lines += [f"{response.operator.mode} of {window.size} numbers", ""]
+    return (), [*lines[:-1], *_finished(response)]
 
 
 @arithmetic.register
 def _threshold(response: Thresholded, column: int, row: int) -> tuple[tuple[Term, ...], Sequence[str]]:
     numbers = np.ravel(response.source.rows(row, row + 1)[0, column]).tolist()
     whites = np.ravel(response.rows(row, row + 1)[0, column]).tolist()
-    from_on = "above" if response.is_strict else "from"
+    white_from = "white above" if response.is_strict else "white from"
     return (), [
-        f"{_number(number)}: {'white' if white else 'black'}, white is {from_on} {_number(level)} on"
+        f"{_number(number)} is {'white' if white else 'black'}: {white_from} {_number(level)}"
         for number, white, level in zip(numbers, whites, response.levels() * len(numbers), strict=False)
     ]
 

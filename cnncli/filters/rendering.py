@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.arrays import Array, DType, as_numbers
-from cnncli.choices import SCALE_FORMS, SCALES, SIGNED, check_choice, percentile
+from cnncli.choices import SCALE_FORMS, SCALES, SIGNED, check_choice, is_number, percentile
 from cnncli.errors import ArgumentError
 from cnncli.filters.chains import Chain
 from cnncli.filters.renderers import Renderer
@@ -37,8 +37,7 @@ class Rendering(Value):
     invert: bool = False
 
     def validate(self) -> None:
-        word = isinstance(self.scale, str) and self.scale not in SCALES and not percentile(self.scale)
-        if word or (isinstance(self.scale, float | int) and not np.isfinite(self.scale)):
+        if not (self.scale is None or self.scale in SCALES or percentile(self.scale) or is_number(self.scale)):
             raise ArgumentError(f"scale must be {SCALE_FORMS}, got {self.scale!r}")
         check_choice("signed", self.signed, (None, *SIGNED))
         self.level(1)
@@ -219,7 +218,13 @@ def render(
         [[0, 255, 255, 128]]
     """
     numbers = as_numbers(response, "a response")
-    chain = Chain.of(filter) if filter else None
+    if numbers.ndim not in (2, 3) or numbers.size == 0:
+        raise ArgumentError(f"a response has the shape (H, W) or (H, W, C), got {numbers.shape}")
+    if not is_number(white) or white <= 0:
+        raise ArgumentError(f"white must be a number above 0, got {white!r}")
+    if dtype not in (np.dtype(np.uint8), np.dtype(np.uint16)):
+        raise ArgumentError(f"dtype must be uint8 or uint16, got {dtype!r}")
+    chain = Chain.of(filter) if filter is not None else None
     rendering = Rendering(scale, signed, threshold, invert)
     renderers = rendering.renderers(
         full_step=(chain.unit if chain else 1) * white,

@@ -217,9 +217,9 @@ def test_a_threshold_is_shown_with_its_number():
     level = skimage.filters.threshold_otsu(GRAY)
     number = int(GRAY[5, 7])
     color = "white" if number > level else "black"
-    assert f"{number}: {color}, white is above {level} on\n" in explained(7, 5, "-f", "threshold:otsu").text
+    assert f"{number} is {color}: white above {level}\n" in explained(7, 5, "-f", "threshold:otsu").text
     color = "white" if number >= 102 else "black"
-    assert f"{number}: {color}, white is from 102 on\n" in explained(7, 5, "-f", "threshold:40%").text
+    assert f"{number} is {color}: white from 102\n" in explained(7, 5, "-f", "threshold:40%").text
 
 
 def test_an_edge_of_canny_is_shown_by_its_gradient():

@@ -149,6 +149,11 @@ def test_volume_sums_over_the_channels(name):
 def test_the_length_of_a_gradient_over_a_volume():
     g_x, g_y = (filter_image(COLOURED, "sobel", direction=d, color="volume").astype(float) for d in DIRECTIONS[:2])
     assert np.allclose(filter_image(COLOURED, "sobel", color="volume"), np.hypot(g_x, g_y), rtol=1e-6)
+    large = filter_image(COLOURED, "scharr", color="volume", padding="valid")
+    exact = (filter_image(COLOURED, "scharr", direction=d, color="volume", padding="valid") for d in DIRECTIONS[:2])
+    squares = sum(part.astype(np.int64) ** 2 for part in exact)
+    assert squares.max() > 2**24  # in float32, such squares round
+    assert np.array_equal(large, np.sqrt(squares).astype(np.float32))
     found = filter_image(COLOURED, "sobel", direction="angle", color="volume")
     assert np.allclose(found, np.arctan2(g_y, g_x), atol=1e-6)
 
@@ -587,7 +592,12 @@ def test_the_image_is_never_changed():
         ([[1, 0]], {"direction": "vertical"}, "direction 'vertical' needs a filter that has directions"),
         ([1, 0], {}, "a kernel has the shape (f_h, f_w) or (f_h, f_w, C), got int64 (2,)"),
         ([[]], {}, "a kernel has the shape"),
-        ([["a"]], {}, "a kernel has the shape"),
+        (np.zeros((0, 3)), {}, "a kernel has the shape (f_h, f_w) or (f_h, f_w, C), got float64 (0, 3)"),
+        ([[1, 2], [3]], {}, "a kernel is made of rows of equal length"),
+        *(
+            (words, {}, "a filter is words in one string, such as 'gaussian:2 sobel', or a kernel of numbers, got")
+            for words in (None, ["gaussian:2", "sobel"], [["a"]], b"sobel", {})
+        ),
         ([[np.nan]], {}, "a kernel must hold finite numbers only"),
         (np.ones((2, 2, 3)), {}, "a kernel of (2, 2, 3) covers a volume: use it with color 'volume'"),
         (np.ones((2, 2, 4)), {"color": "volume"}, "the kernel covers 4 channels, the image has 3"),
@@ -600,6 +610,10 @@ def test_the_image_is_never_changed():
             "padding_mode must be one of zeros, reflect, replicate, circular, symmetric",
         ),
         ("sobel", {"activation": "step"}, "activation must be one of relu, tanh, sigmoid, got 'step'"),
+        *(
+            ("sobel", {"bias": bias}, f"bias must be a finite number, got {bias!r}")
+            for bias in ("1", None, [1], 1j, np.nan, np.inf)
+        ),
         ("sobel", {"stride": 0}, "stride must be a positive integer, got 0"),
         ("sobel", {"padding": "full"}, "padding must be 'valid', 'same'"),
         (np.ones((40, 40)), {"padding": "valid"}, "a window of 40 pixels does not fit into 19 pixels"),
@@ -616,6 +630,9 @@ def test_an_error_is_one_line_that_says_what_was_asked(filter_name, options, mes
 def test_an_image_has_two_or_three_dimensions():
     for shape in ((4,), (1, 4, 4, 1)):
         with pytest.raises(ArgumentError, match="an image has the shape"):
+            filter_image(np.ones(shape), "sobel")
+    for shape in ((0, 4), (4, 0), (4, 4, 0)):
+        with pytest.raises(ArgumentError, match="an image has at least one pixel, got the shape"):
             filter_image(np.ones(shape), "sobel")
     with pytest.raises(ArgumentError, match="on 'blue' needs a colour image, this one has 1 channel"):
         filter_image(GRAY, "vertical", color="volume", on="blue")

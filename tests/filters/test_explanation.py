@@ -8,7 +8,7 @@ from cnncli.choices import COLORS
 from cnncli.errors import ArgumentError
 from cnncli.filters.bands import ArrayRows
 from cnncli.filters.chains import Chain
-from cnncli.filters.explanation import explain_response
+from cnncli.filters.explanation import explain, explain_response
 from cnncli.filters.operators.filtering import Filtering
 
 
@@ -75,3 +75,21 @@ def test_what_follows_the_sum_is_named_in_order(bias, activation):
 def test_a_position_outside(column, row):
     with pytest.raises(ArgumentError, match=r"outside the output of 9x7: x goes from 0 to 8, y from 0 to 6"):
         explain_response(response(random_image((7, 9))), column, row)
+
+
+@pytest.mark.parametrize(("x", "y", "name"), [(0.5, 0, "x"), ("1", 0, "x"), (0, None, "y")])
+def test_a_position_is_made_of_integers(x, y, name):
+    with pytest.raises(ArgumentError, match=f"{name} must be an integer, got "):
+        explain(random_image((7, 9)), "sobel", x, y)
+
+
+def test_a_position_may_be_of_any_integer_type():
+    expected = explain(random_image((7, 9)), "sobel", 2, 3)
+    assert str(explain(random_image((7, 9)), "sobel", np.uint8(2), np.uint8(3))) == str(expected)
+
+
+def test_the_channels_of_a_rank_are_apart():
+    lines = str(explain(random_image((7, 9, 3)), "median", 4, 4)).splitlines()
+    starts = [number for number, line in enumerate(lines) if line.startswith("window (channel")]
+    assert len(starts) == 3
+    assert [lines[number - 1] for number in starts] == [""] * 3

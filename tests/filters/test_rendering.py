@@ -326,6 +326,14 @@ def test_a_response_is_never_changed():
         ({"scale": "full"}, "scale must be soft, unit, none, auto, a percentile such as p99, or a number, got 'full'"),
         ({"scale": np.nan}, "scale must be soft, unit, none, auto, a percentile such as p99, or a number, got nan"),
         ({"scale": np.inf}, "scale must be soft, unit, none, auto, a percentile such as p99, or a number, got inf"),
+        ({"scale": [2]}, "scale must be soft, unit, none, auto, a percentile such as p99, or a number, got [2]"),
+        *(({"white": white}, f"white must be a number above 0, got {white!r}") for white in (0, -1, np.inf, None, "1")),
+        *(({"dtype": dtype}, f"dtype must be uint8 or uint16, got {dtype!r}") for dtype in (float, "int8", None, "x")),
+        *(
+            ({"response": np.ones(shape)}, f"a response has the shape (H, W) or (H, W, C), got {shape}")
+            for shape in ((), (4,), (0, 3), (1, 2, 2, 3))
+        ),
+        ({"filter": ""}, "a filter is a word, or words in a row"),
         ({"signed": "negative"}, "signed must be one of abs, clip, offset, diverging, split, got 'negative'"),
         ({"filter": "sobell"}, "unknown filter 'sobell'"),
         ({"threshold": "high"}, "threshold must be a level such as 64"),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.choices import CHANNELS, COLORS, check_choice
+from cnncli.choices import CHANNELS, COLORS, check_choice, is_number
 from cnncli.errors import ArgumentError
 from cnncli.ops import PADDING_MODES
 from cnncli.shapes import IntOrPair, Padding, Window
@@ -57,6 +57,8 @@ class Filtering(Value):
         check_choice("color", self.color, (None, *COLORS))
         check_choice("on", self.on, (None, *CHANNELS))
         check_choice("activation", self.activation, (None, *ACTIVATIONS))
+        if not is_number(self.bias):
+            raise ArgumentError(f"bias must be a finite number, got {self.bias!r}")
         if self.on is not None and self.color is None:
             self.normalize(color="volume")
         if self.on is not None and self.color != "volume":

@@ -87,8 +87,15 @@ def dense(*kernels: npt.ArrayLike) -> DenseLinear:
 
 
 def _as_kernel(kernel: npt.ArrayLike) -> Array:
-    weights = np.asarray(kernel)
-    if weights.ndim not in (2, 3) or weights.size == 0 or weights.dtype.kind not in "biuf":
+    try:
+        weights = np.asarray(kernel)
+    except ValueError as error:
+        raise ArgumentError(f"a kernel is made of rows of equal length: {error}") from error
+    if weights.dtype.kind not in "biuf":
+        raise ArgumentError(
+            f"a filter is words in one string, such as 'gaussian:2 sobel', or a kernel of numbers, got {kernel!r}"
+        )
+    if weights.ndim not in (2, 3) or weights.size == 0:
         raise ArgumentError(f"a kernel has the shape (f_h, f_w) or (f_h, f_w, C), got {weights.dtype} {weights.shape}")
     if not np.isfinite(weights).all():
         raise ArgumentError("a kernel must hold finite numbers only")
@@ -119,10 +126,12 @@ class LinearResponse(WindowedResponse):
     Attributes:
         channels: of the source.
         volume: whether a response is summed over the channels.
+        squares: whether magnitudes of bounded numbers are roots of squares: ten times as fast as `hypot`, and rounded.
         weights: the kernels as arrays (f_h, f_w) or (f_h, f_w, 1, C), as they lie over the pixels.
     """
 
     volume = False
+    squares = False
 
     def __init__(self, source: Response, operator: Linear, filtering: Filtering) -> None:
         super().__init__(source, operator.kernels[0].shape[:2], filtering, early=operator.early)
@@ -169,7 +178,7 @@ class LinearResponse(WindowedResponse):
             part.astype(np.promote_types(part.dtype, np.float32), copy=False)
             for part in (self.correlate(number, pixels, options) for number in (0, 1))
         )
-        if self.direction == "magnitude" and self.source.bounded:  # ten times as fast as `hypot`
+        if self.direction == "magnitude" and self.squares and self.source.bounded:
             for part in (vertical, horizontal):
                 np.multiply(part, part, out=part)
             length: Array = np.sqrt(np.add(vertical, horizontal, out=horizontal), out=horizontal)

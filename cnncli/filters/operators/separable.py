@@ -34,6 +34,8 @@ class SeparableLinear(Linear):
 class SeparableResponse(LinearResponse):
     """The response to separable kernels."""
 
+    squares = True
+
     def __init__(self, source: Response, operator: SeparableLinear, filtering: Filtering) -> None:
         super().__init__(source, operator, filtering)
         self.kernels = tuple(kernel.turned() if filtering.flip else kernel for kernel in operator.kernels)
