@@ -85,7 +85,9 @@ def otsu(histogram: Histogram) -> float:
         return 0
     # In float32, as in scikit-image: beyond 2^24 pixels its sums round, and the thresholds are to be equal.
     weights = counts.astype(np.float32)
-    products = weights * values
+    # Times a power of 2, which changes no bit, so that the squares of no numbers overflow or vanish.
+    scaled = np.ldexp(values, -np.frexp(float(np.abs(values).max()))[1])
+    products = weights * scaled
     below, above = np.cumsum(weights), np.cumsum(weights[::-1])[::-1]
     mean_below = np.cumsum(products) / below
     mean_above = (np.cumsum(products[::-1]) / above[::-1])[::-1]

@@ -258,6 +258,13 @@ def test_otsus_threshold_is_scikit_images(name, dtype):
     assert np.array_equal(white(image, "threshold:otsu"), image > skimage.filters.threshold_otsu(image))
 
 
+@pytest.mark.parametrize(("dtype", "powers"), [("float32", (-90, 110)), ("float64", (-700, 900))])
+def test_otsus_threshold_is_the_same_for_numbers_of_any_size(dtype, powers):
+    image = scene(dtype)
+    for power in powers:
+        assert np.array_equal(white(np.ldexp(image, power), "threshold:otsu"), white(image, "threshold:otsu"))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_thresholds_of_random_images(shape, dtype):
