@@ -50,14 +50,14 @@ OPERATOR = Addition(
         how="A number becomes the nearest of COUNT levels from 0 to a full step.",
     ),
 """,
-        ("cnncli/filters/explanation.py", "def _under_window("): """@arithmetic.register
-def _posterized(response: Posterized, column: int, row: int) -> tuple[tuple[Term, ...], Sequence[str]]:
-    return (), [f"nearest multiple of {_number(response.step)}"]
+        ("cnncli/filters/explaining/arithmetic.py", "def _under_window("): """@arithmetic.register
+def _posterized(response: Posterized, column: int, row: int) -> Arithmetic:
+    return (), [f"nearest multiple of {number_text(response.step)}"]
 
 
 """,
         (
-            "cnncli/filters/explanation.py",
+            "cnncli/filters/explaining/arithmetic.py",
             "from cnncli.filters.operators.ranks import",
         ): "from cnncli.filters.operators.posterize import Posterized\n",
     },

@@ -51,6 +51,16 @@ def cleaned(text: str, instead: Callable[[str], str] = lambda _: " ") -> str:
     return "".join(letter if letter.isprintable() else instead(letter) for letter in text)
 
 
+def number_text(number: float) -> str:
+    """Return a number as text: an integer in all its digits, others in at most six.
+
+    Example:
+        >>> number_text(16777216), number_text(2 / 3)
+        ('16777216', '0.666667')
+    """
+    return str(number) if isinstance(number, int) else f"{number:.6g}"
+
+
 def json_text(value: Any) -> str:
     r"""Return a value as JSON that every parser takes: on one line, and in ASCII.
 

@@ -8,7 +8,7 @@ import numpy as np
 from cnncli.batch.memory import DECODED
 from cnncli.batch.plan import Job
 from cnncli.batch.task import Grouping, Report
-from cnncli.files.text import printable
+from cnncli.files.text import number_text, printable
 from cnncli.filters.chains import Chain
 from cnncli.filters.distribution import NAMES, Distribution, distribution
 from cnncli.filters.operators.responses import Response
@@ -39,7 +39,8 @@ class MeasuringPipeline(Value):
 
     def line(self, report: Report) -> str:
         """Return the numbers of one filter as a line of `COLUMNS` between tabs."""
-        numbers = [_number(report.details[name]) for name in NAMES]
+        found = [report.details[name] for name in NAMES]
+        numbers = ["nan" if number is None else number_text(number) for number in found]
         return "\t".join([*numbers, report.details["filter"], printable(report.input)])
 
     def facts(self, report: Report) -> dict[str, Any]:
@@ -87,10 +88,3 @@ class _Frames:
         response = self._edge.response(frame, self._chain, self._filtering)
         self.shapes = self.shapes or {"input_shape": list(frame.shape), "output_shape": list(response.shape)}
         return response
-
-
-def _number(number: float | None) -> str:
-    """Return a number in at most six digits, an integer in all of them."""
-    if number is None:
-        return "nan"
-    return str(number) if isinstance(number, int) else f"{number:.6g}"

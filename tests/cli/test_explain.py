@@ -10,7 +10,7 @@ from PIL import Image
 from shell import cnncli, done, process, save
 
 from cnncli.choices import PADDING_MODES
-from cnncli.filters.explanation import OUTSIDE_WORDS
+from cnncli.filters.explaining.terms import OUTSIDE_WORDS
 from cnncli.filters.named import FILTERS
 
 GRAY = gray_photograph("camera")[100:120, 200:230]

@@ -8,7 +8,7 @@ from cnncli.choices import COLORS
 from cnncli.errors import ArgumentError
 from cnncli.filters.bands import ArrayRows
 from cnncli.filters.chains import Chain
-from cnncli.filters.explanation import explain, explain_response
+from cnncli.filters.explaining.explanation import explain, explain_response
 from cnncli.filters.operators.filtering import Filtering
 
 

@@ -1,6 +1,5 @@
 """`cnncli edge`: filter images."""
 
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,16 +7,12 @@ import typer
 
 from cnncli.cli import options
 from cnncli.cli.completion import complete_filters
-from cnncli.cli.options import FileOptions, fields_of, over_files, parse_integers, parse_number, parse_scale, parsed
+from cnncli.cli.options import FileOptions, fields_of, over_files, parse_number, parse_scale, parsed
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD
-from cnncli.files.text import printable
 from cnncli.filters.named import DEFAULT, FILTERS
 
 if TYPE_CHECKING:
-    from cnncli.cli.files.running import WritingRun
-    from cnncli.filters.explanation import Explanation
-    from cnncli.filters.operators.responses import Response
     from cnncli.pipelines.edging import EdgePipeline
 
 EXAMPLES = """Examples:
@@ -172,7 +167,9 @@ def edge(
     elif sheet is not None:
         _write_sheets(pipeline, files, sheet, direction)
     elif explain is not None:
-        _run_and_explain(WritingRun(pipeline, files), pipeline, explain, all_steps=explain_all)
+        from cnncli.cli.files.explaining import run_and_explain
+
+        run_and_explain(WritingRun(pipeline, files), pipeline, explain, all_steps=explain_all)
     elif explain_all:
         raise ArgumentError("--explain-all needs a position: add --explain X,Y")
     else:
@@ -207,65 +204,3 @@ def _refuse(why: str, names: tuple[str, ...], given: dict[str, object]) -> None:
         if given[name] not in (None, False):
             option = f"--{name.removesuffix('_name').replace('_', '-')}"
             raise ArgumentError(f"{why}: leave out {option}")
-
-
-def _run_and_explain(work: "WritingRun", pipeline: "EdgePipeline", text: str, *, all_steps: bool) -> None:
-    """Print the arithmetic of one position of the one output of the one input, and compare it with what was written."""
-    from cnncli.batch.objects import is_url
-    from cnncli.files.web import is_web
-    from cnncli.filters.explanation import explain_response
-    from cnncli.images.reading import open_image
-
-    position = parse_integers(text)
-    if len(position) != 2:
-        raise ArgumentError(f"--explain takes a position X,Y, got {text!r}")
-    jobs = work.plan()
-    if len(jobs) != 1 or len(pipeline.chains) != 1:
-        raise ArgumentError(f"--explain takes one input and one filter, got {len(jobs)} and {len(pipeline.chains)}")
-    if len(pipeline.labels) != 1:
-        raise ArgumentError("--explain compares with one output, but --signed split writes two: choose another")
-    job = jobs[0]
-    if job.input.path == STANDARD:
-        raise ArgumentError("--explain reads its input twice: give a file instead of standard input")
-    for name in (job.input.path, *job.outputs):
-        if is_url(name) and not is_web(name):
-            raise ArgumentError(f"{name}: --explain reads local files only: copy it to this machine")
-    column, row = position
-    chain = pipeline.chains[0]
-    filtering = pipeline.filtering_of([chain])
-    with open_image(job.input.path, gray=filtering.color == "gray", max_pixels=pipeline.max_pixels) as image:
-        response = pipeline.response(next(image.frames()), chain, filtering)
-        explanation = explain_response(response, column, row)
-        work.run(jobs)
-        output = job.outputs[0]
-        lines = [*explanation.lines(all_steps=all_steps)]
-        if not work.options.dry_run and output != STANDARD:
-            lines.append(_check(pipeline, response, explanation, output))
-    data_on_stdout = output == STANDARD or work.options.as_json
-    print(*map(printable, lines), sep="\n", file=sys.stderr if data_on_stdout else sys.stdout)
-
-
-def _check(pipeline: "EdgePipeline", response: "Response", explanation: "Explanation", output: str) -> str:
-    """Return a line that compares the explained number with the one in the file."""
-    import numpy as np
-
-    from cnncli.filters.edges import pictures
-    from cnncli.images.formats import find_format
-    from cnncli.images.reading import read_image
-
-    column, row = explanation.column, explanation.row
-    written = read_image(output, max_pixels=None)
-    cell = len(written) // response.shape[0]  # pixels of a side of each number, in the picture of a matrix
-    found = np.ravel(written[row * cell, column * cell]).tolist()
-    if find_format(pipeline.format or output).numeric:
-        level, rows = "value", response.rows
-    else:
-        edge, *_ = pictures(response, pipeline.chains[0], pipeline.filtering, pipeline.rendering)
-        level, rows = "picture level", edge.rows
-    expected = np.ravel(rows(row, row + 1)[0, column]).tolist()
-    agree = "as written to" if found == expected else f"but the file has {_words(found)}:"
-    return f"{level} {_words(expected)}, {agree} {output}"
-
-
-def _words(numbers: list[float]) -> str:
-    return ", ".join(f"{number:g}" if isinstance(number, float) else str(number) for number in numbers)

@@ -1,0 +1,1 @@
+"""The arithmetic of one number of a response: what `--explain` prints."""

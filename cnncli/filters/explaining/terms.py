@@ -1,0 +1,90 @@
+"""Kernels over windows, as numbers and as text."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from cnncli.arrays import Array
+from cnncli.files.matrices import format_matrix
+from cnncli.files.text import number_text
+
+LARGEST_PRINTED = 225
+"""Numbers of a window that is printed, and of a sum that is written out: 15x15."""
+
+
+OUTSIDE_WORDS = "(in brackets: padding, outside the image)"
+
+
+class Term(NamedTuple):
+    """One kernel over one window.
+
+    Attributes:
+        name: name of the kernel and of the channel, where there are several.
+        window: (f_h, f_w) pixels under the kernel.
+        kernel: (f_h, f_w) weights, turned already where `flip` asks for it.
+        turned: whether they were turned.
+        outside: (f_h, f_w), whether each pixel lies in the padding.
+    """
+
+    name: str
+    window: Array
+    kernel: Array
+    turned: bool = False
+    outside: Array | None = None
+
+    @property
+    def products(self) -> Array:
+        """The products, tap by tap."""
+        return self.window * self.kernel
+
+    @property
+    def sum(self) -> float:
+        """The sum of the products."""
+        total: float = self.products.sum().item()
+        return total
+
+    def lines(self) -> Iterator[str]:
+        """Yield the window, the kernel, the products and their sum."""
+        if self.window.size > LARGEST_PRINTED:
+            height, width = self.window.shape
+            yield f"window{self.name} and kernel of {height}x{width}, more than can be read"
+            yield f"sum of {self.window.size:,} products = {number_text(self.sum)}"
+            return
+        yield from side_by_side(
+            ("window" + self.name, marked(self.window, self.outside)),
+            ("kernel turned by 180 degrees" if self.turned else "kernel", self.kernel),
+            ("products", self.products),
+        )
+        if self.outside is not None and self.outside.any():
+            yield OUTSIDE_WORDS
+        yield f"sum = {addition(self.products.ravel().tolist())} = {number_text(self.sum)}"
+
+
+def marked(window: Array, outside: Array | None) -> list[list[str]]:
+    """Return the numbers of a window as text, those in the padding in brackets."""
+    beyond = np.zeros(window.shape, bool) if outside is None else outside
+    return [
+        [f"({number_text(number)})" if out else number_text(number) for number, out in zip(*both, strict=True)]
+        for both in zip(window.tolist(), beyond.tolist(), strict=True)
+    ]
+
+
+def side_by_side(*blocks: tuple[str, Array | list[list[str]]]) -> Iterator[str]:
+    """Yield lines with blocks beside each other, each a matrix under a title."""
+    columns = [[title, *format_matrix(matrix, _cell).splitlines()] for title, matrix in blocks]
+    widths = [max(map(len, column)) for column in columns]
+    for cells in zip(*columns, strict=True):
+        yield "   ".join(map(str.ljust, cells, widths)).rstrip()
+
+
+def addition(numbers: list[float]) -> str:
+    """Return numbers as a sum: `3 + 4 - 1`."""
+    first, *others = numbers
+    return " ".join(
+        [number_text(first), *(f"{'-' if number < 0 else '+'} {number_text(abs(number))}" for number in others)]
+    )
+
+
+def _cell(value: float | str) -> str:
+    return value if isinstance(value, str) else number_text(value)
