@@ -12,27 +12,17 @@ from cnncli.arrays import Array
 from cnncli.batch.memory import DECODED
 from cnncli.batch.plan import Job
 from cnncli.batch.task import ALONE, Grouping, Report
-from cnncli.errors import ArgumentError, CnncliError, ImageError
+from cnncli.errors import ArgumentError, ImageError
 from cnncli.files.temporary import STANDARD, open_temporary, writing
-from cnncli.filters.bands import ArrayRows, bands
-from cnncli.filters.statistics import Statistics
-from cnncli.filters.transparency import fill_hidden
 from cnncli.images.formats import Format, find_format
 from cnncli.images.frames import Frame, OpenedImage, Picture
 from cnncli.images.memory import writing_bytes
-from cnncli.images.metadata import Metadata
 from cnncli.images.reading import open_image
-from cnncli.images.sources import MAX_PIXELS, check_pixels, read_standard_input
+from cnncli.images.sources import MAX_PIXELS, read_standard_input
 from cnncli.images.writing import check_quality, write_frames
-from cnncli.ops.borders import Rows
-from cnncli.ops.convolution.separable import Separable
-from cnncli.shapes import Window
+from cnncli.pipelines.notes import Details
+from cnncli.pipelines.pages import visible
 from cnncli.values import Value
-
-Details = dict[str, Any]
-
-TAP_PIXELS = 16
-"""Pixels that one number of a kernel counts as: with Fourier transforms it takes 125 bytes and 2 microseconds."""
 
 
 class Pipeline(Value):
@@ -180,131 +170,6 @@ def check_terminal(form: Format) -> None:
         raise ArgumentError(
             f"{form.name} is binary and standard output is a terminal: redirect it, or write to a file with -o"
         )
-
-
-def check_kernel(kernel: Array | Separable, max_pixels: int | None) -> None:
-    """Refuse a kernel that takes more memory and time than the largest picture.
-
-    Raises:
-        ArgumentError: its numbers, each counted as `TAP_PIXELS`, are more than `max_pixels`, and than the usual limit.
-    """
-    counted = kernel.size * TAP_PIXELS
-    words = f"a kernel of {' x '.join(map(str, kernel.shape))} takes as much as {counted:,} pixels"
-    _check_limit(words, counted, max_pixels, ArgumentError)
-
-
-def check_padding(window: Window, max_pixels: int | None) -> None:
-    """Refuse padding that takes more memory than the largest picture; to be called before anything is padded.
-
-    Raises:
-        ImageError: it adds more than `max_pixels` pixels, and than the usual limit.
-    """
-    (height, width), (top, bottom, left, right) = window.size, window.padding
-    added = (height + top + bottom) * (width + left + right) - height * width
-    words = f"the padding, {top},{bottom},{left},{right}, adds {added:,} pixels to {width} x {height}"
-    _check_limit(words, added, max_pixels, ImageError)
-
-
-def _check_limit(words: str, count: int, max_pixels: int | None, error: type[CnncliError]) -> None:
-    if max_pixels is not None and count > (most := max(max_pixels, MAX_PIXELS)):
-        raise error(f"{words}, over the limit of {most:,}; raise it with --max-pixels {count}")
-
-
-def visible(frame: Frame) -> Rows:
-    """Return a frame as rows, its fully transparent pixels in the colour of the nearest visible one."""
-    alpha = frame.alpha()
-    if alpha is None or alpha.min() > 0:
-        return frame
-    return ArrayRows(fill_hidden(frame.array(), alpha))
-
-
-def exact_picture(
-    rows: Rows, form: Format, statistics: Statistics | None, *, metadata: Metadata | None = None, name: str = ""
-) -> Picture:
-    """Return rows as exact numbers to write, in floating point if the format holds nothing else."""
-    dtype = np.promote_types(rows.dtype, np.float32) if form.floating else rows.dtype
-    made = (_noted(band, statistics).astype(dtype, copy=False) for _, band in bands(rows))
-    return Picture(rows.shape, dtype, made, metadata or Metadata(), name)
-
-
-def visible_picture(rows: Rows, frame: Frame, alpha: Array | None, *, name: str = "") -> Picture:
-    """Return rows as a picture to write, with alpha as its last channel."""
-    metadata = true_metadata(rows, frame)
-    if alpha is None:
-        return Picture(rows.shape, rows.dtype, (band for _, band in bands(rows)), metadata, name)
-    shape = (*rows.shape[:2], _channels(rows) + 1)
-    made = (np.dstack([band, alpha[start : start + len(band)]]) for start, band in bands(rows))
-    return Picture(shape, rows.dtype, made, metadata, name)
-
-
-CELL = 32
-"""Pixels of a side of a cell, in the picture of a matrix of no more than so many rows and columns."""
-
-
-def enlarged(picture: Picture, frame: Frame, cell: int | None, max_pixels: int | None, notes: "Notes") -> Picture:
-    """Return the picture of a matrix given as text with cells that can be seen; other pictures stay as they are.
-
-    Args:
-        picture: made from `frame`.
-        frame: a picture, or a matrix.
-        cell: pixels of a side of each cell; by default `CELL` for small matrices and otherwise 1.
-        max_pixels: the largest picture.
-        notes: are told if nobody asked for it.
-
-    Raises:
-        ImageError: the picture would be too large.
-    """
-    height, width = picture.shape[:2]
-    if not frame.typed or cell == 1 or (cell is None and max(height, width) > CELL):
-        return picture
-    if cell is None:
-        notes.hint(f"each number is drawn as {CELL}x{CELL} pixels; --cell 1 draws one pixel")
-    side = cell or CELL
-    check_pixels("the output", width * side, height * side, max_pixels)
-    made = (band.repeat(side, axis=0).repeat(side, axis=1) for band in picture.bands)
-    return picture._replace(shape=(height * side, width * side, *picture.shape[2:]), bands=made)
-
-
-def true_metadata(rows: Rows, frame: Frame) -> Metadata:
-    """Return the metadata of a frame that is still true of rows made of it."""
-    return frame.metadata.for_result(
-        mode_changed=_channels(rows) != _channels(frame), size_changed=rows.shape[:2] != frame.shape[:2]
-    )
-
-
-def _channels(rows: Rows) -> int:
-    return 1 if len(rows.shape) == 2 else rows.shape[2]
-
-
-def _noted(band: Array, statistics: Statistics | None) -> Array:
-    if statistics is not None:
-        statistics.add(band)
-    return band
-
-
-class Notes:
-    """Details of one output for a report, noted while it is made."""
-
-    def __init__(self, name: str, *, statistics: bool) -> None:
-        self.statistics = Statistics() if statistics else None
-        self._details: Details = {"filter": name}
-
-    def shapes(self, frame: Rows, made: Rows) -> None:
-        """Note the shapes of the first frame and of its result."""
-        self._details.setdefault("input_shape", list(frame.shape))
-        self._details.setdefault("output_shape", list(made.shape))
-
-    def hint(self, words: str) -> None:
-        """Note something that the user should know; a run says it once."""
-        self._details.setdefault("hints", []).append(words)
-
-    def doubt(self, words: str) -> None:
-        """Note that the output may not be what the user wants; a run says it where that is so of half its files."""
-        self._details.setdefault("doubts", []).append(words)
-
-    def details(self) -> Details:
-        """Return all details."""
-        return self._details | (self.statistics.report() if self.statistics else {})
 
 
 def _write(pages: Iterable[Picture], form: Format, target: str, output: str, quality: int | None) -> None:

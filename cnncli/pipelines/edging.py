@@ -9,17 +9,18 @@ from cnncli.batch.plan import Job
 from cnncli.choices import percentile
 from cnncli.errors import ArgumentError
 from cnncli.filters.chains import Chain
-from cnncli.filters.edges import EdgePicture, pictures
 from cnncli.filters.operators.filtering import Filtering
 from cnncli.filters.operators.responses import Response
+from cnncli.filters.pictures import EdgePicture, pictures
 from cnncli.filters.rendering import Rendering
 from cnncli.filters.statistics import Statistics, Visibility
 from cnncli.filters.transparency import alpha_at_outputs
 from cnncli.images.formats import FORMATS, Format, find_format
 from cnncli.images.frames import Frame, Picture
 from cnncli.images.sources import MAX_PIXELS, check_pixels
-from cnncli.pipelines import common
-from cnncli.pipelines.common import Details, Notes, Pipeline
+from cnncli.pipelines import common, limits, pages
+from cnncli.pipelines.common import Pipeline
+from cnncli.pipelines.notes import Details, Notes
 
 FilterPicture = tuple[Chain, str]
 """A filter and the suffix of one of its pictures: `-positive` or `-negative` for `split`, otherwise empty."""
@@ -50,7 +51,7 @@ class EdgePipeline(Pipeline):
             chain.check(self.filtering)
             for step in chain.steps:
                 for kernel in step.operator.kernels[:1]:
-                    common.check_kernel(kernel, self.max_pixels)
+                    limits.check_kernel(kernel, self.max_pixels)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -112,9 +113,9 @@ class EdgePipeline(Pipeline):
         """
         if frame.typed and filtering.padding_mode is None:
             filtering = filtering.replace(padding_mode="zeros")
-        response = chain.over(common.visible(frame), filtering)
+        response = chain.over(pages.visible(frame), filtering)
         for window in response.windows:
-            common.check_padding(window, self.max_pixels)
+            limits.check_padding(window, self.max_pixels)
         return response
 
     def _pages(
@@ -140,8 +141,8 @@ class EdgePipeline(Pipeline):
             for edge in pictures(responses[chain.name], chain, filtering, self.rendering, notes.statistics):
                 if edge.renderer.suffix == part:
                     rows = _Watched(edge, seen) if self._should_be_seen(chain, edge) else edge
-                    picture = common.visible_picture(rows, frame, edge_alpha(frame, edge), name=chain.name)
-                    yield common.enlarged(picture, frame, self.cell, self.max_pixels, notes)
+                    picture = pages.visible_picture(rows, frame, edge_alpha(frame, edge), name=chain.name)
+                    yield pages.enlarged(picture, frame, self.cell, self.max_pixels, notes)
 
     def _should_be_seen(self, chain: Chain, edge: EdgePicture) -> bool:
         """Return whether a picture is to show edges on a scale that may be wrong for it."""
@@ -172,10 +173,10 @@ class _Watched:
 def _numbers(responses: dict[str, Response], form: Format, statistics: Statistics | None) -> Iterator[Picture]:
     """Yield the exact responses of a frame: as one stack on the last axis, or one after another."""
     if len(responses) > 1 and form.responses == "stack":
-        yield common.exact_picture(_Stack([*responses.values()]), form, statistics)
+        yield pages.exact_picture(_Stack([*responses.values()]), form, statistics)
         return
     for name, response in responses.items():
-        yield common.exact_picture(response, form, statistics, name=name if len(responses) > 1 else "")
+        yield pages.exact_picture(response, form, statistics, name=name if len(responses) > 1 else "")
 
 
 class _Stack:

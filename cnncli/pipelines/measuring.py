@@ -14,8 +14,9 @@ from cnncli.filters.distribution import NAMES, Distribution, distribution
 from cnncli.filters.operators.responses import Response
 from cnncli.images.frames import Frame
 from cnncli.images.reading import open_image
-from cnncli.pipelines.common import Details, open_stream, read_source
+from cnncli.pipelines.common import open_stream, read_source
 from cnncli.pipelines.edging import EdgePipeline
+from cnncli.pipelines.notes import Details
 from cnncli.values import Value
 
 COLUMNS = (*NAMES, "filter", "input")

@@ -8,8 +8,9 @@ from cnncli.filters.pools import Pooled, PooledPicture, Pooling
 from cnncli.images.formats import Format
 from cnncli.images.frames import Frame, Picture
 from cnncli.images.sources import MAX_PIXELS
-from cnncli.pipelines import common
-from cnncli.pipelines.common import Details, Notes, Pipeline
+from cnncli.pipelines import common, limits, pages
+from cnncli.pipelines.common import Pipeline
+from cnncli.pipelines.notes import Details, Notes
 
 
 class PoolPipeline(Pipeline):
@@ -33,13 +34,13 @@ class PoolPipeline(Pipeline):
         return [notes.details()]
 
     def _page(self, frame: Frame, form: Format, notes: Notes) -> Picture:
-        pooled = Pooled(common.visible(frame), self.pooling)
-        common.check_padding(pooled.window, self.max_pixels)
+        pooled = Pooled(pages.visible(frame), self.pooling)
+        limits.check_padding(pooled.window, self.max_pixels)
         notes.shapes(frame, pooled)
         if form.numeric or (frame.dtype.kind == "f" and form.holds(frame.dtype.name, 1)):
-            return common.exact_picture(pooled, form, notes.statistics, metadata=common.true_metadata(pooled, frame))
+            return pages.exact_picture(pooled, form, notes.statistics, metadata=pages.true_metadata(pooled, frame))
         alpha = frame.alpha()
         if alpha is not None:
             alpha = whole(PooledPicture(Pooled(ArrayRows(alpha), self.pooling)))
-        picture = common.visible_picture(PooledPicture(pooled, notes.statistics), frame, alpha)
-        return common.enlarged(picture, frame, self.cell, self.max_pixels, notes)
+        picture = pages.visible_picture(PooledPicture(pooled, notes.statistics), frame, alpha)
+        return pages.enlarged(picture, frame, self.cell, self.max_pixels, notes)

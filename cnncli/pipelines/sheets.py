@@ -12,15 +12,16 @@ from cnncli.drawing.sheets import Sheet
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD
 from cnncli.filters.bands import ArrayRows, whole
-from cnncli.filters.edges import EdgePicture, pictures
 from cnncli.filters.operators.responses import white_level
+from cnncli.filters.pictures import EdgePicture, pictures
 from cnncli.filters.statistics import finite_range
 from cnncli.images.formats import find_format
 from cnncli.images.frames import Frame, Picture
 from cnncli.images.metadata import Metadata
-from cnncli.pipelines import common
-from cnncli.pipelines.common import Details, Notes, Pipeline
+from cnncli.pipelines import common, pages
+from cnncli.pipelines.common import Pipeline
 from cnncli.pipelines.edging import EdgePipeline, edge_alpha
+from cnncli.pipelines.notes import Details, Notes
 
 
 class SheetPipeline(Pipeline):
@@ -106,7 +107,7 @@ def check_sheet(name: str) -> None:
 
 def _original(frame: Frame) -> Array:
     """Return a frame as bytes; the numbers of a typed matrix are stretched to their own range."""
-    rows = common.visible(frame)
+    rows = pages.visible(frame)
     pixels = rows.rows(0, rows.shape[0])
     if frame.dtype != np.uint8 or frame.typed:
         low, high = finite_range(pixels) if frame.typed else (0.0, white_level(frame.dtype))

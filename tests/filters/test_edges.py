@@ -14,8 +14,9 @@ from cnncli.errors import ArgumentError
 from cnncli.filters import bands
 from cnncli.filters.bands import ArrayRows
 from cnncli.filters.chains import Chain
-from cnncli.filters.edges import EdgePicture, FilterOptions, edge_picture, filter_image, pictures
+from cnncli.filters.edges import FilterOptions, edge_picture, filter_image
 from cnncli.filters.operators.filtering import ACTIVATIONS, Filtering
+from cnncli.filters.pictures import EdgePicture, pictures
 from cnncli.filters.rendering import Rendering, render
 from cnncli.ops import PADDING_MODES, conv2d
 from cnncli.ops.convolution import banded, strips

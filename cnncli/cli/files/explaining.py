@@ -12,10 +12,10 @@ from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD
 from cnncli.files.text import number_text, printable
 from cnncli.files.web import is_web
-from cnncli.filters.edges import pictures
 from cnncli.filters.explaining.arithmetic import numbers_at
 from cnncli.filters.explaining.explanation import Explanation, explain_response
 from cnncli.filters.operators.responses import Response
+from cnncli.filters.pictures import pictures
 from cnncli.images.formats import find_format
 from cnncli.images.reading import open_image, read_image
 from cnncli.pipelines.edging import EdgePipeline
