@@ -201,7 +201,7 @@ def refuse_missing(folder: str) -> None:
         if scheme in _IN_BUCKETS:
             _refuse_missing_bucket(scheme, key.partition("/")[0])
         elif scheme not in _WHOLE_AT_ONCE and not store.isdir(key):
-            raise ArgumentError(f"{folder}: no such folder; make it, or end the output with / to have it made")
+            raise ArgumentError(f"{folder}: no such folder; make it first, or write -o {folder}/ to have it made")
 
 
 @cache

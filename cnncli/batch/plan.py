@@ -198,7 +198,7 @@ def _refuse_missing_folders(jobs: Sequence[Job], rule: OutputRule) -> None:
         elif is_url(folder):
             objects.refuse_missing(folder)
         elif not os.path.isdir(folder):
-            raise ArgumentError(f"{folder}: no such folder; make it, or end the output with / to have it made")
+            raise ArgumentError(f"{folder}: no such folder; make it first, or write -o {folder}/ to have it made")
 
 
 def _refuse_file_in_path(folder: str) -> None:

@@ -256,6 +256,8 @@ def _message(error: BaseException, job: Job, names: Mapping[str, str]) -> str:
     source = printable(job.input.path)
     if words := shortage(error):
         return f"{source}: {words}"
+    if isinstance(error, FileNotFoundError) and not (is_url(job.input.path) or os.path.lexists(job.input.path)):
+        return f"{source}: no such file"  # its output was to go beside it
     if isinstance(error, OSError):
         return renamed(f"{error.filename or job.input.path}: {error.strerror or error}", names)
     message = renamed(str(error), names)

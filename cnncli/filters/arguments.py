@@ -104,7 +104,7 @@ def level(name: str, least: float, default: str, *words: str) -> Argument:
 
     lowest = "" if least == -float("inf") else f" from {least:g}"
     also = "".join(f", or {word}" for word in words)
-    allowed = f"a number{lowest}, or a percentage of a full step such as 25%{also}"
+    allowed = f"a number{lowest}, or a percentage of a full step from 0% to 100%{also}"
     return Argument(name, allowed, read, default, f"{lowest.strip() or 'a number'}, or %{also}")
 
 

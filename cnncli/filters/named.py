@@ -297,6 +297,8 @@ def find_filter(name: str) -> Filter:
     """
     if name in FILTERS:
         return FILTERS[name]
+    if re.fullmatch(r"[\d.,x%-]+", name):
+        raise ArgumentError(f"unknown filter {name!r}: numbers follow a filter and a colon, as in gaussian:2")
     words = re.findall(r"\w+", name)
     if len(words) > 1 and all(word in FILTERS for word in words):
         raise ArgumentError(f"unknown filter {name!r}: separate words by spaces, as in {' '.join(words)!r}")

@@ -179,7 +179,8 @@ def _write(pages: Iterable[Picture], form: Format, target: str, output: str, qua
             if target == STANDARD:
                 sys.stdout.flush()
     except ImageError as error:  # the user knows the file by the name that it will get
-        raise ImageError(str(error).replace(target, output) if target != STANDARD else str(error)) from error
+        here, known = ("<stdout>", "standard output") if target == STANDARD else (target, output)
+        raise ImageError(str(error).replace(here, known)) from error
 
 
 def read_source(path: str) -> str | bytes:

@@ -8,6 +8,7 @@ from cnncli.arrays import Array
 from cnncli.batch.plan import Job
 from cnncli.choices import percentile
 from cnncli.errors import ArgumentError
+from cnncli.files.temporary import STANDARD
 from cnncli.filters.chains import Chain
 from cnncli.filters.operators.filtering import Filtering
 from cnncli.filters.operators.responses import Response
@@ -70,6 +71,11 @@ class EdgePipeline(Pipeline):
         form = find_format(self.format or common.check_format(output))
         if len(self.labels) > 1 and not form.responses:
             able = ", ".join(form.name for form in FORMATS.values() if form.responses and form.suffixes)
+            if output == STANDARD:
+                raise ArgumentError(
+                    f"standard output holds one of {len(self.labels)} outputs ({', '.join(self.labels)}): add "
+                    f"--format with one of {able}, which hold all"
+                )
             raise ArgumentError(
                 f"{output} holds one of {len(self.labels)} outputs ({', '.join(self.labels)}): put {{filter}} into the "
                 f"name, or write {able}, which hold all"
@@ -185,7 +191,9 @@ class _Stack:
     def __init__(self, responses: list[Response]) -> None:
         shape = responses[0].shape
         if len(shape) > 2 or any(response.shape != shape for response in responses):
-            raise ArgumentError("responses in colour, or of different sizes, do not stack into .npy: write .npz")
+            raise ArgumentError(
+                "responses in colour, or of different sizes, do not stack into .npy: write .npz, or --color gray"
+            )
         self.responses = responses
         self.shape = (*shape, len(responses))
         self.dtype = np.result_type(*(response.dtype for response in responses))

@@ -70,3 +70,10 @@ def test_pixels_that_are_not_finite_do_not_count():
     assert otsu_threshold(framed) == otsu_threshold(image) == threshold_otsu(image)
     assert otsu_threshold(np.full((3, 3), np.nan)) == 0
     assert otsu_threshold(np.zeros((0, 4))) == otsu_threshold(np.zeros((0, 4), np.uint8)) == 0
+
+
+@pytest.mark.parametrize(("dtype", "exponent"), [("f4", 110), ("f8", 1000)])
+@pytest.mark.filterwarnings("error")
+def test_large_numbers_do_not_overflow(dtype, exponent):
+    image = picture(3, dtype)
+    assert otsu_threshold(np.ldexp(image, exponent)) == np.ldexp(otsu_threshold(image), exponent)

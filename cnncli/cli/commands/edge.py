@@ -1,5 +1,8 @@
 """`cnncli edge`: filter images."""
 
+import os
+import shlex
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,7 +39,7 @@ _OF_OUTPUTS = (
 )
 """Options on what is written."""
 
-_WORDS = ", ".join(entry.word for entry in FILTERS.values())
+_WORDS = ", ".join(FILTERS)
 
 
 @over_files()
@@ -49,8 +52,9 @@ def edge(
             "-f",
             metavar="WORDS",
             autocompletion=complete_filters,
-            help=f"One of {_WORDS}; or several in a row, such as 'gaussian:1.4 sobel', each applied to the result of "
-            f"the one before; cnncli filters describes them. Repeat for several outputs. Default: {DEFAULT}.",
+            help=f"Filter: {_WORDS}. Numbers follow a colon, as in gaussian:2; cnncli filters describes them. Words in "
+            "a row, such as 'gaussian:1.4 sobel', are a chain: each is applied to the result of the one before. Repeat "
+            f"for several outputs. Default: {DEFAULT}.",
         ),
     ] = None,
     kernel: Annotated[
@@ -146,6 +150,7 @@ def edge(
     unless --signed says otherwise.
     """
     given = locals()
+    _refuse_stray_words(files.inputs or (), filter_names or ())
     if stats:
         _refuse("--stats writes nothing", _OF_OUTPUTS, vars(files) | given)
     elif sheet is not None:
@@ -174,6 +179,14 @@ def edge(
         raise ArgumentError("--explain-all needs a position: add --explain X,Y")
     else:
         WritingRun(pipeline, files).run()
+
+
+def _refuse_stray_words(inputs: Sequence[str], filters: Sequence[str]) -> None:
+    """Refuse filter words among the inputs, where a shell puts those of a chain that is not quoted."""
+    for name in inputs:
+        if name.partition(":")[0] in FILTERS and not os.path.lexists(name):
+            chain = f"{filters[0]} {name}" if len(filters) == 1 else name
+            raise ArgumentError(f"{name}: no such file; for the filter, write -f {shlex.quote(chain)}")
 
 
 def _print_statistics(pipeline: "EdgePipeline", files: FileOptions) -> None:

@@ -91,11 +91,10 @@ def _as_kernel(kernel: npt.ArrayLike) -> Array:
         weights = np.asarray(kernel)
     except ValueError as error:
         raise ArgumentError(f"a kernel is made of rows of equal length: {error}") from error
-    if weights.dtype.kind not in "biuf":
-        raise ArgumentError(
-            f"a filter is words in one string, such as 'gaussian:2 sobel', or a kernel of numbers, got {kernel!r}"
-        )
-    if weights.ndim not in (2, 3) or weights.size == 0:
+    if weights.dtype.kind in "OSU":
+        words = "a filter is words in one string, such as 'gaussian:2 sobel', or a kernel of numbers"
+        raise ArgumentError(f"{words}, got {type(kernel).__name__}")
+    if weights.ndim not in (2, 3) or weights.size == 0 or weights.dtype.kind not in "biuf":
         raise ArgumentError(f"a kernel has the shape (f_h, f_w) or (f_h, f_w, C), got {weights.dtype} {weights.shape}")
     if not np.isfinite(weights).all():
         raise ArgumentError("a kernel must hold finite numbers only")

@@ -61,10 +61,11 @@ class Operator(Value):
             ArgumentError: there is one.
         """
         if "color" not in self.takes and filtering.color == "volume":
-            raise ArgumentError(f"color 'volume' sums over the channels with a kernel, and {word} has none")
+            said = f"on {filtering.on!r}" if filtering.on else "color 'volume'"
+            raise ArgumentError(f"{said} sums over the channels with a kernel, and {word} has none")
         plain = Filtering()
         for name in OF_THE_LAST:
             value = getattr(filtering, name)
             if name not in self.takes and value != getattr(plain, name):
-                said = name if value is True else f"{name} {value!r}"
-                raise ArgumentError(f"{said} needs a kernel, and {word}, the last word of the filter, has none")
+                given = "" if value is True else f", got {value:g}" if isinstance(value, float) else f", got {value!r}"
+                raise ArgumentError(f"{word}, the last word of the filter, does not take {name}{given}")

@@ -374,6 +374,8 @@ def find_format(name: str) -> Format:
         return form
     unknown = PurePath(name).suffix.lower() or PurePath(name).name
     known = " ".join(word for form in FORMATS.values() for word in form.suffixes or (form.name,))
+    if read := next((kind.name for kind in _ALL if unknown in kind.suffixes), ""):
+        raise ImageError(f"{name}: {read} is read but not written; written are {known}")
     raise ImageError(f"{name}: no format is known by {unknown!r}; known are {known}")
 
 
