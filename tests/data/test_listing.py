@@ -87,8 +87,8 @@ def test_what_is_left_out_is_counted_by_kind(folder):
 
 def test_files_of_a_class_without_pictures_are_counted_too(folder):
     (folder / "c").mkdir()
-    (folder / "c" / "x.heic").write_bytes(b"x")
-    assert messages(open_dataset(folder)) == [f"{folder}: no pictures of class c (1 .heic file): left out"]
+    (folder / "c" / "x.raw").write_bytes(b"x")
+    assert messages(open_dataset(folder)) == [f"{folder}: no pictures of class c (1 .raw file): left out"]
 
 
 def test_a_class_none_of_whose_pictures_can_be_read_is_left_out(folder):

@@ -140,6 +140,7 @@ class LinearResponse(WindowedResponse):
 
     @property
     def weights(self) -> tuple[Array, ...]:
+        """Return the weights of each kernel as they meet the pixels, turned where `flip` asks for it."""
         raise NotImplementedError
 
     def correlate(self, number: int, pixels: Array, options: SlidingOptions) -> Array:
