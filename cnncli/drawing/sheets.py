@@ -95,10 +95,10 @@ class Sheet:
         x = _MARGIN + number % layout.columns * (layout.cell[0] + _GAP)
         y = _HEAD + number // layout.columns * (layout.cell[1] + _LABEL + _GAP)
         self._canvas.text(x, y, self._labels[number], room=layout.cell[0] + _GAP / 2)
-        height, width = (layout.scale * side for side in pixels.shape[:2])
+        height, width = (max(1.0, layout.scale * side) for side in pixels.shape[:2])
         box = Box(x, y + _LABEL, x + width, y + _LABEL + height)
         if layout.scale < 1 and ground is not None:
-            pixels = smaller(pixels, (max(1, round(height)), max(1, round(width))), ground)
+            pixels = smaller(pixels, (round(height), round(width)), ground)
         self._canvas.picture(box, pixels)
         self._canvas.box(Box(box.left - 0.5, box.top - 0.5, box.right + 0.5, box.bottom + 0.5), outline=GRID)
 

@@ -64,3 +64,12 @@ def test_long_labels_do_not_overlap():
     sheet = Sheet("t", "n", ["a rather long label of a narrow picture"] * 3, [(300, 9)] * 3)
     bare = Sheet("t", "n", ["a"] * 3, [(300, 9)] * 3)
     assert sheet.pixels().shape[1] > bare.pixels().shape[1] + 2 * 200
+
+
+@pytest.mark.parametrize("ground", [None, 0])
+@pytest.mark.parametrize("shape", [(1, 30_000), (30_000, 1)])
+def test_the_thinnest_pictures_are_lines(shape, ground):
+    sheet = Sheet("title", "note", ["thin"], [shape])
+    empty = sheet.pixels().copy()
+    sheet.put(0, np.full(shape, 200, np.uint8), ground=ground)
+    assert (sheet.pixels() != empty).any(axis=2).sum() >= 900
