@@ -23,13 +23,12 @@ from cnncli.batch.memory import reuse_freed_memory
 from cnncli.filters.edges import edge_picture, filter_image
 from cnncli.filters.named import FILTERS
 from cnncli.ops import conv2d, max_pool2d, rank_filter
-from cnncli.ops.canny import canny
 
 Array = np.ndarray[Any, Any]
 
 SAME = {"padding": "same", "padding_mode": "reflect"}
 
-CANNY = (102, 204)  # 10 and 20 percent of a full step, as `canny` takes unless told
+CANNY = (102, 204)  # 10 and 20 percent of a full step: the defaults of `canny`
 
 
 class Case(NamedTuple):
@@ -108,7 +107,9 @@ def cases(size: int) -> Iterator[Case]:
     )
     times = -(-size // len(skimage.data.camera()))
     for name, pixels in (("noise", image), ("a photograph, tiled", np.tile(skimage.data.camera(), (times, times)))):
-        yield Case(f"Canny of {name}", partial(canny, pixels, 1, *CANNY), partial(opencv_canny, pixels), 1.5, pixels)
+        yield Case(
+            f"Canny of {name}", partial(filter_image, pixels, "canny"), partial(opencv_canny, pixels), 1.5, pixels
+        )
     photograph = np.ascontiguousarray(image[: size * 3 // 4])
     yield Case(
         "2x2 max pooling of bytes, beside a copy",

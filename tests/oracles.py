@@ -20,6 +20,16 @@ NUMPY_MODES = {
     "circular": "wrap",
     "symmetric": "symmetric",
 }
+"""NumPy's names of our borders."""
+
+SCIPY_MODES = {
+    "zeros": "constant",
+    "reflect": "mirror",
+    "replicate": "nearest",
+    "circular": "wrap",
+    "symmetric": "reflect",
+}
+"""SciPy's names of our borders."""
 
 
 @cache

@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from cnncli.arrays import Array, as_numbers
 from cnncli.errors import ArgumentError
-from cnncli.ops.convolution.lines import gaussian_line
-from cnncli.ops.convolution.separable import Separable, correlate_separable, result_type
+from cnncli.ops.convolution.separable import result_type
 from cnncli.ops.loading import Scratch
 
 NONE, WEAK, STRONG = 0, 1, 2
@@ -28,34 +27,6 @@ _PIXELS_A_STEP = 16_000  # labelling components takes at least 2 ns a pixel, a s
 _PIECE = 65_536  # pixels looked at together
 
 _FEW = 1000  # pixels for which all directions at once are faster
-
-
-def canny(x: npt.ArrayLike, sigma: float, low: float, high: float, *, padding_mode: str = "reflect") -> Array:
-    """Return the edges of an image, each channel by itself.
-
-    Args:
-        x: (H, W) or (H, W, C).
-        sigma: standard deviation of the Gaussian that smooths the image, in pixels; 0 for none.
-        low: the least magnitude of an edge pixel; see `thin`.
-        high: the magnitude that one pixel of every edge has; see `thin`.
-        padding_mode: the pixels outside the image for the Gaussian; as in `conv2d`.
-
-    Returns:
-        A boolean array of the shape of `x`.
-
-    Raises:
-        ArgumentError: a negative threshold, `low` above `high`, or an unknown padding mode.
-
-    Example:
-        >>> square = np.pad(np.full((4, 4), 200), 2)
-        >>> canny(square, 0.5, 100, 200).astype(int).tolist()[2]
-        [0, 0, 1, 1, 1, 1, 0, 0]
-    """
-    image = as_numbers(x, "an image")
-    if sigma > 0:
-        line = gaussian_line(sigma)
-        image = correlate_separable(image, Separable.of((line, line)), padding="same", padding_mode=padding_mode)
-    return connected(thin(image, low, high), overwrite=True)
 
 
 def thin(pixels: npt.ArrayLike, low: float, high: float) -> Array:

@@ -8,17 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import skimage.feature
 import skimage.filters
-from oracles import NUMPY_MODES
+from oracles import NUMPY_MODES, SCIPY_MODES
 from scipy import ndimage
-
-SCIPY_MODES = {
-    "zeros": "constant",
-    "reflect": "mirror",
-    "replicate": "nearest",
-    "circular": "wrap",
-    "symmetric": "reflect",
-}
-"""SciPy's names of our borders."""
 
 
 class Reference(NamedTuple):

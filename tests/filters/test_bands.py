@@ -1,14 +1,11 @@
 """Bands of an image have the bits of the whole, with every kernel that BLAS may choose for a processor."""
 
-import os
-import signal
-import subprocess
-import sys
 from hashlib import sha256
 from itertools import product
 
 import numpy as np
 import pytest
+from blas import BLAS_KERNELS, printed
 
 from cnncli.filters import bands
 from cnncli.filters.bands import ArrayRows, band_edges, whole
@@ -17,7 +14,6 @@ from cnncli.filters.named import FILTERS
 from cnncli.filters.operators.filtering import Filtering
 from cnncli.ops.convolution import banded, fourier, strategies, strips
 
-BLAS_KERNELS = (None, "Prescott", "Sandybridge", "Haswell")
 RANDOM = np.random.default_rng(7)
 KERNELS = {
     "separable": np.outer(RANDOM.random(9), RANDOM.random(9)),
@@ -67,18 +63,7 @@ def compare():
 
 @pytest.mark.parametrize("kernel", BLAS_KERNELS)
 def test_bands_have_the_bits_of_the_whole(kernel):
-    assert digest(kernel, threads=2) == digest(kernel, threads=1)
-
-
-def digest(kernel, threads):
-    """What `compare` prints in a process of its own."""
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
-    variables |= {"OPENBLAS_NUM_THREADS": str(threads)} | ({"OPENBLAS_CORETYPE": kernel} if kernel else {})
-    result = subprocess.run([sys.executable, __file__], env=variables, capture_output=True, text=True)
-    if result.returncode == -signal.SIGILL:
-        pytest.skip(f"this processor has no instructions for {kernel}")
-    assert result.returncode == 0, result.stderr[-2000:]
-    return result.stdout
+    assert printed(__file__, kernel, threads=2) == printed(__file__, kernel, threads=1)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import skimage.feature
 import skimage.filters
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import PHOTOGRAPHS, gray_photograph, photograph, random_image
-from references import GRADIENTS, REFERENCES, SCIPY_MODES, parsed, response
+from oracles import PHOTOGRAPHS, SCIPY_MODES, gray_photograph, photograph, random_image
+from references import GRADIENTS, REFERENCES, parsed, response
 
 from cnncli import FILTERS, edge_picture, filter_image
 

@@ -1,16 +1,13 @@
 """Every filter word and random chains give the bits of the whole: in bands, tiles, threads, with every BLAS kernel."""
 
 import itertools
-import os
-import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
 import numpy as np
 import pytest
 import tifffile
+from blas import BLAS_KERNELS, printed
 from references import REFERENCES
 
 from cnncli.filters import bands
@@ -23,7 +20,6 @@ from cnncli.ops import canny
 from cnncli.ops.convolution import banded, fourier, fourier_lines, separable, strips, sums
 from cnncli.ops.ranks import strips as ranks
 
-BLAS_KERNELS = (None, "Prescott", "Sandybridge", "Haswell", "Zen", "SkylakeX")
 THREADS = 3
 TRIED = [f"{name}:{text}".rstrip(":") for name, reference in REFERENCES.items() for text in reference.tried]
 WORDS = [word.replace("200", "25") for word in TRIED]  # long enough for `small_strips`
@@ -102,26 +98,14 @@ def compare():
     print(digest.hexdigest())
 
 
-def digest(kernel, threads):
-    """What `compare` prints in a process of its own; None where the processor cannot run the kernel."""
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
-    variables |= {"OPENBLAS_NUM_THREADS": str(threads)} | ({"OPENBLAS_CORETYPE": kernel} if kernel else {})
-    variables["PYTHONPATH"] = os.pathsep.join(sys.path)
-    result = subprocess.run([sys.executable, __file__], env=variables, capture_output=True, text=True)
-    if result.returncode == -signal.SIGILL:
-        pytest.skip(f"this processor has no instructions for {kernel}")
-    assert result.returncode == 0, result.stderr[-2000:]
-    return result.stdout
-
-
 def test_bands_have_the_bits_of_the_whole():
-    digest(None, threads=2)
+    printed(__file__, None, threads=2)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kernel", BLAS_KERNELS)
 def test_bands_have_the_bits_of_the_whole_with_every_blas_kernel(kernel):
-    assert digest(kernel, threads=2) == digest(kernel, threads=1)
+    assert printed(__file__, kernel, threads=2) == printed(__file__, kernel, threads=1)
 
 
 @pytest.fixture

@@ -9,7 +9,9 @@ from oracles import PHOTOGRAPHS, gray_photograph, random_image
 
 from cnncli.errors import ArgumentError
 from cnncli.ops import canny as detector
-from cnncli.ops.canny import HALO, NONE, STRONG, WEAK, canny, connected, thin
+from cnncli.ops.canny import HALO, NONE, STRONG, WEAK, connected, thin
+from cnncli.ops.convolution.lines import gaussian_line
+from cnncli.ops.convolution.separable import Separable, correlate_separable
 
 # The picture's scale is 0 to 1, so that these are 2.5, 5, 10 and 20 percent of a full step.
 THRESHOLDS = (0.1, 0.2, 0.4, 0.8)
@@ -19,6 +21,13 @@ def smooth(shape, seed=0, sigma=1.5):
     """Blobs from 0 to 1 with edges of every direction and strength."""
     image = skimage.filters.gaussian(np.random.default_rng(seed).random(shape), sigma)
     return (image - image.min()) / np.ptp(image)
+
+
+def canny(image, sigma, low, high):
+    """Edges of an image that a Gaussian smooths first."""
+    line = gaussian_line(sigma)
+    smoothed = correlate_separable(image, Separable.of((line, line)), padding="same", padding_mode="reflect")
+    return connected(thin(smoothed, low, high))
 
 
 def scikit_image(image, sigma, low, high):

@@ -7,7 +7,7 @@ import scipy.ndimage
 import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import PHOTOGRAPHS, gray_photograph, naive_conv2d, pad, photograph, random_image
+from oracles import PHOTOGRAPHS, SCIPY_MODES, gray_photograph, naive_conv2d, pad, photograph, random_image
 
 from cnncli.errors import ArgumentError
 from cnncli.ops import PADDING_MODES, conv2d
@@ -25,13 +25,6 @@ OPENCV_MODES = {
     "replicate": cv2.BORDER_REPLICATE,
     "circular": cv2.BORDER_WRAP,
     "symmetric": cv2.BORDER_REFLECT,
-}
-SCIPY_MODES = {
-    "zeros": "constant",
-    "reflect": "mirror",
-    "replicate": "nearest",
-    "circular": "grid-wrap",
-    "symmetric": "reflect",
 }
 SHAPES = [(1, 1), (1, 3), (3, 1), (2, 2), (3, 3), (2, 5), (4, 4), (5, 5), (6, 3), (7, 7), (9, 4), (12, 12), (15, 15)]
 LARGE_SHAPES = [(1, 31), (31, 1), (21, 8), (31, 31)]

@@ -3,7 +3,7 @@ import pytest
 import scipy.ndimage as ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import gray_photograph, pad, photograph, random_image
+from oracles import SCIPY_MODES, gray_photograph, pad, photograph, random_image
 
 from cnncli.errors import ArgumentError
 from cnncli.ops import PADDING_MODES, rank_filter
@@ -15,13 +15,6 @@ from cnncli.ops.ranks.thresholds import ThresholdStrip
 from cnncli.shapes import Window
 
 FILTERS = {"median": ndimage.median_filter, "min": ndimage.minimum_filter, "max": ndimage.maximum_filter}
-SCIPY_MODES = {
-    "zeros": "constant",
-    "reflect": "mirror",
-    "replicate": "nearest",
-    "circular": "wrap",
-    "symmetric": "reflect",
-}
 DTYPES = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
 
 

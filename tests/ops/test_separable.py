@@ -1,16 +1,13 @@
-import os
-import signal
-import subprocess
-import sys
 from hashlib import sha256
 from itertools import product
 
 import numpy as np
 import pytest
 import scipy.ndimage
+from blas import BLAS_KERNELS, printed
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import random_image
+from oracles import SCIPY_MODES, random_image
 from scipy.ndimage._filters import _gaussian_kernel1d
 
 from cnncli.errors import ArgumentError
@@ -19,14 +16,6 @@ from cnncli.ops.convolution import banded, fourier_lines, separable, sums
 from cnncli.ops.convolution.lines import box_line, gaussian_line
 from cnncli.ops.convolution.separable import Separable, correlate_separable, separable_rows_together
 
-SCIPY_MODES = {
-    "zeros": "constant",
-    "reflect": "mirror",
-    "replicate": "nearest",
-    "circular": "grid-wrap",
-    "symmetric": "reflect",
-}
-BLAS_KERNELS = (None, "Prescott", "Sandybridge", "Haswell", "SkylakeX", "Zen")
 METHODS = ("sums", "banded", "fourier")
 OPTIONS = [
     {"padding": padding, "stride": stride, "padding_mode": mode}
@@ -294,19 +283,7 @@ def compare():
 
 @pytest.mark.parametrize("kernel", BLAS_KERNELS)
 def test_bands_have_the_bits_of_the_whole_with_any_number_of_threads(kernel):
-    assert printed(kernel, threads=2) == printed(kernel, threads=1)
-
-
-def printed(kernel, threads):
-    """What `compare` prints in a process of its own."""
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
-    variables |= {"PYTHONPATH": os.pathsep.join(sys.path)}
-    variables |= {"OPENBLAS_NUM_THREADS": str(threads)} | ({"OPENBLAS_CORETYPE": kernel} if kernel else {})
-    result = subprocess.run([sys.executable, __file__], env=variables, capture_output=True, text=True)
-    if result.returncode == -signal.SIGILL:
-        pytest.skip(f"this processor has no instructions for {kernel}")
-    assert result.returncode == 0, result.stderr[-2000:]
-    return result.stdout
+    assert printed(__file__, kernel, threads=2) == printed(__file__, kernel, threads=1)
 
 
 if __name__ == "__main__":
