@@ -126,7 +126,6 @@ class LinearResponse(WindowedResponse):
         channels: of the source.
         volume: whether a response is summed over the channels.
         squares: whether magnitudes of bounded numbers are roots of squares: ten times as fast as `hypot`, and rounded.
-        weights: the kernels as arrays (f_h, f_w) or (f_h, f_w, 1, C), as they lie over the pixels.
     """
 
     volume = False
@@ -140,7 +139,7 @@ class LinearResponse(WindowedResponse):
 
     @property
     def weights(self) -> tuple[Array, ...]:
-        """Return the weights of each kernel as they meet the pixels, turned where `flip` asks for it."""
+        """The weights of each kernel as they lie over the pixels: (f_h, f_w), (f_h, f_w, C) or (f_h, f_w, 1, C)."""
         raise NotImplementedError
 
     def correlate(self, number: int, pixels: Array, options: SlidingOptions) -> Array:
