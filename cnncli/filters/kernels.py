@@ -2,6 +2,7 @@
 
 from functools import reduce
 
+import numpy as np
 import numpy.typing as npt
 
 from cnncli.arrays import Array
@@ -9,6 +10,8 @@ from cnncli.errors import ArgumentError
 from cnncli.filters.chains import Chain, Step
 from cnncli.ops import conv2d
 from cnncli.shapes import Pair
+
+_FEW_WEIGHTS = 500  # of a kernel: more of them take longer than a transform
 
 
 def filter_kernel(filter: str | npt.ArrayLike, *, direction: str | None = None) -> Array:  # noqa: A002
@@ -89,5 +92,12 @@ def _check(step: Step, chain: Chain, *, pair: bool) -> None:
 
 def _convolved(first: Array, second: Array) -> Array:
     """Return the convolution of two kernels, of the size of both less one."""
-    height, width = second.shape
-    return conv2d(first, second, padding=(height - 1, width - 1), flip=True)
+    small, large = sorted((first, second), key=np.size)
+    height, width = small.shape
+    if small.size > _FEW_WEIGHTS:
+        return conv2d(large, small, padding=(height - 1, width - 1), flip=True)
+    # One weight after another, so that zeros and short numbers stay what they are: kernels are also read.
+    made = np.zeros([a + b - 1 for a, b in zip(large.shape, small.shape, strict=True)], np.result_type(large, small))
+    for (row, column), weight in np.ndenumerate(small):
+        made[row : row + large.shape[0], column : column + large.shape[1]] += weight * large
+    return made

@@ -43,6 +43,14 @@ def test_the_kernel_of_a_chain_gives_what_the_chain_gives_away_from_the_border(w
         assert np.allclose(moved[inside], expected[inside], atol=1e-9 * np.abs(expected).max())
 
 
+def test_short_numbers_and_zeros_stay_what_they_are():
+    kernel = filter_kernel("gaussian sobel", direction="vertical")
+    line = np.array([1, 4, 6, 4, 1])
+    expected = convolve2d(np.outer(line, line), [[1, 0, -1], [2, 0, -2], [1, 0, -1]])
+    assert np.array_equal(kernel * 256, expected)
+    assert (expected[:, 3] == 0).all()
+
+
 def test_integers_stay_exact():
     kernel = filter_kernel("sharpen vertical horizontal laplacian")
     parts = [filter_kernel(word) for word in ("sharpen", "vertical", "horizontal", "laplacian")]
