@@ -16,7 +16,7 @@ CHANNELS = ("red", "green", "blue")
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
 SCALES = ("soft", "unit", "none", "auto")
 SCALE_FORMS = f"{', '.join(SCALES)}, a percentile such as p99, or a number"
-"""What `--scale` takes, for messages."""
+"""The forms of `--scale`, for messages."""
 SIGNED = ("abs", "clip", "offset", "diverging", "split")
 POOLING_MODES = ("max", "avg", "min")
 PARTS = ("train", "validation", "test")

@@ -1,4 +1,4 @@
-"""What `cnncli filters` prints: the table of filter words, and a kernel as text."""
+"""The output of `cnncli filters`: the table of filter words, and kernels as text."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from cnncli.version import __version__
 
@@ -58,7 +58,7 @@ def save(url: str, file: BinaryIO) -> None:
 class WebStore:
     """The web as a store, with the names of fsspec's methods: those that read one file."""
 
-    def info(self, url: str) -> dict[str, Any]:
+    def info(self, url: str) -> dict[str, int | str | None]:
         """Return the size, and the ETag and the time of the last change, of a file.
 
         It is asked for and not read: some servers, and signatures in addresses, refuse the question alone (HEAD).

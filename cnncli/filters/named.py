@@ -289,7 +289,7 @@ def find_filter(name: str) -> Filter:
     """Return the entry of a filter.
 
     Raises:
-        ArgumentError: there is none of that name, and the message names the nearest, or all.
+        ArgumentError: an unknown name; the message names the nearest, or all.
 
     Example:
         >>> find_filter("vertical").kernels

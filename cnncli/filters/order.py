@@ -18,7 +18,7 @@ class Order:
     """The numbers at some ranks: counted once, then looked for in as many passes as their type has 16 bits.
 
     Args:
-        dtype: the type of the numbers: integers, or floating point, of which numbers that are not finite do not count.
+        dtype: the type of the numbers; of floating point, only finite numbers count.
 
     Example:
         >>> numbers = np.array([[8.0, np.nan], [-1.0, 4.0]])
@@ -38,9 +38,8 @@ class Order:
         self._width = min(bits, _DIGIT)
         self._shift = self._highest = bits - self._width
         self._counts = {0: np.zeros(1 << self._width, np.int64)}
-        self._wanted: list[
-            tuple[int, int]
-        ] = []  # the bits that are known of each, and the rank among numbers with them
+        # For each rank the bits that are known of its number, and its rank among the numbers with these bits.
+        self._wanted: list[tuple[int, int]] = []
 
     @property
     def is_done(self) -> bool:
@@ -100,9 +99,10 @@ def _unsigned(dtype: DType) -> DType:
     return np.dtype(f"u{dtype.itemsize}")
 
 
-def _sign(dtype: DType) -> Any:
+def _sign(dtype: DType) -> "np.unsignedinteger[Any]":
     """Return the sign bit of a type."""
-    return _unsigned(dtype).type(1 << (8 * dtype.itemsize - 1))
+    bit: np.unsignedinteger[Any] = _unsigned(dtype).type(1 << (8 * dtype.itemsize - 1))
+    return bit
 
 
 def _keys(numbers: Array) -> Array:

@@ -105,7 +105,7 @@ def _picture_type(response: Response) -> DType:
 def _angle_picture(
     response: Response, chain: Chain, filtering: Filtering, rendering: Rendering, statistics: Statistics | None
 ) -> EdgePicture:
-    """Return the picture of angles: in hues, or for `offset` in greys, of which the middle one is 0."""
+    """Return the picture of angles: in hues, or for `offset` in greys with 0 in the middle."""
     if rendering.signed == "offset":
         dtype = _picture_type(response)
         top = float(np.iinfo(dtype).max)

@@ -45,7 +45,7 @@ class Statistics:
 
 
 class Visibility:
-    """Whether a person sees something in a picture: shares of its bright and its white pixels, from some of its rows.
+    """Shares of bright and of white pixels in some rows of a picture, which tell whether a person sees what is in it.
 
     On scale `unit`, gradients of photographs with fewer than 1% of bright pixels are black to the eye. Of forty
     photographs, the darkest gradient on scale `soft` has 5%, and no picture more than 2% of white pixels.

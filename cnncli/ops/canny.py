@@ -1,4 +1,4 @@
-"""Canny's edge detector: thin edges, of which the weak ones count where they are connected to strong ones.
+"""Canny's edge detector: thin edges; weak ones count where they are connected to strong ones.
 
 J. Canny, A Computational Approach to Edge Detection, IEEE PAMI 8(6), 1986. The steps agree with scikit-image's `canny`
 after its smoothing: Sobel gradient, non-maximum suppression with interpolation, hysteresis.

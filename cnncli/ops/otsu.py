@@ -57,7 +57,7 @@ def histogram(pixels: Array, limits: tuple[float, float] | None = None) -> Histo
 
 
 def merge(histograms: Sequence[Histogram]) -> Histogram:
-    """Return the histogram of an image from those of its bands, of which there is at least one.
+    """Return the histogram of an image from those of its bands, at least one.
 
     Example:
         >>> bands = [histogram(np.array(band)) for band in ([0, 1], [1, 3])]

@@ -163,7 +163,7 @@ class EdgePipeline(Pipeline):
 
 
 class _Watched:
-    """The rows of a picture, some of which are looked at as they pass."""
+    """Rows of a picture, which a `Visibility` looks at as they pass."""
 
     def __init__(self, edge: EdgePicture, seen: Visibility) -> None:
         self.edge, self.seen = edge, seen

@@ -20,7 +20,7 @@ from cnncli.pipelines.notes import Details
 from cnncli.values import Value
 
 COLUMNS = (*NAMES, "filter", "input")
-"""What a line of text holds, between tabs."""
+"""The columns of a line of text, between tabs."""
 
 
 class MeasuringPipeline(Value):

@@ -1,4 +1,4 @@
-"""What each kind of response computes at one position."""
+"""The arithmetic of each kind of response at one position."""
 
 import math
 from collections.abc import Iterator, Sequence

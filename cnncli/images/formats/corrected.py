@@ -144,7 +144,8 @@ class SgiImage(PillowImage):
 class AvifImage(PillowImage):
     """A picture or a sequence; Pillow cuts samples of more than 8 bits to 8, and gives every picture a duration.
 
-    The file's own rotation comes as that of the EXIF block, whose own is ignored, as the standard asks.
+    Pillow gives the container's rotation as the EXIF orientation. That of the EXIF block itself is ignored, as the
+    standard asks.
     """
 
     def _open(self, stream: BinaryIO | None = None) -> "ImageFile.ImageFile":

@@ -62,7 +62,16 @@ class _Exceeded:
         return self.sums
 
     def _count_between(self, low: int, above_low: Array, many: int, high: int, above_high: Array, few: int) -> None:
-        """Count values between two of which it is known which medians exceed them, and how many do."""
+        """Count the values between two, numbered `low` and `high`, that each median exceeds.
+
+        Args:
+            low: number of the smaller value.
+            above_low: the medians that exceed it.
+            many: how many do.
+            high: number of the greater value.
+            above_high: the medians that exceed it.
+            few: how many do.
+        """
         if high - low < 2 or many == 0:
             return
         if many == few:
