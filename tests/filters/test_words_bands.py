@@ -10,6 +10,7 @@ import tifffile
 from blas import BLAS_KERNELS, printed
 from references import REFERENCES
 
+from cnncli.choices import PADDING_MODES
 from cnncli.filters import bands
 from cnncli.filters.bands import ArrayRows, whole
 from cnncli.filters.chains import Chain
@@ -83,8 +84,10 @@ def compare():
                 if chain in WORDS and chain not in (*QUICK, *BINARY) and (number + kind) % 2:
                     continue  # large windows take long
 
-                def response(chain=chain, picture=picture, color=color):
-                    return Chain.of(chain).over(ArrayRows(picture), Filtering(color=color))
+                mode = PADDING_MODES[(number + kind) % len(PADDING_MODES)]
+
+                def response(chain=chain, picture=picture, options=Filtering(color=color, padding_mode=mode)):
+                    return Chain.of(chain).over(ArrayRows(picture), options)
 
                 expected = response().rows(0, len(picture))
                 digest.update(expected.tobytes())
@@ -106,6 +109,18 @@ def test_bands_have_the_bits_of_the_whole():
 @pytest.mark.parametrize("kernel", BLAS_KERNELS)
 def test_bands_have_the_bits_of_the_whole_with_every_blas_kernel(kernel):
     assert printed(__file__, kernel, threads=2) == printed(__file__, kernel, threads=1)
+
+
+@pytest.mark.parametrize("mode", PADDING_MODES)
+def test_what_is_not_finite_changes_no_bit_of_rows_that_do_not_see_it(mode, monkeypatch):
+    monkeypatch.setattr(banded, "STRIP_BYTES", 20_000)
+    spoilt = np.random.default_rng(4).random((260, 2))
+    spoilt[30, 1] = np.nan
+    response = Chain.of("sobel", "vertical").over(ArrayRows(spoilt), Filtering(padding_mode=mode))
+    assert 1 < response.rows_together < 100
+    expected = response.rows(0, 260)
+    for start, stop in ((240, 260), (0, 20), (100, 260), (0, 200)):
+        np.testing.assert_array_equal(response.rows(start, stop), expected[start:stop])
 
 
 @pytest.fixture

@@ -112,8 +112,9 @@ class Correlation(NamedTuple):
         """Return whether all pixels, and those outside, are finite: one that is not may spoil only its own windows."""
         if self.images.dtype.kind != "f" or not self.images.size:
             return bool(np.isfinite(self.border.fill))
-        seen = self.border.rows[self.border.rows != OUTSIDE]
-        images = self.images[:, seen.min() : seen.max() + 1] if seen.size else self.images[:, :0]
+        seen = np.unique(self.border.rows[self.border.rows != OUTSIDE])
+        in_sequence = seen.size and seen[-1] - seen[0] == seen.size - 1
+        images = self.images[:, slice(seen[0], seen[-1] + 1) if in_sequence else seen]
         return bool(np.isfinite([images.min(initial=0), images.max(initial=0), self.border.fill]).all())
 
     def part(self, start: int, stop: int) -> "Correlation":
