@@ -27,7 +27,7 @@ FILTER = Addition(
         (
             "cnncli/filters/named.py",
             '    Filter("vertical"',
-        ): '    Filter("kirsch", "eight strong neighbours (Kirsch 1971)", _pair(((5, 0, -5),) * 3), "soft"),\n'
+        ): '    Filter("kirsch", "eight strong neighbours (Kirsch 1971)", _pair(((5, 0, -5),) * 3), _EDGES),\n'
     },
     {},
     [
@@ -43,8 +43,7 @@ OPERATOR = Addition(
         ): """    Filter(
         "posterize",
         "as few levels of brightness as COUNT",
-        signed="clip",
-        color="each",
+        look=Look(signed="clip", color="each"),
         arguments=(number("COUNT", 2, 256, "4"),),
         factory="posterize.Posterize",
         how="A number becomes the nearest of COUNT levels from 0 to a full step.",

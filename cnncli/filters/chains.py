@@ -16,7 +16,7 @@ from cnncli.errors import ArgumentError
 from cnncli.filters.arguments import file_words
 from cnncli.filters.bands import ArrayRows, image_rows
 from cnncli.filters.kernel_files import KERNEL_SUFFIXES, read_kernel
-from cnncli.filters.named import DEFAULT, FILTERS, find_filter
+from cnncli.filters.named import DEFAULT, FILTERS, Look, find_filter
 from cnncli.filters.operators.filtering import Filtering
 from cnncli.filters.operators.linear import dense
 from cnncli.filters.operators.operator import Operator
@@ -35,18 +35,14 @@ class Step(NamedTuple):
         word: as the user wrote it.
         name: the same for names of files: letters, digits, `.` and `-`.
         operator: what it does.
-        scale: default scale for pictures of its response.
-        signed: default rendering of negative numbers in them.
-        color: default color.
+        look: the default rendering of its response.
         last: whether nothing may follow it.
     """
 
     word: str
     name: str
     operator: Operator
-    scale: str = "unit"
-    signed: str = "abs"
-    color: str = "gray"
+    look: Look = Look()
     last: bool = False
 
     @classmethod
@@ -64,7 +60,7 @@ class Step(NamedTuple):
         entry = find_filter(name or word)
         operator, values = entry.operator(word)
         named = name + (file_words(values) if colon else "")
-        return cls(word, named, operator, entry.scale, entry.signed, entry.color, entry.last)
+        return cls(word, named, operator, entry.look, entry.last)
 
     @classmethod
     def of_kernel(cls, kernel: npt.ArrayLike, name: str = KERNEL) -> "Step":
@@ -73,7 +69,7 @@ class Step(NamedTuple):
         Raises:
             ArgumentError: the numbers are not a kernel.
         """
-        return cls(KERNEL, name, dense(kernel), "soft" if _is_balanced(kernel) else "unit")
+        return cls(KERNEL, name, dense(kernel), Look("soft" if _is_balanced(kernel) else "unit"))
 
 
 class Chain(NamedTuple):
@@ -156,13 +152,13 @@ class Chain(NamedTuple):
     @property
     def color(self) -> str:
         """The default color: `each` if all steps leave a photograph a photograph."""
-        return "each" if all(step.color == "each" for step in self.steps) else "gray"
+        return "each" if all(step.look.color == "each" for step in self.steps) else "gray"
 
     @property
     def scale(self) -> str:
         """The default scale: that of the last step, but `soft` too where blurs follow a step that finds edges."""
-        blurred = self.last.scale == "unit" and not self.last.last
-        return "soft" if blurred and any(step.scale == "soft" for step in self.steps) else self.last.scale
+        blurred = self.last.look.scale == "unit" and not self.last.last
+        return "soft" if blurred and any(step.look.scale == "soft" for step in self.steps) else self.last.look.scale
 
     @property
     def is_angle(self) -> bool:

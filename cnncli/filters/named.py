@@ -20,6 +20,20 @@ if TYPE_CHECKING:
 Kernel = tuple[tuple[float, ...], ...]
 
 
+class Look(NamedTuple):
+    """The default rendering of a filter's responses.
+
+    Attributes:
+        scale: of pictures (see `cnncli.filters.rendering.Rendering`).
+        signed: rendering of negative numbers in pictures.
+        color: `gray`, or `each` for filters whose result is a photograph still.
+    """
+
+    scale: str = "unit"
+    signed: str = "abs"
+    color: str = "gray"
+
+
 class Filter(NamedTuple):
     """A filter word: a factory of operators from arguments, and the default rendering of their responses.
 
@@ -31,9 +45,7 @@ class Filter(NamedTuple):
         about: one line for people.
         kernels: the kernel of the bare word, or the (vertical, horizontal) pair, each a tuple of rows; empty for a
             filter that is not a kernel, or only with arguments.
-        scale: default scale of pictures (see `cnncli.filters.rendering.Rendering`).
-        signed: default rendering of negative numbers in pictures.
-        color: default `--color`: `gray`, or `each` for filters whose result is a photograph still.
+        look: the default rendering.
         in_words: the kernel in words, where its numbers would be hard to read.
         arguments: what may follow the name behind a colon, separated by commas.
         factory: the function of `cnncli.filters.operators` that returns the operator for the values of the arguments:
@@ -46,9 +58,7 @@ class Filter(NamedTuple):
     name: str
     about: str
     kernels: tuple[Kernel, ...] = ()
-    scale: str = "unit"
-    signed: str = "abs"
-    color: str = "gray"
+    look: Look = Look()
     in_words: str = ""
     arguments: tuple[Argument, ...] = ()
     factory: str = ""
@@ -105,6 +115,7 @@ def _outer(column: tuple[float, ...], row: tuple[float, ...]) -> Kernel:
     return tuple(tuple(a * b for b in row) for a in column)
 
 
+_EDGES, _BLURRED, _SHARPENED = Look("soft"), Look(color="each"), Look("none", "clip", "each")
 _STEP: Kernel = ((1, 0, -1), (1, 0, -1), (1, 0, -1))
 _SIGMA = number("SIGMA", 0.01, 500)
 _BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
@@ -116,8 +127,7 @@ def _rank(name: str, about: str, function: str, taken: str) -> Filter:
     return Filter(
         name,
         about,
-        signed="clip",
-        color="each",
+        look=Look(signed="clip", color="each"),
         arguments=(size("N", 999, "3"),),
         factory=f"ranks.{function}",
         agrees=f"scipy.ndimage.{function}_filter",
@@ -127,48 +137,48 @@ def _rank(name: str, about: str, function: str, taken: str) -> Filter:
 
 
 _ENTRIES = (
-    Filter("vertical", "vertical edges, the course's first filter", (_STEP,), "soft"),
-    Filter("horizontal", "horizontal edges, its transpose", (transposed(_STEP),), "soft"),
+    Filter("vertical", "vertical edges, the course's first filter", (_STEP,), _EDGES),
+    Filter("horizontal", "horizontal edges, its transpose", (transposed(_STEP),), _EDGES),
     Filter(
         "sobel",
         "gradient with the middle row weighted 2 (Sobel and Feldman 1968)",
         _pair(((1, 0, -1), (2, 0, -2), (1, 0, -1))),
-        scale="soft",
+        look=_EDGES,
         agrees="scipy.ndimage.sobel, of opposite sign",
     ),
     Filter(
         "scharr",
         "gradient weighted 3, 10, 3, closer to the same in every direction (Scharr 2000)",
         _pair(((3, 0, -3), (10, 0, -10), (3, 0, -3))),
-        scale="soft",
+        look=_EDGES,
         agrees="cv2.Scharr, of opposite sign",
     ),
     Filter(
         "prewitt",
         "gradient with equal weights (Prewitt 1970)",
         _pair(_STEP),
-        scale="soft",
+        look=_EDGES,
         agrees="scipy.ndimage.prewitt, of opposite sign",
     ),
     Filter(
         "roberts",
         "2x2 diagonal differences (Roberts 1963); 'vertical' is the falling diagonal, 'horizontal' the rising one",
         (((1, 0), (0, -1)), ((0, 1), (-1, 0))),
-        scale="soft",
+        look=_EDGES,
         agrees="skimage.filters.roberts_pos_diag and roberts_neg_diag, of opposite sign",
     ),
     Filter(
         "laplacian",
         "second derivative in both directions",
         (((0, 1, 0), (1, -4, 1), (0, 1, 0)),),
-        scale="soft",
+        look=_EDGES,
         agrees="scipy.ndimage.laplace",
     ),
     Filter(
         "gaussian",
         "blur; without SIGMA, 5x5 binomial weights (sigma about 1.1)",
         (_outer(_BINOMIAL, _BINOMIAL),),
-        color="each",
+        look=_BLURRED,
         in_words="1 4 6 4 1 down and across, divided by 256",
         arguments=(_SIGMA,),
         factory="formulas.gaussian",
@@ -178,7 +188,7 @@ _ENTRIES = (
         "box",
         "mean of 3x3 pixels, of NxN, or of HEIGHTxWIDTH",
         (_outer((1 / 3,) * 3, (1 / 3,) * 3),),
-        color="each",
+        look=_BLURRED,
         in_words="1/9 everywhere",
         arguments=(size("N", 999, "3"),),
         factory="formulas.box",
@@ -188,22 +198,18 @@ _ENTRIES = (
         "sharpen",
         "the image minus its laplacian",
         (((0, -1, 0), (-1, 5, -1), (0, -1, 0)),),
-        "none",
-        "clip",
-        "each",
+        _SHARPENED,
     ),
     Filter(
         "emboss",
         "relief lit from the bottom right",
         (((-2, -1, 0), (-1, 1, 1), (0, 1, 2)),),
-        "none",
-        "clip",
-        "each",
+        _SHARPENED,
     ),
     Filter(
         "gradient",
         "magnitude of Gaussian derivatives, which has directions",
-        scale="soft",
+        look=_EDGES,
         arguments=(_SIGMA._replace(default="1"),),
         factory="formulas.gradient",
         agrees="scipy.ndimage.gaussian_gradient_magnitude",
@@ -211,7 +217,7 @@ _ENTRIES = (
     Filter(
         "log",
         "Laplacian of Gaussian (Marr and Hildreth 1980)",
-        scale="soft",
+        look=_EDGES,
         arguments=(_SIGMA._replace(default="1"),),
         factory="formulas.laplacian_of_gaussian",
         agrees="scipy.ndimage.gaussian_laplace",
@@ -219,7 +225,7 @@ _ENTRIES = (
     Filter(
         "dog",
         "difference of two Gaussians; without S2, 1.6 times S1",
-        scale="soft",
+        look=_EDGES,
         arguments=(_SIGMA._replace(name="S1", default="1"), _SIGMA._replace(name="S2", default="")),
         factory="formulas.difference_of_gaussians",
         agrees="skimage.filters.difference_of_gaussians",
@@ -227,7 +233,7 @@ _ENTRIES = (
     Filter(
         "gabor",
         "wave of WAVELENGTH pixels towards DEGREES, clockwise from the right, under a Gaussian (Gabor 1946)",
-        scale="soft",
+        look=_EDGES,
         arguments=(
             number("WAVELENGTH", 2, 500, "8"),
             number("DEGREES", -360, 360, "0"),
@@ -239,16 +245,14 @@ _ENTRIES = (
     Filter(
         "motion",
         "blur along a line of LENGTH pixels towards DEGREES, clockwise from the right",
-        color="each",
+        look=_BLURRED,
         arguments=(number("LENGTH", 1, 500, "9"), number("DEGREES", -360, 360, "0")),
         factory="formulas.motion",
     ),
     Filter(
         "unsharp",
         "the image plus AMOUNT times what a Gaussian blur takes away",
-        scale="none",
-        signed="clip",
-        color="each",
+        look=_SHARPENED,
         arguments=(_SIGMA._replace(default="1"), number("AMOUNT", 0, 100, "1")),
         factory="formulas.unsharp",
         agrees="skimage.filters.unsharp_mask",
@@ -259,7 +263,7 @@ _ENTRIES = (
     Filter(
         "canny",
         "thin edges, connected to strong ones; thresholds are magnitudes of Sobel's gradient (Canny 1986)",
-        signed="clip",
+        look=Look(signed="clip"),
         arguments=(number("SIGMA", 0, 500, "1"), level("LOW", 0, "10%"), level("HIGH", 0, "20%")),
         factory="canny.Canny",
         agrees="skimage.feature.canny, thresholds converted",
@@ -270,7 +274,7 @@ _ENTRIES = (
     Filter(
         "threshold",
         "white from T on, or by Otsu's method (1979), otherwise black; last in a chain",
-        signed="clip",
+        look=Look(signed="clip"),
         arguments=(level("T", -float("inf"), "otsu", "otsu"),),
         factory="thresholds.threshold",
         last=True,

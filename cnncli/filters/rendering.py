@@ -47,7 +47,7 @@ class Rendering(Value):
         scale = chain.scale if self.scale is None else self.scale
         if self.scale is None and scale == "soft" and self.threshold is not None:
             scale = "unit"  # black and white need no brightening, and shares are those of a full step
-        return self.replace(scale=scale, signed=self.signed or chain.last.signed)
+        return self.replace(scale=scale, signed=self.signed or chain.last.look.signed)
 
     def level(self, white: float) -> float | None:
         """Return the threshold in a picture whose white is `white`.

@@ -226,7 +226,7 @@ def softened(numbers, white=255):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, entry in WITH_KERNELS.items() if entry.scale != "none" and entry.signed == "abs"]
+    "name", [name for name, entry in WITH_KERNELS.items() if entry.look.scale != "none" and entry.look.signed == "abs"]
 )
 def test_unit_scale_makes_a_full_step_full_white(name):
     save(".", GRAY)

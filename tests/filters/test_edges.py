@@ -430,7 +430,7 @@ def test_so_is_one_whose_scale_hues_or_ground_are_others(word, options, monkeypa
 @pytest.mark.parametrize("name", WITH_KERNELS)
 def test_the_filter_s_own_way_is_the_default(name):
     known = WITH_KERNELS[name]
-    assert_same(edge_picture(GRAY, name), edge_picture(GRAY, name, scale=known.scale, signed=known.signed))
+    assert_same(edge_picture(GRAY, name), edge_picture(GRAY, name, scale=known.look.scale, signed=known.look.signed))
 
 
 def turned_steps():

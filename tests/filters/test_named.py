@@ -46,9 +46,9 @@ def test_an_entry_is_complete(name):
     assert len({np.shape(kernel) for kernel in known.kernels}) <= 1
     assert known.factory or not known.arguments
     assert all(known.kernels or argument.default is not None for argument in known.arguments)
-    assert known.color in ("gray", "each")
-    assert known.scale in choices.SCALES
-    assert known.signed in choices.SIGNED
+    assert known.look.color in ("gray", "each")
+    assert known.look.scale in choices.SCALES
+    assert known.look.signed in choices.SIGNED
     assert find_filter(name) is known
 
 
