@@ -149,6 +149,8 @@ class EdgePipeline(Pipeline):
                     rows = _Watched(edge, seen) if self._should_be_seen(chain, edge) else edge
                     picture = pages.visible_picture(rows, frame, edge_alpha(frame, edge), name=chain.name)
                     yield pages.enlarged(picture, frame, self.cell, self.max_pixels, notes)
+            if words := responses[chain.name].doubt:
+                notes.doubt(words)
 
     def _should_be_seen(self, chain: Chain, edge: EdgePicture) -> bool:
         """Return whether a picture is to show edges on a scale that may be wrong for it."""

@@ -72,7 +72,7 @@ def test_so_is_one_that_is_clipped():
         ["--signed", "offset"],
         ["--signed", "split"],
         ["-f", "gaussian:2"],
-        ["-f", "canny"],
+        ["-f", "canny:1,0,0"],
         ["-f", "sobel threshold:90%"],
         ["--format", "npy"],
     ],
@@ -80,6 +80,14 @@ def test_so_is_one_that_is_clipped():
 def test_nothing_is_said_of_pictures_that_show_what_was_asked(words):
     save(".", FAINTER)
     assert hints("image.png", *words) == []
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg", "tiff"])
+def test_thresholds_that_no_edge_reaches_are_told(form):
+    save(".", FAINT)
+    words = "cnncli: image.png: no edges: no gradient reaches HIGH; try lower thresholds, such as canny:1,2%,4%"
+    assert hints("image.png", "-f", "canny:1,90%,95%", "--format", form) == [words]
+    assert hints("image.png", "-f", "canny:1,0,0", "--format", form) == []
 
 
 def test_nothing_is_said_of_a_picture_without_edges():

@@ -75,3 +75,9 @@ class Edges(BlackAndWhite):
 
     def rows(self, start: int, stop: int) -> Array:
         return self._edges.result()[start:stop]
+
+    @property
+    def doubt(self) -> str:
+        if self._edges.result().any():
+            return ""
+        return "no edges: no gradient reaches HIGH; try lower thresholds, such as canny:1,2%,4%"

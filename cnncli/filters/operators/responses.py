@@ -78,6 +78,11 @@ class Response:
         """The geometry of each step that has one, from the image on."""
         return self.source.windows + ((self.window,) if self.window else ())
 
+    @property
+    def doubt(self) -> str:
+        """What to tell the user if the numbers may not be what they want, known once all rows are read; or empty."""
+        return ""
+
     def rows(self, start: int, stop: int) -> Array:
         """Return the rows [start, stop)."""
         return self.finished_rows(start, stop, lambda piece: piece)
