@@ -1,5 +1,6 @@
 """The application: its commands, and one line for every error."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,10 +46,15 @@ def one_line_errors() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
+_KINDS = {"int": "an integer", "float": "a number"}
+
+
 def _message(error: Any) -> str:
     """Return one line on wrong usage, with the nearest option instead of all similar ones."""
     meant = nearest(str(getattr(error, "option_name", "")), getattr(error, "possibilities", None) or (), cutoff=0)
     message = f"{error.message}: did you mean {meant}?" if meant else error.format_message()
+    # Typer names the types of Python.
+    message = re.sub(r"is not a valid (int|float)( range)?\.$", lambda kind: f"is not {_KINDS[kind[1]]}", message)
     return " ".join(message.split())
 
 

@@ -228,8 +228,8 @@ class FileOptions(Value):
         _files(
             min=1,
             metavar="N",
-            help="Pixels of a side of each number, in the picture of a matrix given as text. Default: 32 for up to "
-            "32x32 numbers, otherwise 1.",
+            help="Draw each number of a matrix given as text as a square of NxN pixels. Default: 32 for up to 32x32 "
+            "numbers, otherwise 1.",
         ),
     ] = None
     recursive: Annotated[bool, _files("--recursive", "-r", help="Search folders for images.")] = False

@@ -149,6 +149,8 @@ COMMAND_LINES = [
     ("edge photo.png -o - --format png --json", USAGE, "--json"),
     ("edge -", USAGE, "-o"),
     ("edge photo.png -j 0", USAGE, "jobs"),
+    ("edge photo.png -j many", USAGE, "Invalid value for '--jobs' / '-j': 'many' is not an integer"),
+    ("train folder --momentum x", USAGE, "Invalid value for '--momentum': 'x' is not a number"),
     ("edge photo.png --max-pixels -1", USAGE, "max-pixels"),
     ("edge photo.png --color each -o out.txt", FAILED, "txt cannot hold"),
     ("edge clear.png -o out.jpg", FAILED, "transparency"),
