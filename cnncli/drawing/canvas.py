@@ -104,7 +104,7 @@ class Canvas:
         size = (round((box.right - box.left) * _FINE), round((box.bottom - box.top) * _FINE))
         larger = size[0] >= pixels.shape[1] and size[1] >= pixels.shape[0]
         method = Image.Resampling.NEAREST if larger else Image.Resampling.BOX
-        image = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB").resize(size, method)
+        image = Image.fromarray(np.ascontiguousarray(pixels)).resize(size, method).convert("RGB")
         self._image.paste(image, (round(box.left * _FINE), round(box.top * _FINE)))
 
     def pixels(self) -> Array:

@@ -13,6 +13,7 @@ from cnncli.drawing.canvas import FAINT, GRID, Box, Canvas, text_width
 _MARGIN, _HEAD, _GAP, _LABEL = 24, 74, 16, 22
 _LABEL_WIDTH = 240  # pixels of a label, at most, for which a place is made wider than its picture
 _WIDEST = 2000  # pixels of a sheet, about
+_STRIP = 1_000_000  # pixels that are made smaller at a time
 
 
 class Layout(NamedTuple):
@@ -131,7 +132,14 @@ def smaller(pixels: Array, size: tuple[int, int], ground: int) -> Array:
 
 
 def _distances(plane: Array, size: tuple[int, int], ground: int) -> Array:
-    """Return the root of the mean square distance of the levels of an area from the ground."""
-    squares = Image.fromarray(np.square(plane.astype(np.float32) - ground))
-    distances: Array = np.sqrt(np.asarray(squares.resize(size[::-1], Image.Resampling.BOX)))
-    return distances
+    """Return the root of the mean square distance of the levels of an area from the ground, strip by strip."""
+    (height, width), rows = plane.shape, max(1, _STRIP * size[0] // plane.size)
+    means = np.empty(size, np.float32)
+    for start in range(0, size[0], rows):
+        stop = min(start + rows, size[0])
+        top, bottom = start * height / size[0], stop * height / size[0]
+        first = int(top)
+        squares = Image.fromarray(np.square(plane[first : math.ceil(bottom)].astype(np.float32) - ground))
+        box = (0, top - first, width, min(bottom - first, squares.height))
+        means[start:stop] = np.asarray(squares.resize((size[1], stop - start), Image.Resampling.BOX, box=box))
+    return np.sqrt(means, out=means)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cnncli.drawing.sheets import Layout, Sheet, smaller
 
@@ -73,3 +74,11 @@ def test_the_thinnest_pictures_are_lines(shape, ground):
     empty = sheet.pixels().copy()
     sheet.put(0, np.full(shape, 200, np.uint8), ground=ground)
     assert (sheet.pixels() != empty).any(axis=2).sum() >= 900
+
+
+@pytest.mark.parametrize("shape", [(1999, 3001), (4001, 1500)])
+def test_strips_make_the_mean_squares_of_areas(shape):
+    picture = np.add.outer(*(np.linspace(0, 127, side) for side in shape)).astype(np.uint8)
+    size = (shape[0] // 5 + 1, shape[1] // 5 + 1)
+    whole = Image.fromarray(np.square(picture.astype(np.float32))).resize(size[::-1], Image.Resampling.BOX)
+    assert np.abs(smaller(picture, size, 0) - np.sqrt(np.asarray(whole))).max() < 1
