@@ -82,7 +82,7 @@ def pictures(
         return [_angle_picture(response, chain, filtering, rendering, statistics)]
     white = white_level(response.image.dtype)
     if rendering.scale is None and chain.last.look.scale == "none":
-        white = response.source.full_step  # in a chain, white is what was white before the last step
+        white = response.source.contrast  # in a chain, white is what was white before the last step
     if filtering.bias or filtering.activation in ("tanh", "sigmoid"):  # the numbers of a layer
         rendering = rendering.replace(scale=rendering.scale or "unit")
     rendering = rendering.over(chain)

@@ -285,6 +285,14 @@ def test_a_percentage_is_of_a_full_step(dtype):
     assert np.array_equal(found[clear], (step.response >= WHITE[dtype])[clear])
 
 
+@pytest.mark.parametrize("word", ["sharpen", "unsharp:2,1", "emboss", "gaussian:1", "box:3", "median:3"])
+def test_what_keeps_brightness_keeps_what_percentages_are_of(word):
+    image = scene("uint8")
+    assert np.array_equal(white(image, f"{word} threshold:40%"), filter_image(image, word, color="gray") >= 102)
+    expected_edges = filter_image(filter_image(image, word, color="gray"), "canny:1,102,204")
+    assert np.array_equal(filter_image(image, f"{word} canny:1,10%,20%", color="gray"), expected_edges)
+
+
 # Chains.
 
 

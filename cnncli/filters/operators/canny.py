@@ -48,7 +48,7 @@ class Canny(Operator):
         if self.sigma:
             smooth = gaussian(self.sigma).over(source, filtering.inner)
             smooth.word = f"gaussian:{self.sigma:g}"
-        step = SOBEL_STEP * smooth.full_step
+        step = SOBEL_STEP * smooth.contrast
         return Edges(Ridges(smooth, self.low.of(step), self.high.of(step)))
 
 

@@ -25,6 +25,8 @@ from cnncli.shapes import Four
 
 _LARGEST_GRADIENT = 64  # dilated pairs that span more pixels are computed one kernel after the other
 
+_NO_SUM = 1e-9  # a kernel whose weights add up to a smaller share of their sizes adds up to nothing
+
 
 class Linear(Operator):
     """Correlation with a kernel, or with the (vertical, horizontal) pair of a gradient: the base for any form of them.
@@ -137,6 +139,13 @@ class LinearResponse(WindowedResponse):
         self.never_negative = self.direction == "magnitude" and not filtering.bias
         self.channels = 1 if len(source.shape) == 2 else source.shape[2]
 
+    def measure(self, positive: float, negative: float) -> None:
+        """Set the full step and the contrast, from the sums of a kernel's positive and of its negative weights."""
+        whole, total = unit(positive, negative), abs(positive - negative)
+        kept = total if total > _NO_SUM * (positive + negative) else whole
+        self.full_step = self.activated_step(whole * self.source.full_step)
+        self.contrast = self.activated_step(kept * self.source.contrast)
+
     @property
     def weights(self) -> tuple[Array, ...]:
         """The weights of each kernel as they lie over the pixels: (f_h, f_w), (f_h, f_w, C) or (f_h, f_w, 1, C)."""
@@ -200,7 +209,7 @@ class DenseResponse(LinearResponse):
         if self.volume:
             self.shape = self.window.output_size
         kernel = self.kernels[0] if self.volume else operator.kernels[0]
-        self.full_step = self.activated_step(unit(*signed_sums(kernel)) * source.full_step)
+        self.measure(*signed_sums(kernel))
 
     @cached_property
     def dtype(self) -> DType:

@@ -54,7 +54,7 @@ class RankResponse(WindowedResponse):
     def __init__(self, source: Response, operator: Rank, filtering: Filtering) -> None:
         super().__init__(source, operator.kernel_size, filtering, early=operator.early)
         self.operator = operator
-        self.full_step = self.activated_step(source.full_step)
+        self.full_step, self.contrast = map(self.activated_step, (source.full_step, source.contrast))
 
     @property
     def dtype(self) -> DType:

@@ -34,7 +34,9 @@ class Response:
         image: the image at the beginning of the chain.
         shape: (H_out, W_out), or (H_out, W_out, C) where every channel is filtered by itself.
         window: the geometry; None where the response has the size of its source and sees single pixels.
-        full_step: the response to a full black-to-white step.
+        full_step: the largest response to a full black-to-white step: the product of the kernels' units.
+        contrast: what is left of the difference between black and white, and percentages are of: as `full_step`, but a
+            kernel that keeps brightness keeps it.
         word: what the user calls it.
         direction: `magnitude` or `angle`, where two responses became one.
         never_negative: whether no number can be below 0.
@@ -47,6 +49,7 @@ class Response:
     shape: tuple[int, ...]
     window: Window | None = None
     full_step: float
+    contrast: float
     word = ""
     direction: str | None = None
     never_negative = False
@@ -55,7 +58,8 @@ class Response:
 
     def __init__(self, source: "Response") -> None:
         """Take over the size and the full step of a source."""
-        self.source, self.image, self.shape, self.full_step = source, source.image, source.shape, source.full_step
+        self.source, self.image, self.shape = source, source.image, source.shape
+        self.full_step, self.contrast = source.full_step, source.contrast
 
     @property
     def dtype(self) -> DType:
@@ -99,7 +103,7 @@ class Image(Response):
         self.image = image
         self.gray = gray
         self.shape = gray_shape(image.shape) if gray else image.shape
-        self.full_step = white_level(image.dtype)
+        self.full_step = self.contrast = white_level(image.dtype)
         self.in_memory = self.shape == image.shape
         self.never_negative = image.dtype.kind in "bu"
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from cnncli.arrays import Array, DType
 from cnncli.filters.operators.filtering import Filtering
-from cnncli.filters.operators.linear import DenseLinear, Linear, LinearResponse, unit
+from cnncli.filters.operators.linear import DenseLinear, Linear, LinearResponse
 from cnncli.filters.operators.responses import Finish, Response
 from cnncli.ops.convolution.correlation import SlidingOptions
 from cnncli.ops.convolution.separable import Separable, correlate_separable, result_type, separable_rows_together
@@ -41,7 +41,7 @@ class SeparableResponse(LinearResponse):
         self.kernels = tuple(kernel.turned() if filtering.flip else kernel for kernel in operator.kernels)
         positive, negative = operator.kernels[0].signed_sums()
         self.never_negative |= self.count == 1 and source.never_negative and not (negative or filtering.bias)
-        self.full_step = self.activated_step(unit(positive, negative) * source.full_step)
+        self.measure(positive, negative)
 
     @cached_property
     def dtype(self) -> DType:

@@ -19,7 +19,7 @@ class BlackAndWhite(Response):
 
     def __init__(self, source: Response) -> None:
         super().__init__(source)
-        self.full_step = 1.0
+        self.full_step = self.contrast = 1.0
 
     @property
     def dtype(self) -> DType:
@@ -36,7 +36,7 @@ class Threshold(Operator):
     level: Level
 
     def over(self, source: Response, filtering: Filtering) -> Response:
-        return Thresholded(source, lambda: [self.level.of(source.full_step)], is_strict=False)
+        return Thresholded(source, lambda: [self.level.of(source.contrast)], is_strict=False)
 
 
 class Otsu(Operator):
