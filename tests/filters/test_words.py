@@ -98,7 +98,7 @@ def test_a_word_is_its_reference_on_a_photograph(word):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
-@pytest.mark.parametrize("word", NUMBERS)
+@pytest.mark.parametrize("word", [word for word in NUMBERS if word != "median:31"])  # SciPy takes 10 s
 def test_a_word_is_its_reference_on_whole_photographs(word, name):
     check(gray_photograph(name), word)
     check(gray_photograph(name) / 255, word)
