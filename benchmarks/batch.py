@@ -1,8 +1,8 @@
 """Batches of photographs: `cnncli edge` on a folder, beside pyvips and OpenCV scripts and one process per file.
 
-All read the same JPEGs, take the Sobel magnitude of the luma and write JPEG (quality 90) or PNG (each tool's default
-settings), with two workers, whole processes, in turn; what is printed are medians. With `--chain` a Gaussian of sigma
-1.4 comes first, cut off at 4 sigma by all.
+All read the same JPEGs, take the Sobel magnitude of the luma, a full step as white, and write JPEG (quality 90) or PNG
+(each tool's default settings), with two workers, whole processes, in turn; what is printed are medians. With `--chain`
+a Gaussian of sigma 1.4 comes first, cut off at 4 sigma by all.
 """
 
 import argparse
@@ -30,6 +30,7 @@ from cnncli.batch.memory import reuse_freed_memory
 from cnncli.batch.plan import Job
 from cnncli.filters.chains import load_chains
 from cnncli.filters.named import DEFAULT
+from cnncli.filters.rendering import Rendering
 from cnncli.pipelines.edging import EdgePipeline
 
 SIZE = (1920, 1280)
@@ -111,7 +112,8 @@ def run(command: list[str]) -> None:
 
 
 def cnncli(sources: Path, target: Path, form: str, filter_words: str = DEFAULT) -> None:
-    words = ["edge", str(sources), "-f", filter_words, "-r", "-o", f"{target}/", "-q", "--force", "--format", form]
+    words = ["edge", str(sources), "-f", filter_words, "--scale", "unit", "-r", "-o", f"{target}/"]
+    words += ["-q", "--force", "--format", form]
     run([sys.executable, "-m", "cnncli", *words, "-j", str(WORKERS)])
 
 
@@ -172,7 +174,7 @@ def bare(sources: Path, target: Path, form: str, words: str) -> float:
 
     No start-up, plan, list of what is done, temporary names or reports.
     """
-    pipeline = EdgePipeline(load_chains([words], None, None), format=form)
+    pipeline = EdgePipeline(load_chains([words], None, None), rendering=Rendering("unit"), format=form)
     waiting: Iterator[Path] = iter(sorted(sources.iterdir()))
     lock = threading.Lock()
 
