@@ -11,8 +11,6 @@ from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO
 
-from cnncli.version import __version__
-
 if TYPE_CHECKING:
     from http.client import HTTPResponse
     from urllib.request import OpenerDirector, Request
@@ -154,6 +152,8 @@ def _request(url: str) -> "Request":
 def _opener() -> "OpenerDirector":
     """Return an opener of web addresses alone, wherever a server may redirect."""
     from urllib import request
+
+    from cnncli.version import __version__  # 8 ms: the packages of this environment are looked through
 
     opener = request.OpenerDirector()
     for handler in (
