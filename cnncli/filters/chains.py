@@ -214,8 +214,9 @@ class Chain(NamedTuple):
         self.check(filtering)
         color = filtering.color or self.color
         response: Response = Image(image, gray=color == "gray")
-        for step in self.steps:
-            own = filtering.replace(color=color) if step is self.last else filtering.inner
+        # By its place: `kernel kernel` is one step twice.
+        for number, step in enumerate(self.steps, 1):
+            own = filtering.replace(color=color) if number == len(self.steps) else filtering.inner
             response = step.operator.over(response, own)
             response.word = step.word
         return response

@@ -1,5 +1,6 @@
-"""Every filter word and some chains on Dask workers: the files that one machine writes."""
+"""Every filter word, and chains of them, on Dask workers: the files that one machine writes."""
 
+import numpy as np
 import pytest
 from clusters import cnncli
 from folders import contents, make_photographs
@@ -15,14 +16,24 @@ CHAINS = (
 )
 
 
+def random_chains(count):
+    """Different chains of two to four words, without arguments."""
+    words = [name for name, known in FILTERS.items() if not known.last]
+    rng, chains = np.random.default_rng(11), set()
+    while len(chains) < count:
+        chains.add(" ".join(rng.choice(words, rng.integers(2, 5))))
+    return sorted(chains)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["png", "npy"])
 def test_words_on_a_cluster_give_the_files_of_one_machine(tmp_path, cluster, form):
     make_photographs(tmp_path / "in", 6)
-    filters = [word for chain in (*FILTERS, *CHAINS) for word in ("-f", chain)]
+    chains = (*FILTERS, *CHAINS, *random_chains(20))
+    filters = [word for chain in chains for word in ("-f", chain)]
     command = ["edge", "in", "-r", *filters, "--format", form, "-q"]
     cnncli(*command, "-o", "here/", cwd=tmp_path)
     cnncli(*command, "-o", "there/", "--scheduler", cluster.address, cwd=tmp_path)
     made = contents(tmp_path / "here")
-    assert len(made) == 6 * (len(FILTERS) + len(CHAINS))
+    assert len(made) == 6 * len(chains)
     assert contents(tmp_path / "there") == made

@@ -11,7 +11,7 @@ from oracles import random_image
 from cnncli.errors import ArgumentError
 from cnncli.files.matrices import format_matrix
 from cnncli.filters.chains import Chain, load_chains, load_kernel
-from cnncli.filters.edges import as_rows
+from cnncli.filters.edges import as_rows, filter_image
 from cnncli.filters.kernel_files import KERNEL_SUFFIXES, check_kernel_path, save_kernel
 from cnncli.filters.named import FILTERS
 from cnncli.filters.operators.filtering import Filtering
@@ -157,3 +157,12 @@ def test_what_is_never_negative_is_known(words, dtype, expected):
     assert response.never_negative is expected
     numbers = response.rows(0, 40)
     assert (numbers.min() >= -1e-6 * np.abs(numbers).max()) is np.bool_(expected)
+
+
+def test_options_of_the_last_step_are_for_the_last_of_two_that_are_one():
+    image = random_image((20, 24))
+    (chain,) = load_chains(["kernel kernel"], "1 2; 3 4", None)
+    once = filter_image(image, [[1, 2], [3, 4]])
+    expected = filter_image(once, [[1, 2], [3, 4]], stride=2, bias=5)
+    response = chain.over(as_rows(image), Filtering(stride=2, bias=5))
+    assert np.array_equal(response.rows(0, response.shape[0]), expected)
