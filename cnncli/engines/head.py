@@ -10,6 +10,7 @@ from cnncli.arrays import Array
 from cnncli.engines.losses import Logistic, Loss, softmax
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
+from cnncli.networks.heads import output_count
 from cnncli.networks.layers import Chain, Sequential
 from cnncli.shapes import show_shape
 
@@ -17,18 +18,6 @@ from cnncli.shapes import show_shape
 def output_kind(network: Network) -> str:
     """Return the kind of the outputs: scores, probabilities, chances or distances (see `Layer`)."""
     return network.layers.unrolled[-1].words[-1].output_kind
-
-
-def output_count(network: Network) -> int | None:
-    """Return the number of outputs for a picture; None where the output is a picture itself.
-
-    Example:
-        >>> from cnncli.networks import parse_network
-        >>> output_count(parse_network("4x4x1 conv3-5 gap")), output_count(parse_network("4x4x1 conv3-5"))
-        (5, None)
-    """
-    *size, channels = network.output_shape
-    return channels if all(n == 1 for n in size) else None
 
 
 def logits_network(network: Network, loss: Loss) -> Network:

@@ -16,7 +16,7 @@ from cnncli.data.normalization import Normalization
 from cnncli.data.pictures import fitted
 from cnncli.engines.backends import Backend, open_backend
 from cnncli.engines.engine import Engine, check_arrays
-from cnncli.engines.head import output_count, probabilities
+from cnncli.engines.head import probabilities
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.files.html import html_table
 from cnncli.formats.files import named, parse_json
@@ -24,6 +24,7 @@ from cnncli.formats.reading import RUN_MODEL
 from cnncli.formats.safetensors import INPUT, NETWORK
 from cnncli.models.safetensors import read_tensors, write_tensors
 from cnncli.networks import Network, parse_network
+from cnncli.networks.heads import output_count
 from cnncli.shapes import show_shape
 from cnncli.values import Value
 
