@@ -1,7 +1,8 @@
 """Augmentation: every epoch shows each picture a little differently.
 
 Augmentations work on pictures as they are stored, before normalization. Beyond its border a picture repeats its nearest
-pixel, so that pages and skies go on.
+pixel, so that pages and skies go on. Those of colour compute what torchvision's ColorJitter does, each picture with a
+factor of its own; results are rounded, and cut to 0..255.
 
 To add one, write a class with its `amount` and `change`, and enter it in `AUGMENTATIONS`.
 """
@@ -33,6 +34,7 @@ class Augmentation(Value):
         about: one line for people.
         limits: the least and the largest amount; (0, 0) where it takes none.
         in_pixels: whether amounts are whole pixels.
+        is_share: whether the amount is a share, which may be written in percent.
     """
 
     amount: float = 0.0
@@ -41,6 +43,7 @@ class Augmentation(Value):
     about: ClassVar[str]
     limits: ClassVar[tuple[float, float]] = (0, 0)
     in_pixels: ClassVar[bool] = False
+    is_share: ClassVar[bool] = False
 
     def validate(self) -> None:
         low, high = self.limits
@@ -49,6 +52,13 @@ class Augmentation(Value):
             raise ArgumentError(f"augmentation {self.word} {room}, got {self.amount:g}")
         if self.in_pixels and self.amount != int(self.amount):
             raise ArgumentError(f"augmentation {self.word} takes whole pixels, got {self.amount:g}")
+
+    def check(self, channels: int, *, has_scale: bool = True) -> None:
+        """Check that it can change pictures with some channels, whose numbers may have no scale of 0 to 255.
+
+        Raises:
+            ArgumentError: it cannot.
+        """
 
     def change(self, images: "Array", random: "ItemRandom") -> "Array":
         """Return changed pictures (N, H, W, C), of the same shape and dtype; the given ones may be written over."""
@@ -115,6 +125,7 @@ class RandomCrop(Augmentation):
     word: ClassVar[str] = "crop"
     about: ClassVar[str] = "a part with at least N of each side, enlarged (crop:0.8)"
     limits: ClassVar[tuple[float, float]] = (0.05, 1)
+    is_share: ClassVar[bool] = True
 
     def change(self, images: "Array", random: "ItemRandom") -> "Array":
         part = (self.amount + (1 - self.amount) * random.uniform(0))[:, np.newaxis]
@@ -146,10 +157,129 @@ class Cutout(Augmentation):
         return images
 
 
-AUGMENTATIONS: dict[str, type[Augmentation]] = {kind.word: kind for kind in (Shift, Flip, Rotate, RandomCrop, Cutout)}
+class _Recolouring(Augmentation):
+    """A change of colours by a random number of each picture."""
 
-_BLOCK = 1 << 14  # pixels interpolated at a time, which stay in the cache: three times as fast as all at once
-_WORD = re.compile(r"([a-z]+)(?::?(\d+\.?\d*|\.\d+))?")
+    limits: ClassVar[tuple[float, float]] = (0.01, 1)
+    is_share: ClassVar[bool] = True
+    needs_colour: ClassVar[bool] = False
+
+    def check(self, channels: int, *, has_scale: bool = True) -> None:
+        if self.needs_colour and channels != 3:
+            found = "grey" if channels == 1 else f"of {channels} channels"
+            raise ArgumentError(f"augmentation {self.word} changes colours, and the pictures are {found}: leave it out")
+        if not has_scale:
+            raise ArgumentError(
+                f"augmentation {self.word} needs pixels from 0 to 255, and the data holds numbers of no known scale: "
+                "leave it out"
+            )
+
+    def change(self, images: "Array", random: "ItemRandom") -> "Array":
+        drawn = (self.amount * (2 * random.uniform(0) - 1)).astype(np.float32)[:, np.newaxis, np.newaxis, np.newaxis]
+        block = max(1, _BLOCK // (images.shape[1] * images.shape[2]))
+        for start in range(0, len(images), block):
+            part = slice(start, start + block)
+            numbers = self.recolour(images[part].astype(np.float32), drawn[part])
+            images[part] = _as_stored(numbers.clip(0, 255), images)
+        return images
+
+    def recolour(self, pixels: "Array", drawn: "Array") -> "Array":
+        """Return pixels (n, H, W, C), float32, changed, maybe in place, by numbers (n, 1, 1, 1) up to +-amount."""
+        raise NotImplementedError
+
+
+class Brightness(_Recolouring):
+    """All pixels times a factor of 1 - `amount` to 1 + `amount`."""
+
+    amount: float = 0.2
+
+    word: ClassVar[str] = "brightness"
+    about: ClassVar[str] = "up to N brighter or darker (brightness:20%)"
+
+    def recolour(self, pixels: "Array", drawn: "Array") -> "Array":
+        pixels *= 1 + drawn
+        return pixels
+
+
+class Contrast(_Recolouring):
+    """The distance of all pixels from the picture's mean luma times a factor of 1 - `amount` to 1 + `amount`."""
+
+    amount: float = 0.2
+
+    word: ClassVar[str] = "contrast"
+    about: ClassVar[str] = "up to N more or less contrast (contrast:20%)"
+
+    def recolour(self, pixels: "Array", drawn: "Array") -> "Array":
+        lumas = _lumas(pixels).reshape(len(pixels), -1)
+        means = lumas.mean(axis=1, dtype=np.float64).astype(np.float32).reshape(drawn.shape)
+        return _spread(pixels, means, 1 + drawn)
+
+
+class Saturation(_Recolouring):
+    """The distance of each pixel from its own luma times a factor of 1 - `amount` to 1 + `amount`."""
+
+    amount: float = 0.2
+
+    word: ClassVar[str] = "saturation"
+    about: ClassVar[str] = "up to N more or less colour (saturation:20%)"
+    needs_colour: ClassVar[bool] = True
+
+    def recolour(self, pixels: "Array", drawn: "Array") -> "Array":
+        return _spread(pixels, _lumas(pixels), 1 + drawn)
+
+
+class Hue(_Recolouring):
+    """The hue turned by up to `amount` of the colour circle either way; value and saturation of HSV stay."""
+
+    amount: float = 0.05
+
+    word: ClassVar[str] = "hue"
+    about: ClassVar[str] = "hues turned by up to N of the colour circle (hue:5%)"
+    limits: ClassVar[tuple[float, float]] = (0.01, 0.5)
+    needs_colour: ClassVar[bool] = True
+
+    def recolour(self, pixels: "Array", drawn: "Array") -> "Array":
+        red, green, blue = (np.ascontiguousarray(pixels[..., channel]) for channel in range(3))
+        value = np.maximum(np.maximum(red, green), blue)
+        spread = value - np.minimum(np.minimum(red, green), blue)
+        apart = np.maximum(spread, np.float32(1e-6))
+        # In sixths of the circle from red, by the largest channel (Smith 1978).
+        is_red, is_green = value == red, value == green
+        difference = np.where(is_red, green - blue, np.where(is_green, blue - red, red - green))
+        first = np.where(is_red, 0, np.where(is_green, 2, 4)).astype(np.float32)
+        sixth = difference / apart + first
+        sixth += 6 * drawn[..., 0]
+        turned = np.empty_like(pixels)
+        for channel, start in enumerate((5, 3, 1)):
+            away = sixth + (start - 2)
+            away -= 6 * np.rint(away / 6)
+            turned[..., channel] = value - spread * (2 - np.abs(away)).clip(0, 1)
+        return turned
+
+
+def _spread(pixels: "Array", middle: "Array", factor: "Array") -> "Array":
+    """Multiply the distance of pixels from numbers in their middle, in place; at these, they stay to the last bit."""
+    pixels -= middle
+    pixels *= factor
+    pixels += middle
+    return pixels
+
+
+def _lumas(pixels: "Array") -> "Array":
+    """Return the luma (BT.601) of pixels (n, H, W, C) as (n, H, W, 1); of other than three channels, their mean."""
+    if pixels.shape[-1] != 3:
+        means: Array = pixels.mean(axis=-1, keepdims=True)
+        return means
+    red, green, blue = pixels[..., :1], pixels[..., 1:2], pixels[..., 2:]
+    lumas: Array = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
+    return lumas
+
+
+_KINDS = (Shift, Flip, Rotate, RandomCrop, Cutout, Brightness, Contrast, Saturation, Hue)
+AUGMENTATIONS: dict[str, type[Augmentation]] = {kind.word: kind for kind in _KINDS}
+
+_BLOCK = 1 << 14  # pixels changed at a time, which stay in the cache: three times as fast as all at once
+_WORD = re.compile(r"([a-z]+)(?::?(\d+\.?\d*|\.\d+)(%?))?")
 
 
 def parse_augmentations(text: str | Sequence[str]) -> tuple[Augmentation, ...]:
@@ -159,8 +289,8 @@ def parse_augmentations(text: str | Sequence[str]) -> tuple[Augmentation, ...]:
         ArgumentError: an unknown name, an amount out of range, or the same twice.
 
     Example:
-        >>> [str(each) for each in parse_augmentations("shift3,flip,rotate:15")]
-        ['shift:3', 'flip', 'rotate:15']
+        >>> [str(each) for each in parse_augmentations("shift3,flip,rotate:15,contrast:30%")]
+        ['shift:3', 'flip', 'rotate:15', 'contrast:0.3']
     """
     words = text.split(",") if isinstance(text, str) else [word for part in text for word in part.split(",")]
     found = tuple(_parse(word.strip()) for word in words if word.strip())
@@ -177,7 +307,11 @@ def _parse(word: str) -> Augmentation:
         hint = did_you_mean(match[1] if match else word, AUGMENTATIONS)
         raise ArgumentError(f"unknown augmentation {word!r}: {hint}")
     kind = AUGMENTATIONS[match[1]]
-    return kind() if match[2] is None else kind(float(match[2]))
+    if match[2] is None:
+        return kind()
+    if match[3] and not kind.is_share:
+        raise ArgumentError(f"augmentation {kind.word} takes no percentage, got {word}")
+    return kind(float(match[2]) / 100 if match[3] else float(match[2]))
 
 
 def augment(

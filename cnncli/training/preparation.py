@@ -25,6 +25,7 @@ from cnncli.data import (
 from cnncli.data.augmentation import Augmentation, parse_augmentations
 from cnncli.data.listing import visible_folders
 from cnncli.data.normalization import Normalization, measure
+from cnncli.data.pictures import BYTES
 from cnncli.engines.head import check_outputs
 from cnncli.engines.losses import LOSSES, Loss, balanced_weights
 from cnncli.engines.optimizers import Optimizer
@@ -128,6 +129,9 @@ def prepare(
     parts = _parts(options, data, reading, progress)
     train = parts.train
     _check_classes(data, train)
+    augmentations = parse_augmentations(options.augment)
+    for augmentation in augmentations:
+        augmentation.check(train.shape[2], has_scale=train.scale == BYTES)
     loss = _loss(options, train)
     words = options.network or default_layers(train.shape, loss.outputs(len(train.class_names)))
     network = choose_network(words, train.shape, sized=options.size is not None)
@@ -139,7 +143,7 @@ def prepare(
         normalization=_measured(train),
         loss=loss,
         optimizer=options.make_optimizer(),
-        augmentations=parse_augmentations(options.augment),
+        augmentations=augmentations,
         data_digest=_digest(train, parts.validation),
     )
 

@@ -1,9 +1,11 @@
+import colorsys
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import scipy.ndimage
+from PIL import Image, ImageEnhance
 
 from cnncli.data.augmentation import AUGMENTATIONS, augment, parse_augmentations, sample
 from cnncli.data.randomness import ItemRandom
@@ -21,10 +23,23 @@ def changed(images, text, *, seed=3, epoch=1, items=ITEMS):
     return augment(images.copy(), parse_augmentations(text), seed=seed, epoch=epoch, items=items)
 
 
+def fits(text, channels):
+    """Whether augmentations change pictures of some channels."""
+    try:
+        [each.check(channels) for each in parse_augmentations(text)]
+    except ArgumentError:
+        return False
+    return True
+
+
 EVERYTHING = ",".join(AUGMENTATIONS)
+EVERYTHING_GREY = ",".join(name for name in AUGMENTATIONS if fits(name, 1))
+RECOLOURING = ("brightness", "contrast", "saturation", "hue")
+CASES = [(text, 3) for text in (*AUGMENTATIONS, EVERYTHING)]
+CASES += [(text, 1) for text in (*EVERYTHING_GREY.split(","), EVERYTHING_GREY)]
 
 
-@pytest.mark.parametrize("text", AUGMENTATIONS)
+@pytest.mark.parametrize("text", [name for name in AUGMENTATIONS if name not in RECOLOURING])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 6), (5, 1), (2, 2), (90, 110)])
 def test_pictures_of_any_size(text, shape):
     images = RNG.integers(0, 256, (7, *shape, 3)).astype(np.uint8)
@@ -34,9 +49,18 @@ def test_pictures_of_any_size(text, shape):
     assert found.max() <= images.max()
 
 
-@pytest.mark.parametrize("text", [*AUGMENTATIONS, EVERYTHING])
+@pytest.mark.parametrize("text", RECOLOURING)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 6), (90, 110), (130, 140)])
+def test_recoloured_pictures_of_any_size(text, shape):
+    images = RNG.integers(0, 256, (7, *shape, 3)).astype(np.float32)
+    found = changed(images, text, items=np.arange(7))
+    assert found.shape == images.shape
+    assert found.min() >= 0
+    assert found.max() <= 255
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("text", "channels"), CASES)
 class TestAll:
     def test_shape_type_and_range_stay(self, text, dtype, channels):
         images = pictures(channels=channels, dtype=dtype)
@@ -64,7 +88,10 @@ class TestAll:
 
     def test_an_even_picture_stays_even(self, text, dtype, channels):
         images = np.full((5, 8, 8, channels), 77, dtype)
-        assert np.array_equal(changed(images, text, items=np.arange(5)), images)
+        found = changed(images, text, items=np.arange(5))
+        assert np.array_equal(found, np.broadcast_to(found[:, :1, :1], images.shape))
+        if "brightness" not in text:
+            assert np.array_equal(found, images)
 
 
 @pytest.mark.parametrize("text", ["shift:3", "shift"])
@@ -149,6 +176,79 @@ def test_cutout_hides_a_square_with_the_mean():
     assert covered.any(axis=0).all()  # every place is hidden now and then
 
 
+def drawn(text, items):
+    """Return the numbers that an augmentation of colour draws for items: from -amount to amount."""
+    (augmentation,) = parse_augmentations(text)
+    return augmentation.amount * (2 * ItemRandom(3, 1, items, augmentation.word).uniform(0) - 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "enhancer", "channels"),
+    [
+        ("brightness:60%", ImageEnhance.Brightness, 1),
+        ("brightness:60%", ImageEnhance.Brightness, 3),
+        ("contrast:80%", ImageEnhance.Contrast, 1),
+        ("contrast:80%", ImageEnhance.Contrast, 3),
+        ("saturation:100%", ImageEnhance.Color, 3),
+    ],
+)
+def test_brightness_contrast_and_saturation_are_pillows(text, enhancer, channels):
+    """But for Pillow's rounding of means and lumas, by half a level."""
+    items = np.arange(30)
+    images = np.clip(pictures(30, channels=channels).astype(int) + 20 * (items % 9 - 4)[:, None, None, None], 0, 255)
+    found = changed(images.astype(np.uint8), text, items=items)
+    factors = 1 + drawn(text, items)
+    assert factors.min() < 0.7
+    assert factors.max() > 1.3
+    for before, after, factor in zip(images.astype(np.uint8), found, factors, strict=True):
+        expected = enhancer(Image.fromarray(before.squeeze())).enhance(factor)
+        assert np.abs(after.squeeze().astype(int) - np.asarray(expected)).max() <= 1 + 0.5 * abs(factor - 1)
+
+
+def test_hue_is_colorsyss():
+    items = np.arange(40)
+    images = pictures(40, 5, 6, 3, "float32")
+    images[:4] = [255, 0, 0]
+    images[4:8, :, :, 0] = images[4:8, :, :, 1]  # two channels are the largest
+    found = changed(images, "hue:50%", items=items)
+    turns = drawn("hue:50%", items)
+    assert turns.min() < -0.3
+    assert turns.max() > 0.3
+    for before, after, turn in zip(images.reshape(40, -1, 3), found.reshape(40, -1, 3), turns, strict=True):
+        for pixel, got in zip(before.tolist(), after.tolist(), strict=True):
+            hue, saturation, value = colorsys.rgb_to_hsv(*pixel)
+            assert got == pytest.approx(colorsys.hsv_to_rgb((hue + turn) % 1, saturation, value), abs=1e-2)
+
+
+def test_hues_of_grey_pixels_stay():
+    images = np.repeat(pictures(channels=1), 3, axis=3)
+    assert np.array_equal(changed(images, "hue:50%,saturation:100%"), images)
+
+
+@pytest.mark.parametrize(
+    ("text", "channels", "message"),
+    [
+        ("hue", 1, "augmentation hue changes colours, and the pictures are grey: leave it out"),
+        ("saturation", 1, "augmentation saturation changes colours, and the pictures are grey"),
+        ("hue", 4, "augmentation hue changes colours, and the pictures are of 4 channels"),
+    ],
+)
+def test_colours_need_three_channels(text, channels, message):
+    (augmentation,) = parse_augmentations(text)
+    with pytest.raises(ArgumentError, match=message):
+        augmentation.check(channels)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_colours_need_a_scale(name):
+    (augmentation,) = parse_augmentations(name)
+    if name not in RECOLOURING:
+        augmentation.check(3, has_scale=False)
+        return
+    with pytest.raises(ArgumentError, match=f"{name} needs pixels from 0 to 255"):
+        augmentation.check(3, has_scale=False)
+
+
 def test_augmentations_have_numbers_of_their_own():
     """Another one before it does not change what an augmentation does."""
     images = pictures()
@@ -173,6 +273,11 @@ def test_what_is_written_is_read_again(name):
     assert found.about
 
 
+@pytest.mark.parametrize(("text", "share"), [("crop:80%", 0.8), ("hue:5%", 0.05), ("contrast20%", 0.2)])
+def test_shares_may_be_written_in_percent(text, share):
+    assert [each.amount for each in parse_augmentations(text)] == [pytest.approx(share)]
+
+
 @pytest.mark.parametrize("text", ["shift2", "shift:2", " shift:2 ", "shift:2.0"])
 def test_an_amount_with_and_without_a_colon(text):
     assert [str(each) for each in parse_augmentations(text)] == ["shift:2"]
@@ -184,13 +289,15 @@ def test_an_amount_with_and_without_a_colon(text):
         ("shfit", "unknown augmentation 'shfit': did you mean shift"),
         ("shift:x", "unknown augmentation 'shift:x': did you mean"),
         ("shift:-2", "unknown augmentation 'shift:-2'"),
-        ("blur", "choose from shift, flip, rotate, crop, cutout"),
+        ("blur", "choose from shift, flip, rotate, crop, cutout, brightness, contrast, saturation, hue"),
         ("shift:0", "augmentation shift takes a number from 1 to 1000, got 0"),
         ("shift:1.5", "augmentation shift takes whole pixels, got 1.5"),
         ("cutout:2.5", "augmentation cutout takes whole pixels, got 2.5"),
         ("crop:2", "augmentation crop takes a number from 0.05 to 1, got 2"),
         ("rotate:181", "augmentation rotate takes a number from 0.1 to 180"),
         ("flip:1", "augmentation flip takes no number, got 1"),
+        ("hue:60%", "augmentation hue takes a number from 0.01 to 0.5, got 0.6"),
+        ("shift:10%", "augmentation shift takes no percentage, got shift:10%"),
         ("flip,shift,flip", "augmentation flip is given twice"),
     ],
 )

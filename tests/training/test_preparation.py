@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 from small_data import bars, bars_dataset, bars_npz
 
+from cnncli.data import ArrayDataset
 from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.errors import ArgumentError, DataError, TrainingError
 from cnncli.models.metrics import score
@@ -212,3 +213,12 @@ def test_a_rate_that_is_far_too_large_is_told_by_the_post_mortem_alone(tmp_path)
     for name in OPTIMIZERS:
         with pytest.raises(TrainingError, match="the loss is no longer finite"):
             train(tmp_path / "bars.npz", network="conv3-4,relu fc-3", optimizer=name, lr=1e38, epochs=9, jobs=1)
+
+
+def test_augmentations_of_colour_have_to_suit_the_pictures():
+    with pytest.raises(ArgumentError, match="augmentation hue changes colours, and the pictures are grey"):
+        prepare(Configuration(network="fc-3", augment="hue"), bars_dataset())
+    pixels, labels = bars(12)
+    raw = ArrayDataset(pixels.astype(np.float32) - 3000, labels, ["a", "b", "c"], "raw", scale="raw")
+    with pytest.raises(ArgumentError, match="augmentation contrast needs pixels from 0 to 255"):
+        prepare(Configuration(network="fc-3", augment="contrast"), raw)
