@@ -5,7 +5,15 @@ from cnncli.networks.layers import BLOCKS, LAYERS
 WORDS = {
     "gap": ["5x4x3 gap", "6x4x3 gap3x2", "5x7x3 gap3", "2x3x2 gap4", "9x9x2 gap7 fc-2"],
     "gmp": ["5x4x3 gmp", "6x4x3 gmp3x2", "5x7x3 gmp3", "2x3x2 gmp4"],
-    "ln": ["5x4x6 ln", "4x4x3 conv3-4,p1,ln,gelu", "7 ln", "5x4x3 ln,eps0.1", "4x4x3 ln,noaffine"],
+    "bn": ["5x4x3 bn", "7 bn,eps0.1", "5x4x3 conv3-4,p1,bn,eps0.1,relu", "5x4x3 bn,relu,eps0.1"],
+    "ln": [
+        "5x4x6 ln",
+        "4x4x3 conv3-4,p1,ln,gelu",
+        "7 ln",
+        "5x4x3 ln,eps0.1",
+        "4x4x3 ln,noaffine",
+        "4x4x3 conv3-4,ln,eps0.1,gelu",
+    ],
     "gn": ["5x4x6 gn3", "4x4x3 conv3-8,p1,gn4,relu", "8 gn2", "5x4x32 gn", "4x4x6 gn1,noaffine"],
     "in": ["5x4x3 in", "5x4x3 in,affine", "6x6x3 conv3-4,p1,in,relu"],
     "scale": ["5x4x3 scale", "5x4x3 conv1-4,scale0.5 relu", "7 scale2"],

@@ -211,15 +211,23 @@ class _Reader:
         return pieces[0] + "".join(filled)
 
     def read_layer(self, word: Word) -> Layer:
-        """Read one word: a layer, its options, and the layers that follow it."""
+        """Read one word: a layer, its options, and the layers that follow it with theirs."""
         head, *options = word.split()
         kind, fields = self.read_head(head)
-        rest = [option for option in options if not self.set_option(option, kind, fields)]
-        followers = [self.read_follower(option, kind) for option in rest]
-        if followers and followers[0].removes_mean and "bias" in kind.fields:
+        followers: list[tuple[Word, type[Layer], dict[str, Any]]] = []
+        for option in options:
+            name, value = _read_option(plain(option.text))
+            if not name:
+                followers.append((option, *self.read_follower(option, kind)))
+            elif followers and _takes(followers[-1][1], name):
+                self.set_option(option, *followers[-1][1:], name, value)
+            else:
+                self.set_option(option, kind, fields, name, value)
+        if followers and followers[0][1].removes_mean and "bias" in kind.fields:
             fields.setdefault("bias", False)
         layer = self.build(word, kind, **fields)
-        return self.build(word, Chain, (layer, *followers)) if followers else layer
+        after = [self.build(option, follower, **its) for option, follower, its in followers]
+        return self.build(word, Chain, (layer, *after)) if after else layer
 
     def read_head(self, word: Word) -> tuple[type[Layer], dict[str, Any]]:
         """Read the word before the options: `conv3-64` is conv, a size and filters."""
@@ -259,34 +267,38 @@ class _Reader:
             self.fail(word, f"{quote(word.text)}: {kind.op} is written {kind.example()}{optional}{wrong}")
         fields[field] = value
 
-    def set_option(self, word: Word, kind: type[Layer], fields: dict[str, Any]) -> bool:
-        """Read an option that sets a field; return False if it is not one."""
-        text = plain(word.text)
-        field, value = FLAGS.get(text, ("", None))
-        if not field and text not in LAYERS:
-            letters = _first_letters(text)
-            field = LETTERS.get(letters, "")
-            value = FIELDS[field].kind.read(text[len(letters) :]) if field else None
-        if not field:
-            return False
-        if field not in kind.fields or field in (kind.size_field, kind.filters_field):
+    def set_option(self, word: Word, kind: type[Layer], fields: dict[str, Any], name: str, value: Any) -> None:
+        """Set a field to the value that an option gives it; None where the option has a wrong form."""
+        if not _takes(kind, name):
             self.fail(word, f"{kind.op} does not take the option {quote(word.text)}: {_options(kind)}")
         if value is None:
-            self.fail(word, f"option {quote(word.text)}: {FIELDS[field].letters} takes {FIELDS[field].kind.form}")
-        if field in fields:
-            self.fail(word, f"option {quote(word.text)}: {field.replace('_', ' ')} is set twice in this word")
-        fields[field] = value
-        return True
+            self.fail(word, f"option {quote(word.text)}: {FIELDS[name].letters} takes {FIELDS[name].kind.form}")
+        if name in fields:
+            self.fail(word, f"option {quote(word.text)}: {name.replace('_', ' ')} is set twice in this word")
+        fields[name] = value
 
-    def read_follower(self, word: Word, kind: type[Layer]) -> Layer:
+    def read_follower(self, word: Word, kind: type[Layer]) -> tuple[type[Layer], dict[str, Any]]:
         """Read an option that is a layer itself, such as relu."""
         if not word.text:
             self.fail(word, "an option is missing before or after a comma")
         op = op_of(plain(word.text))
         if op not in LAYERS or not LAYERS[op].follows:
             self.fail(word, f"{quote(word.text)} {_no_option(op, kind)}")
-        follower, fields = self.read_head(word)
-        return self.build(word, follower, **fields)
+        return self.read_head(word)
+
+
+def _read_option(text: str) -> tuple[str, Any]:
+    """Return the field that an option sets, empty where it sets none, and the value, None where it has a wrong form."""
+    if text in FLAGS:
+        return FLAGS[text]
+    letters = _first_letters(text)
+    if text in LAYERS or letters not in LETTERS:
+        return "", None
+    return LETTERS[letters], FIELDS[LETTERS[letters]].kind.read(text[len(letters) :])
+
+
+def _takes(kind: type[Layer], field: str) -> bool:
+    return field in kind.fields and field not in (kind.size_field, kind.filters_field)
 
 
 def _first_letters(text: str) -> str:

@@ -108,7 +108,7 @@ def fully_connected(layer, input_shape, params, buffers):
 
 
 def batch_norm(layer, input_shape, params, buffers):
-    module = with_parameters(nn.BatchNorm2d(input_shape[-1]), params)
+    module = with_parameters(nn.BatchNorm2d(input_shape[-1], eps=layer.eps), params)
     for name, array in buffers.items():
         setattr(module, name, torch.tensor(array))
     return module

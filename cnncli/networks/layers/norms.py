@@ -28,7 +28,8 @@ class BatchNorm(NormLayer):
     removes_mean = True
     steadies = True
     momentum = 0.1
-    eps = 1e-5
+
+    eps: float = 1e-5
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         return scale_and_shift(input_shape)

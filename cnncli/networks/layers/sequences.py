@@ -88,7 +88,7 @@ class Chain(Compound):
     def validate(self) -> None:
         ops = [layer.op for layer in self.layers]
         for layer in self.layers[1:]:
-            if not layer.follows or "," in str(layer):
+            if not layer.follows:
                 raise ArgumentError(f"{layer.label} cannot be an option: make it a word of its own")
         if len(self.layers) < 2 or isinstance(self.layers[0], Compound):
             raise ArgumentError("a chain is a layer and one or more layers that follow it in its word")
