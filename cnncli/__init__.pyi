@@ -21,7 +21,7 @@ from .images.writing import write_image as write_image
 from .models.evaluation import evaluate as evaluate
 from .models.exporting import export_onnx as export_onnx
 from .models.model import Model as Model
-from .models.model import load_model as load_model
+from .models.opening import load_model as load_model
 from .models.prediction import predict_files as predict_files
 from .networks import LAYERS as LAYERS
 from .networks import Network as Network

@@ -21,6 +21,15 @@ SIGNED = ("abs", "clip", "offset", "diverging", "split")
 POOLING_MODES = ("max", "avg", "min")
 PARTS = ("train", "validation", "test")
 RESIZES = ("stretch", "crop", "pad")
+NORMALIZATIONS = {
+    "imagenet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+    "unit": ((0.0,), (255.0,)),
+    "signed": ((127.5,), (127.5,)),
+    "caffe": ((123.68, 116.779, 103.939), (1.0, 1.0, 1.0)),
+    "none": ((0.0,), (1.0,)),
+}
+"""Mean and std of normalizations that published weights expect, on the scale 0 to 255: one number for all channels, or
+one for each. `imagenet` is torchvision's, `caffe` that of the first VGG networks (in the order RGB)."""
 
 
 def check_choice(name: str, value: object, choices: Collection[str | None]) -> None:

@@ -122,7 +122,7 @@ def test_every_name_is_documented_by_examples_that_are_true(name, folder, monkey
     monkeypatch.chdir(folder)
     thing = getattr(cnncli, name)
     found = doctest.DocTestFinder(recurse=inspect.isclass(thing)).find(
-        thing, name, globs=vars(sys.modules[thing.__module__]).copy()
+        thing, name, globs={"load_model": cnncli.load_model, **vars(sys.modules[thing.__module__])}
     )
     if not inspect.isclass(thing) or not issubclass(thing, cnncli.CnncliError):
         assert "Example:" in inspect.getdoc(thing)

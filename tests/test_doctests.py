@@ -38,7 +38,7 @@ def test_the_examples_in_docstrings_are_true(name, folder, monkeypatch):
     if name.startswith("cnncli.engines.torch."):
         pytest.importorskip("torch")
     monkeypatch.chdir(folder)
-    result = doctest.testmod(importlib.import_module(name), extraglobs={"np": np})
+    result = doctest.testmod(importlib.import_module(name), extraglobs={"np": np, "load_model": cnncli.load_model})
     assert result.attempted > 0
     assert result.failed == 0
 

@@ -1,8 +1,11 @@
 """Normalization: bytes become numbers around 0, which a network learns well from."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cnncli.arrays import Array
+from cnncli.choices import NORMALIZATIONS, check_choice
 from cnncli.data import Dataset
 from cnncli.errors import ArgumentError
 from cnncli.ops.batches.rows import as_rows, row_repeats, tiled
@@ -33,6 +36,48 @@ class Normalization(Value):
             raise ArgumentError(
                 f"a normalization needs a mean and a std above 0 a channel, got {self.mean}, {self.std}"
             )
+
+    @classmethod
+    def called(cls, name: str) -> "Normalization":
+        """Return a normalization that many published weights expect: a name in `NORMALIZATIONS`.
+
+        Raises:
+            ArgumentError: an unknown name.
+
+        Example:
+            >>> Normalization.called("signed")
+            Normalization(mean=(127.5,), std=(127.5,))
+        """
+        check_choice("normalize", name, NORMALIZATIONS)
+        return cls(*NORMALIZATIONS[name])
+
+    @classmethod
+    def of_numbers(cls, mean: Sequence[float], std: Sequence[float]) -> "Normalization":
+        """Return the normalization of numbers as they are published: for pixels from 0 to 1 if all of them are.
+
+        Raises:
+            ArgumentError: numbers that are not finite, a std that is not positive, or not one of each a channel.
+
+        Example:
+            >>> Normalization.of_numbers((0.5,), (0.5,)), Normalization.of_numbers((120,), (60,))
+            (Normalization(mean=(127.5,), std=(127.5,)), Normalization(mean=(120.0,), std=(60.0,)))
+        """
+        factor = 255 if max(map(abs, (*mean, *std))) <= 1 else 1
+        return cls(tuple(factor * number for number in mean), tuple(factor * number for number in std))
+
+    def over(self, channels: int) -> "Normalization":
+        """Return the normalization of so many channels, where one mean and std may stand for all of them.
+
+        Raises:
+            ArgumentError: it has those of another number of channels.
+
+        Example:
+            >>> Normalization((0.0,), (255.0,)).over(3).std
+            (255.0, 255.0, 255.0)
+        """
+        if len(self.mean) not in (1, channels):
+            raise ArgumentError(f"a normalization of {len(self.mean)} channels for pictures of {channels}")
+        return self if len(self.mean) == channels else Normalization(self.mean * channels, self.std * channels)
 
     def apply(self, images: Array) -> Array:
         """Return pictures (N, H, W, C), normalised, as float32.

@@ -119,9 +119,11 @@ def check_is_trained(buffer: FileBytes, suffix: str) -> None:
             return
         kind = "not a model file, or a damaged one"
     else:
-        maker = "that cnncli exported, for other runtimes" if b"cnncli" in head else "of another program"
-        kind = f"{found.what} {maker}"
-    raise ModelError(f"{kind}: give a model that cnncli has trained, the folder of a run or its {RUN_MODEL}")
+        kind = f"{found.what} of another program"
+    raise ModelError(
+        f"{kind}: give a model that cnncli has trained, the folder of a run or its {RUN_MODEL}, or NAME=FILE for "
+        "weights of a network of the zoo (resnet18=FILE)"
+    )
 
 
 def read_model(path: str | Path, input_shape: Shape | None = None, *, shapes: bool = True) -> Summary:

@@ -8,7 +8,8 @@ from cnncli.choices import PARTS
 from cnncli.data import Dataset, Finding, OnChecked, Parts, open_dataset
 from cnncli.errors import DataError
 from cnncli.models.metrics import Scores, score
-from cnncli.models.model import AnyPath, Model, as_model
+from cnncli.models.opening import as_predictor
+from cnncli.models.predictor import AnyPath, Predictor
 from cnncli.threads import cores
 
 
@@ -49,7 +50,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    model: Model | AnyPath,
+    model: Predictor | AnyPath,
     data: AnyPath,
     *,
     part: str | None = None,
@@ -60,7 +61,7 @@ def evaluate(
     """Judge a model by labelled pictures, as `cnncli evaluate` does.
 
     Args:
-        model: a model, its file, or the folder of a run.
+        model: a model, or a word that `load_model` takes.
         data: a data set of any kind that `open_dataset` opens, labelled by the model's classes.
         part: one of `PARTS`; None for the test part, else the validation part, else everything.
         strict: refuse a picture that cannot be read instead of leaving it out.
@@ -78,7 +79,7 @@ def evaluate(
         >>> scores.accuracy > 0.5, scores.confusion.shape
         (True, (10, 10))
     """
-    model, jobs = as_model(model), jobs or cores()
+    model, jobs = as_predictor(model), jobs or cores()
     reading = model.reading(jobs=jobs, strict=strict, class_names=model.class_names, progress=progress)
     parts = open_dataset(data, reading)
     name, dataset = _chosen(parts, part, os.fspath(data))

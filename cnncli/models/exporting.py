@@ -10,7 +10,9 @@ from cnncli.arrays import Array
 from cnncli.engines.head import output_kind
 from cnncli.errors import ModelError
 from cnncli.files.temporary import check_output, open_whole
-from cnncli.models.model import AnyPath, Model, as_model
+from cnncli.models.model import Model
+from cnncli.models.opening import as_trainable
+from cnncli.models.predictor import AnyPath, Predictor
 from cnncli.version import __version__
 
 INPUT, OUTPUT, BATCH = "image", "probabilities", "batch"
@@ -38,7 +40,7 @@ class Exported(NamedTuple):
     size: int
 
 
-def export_onnx(model: Model | AnyPath, path: AnyPath, *, force: bool = False, seed: int = 0) -> Exported:
+def export_onnx(model: Predictor | AnyPath, path: AnyPath, *, force: bool = False, seed: int = 0) -> Exported:
     """Write a model as ONNX, whole or not at all, after comparing it with the model's own predictions.
 
     The input `image` is float32 (batch, C, H, W) on the scale 0 to 255, RGB or grey, as pictures are stored: the
@@ -46,7 +48,7 @@ def export_onnx(model: Model | AnyPath, path: AnyPath, *, force: bool = False, s
     metadata under `cnncli.classes`, as a JSON list, beside the network's text and how pictures are resized.
 
     Args:
-        model: a model, its file, or the folder of a run.
+        model: a model, or a word that `load_model` takes.
         path: the file to write.
         force: overwrite the file if it exists.
         seed: seed of the random pictures for the comparison.
@@ -62,7 +64,7 @@ def export_onnx(model: Model | AnyPath, path: AnyPath, *, force: bool = False, s
         ('digits.onnx', True)
     """
     check_output(os.fspath(path), force=force)
-    model = as_model(model)
+    model = as_trainable(model)
     _check_onnx()
     proto = onnx_model(model)
     try:

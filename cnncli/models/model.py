@@ -1,47 +1,36 @@
-"""A trained network, and the file that holds everything needed to use it."""
+"""A network of ours with weights, and the file that holds everything needed to use it."""
 
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, TypeGuard, Unpack, overload
+from collections.abc import Iterator, Mapping
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
-from cnncli.arrays import Array, as_numbers
-from cnncli.data import BYTES, RESIZES, SCALES, Dataset, Reading, ReadingOptions, read_picture
+from cnncli.arrays import Array
+from cnncli.data import BYTES, RESIZES, SCALES
 from cnncli.data.normalization import Normalization
-from cnncli.data.pictures import fitted
 from cnncli.engines.backends import Backend, open_backend
 from cnncli.engines.engine import Engine, check_arrays
 from cnncli.engines.head import probabilities
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.files.html import html_table
-from cnncli.formats.files import named, parse_json
-from cnncli.formats.reading import RUN_MODEL
+from cnncli.formats.files import named
 from cnncli.formats.safetensors import INPUT, NETWORK
-from cnncli.models.safetensors import read_tensors, write_tensors
-from cnncli.networks import Network, parse_network
+from cnncli.models.predictor import AnyPath, Predictor
+from cnncli.models.safetensors import write_tensors
+from cnncli.networks import Network
 from cnncli.networks.heads import output_count
 from cnncli.shapes import show_shape
 from cnncli.values import Value
-
-AnyPath = str | os.PathLike[str]
-Pictures = AnyPath | Sequence[AnyPath] | npt.ArrayLike
 
 CLASSES, NORMALIZATION, RESIZE = "cnncli.classes", "cnncli.normalization", "cnncli.resize"
 SCALE, VERSION = "cnncli.scale", "cnncli.version"
 """The keys of the metadata beside the network and its input."""
 
 
-class Model(Value):
-    """A trained network: it gives pictures the probabilities of classes.
-
-    A picture is an array (H, W) or (H, W, C), or a path; it is converted as `cnncli predict` converts files: to the
-    scale 0 to 255 and the channels and size of the network. A batch is an array (N, H, W, C) that has them already, or
-    a list of paths.
+class Model(Predictor, Value):
+    """A network of ours with weights; pictures are those of `Predictor`.
 
     Attributes:
         network: with its input, and with a last softmax if it was given with one.
@@ -52,6 +41,7 @@ class Model(Value):
         resize: the way to resize pictures of other sizes: a name in `RESIZES`.
         scale: the meaning of the numbers of pictures: a word of `SCALES`.
         backend: computes the network: NumPy, or what `on` has chosen.
+        origin: where the weights come from; empty for a model that was trained here.
 
     Raises:
         ModelError: the parts do not fit together.
@@ -70,6 +60,7 @@ class Model(Value):
     resize: str = "stretch"
     scale: str = BYTES
     backend: Backend = Backend()
+    origin: str = ""
 
     def validate(self) -> None:
         self.normalize(class_names=tuple(self.class_names))
@@ -108,74 +99,8 @@ class Model(Value):
         height, width, channels = self.network.input_shape
         return height, width, channels
 
-    def reading(self, **changes: Unpack[ReadingOptions]) -> Reading:
-        """Return how pictures are read for this model."""
-        height, width, channels = self.input_shape
-        reading = Reading(size=(height, width), channels=channels, resize=self.resize, scale=self.scale)
-        return reading._replace(**changes)
-
-    @overload
-    def predict(self, pictures: AnyPath, jobs: int = 1) -> int: ...
-    @overload
-    def predict(self, pictures: Pictures, jobs: int = 1) -> int | npt.NDArray[np.int64]: ...
-    def predict(self, pictures: Pictures, jobs: int = 1) -> int | npt.NDArray[np.int64]:
-        """Return the index of the likeliest class in `class_names`.
-
-        Args:
-            pictures: a picture, a path, or a batch of these, as in `Model`.
-            jobs: threads.
-
-        Returns:
-            An integer for one picture, (N,) for a batch.
-
-        Raises:
-            ArgumentError: a batch of another shape than the network's input.
-            ImageError: a picture that cannot be read, or has other channels or numbers than the model takes.
-
-        Example:
-            >>> model = load_model("runs/digits")
-            >>> model.predict(["digits/0/00.png", "digits/7/00.png"]).shape
-            (2,)
-        """
-        likeliest = self.probabilities(pictures, jobs).argmax(axis=-1)
-        return int(likeliest) if likeliest.ndim == 0 else likeliest.astype(np.int64)
-
-    def probabilities(self, pictures: Pictures, jobs: int = 1) -> Array:
-        """Return the probability of each class; arguments and errors are those of `predict`.
-
-        Returns:
-            float32, (classes,) for one picture, (N, classes) for a batch; each row adds up to 1.
-
-        Example:
-            >>> model = load_model("runs/digits")
-            >>> model.probabilities("digits/7/00.png").shape
-            (10,)
-        """
-        batch, is_single = self._batch(pictures)
-        outputs = self.engine(jobs).predict(batch, prepare=self.normalization.apply)
-        found = probabilities(outputs, self.network)
-        return found[0] if is_single else found
-
-    def _batch(self, pictures: Pictures) -> tuple[Array, bool]:
-        """Return pictures as a batch that the network takes, and whether they are a single one."""
-        if isinstance(pictures, str | os.PathLike):
-            return read_picture(os.fspath(pictures), self.reading())[None], True
-        if isinstance(pictures, list | tuple) and pictures and isinstance(pictures[0], str | os.PathLike):
-            return np.stack([read_picture(os.fspath(path), self.reading()) for path in pictures]), False
-        array = as_numbers(pictures, "a picture")
-        if array.ndim in (2, 3):
-            return fitted(array, self.reading(), "the picture", picture=array.dtype == np.uint16)[None], True
-        if array.ndim != 4:
-            raise ArgumentError(f"a picture has the shape (H, W) or (H, W, C), a batch (N, H, W, C), got {array.shape}")
-        if array.shape[1:] != self.input_shape:
-            shapes = show_shape(self.input_shape), show_shape(array.shape[1:])
-            raise ArgumentError(f"the model takes pictures of {shapes[0]}, got {shapes[1]}")
-        return array, False
-
-    def classify(self, dataset: Dataset, jobs: int = 1) -> Array:
-        """Return the probabilities of a whole data set, (N, classes), reading a few pictures at a time."""
-        parts = [self.probabilities(images, jobs) for _, images in dataset.chunks()]
-        return np.concatenate(parts) if parts else np.empty((0, len(self.class_names)), np.float32)
+    def _classified(self, pictures: Array, jobs: int) -> Array:
+        return probabilities(self.engine(jobs).predict(pictures, prepare=self.normalization.apply), self.network)
 
     def layer_names(self) -> list[str]:
         """Return the names of the layers, in the order of computation.
@@ -189,7 +114,7 @@ class Model(Value):
         """Return a layer's feature maps of a picture.
 
         Args:
-            picture: one picture or path, as in `Model`.
+            picture: one picture or path, as in `Predictor`.
             layer: one of `layer_names`, or the index of a word in the network's text, from 0.
 
         Returns:
@@ -262,103 +187,3 @@ def save_model(path: AnyPath, model: Model) -> None:
         ModelError: the file cannot be written.
     """
     write_tensors(path, {**model.parameters, **model.buffers}, model.metadata)
-
-
-def load_model(path: AnyPath, engine: str = "numpy", device: str = "auto") -> Model:
-    """Read a trained model.
-
-    Args:
-        path: its file, or the folder of a run that holds `model.safetensors`.
-        engine: a name in `ENGINES`, `numpy` or `torch`.
-        device: where: a name in `DEVICES`, such as `cuda`.
-
-    Raises:
-        ModelError: it is missing, damaged, or not a model that cnncli trained.
-        ArgumentError: the engine is not installed, or has no such device.
-
-    Example:
-        >>> load_model("samples")
-        Traceback (most recent call last):
-        ...
-        cnncli.errors.ModelError: samples: is a folder without model.safetensors: give a model or the folder of a run
-    """
-    backend = open_backend(engine, device)
-    file = model_path(path)
-    arrays, metadata = read_tensors(file)
-    try:
-        return model_of(arrays, metadata).on(backend)
-    except (ModelError, ArgumentError) as error:
-        raise ModelError(f"{file}: {error}") from error
-
-
-def as_model(model: Model | AnyPath) -> Model:
-    """Return a model, loaded if it is a path."""
-    return model if isinstance(model, Model) else load_model(model)
-
-
-def model_path(path: AnyPath) -> Path:
-    """Return the file of a model, which may be given as the folder of a run.
-
-    Raises:
-        ModelError: there is nothing, or a folder without a model.
-    """
-    file = Path(path)
-    if not os.path.lexists(file):
-        raise ModelError(
-            f"{path}: no such file or folder: a model is the folder of a run, or the {RUN_MODEL} that `cnncli train` "
-            "wrote"
-        )
-    if not file.is_dir():
-        return file
-    if not (file / RUN_MODEL).exists():
-        raise ModelError(f"{path}: is a folder without {RUN_MODEL}: give a model or the folder of a run")
-    return file / RUN_MODEL
-
-
-def model_of(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> Model:
-    """Return the model of a file's arrays and texts.
-
-    Raises:
-        ModelError: they are not those of a model.
-        ArgumentError: a text that cannot be read as a network or a normalization.
-    """
-    missing = [key for key in (NETWORK, CLASSES, NORMALIZATION) if key not in metadata]
-    if missing and "cnncli.progress" in metadata:
-        raise ModelError("is the checkpoint of a run, for --resume: give the model.safetensors beside it")
-    if missing:
-        raise ModelError(f"is not a model that `cnncli train` wrote: its metadata has no {', '.join(missing)}")
-    network = parse_network(metadata[NETWORK])
-    shapes, buffer_shapes = network.param_shapes(), network.buffer_shapes()
-    unknown = [name for name in arrays if name not in shapes and name not in buffer_shapes]
-    if unknown:
-        raise ModelError(f"holds the array {named(unknown[0])}, which its network does not have")
-    return Model(
-        network,
-        {name: arrays[name] for name in shapes if name in arrays},
-        {name: arrays[name] for name in buffer_shapes if name in arrays},
-        _class_names(metadata[CLASSES]),
-        _normalization(metadata[NORMALIZATION]),
-        metadata.get(RESIZE, "stretch"),
-        metadata.get(SCALE, BYTES),
-    )
-
-
-def _class_names(text: str) -> tuple[str, ...]:
-    names = parse_json(b'{"classes":' + text.encode(errors="replace") + b"}", CLASSES).get("classes")
-    if not isinstance(names, list) or len(names) < 2 or not all(isinstance(name, str) for name in names):
-        raise ModelError(f"{CLASSES} in its metadata is not a list of two names or more")
-    if len(set(names)) < len(names):
-        raise ModelError(f"{CLASSES} in its metadata names a class twice")
-    return tuple(names)
-
-
-def _normalization(text: str) -> Normalization:
-    table = parse_json(text.encode(errors="replace"), NORMALIZATION)
-    mean, std = table.get("mean"), table.get("std")
-    if not _are_numbers(mean) or not _are_numbers(std):
-        raise ModelError(f"{NORMALIZATION} in its metadata is not a mean and a std, each a list of numbers")
-    return Normalization(tuple(mean), tuple(std))
-
-
-def _are_numbers(found: Any) -> TypeGuard[list[float]]:
-    return isinstance(found, list) and all(type(number) in (int, float) for number in found)

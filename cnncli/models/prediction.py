@@ -22,7 +22,9 @@ from cnncli.errors import ModelError
 from cnncli.files.temporary import STANDARD
 from cnncli.files.text import printable
 from cnncli.images.sources import read_standard_input
-from cnncli.models.model import AnyPath, Model, as_model, load_model, model_path
+from cnncli.models.opening import UNTOLD, ModelWord, as_predictor, load_model
+from cnncli.models.predictor import AnyPath, Predictor
+from cnncli.models.told import Told
 from cnncli.threads import cores
 
 MOST_AT_ONCE = 64
@@ -65,20 +67,22 @@ class ModelFile(NamedTuple):
     The digest is of the file's content: on another machine another file may have this name.
     """
 
-    path: str
+    word: ModelWord
     digest: str
     engine: str = "numpy"
     device: str = "auto"
+    told: Told = UNTOLD
 
     @classmethod
-    def of(cls, path: AnyPath, engine: str = "numpy", device: str = "auto") -> "ModelFile":
-        """Return the reference to a model, or to that of a run's folder.
+    def of(cls, path: AnyPath, engine: str = "numpy", device: str = "auto", told: Told = UNTOLD) -> "ModelFile":
+        """Return the reference to a model that `load_model` opens.
 
         Raises:
             ModelError: it is missing.
         """
-        file = os.path.abspath(model_path(path))
-        return cls(file, _digest(file), engine, device)
+        word = ModelWord.of(path)
+        file = os.path.abspath(word.path())
+        return cls(word._replace(file=file), file_digest(file), engine, device, told)
 
     def probabilities(self, images: Array) -> Array:
         """Return the probability of each class: the first call in a process loads the model.
@@ -91,7 +95,7 @@ class ModelFile(NamedTuple):
 
 
 def predict_files(
-    model: Model | AnyPath,
+    model: Predictor | AnyPath,
     paths: AnyPath | Sequence[AnyPath],
     *,
     jobs: int | None = None,
@@ -105,7 +109,7 @@ def predict_files(
     jobs; a picture among others may differ in the last bits, because rounding depends on the batch.
 
     Args:
-        model: a model, its file, or the folder of a run.
+        model: a model, or a word that `load_model` takes.
         paths: the files, or their URLs; `-` for standard input.
         jobs: threads that read, and that compute; None for the machine's cores.
         reading: how pictures are read; None for the model's own way, `model.reading()`.
@@ -123,7 +127,7 @@ def predict_files(
         [('7', 0...)]
         missing.png: no such file
     """
-    model, jobs = as_model(model), jobs or cores()
+    model, jobs = as_predictor(model), jobs or cores()
     names = [os.fspath(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     pipeline = PredictPipeline(model, reading=reading, jobs=jobs)
     todo = [Job(Input(name, os.path.basename(name)), ()) for name in names]
@@ -144,7 +148,7 @@ class PredictPipeline:
 
     def __init__(
         self,
-        model: Model,
+        model: Predictor,
         *,
         reading: Reading | None = None,
         jobs: int | None = None,
@@ -181,7 +185,7 @@ class PredictPipeline:
 Classify = Callable[[Array], Array]
 
 
-def _one_at_a_time(lock: threading.Lock, model: Model, jobs: int, images: Array) -> Array:
+def _one_at_a_time(lock: threading.Lock, model: Predictor, jobs: int, images: Array) -> Array:
     """Return a batch's probabilities: the network has all threads for one batch, while others are read."""
     with lock:
         return model.probabilities(images, jobs)
@@ -214,27 +218,32 @@ _own_models = threading.local()
 _loading = threading.Lock()
 
 
-def _own(file: ModelFile) -> Model:
+def _own(file: ModelFile) -> Predictor:
     """Return this thread's model, which shares its numbers with those of others: engines have memory to work in."""
     if getattr(_own_models, "file", None) != file:
         with _loading:
-            loaded = _load(file.path, file.digest)
+            loaded = _load(file.word, file.digest, file.told)
         _own_models.model = loaded.on(open_backend(file.engine, file.device))
         _own_models.file = file
-    model: Model = _own_models.model
+    model: Predictor = _own_models.model
     return model
 
 
 @lru_cache(maxsize=1)
-def _load(path: str, digest: str) -> Model:
-    if _digest(path) != digest:
+def _load(word: ModelWord, digest: str, told: Told) -> Predictor:
+    if file_digest(word.file) != digest:
         raise ModelError(
-            f"{path}: is a different model here: put the same file where all machines see it under this name"
+            f"{word.file}: is a different model here: put the same file where all machines see it under this name"
         )
-    return load_model(path)
+    return load_model(str(word), told=told)
 
 
-def _digest(path: str) -> str:
+def file_digest(path: str) -> str:
+    """Return the digest of a model's file, by which it is known on other machines and later.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "blake2b").hexdigest()

@@ -17,7 +17,8 @@ from cnncli.engines.head import logits_loss, logits_network, predictions
 from cnncli.engines.initialization import initialize
 from cnncli.engines.processes import OtherProcessError
 from cnncli.errors import ModelError, TrainingError
-from cnncli.models.model import Model, load_model, save_model
+from cnncli.models.model import Model, save_model
+from cnncli.models.opening import load_trainable
 from cnncli.training.batches import Batch, Batches, made_ready, make_batches
 from cnncli.training.checkpoints import Checkpoint, TrainingProgress, save_checkpoint
 from cnncli.training.divergence import Divergence, examine
@@ -255,7 +256,7 @@ class Trainer:
             self.folder.keep_metrics(self.progress.epoch)
         self.metrics = folder.read_metrics()[: self.progress.epoch]
         if self.progress.best_epoch:
-            self.best = load_model(folder.model)
+            self.best = load_trainable(folder.model)
 
     def compare(self) -> str | None:
         """Return the engine's difference from NumPy on a batch, in words; None for NumPy itself."""

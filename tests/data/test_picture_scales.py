@@ -11,7 +11,8 @@ from cnncli.data import BYTES, Reading, open_dataset, read_picture
 from cnncli.data.pictures import RAW, find_factor
 from cnncli.errors import CnncliError, DataError
 from cnncli.models.evaluation import evaluate
-from cnncli.models.model import load_model, save_model
+from cnncli.models.model import save_model
+from cnncli.models.opening import load_model
 from cnncli.models.prediction import predict_files
 from cnncli.training.runs import train
 

@@ -75,7 +75,7 @@ def test_what_there_is_not_is_told():
 def test_every_engine_trains_a_model_that_every_other_reads(name, tmp_path):
     if name != "numpy":
         pytest.importorskip(name)
-    from cnncli.models.model import load_model
+    from cnncli.models.opening import load_model
     from cnncli.training.runs import train
 
     data = bars_npz(tmp_path / "data.npz")

@@ -11,7 +11,8 @@ from small_data import bars
 from cnncli.data.normalization import Normalization
 from cnncli.engines.initialization import initialize
 from cnncli.errors import ArgumentError, CnncliError, ModelError
-from cnncli.models.model import Model, load_model, save_model
+from cnncli.models.model import Model, save_model
+from cnncli.models.opening import load_model
 from cnncli.models.safetensors import read_tensors, write_tensors
 from cnncli.networks import parse_network
 
@@ -246,8 +247,6 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
 
 
 OTHER_FILES = {
-    "ours.onnx": (b"\x08\x0a\x12\x06cnncli:", "an ONNX model that cnncli exported"),
-    "theirs.onnx": (b"\x08\x08\x12\x07pytorch:", "an ONNX model of another program"),
     "model.keras": (b"PK\x03\x04" + bytes(40), "a Keras model"),
     "model.h5": (b"\x89HDF\r\n\x1a\n" + bytes(40), "a Keras or other HDF5 file"),
     "model.pth": (b"PK\x03\x04" + bytes(40), "a PyTorch file"),

@@ -13,7 +13,7 @@ from cnncli.data import ArrayDataset
 from cnncli.engines.losses import LOSSES
 from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.errors import ArgumentError, DataError, ImageError, NoInputError, TrainingError
-from cnncli.models.model import load_model
+from cnncli.models.opening import load_model
 from cnncli.training.batches import epoch_order, made_ready, make_batches
 from cnncli.training.configuration import Configuration
 from cnncli.training.preparation import batch_starts, prepare

@@ -12,7 +12,7 @@ import pytest
 from small_data import NETWORK, bars_npz
 from terminal import START
 
-from cnncli.models.model import load_model
+from cnncli.models.opening import load_model
 from cnncli.training.checkpoints import load_checkpoint
 from cnncli.training.run_folder import RunFolder
 

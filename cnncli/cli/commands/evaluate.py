@@ -22,7 +22,9 @@ cnncli evaluate runs/digits mnist/ --part test --json
 """
 
 
+@options.about_model
 def evaluate(
+    about: options.ToldOptions,
     model: options.Model,
     data: Annotated[str, typer.Argument(metavar="DATA", help=options.DATA)],
     part: Annotated[
@@ -60,11 +62,11 @@ def evaluate(
     from cnncli.cli.files.terminal import ProgressBar
     from cnncli.cli.training.results import check_pictures, draw, show
     from cnncli.models.evaluation import evaluate as judge
-    from cnncli.models.model import load_model
+    from cnncli.models.opening import load_model
 
     if pictures is not None:
         check_pictures(pictures, force=force)
-    loaded = load_model(model, engine, device)
+    loaded = load_model(model, engine, device, about.told())
     with ExitStack() as stack:
         # Only the error of the first file says how many there are.
         bar = cache(lambda total: stack.enter_context(ProgressBar(total, hidden=quiet or as_json)))

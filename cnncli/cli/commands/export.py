@@ -18,7 +18,9 @@ cnncli export runs/digits/model.safetensors digits.onnx --json
 """
 
 
+@options.about_model
 def export(
+    about: options.ToldOptions,
     model: options.Model,
     file: Annotated[str, typer.Argument(metavar="FILE.onnx", help="File to write.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
@@ -34,9 +36,9 @@ def export(
         raise ArgumentError(f"{file}: models are exported as ONNX: let its name end in .onnx")
     check_output(file, force=force)
     from cnncli.models.exporting import export_onnx
-    from cnncli.models.model import load_model
+    from cnncli.models.opening import load_trainable
 
-    loaded = load_model(model)
+    loaded = load_trainable(model, about.told())
     exported = export_onnx(loaded, file, force=force)
     if as_json:
         print(json_text({"model": model, "output": file} | exported._asdict() | {"classes": loaded.class_names}))

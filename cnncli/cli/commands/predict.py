@@ -14,7 +14,7 @@ from cnncli.files.text import printable
 
 if TYPE_CHECKING:
     from cnncli.data import Reading
-    from cnncli.models.model import Model
+    from cnncli.models.predictor import Predictor
 
 EXAMPLES = """Examples:
 
@@ -33,9 +33,11 @@ JSON_TOP = 5
 """The number of classes in a JSON line by default."""
 
 
+@options.about_model
 @over_files("inputs", "recursive", "files_from", "files_from0", "max_pixels", "jobs", "scheduler", "as_json", "quiet")
 def predict(
     files: FileOptions,
+    about: options.ToldOptions,
     model: options.Model,
     top: Annotated[
         int | None,
@@ -68,12 +70,16 @@ def predict(
     if features is not None and files.scheduler is not None:
         raise ArgumentError("--features runs on this machine: leave out --scheduler")
     from cnncli.cli.files.running import FileRun
-    from cnncli.models.model import load_model
+    from cnncli.models.opening import load_model
     from cnncli.models.prediction import ModelFile, PredictPipeline
 
     # The workers of a cluster may have engines that this machine lacks.
-    file = ModelFile.of(model, str(engine), str(device)) if files.scheduler else None
-    loaded = load_model(model, *(() if files.scheduler else (engine, device)))
+    told = about.told()
+    file = ModelFile.of(model, str(engine), str(device), told) if files.scheduler else None
+    here = {} if files.scheduler else {"engine": str(engine), "device": str(device)}
+    loaded = load_model(model, **here, told=told)
+    if loaded.origin and not files.quiet:
+        print(printable(f"cnncli: {loaded.origin}: {loaded.preprocessing}"), file=sys.stderr)
     reading = loaded.reading(**pixel_limit(files.max_pixels))
     count = top or (JSON_TOP if files.as_json else 1)
     pipeline = PredictPipeline(loaded, reading=reading, jobs=files.jobs, file=file, top=count)
@@ -88,11 +94,12 @@ def predict(
 
 
 def _draw_features(
-    model: "Model", layer: str, path: str, output: str | None, reading: "Reading", *, force: bool, quiet: bool
+    model: "Predictor", layer: str, path: str, output: str | None, reading: "Reading", *, force: bool, quiet: bool
 ) -> None:
     """Draw the feature maps of a layer for one image."""
     from cnncli.batch.objects import is_url
     from cnncli.data import read_picture
+    from cnncli.models.opening import as_trainable
     from cnncli.training.pictures import draw_features
 
     if is_url(path):
@@ -101,7 +108,7 @@ def _draw_features(
     if not target.lower().endswith(".png"):
         raise ArgumentError(f"{target}: --features writes a PNG file: let its name end in .png")
     check_output(target, force=force, inputs=[path])
-    found = model.features(read_picture(path, reading)[None], layer)
+    found = as_trainable(model).features(read_picture(path, reading)[None], layer)
     draw_features(found, f"{layer} of {os.path.basename(path)}").save(target, replace=force)
     if not quiet:
         print(printable(f"{path} -> {target}"), file=sys.stderr)

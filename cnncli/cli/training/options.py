@@ -1,14 +1,31 @@
 """Options of the commands that train networks and use models."""
 
+from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from cnncli.cli.options import choice
+from cnncli.choices import NORMALIZATIONS
+from cnncli.cli.options import choice, parse_number, with_options
 from cnncli.engines.backends import DEVICES, ENGINES
+from cnncli.errors import ArgumentError
+from cnncli.values import Value
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model.safetensors, or the folder of a run.")]
+if TYPE_CHECKING:
+    from cnncli.data.normalization import Normalization
+    from cnncli.models.told import Told
+
+P = ParamSpec("P")
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="The folder of a run, a .safetensors or .onnx file, or NAME=FILE: a network of the zoo with weights of "
+        "torchvision, timm or Keras (resnet18=weights.safetensors).",
+    ),
+]
 DATA = (
     "A folder with one folder of images per class, the files of MNIST or CIFAR-10, an .npz file, or a folder with "
     "train/ and val/ (or test/)."
@@ -23,3 +40,62 @@ EngineOption = Annotated[Engine, engine_option()]
 DeviceOption = Annotated[Device, device_option()]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+
+
+# What a model's file does not say
+
+_told = partial(typer.Option, rich_help_panel="Model")
+
+
+class ToldOptions(Value):
+    """What the command line says about a model: each field is an option, as its annotation declares it."""
+
+    classes: Annotated[
+        str | None, _told(metavar="FILE", help="Names of the classes, one a line, in the order of the outputs.")
+    ] = None
+    normalization: Annotated[
+        str | None,
+        _told(
+            "--normalize",
+            metavar="NAME",
+            help=f"What the weights expect of pictures, where their file does not say it: {', '.join(NORMALIZATIONS)}.",
+        ),
+    ] = None
+    mean: Annotated[
+        str | None,
+        _told(metavar="M,M,M", help="The same in numbers: the mean of each channel, from 0 to 1 or from 0 to 255."),
+    ] = None
+    std: Annotated[str | None, _told(metavar="S,S,S", help="Standard deviation of each channel, as for --mean.")] = None
+
+    def told(self, size: tuple[int, int] | None = None) -> "Told":
+        """Return what is told; `size` is that of the pictures, where a command takes it.
+
+        Raises:
+            ArgumentError: options that contradict one another, or a list of classes that cannot be read.
+        """
+        from cnncli.models.told import Told, read_class_list
+
+        classes = None if self.classes is None else read_class_list(self.classes)
+        return Told(classes, self._normalization(), size)
+
+    def _normalization(self) -> "Normalization | None":
+        from cnncli.data.normalization import Normalization
+
+        if (self.mean is None) != (self.std is None):
+            raise ArgumentError("--mean and --std belong together: give both, such as --mean 0.5 --std 0.5")
+        if self.mean is None or self.std is None:
+            return None if self.normalization is None else Normalization.called(self.normalization)
+        if self.normalization is not None:
+            raise ArgumentError("--normalize names a mean and a std: leave out either it or --mean and --std")
+        return Normalization.of_numbers(_numbers(self.mean, "--mean"), _numbers(self.std, "--std"))
+
+
+def _numbers(text: str, name: str) -> tuple[float, ...]:
+    form = "numbers separated by commas, one for each channel"
+    return tuple(parse_number(word, name, form) for word in text.split(","))
+
+
+def about_model(command: Callable[Concatenate[ToldOptions, P], None]) -> Callable[..., None]:
+    """Declare the options of `ToldOptions` for a command, in place of its first parameter."""
+    kinds = ToldOptions.__annotations__
+    return with_options({name: (kinds[name], None) for name in ToldOptions.fields}, ToldOptions)(command)

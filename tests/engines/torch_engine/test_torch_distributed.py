@@ -20,7 +20,7 @@ from torch_cases import INCEPTION, LENET, RESIDUAL  # noqa: E402
 from cnncli.engines.processes import ALONE  # noqa: E402
 from cnncli.engines.torch.distributed import TIMEOUT, join_processes  # noqa: E402
 from cnncli.errors import ArgumentError  # noqa: E402
-from cnncli.models.model import load_model  # noqa: E402
+from cnncli.models.opening import load_model  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="this PyTorch has no Gloo")
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner  # noqa: E402
 from cnncli.cli import app  # noqa: E402
 from cnncli.engines.torch.backend import TorchBackend, choose_device  # noqa: E402
 from cnncli.errors import ArgumentError, TrainingError  # noqa: E402
-from cnncli.models.model import load_model  # noqa: E402
+from cnncli.models.opening import load_model  # noqa: E402
 from cnncli.networks import parse_network  # noqa: E402
 from cnncli.training.runs import train  # noqa: E402
 from cnncli.training.watcher import Watcher  # noqa: E402

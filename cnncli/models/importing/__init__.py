@@ -1,0 +1,1 @@
+"""Networks with weights out of files that other programs wrote."""

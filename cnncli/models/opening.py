@@ -1,0 +1,190 @@
+"""Opening a model, whatever it is kept in."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from cnncli.data.normalization import Normalization
+from cnncli.engines.backends import open_backend
+from cnncli.errors import ArgumentError, ModelError
+from cnncli.formats.files import naming_errors, opened
+from cnncli.formats.reading import RUN_MODEL, recognise
+from cnncli.models.importing.imported import Imported, NotANetworkError
+from cnncli.models.model import Model
+from cnncli.models.predictor import AnyPath, Predictor
+from cnncli.models.told import Told
+from cnncli.networks import Network
+from cnncli.networks.heads import output_count
+
+UNTOLD = Told()
+
+UNNORMALIZED = Normalization.called("unit")
+"""What weights are taken to expect where nothing says it: pixels from 0 to 1."""
+
+
+class ModelWord(NamedTuple):
+    """The word that names a model.
+
+    Attributes:
+        file: the file, or the folder of a run.
+        network: the name in the zoo of the network whose weights the file holds; None where the file says it.
+    """
+
+    file: str
+    network: str | None = None
+
+    @classmethod
+    def of(cls, word: AnyPath) -> "ModelWord":
+        """Return the parts of a word such as `runs/digits` or `resnet18=weights.safetensors`.
+
+        Example:
+            >>> ModelWord.of("resnet18=weights.pth")
+            ModelWord(file='weights.pth', network='resnet18')
+        """
+        text = os.fspath(word)
+        network, equals, file = text.partition("=")
+        if not equals or not network or os.sep in network or os.path.lexists(text):
+            return cls(text)
+        if not file:
+            raise ArgumentError(f"{text}: names no file: write {network}=FILE")
+        return cls(file, network)
+
+    def path(self) -> Path:
+        """Return the file, which a run's folder holds.
+
+        Raises:
+            ModelError: there is nothing, or a folder without a model.
+        """
+        file = Path(self.file)
+        if not os.path.lexists(file):
+            raise ModelError(
+                f"{file}: no such file or folder: a model is the folder of a run, a file (.safetensors, .onnx), or "
+                "NAME=FILE for a network of the zoo with weights of its own"
+            )
+        if not file.is_dir():
+            return file
+        if not (file / RUN_MODEL).exists():
+            raise ModelError(f"{file}: is a folder without {RUN_MODEL}: give a model or the folder of a run")
+        return file / RUN_MODEL
+
+    def __str__(self) -> str:
+        return self.file if self.network is None else f"{self.network}={self.file}"
+
+
+def load_model(path: AnyPath, engine: str = "numpy", device: str = "auto", told: Told = UNTOLD) -> Predictor:
+    """Read a trained model.
+
+    Args:
+        path: the folder of a run; a `.safetensors` that `cnncli train` wrote; an `.onnx`; or `NAME=FILE`, a network of
+            the zoo with the weights of torchvision, timm or Keras for it.
+        engine: a name in `ENGINES`, `numpy` or `torch`.
+        device: where: a name in `DEVICES`, such as `cuda`.
+        told: what the file does not say.
+
+    Returns:
+        A `Model`; a `RuntimeModel`, which predicts and no more, for an ONNX graph that is no network of known layers.
+
+    Raises:
+        ModelError: it is missing, damaged, or no model.
+        ArgumentError: the engine is not installed, or has no such device; or what is told does not fit.
+
+    Example:
+        >>> load_model("samples")
+        Traceback (most recent call last):
+        ...
+        cnncli.errors.ModelError: samples: is a folder without model.safetensors: give a model or the folder of a run
+    """
+    backend = open_backend(engine, device)
+    word = ModelWord.of(path)
+    file = word.path()
+    try:
+        found = _read(word, file)
+    except NotANetworkError as error:
+        from cnncli.models.runtime import open_runtime
+
+        return open_runtime(file, told, obstacle=str(error))
+    if found.class_names is None and told.classes is None and word.network is None:
+        raise ModelError(f"{file}: does not name its classes: give their names, one a line, with --classes FILE")
+    return _model(file, found, told).on(backend)
+
+
+def load_trainable(path: AnyPath, told: Told = UNTOLD) -> Model:
+    """Read a model whose network is to be trained on, exported or looked into; classes without names get numbers.
+
+    Raises:
+        ModelError: it is missing, damaged, or a graph that is no network of known layers: the message names the
+            operator that stood in the way.
+        ArgumentError: what is told does not fit.
+    """
+    word = ModelWord.of(path)
+    file = word.path()
+    return _model(file, _read(word, file), told)
+
+
+def as_predictor(model: Predictor | AnyPath) -> Predictor:
+    """Return a model, loaded if it is a path."""
+    return model if isinstance(model, Predictor) else load_model(model)
+
+
+def as_trainable(model: Predictor | AnyPath) -> Model:
+    """Return the network of ours that a model is, loaded if it is a path.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if not isinstance(model, Predictor):
+        return load_trainable(model)
+    if not isinstance(model, Model):
+        raise ModelError(f"{model.origin}: {model.obstacle}")
+    return model
+
+
+def _read(word: ModelWord, file: Path) -> Imported:
+    """Read a file by the kind that its content shows.
+
+    Raises:
+        NotANetworkError: an ONNX graph that is no network of known layers.
+    """
+    if word.network is not None:
+        from cnncli.models.importing.named import import_named
+
+        return import_named(word.network, file)
+    with naming_errors(file), opened(file) as buffer:
+        kind = recognise(buffer, file.suffix)
+    if kind is not None and ".onnx" in kind.suffixes:
+        from cnncli.models.importing.onnx import import_onnx
+
+        return import_onnx(file)
+    from cnncli.models.importing.trained import read_trained
+
+    return read_trained(file)
+
+
+def _model(file: Path, found: Imported, told: Told) -> Model:
+    """Return a model of what a file gives and of what is told."""
+    try:
+        network = found.network if told.size is None else _resized(found.network, told.size)
+        normalization = told.normalization or found.normalization or UNNORMALIZED
+        return Model(
+            network,
+            found.parameters,
+            found.buffers,
+            told.classes or found.class_names or _numbers(network),
+            normalization.over(network.input_shape[-1]),
+            found.resize,
+            found.scale,
+            origin=found.origin,
+        )
+    except (ModelError, ArgumentError) as error:
+        raise ModelError(f"{file}: {error}") from error
+
+
+def _resized(network: Network, size: tuple[int, int]) -> Network:
+    """Return a network for pictures of another size."""
+    return network.replace(input_shape=(*size, *network.input_shape[2:]))
+
+
+def _numbers(network: Network) -> tuple[str, ...]:
+    """Return names for classes that have none."""
+    outputs = output_count(network) or 0
+    return tuple(map(str, range(max(2, outputs))))

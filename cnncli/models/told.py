@@ -1,0 +1,49 @@
+"""What a user says about a model whose file does not say it."""
+
+from pathlib import Path
+
+from cnncli.data.normalization import Normalization
+from cnncli.errors import ArgumentError, reason
+from cnncli.values import Value
+
+
+class Told(Value):
+    """What is told about a model: it overrules what its file says.
+
+    Attributes:
+        classes: names of the classes, in the order of the outputs.
+        normalization: of the pictures; one mean and std stand for those of all channels.
+        size: (height, width) of the pictures.
+
+    Raises:
+        ArgumentError: fewer than two classes, or one named twice.
+    """
+
+    classes: tuple[str, ...] | None = None
+    normalization: Normalization | None = None
+    size: tuple[int, int] | None = None
+
+    def validate(self) -> None:
+        if self.classes is None:
+            return
+        self.normalize(classes=tuple(self.classes))
+        twice = {name for name in self.classes if self.classes.count(name) > 1}
+        if len(self.classes) < 2 or twice:
+            found = f"{min(twice)!r} twice" if twice else f"{len(self.classes)}"
+            raise ArgumentError(f"a model needs the names of two classes or more, each once, got {found}")
+
+
+def read_class_list(path: str) -> tuple[str, ...]:
+    """Return the names of classes that a text file lists, one a line; blank lines at the end do not count.
+
+    Raises:
+        ArgumentError: it cannot be read, or has an empty line between others.
+    """
+    try:
+        lines = Path(path).read_text("utf-8-sig").rstrip().splitlines()
+    except (OSError, ValueError) as error:
+        raise ArgumentError(f"{path}: {reason(error)}") from error
+    names = [line.strip() for line in lines]
+    if "" in names:
+        raise ArgumentError(f"{path}: line {names.index('') + 1} is empty: give the name of a class on every line")
+    return tuple(names)

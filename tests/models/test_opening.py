@@ -1,0 +1,51 @@
+"""Opening models by their words, and what is told about them."""
+
+import numpy as np
+import pytest
+
+from cnncli.data.normalization import Normalization
+from cnncli.errors import ArgumentError, ModelError
+from cnncli.models.model import save_model
+from cnncli.models.opening import ModelWord, as_trainable, load_model, load_trainable
+from cnncli.models.told import Told, read_class_list
+from tests.models import halves_model
+
+
+def test_a_word_with_an_equals_sign_names_network_and_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert ModelWord.of("resnet18=a=b.pth") == ("a=b.pth", "resnet18")
+    assert ModelWord.of("runs/lr=1/model.onnx") == ("runs/lr=1/model.onnx", None)
+    (tmp_path / "lr=1").mkdir()
+    assert ModelWord.of("lr=1") == ("lr=1", None)  # what exists is a file
+    with pytest.raises(ArgumentError, match="resnet18=FILE"):
+        ModelWord.of("resnet18=")
+
+
+def test_what_is_told_overrules_the_file(tmp_path):
+    model = halves_model()
+    save_model(tmp_path / "m.safetensors", model)
+    names = tuple(f"class {number}" for number in range(len(model.class_names)))
+    told = load_model(tmp_path / "m.safetensors", told=Told(names, Normalization((0.0,), (1.0,))))
+    assert told.class_names == names
+    assert told.normalization.mean == (0.0,) * told.input_shape[2]
+    with pytest.raises(ModelError, match=r"m\.safetensors: has 7 classes, but its network puts out"):
+        load_model(tmp_path / "m.safetensors", told=Told(tuple("abcdefg")))
+    picture = np.zeros(model.input_shape, np.uint8)
+    assert np.array_equal(as_trainable(told).probabilities(picture), told.probabilities(picture))
+    assert load_trainable(tmp_path / "m.safetensors").class_names == model.class_names
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("a\n\nb\n", "line 2 is empty"), ("a\n", "two classes or more"), ("a\nb\na", "'a' twice")]
+)
+def test_a_list_of_classes_names_each_once(tmp_path, content, message):
+    path = tmp_path / "classes.txt"
+    path.write_text(content)
+    with pytest.raises(ArgumentError, match=message):
+        Told(read_class_list(str(path)))
+
+
+def test_a_list_of_classes_is_read_as_text_editors_write_it(tmp_path):
+    path = tmp_path / "classes.txt"
+    path.write_bytes("\ufeffcat\r\nhouse wren\r\n\r\n".encode())
+    assert read_class_list(str(path)) == ("cat", "house wren")
