@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from io import StringIO
 from typing import Any
 
 _SECRET = "sig|token|key|secret|passw|pwd|credential|auth"
@@ -75,6 +76,30 @@ def json_text(value: Any) -> str:
     import json  # 3 ms, for scripts alone
 
     return json.dumps(_plain(value), allow_nan=False)
+
+
+def csv_text(cells: Iterable[str | float]) -> str:
+    r"""Return a row of a CSV table, as RFC 4180 quotes it, with its line end.
+
+    Line ends and tabs in a text are kept; other control codes, and bytes that are not UTF-8, are written out. Numbers
+    have six decimals. URLs show no secrets.
+
+    Example:
+        >>> print(csv_text(["a,b.png", 'a "b" c', 0.75, "gr\udcf6n"]), end="")
+        "a,b.png","a ""b"" c",0.750000,gr\xf6n
+    """
+    import csv  # 2 ms, for tables alone
+
+    row = StringIO(newline="")
+    # With "\n" as its line end, the writer would leave "\r" in a text unquoted.
+    csv.writer(row).writerow([_cell(cell) for cell in cells])
+    return row.getvalue().removesuffix("\r\n") + "\n"
+
+
+def _cell(value: str | float) -> str:
+    if not isinstance(value, str):
+        return f"{value:.6f}"
+    return cleaned(without_secrets(value), lambda letter: letter if letter in "\r\n\t" else _escaped(letter))
 
 
 def _plain(value: Any) -> Any:

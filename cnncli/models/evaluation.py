@@ -7,10 +7,30 @@ from cnncli.arrays import Array
 from cnncli.choices import PARTS
 from cnncli.data import Dataset, Finding, OnChecked, Parts, open_dataset
 from cnncli.errors import DataError
-from cnncli.models.metrics import Scores, score
+from cnncli.files.temporary import open_whole
+from cnncli.files.text import csv_text
+from cnncli.models.metrics import Scores, rank_mistakes, score
 from cnncli.models.opening import as_predictor
 from cnncli.models.predictor import AnyPath, Predictor
 from cnncli.threads import cores
+
+
+class Mistake(NamedTuple):
+    """A picture whose likeliest class is not its label.
+
+    Attributes:
+        file: the picture's name.
+        label: the class that the data gives it.
+        predicted: the likeliest class.
+        probability: that of `predicted`.
+        probabilities: that of each class, in the model's order.
+    """
+
+    file: str
+    label: str
+    predicted: str
+    probability: float
+    probabilities: tuple[float, ...]
 
 
 class Evaluation(NamedTuple):
@@ -44,6 +64,36 @@ class Evaluation(NamedTuple):
             "part": self.part,
             "findings": [finding.message for finding in self.findings],
         }
+
+    def mistakes(self) -> list[Mistake]:
+        """Return the pictures that the model gets wrong, the most confident mistake first: suspect labels.
+
+        Example:
+            >>> [mistake.label for mistake in evaluate("runs/digits", "digits").mistakes()[:1]]  # doctest: +ELLIPSIS
+            [...]
+        """
+        names = [one.name for one in self.scores.per_class]
+        found = []
+        for item in rank_mistakes(self.dataset.labels, self.probabilities).tolist():
+            shares = self.probabilities[item]
+            said = int(shares.argmax())
+            words = self.dataset.names[item], names[self.dataset.labels[item]], names[said]
+            found.append(Mistake(*words, float(shares[said]), tuple(shares.tolist())))
+        return found
+
+    def save_mistakes(self, path: AnyPath, *, replace: bool = False) -> None:
+        """Write the mistakes as a CSV table, whole or not at all.
+
+        Its columns are file, label, predicted, probability, and `P(NAME)` for each class.
+
+        Raises:
+            DataError: it cannot be written, or exists and is not to be replaced.
+        """
+        shares = (f"P({one.name})" for one in self.scores.per_class)
+        with open_whole(path, DataError, replace=replace) as file:
+            file.write(csv_text([*Mistake._fields[:-1], *shares]).encode())
+            for mistake in self.mistakes():
+                file.write(csv_text([*mistake[:-1], *mistake.probabilities]).encode())
 
     def _repr_html_(self) -> str:
         return self.scores._repr_html_()

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cnncli.arrays import Array
 from cnncli.errors import ArgumentError
 from cnncli.files.html import html_table
 
@@ -89,6 +90,22 @@ def score(labels: Labels, predictions: Labels, class_names: Sequence[str], *, ch
         per_class=tuple(ClassScores(*row) for row in rows),
         confusion=confusion,
     )
+
+
+def rank_mistakes(labels: Labels, probabilities: Array) -> Labels:
+    """Return the indices of the items whose likeliest class is not their label, the most confident mistake first.
+
+    Args:
+        labels: (N,) true classes.
+        probabilities: (N, classes); of equally confident mistakes, the one that gives its label less comes first.
+
+    Example:
+        >>> rank_mistakes(np.array([0, 0, 1]), np.array([[0.4, 0.6], [0.9, 0.1], [0.8, 0.2]])).tolist()
+        [2, 0]
+    """
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    confidence, own = probabilities[wrong].max(axis=1), probabilities[wrong, labels[wrong]]
+    return wrong[np.lexsort((own, -confidence))]
 
 
 def confusion_matrix(labels: Labels, predictions: Labels, classes: int) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """Pictures of a run: curves, confusion matrix, first filters and worst mistakes."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from cnncli.arrays import Array
 from cnncli.data import Dataset
 from cnncli.drawing.canvas import BLUE, FAINT, GRID, INK, ORANGE, PAPER, Box, Canvas, diverging, text_width
 from cnncli.drawing.charts import Curve, draw_chart
-from cnncli.models.metrics import Scores
+from cnncli.models.metrics import Scores, rank_mistakes
 from cnncli.models.model import Model
 from cnncli.training.run_folder import PICTURES
 
@@ -217,9 +217,9 @@ def _near(wanted: int, pixels: int) -> int:
 
 
 def draw_mistakes(dataset: Dataset, probabilities: Array, class_names: Sequence[str]) -> Canvas:
-    """Draw the misclassified pictures whose true class got the lowest probability."""
-    worst = list(_worst(dataset.labels, probabilities))[:MOST_MISTAKES]
-    wrong = int((probabilities.argmax(axis=1) != dataset.labels).sum())
+    """Draw the misclassified pictures, the most confident mistakes first."""
+    ranked = rank_mistakes(dataset.labels, probabilities).tolist()
+    worst, wrong = ranked[:MOST_MISTAKES], len(ranked)
     tile, columns, line = 112, 6, 16
     width = 2 * _MARGIN + columns * (tile + 24)
     rows = math.ceil(len(worst) / columns)
@@ -237,13 +237,6 @@ def draw_mistakes(dataset: Dataset, probabilities: Array, class_names: Sequence[
         for place, (text, fill) in enumerate([*captions, (name, FAINT)]):
             canvas.text(x, y + tile + 4 + place * line, text, size=12, fill=fill, room=tile + 16)
     return canvas
-
-
-def _worst(labels: Array, probabilities: Array) -> Iterator[int]:
-    """Yield the indices of wrongly classified pictures, the worst first."""
-    own = probabilities[np.arange(len(labels)), labels]
-    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
-    yield from wrong[np.argsort(own[wrong], kind="stable")].tolist()
 
 
 def _draw_item(canvas: Canvas, dataset: Dataset, item: int, x: float, y: float, tile: float) -> None:

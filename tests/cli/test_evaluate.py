@@ -1,7 +1,10 @@
 """`cnncli evaluate`: a table, JSON, and an exit code."""
 
+import csv
 import json
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,6 +97,41 @@ def test_pictures_are_drawn_and_not_over_others(folder):
     assert again.stderr == "cnncli: drawn/confusion.png exists already: --force overwrites\n"
     done("evaluate", "model.safetensors", "data", "--pictures", "drawn", "--force")
     assert cnncli("evaluate", "model.safetensors", "data", "--pictures", "model.safetensors").exit_code == 2
+
+
+def test_mistakes_are_listed(folder):
+    result = done("evaluate", "model.safetensors", "data", "--mistakes", "wrong.csv")
+    assert result.stdout.startswith("accuracy   91.67%")
+    with open("wrong.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["file"], row["label"], row["predicted"]) == ("data/top/wrong.png", "top", "left")
+    assert row["probability"] == row["P(left)"]
+    assert sum(float(row[f"P({name})"]) for name in CLASSES) == pytest.approx(1, abs=1e-5)
+
+
+def test_no_mistakes_are_an_empty_table(folder):
+    os.remove("data/top/wrong.png")
+    done("evaluate", "model.safetensors", "data", "--mistakes", "wrong.csv")
+    assert Path("wrong.csv").read_text() == "file,label,predicted,probability,P(left),P(right),P(top)\n"
+
+
+def test_the_list_of_mistakes_replaces_nothing_unasked(folder):
+    Path("wrong.csv").write_text("mine")
+    for path, words in [
+        ("wrong.csv", "exists already"),
+        ("none/wrong.csv", "no such folder"),
+        ("data", "is a folder"),
+        ("-", "needs the name of a file"),
+        ("model.safetensors", "is an input"),
+    ]:
+        result = cnncli("evaluate", "model.safetensors", "data", "--mistakes", path)
+        assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+        assert words in result.stderr
+    forced = cnncli("evaluate", "model.safetensors", "data", "--mistakes", "model.safetensors", "--force")
+    assert (forced.exit_code, "is an input" in forced.stderr) == (2, True)
+    assert Path("wrong.csv").read_text() == "mine"
+    done("evaluate", "model.safetensors", "data", "--mistakes", "wrong.csv", "--force")
+    assert Path("wrong.csv").read_text().startswith("file,label")
 
 
 def test_many_classes_are_listed_by_their_mistakes(folder):

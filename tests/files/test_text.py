@@ -1,6 +1,8 @@
 """Text that is safe to print, and JSON that every parser takes."""
 
 import base64
+import csv
+import io
 import json
 import math
 import os
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnncli.files.text import json_text, printable
+from cnncli.files.text import csv_text, json_text, printable
 
 NAMES = st.binary(max_size=30).map(lambda name: name.decode(errors="surrogateescape")) | st.text(
     st.characters(exclude_categories=())
@@ -91,3 +93,24 @@ def test_secrets_of_urls_are_struck_out(text, shown):
 )
 def test_what_is_no_secret_is_shown(text):
     assert printable(text) == text
+
+
+@given(st.lists(NAMES, min_size=1))
+def test_a_table_keeps_its_rows_and_holds_nothing_that_a_terminal_obeys(names):
+    text = csv_text(names)
+    text.encode()
+    (row,) = csv.reader(io.StringIO(text, newline=""))
+    assert len(row) == len(names)
+    for cell, name in zip(row, names, strict=True):
+        assert all(map(_is_harmless, cell))
+        if all(map(_is_harmless, name)):
+            assert cell == name
+
+
+def _is_harmless(letter):
+    return letter.isprintable() or letter in "\r\n\t"
+
+
+def test_csv_readers_get_names_back_exactly():
+    names = ["two\nlines", "three\r\nlines", "return\r", 'a "b", c', " space ", "tab\t", "", "größe"]
+    assert next(csv.reader(io.StringIO(csv_text(names), newline=""))) == names

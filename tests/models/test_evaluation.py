@@ -1,8 +1,12 @@
 """Evaluating a model, against scikit-learn's measures."""
 
+import csv
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
-from models import CLASSES, halves_model, random_model, write_halves
+from models import CLASSES, half, halves_model, random_model, write_halves
 from PIL import Image
 
 from cnncli.data import open_dataset
@@ -25,6 +29,38 @@ def test_scores_are_scikit_learn_s(tmp_path):
     assert [one.support for one in found.scores.per_class] == support.tolist()
     np.testing.assert_array_equal(found.scores.confusion, metrics.confusion_matrix(labels, predicted))
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_mistakes_are_every_wrong_picture_the_most_confident_first(tmp_path):
+    model = random_model("12x12x1 conv3-4,relu max2 fc-3,softmax", seed=3)
+    found = evaluate(model, write_halves(tmp_path / "data", 12))
+    mistakes = found.mistakes()
+    wrong = {path for path in found.dataset.names if CLASSES[model.predict(path)] != Path(path).parent.name}
+    assert 1 < len(wrong) == len(mistakes)
+    assert {mistake.file for mistake in mistakes} == wrong
+    confidences = [mistake.probability for mistake in mistakes]
+    assert confidences == sorted(confidences, reverse=True)
+    for mistake in mistakes:
+        assert mistake.label == Path(mistake.file).parent.name != mistake.predicted
+        assert (
+            max(mistake.probabilities) == mistake.probability == mistake.probabilities[CLASSES.index(mistake.predicted)]
+        )
+
+
+def test_odd_names_keep_their_rows(tmp_path):
+    names = ("two\nlines.png", 'comma, "quoted".png', "\x1b[2J.png", os.fsdecode(b"gr\xf6n.png"))
+    for place, name in enumerate(names):
+        label = "left" if place else "right"
+        (tmp_path / "data" / label).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(half("top", np.random.default_rng(place))).save(tmp_path / "data" / label / "x.png")
+        (tmp_path / "data" / label / "x.png").rename(tmp_path / "data" / label / name)
+    found = evaluate(halves_model(), tmp_path / "data")
+    found.save_mistakes(tmp_path / "wrong.csv")
+    with open(tmp_path / "wrong.csv", encoding="utf-8", newline="") as file:
+        rows = [Path(row["file"]).name for row in csv.DictReader(file)]
+    assert sorted(rows) == sorted(["two\nlines.png", 'comma, "quoted".png', r"\x1b[2J.png", r"gr\xf6n.png"])
+    with pytest.raises(DataError, match="exists"):
+        found.save_mistakes(tmp_path / "wrong.csv")
 
 
 def test_other_sizes_and_colours_are_read_as_the_model_reads(tmp_path):

@@ -19,6 +19,8 @@ cnncli evaluate runs/digits photos/
 cnncli evaluate runs/digits photos/ --min-accuracy 95% && cnncli export runs/digits digits.onnx
 
 cnncli evaluate runs/digits mnist/ --part test --json
+
+cnncli evaluate runs/digits photos/ --mistakes mistakes.csv
 """
 
 
@@ -44,7 +46,15 @@ def evaluate(
             metavar="FOLDER", help="Draw confusion.png and mistakes.png (the most confident mistakes) in this folder."
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite existing pictures.")] = False,
+    mistakes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="List every wrong image in this file with its label and the probability of each class, the most "
+            "confident mistake first: its label may be wrong.",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at an image that cannot be read.")] = False,
     jobs: options.Jobs = None,
     engine: options.EngineOption = "numpy",
@@ -60,12 +70,14 @@ def evaluate(
     if part is not None and part not in PARTS:
         raise ArgumentError(f"--part must be {', '.join(PARTS)}, got {part!r}")
     from cnncli.cli.files.terminal import ProgressBar
-    from cnncli.cli.training.results import check_pictures, draw, show
+    from cnncli.cli.training.results import check_mistakes, check_pictures, draw, show
     from cnncli.models.evaluation import evaluate as judge
     from cnncli.models.opening import load_model
 
     if pictures is not None:
         check_pictures(pictures, force=force)
+    if mistakes is not None:
+        check_mistakes(mistakes, force=force, inputs=[model, data])
     loaded = load_model(model, engine, device, about.told())
     with ExitStack() as stack:
         # Only the error of the first file says how many there are.
@@ -78,6 +90,8 @@ def evaluate(
     show(found, as_json=as_json, quiet=quiet)
     if pictures is not None:
         draw(pictures, found, replace=force)
+    if mistakes is not None:
+        found.save_mistakes(mistakes, replace=force)
     accuracy = found.scores.accuracy
     if least is not None and accuracy < least:
         print(f"cnncli: the accuracy {accuracy:.4f} is below --min-accuracy {min_accuracy}", file=sys.stderr)

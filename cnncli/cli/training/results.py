@@ -2,12 +2,13 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cnncli.cli.networks.pages import show_tables
 from cnncli.cli.networks.tables import Cell, Column, Table
 from cnncli.errors import ArgumentError, ImageError
-from cnncli.files.temporary import check_output
+from cnncli.files.temporary import STANDARD, check_output, is_special
 from cnncli.files.text import json_text, printable
 
 if TYPE_CHECKING:  # neither command loads what the other needs
@@ -52,6 +53,23 @@ def check_pictures(folder: str, *, force: bool) -> None:
         raise ArgumentError(f"{folder} is a file: --pictures needs a folder")
     for name in (CONFUSION, MISTAKES):
         check_output(os.path.join(folder, name), force=force)
+
+
+def check_mistakes(path: str, *, force: bool, inputs: Sequence[str]) -> None:
+    """Check that the table of mistakes can be written, before any work.
+
+    Raises:
+        ArgumentError: its folder is not there, or it exists already or is an input.
+    """
+    folder = os.path.dirname(path)
+    if path in ("", STANDARD):
+        raise ArgumentError(f"--mistakes needs the name of a file, got {path!r}")
+    if folder and not os.path.isdir(folder):
+        raise ArgumentError(f"{folder}: no such folder; make it first")
+    if os.path.isdir(path):
+        raise ArgumentError(f"{path} is a folder: --mistakes needs the name of a file")
+    if not is_special(path):
+        check_output(path, force=force, inputs=inputs)
 
 
 def draw(folder: str, found: "Evaluation", *, replace: bool) -> None:
