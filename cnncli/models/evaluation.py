@@ -91,9 +91,9 @@ class Evaluation(NamedTuple):
         """
         shares = (f"P({one.name})" for one in self.scores.per_class)
         with open_whole(path, DataError, replace=replace) as file:
-            file.write(csv_text([*Mistake._fields[:-1], *shares]).encode())
+            file.write(f"{csv_text([*Mistake._fields[:-1], *shares])}\n".encode())
             for mistake in self.mistakes():
-                file.write(csv_text([*mistake[:-1], *mistake.probabilities]).encode())
+                file.write(f"{csv_text([*mistake[:-1], *mistake.probabilities])}\n".encode())
 
     def _repr_html_(self) -> str:
         return self.scores._repr_html_()

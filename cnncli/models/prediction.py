@@ -143,7 +143,7 @@ class PredictPipeline:
         reading: how pictures are read; None for the model's own way.
         jobs: threads that compute; None for the machine's cores.
         file: the model's file, for the workers of a cluster, which load it themselves.
-        top: the number of classes in a line.
+        top: the number of classes in a line, which has no more than there are.
     """
 
     def __init__(
@@ -155,7 +155,8 @@ class PredictPipeline:
         file: ModelFile | None = None,
         top: int = 1,
     ) -> None:
-        self._reading, self._class_names, self._top = reading or model.reading(), model.class_names, top
+        self._reading, self._class_names = reading or model.reading(), model.class_names
+        self._top = min(top, len(self._class_names))
         together = max(1, min(MOST_AT_ONCE, _BATCH_BYTES // (4 * prod(model.input_shape))))
         here = partial(_one_at_a_time, threading.Lock(), model, jobs or cores())
         classify: Classify = here if file is None else file.probabilities
@@ -169,11 +170,15 @@ class PredictPipeline:
         """Return the prediction that a report holds."""
         return Prediction(report.input, report.details.get("probabilities"), report.error, self._class_names)
 
-    def line(self, report: Report) -> str:
-        """Return a report as words between tabs: the file, and each class and its probability."""
-        found = self.prediction(report).top(self._top)
-        words = [word for name, share in found for word in (printable(name), f"{share:.4f}")]
-        return "\t".join([printable(report.input), *words])
+    @property
+    def columns(self) -> list[str]:
+        """The titles of `cells`."""
+        places = range(2, self._top + 1)
+        return ["input", "class", "probability", *(f"{what}_{n}" for n in places for what in ("class", "probability"))]
+
+    def cells(self, report: Report) -> list[str | float]:
+        """Return a report as a row of a table: the file, and each class and its probability."""
+        return [report.input, *(cell for pair in self.prediction(report).top(self._top) for cell in pair)]
 
     def facts(self, report: Report) -> dict[str, Any]:
         """Return a report as the documented JSON object."""

@@ -1,6 +1,9 @@
 """`cnncli predict`: lines, JSON, lists, failures, features."""
 
+import csv
+import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,10 +96,51 @@ def test_bad_files_in_json(folder):
     assert good["class"] == "top"
 
 
+def test_a_csv_table_has_a_header_and_a_row_each(folder):
+    (folder / "junk.png").write_text("junk")
+    words = ["predict", "model.safetensors", "data/top/1.png", "junk.png", "data/left/0.png"]
+    result = cnncli(*words, "--format", "csv", "--top", 9)
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert (result.exit_code, "junk.png: " in result.stderr) == (1, True)
+    assert list(rows[0]) == ["input", "class", "probability", "class_2", "probability_2", "class_3", "probability_3"]
+    assert [(row["input"], row["class"]) for row in rows] == [("data/top/1.png", "top"), ("data/left/0.png", "left")]
+    for row, line in zip(rows, json_lines(cnncli(*words, "--format", "jsonl"))[::2], strict=True):
+        shares = {row[f"class{n}"]: float(row[f"probability{n}"]) for n in ("", "_2", "_3")}
+        assert shares == pytest.approx({one["class"]: one["probability"] for one in line["top"]}, abs=1e-6)
+
+
+def test_names_in_a_csv_table_are_safe(folder):
+    names = ["two\nlines.png", 'a, "b".png', "=1+1.png"]
+    for name in names:
+        shutil.copy("data/top/1.png", name)
+    shown = names
+    if os.name != "nt":
+        names, shown = [*names, os.fsdecode(b"gr\xf6n.png"), "\x1b[2J.png"], [*names, r"gr\xf6n.png", r"\x1b[2J.png"]
+        for name in names[3:]:
+            shutil.copy("data/top/1.png", name)
+    rows = csv.reader(io.StringIO(done("predict", "model.safetensors", *names, "--format", "csv").stdout, newline=""))
+    assert [row[:2] for row in rows] == [["input", "class"], *([name, "top"] for name in shown)]
+
+
+def test_formats_have_the_names_of_the_lines_before(folder):
+    words = ["predict", "model.safetensors", "data/top/1.png", "data/left/0.png"]
+    assert done(*words, "--format", "tsv").stdout == done(*words).stdout
+    assert done(*words, "--format", "jsonl").stdout == done(*words, "--json").stdout
+    assert done(*words, "--format", "jsonl", "--json").stdout == done(*words, "--json").stdout
+
+
+def test_a_table_without_pictures_has_its_header(folder):
+    result = cnncli("predict", "model.safetensors", "none.png", "--format", "csv")
+    assert (result.exit_code, result.stdout) == (1, "input,class,probability\n")
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
         (["model.safetensors"], 2, "no inputs"),
+        (["model.safetensors", "--format", "csv"], 2, "no inputs"),
+        (["model.safetensors", "data/top/0.png", "--format", "xml"], 2, "--format"),
+        (["model.safetensors", "data/top/0.png", "--format", "csv", "--json"], 2, "leave out either"),
         (["none.safetensors", "data/top/0.png"], 1, "none.safetensors"),
         (["data/top/0.png", "data/top/0.png"], 1, "data/top/0.png"),
         (["model.safetensors", "nothing/*.png"], 3, "the glob matches no file"),

@@ -1,5 +1,6 @@
 """`cnncli evaluate`: score a model on labelled images."""
 
+import os
 import sys
 from contextlib import ExitStack
 from functools import cache
@@ -72,12 +73,12 @@ def evaluate(
     from cnncli.cli.files.terminal import ProgressBar
     from cnncli.cli.training.results import check_mistakes, check_pictures, draw, show
     from cnncli.models.evaluation import evaluate as judge
-    from cnncli.models.opening import load_model
+    from cnncli.models.opening import ModelWord, load_model
 
     if pictures is not None:
         check_pictures(pictures, force=force)
     if mistakes is not None:
-        check_mistakes(mistakes, force=force, inputs=[model, data])
+        check_mistakes(mistakes, force=force, inputs=[os.fspath(ModelWord.of(model).path()), data])
     loaded = load_model(model, engine, device, about.told())
     with ExitStack() as stack:
         # Only the error of the first file says how many there are.

@@ -2,11 +2,11 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnncli.cli.options import FileOptions, over_files, pixel_limit
+from cnncli.cli.options import FileOptions, choice, over_files, pixel_limit
 from cnncli.cli.training import options
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD, check_output
@@ -24,6 +24,8 @@ cnncli predict runs/digits 'scans/*.png' --top 3
 
 find . -name '*.png' | cnncli predict runs/digits --files-from - --json
 
+cnncli predict runs/digits photos/ -r --top 3 --format csv > classes.csv
+
 cnncli predict runs/digits s3://photos/2024 -r --scheduler tcp://head:8786
 
 cnncli predict runs/digits photo.jpg --features 0.relu -o maps.png
@@ -31,6 +33,9 @@ cnncli predict runs/digits photo.jpg --features 0.relu -o maps.png
 
 JSON_TOP = 5
 """The number of classes in a JSON line by default."""
+
+TSV, CSV, JSONL = FORMATS = ("tsv", "csv", "jsonl")
+Format: Any = choice("Format", FORMATS)
 
 
 @options.about_model
@@ -41,7 +46,15 @@ def predict(
     model: options.Model,
     top: Annotated[
         int | None,
-        typer.Option(min=1, metavar="K", help=f"Print the K most likely classes. Default: 1; with --json {JSON_TOP}."),
+        typer.Option(min=1, metavar="K", help=f"Print the K most likely classes. Default: 1; with jsonl {JSON_TOP}."),
+    ] = None,
+    form: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            help="Format of the lines: words between tabs, a CSV table with a header, or JSON (as with --json). "
+            f"Default: {TSV}.",
+        ),
     ] = None,
     features: Annotated[
         str | None,
@@ -63,13 +76,16 @@ def predict(
     The lines are in the order of the images. An image that cannot be read is named on standard error, and the others
     are predicted. A line of --json has input, class, probability, top and error.
     """
+    if files.as_json and form not in (None, JSONL):
+        raise ArgumentError(f"--json is --format {JSONL}: leave out either it or --format {form}")
+    lines = JSONL if files.as_json else str(form or TSV)
     if features is None and output is not None:
         raise ArgumentError("-o needs --features: predictions are printed on standard output")
-    if features is not None and (files.as_json or top is not None):
-        raise ArgumentError("--features draws a picture instead of predicting: leave out --json and --top")
+    if features is not None and (files.as_json or form is not None or top is not None):
+        raise ArgumentError("--features draws a picture instead of predicting: leave out --json, --format and --top")
     if features is not None and files.scheduler is not None:
         raise ArgumentError("--features runs on this machine: leave out --scheduler")
-    from cnncli.cli.files.running import FileRun
+    from cnncli.cli.files.predicting import PredictRun
     from cnncli.models.opening import load_model
     from cnncli.models.prediction import ModelFile, PredictPipeline
 
@@ -81,9 +97,9 @@ def predict(
     if loaded.origin and not files.quiet:
         print(printable(f"cnncli: {loaded.origin}: {loaded.preprocessing}"), file=sys.stderr)
     reading = loaded.reading(**pixel_limit(files.max_pixels))
-    count = top or (JSON_TOP if files.as_json else 1)
+    count = top or (JSON_TOP if lines == JSONL else 1)
     pipeline = PredictPipeline(loaded, reading=reading, jobs=files.jobs, file=file, top=count)
-    work = FileRun(pipeline, files, pipeline.line)
+    work = PredictRun(pipeline, files, lines)
     if features is None:
         work.run()
         return
