@@ -74,6 +74,14 @@ class SharedVector:
         self._host_is_old, self._host_was_seen = not self.is_shared, False
 
 
+def _wake_autograd(device: torch.device) -> None:
+    """Let the thread that computes a GPU's gradients run a first kernel, which brings it a context.
+
+    A matrix product as its first makes PyTorch warn that there was none.
+    """
+    torch.ones(1, device=device, requires_grad=True).exp().sum().backward()
+
+
 class TorchEngine(Engine):
     """A network computed by PyTorch.
 
@@ -120,6 +128,8 @@ class TorchEngine(Engine):
         self.device, self.processes = torch.device(device), processes
         if jobs is not None and self.device.type == "cpu":
             torch.set_num_threads(jobs)
+        if self.device.type == "cuda":
+            _wake_autograd(self.device)
         self.shared = Shared(seed=seed)
         self.module = compile_network(network, self.shared)
         self._shapes, self._buffer_shapes = network.param_shapes(), network.buffer_shapes()
