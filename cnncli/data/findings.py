@@ -16,7 +16,8 @@ class Finding(NamedTuple):
     """Something about the data that its owner should know.
 
     Attributes:
-        kind: `corrupt`, `duplicate`, `conflict`, `single class`, `empty class`, `ignored`, `scale` or `memory`.
+        kind: `corrupt`, `duplicate`, `conflict`, `single class`, `empty class`, `ignored`, `scale`, `memory`,
+            `held out` or `trained on`.
         message: the whole finding in one line.
         items: everything that it is about, by name.
     """

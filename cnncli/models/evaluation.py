@@ -3,15 +3,19 @@
 import os
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from cnncli.arrays import Array
 from cnncli.choices import PARTS
-from cnncli.data import Dataset, Finding, OnChecked, Parts, open_dataset
+from cnncli.data import Dataset, Finding, OnChecked, Parts, Subset, open_dataset
+from cnncli.data.findings import some
 from cnncli.errors import DataError
 from cnncli.files.temporary import open_whole
 from cnncli.files.text import csv_text
 from cnncli.models.metrics import Scores, rank_mistakes, score
 from cnncli.models.opening import as_predictor
 from cnncli.models.predictor import AnyPath, Predictor
+from cnncli.models.splits import Run, find_run
 from cnncli.threads import cores
 
 
@@ -107,16 +111,22 @@ def evaluate(
     strict: bool = False,
     jobs: int | None = None,
     progress: OnChecked | None = None,
+    run: Run | None = None,
 ) -> Evaluation:
     """Judge a model by labelled pictures, as `cnncli evaluate` does.
+
+    Data without parts of its own that a run was trained on is judged by the pictures that the run held out; a finding
+    says so. Another says how many of the pictures that are taken were trained on.
 
     Args:
         model: a model, or a word that `load_model` takes.
         data: a data set of any kind that `open_dataset` opens, labelled by the model's classes.
-        part: one of `PARTS`; None for the test part, else the validation part, else everything.
+        part: one of `PARTS`; None for the test part, else the validation part, else what the run held out, else
+            everything. `validation` is what the run held out where the data has no such part.
         strict: refuse a picture that cannot be read instead of leaving it out.
         jobs: threads; None for the machine's cores.
         progress: called with the files done and all files while a folder is checked.
+        run: the run that a `Predictor` comes from (`find_run`); that of a path is found.
 
     Raises:
         ModelError: the model cannot be read.
@@ -125,22 +135,65 @@ def evaluate(
         ImageError: a picture cannot be read, and `strict` refuses that.
 
     Example:
-        >>> scores = evaluate("runs/digits", "digits").scores
-        >>> scores.accuracy > 0.5, scores.confusion.shape
-        (True, (10, 10))
+        >>> found = evaluate("runs/digits", "digits")
+        >>> found.scores.accuracy > 0.5, found.scores.confusion.shape, len(found.dataset)
+        (True, (10, 10), 40)
     """
+    run = find_run(model) if run is None and not isinstance(model, Predictor) else run
     model, jobs = as_predictor(model), jobs or cores()
     reading = model.reading(jobs=jobs, strict=strict, class_names=model.class_names, progress=progress)
     parts = open_dataset(data, reading)
-    name, dataset = _chosen(parts, part, os.fspath(data))
+    name, dataset, held_out = _chosen(parts, part, run, os.fspath(data))
+    findings = [*parts.findings, *filter(None, (held_out, _trained_on(dataset, run, os.fspath(data))))]
     probabilities = model.classify(dataset, jobs)
     scores = score(dataset.labels, probabilities.argmax(axis=1), model.class_names)
-    return Evaluation(name, dataset, probabilities, scores, parts.findings)
+    return Evaluation(name, dataset, probabilities, scores, tuple(findings))
 
 
-def _chosen(parts: Parts, part: str | None, data: str) -> tuple[str, Dataset]:
+def _chosen(parts: Parts, part: str | None, run: Run | None, data: str) -> tuple[str, Dataset, Finding | None]:
+    """Return the part to judge by, and a finding where it is what the run held out."""
     there = {name: dataset for name in PARTS if (dataset := getattr(parts, name)) is not None}
+    if (part is None and len(there) == 1) or (part == "validation" and part not in there):
+        dataset, finding = _held_out(parts.train, run, data)
+        if finding:
+            return "validation", dataset, finding
     name = part or next(name for name in reversed(PARTS) if name in there)
     if name not in there:
         raise DataError(f"{data}: has no {name} part; it has {' and '.join(there)}")
-    return name, there[name]
+    return name, there[name], None
+
+
+def _held_out(dataset: Dataset, run: Run | None, data: str) -> tuple[Dataset, Finding | None]:
+    """Return the pictures that a run has not trained on, with a finding, where it has held out some of them."""
+    split = None if run is None else run.split
+    trained, held_out = (None, None) if split is None else (split.trained_on(dataset), split.holds_out(dataset))
+    if trained is None or held_out is None or not held_out.any():
+        return dataset, None
+    taken = Subset(dataset, np.flatnonzero(~trained))
+    count, new = int(held_out.sum()), len(taken) - int(held_out.sum())
+    others = f", and on {new:,} that it has not seen" if new else ""
+    words = "1 picture" if count == 1 else f"{count:,} pictures"
+    message = (
+        f"{data}: these are scores on the {words} that the run held out, by which its epoch was chosen{others}; "
+        f"--part train takes all {len(dataset):,}"
+    )
+    return taken, Finding("held out", message, tuple(taken.names))
+
+
+def _trained_on(dataset: Dataset, run: Run | None, data: str) -> Finding | None:
+    """Return the finding that pictures were trained on, if some were or may have been."""
+    if run is None:
+        return None
+    if run.split is None:
+        unknown = (
+            f"{data}: the run trained on this data, and an earlier version of cnncli did not record which pictures it "
+            "held out: most of these were trained on"
+        )
+        return Finding("trained on", unknown) if run.trained_at(data) else None
+    trained = run.split.trained_on(dataset)
+    if trained is None or not trained.any():
+        return None
+    names = tuple(dataset.names[item] for item in np.flatnonzero(trained).tolist())
+    count = f"all {len(names):,}" if len(names) == len(dataset) else f"{len(names):,} of {len(dataset):,}"
+    message = f"{data}: {count} pictures were trained on, and flatter the model: {some(names)}"
+    return Finding("trained on", message, names)

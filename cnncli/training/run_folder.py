@@ -8,6 +8,7 @@ from typing import Any
 
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.files.temporary import lock, open_whole, remove_leftovers, writing
+from cnncli.models.splits import CONFIG, SPLIT
 
 Metrics = dict[str, Any]
 
@@ -23,6 +24,7 @@ class RunFolder:
         checkpoint: the last weights and everything else that a resumed training needs.
         metrics: a line of JSON for each epoch.
         config: options and versions.
+        split: fingerprints of the pictures that were trained on, and of those that were held out.
         post_mortem: the report on a loss that was no longer finite.
 
     Example:
@@ -35,7 +37,8 @@ class RunFolder:
         self.model = self.path / "model.safetensors"
         self.checkpoint = self.path / "checkpoint.safetensors"
         self.metrics = self.path / "metrics.jsonl"
-        self.config = self.path / "config.toml"
+        self.config = self.path / CONFIG
+        self.split = self.path / SPLIT
         self.post_mortem = self.path / "post_mortem.json"
         self._held: int | None = None
 
@@ -48,7 +51,7 @@ class RunFolder:
     @property
     def files(self) -> tuple[Path, ...]:
         """All files that a training writes here, except pictures."""
-        return self.model, self.checkpoint, self.metrics, self.config, self.post_mortem
+        return self.model, self.checkpoint, self.metrics, self.config, self.split, self.post_mortem
 
     def check(self, *, force: bool, resume: bool) -> None:
         """Check before any work that the run may be written here.

@@ -15,6 +15,7 @@ from cnncli.engines.backends import Backend, open_backend
 from cnncli.errors import ArgumentError
 from cnncli.models.metrics import Scores, score
 from cnncli.models.model import Model
+from cnncli.models.splits import Split, save_split
 from cnncli.threads import cores
 from cnncli.training.baselines import Baselines
 from cnncli.training.checkpoints import Checkpoint, load_checkpoint
@@ -140,6 +141,7 @@ def _open(trainer: Trainer, folder: RunFolder | None, checkpoint: Checkpoint | N
         versions |= trainer.backend.versions()
         path = os.path.abspath(data) if isinstance(data, str | os.PathLike) else ""
         own.write_text(own.config, write_configuration(trainer.preparation.configuration, path, versions))
+        save_split(own.split, Split.of(trainer.preparation.train, trainer.preparation.validation))
         trainer.save()
 
 

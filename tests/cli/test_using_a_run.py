@@ -27,12 +27,20 @@ def test_the_run_has_its_pictures(run):
 
 
 def test_what_evaluate_says_is_what_predict_does(run):
-    scores = json.loads(done("evaluate", run, DIGITS, "--json").stdout)
+    scores = json.loads(done("evaluate", run, DIGITS, "--part", "train", "--json").stdout)
     found = json_lines(done("predict", run, DIGITS, "-r", "--json"))
     right = sum(line["class"] == Path(line["input"]).parent.name for line in found)
     assert len(found) == scores["items"] == 400
     assert right / 400 == pytest.approx(scores["accuracy"])
     assert scores["accuracy"] > 0.5
+
+
+def test_evaluate_takes_what_the_run_held_out(run):
+    result = done("evaluate", run, DIGITS)
+    assert "of 40 validation images)" in result.stdout
+    assert "the 40 pictures that the run held out" in result.stderr
+    assert done("evaluate", run, DIGITS, "--quiet").stderr == ""
+    assert "360 of 400 pictures were trained on" in done("evaluate", run, DIGITS, "--part", "train").stderr
 
 
 def test_another_runtime_reads_what_was_exported(run, tmp_path, recwarn):

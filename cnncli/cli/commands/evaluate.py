@@ -34,7 +34,8 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="PART",
-            help=f"Part of the data: {', '.join(PARTS)}. Default: test, or else validation, or else all.",
+            help=f"Part of the data: {', '.join(PARTS)}. Default: test, or else validation, or else the images that "
+            "the run held out of this data, or else all.",
         ),
     ] = None,
     min_accuracy: Annotated[
@@ -65,7 +66,8 @@ def evaluate(
 ) -> None:
     """Score a model on labelled images: accuracy with its 95% interval, precision and recall per class, confusion.
 
-    The interval is Wilson's. The macro F1 is the mean of the F1 of the classes.
+    The interval is Wilson's. The macro F1 is the mean of the F1 of the classes. If the run was trained on some of the
+    images, a line on standard error says on how many.
     """
     least = None if min_accuracy is None else _least(min_accuracy)
     if part is not None and part not in PARTS:
@@ -74,6 +76,7 @@ def evaluate(
     from cnncli.cli.training.results import check_mistakes, check_pictures, draw, show
     from cnncli.models.evaluation import evaluate as judge
     from cnncli.models.opening import ModelWord, load_model
+    from cnncli.models.splits import find_run
 
     if pictures is not None:
         check_pictures(pictures, force=force)
@@ -87,7 +90,7 @@ def evaluate(
         def advance(done: int, total: int) -> None:
             bar(total).advance(failed=False)
 
-        found = judge(loaded, data, part=part, strict=strict, jobs=jobs, progress=advance)
+        found = judge(loaded, data, part=part, strict=strict, jobs=jobs, progress=advance, run=find_run(model))
     show(found, as_json=as_json, quiet=quiet)
     if pictures is not None:
         draw(pictures, found, replace=force)
