@@ -79,6 +79,18 @@ class Normalization(Value):
             raise ArgumentError(f"a normalization of {len(self.mean)} channels for pictures of {channels}")
         return self if len(self.mean) == channels else Normalization(self.mean * channels, self.std * channels)
 
+    @property
+    def words(self) -> str:
+        """The numbers that pixels from 0 to 255 become, in words.
+
+        Example:
+            >>> Normalization.called("unit").words, Normalization((120.0,), (60.0,)).words
+            ('pixels from 0 to 1', 'mean 120 and std 60 of 255')
+        """
+        named = {one: words for one, words in _WORDS.items() if self == one.over(len(self.mean))}
+        mean, std = (",".join(f"{number:.4g}" for number in numbers) for numbers in (self.mean, self.std))
+        return next(iter(named.values()), f"mean {mean} and std {std} of 255")
+
     def apply(self, images: Array) -> Array:
         """Return pictures (N, H, W, C), normalised, as float32.
 
@@ -97,6 +109,13 @@ class Normalization(Value):
         rows -= mean
         rows *= scale
         return result
+
+
+_WORDS = {
+    Normalization.called("unit"): "pixels from 0 to 1",
+    Normalization.called("signed"): "pixels from -1 to 1",
+    Normalization.called("none"): "pixels from 0 to 255",
+}
 
 
 def measure(dataset: Dataset) -> Normalization:

@@ -73,7 +73,16 @@ def probabilities(outputs: Array, network: Network) -> Array:
     The outputs are (N, outputs) or (N, 1, 1, outputs). Those of a softmax stay as they are. One output is the second of
     two classes, through a sigmoid unless the network ends in one. Anything else goes through a softmax.
     """
-    kind, outputs = output_kind(network), outputs.reshape(len(outputs), -1)
+    return as_probabilities(outputs.reshape(len(outputs), -1), output_kind(network))
+
+
+def as_probabilities(outputs: Array, kind: str) -> Array:
+    """Return `probabilities` of outputs (N, outputs) of a kind that `output_kind` returns.
+
+    Example:
+        >>> as_probabilities(np.array([[0.25]]), "chances").tolist()
+        [[0.75, 0.25]]
+    """
     if outputs.shape[1] > 1:
         return outputs if kind == "probabilities" else softmax(-outputs if kind == "distances" else outputs)
     if kind != "chances":

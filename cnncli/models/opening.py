@@ -100,9 +100,9 @@ def load_model(path: AnyPath, engine: str = "numpy", device: str = "auto", told:
     try:
         found = _read(word, file)
     except NotANetworkError as error:
-        from cnncli.models.runtime import open_runtime
+        from cnncli.models.runtime import RuntimeModel
 
-        return open_runtime(file, told, obstacle=str(error))
+        return RuntimeModel(file, told, str(error)).on(backend)
     if found.class_names is None and told.classes is None and word.network is None:
         raise ModelError(f"{file}: does not name its classes: give their names, one a line, with --classes FILE")
     return _model(file, found, told).on(backend)
@@ -135,7 +135,7 @@ def as_trainable(model: Predictor | AnyPath) -> Model:
     if not isinstance(model, Predictor):
         return load_trainable(model)
     if not isinstance(model, Model):
-        raise ModelError(f"{model.origin}: {model.obstacle}")
+        raise ModelError(model.obstacle)
     return model
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import ClassVar, Self, Unpack, overload
+from typing import Self, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,6 @@ class Predictor:
         resize: the way to resize pictures of other sizes: a name in `RESIZES`.
         scale: the meaning of the numbers of pictures: a word of `SCALES`.
         origin: where the weights come from; empty for a model that was trained here.
-        obstacle: why there is no network of ours to train, export or look into; empty where there is one.
     """
 
     class_names: tuple[str, ...]
@@ -40,7 +39,11 @@ class Predictor:
     resize: str
     scale: str
     origin: str
-    obstacle: ClassVar[str] = ""
+
+    @property
+    def obstacle(self) -> str:
+        """Why there is no network of ours to train, export or look into; empty where there is one."""
+        return ""
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -58,12 +61,7 @@ class Predictor:
     @property
     def preprocessing(self) -> str:
         """How pictures are brought to the network, in words."""
-        normalization = self.normalization
-        mean, std = (
-            ",".join(f"{number:.4g}" for number in numbers) for numbers in (normalization.mean, normalization.std)
-        )
-        normalized = "not normalised" if (mean, std) == ("0", "1") else f"mean {mean} and std {std} of 255"
-        return f"pictures {show_shape(self.input_shape)} ({self.resize}), {normalized}"
+        return f"pictures {show_shape(self.input_shape)} ({self.resize}), {self.normalization.words}"
 
     def reading(self, **changes: Unpack[ReadingOptions]) -> Reading:
         """Return how pictures are read for this model."""

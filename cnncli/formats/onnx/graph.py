@@ -37,6 +37,7 @@ class Constant(NamedTuple):
         kind: the type of its numbers, as onnx.proto has it.
         data: the bytes of the values.
         origin: `STORED` beside the graph, as weights are; a `LITERAL` in a node; or `FILLED` by a node with one number.
+        outside: the name of another file that holds the values; empty where they are in this one.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Constant(NamedTuple):
     kind: int = 0
     data: tuple[MessageField, ...] = ()
     origin: str = STORED
+    outside: str = ""
 
     @property
     def size(self) -> int:
@@ -239,7 +241,7 @@ def _single(reader: Reader, field: MessageField, otherwise: Attribute) -> Attrib
 
 
 def _tensor(reader: Reader, message: MessageField) -> Constant:
-    name, kind = "", 0
+    name, kind, outside = "", 0, ""
     shape: list[int] = []
     data: list[MessageField] = []
     for field in reader.fields(message.start, message.stop):
@@ -250,11 +252,32 @@ def _tensor(reader: Reader, message: MessageField) -> Constant:
                 kind = field.value
             case 8 if field.kind == BYTES:
                 name = reader.text(field)
+            case 13 if field.kind == BYTES:
+                outside = _location(reader, field) or outside
             case 4 | 5 | 7 | 9 | 10:
                 data.append(field)
     known = dimensions(shape, f"the tensor {name!r}")
     values = _values(reader, data, kind, prod(known)) if prod(known) <= MAX_VALUES else None
-    return Constant(name, known, kind in FLOATING, values, kind, tuple(data[:4]))
+    return Constant(name, known, kind in FLOATING, values, kind, tuple(data[:4]), outside=outside)
+
+
+def _location(reader: Reader, message: MessageField) -> str:
+    """Return the file of an entry of external data that names it."""
+    keys, values = reader.parts(message, 1, 2)
+    return _last(reader.texts(values)) if _last(reader.texts(keys)) == "location" else ""
+
+
+def outside_files(model: OnnxModel) -> set[str]:
+    """Return the names of the files that hold arrays of a model, beside its own."""
+    graphs = [model.graph, *(function.graph for function in model.functions.values())]
+    found: set[str] = set()
+    while graphs:
+        graph = graphs.pop()
+        settings = [value for node in graph.nodes for value in node.attributes.values()]
+        graphs += [value for value in settings if isinstance(value, Graph)]
+        constants = [*graph.constants.values(), *(value for value in settings if isinstance(value, Constant))]
+        found.update(constant.outside for constant in constants if constant.outside)
+    return found
 
 
 ROUND = 16

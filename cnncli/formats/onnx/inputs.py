@@ -22,7 +22,7 @@ def first_input(each: GraphInput, input_shape: Shape | None, nodes: Sequence[Nod
             return Tensor(None, channels_last=False, name=each.name)
         raise ModelError(f"the input {named(each.name)} has no shape: give it with --input HxWxC")
     said = ("?",) * (len(input_shape or ()) + 1) if said is None else said
-    last = _channels_last(each.name, said, nodes)
+    last = is_channels_last(each.name, said, nodes)
     batch = () if len(said) < 2 or is_alone(said, input_shape) else (said[0] if isinstance(said[0], int) else 1,)
     if input_shape is not None:
         if len(input_shape) != len(said) - len(batch):
@@ -77,7 +77,7 @@ def _open(name: str, said: Dimensions | tuple[int | str, ...], channels_last: bo
     return f"the input {named(name)} is {shown}, which leaves dimensions open: give them with --input {wanted}"
 
 
-def _channels_last(name: str, said: tuple[int | str, ...], nodes: Sequence[Node]) -> bool:
+def is_channels_last(name: str, said: tuple[int | str, ...], nodes: Sequence[Node]) -> bool:
     """Return whether an input is (N, H, W, C), as TensorFlow's exporters leave it: by a node after it, or its sizes."""
     if len(said) != 4:
         return False
