@@ -44,6 +44,8 @@ import cnncli
 digits = cnncli.open_dataset("digits").train
 run = cnncli.train(digits, network="fc-10,softmax", epochs=2, output="runs/linear", force=True)
 model = cnncli.load_model("runs/digits")
+named = cnncli.load_model("runs/digits", told=cnncli.Told(classes=["zero", *"123456789"]))
+print(named.class_names[0])
 print(digits, len(run.metrics), model.class_names[model.predict("digits/7/00.png")])
 print(cnncli.evaluate(model, "digits").scores.confusion.shape)
 for prediction in cnncli.predict_files(model, ["digits/3/01.png", "missing.png"]):

@@ -33,6 +33,7 @@ PROMISED = {
     "Network",
     "NoInputError",
     "OPTIMIZERS",
+    "Told",
     "TrainingError",
     "__version__",
     "avg_pool2d",

@@ -89,6 +89,8 @@ def load_model(path: AnyPath, engine: str = "numpy", device: str = "auto", told:
         ArgumentError: the engine is not installed, or has no such device; or what is told does not fit.
 
     Example:
+        >>> load_model("runs/digits", told=Told(normalization="unit")).normalization
+        Normalization(mean=(0.0,), std=(255.0,))
         >>> load_model("samples")
         Traceback (most recent call last):
         ...
