@@ -25,7 +25,7 @@ def head_names(network: Network) -> tuple[str, ...]:
     Example:
         >>> from cnncli.networks import load_network
         >>> head_names(load_network("lenet5")), head_names(load_network("squeezenet1.1"))
-        (('6.fc.weight', '6.fc.bias'), ('13.conv.weight', '13.conv.bias'))
+        (('6.fc.weight', '6.fc.bias'), ('21.conv.weight', '21.conv.bias'))
     """
     for prefix, layer, shape in reversed(list(network.layers.parts(network.input_shape))):
         if shapes := {**layer.param_shapes(shape), **layer.buffer_shapes(shape)}:
