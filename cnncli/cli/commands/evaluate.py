@@ -59,6 +59,7 @@ def evaluate(
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at an image that cannot be read.")] = False,
     jobs: options.Jobs = None,
+    size: options.Size = None,
     engine: options.EngineOption = "numpy",
     device: options.DeviceOption = "auto",
     as_json: options.Json = False,
@@ -82,7 +83,7 @@ def evaluate(
         check_pictures(pictures, force=force)
     if mistakes is not None:
         check_mistakes(mistakes, force=force, inputs=[os.fspath(ModelWord.of(model).path()), data])
-    loaded = load_model(model, engine, device, about.told())
+    loaded = load_model(model, engine, device, about.told(size))
     with ExitStack() as stack:
         # Only the error of the first file says how many there are.
         bar = cache(lambda total: stack.enter_context(ProgressBar(total, hidden=quiet or as_json)))

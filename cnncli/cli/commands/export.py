@@ -24,6 +24,7 @@ def export(
     model: options.Model,
     file: Annotated[str, typer.Argument(metavar="FILE.onnx", help="File to write.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    size: options.Size = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -38,7 +39,7 @@ def export(
     from cnncli.models.exporting import export_onnx
     from cnncli.models.opening import load_trainable
 
-    loaded = load_trainable(model, about.told())
+    loaded = load_trainable(model, about.told(size))
     exported = export_onnx(loaded, file, force=force)
     if as_json:
         print(json_text({"model": model, "output": file} | exported._asdict() | {"classes": loaded.class_names}))

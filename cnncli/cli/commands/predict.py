@@ -68,6 +68,7 @@ def predict(
         typer.Option("--output", "-o", metavar="FILE.png", help="Picture of --features. Default: {stem}-{layer}.png."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the picture of --features.")] = False,
+    size: options.Size = None,
     engine: options.EngineOption = "numpy",
     device: options.DeviceOption = "auto",
 ) -> None:
@@ -90,7 +91,7 @@ def predict(
     from cnncli.models.prediction import ModelFile, PredictPipeline
 
     # The workers of a cluster may have engines that this machine lacks.
-    told = about.told()
+    told = about.told(size)
     file = ModelFile.of(model, str(engine), str(device), told) if files.scheduler else None
     here = {} if files.scheduler else {"engine": str(engine), "device": str(device)}
     loaded = load_model(model, **here, told=told)

@@ -67,16 +67,17 @@ class ToldOptions(Value):
     ] = None
     std: Annotated[str | None, _told(metavar="S,S,S", help="Standard deviation of each channel, as for --mean.")] = None
 
-    def told(self, size: tuple[int, int] | None = None) -> "Told":
+    def told(self, size: str | None = None) -> "Told":
         """Return what is told; `size` is that of the pictures, where a command takes it.
 
         Raises:
-            ArgumentError: options that contradict one another, or a list of classes that cannot be read.
+            ArgumentError: options that contradict one another, a list of classes that cannot be read, or no size.
         """
         from cnncli.models.told import Told, read_class_list
+        from cnncli.training.configuration import parse_size
 
         classes = None if self.classes is None else read_class_list(self.classes)
-        return Told(classes, self._normalization(), size)
+        return Told(classes, self._normalization(), None if size is None else parse_size(size))
 
     def _normalization(self) -> "Normalization | None":
         from cnncli.data.normalization import Normalization
@@ -88,6 +89,14 @@ class ToldOptions(Value):
         if self.normalization is not None:
             raise ArgumentError("--normalize names a mean and a std: leave out either it or --mean and --std")
         return Normalization.of_numbers(_numbers(self.mean, "--mean"), _numbers(self.std, "--std"))
+
+
+Size = Annotated[
+    str | None,
+    _told(
+        "--size", metavar="N|HxW", help="Size of the images, where the model leaves it open, such as 224 or 192x256."
+    ),
+]
 
 
 def _numbers(text: str, name: str) -> tuple[float, ...]:
