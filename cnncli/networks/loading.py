@@ -25,6 +25,7 @@ _KEYS: dict[str, tuple[str, tuple[type, ...]]] = {
     "input": _TEXT,
     "define": ("a table", (dict,)),
     "published": ("a table", (dict,)),
+    "weights": ("a table", (dict,)),
 }
 """The form of each key of a network's file, in words and as types."""
 
@@ -79,13 +80,12 @@ def _unknown(name: str, found: str) -> str:
 
 
 def read_network_file(path: Path, *, input_shape: Shape | None = None) -> Network:
-    """Return the network of a TOML file: title, source, year, input, layers, [define] and [published].
+    """Return the network of a TOML file: title, source, year, input, layers, [define], [published] and [weights].
 
     Raises:
         ArgumentError: a file that cannot be read, or that does not hold a network.
     """
-    table = read_toml(path, "a network's file")
-    _check_keys(table, path)
+    _, table = network_table(path)
     layers = table["layers"]
     text = "\n".join(layers) if isinstance(layers, list) else layers
     about = {key: table[key] for key in ("title", "source", "year", "published", "define") if key in table}
@@ -101,14 +101,35 @@ def read_network_file(path: Path, *, input_shape: Shape | None = None) -> Networ
         raise
 
 
-def _check_keys(table: dict[str, Any], path: Path) -> None:
+def network_table(network: str | Path) -> tuple[Path, dict[str, Any]]:
+    """Return the file of a network, which may be given by its name in the zoo, and its table, with known keys alone.
+
+    Raises:
+        ArgumentError: a file that cannot be read, or with other keys.
+    """
+    path = network if isinstance(network, Path) or network.endswith(".toml") else ZOO / f"{network.lower()}.toml"
+    path = Path(path)
+    table = read_toml(path, "a network's file")
+    try:
+        check_keys(table, _KEYS, needed="layers")
+    except ArgumentError as error:
+        raise ArgumentError(f"{path}: {error}") from error
+    return path, table
+
+
+def check_keys(table: dict[str, Any], keys: dict[str, tuple[str, tuple[type, ...]]], needed: str) -> None:
+    """Check the keys of a table, and their values' types; `keys` says the form of each in words and as types.
+
+    Raises:
+        ArgumentError: a key that is unknown, of another type, or missing.
+    """
     for key, value in table.items():
-        if key not in _KEYS:
-            raise ArgumentError(f"{path}: {quote(key)} is not a key of a network file: {did_you_mean(key, _KEYS)}")
-        form, types = _KEYS[key]
+        if key not in keys:
+            raise ArgumentError(f"{quote(key)} is not a key of a network file: {did_you_mean(key, keys)}")
+        form, types = keys[key]
         wrong = [value] if not isinstance(value, types) else []
         wrong += [text for text in value if not isinstance(text, str)] if isinstance(value, list) else []
         if wrong:
-            raise ArgumentError(f"{path}: {key} must be {form}, got {quote(wrong[0])}")
-    if "layers" not in table:
-        raise ArgumentError(f'{path}: a network\'s file needs layers = "...", {_TEXTS[0]}')
+            raise ArgumentError(f"{key} must be {form}, got {quote(wrong[0])}")
+    if needed not in table:
+        raise ArgumentError(f'a network\'s file needs {needed} = "...", {keys[needed][0]}')
