@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.arrays import Array
-from cnncli.data.pictures import BYTES
+from cnncli.data.pictures import BYTES, Size, resized_all
 from cnncli.errors import DataError
 
 Labels = NDArray[np.int64]
@@ -155,6 +155,32 @@ class Subset(Dataset):
 
     def full_fingerprint(self, index: int) -> bytes:
         return self._dataset.full_fingerprint(int(self.indices[index]))
+
+
+class Resized(Dataset):
+    """A data set whose pictures are brought to another size as they are read.
+
+    Example:
+        >>> data = ArrayDataset(np.ones((1, 2, 2, 1), np.uint8), np.array([0]), ("a",), "x")
+        >>> Resized(data, (2, 4), "pad").images([0])[0, :, :, 0].tolist()
+        [[0, 1, 1, 0], [0, 1, 1, 0]]
+    """
+
+    def __init__(self, dataset: Dataset, size: Size, how: str) -> None:
+        self._dataset, self._size, self._how = dataset, size, how
+        self.labels, self.class_names, self.names = dataset.labels, dataset.class_names, dataset.names
+        self.shape = (*size, dataset.shape[2])
+        self.fingerprint_kind, self.scale = dataset.fingerprint_kind, dataset.scale
+
+    def images(self, indices: Any) -> Array:
+        return resized_all(self._dataset.images(indices), self._size, self._how)
+
+    @cached_property
+    def fingerprints(self) -> list[bytes]:
+        return self._dataset.fingerprints
+
+    def full_fingerprint(self, index: int) -> bytes:
+        return self._dataset.full_fingerprint(index)
 
 
 class _Names(Sequence[str]):

@@ -26,6 +26,10 @@ _HEAD = 64 << 10
 _GROUP = 16  # small pictures decoded by a thread at a time: handing over a single one would cost as much
 
 
+class SizesDifferError(DataError):
+    """Pictures of several sizes, and no size to bring them to."""
+
+
 class FolderDataset(Dataset):
     """Pictures in files: decoded when they are asked for, and kept as long as the cache has room.
 
@@ -139,7 +143,8 @@ def open_folder(path: str, reading: Reading) -> Parts:
 
     Raises:
         NoInputError: it holds no pictures.
-        DataError: sizes differ and `reading.size` is None, or a class is unknown.
+        SizesDifferError: sizes differ and `reading.size` is None.
+        DataError: a class is unknown.
         ImageError: a picture cannot be read and `reading.strict` refuses that.
     """
     listed, findings = _list(path)
@@ -230,7 +235,7 @@ def _check(paths: list[str], reading: Reading, cache: PictureCache) -> Iterator[
             first = first or checked
             if first.shape[:2] != checked.shape[:2]:
                 sizes = f"{first.path} is {_size(first.shape)}, {checked.path} is {_size(checked.shape)}"
-                raise DataError(f"pictures differ in size: {sizes}; give one size for all, such as --size 64")
+                raise SizesDifferError(f"pictures differ in size: {sizes}; give one size for all, such as --size 64")
         yield checked
 
 

@@ -40,6 +40,21 @@ def zoo_names() -> list[str]:
     return sorted(name.removesuffix(".toml") for name in os.listdir(ZOO) if name.endswith(".toml"))
 
 
+def is_name(text: str) -> bool:
+    """Return whether a text names a whole network, one of the zoo or a `.toml` file, instead of writing it out.
+
+    Example:
+        >>> is_name("lenet5"), is_name("nets/mine.toml"), is_name("6x6x3 conv3-10")
+        (True, True, False)
+    """
+    name = text.strip()
+    return _is_file(name) or name.lower() in zoo_names()
+
+
+def _is_file(text: str) -> bool:
+    return text.endswith(".toml") and not text.count("\n")
+
+
 def load_network(network: str | Sequence[str] | Path, *, input_shape: Shape | None = None) -> Network:
     """Return a network by its name in the zoo, from its TOML file, or from its text.
 
@@ -57,7 +72,7 @@ def load_network(network: str | Sequence[str] | Path, *, input_shape: Shape | No
     if isinstance(network, Path):
         return read_network_file(network, input_shape=input_shape)
     text = (network if isinstance(network, str) else " ".join(network)).strip()
-    if text.endswith(".toml") and not text.count("\n"):
+    if _is_file(text):
         return read_network_file(Path(text), input_shape=input_shape)
     words = split_words(text[: 2 * MAX_BYTES])
     if len(words) != 1 or read_input(words[0].text):

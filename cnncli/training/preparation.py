@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from math import prod
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from cnncli.data import (
     OnChecked,
     Parts,
     Reading,
+    Resized,
+    SizesDifferError,
     Subset,
     find_duplicates,
     known_classes,
@@ -35,6 +37,7 @@ from cnncli.networks.errors import ShapeError
 from cnncli.networks.words import read_input, split_words
 from cnncli.shapes import show_shape
 from cnncli.training.configuration import Configuration, parse_share
+from cnncli.training.fitting import Way, describe, find_way, fit, named_network
 
 FRACTION = 0.1  # share of the training data that is held out for validation by default
 ACCURACY, BALANCED_ACCURACY = "accuracy", "balanced accuracy"
@@ -56,6 +59,8 @@ class Preparation(NamedTuple):
         test: the part that stays untouched until the end; None where the data has no such part.
         findings: problems of the data that its owner should know.
         folders: folder of each part, where the data's folders are its parts.
+        resize: way to resize pictures to the network's input: a name in `RESIZES`.
+        adapted: what was changed to fit the network and the pictures to each other, in words; empty for nothing.
         normalization: measured on `train`.
         loss: loss of the logits.
         data_digest: digest of the data, to check it when a training is resumed.
@@ -68,6 +73,8 @@ class Preparation(NamedTuple):
     findings: tuple[Finding, ...]
     folders: Mapping[str, str]
     network: Network
+    resize: str
+    adapted: str
     normalization: Normalization
     loss: Loss
     optimizer: Optimizer
@@ -126,26 +133,65 @@ def prepare(
     reading = Reading(
         options.size, options.resize, options.channels, options.strict, jobs=jobs, cache_bytes=CACHE_BYTES
     )
-    parts = _parts(options, data, reading, progress)
+    own = named_network(options.network)
+    parts, several = _opened(options, data, reading, progress, own)
+    given = None if several else parts.train.shape[:2]
+    way = Way(parts.train.shape[:2], options.resize)
+    if own is not None and options.size is None:
+        way = find_way(own, way.size, options.resize)
+        parts = _brought(parts, way)
     train = parts.train
     _check_classes(data, train)
     augmentations = parse_augmentations(options.augment)
     for augmentation in augmentations:
         augmentation.check(train.shape[2], has_scale=train.scale == BYTES)
     loss = _loss(options, train)
-    words = options.network or default_layers(train.shape, loss.outputs(len(train.class_names)))
-    network = choose_network(words, train.shape, sized=options.size is not None)
+    outputs = loss.outputs(len(train.class_names))
+    if own is None:
+        words = options.network or default_layers(train.shape, outputs)
+        network = choose_network(words, train.shape, sized=options.size is not None)
+    else:
+        network = fit(own, train.shape, outputs)
     check_outputs(network, len(train.class_names), loss)
     return Preparation(
         options,
         *parts._replace(findings=(*parts.findings, *check_memory(options, network))),
         network=network,
+        resize=way.resize,
+        adapted="" if own is None else describe(own, network, given, way),
         normalization=_measured(train),
         loss=loss,
         optimizer=options.make_optimizer(),
         augmentations=augmentations,
         data_digest=_digest(train, parts.validation),
     )
+
+
+def _opened(
+    configuration: Configuration,
+    data: str | os.PathLike[str] | Dataset,
+    reading: Reading,
+    progress: OnChecked | None,
+    own: Network | None,
+) -> tuple[Parts, bool]:
+    """Return the parts of the data, and whether its pictures had several sizes and got the network's own."""
+    try:
+        return _parts(configuration, data, reading, progress), False
+    except SizesDifferError:
+        if own is None:
+            raise
+        height, width, _ = own.input_shape
+        return _parts(configuration, data, reading._replace(size=(height, width)), progress), True
+
+
+def _brought(parts: Parts, way: Way) -> Parts:
+    """Return the parts with all pictures brought to a size."""
+    others: dict[str, Any] = {
+        name: Resized(part, *way)
+        for name, part in parts._asdict().items()
+        if isinstance(part, Dataset) and part.shape[:2] != way.size
+    }
+    return parts._replace(**others)
 
 
 def _check_classes(data: object, train: Dataset) -> None:

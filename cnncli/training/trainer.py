@@ -220,7 +220,7 @@ class Trainer:
             _copies(self.engine.buffers),
             preparation.class_names,
             preparation.normalization,
-            preparation.configuration.resize,
+            preparation.resize,
             preparation.train.scale,
         )
 

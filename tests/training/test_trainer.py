@@ -302,7 +302,7 @@ def test_the_default_network_fits_every_size(size, loss):
     ("options", "message"),
     [
         ({"network": "fc-4"}, r"puts out 4, the data has 3 classes: let it end in fc-3, as in --network 'fc-3'"),
-        ({"network": "lenet5"}, "needs at least"),
+        ({"network": "nin"}, "images of 8x8 are too small: .* needs at least .*; --size 224x224 makes them"),
         ({"network": "conv3-4"}, "puts out 6x6x4, the data has 3 classes: let it end in fc-3"),
         ({"network": "fc-8,relu fc-9,softmax"}, r"fc-3,softmax, as in --network 'fc-8,relu fc-3,softmax'"),
         ({"network": "fc-3,sigmoid"}, "ends in softmax"),

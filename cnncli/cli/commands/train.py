@@ -34,7 +34,8 @@ _run = partial(typer.Option, rich_help_panel="Run")
 _LEARNING = {
     "network": (
         "NAME|TEXT|FILE",
-        "A name of the zoo (lenet5), layers ('conv5-6,relu max2 fc-10'), or a .toml file.",
+        "A name of the zoo (lenet5) or a .toml file, which adapts to the images and classes; or layers "
+        "('conv5-6,relu max2 fc-10').",
         "3x3 convolutions and pools that fit the images, then fc-64 and the classes",
     ),
     "epochs": ("N", "Number of passes over the training images."),

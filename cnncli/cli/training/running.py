@@ -221,6 +221,7 @@ class JsonLines(Display):
             data=self.data,
             output=str(self.folder),
             network=str(preparation.network),
+            adapted=preparation.adapted or None,
             params=preparation.network.totals.params,
             input=list(preparation.train.shape),
             classes=dict(zip(preparation.class_names, preparation.train.counts().tolist(), strict=True)),
@@ -318,6 +319,8 @@ def summary_lines(data: str, preparation: Preparation) -> Iterator[str]:
     if preparation.folders:
         yield f"parts     {', '.join(f'{name}/ {_USES[part]}' for part, name in preparation.folders.items())}"
     yield f"classes   {_counts(preparation.class_names, train.counts().tolist())}"
+    if preparation.adapted:
+        yield f"adapted   {preparation.adapted}"
     yield f"network   {preparation.network} ({preparation.network.totals.params:,} parameters)"
     extras = [
         f"lr {options.lr:g} {options.schedule}" + (f", warm-up {options.warmup:g}" if options.warmup else ""),
