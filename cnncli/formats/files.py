@@ -152,4 +152,4 @@ def naming_errors(subject: object) -> Iterator[None]:
     try:
         yield
     except ModelError as error:
-        raise ModelError(f"{subject}: {error}") from error
+        raise type(error)(f"{subject}: {error}") from error

@@ -7,16 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.engines.head import output_kind
 from cnncli.errors import ModelError
 from cnncli.files.temporary import check_output, open_whole
+from cnncli.formats.onnx.writing import OPSET, OnnxGraph
+from cnncli.models.graph import BATCH, INPUT, OUTPUT, write_model
 from cnncli.models.model import Model
 from cnncli.models.opening import as_trainable
 from cnncli.models.predictor import AnyPath, Predictor
 from cnncli.version import __version__
-
-INPUT, OUTPUT, BATCH = "image", "probabilities", "batch"
-"""Names of the graph's input, its output, and their first dimension."""
 
 TOLERANCE = 1e-4
 """Largest difference between a runtime's probabilities and ours, and between outputs of a layer, as a share of its
@@ -95,19 +93,17 @@ def onnx_model(model: Model) -> Any:
     """Return a model as onnx's `ModelProto`, checked by onnx."""
     from onnx import TensorProto, checker, helper
 
-    from cnncli.formats.onnx.writing import OPSET, OnnxGraph
-
     height, width, channels = model.input_shape
     graph = OnnxGraph({**model.parameters, **model.buffers}, taken=(INPUT,))
-    x = graph.layer(model.network.layers, "", _normalized(graph, model), model.input_shape)
-    graph.node("Identity", OUTPUT, _probabilities(graph, x, model))
+    write_model(graph, model)
+    nodes, constants = graph.protos()
     info = helper.make_tensor_value_info
     found = helper.make_graph(
-        graph.nodes,
+        nodes,
         "cnncli",
         [info(INPUT, TensorProto.FLOAT, [BATCH, channels, height, width])],
         [info(OUTPUT, TensorProto.FLOAT, [BATCH, len(model.class_names)])],
-        graph.constants,
+        constants,
     )
     colour = "RGB" if channels == 3 else "grey"
     found.input[0].doc_string = f"{colour} pictures from 0 to 255, channels first, not normalised"
@@ -122,30 +118,6 @@ def onnx_model(model: Model) -> Any:
     helper.set_model_props(proto, model.metadata)
     checker.check_model(proto, full_check=True)
     return proto
-
-
-def _normalized(graph: Any, model: Model) -> str:
-    mean = np.asarray(model.normalization.mean, np.float32)[:, np.newaxis, np.newaxis]
-    scale = 1 / np.asarray(model.normalization.std, np.float32)[:, np.newaxis, np.newaxis]
-    centred = graph.node("Sub", "normalization.centred", INPUT, graph.constant("normalization.mean", mean))
-    scaled: str = graph.node("Mul", "normalization.scaled", centred, graph.constant("normalization.scale", scale))
-    return scaled
-
-
-def _probabilities(graph: Any, x: str, model: Model) -> str:
-    """Add the nodes that do the same as `cnncli.engines.head.probabilities`."""
-    kind, found = output_kind(model.network), x
-    if model.network.output_shape == (1,):
-        if kind != "chances":
-            found = graph.node("Sigmoid", "probabilities.sigmoid", x)
-        one = graph.constant("probabilities.one", np.ones(1, np.float32))
-        other = graph.node("Sub", "probabilities.other", one, found)
-        found = graph.node("Concat", "probabilities.both", other, found, axis=1)
-    elif kind != "probabilities":
-        if kind == "distances":
-            found = graph.node("Neg", "probabilities.near", x)
-        found = graph.node("Softmax", "probabilities.softmax", found, axis=1)
-    return str(found)
 
 
 def compare(model: Model, proto: Any, seed: int = 0) -> tuple[float, float, str]:

@@ -123,12 +123,13 @@ def written(network, arrays):
     graph = OnnxGraph(arrays, taken=("x",))
     output = graph.layer(network.layers, "", "x", shape)
     graph.node("Identity", "y", output)
+    nodes, constants = graph.protos()
     found = helper.make_graph(
-        graph.nodes,
+        nodes,
         "test",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *_channels_first(shape)])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", *_channels_first(network.output_shape)])],
-        graph.constants,
+        constants,
     )
     proto = helper.make_model(found, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     checker.check_model(proto, full_check=True)

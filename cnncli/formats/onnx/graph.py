@@ -38,6 +38,7 @@ class Constant(NamedTuple):
         data: the bytes of the values.
         origin: `STORED` beside the graph, as weights are; a `LITERAL` in a node; or `FILLED` by a node with one number.
         outside: the name of another file that holds the values; empty where they are in this one.
+        outside_start: the byte in that file at which they begin, as the file says it; empty for the first.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Constant(NamedTuple):
     data: tuple[MessageField, ...] = ()
     origin: str = STORED
     outside: str = ""
+    outside_start: str = ""
 
     @property
     def size(self) -> int:
@@ -241,7 +243,8 @@ def _single(reader: Reader, field: MessageField, otherwise: Attribute) -> Attrib
 
 
 def _tensor(reader: Reader, message: MessageField) -> Constant:
-    name, kind, outside = "", 0, ""
+    name, kind = "", 0
+    outside: dict[str, str] = {}
     shape: list[int] = []
     data: list[MessageField] = []
     for field in reader.fields(message.start, message.stop):
@@ -253,18 +256,19 @@ def _tensor(reader: Reader, message: MessageField) -> Constant:
             case 8 if field.kind == BYTES:
                 name = reader.text(field)
             case 13 if field.kind == BYTES:
-                outside = _location(reader, field) or outside
+                outside |= _outside(reader, field)
             case 4 | 5 | 7 | 9 | 10:
                 data.append(field)
     known = dimensions(shape, f"the tensor {name!r}")
     values = _values(reader, data, kind, prod(known)) if prod(known) <= MAX_VALUES else None
-    return Constant(name, known, kind in FLOATING, values, kind, tuple(data[:4]), outside=outside)
+    location, start = outside.get("location", ""), outside.get("offset", "")
+    return Constant(name, known, kind in FLOATING, values, kind, tuple(data[:4]), outside=location, outside_start=start)
 
 
-def _location(reader: Reader, message: MessageField) -> str:
-    """Return the file of an entry of external data that names it."""
+def _outside(reader: Reader, message: MessageField) -> dict[str, str]:
+    """Return one fact about the file that holds a tensor's numbers: its location, or the offset in it."""
     keys, values = reader.parts(message, 1, 2)
-    return _last(reader.texts(values)) if _last(reader.texts(keys)) == "location" else ""
+    return {_last(reader.texts(keys)): _last(reader.texts(values))}
 
 
 def outside_files(model: OnnxModel) -> set[str]:

@@ -103,6 +103,9 @@ class Propagation:
             raise ModelError(f"puts out {named(missing[0])}, which nothing in its graph makes")
         return [scope.tensors[name] for name in graph.outputs]
 
+    def passed(self, call: Call, outcome: Outcome, outputs: Sequence[Tensor]) -> None:
+        """Take note of a node that was passed through: for subclasses that do more than count."""
+
     def leave_macs_out(self, node: Node) -> None:
         """Note that multiply-adds are left out at a node that runs other graphs."""
         self._uncounted.append(node.name)
@@ -180,7 +183,11 @@ class Propagation:
         for constant in graph.constants.values():
             self._weights.add(scope.home + constant.name, constant)
             scope.tensors[constant.name] = Tensor(
-                constant.shape, _plain(constant.values), True, (scope.home + constant.name,), name=constant.name
+                constant.shape,
+                _plain(constant.values),
+                True,
+                (scope.home + constant.name,),
+                name=scope.home + constant.name,
             )
 
     def _pass_through(self, node: Node, graph: Graph, scope: Scope) -> None:
@@ -195,7 +202,9 @@ class Propagation:
         except ArgumentError as error:
             raise ModelError(str(error)) from error
         constant = call.operation.of_sizes or all(each.constant for each in call.given)
-        self._bind(node, scope, list(self._outgoing(call, outcome, constant, scope)))
+        outputs = list(self._outgoing(call, outcome, constant, scope))
+        self._bind(node, scope, outputs)
+        self.passed(call, outcome, outputs)
         if constant and outcome.macs:
             self._products.append(node.name)
         elif not constant:

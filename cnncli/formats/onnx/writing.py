@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from cnncli.arrays import Array
 from cnncli.errors import ModelError
+from cnncli.formats.onnx.graph import Node
 from cnncli.networks.layers import (
     blocks,
     connected,
@@ -44,21 +44,35 @@ class OnnxGraph:
 
     def __init__(self, arrays: Mapping[str, Array], *, taken: tuple[str, ...] = ()) -> None:
         self.arrays = arrays
-        self.nodes: list[NodeProto] = []
-        self.constants: list[TensorProto] = []
+        self.nodes: list[Node] = []
+        self.constants: dict[str, Array] = {}
         self._names = set(taken)
 
     def constant(self, name: str, array: ArrayLike) -> str:
         """Add a constant, and return its name."""
         name = self._unused(name)
-        self.constants.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
+        self.take(name, np.asarray(array, order="C"))
         return name
+
+    def take(self, name: str, array: Array) -> None:
+        """Keep a constant."""
+        self.constants[name] = array
 
     def node(self, op: str, name: str, *inputs: str, **attributes: Any) -> str:
         """Add a node, and return the name of its output."""
         output = self._unused(name)
-        self.nodes.append(helper.make_node(op, list(inputs), [output], name=output, **attributes))
+        self.nodes.append(Node(output, op, "", inputs, (output,), attributes))
         return output
+
+    def protos(self) -> tuple[list[Any], list[Any]]:
+        """Return the nodes and the constants as onnx's `NodeProto` and `TensorProto`."""
+        from onnx import helper, numpy_helper
+
+        nodes = []
+        for each in self.nodes:
+            settings: dict[str, Any] = each.attributes
+            nodes.append(helper.make_node(each.op, each.inputs, each.outputs, name=each.name, **settings))
+        return nodes, [numpy_helper.from_array(array, name) for name, array in self.constants.items()]
 
     def _unused(self, name: str) -> str:
         found, number = name, 2

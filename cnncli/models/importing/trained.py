@@ -24,12 +24,18 @@ def read_trained(path: Path) -> Imported:
     """
     arrays, metadata = read_tensors(path)
     try:
-        return _imported(arrays, metadata)
+        return imported_of(arrays, metadata)
     except (ModelError, ArgumentError) as error:
         raise ModelError(f"{path}: {error}") from error
 
 
-def _imported(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> Imported:
+def imported_of(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> Imported:
+    """Return the network of a file's arrays and texts.
+
+    Raises:
+        ModelError: they are not those of a model.
+        ArgumentError: a text that cannot be read as a network or a normalization.
+    """
     missing = [key for key in (NETWORK, CLASSES, NORMALIZATION) if key not in metadata]
     if missing and "cnncli.progress" in metadata:
         raise ModelError("is the checkpoint of a run, for --resume: give the model.safetensors beside it")
