@@ -31,5 +31,5 @@ def import_onnx(path: str | os.PathLike[str], size: Pair | None = None) -> Impor
         constants = model.graph.constants
         own = read_own(model.graph, metadata, lambda name: read_numbers(reader, constants[name], path.parent))
         if own is None:
-            raise NotANetworkError("not yet")
+            raise NotANetworkError("is not an export of cnncli, the only ONNX graphs that are read as networks")
         return own

@@ -7,12 +7,12 @@ import pytest
 from models import random_model
 from word_grid import WORDS
 
-from cnncli.networks.heads import output_count
 from cnncli.errors import ModelError
 from cnncli.models.exporting import onnx_model
 from cnncli.models.importing.onnx import import_onnx
 from cnncli.models.model import Model
 from cnncli.networks import load_network, parse_network
+from cnncli.networks.heads import output_count
 from cnncli.networks.loading import zoo_names
 
 pytest.importorskip("onnx")
