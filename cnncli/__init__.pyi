@@ -40,5 +40,7 @@ from .ops import max_pool2d as max_pool2d
 from .ops import min_pool2d as min_pool2d
 from .shapes import output_size as output_size
 from .training.learning import learn_kernel as learn_kernel
+from .training.rates import find_learning_rate as find_learning_rate
 from .training.runs import train as train
+from .training.sheets import batch_sheet as batch_sheet
 from .version import __version__ as __version__

@@ -1,4 +1,4 @@
-"""Charts: curves over the epochs of a training."""
+"""Charts: curves over the epochs of a training, or over learning rates."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ _MOST_DOTS = 40
 
 
 class Curve(NamedTuple):
-    """A line of a chart: its name in the legend, its colour, and (epoch, value) with epochs from 1."""
+    """A line of a chart: its name in the legend, its colour, and its points (epoch or rate, value)."""
 
     label: str
     colour: tuple[int, int, int]
@@ -18,11 +18,12 @@ class Curve(NamedTuple):
 
 
 class ChartAxis(NamedTuple):
-    """An axis of a chart from `low` to `high`, with the numbers to write."""
+    """An axis of a chart from `low` to `high`, with the numbers to write; in powers of ten where `is_log` says so."""
 
     low: float
     high: float
     ticks: tuple[float, ...]
+    is_log: bool = False
 
     @classmethod
     def over(cls, low: float, high: float, *, most: int = 6, whole: bool = False) -> "ChartAxis":
@@ -38,9 +39,27 @@ class ChartAxis(NamedTuple):
         ticks = tuple(float(f"{step * number:.12g}") for number in range(first, max(last, first + 1) + 1))
         return cls(ticks[0], ticks[-1], ticks)
 
+    @classmethod
+    def powers(cls, low: float, high: float) -> "ChartAxis":
+        """Return an axis over powers of ten.
+
+        Example:
+            >>> ChartAxis.powers(1e-2, 3).ticks
+            (0.01, 0.1, 1.0)
+        """
+        powers = range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)
+        return cls(low, high, tuple(10.0**power for power in powers), is_log=True)
+
+    @classmethod
+    def epochs(cls, last: float) -> "ChartAxis":
+        """Return an axis over the epochs from 1 to the last."""
+        ticks = cls.over(1, last, most=8, whole=True).ticks
+        return cls(1, last, tuple(tick for tick in ticks if 1 <= tick <= last))
+
     def place(self, value: float, start: float, stop: float) -> float:
         """Return the position of a number between two positions."""
-        return start + (value - self.low) / (self.high - self.low) * (stop - start)
+        value, low, high = map(math.log10, (value, self.low, self.high)) if self.is_log else (value, *self[:2])
+        return start + (value - low) / (high - low) * (stop - start)
 
 
 def _step(least: float) -> float:
@@ -48,23 +67,38 @@ def _step(least: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
 
 
-def draw_chart(canvas: Canvas, box: Box, title: str, curves: Sequence[Curve], *, percent: bool = False) -> None:
-    """Draw curves over the epochs into a box, with title and legend above it and the epochs below.
+def draw_chart(
+    canvas: Canvas,
+    box: Box,
+    title: str,
+    curves: Sequence[Curve],
+    *,
+    percent: bool = False,
+    across: ChartAxis | None = None,
+    below: str = "epoch",
+) -> None:
+    """Draw curves into a box, with title and legend above it.
 
-    With `percent`, values are shares, at most 1.
+    Args:
+        canvas: to draw on.
+        box: of the curves; numbers and words are outside.
+        title: above all.
+        curves: drawn one after another.
+        percent: whether values are shares, at most 1.
+        across: the axis below; None for one over the epochs.
+        below: name of this axis.
 
     Example:
         >>> canvas = Canvas(480, 320)
         >>> draw_chart(canvas, Box(60, 60, 460, 260), "Loss", [Curve("plain", (0, 0, 200), [(1, 0.9), (2, 0.4)])])
     """
-    last = max([2.0, *(epoch for curve in curves for epoch, _ in curve.points)])
+    across = across or ChartAxis.epochs(max([2.0, *(epoch for curve in curves for epoch, _ in curve.points)]))
     values = [value for curve in curves for _, value in curve.points]
-    across = ChartAxis.over(1, last, most=8, whole=True)
-    across = ChartAxis(1, last, tuple(tick for tick in across.ticks if 1 <= tick <= last))
     up = ChartAxis.over(min([0, *values]) if percent else 0, 1 if percent else max([*values, 0]) or 1, most=6)
     canvas.text(box.left, box.top - 36, title, size=17)
     _draw_legend(canvas, box, curves)
     _draw_axes(canvas, box, across, up, percent=percent)
+    canvas.text((box.left + box.right) / 2, box.bottom + 32, below, anchor="ma", fill=FAINT)
     for curve in curves:
         places = [(across.place(x, box.left, box.right), up.place(y, box.bottom, box.top)) for x, y in curve.points]
         canvas.line(places, fill=curve.colour, width=2)
@@ -82,7 +116,6 @@ def _draw_axes(canvas: Canvas, box: Box, across: ChartAxis, up: ChartAxis, *, pe
         canvas.line([(x, box.bottom), (x, box.bottom + 5)], fill=FAINT)
         canvas.text(x, box.bottom + 9, f"{tick:g}", anchor="ma", fill=FAINT)
     canvas.line([(box.left, box.bottom), (box.right, box.bottom)], fill=FAINT)
-    canvas.text((box.left + box.right) / 2, box.bottom + 32, "epoch", anchor="ma", fill=FAINT)
 
 
 def _draw_legend(canvas: Canvas, box: Box, curves: Sequence[Curve]) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 from cnncli.arrays import Array
 from cnncli.data import Dataset
 from cnncli.drawing.canvas import BLUE, FAINT, GRID, INK, ORANGE, PAPER, Box, Canvas, diverging, text_width
-from cnncli.drawing.charts import Curve, draw_chart
+from cnncli.drawing.charts import ChartAxis, Curve, draw_chart
 from cnncli.models.metrics import Scores, rank_mistakes
 from cnncli.models.model import Model
+from cnncli.training.rates import RateTest
 from cnncli.training.run_folder import PICTURES
 
 CURVES, CONFUSION, FILTERS, MISTAKES = PICTURES  # files of the pictures
@@ -20,6 +21,7 @@ MOST_MISTAKES = 24
 MOST_FILTERS = 96
 MOST_MAPS = 1024
 _MARGIN, _TITLE = 24, 46
+_PALE = (178, 186, 196)
 _SERIES = (("train", "training", BLUE), ("val", "validation", ORANGE))
 
 
@@ -66,6 +68,24 @@ def _curves(metrics: Sequence[dict[str, Any]], measure: str) -> list[Curve]:
         points = [(epoch, value) for epoch, value in found if value is not None and math.isfinite(value)]
         curves += [Curve(label, colour, points)] if points else []
     return curves
+
+
+def draw_rates(test: RateTest) -> Canvas:
+    """Draw the losses of a test of learning rates, from 0 to twice the first, and the rate that suits."""
+    top = 2 * test.losses[0]
+    batches, smoothed = (
+        [(rate, loss) for rate, loss in zip(test.rates, losses, strict=True) if loss <= top]
+        for losses in (test.batch_losses, test.losses)
+    )
+    curves = [Curve("of each batch", _PALE, batches), Curve("smoothed", BLUE, smoothed)]
+    if test.lr is not None:
+        curves.append(
+            Curve(f"falls fastest at {test.lr:g}", ORANGE, [(test.lr, 0), (test.lr, max(loss for _, loss in batches))])
+        )
+    canvas = Canvas(760, 420)
+    across = ChartAxis.powers(test.rates[0], test.rates[-1])
+    draw_chart(canvas, Box(70, 60, 740, 360), "Loss", curves, across=across, below="learning rate")
+    return canvas
 
 
 def draw_confusion(scores: Scores) -> Canvas:

@@ -361,3 +361,61 @@ def test_shares_are_written_in_two_ways(tmp_path, bars, name):
         done("train", bars, "-o", tmp_path / str(number), *QUICK, name, share)
         models.append((tmp_path / str(number) / "model.safetensors").read_bytes())
     assert models[0] == models[1]
+
+
+def test_find_lr_prints_a_curve_and_trains_nothing(tmp_path, bars, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = done("train", bars, "--network", "fc-3", "--find-lr", "-j", 1)
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["learning", "rate", "loss"]
+    assert len(lines) > 15
+    (marked,) = (line for line in lines if line.endswith("<- falls fastest"))
+    assert lines[-1] == f"The loss falls fastest at --lr {float(marked.split()[0]):g}"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bars.npz"]
+
+
+def test_find_lr_draws_and_tells_programs(tmp_path, bars):
+    result = done("train", bars, "--network", "fc-3", "--find-lr", "--json", "-o", tmp_path / "run", "-j", 1)
+    (found,) = json_lines(result)
+    assert found["picture"] == str(tmp_path / "run/find-lr.png")
+    with Image.open(found["picture"]) as picture:
+        assert picture.width == 760
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["find-lr.png"]
+    assert set(found["steps"][0]) == {"lr", "batch_loss", "loss"}
+    done("train", bars, "-o", tmp_path / "run", "--lr", found["lr"], *QUICK)  # the folder is still free for a run
+
+
+def test_find_lr_where_nothing_is_learnt(tmp_path):
+    np.savez(tmp_path / "same.npz", x=np.full((64, 4, 4, 1), 9, np.uint8), y=np.arange(64) % 2)
+    result = cnncli("train", tmp_path / "same.npz", "--network", "fc-2", "--val", 0, "--find-lr", "-j", 1)
+    assert result.exit_code == 1
+    assert "no learning rate lets the loss fall" in result.stderr
+
+
+def test_show_batch_writes_a_sheet_and_trains_nothing(tmp_path, bars, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["train", bars, "--augment", "shift:2", "--show-batch", "batch.png"]
+    assert done(*words).stdout == "Written to batch.png\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bars.npz", "batch.png"]
+    assert cnncli(*words).exit_code == 2  # it is there already
+    (report,) = json_lines(done(*words, "--force", "--json"))
+    with Image.open("batch.png") as picture:
+        assert (report["width"], report["height"]) == picture.size
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--find-lr --resume", "--find-lr and --show-batch train nothing"),
+        ("--find-lr --show-batch a.png", "--find-lr and --show-batch train nothing"),
+        ("--find-lr --lr 0.1", "--find-lr tries learning rates: leave out --lr"),
+        ("--show-batch a.npy", "a sheet is a picture"),
+        ("--show-batch a", "a: "),
+    ],
+)
+def test_what_looking_refuses(tmp_path, bars, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    result = cnncli("train", bars, *words.split())
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bars.npz"]

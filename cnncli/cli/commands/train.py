@@ -25,6 +25,10 @@ cnncli train mnist/ --network lenet5 --epochs 10 --optimizer momentum --schedule
 cnncli train photos/ --size 64 --augment flip,shift:4 --early-stop 5 -o runs/photos
 
 cnncli train photos/ -o runs/photos --resume --epochs 40
+
+cnncli train photos/ --find-lr
+
+cnncli train photos/ --augment flip,contrast:30% --show-batch batch.png
 """
 
 _run = partial(typer.Option, rich_help_panel="Run")
@@ -118,6 +122,22 @@ def train(
     ] = None,
     resume: Annotated[bool, _run("--resume", help="Resume the run in the folder.")] = False,
     force: Annotated[bool, _run("--force", help="Overwrite the run in the folder.")] = False,
+    find_lr: Annotated[
+        bool,
+        _run(
+            "--find-lr",
+            help="Train nothing: print the loss over growing learning rates, and the rate at which it falls fastest; "
+            "with -o, also draw find-lr.png in the folder.",
+        ),
+    ] = False,
+    show_batch: Annotated[
+        str | None,
+        _run(
+            "--show-batch",
+            metavar="FILE",
+            help="Train nothing: draw the first batch as the network gets it, resized and augmented, with its labels.",
+        ),
+    ] = None,
     jobs: Annotated[
         int | None, _run("--jobs", "-j", min=1, metavar="N", help="Processes and threads. Default: one per core.")
     ] = None,
@@ -137,10 +157,20 @@ def train(
         raise ArgumentError("--resume continues a run, --force overwrites it: choose one")
     if as_json and quiet:
         raise ArgumentError("--json prints a line per epoch, --quiet prints none: choose one")
-    from cnncli.cli.training.running import run_training
-
+    if (find_lr or show_batch is not None) and (resume or (find_lr and (force or show_batch is not None))):
+        raise ArgumentError("--find-lr and --show-batch train nothing: give one of them, without --resume")
     given |= {"augment": ",".join(given["augment"]) if given["augment"] else None, "strict": given["strict"] or None}
     options = {name: value for name, value in given.items() if value is not None}
-    run_training(
-        data, options, output, config, jobs, engine, device, resume=resume, force=force, as_json=as_json, quiet=quiet
-    )
+    shown: dict[str, Any] = {"as_json": as_json, "quiet": quiet}
+    if find_lr:
+        from cnncli.cli.training.looking import find_rate
+
+        find_rate(data, options, output, config, jobs, engine, device, **shown)
+    elif show_batch is not None:
+        from cnncli.cli.training.looking import draw_batch
+
+        draw_batch(show_batch, data, options, config, jobs, force=force, **shown)
+    else:
+        from cnncli.cli.training.running import run_training
+
+        run_training(data, options, output, config, jobs, engine, device, resume=resume, force=force, **shown)

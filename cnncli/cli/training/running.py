@@ -47,7 +47,7 @@ def run_training(
     The first of several processes shows the progress, the others are silent. The arguments are the options of `train`,
     None where the default holds; `options` are the fields of a `Configuration`.
     """
-    data, options = _data_and_options(data, options, config, output if resume else None)
+    data, options = data_and_options(data, options, config, output if resume else None)
     folder = Path(output) if output is not None else default_output(data)
     with open_backend(engine, device) as backend:
         display = choose_display(data, folder, as_json=as_json, quiet=quiet)
@@ -69,7 +69,7 @@ def run_training(
     raise typer.Exit(stop.exit_code)
 
 
-def _data_and_options(
+def data_and_options(
     data: str | None, options: dict[str, Any], config: str | None, resumed: str | None
 ) -> tuple[str, dict[str, Any]]:
     """Return the data and the options; those of the command line override those of a file."""

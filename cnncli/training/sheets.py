@@ -1,0 +1,86 @@
+"""The sheet of a batch: the pictures that a network is fed."""
+
+import os
+from contextlib import closing
+from typing import Unpack
+
+import numpy as np
+
+from cnncli.arrays import Array
+from cnncli.data import Dataset
+from cnncli.data.pictures import BYTES
+from cnncli.drawing.sheets import Sheet
+from cnncli.errors import ArgumentError
+from cnncli.shapes import show_shape
+from cnncli.threads import cores
+from cnncli.training.batches import Batch, make_batches
+from cnncli.training.configuration import Configuration, TrainingOptions
+from cnncli.training.preparation import Preparation, prepare
+from cnncli.training.watcher import Watcher
+
+MOST = 64  # pictures on a sheet
+
+
+def batch_sheet(
+    data: str | os.PathLike[str] | Dataset,
+    *,
+    jobs: int | None = None,
+    watcher: Watcher | None = None,
+    **options: Unpack[TrainingOptions],
+) -> Array:
+    """Return a sheet of the first batch of a training, as `cnncli train --show-batch` writes it: (H, W, 3) bytes.
+
+    The pictures are resized and augmented as the network gets them, at most 64, below the names of their classes. Only
+    the normalization is undone. Numbers without a scale of 0 to 255 are stretched from the batch's lowest to its
+    highest.
+
+    Args:
+        data: as for `train`.
+        jobs: threads that read pictures; None for the machine's cores.
+        watcher: observer of the progress.
+        **options: those of `train`.
+
+    Raises:
+        ArgumentError: an invalid option, a network that does not fit the data, or pictures of neither 1 nor 3 channels.
+        DataError: data that cannot be read, or trained on.
+        NoInputError: no pictures at all.
+
+    Example:
+        >>> from cnncli.data import ArrayDataset
+        >>> pixels = np.arange(40 * 64, dtype=np.uint8).reshape(40, 8, 8, 1)
+        >>> data = ArrayDataset(pixels, np.arange(40) % 2, ("even", "odd"), "patches")
+        >>> batch_sheet(data, augment="shift", batch_size=4).shape[2]
+        3
+    """
+    watcher = watcher or Watcher()
+    preparation = prepare(Configuration(**options), data, jobs=jobs or cores(), progress=watcher.checking)
+    watcher.prepared(preparation)
+    if preparation.train.shape[2] not in (1, 3):
+        raise ArgumentError(
+            f"the pictures have {preparation.train.shape[2]} channels: a sheet shows pictures of 1 or 3"
+        )
+    with closing(make_batches(preparation, epoch=0)) as batches:
+        batch = next(batches)
+    return _sheet(preparation, batch, os.fspath(data) if isinstance(data, str | os.PathLike) else "data").pixels()
+
+
+def _sheet(preparation: Preparation, batch: Batch, name: str) -> Sheet:
+    shown, options, train = min(MOST, len(batch.items)), preparation.configuration, preparation.train
+    labels = [preparation.class_names[label] for label in batch.labels[:shown].tolist()]
+    changes = f", augmented by {options.augment}" if options.augment else ""
+    note = f"{shown} of {len(train):,} training images, {show_shape(train.shape)}{changes}"
+    sheet = Sheet(f"{name}: the first batch", note, labels, [train.shape[:2]] * shown)
+    for number, pixels in enumerate(_visible(preparation, batch.images[:shown])):
+        sheet.put(number, pixels if pixels.shape[2] == 3 else pixels[:, :, 0])
+    return sheet
+
+
+def _visible(preparation: Preparation, images: Array) -> Array:
+    """Return normalised pictures as bytes."""
+    normalization = preparation.normalization
+    numbers = images * np.asarray(normalization.std) + np.asarray(normalization.mean)
+    if preparation.train.scale != BYTES:
+        low, high = float(numbers.min()), float(numbers.max())
+        numbers = (numbers - low) * (255 / ((high - low) or 1))
+    visible: Array = np.rint(numbers).clip(0, 255).astype(np.uint8)
+    return visible
