@@ -170,7 +170,7 @@ class RuntimeModel(Predictor):
 
     def _rows(self, session: Any, batch: Array) -> Array:
         [found] = _asked(session.run, [self._output], {self._feed.name: batch})
-        if _count(found.shape[1:]) is None or len(found) != len(batch):
+        if found.shape[:1] != batch.shape[:1] or _count(found.shape[1:]) is None:
             raise ModelError(
                 f"puts out {show_shape(found.shape)} for a batch of {len(batch)}: not a number for each class"
             )
@@ -310,7 +310,9 @@ def _open_session(path: Path, threads: int) -> Any:
     options.log_severity_level = SILENT
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.use_env_allocators", "1")  # the one of `_runtime`
-    return _asked(runtime.InferenceSession, os.fspath(path), options, providers=["CPUExecutionProvider"])
+    return _asked(
+        runtime.InferenceSession, os.fspath(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
+    )
 
 
 @cache
@@ -338,5 +340,9 @@ def _asked(function: Callable[..., R], *arguments: Any, **options: Any) -> R:
     except MemoryError:
         raise
     except Exception as error:  # the runtime has a dozen classes of errors without a common base
-        text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error))
+        text = re.sub(
+            r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed: *)?(/\\S+:\\d+ [^)]*\\) *)?",
+            "",
+            str(error),
+        )
         raise ModelError(f"ONNX Runtime refuses it: {named(' '.join(text.split()), 300)}") from error
