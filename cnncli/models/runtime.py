@@ -63,6 +63,9 @@ TOLERANCE = 1e-3
 MOST_BYTES = 8 << 30
 """Memory of the runtime's arrays. ResNet-152 takes 0.6 GB for a batch of 13 pictures of 224x224."""
 
+_FRAME = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed: *)?(/\S+:\d+ .*?\) *)?")
+"""What the runtime puts before a message: a number, the file, and a place in its own source."""
+
 
 class Feed(NamedTuple):
     """The input of a graph.
@@ -119,6 +122,8 @@ class RuntimeModel(Predictor):
             self._open(_checked(path), told)
         except (ModelError, ArgumentError) as error:
             raise ModelError(f"{path}: {error}") from error
+        except UnicodeDecodeError as error:
+            raise ModelError(f"{path}: damaged: holds a name that is not text") from error
 
     def _open(self, graph: Graph, told: Told) -> None:
         session = self._session(cores())
@@ -340,9 +345,5 @@ def _asked(function: Callable[..., R], *arguments: Any, **options: Any) -> R:
     except MemoryError:
         raise
     except Exception as error:  # the runtime has a dozen classes of errors without a common base
-        text = re.sub(
-            r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed: *)?(/\\S+:\\d+ [^)]*\\) *)?",
-            "",
-            str(error),
-        )
+        text = _FRAME.sub("", str(error))
         raise ModelError(f"ONNX Runtime refuses it: {named(' '.join(text.split()), 300)}") from error
