@@ -82,16 +82,24 @@ def parse_json(text: bytes, what: str) -> dict[str, Any]:
     """Parse a JSON object that is not larger than `MAX_JSON`.
 
     Raises:
-        ModelError: it is larger, no JSON, nested too deeply, or not an object.
+        ModelError: it is larger, no JSON, nested too deeply, not an object, or holds one that has a name twice.
     """
     if len(text) > MAX_JSON:
         raise ModelError(f"{what} is larger than {MAX_JSON // 2**20} MiB")
     try:
-        found = json.loads(text)
+        found = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{what} is not JSON that can be read: {error}") from error
     if not isinstance(found, dict):
         raise ModelError(f"{what} must be a JSON object, got {named(found)}")
+    return found
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ModelError(f"holds {named(next(name for name in found if names.count(name) > 1))} twice")
     return found
 
 

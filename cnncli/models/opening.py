@@ -9,7 +9,7 @@ from cnncli.engines.backends import open_backend
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.formats.files import naming_errors, opened
 from cnncli.formats.reading import RUN_MODEL, recognise
-from cnncli.models.importing.imported import Imported, NotANetworkError
+from cnncli.models.importing.imported import Imported, NotANetworkError, check_finite
 from cnncli.models.model import Model
 from cnncli.models.predictor import AnyPath, Predictor
 from cnncli.models.told import Told
@@ -56,10 +56,10 @@ class ModelWord(NamedTuple):
             ModelError: there is nothing, or a folder without a model.
         """
         file = Path(self.file)
-        if not os.path.lexists(file):
+        if not self.file or not os.path.lexists(file):
             raise ModelError(
-                f"{file}: no such file or folder: a model is the folder of a run, a file (.safetensors, .onnx), or "
-                "NAME=FILE for a network of the zoo with weights of its own"
+                f"{self.file}: no such file or folder: a model is the folder of a run, a file (.safetensors, .onnx), "
+                "or NAME=FILE for a network of the zoo with weights of its own"
             )
         if not file.is_dir():
             return file
@@ -156,10 +156,18 @@ def _read(word: ModelWord, file: Path) -> Imported:
     if kind is not None and ".onnx" in kind.suffixes:
         from cnncli.models.importing.onnx import import_onnx
 
-        return import_onnx(file)
+        return _finite(file, import_onnx(file))
     from cnncli.models.importing.trained import read_trained
 
-    return read_trained(file)
+    return _finite(file, read_trained(file))
+
+
+def _finite(file: Path, found: Imported) -> Imported:
+    """Return what a file gives, if all its weights are finite."""
+    with naming_errors(file):
+        for name, array in (*found.parameters.items(), *found.buffers.items()):
+            check_finite(name, array)
+    return found
 
 
 def _model(file: Path, found: Imported, told: Told) -> Model:

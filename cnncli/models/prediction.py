@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from io import BytesIO
 from math import prod
+from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from cnncli.engines.backends import open_backend
 from cnncli.errors import ModelError
 from cnncli.files.temporary import STANDARD
 from cnncli.files.text import printable
+from cnncli.formats.files import naming_errors, opened
 from cnncli.images.sources import read_standard_input
 from cnncli.models.opening import UNTOLD, ModelWord, as_predictor, load_model
 from cnncli.models.predictor import AnyPath, Predictor
@@ -249,10 +251,7 @@ def file_digest(path: str) -> str:
     Raises:
         ModelError: it cannot be read.
     """
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "blake2b").hexdigest()
-    except FileNotFoundError as error:
-        raise ModelError(f"{path}: no such file: put the model where all machines see it under this name") from error
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}") from error
+    if not os.path.exists(path):
+        raise ModelError(f"{path}: no such file: put the model where all machines see it under this name")
+    with naming_errors(path), opened(Path(path)), open(path, "rb") as file:  # a device or pipe may have no end
+        return hashlib.file_digest(file, "blake2b").hexdigest()

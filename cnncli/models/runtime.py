@@ -25,6 +25,7 @@ from cnncli.errors import ArgumentError, ModelError
 from cnncli.formats.files import named, naming_errors, opened
 from cnncli.formats.onnx.graph import Graph, outside_files, read_graph
 from cnncli.formats.onnx.inputs import is_channels_last
+from cnncli.formats.onnx.numbers import beside, read_numbers
 from cnncli.formats.onnx.protobuf import Reader
 from cnncli.models.importing.trained import read_class_names
 from cnncli.models.model import CLASSES
@@ -52,6 +53,8 @@ KINDS = {
 
 MOVING = ("Identity", "Cast", "Reshape", "Flatten", "Squeeze")
 """Operations that keep the numbers, so that the one before them counts."""
+
+FLOATS = (1, 10, 11)  # of onnx.proto: float32, float16 and float64
 
 SILENT = 4  # severity of what the runtime logs: its errors reach the user as exceptions
 
@@ -191,16 +194,17 @@ class RuntimeModel(Predictor):
 
 
 def _checked(path: Path) -> Graph:
-    """Return the graph of a file, none of whose arrays lie outside of its folder."""
+    """Return the graph of a file whose arrays are numbers, and lie in it or in files beside it."""
     with opened(path) as buffer:
-        model = read_graph(Reader(buffer), len(buffer))
-    folder = path.parent.resolve()
-    for name in sorted(outside_files(model)):
-        file = Path(os.path.realpath(folder / name))
-        if os.path.isabs(name) or not file.is_relative_to(folder):
-            raise ModelError(f"keeps arrays in {named(name)}, which is not in its own folder")
-        if not file.is_file():
-            raise ModelError(f"keeps arrays in {named(name)}, which is not a file there")
+        reader = Reader(buffer)
+        model = read_graph(reader, len(buffer))
+        for name in sorted(outside_files(model)):
+            with naming_errors(named(name)), opened(beside(path.parent, name)):
+                pass
+        for constant in model.graph.constants.values():
+            # Masks hold infinities.
+            if constant.kind in FLOATS and np.isnan(read_numbers(reader, constant, path.parent)).any():
+                raise ModelError(f"the array {named(constant.name)} has numbers that are not finite")
     return model.graph
 
 

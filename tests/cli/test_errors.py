@@ -177,9 +177,9 @@ COMMAND_LINES = [
     ("egde photo.png", USAGE, "did you mean edge?"),
     ("edge photo.png --forse", USAGE, "did you mean --force?"),
     ("train --epoch 3 folder", USAGE, "did you mean --epochs?"),
-    ("predict nowhere photo.png", FAILED, "a model is the folder of a run, or"),
-    ("export nowhere out.onnx", FAILED, "a model is the folder of a run, or"),
-    ("evaluate nowhere folder", FAILED, "a model is the folder of a run, or"),
+    ("predict nowhere photo.png", FAILED, "a model is the folder of a run, a file"),
+    ("export nowhere out.onnx", FAILED, "a model is the folder of a run, a file"),
+    ("evaluate nowhere folder", FAILED, "a model is the folder of a run, a file"),
     ("--nonsense", USAGE, "--nonsense"),
 ]
 

@@ -359,15 +359,23 @@ def test_arrays_elsewhere_are_refused(tmp_path, place):
     (folder / "a").mkdir(parents=True)
     (folder / "link").symlink_to("../secret")
     path = outside(folder / "m.onnx", str(secret) if place == "absolute" else place)
-    with pytest.raises(ModelError, match=r"keeps arrays in .*, which is not in its own folder"):
+    with pytest.raises(ModelError, match=r"lies in .*: only files in the model's own folder are read"):
         opened(path)
 
 
 def test_arrays_in_what_is_no_file_are_refused(tmp_path):
     for place in ("missing", "folder"):
         (tmp_path / "folder").mkdir(exist_ok=True)
-        with pytest.raises(ModelError, match=f"keeps arrays in {place}, which is not a file there"):
+        with pytest.raises(ModelError, match=f"m.onnx: {place}: (no such file|a folder, not a model file)"):
             opened(outside(tmp_path / "m.onnx", place))
+
+
+def test_weights_that_are_no_numbers_are_named(tmp_path):
+    path = means(tmp_path / "m.onnx", [node("Add", "m w", "y")], constants=[constant("w", [0, np.nan, 2])])
+    with pytest.raises(ModelError, match="the array w has numbers that are not finite"):
+        opened(path)
+    masked = means(tmp_path / "m.onnx", [node("Max", "m w", "y")], constants=[constant("w", [0, -np.inf, 0])])
+    assert opened(masked).probabilities(pictures()).shape == (5, 3)
 
 
 def test_what_the_runtime_refuses_is_one_line(tmp_path, capfd):

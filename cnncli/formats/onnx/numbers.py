@@ -107,7 +107,7 @@ def _from(content: bytes, dtype: str) -> Array:
 
 
 def _outside(constant: Constant, folder: Path) -> Array:
-    path, start = _beside(folder, constant.outside), constant.outside_start or "0"
+    path, start = beside(folder, constant.outside), constant.outside_start or "0"
     if not (start.isascii() and start.isdigit() and len(start) < 20):
         raise ModelError(f"begins at {named(start)} in another file, which is not a place")
     first = int(start)
@@ -118,8 +118,12 @@ def _outside(constant: Constant, folder: Path) -> Array:
         return _of_bytes(other[first:stop], constant.kind)
 
 
-def _beside(folder: Path, location: str) -> Path:
-    """Return the path of a file beside the model; a path that leads out of the folder is refused."""
+def beside(folder: Path, location: str) -> Path:
+    """Return the path of a file beside a model.
+
+    Raises:
+        ModelError: it leads out of the model's folder.
+    """
     inside = folder.resolve()
     try:
         path = (inside / location).resolve()

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
+
 from cnncli.arrays import Array
 from cnncli.data import BYTES
 from cnncli.data.normalization import Normalization
 from cnncli.errors import ModelError
+from cnncli.formats.files import named
 from cnncli.networks import Network
 
 
@@ -32,6 +35,16 @@ class Imported(NamedTuple):
     resize: str = "stretch"
     scale: str = BYTES
     origin: str = ""
+
+
+def check_finite(name: str, array: Array) -> None:
+    """Refuse weights that are not numbers: nothing can be predicted with them.
+
+    Raises:
+        ModelError: there are infinities or NaN; the message names the array.
+    """
+    if not np.isfinite(array).all():
+        raise ModelError(f"the array {named(name)} has numbers that are not finite")
 
 
 class NotANetworkError(ModelError):

@@ -15,6 +15,7 @@ from cnncli.arrays import Array
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.formats.files import named
 from cnncli.models.importing.arrays import StoredArray, StoredArrays
+from cnncli.models.importing.imported import check_finite
 from cnncli.networks import Layer, Network
 from cnncli.networks.heads import head_names, with_outputs
 from cnncli.networks.layers import Block, Compound
@@ -302,6 +303,5 @@ def _listed(names: Sequence[str]) -> str:
 
 def _read(place: Place, array: StoredArray) -> Array:
     numbers = place.ours(array.read())
-    if not np.isfinite(numbers).all():
-        raise ModelError(f"the array {named(place.there)} has numbers that are not finite")
+    check_finite(place.there, numbers)
     return numbers
