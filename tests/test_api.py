@@ -61,6 +61,7 @@ PROMISED = {
     "parse_network",
     "pool_image",
     "predict_files",
+    "sort_files",
     "read_image",
     "render",
     "settings_for",
