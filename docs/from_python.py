@@ -11,7 +11,7 @@ FUNCTIONS = {
     "train": ("train", "open_dataset", "find_learning_rate", "batch_sheet"),
     "predict": ("predict_files", "sort_files", "load_model"),
     "evaluate": ("evaluate",),
-    "export": ("export_onnx",),
+    "export": ("export_onnx", "export_weights"),
     "learn": ("learn_kernel",),
 }
 """For each command, the functions that do the same in Python."""

@@ -48,6 +48,7 @@ PROMISED = {
     "evaluate",
     "explain",
     "export_onnx",
+    "export_weights",
     "filter_image",
     "inputs_for",
     "keeping_padding",
