@@ -177,10 +177,12 @@ class Resized(Dataset):
 
     @cached_property
     def fingerprints(self) -> list[bytes]:
-        return self._dataset.fingerprints
+        """Those of the pixels as they are read here; those of the files where files are told apart."""
+        return self.pixel_fingerprints() if self.fingerprint_kind == "pixels" else self._dataset.fingerprints
 
     def full_fingerprint(self, index: int) -> bytes:
-        return self._dataset.full_fingerprint(index)
+        is_file = self.fingerprint_kind != "pixels"
+        return self._dataset.full_fingerprint(index) if is_file else self.fingerprints[index]
 
 
 class _Names(Sequence[str]):

@@ -67,11 +67,19 @@ class Engine:
     def close(self) -> None:
         """End threads and processes."""
 
+    def features(self, images: Array) -> Array:
+        """Return what `step` takes of normalised images: where first layers are frozen, their output; else the images.
+
+        Args:
+            images: (N, *input_shape), of the engine's type.
+        """
+        return images
+
     def step(self, images: Array, labels: Array, loss: Any, *, step: int = 0) -> StepResult:
         """Compute the loss, gradients and running statistics of a batch; parameters stay as they are.
 
         Args:
-            images: (N, *input_shape), of the engine's type, normalised.
+            images: what `features` returns, of images of the engine's type, normalised.
             labels: (N,).
             loss: as those of `cnncli.engines.losses`: called with the logits and labels of a part of the batch, it
                 returns the sum and its gradient; its `total_weight` of all labels is what they are divided by.
@@ -79,8 +87,13 @@ class Engine:
         """
         raise NotImplementedError
 
-    def use(self, optimizer: Optimizer) -> None:
-        """Let an optimizer change the parameters from now on, as one that has taken no step."""
+    def use(self, optimizer: Optimizer, factors: Mapping[str, float] | None = None) -> None:
+        """Let an optimizer change the parameters from now on, as one that has taken no step.
+
+        Args:
+            optimizer: the optimizer.
+            factors: the factor of the learning rate of arrays, by name; 1 for the others.
+        """
         raise NotImplementedError
 
     def update(self, step: int, lr: float, clip_norm: float | None = None) -> None:
@@ -108,6 +121,10 @@ class Engine:
                 self.check_images(part)
                 self.predict_into(out[start : start + self.predicted_at_once], part)
         return out
+
+    def predict_features(self, features: Array) -> Array:
+        """Return the logits of what `features` returns."""
+        return self.predict(features)
 
     def predicting(self) -> AbstractContextManager[object]:
         """Return a context for computing predictions."""
@@ -138,6 +155,33 @@ class Engine:
         if images.shape[1:] != self.network.input_shape or images.dtype != self.dtype:
             expected = f"(N, {', '.join(map(str, self.network.input_shape))}) {self.dtype}"
             raise ArgumentError(f"the network takes images {expected}, got {images.shape} {images.dtype}")
+
+
+class Span(NamedTuple):
+    """Neighbouring numbers of a flat vector, and the factor of their learning rate."""
+
+    start: int
+    stop: int
+    factor: float
+
+    def within(self, part: slice) -> slice:
+        """Return the numbers that are in a slice, too; maybe none."""
+        return slice(max(self.start, part.start), max(self.start, part.start, min(self.stop, part.stop)))
+
+
+def rate_spans(shapes: Mapping[str, Shape], factors: Mapping[str, float] | None = None) -> list[Span]:
+    """Return the spans of arrays that lie one after the other in a flat vector, by the factors of their rates.
+
+    Example:
+        >>> rate_spans({"0.fc.weight": (2, 2), "0.fc.bias": (2,), "1.fc.weight": (2, 1)}, {"1.fc.weight": 10})
+        [Span(start=0, stop=6, factor=1.0), Span(start=6, stop=8, factor=10)]
+    """
+    spans, factors = [Span(0, 0, 1.0)], factors or {}
+    for name, shape in shapes.items():
+        _, start, factor = spans[-1]
+        own = Span(start, start + prod(shape), factors.get(name, 1.0))
+        spans[-1:] = [spans[-1]._replace(stop=own.stop)] if own.factor == factor else [spans[-1], own]
+    return spans
 
 
 def named_views(flat: Array, shapes: Mapping[str, Shape]) -> dict[str, Array]:

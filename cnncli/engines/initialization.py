@@ -1,6 +1,6 @@
 """First weights, drawn at random so that signals keep their size from layer to layer."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 from zlib import crc32
 
@@ -16,7 +16,7 @@ NEARLY_ZERO = 0.03  # factor of the deviation of weights that should say nothing
 
 
 def initialize(
-    network: Network, seed: int, dtype: npt.DTypeLike = np.float32
+    network: Network, seed: int, dtype: npt.DTypeLike = np.float32, *, only: Collection[str] | None = None
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return parameters and buffers by name.
 
@@ -36,7 +36,7 @@ def initialize(
     variance 2 / inputs throughout with large last weights 95.7 %, PyTorch's uniform weights of variance
     1 / (3 inputs) 96.5 %.
 
-    The numbers of an array depend on the seed and its name alone.
+    The numbers of an array depend on the seed and its name alone. `only` names the arrays to make; None for all.
 
     Example:
         >>> from cnncli.networks import parse_network
@@ -46,10 +46,14 @@ def initialize(
     """
     layers = dict(_with_followers(network.layers, network.input_shape, "", _After()))
     parameters = {}
-    for name, shape in network.param_shapes().items():
+    for name, shape in _chosen(network.param_shapes(), only):
         rng = np.random.default_rng([seed, crc32(name.encode())])
         parameters[name] = _draw(rng, name, shape, *layers[name.rpartition(".")[0]]).astype(dtype)
-    return parameters, {name: _buffer(name, shape, dtype) for name, shape in network.buffer_shapes().items()}
+    return parameters, {name: _buffer(name, shape, dtype) for name, shape in _chosen(network.buffer_shapes(), only)}
+
+
+def _chosen(shapes: Mapping[str, Shape], only: Collection[str] | None) -> list[tuple[str, Shape]]:
+    return [(name, shape) for name, shape in shapes.items() if only is None or name in only]
 
 
 class _After(NamedTuple):

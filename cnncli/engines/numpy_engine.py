@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.arrays import Array
-from cnncli.engines.engine import Engine, StepResult, check_arrays, named_views
+from cnncli.engines.engine import Engine, StepResult, check_arrays, named_views, rate_spans
 from cnncli.engines.fusion import fuse
 from cnncli.engines.optimizers import Optimizer, clip_by_norm
 from cnncli.engines.workers import CannotForkError, ProcessTeam, ThreadTeam, can_fork, shared_zeros
@@ -156,7 +156,8 @@ class NumpyEngine(Engine):
 
         self._over_slices(add)
 
-    def use(self, optimizer: Optimizer) -> None:
+    def use(self, optimizer: Optimizer, factors: Mapping[str, float] | None = None) -> None:
+        self._spans = rate_spans(self.network.param_shapes(), factors)
         self._optimizer, self.state = optimizer, optimizer.initial_state(self.parameters)
         with self._blas():
             self._begin_forks()
@@ -170,8 +171,10 @@ class NumpyEngine(Engine):
                 clip_by_norm(self.gradients, clip_norm)
 
         def follow(part: slice) -> None:
-            state = {name: array[part] for name, array in self.state.items()}
-            optimizer.update(self.parameters[part], self.gradients[part], state, step, lr)
+            for span in self._spans:
+                own = span.within(part)
+                state = {name: array[own] for name, array in self.state.items()}
+                optimizer.update(self.parameters[own], self.gradients[own], state, step, span.factor * lr)
 
         self._over_slices(follow)
 

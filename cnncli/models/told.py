@@ -45,6 +45,41 @@ class Told(Value):
             found = f"{min(twice)!r} twice" if twice else f"{len(self.classes)}"
             raise ArgumentError(f"a model needs the names of two classes or more, each once, got {found}")
 
+    @classmethod
+    def of_texts(
+        cls,
+        classes: str | None = None,
+        normalization: str | None = None,
+        mean: str | None = None,
+        std: str | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> "Told":
+        """Return what texts say: the file of the classes, the name of a normalization, or its numbers and commas.
+
+        Raises:
+            ArgumentError: they contradict one another, or cannot be read.
+
+        Example:
+            >>> Told.of_texts(mean="0.5", std="0.5").normalization
+            Normalization(mean=(127.5,), std=(127.5,))
+        """
+        names = None if classes is None else read_class_list(classes)
+        if (mean is None) != (std is None):
+            raise ArgumentError("--mean and --std belong together: give both, such as --mean 0.5 --std 0.5")
+        if mean is None or std is None:
+            return cls(names, None if normalization is None else Normalization.called(normalization), size)
+        if normalization is not None:
+            raise ArgumentError("--normalize names a mean and a std: leave out either it or --mean and --std")
+        return cls(names, Normalization.of_numbers(_numbers(mean, "--mean"), _numbers(std, "--std")), size)
+
+
+def _numbers(text: str, name: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(word) for word in text.split(","))
+    except ValueError as error:
+        form = "numbers separated by commas, one for each channel"
+        raise ArgumentError(f"{name} must be {form}, got {text!r}") from error
+
 
 def read_class_list(path: str) -> tuple[str, ...]:
     """Return the names of classes that a text file lists, one a line; blank lines at the end do not count.

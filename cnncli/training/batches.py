@@ -47,21 +47,28 @@ def epoch_order(items: int, seed: int, epoch: int) -> Indices:
 
 
 def make_batches(
-    preparation: Preparation, epoch: int, first: int = 0, part: Callable[[int], slice] | None = None
+    preparation: Preparation,
+    epoch: int,
+    first: int = 0,
+    part: Callable[[int], slice] | None = None,
+    *,
+    known: Array | None = None,
 ) -> Batches:
     """Yield the batches of an epoch, counted from 0, from a given one on.
 
     A batch depends on the seed, the epoch and its number alone. With several processes, `part` returns the slice of a
-    batch that this one makes.
+    batch that this one makes. Where what the network takes of every picture is known (N, ...), no picture is read.
     """
     options, dataset = preparation.configuration, preparation.train
     order = epoch_order(len(dataset), options.seed, epoch)
     starts = batch_starts(len(dataset), options.batch_size)
     for items in np.split(order, starts[1:])[first:]:
         mine = items if part is None else items[part(len(items))]
-        images = dataset.images(mine)
-        images = augment(images, preparation.augmentations, seed=options.seed, epoch=epoch, items=mine)
-        yield Batch(items, preparation.normalization.apply(images), dataset.labels[items])
+        if known is None:
+            images = dataset.images(mine)
+            images = augment(images, preparation.augmentations, seed=options.seed, epoch=epoch, items=mine)
+            images = preparation.normalization.apply(images)
+        yield Batch(items, images if known is None else known[mine], dataset.labels[items])
 
 
 def made_ready(batches: Batches) -> Batches:

@@ -20,7 +20,7 @@ from cnncli.models.model import CLASSES, VERSION
 from cnncli.models.safetensors import read_tensors, write_tensors
 from cnncli.training.configuration import Configuration
 
-PROGRESS, OPTIONS, DATA = "cnncli.progress", "cnncli.options", "cnncli.data"
+PROGRESS, OPTIONS, DATA, SOURCE = "cnncli.progress", "cnncli.options", "cnncli.data", "cnncli.source"
 """Keys of the metadata beside those of a model."""
 
 PARAMETERS, BUFFERS, OPTIMIZER = "parameters.", "buffers.", "optimizer."  # prefixes of the arrays' names
@@ -56,6 +56,7 @@ class Checkpoint(NamedTuple):
         optimizer_state: flat arrays of the optimizer, by name.
         network: the text of its network.
         classes: the names of its classes, as JSON.
+        source: the model that it went on from, as `Source.record` says it; empty for none.
     """
 
     parameters: Mapping[str, Array]
@@ -66,6 +67,7 @@ class Checkpoint(NamedTuple):
     network: str
     classes: str
     data_digest: str
+    source: str = ""
 
     def check_options(self, configuration: Configuration, place: object) -> None:
         """Check that a training with these options may go on from here.
@@ -129,6 +131,8 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
         DATA: checkpoint.data_digest,
         VERSION: __version__,
     }
+    if checkpoint.source:
+        metadata[SOURCE] = checkpoint.source
     write_tensors(path, _arrays(checkpoint), metadata)
 
 
@@ -152,7 +156,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
         for prefix in _PARTS
     )
-    texts = metadata[NETWORK], metadata[CLASSES], metadata[DATA]
+    texts = metadata[NETWORK], metadata[CLASSES], metadata[DATA], metadata.get(SOURCE, "")
     return Checkpoint(parameters, buffers, state, progress, configuration, *texts)
 
 

@@ -19,7 +19,9 @@ from cnncli.shapes import show_shape
 from cnncli.training.schedules import SCHEDULES
 from cnncli.values import Value
 
+BODY = 0.1  # factor of the learning rate of weights that were trained before; a new head learns at the full one
 CLASS_WEIGHTS = ("none", "balanced")  # weights of the classes: 1, or by the inverse of their frequency
+CHECKSUMS = "checksums"  # table of a configuration's file with those of the files that it began with
 VERSIONS = "versions"  # table of a configuration's file with the versions that it ran with
 
 
@@ -27,6 +29,13 @@ class TrainingOptions(TypedDict, total=False):
     """The fields of `Configuration`, as keyword arguments."""
 
     network: str
+    source: str | None
+    freeze: int | str | None
+    head_lr: float | None
+    classes: str | None
+    normalization: str | None
+    mean: str | None
+    std: str | None
     epochs: int
     batch_size: int
     optimizer: str
@@ -54,10 +63,17 @@ class Configuration(Value):
 
     Attributes:
         network: a name of the zoo, a TOML file or a text; empty for one that fits the data.
+        source: a model to go on from, whose network it is; None to begin with random weights.
+        freeze: the number of words at the beginning of its network that stay as they are, or `all` before the head.
+        head_lr: learning rate of its head; None for ten times `lr` where the head is new, `lr` where it is kept.
+        classes: a file with the names of its classes, where it does not name them.
+        normalization: what its weights expect, where it does not say it: a name in `NORMALIZATIONS`.
+        mean: the same in numbers, as `0.485,0.456,0.406`.
+        std: standard deviations that go with `mean`.
         epochs: number of passes over the training pictures.
         batch_size: pictures per batch.
         optimizer: a name in `OPTIMIZERS`.
-        lr: learning rate; None for the optimizer's default.
+        lr: learning rate; None for the optimizer's default, and for a tenth of it with a source.
         momentum: momentum coefficient, for momentum and nesterov; None for 0.9.
         weight_decay: L2 penalty, decoupled with adamw; None for the optimizer's default.
         schedule: a name in `SCHEDULES`.
@@ -85,6 +101,13 @@ class Configuration(Value):
     """
 
     network: str = ""
+    source: str | None = None
+    freeze: int | str | None = None
+    head_lr: float | None = None
+    classes: str | None = None
+    normalization: str | None = None
+    mean: str | None = None
+    std: str | None = None
     epochs: int = 20
     batch_size: int = 32
     optimizer: str = "adam"
@@ -111,6 +134,7 @@ class Configuration(Value):
             value = getattr(self, name)
             if value is not None or self.defaults[name] is not None:
                 self.normalize(**{name: check(name, value)})
+        self._check_source()
         if self.early_stop is not None and self.val is not None and parse_share(self.val) == 0:
             raise ArgumentError("early_stop needs something to validate by, and val is 0: leave out one of them")
         if self.warmup and self.warmup >= self.epochs:
@@ -120,10 +144,19 @@ class Configuration(Value):
         self.normalize(augment=",".join(map(str, parse_augmentations(self.augment))))
         optimizer = self.make_optimizer()
         self.normalize(
-            lr=optimizer.default_lr if self.lr is None else self.lr,
+            lr=optimizer.default_lr * (1 if self.source is None else BODY) if self.lr is None else self.lr,
             momentum=getattr(optimizer, "momentum", None),
             weight_decay=optimizer.weight_decay,
         )
+
+    def _check_source(self) -> None:
+        if self.source is not None and self.network:
+            raise ArgumentError(
+                f"the model to go on from, {self.source}, has its own network: leave out --network, or --from"
+            )
+        needing = [name for name in _OF_SOURCE if getattr(self, name) is not None]
+        if self.source is None and needing:
+            raise ArgumentError(f"{needing[0]} is about a model to go on from, and none is given: add --from MODEL")
 
     def make_optimizer(self) -> Optimizer:
         """Return the optimizer.
@@ -162,7 +195,9 @@ class Configuration(Value):
         return {name: value for name in self.fields if (value := getattr(self, name)) is not None}
 
 
-def write_configuration(configuration: Configuration, data: str, versions: Mapping[str, str]) -> str:
+def write_configuration(
+    configuration: Configuration, data: str, versions: Mapping[str, str], checksums: Mapping[str, str] | None = None
+) -> str:
     """Return the text of the TOML file that records a training.
 
     Example:
@@ -172,7 +207,10 @@ def write_configuration(configuration: Configuration, data: str, versions: Mappi
         epochs = 3
     """
     lines = [f"{name} = {_toml(value)}" for name, value in {"data": data, **configuration.options}.items()]
-    return "\n".join([*lines, "", f"[{VERSIONS}]", *(f"{name} = {_toml(text)}" for name, text in versions.items()), ""])
+    for title, table in ((CHECKSUMS, checksums), (VERSIONS, versions)):
+        if table:
+            lines += ["", f"[{title}]", *(f"{name} = {_toml(text)}" for name, text in table.items())]
+    return "\n".join([*lines, ""])
 
 
 def _toml(value: Any) -> str:
@@ -185,13 +223,14 @@ def _toml(value: Any) -> str:
 
 
 def read_configuration(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the options that a TOML file sets, `data` among them, without its versions.
+    """Return the options that a TOML file sets, `data` among them, without its versions and checksums.
 
     Raises:
         ArgumentError: it cannot be read, or sets an unknown option.
     """
     table = read_toml(path, "a configuration")
-    table.pop(VERSIONS, None)
+    for title in (CHECKSUMS, VERSIONS):
+        table.pop(title, None)
     for name in table:
         if name not in ("data", *Configuration.fields):
             hint = did_you_mean(name, Configuration.fields)
@@ -287,12 +326,26 @@ def _size(name: str, value: Any) -> tuple[int, int]:
     return pair[0], pair[1]
 
 
+def _freeze(name: str, value: Any) -> int | str:
+    number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+    if number == "all" or (type(number) is int and 1 <= number <= 1_000_000):
+        found: int | str = number
+        return found
+    raise ArgumentError(f"{name} must be a number of words from 1, or all, got {value!r}")
+
+
+_OF_SOURCE = ("freeze", "head_lr", "classes", "normalization", "mean", "std")
+"""Options that need a model to go on from."""
+
 _POSITIVE = _number("a finite number above 0", lambda value: 0 < value < math.inf)
 _FROM_0 = _number("a finite number from 0", lambda value: 0 <= value < math.inf)
 _FRACTION = _number("a number from 0 to below 1", lambda value: 0 <= value < 1)
 
 _CHECKS: dict[str, Check] = {
     "network": _text,
+    **dict.fromkeys(("source", "classes", "normalization", "mean", "std"), _text),
+    "freeze": _freeze,
+    "head_lr": _POSITIVE,
     "epochs": _whole(1, 1_000_000),
     "batch_size": _whole(1, 1_000_000),
     "lr": _POSITIVE,

@@ -28,21 +28,25 @@ from cnncli.data.augmentation import Augmentation, parse_augmentations
 from cnncli.data.listing import visible_folders
 from cnncli.data.normalization import Normalization, measure
 from cnncli.data.pictures import BYTES
+from cnncli.engines.freezing import split_network
 from cnncli.engines.head import check_outputs
 from cnncli.engines.losses import LOSSES, Loss, balanced_weights
 from cnncli.engines.optimizers import Optimizer
 from cnncli.errors import ArgumentError, DataError
 from cnncli.networks import Network, load_network
 from cnncli.networks.errors import ShapeError
+from cnncli.networks.heads import output_count
 from cnncli.networks.words import read_input, split_words
 from cnncli.shapes import show_shape
-from cnncli.training.configuration import Configuration, parse_share
+from cnncli.training.configuration import BODY, Configuration, parse_share
 from cnncli.training.fitting import Way, describe, find_way, fit, named_network
+from cnncli.training.sources import Source, frozen_words, open_source
 
 FRACTION = 0.1  # share of the training data that is held out for validation by default
 ACCURACY, BALANCED_ACCURACY = "accuracy", "balanced accuracy"
 """Measures that select the best epoch."""
 
+FEATURE_BYTES = 512 << 20  # bytes of the outputs of frozen words that are kept in memory
 CACHE_BYTES = 256 << 20  # bytes of decoded pictures that are kept in memory
 LARGE = 2 << 30  # bytes of memory above which a training reports what it needs
 _ARRAYS_OF_PARAMETERS = 6  # weights, gradients of two shards, two arrays of Adam's, and a copy of the best weights
@@ -64,6 +68,9 @@ class Preparation(NamedTuple):
         normalization: measured on `train`.
         loss: loss of the logits.
         data_digest: digest of the data, to check it when a training is resumed.
+        source: the model that it goes on from; None for one that begins with random weights.
+        new_head: whether the weights of the head begin at random.
+        frozen: the number of words of the network, repeats counted, that stay as they are.
     """
 
     configuration: Configuration
@@ -80,6 +87,32 @@ class Preparation(NamedTuple):
     optimizer: Optimizer
     augmentations: tuple[Augmentation, ...]
     data_digest: str
+    source: Source | None = None
+    new_head: bool = True
+    frozen: int = 0
+
+    @property
+    def head_lr(self) -> float:
+        """Learning rate of the head, where that of the other weights is `lr`."""
+        options = self.configuration
+        assert options.lr is not None
+        return options.head_lr or (options.lr / BODY if self.source and self.new_head else options.lr)
+
+    @property
+    def frozen_params(self) -> int:
+        """Numbers that could be trained, and are frozen."""
+        return split_network(self.network, self.frozen)[0].totals.params
+
+    @property
+    def remembers(self) -> bool:
+        """Whether what the frozen words make of pictures is kept: it does not change, and there is room."""
+        return bool(self.frozen and not self.augmentations and self.feature_bytes <= FEATURE_BYTES)
+
+    @property
+    def feature_bytes(self) -> int:
+        """Bytes of what the frozen words make of the pictures to train on and to validate by."""
+        pictures = len(self.train) + (0 if self.validation is None else len(self.validation))
+        return 4 * pictures * prod(split_network(self.network, self.frozen)[0].output_shape)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -118,27 +151,34 @@ def prepare(
     *,
     jobs: int = 1,
     progress: OnChecked | None = None,
+    source: Source | None = None,
 ) -> Preparation:
     """Open the data, split it, measure it, and check that the network and the loss fit it.
 
     The data is a path of any kind that `open_dataset` takes, or a data set; `jobs` threads decode its pictures, and
-    `progress` is called with the files done and all files while a folder is checked.
+    `progress` is called with the files done and all files while a folder is checked. `source` is the model to go on
+    from; None to open the one that the configuration names, if it does.
 
     Raises:
         ArgumentError: a network, a loss or a split that does not fit.
         DataError: data that cannot be read, or trained on.
         NoInputError: no pictures at all.
     """
-    options = configuration
+    options, source = configuration, source or open_source(configuration)
     reading = Reading(
         options.size, options.resize, options.channels, options.strict, jobs=jobs, cache_bytes=CACHE_BYTES
     )
     own = named_network(options.network)
+    if source is not None:
+        own, reading = source.network, source.reading(options, reading)
     parts, several = _opened(options, data, reading, progress, own)
     given = None if several else parts.train.shape[:2]
-    way = Way(parts.train.shape[:2], options.resize)
-    if own is not None and options.size is None:
-        way = find_way(own, way.size, options.resize)
+    way = Way(reading.size or given or parts.train.shape[:2], reading.resize)
+    if source is not None:
+        parts = source.labelled(parts)
+    elif own is not None and options.size is None:
+        way = find_way(own, way.size, way.resize)
+    if own is not None:
         parts = _brought(parts, way)
     train = parts.train
     _check_classes(data, train)
@@ -153,17 +193,22 @@ def prepare(
     else:
         network = fit(own, train.shape, outputs)
     check_outputs(network, len(train.class_names), loss)
+    frozen = frozen_words(network, options.freeze)
+    new_head = source is None or source.class_names != train.class_names or output_count(source.network) != outputs
     return Preparation(
         options,
         *parts._replace(findings=(*parts.findings, *check_memory(options, network))),
         network=network,
         resize=way.resize,
-        adapted="" if own is None else describe(own, network, given, way),
-        normalization=_measured(train),
+        adapted="" if own is None or source else describe(own, network, given, way),
+        normalization=_measured(train) if source is None else source.normalization,
         loss=loss,
         optimizer=options.make_optimizer(),
         augmentations=augmentations,
         data_digest=_digest(train, parts.validation),
+        source=source,
+        new_head=new_head,
+        frozen=frozen,
     )
 
 

@@ -118,7 +118,7 @@ def _losses(trainer: Trainer, rates: list[float]) -> Iterator[float]:
     mean, lowest, clip = 0.0, math.inf, trainer.preparation.configuration.clip_norm
     with closing(made_ready(_endless(trainer.preparation))) as batches:
         for step, (rate, batch) in enumerate(zip(rates, batches, strict=False)):
-            result = trainer.engine.step(batch.images, batch.labels, trainer.loss, step=step)
+            result = trainer.engine.step(trainer.engine.features(batch.images), batch.labels, trainer.loss, step=step)
             mean = _MEMORY * mean + (1 - _MEMORY) * result.loss
             recent = mean / (1 - _MEMORY ** (step + 1))
             lowest = min(lowest, recent)

@@ -22,6 +22,7 @@ from cnncli.training.checkpoints import Checkpoint, load_checkpoint
 from cnncli.training.configuration import Configuration, TrainingOptions, write_configuration
 from cnncli.training.preparation import ACCURACY, prepare
 from cnncli.training.run_folder import Metrics, RunFolder
+from cnncli.training.sources import read_source
 from cnncli.training.trainer import Trainer
 from cnncli.training.watcher import Watcher
 from cnncli.version import __version__
@@ -117,7 +118,8 @@ def train(
             checkpoint, configuration = _begin(
                 folder, {**options}, resume=resume, force=force or not processes.is_first
             )
-            preparation = prepare(configuration, data, jobs=jobs, progress=watcher.checking)
+            source = read_source(checkpoint.source) if checkpoint and checkpoint.source else None
+            preparation = prepare(configuration, data, jobs=jobs, progress=watcher.checking, source=source)
         watcher.prepared(preparation)
         own = folder if processes.is_first else None
         with Trainer(preparation, own, jobs=jobs, watcher=watcher, stop=stop, backend=backend) as trainer:
@@ -140,7 +142,10 @@ def _open(trainer: Trainer, folder: RunFolder | None, checkpoint: Checkpoint | N
         versions = {"cnncli": __version__, "numpy": np.__version__, "python": platform.python_version()}
         versions |= trainer.backend.versions()
         path = os.path.abspath(data) if isinstance(data, str | os.PathLike) else ""
-        own.write_text(own.config, write_configuration(trainer.preparation.configuration, path, versions))
+        source = trainer.preparation.source
+        checksums = {"source": source.checksum} if source else None
+        text = write_configuration(trainer.preparation.configuration, path, versions, checksums)
+        own.write_text(own.config, text)
         save_split(own.split, Split.of(trainer.preparation.train, trainer.preparation.validation))
         trainer.save()
 

@@ -4,26 +4,31 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from functools import partial
 from typing import NamedTuple, NoReturn, Self
 
 import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.data import Dataset, Subset
+from cnncli.data.datasets import Labels
 from cnncli.engines.backends import Backend
+from cnncli.engines.engine import StepResult
+from cnncli.engines.freezing import FrozenEngine
 from cnncli.engines.head import logits_loss, logits_network, predictions
-from cnncli.engines.initialization import initialize
 from cnncli.engines.processes import OtherProcessError
 from cnncli.errors import ModelError, TrainingError
 from cnncli.models.model import Model, save_model
 from cnncli.models.opening import load_trainable
+from cnncli.networks.heads import head_names
 from cnncli.training.batches import Batch, Batches, made_ready, make_batches
 from cnncli.training.checkpoints import Checkpoint, TrainingProgress, save_checkpoint
 from cnncli.training.divergence import Divergence, examine
 from cnncli.training.preparation import ACCURACY, Preparation
 from cnncli.training.run_folder import Metrics, RunFolder
+from cnncli.training.sources import first_weights
 from cnncli.training.watcher import BatchReport, Estimate, Watcher
 
 
@@ -64,8 +69,13 @@ class Trainer:
         self.best: Model | None = None
         seed, network = preparation.configuration.seed, logits_network(preparation.network, preparation.loss)
         self.loss = logits_loss(preparation.loss, network)
-        self.engine = self.backend.engine(network, *initialize(network, seed), jobs=jobs, seed=seed)
-        self.engine.use(preparation.optimizer)
+        arrays = first_weights(preparation.source, network, new_head=preparation.new_head, seed=seed)
+        make = partial(self.backend.engine, jobs=jobs, seed=seed)
+        frozen = preparation.frozen
+        self.engine = FrozenEngine(network, *arrays, words=frozen, make=make) if frozen else make(network, *arrays)
+        factor = preparation.head_lr / (preparation.configuration.lr or 1)
+        self.engine.use(preparation.optimizer, dict.fromkeys(head_names(network), factor))
+        self._known: dict[str, Array] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -111,13 +121,37 @@ class Trainer:
 
     def _batches(self, part: Callable[[int], slice] | None = None) -> Batches:
         """Yield the batches from here to the end of the epoch, each with the images that this process computes."""
-        return make_batches(self.preparation, self.progress.epoch, self.progress.batch, part)
+        known = self._features("train", self.preparation.train)
+        return make_batches(self.preparation, self.progress.epoch, self.progress.batch, part, known=known)
+
+    def _batch(self) -> Batch:
+        """Return the next batch, whole, as the network gets it."""
+        with closing(make_batches(self.preparation, self.progress.epoch, self.progress.batch)) as batches:
+            return next(batches)
+
+    def _features(self, part: str, dataset: Dataset) -> Array | None:
+        """Return what the frozen layers make of all pictures of a part; None where it is not kept.
+
+        It is computed in an order of its own, so that a resumed training has the same bits.
+        """
+        if not self.preparation.remembers:
+            return None
+        if part not in self._known:
+            normalize = self.preparation.normalization.apply
+            parts = [self.engine.features(normalize(images)) for _, images in dataset.chunks()]
+            self._known[part] = np.concatenate(parts)
+        return self._known[part]
+
+    def _step(self, batch: Batch, step: int = 0) -> StepResult:
+        """Compute the loss and the gradients of a batch."""
+        inputs = batch.images if self.preparation.remembers else self.engine.features(batch.images)
+        return self.engine.step(inputs, batch.labels, self.loss, step=step)
 
     def _learn(self, batch: Batch) -> None:
         """Take one step."""
         progress, options = self.progress, self.preparation.configuration
         step = progress.epoch * self.steps + progress.batch
-        result = self.engine.step(batch.images, batch.labels, self.loss, step=step)
+        result = self._step(batch, step)
         if not result.finite:
             self._stop_not_finite(batch, result.loss)
         self.engine.update(step + 1, options.learning_rate(step, self.steps), options.clip_norm)
@@ -197,12 +231,7 @@ class Trainer:
     def evaluate(self, dataset: Dataset) -> Judgement:
         """Return the mean loss and the accuracy of the weights as they are now."""
         total, weight, correct = 0.0, 0.0, np.zeros(len(dataset.class_names))
-        part = dataset
-        if self.processes.count > 1:
-            part = Subset(dataset, np.arange(len(dataset))[self.processes.part(len(dataset))])
-        for indices, images in part.chunks():
-            labels = part.labels[indices]
-            logits = self.engine.predict(images, prepare=self.preparation.normalization.apply)
+        for labels, logits in self._judged(dataset):
             total += self.loss(logits.reshape(len(logits), -1), labels)[0]
             weight += self.loss.total_weight(labels)
             right = labels[predictions(logits, self.engine.network) == labels]
@@ -210,6 +239,17 @@ class Trainer:
         total, weight, *hits = self.processes.total(np.array([total, weight, *correct])).tolist()
         recalls = [hit / count for hit, count in zip(hits, dataset.counts().tolist(), strict=True) if count]
         return Judgement(total / (weight or 1), sum(hits) / len(dataset), sum(recalls) / len(recalls))
+
+    def _judged(self, dataset: Dataset) -> Iterator[tuple[Labels, Array]]:
+        """Yield the labels and the logits of this process's part of a data set, a few pictures at a time."""
+        mine = self.processes.part(len(dataset))
+        known = self._features("validation", dataset) if dataset is self.preparation.validation else None
+        if known is not None:
+            yield dataset.labels[mine], self.engine.predict_features(known[mine])
+            return
+        part = Subset(dataset, np.arange(len(dataset))[mine]) if self.processes.count > 1 else dataset
+        for indices, images in part.chunks():
+            yield part.labels[indices], self.engine.predict(images, prepare=self.preparation.normalization.apply)
 
     def model(self) -> Model:
         """Return a model of the weights as they are now."""
@@ -236,6 +276,7 @@ class Trainer:
             str(preparation.network),
             json.dumps(preparation.class_names, ensure_ascii=False),
             preparation.data_digest,
+            preparation.source.record if preparation.source else "",
         )
 
     def restore(self, checkpoint: Checkpoint, folder: RunFolder) -> None:
@@ -262,8 +303,7 @@ class Trainer:
         """Return the engine's difference from NumPy on a batch, in words; None for NumPy itself."""
         if not self.processes.is_first:
             return None
-        with closing(self._batches()) as batches:
-            batch = next(batches)
+        batch = self._batch()
         return self.backend.compare(self.engine, batch.images, batch.labels, self.loss)
 
     def estimate(self) -> Estimate:
@@ -274,7 +314,7 @@ class Trainer:
         seconds = []
         for _ in range(2):  # the first takes longer: arrays are made
             begin = time.perf_counter()
-            self.engine.step(batch.images, batch.labels, self.loss)
+            self._step(batch)
             seconds.append(time.perf_counter() - begin)
         _copy_into(self.engine.buffers, buffers)
         rate = len(batch.labels) / min(seconds)
@@ -286,8 +326,7 @@ class Trainer:
             raise OtherProcessError("the loss is no longer finite")
         preparation, progress = self.preparation, self.progress
         step = progress.epoch * self.steps + progress.batch
-        with closing(self._batches()) as batches:
-            finding = examine(self.engine, next(batches).images)
+        finding = examine(self.engine, self._batch().images)
         files = [preparation.train.names[item] for item in batch.items.tolist()]
         report = Divergence(
             epoch=progress.epoch + 1,

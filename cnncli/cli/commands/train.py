@@ -8,7 +8,7 @@ import typer
 from cnncli.choices import RESIZES
 from cnncli.cli.completion import complete_networks
 from cnncli.cli.options import choice, with_options
-from cnncli.cli.training.options import DATA, Device, Engine, device_option, engine_option
+from cnncli.cli.training.options import DATA, Device, Engine, ToldOptions, device_option, engine_option
 from cnncli.data.augmentation import AUGMENTATIONS
 from cnncli.engines.losses import LOSSES
 from cnncli.engines.optimizers import OPTIMIZERS
@@ -23,6 +23,8 @@ cnncli train samples/digits
 cnncli train mnist/ --network lenet5 --epochs 10 --optimizer momentum --schedule cosine -o runs/lenet5
 
 cnncli train photos/ --size 64 --augment flip,shift:4 --early-stop 5 -o runs/photos
+
+cnncli train photos/ --from runs/animals --freeze all -o runs/photos
 
 cnncli train photos/ -o runs/photos --resume --epochs 40
 
@@ -42,10 +44,24 @@ _LEARNING = {
         "('conv5-6,relu max2 fc-10').",
         "3x3 convolutions and pools that fit the images, then fc-64 and the classes",
     ),
+    "source": (
+        "MODEL",
+        "Go on from a model: a run's folder, a .safetensors or .onnx file, or NAME=FILE (resnet18=weights.pth). Its "
+        "input and normalization hold; a head for other classes begins anew.",
+    ),
+    "freeze": (
+        "N|all",
+        "With --from: keep the first N words of its network, repeats counted, as they are, or all before the head.",
+    ),
+    "head_lr": ("RATE", "With --from: learning rate of the head.", "ten times --lr for a new head, otherwise --lr"),
     "epochs": ("N", "Number of passes over the training images."),
     "batch_size": ("N", "Images per batch."),
     "optimizer": (choice("Optimizer", tuple(OPTIMIZERS)), "Optimizer of the weights."),
-    "lr": ("RATE", "Learning rate.", ", ".join(f"{name} {kind.default_lr:g}" for name, kind in OPTIMIZERS.items())),
+    "lr": (
+        "RATE",
+        "Learning rate.",
+        ", ".join(f"{name} {kind.default_lr:g}" for name, kind in OPTIMIZERS.items()) + "; with --from a tenth of it",
+    ),
     "momentum": ("M", "Momentum coefficient, for momentum and nesterov.", "0.9"),
     "weight_decay": ("W", "Weight decay (L2 penalty; decoupled with adamw).", "0; with adamw 0.01"),
     "schedule": (choice("ScheduleName", tuple(SCHEDULES)), "Learning-rate schedule."),
@@ -77,7 +93,8 @@ _DATA = {
     "channels": ("1|3", "Channels: 1 for grey, 3 for colour.", "those of the images"),
     "strict": ("", "Stop at an image that cannot be read."),
 }
-_KINDS = {"label_smoothing": str, "augment": list[str], "size": str, "strict": bool}
+_FLAGS = {"source": "--from"}
+_KINDS = {"freeze": str, "label_smoothing": str, "augment": list[str], "size": str, "strict": bool}
 """Types of options, where they are not those of the fields."""
 
 
@@ -89,7 +106,7 @@ def _configured() -> dict[str, Any]:
             value = default[0] if default else Configuration.defaults[name]
             shown = f" Default: {value}." if value else ""
             option = typer.Option(
-                f"--{name.replace('_', '-')}",
+                _FLAGS.get(name, f"--{name.replace('_', '-')}"),
                 metavar=words if isinstance(words, str) else None,
                 help=about + shown,
                 rich_help_panel=panel,
@@ -98,7 +115,7 @@ def _configured() -> dict[str, Any]:
             )
             kind: Any = _KINDS.get(name, Configuration.__annotations__[name]) if isinstance(words, str) else words
             found[name] = Annotated[kind | None, option]
-    return found
+    return found | {name: ToldOptions.__annotations__[name] for name in ToldOptions.fields}
 
 
 def _share(text: str | None) -> float | None:

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 import typer
 
 from cnncli.choices import NORMALIZATIONS
-from cnncli.cli.options import choice, parse_number, with_options
+from cnncli.cli.options import choice, with_options
 from cnncli.engines.backends import DEVICES, ENGINES
-from cnncli.errors import ArgumentError
 from cnncli.values import Value
 
 if TYPE_CHECKING:
-    from cnncli.data.normalization import Normalization
     from cnncli.models.told import Told
 
 P = ParamSpec("P")
@@ -40,20 +38,6 @@ EngineOption = Annotated[Engine, engine_option()]
 DeviceOption = Annotated[Device, device_option()]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
-
-
-def parse_probability(text: str, name: str) -> float:
-    """Return a share from 0 to 1, written as 0.95 or 95%.
-
-    Raises:
-        ArgumentError: the text is anything else.
-    """
-    from cnncli.training.configuration import parse_share
-
-    share = parse_share(text)
-    if share is None or not 0 <= share <= 1:
-        raise ArgumentError(f"{name} must be from 0 to 1, or a percentage such as 95%, got {text!r}")
-    return share
 
 
 # What a model's file does not say
@@ -87,22 +71,11 @@ class ToldOptions(Value):
         Raises:
             ArgumentError: options that contradict one another, a list of classes that cannot be read, or no size.
         """
-        from cnncli.models.told import Told, read_class_list
+        from cnncli.models.told import Told
         from cnncli.training.configuration import parse_size
 
-        classes = None if self.classes is None else read_class_list(self.classes)
-        return Told(classes, self._normalization(), None if size is None else parse_size(size))
-
-    def _normalization(self) -> "Normalization | None":
-        from cnncli.data.normalization import Normalization
-
-        if (self.mean is None) != (self.std is None):
-            raise ArgumentError("--mean and --std belong together: give both, such as --mean 0.5 --std 0.5")
-        if self.mean is None or self.std is None:
-            return None if self.normalization is None else Normalization.called(self.normalization)
-        if self.normalization is not None:
-            raise ArgumentError("--normalize names a mean and a std: leave out either it or --mean and --std")
-        return Normalization.of_numbers(_numbers(self.mean, "--mean"), _numbers(self.std, "--std"))
+        texts = self.classes, self.normalization, self.mean, self.std
+        return Told.of_texts(*texts, size=None if size is None else parse_size(size))
 
 
 Size = Annotated[
@@ -111,11 +84,6 @@ Size = Annotated[
         "--size", metavar="N|HxW", help="Size of the images, where the model leaves it open, such as 224 or 192x256."
     ),
 ]
-
-
-def _numbers(text: str, name: str) -> tuple[float, ...]:
-    form = "numbers separated by commas, one for each channel"
-    return tuple(parse_number(word, name, form) for word in text.split(","))
 
 
 def about_model(command: Callable[Concatenate[ToldOptions, P], None]) -> Callable[..., None]:

@@ -222,6 +222,7 @@ class JsonLines(Display):
             output=str(self.folder),
             network=str(preparation.network),
             adapted=preparation.adapted or None,
+            **({"from": _source_facts(preparation)} if preparation.source else {}),
             params=preparation.network.totals.params,
             input=list(preparation.train.shape),
             classes=dict(zip(preparation.class_names, preparation.train.counts().tolist(), strict=True)),
@@ -319,11 +320,16 @@ def summary_lines(data: str, preparation: Preparation) -> Iterator[str]:
     if preparation.folders:
         yield f"parts     {', '.join(f'{name}/ {_USES[part]}' for part, name in preparation.folders.items())}"
     yield f"classes   {_counts(preparation.class_names, train.counts().tolist())}"
+    if preparation.source is not None:
+        yield f"from      {source_line(preparation)}"
+    if preparation.frozen:
+        yield f"frozen    {frozen_line(preparation)}"
     if preparation.adapted:
         yield f"adapted   {preparation.adapted}"
     yield f"network   {preparation.network} ({preparation.network.totals.params:,} parameters)"
     extras = [
         f"lr {options.lr:g} {options.schedule}" + (f", warm-up {options.warmup:g}" if options.warmup else ""),
+        *([f"head {preparation.head_lr:g}"] if preparation.head_lr != options.lr else []),
         *([f"momentum {options.momentum:g}"] if options.momentum is not None else []),
         *([f"weight decay {options.weight_decay:g}"] if options.weight_decay else []),
         f"batches of {options.batch_size}",
@@ -334,6 +340,41 @@ def summary_lines(data: str, preparation: Preparation) -> Iterator[str]:
     yield f"training  {options.optimizer}, {', '.join(extras)}"
     if preparation.validation is not None and preparation.chosen_by != ACCURACY:
         yield f"keeps     the epoch with the best {preparation.chosen_by} on the validation images"
+
+
+def source_line(preparation: Preparation) -> str:
+    """Return the model that a training goes on from, how pictures are brought to it, and what becomes of its head."""
+    source, classes = preparation.source, len(preparation.class_names)
+    assert source is not None
+    shape = show_shape(preparation.network.input_shape)
+    head = f"a new head for {classes} classes" if preparation.new_head else "its classes and its head are kept"
+    return f"{source.word}: images {shape} ({preparation.resize}), {preparation.normalization.words}; {head}"
+
+
+def frozen_line(preparation: Preparation) -> str:
+    """Return which words are frozen, and how often they are computed."""
+    words, count = preparation.network.layers.unrolled, preparation.frozen
+    noun = "the first word" if count == 1 else f"the first {count} words"
+    numbers = f"{preparation.frozen_params:,} of {preparation.network.totals.params:,} parameters"
+    often = "computed once for all epochs"
+    if not preparation.remembers:
+        why = "images are augmented"
+        if not preparation.augmentations:
+            why = f"{preparation.feature_bytes / 2**30:.1f} GiB of outputs are too many to keep"
+        often = f"computed once an epoch, because {why}"
+    return f"{noun} of {len(words)}, up to {words[count - 1].label} ({numbers}), {often}"
+
+
+def _source_facts(preparation: Preparation) -> dict[str, Any]:
+    source = preparation.source
+    assert source is not None
+    return {
+        "model": source.word,
+        "sha256": source.checksum,
+        "new_head": preparation.new_head,
+        "frozen": preparation.frozen,
+        "computed_once": preparation.remembers,
+    }
 
 
 def _counts(names: Sequence[str], counts: Sequence[int]) -> str:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from cnncli.arrays import Array
-from cnncli.engines.engine import Engine, StepResult, check_arrays, named_views
+from cnncli.engines.engine import Engine, StepResult, check_arrays, named_views, rate_spans
 from cnncli.engines.numpy_engine import NumpyEngine
 from cnncli.engines.optimizers import Optimizer
 from cnncli.engines.processes import ALONE, Processes
@@ -246,7 +246,8 @@ class TorchEngine(Engine):
             self._buffers.tensor[self._running] = statistics
         return self.processes.total(numbers)
 
-    def use(self, optimizer: Optimizer) -> None:
+    def use(self, optimizer: Optimizer, factors: Mapping[str, float] | None = None) -> None:
+        self._spans = rate_spans(self._shapes, factors)
         state = optimizer.initial_state(self._parameters.host)
         self._state = {name: SharedVector(array, self.device) for name, array in state.items()}
         self._optimizer = optimizer
@@ -258,17 +259,19 @@ class TorchEngine(Engine):
             clip_tensor_by_norm(self._gradients.tensor, clip_norm)
             self._gradients.changed()
         if self._parameters.is_shared:
-            self._optimizer.update(self.parameters, self.gradients, self.state, step, lr)
+            for start, stop, factor in self._spans:
+                state = {name: array[start:stop] for name, array in self.state.items()}
+                numbers, slopes = self.parameters[start:stop], self.gradients[start:stop]
+                self._optimizer.update(numbers, slopes, state, step, factor * lr)
             return
-        parameters, gradients = (
-            self._parameters.tensor,
-            self._gradients.tensor.clone(),
-        )  # they need not leave the device
-        state = [vector.tensor for vector in self._state.values()]
-        optimizer, spare = self._optimizer, torch.empty_like(gradients)
-        optimizer.update_block(torch, parameters, gradients, spare, *state, t=step, lr=lr)
-        for vector in (self._parameters, *self._state.values()):
-            vector.changed()
+        gradients = self._gradients.tensor.clone()  # they need not leave the device
+        vectors = [self._parameters.tensor, gradients, torch.empty_like(gradients)]
+        vectors += [vector.tensor for vector in self._state.values()]
+        for start, stop, factor in self._spans:
+            own = [vector[start:stop] for vector in vectors]
+            self._optimizer.update_block(torch, *own, t=step, lr=factor * lr)
+        for changed in (self._parameters, *self._state.values()):
+            changed.changed()
 
     def predicting(self) -> AbstractContextManager[object]:
         self._bring_up_to_date()
