@@ -1,6 +1,7 @@
 """Weights that PyTorch saved: pickles, read with PyTorch's reader that runs no code of the file."""
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -39,7 +40,9 @@ def _loaded(path: Path) -> Any:
     # Only archives can be mapped; what torch.save wrote before version 1.6 is none.
     mapped = zipfile.is_zipfile(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old kinds of arrays, and of damaged files before they are refused
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise ModelError(
             "holds more than arrays, which could run code and is not read: save model.state_dict() alone"
