@@ -23,7 +23,9 @@ from .models.exporting import export_onnx as export_onnx
 from .models.model import Model as Model
 from .models.opening import load_model as load_model
 from .models.prediction import predict_files as predict_files
+from .models.sorting import sort_files as sort_files
 from .models.told import Told as Told
+from .models.weights import export_weights as export_weights
 from .networks import LAYERS as LAYERS
 from .networks import Network as Network
 from .networks import load_network as load_network

@@ -31,6 +31,9 @@ NORMALIZATIONS = {
 """Mean and std of normalizations that published weights expect, on the scale 0 to 255: one number for all channels, or
 one for each. `imagenet` is torchvision's, `caffe` that of the first VGG networks (in the order RGB)."""
 
+WEIGHT_NAMES = ("torchvision", "timm")
+"""Programs under whose names weights are written."""
+
 
 def check_choice(name: str, value: object, choices: Collection[str | None]) -> None:
     """Refuse an option that is not one of the choices.

@@ -9,9 +9,9 @@ FUNCTIONS = {
     "shape": ("output_size", "inputs_for", "settings_for", "keeping_padding", "summarize_network", "load_network"),
     "params": ("summarize_network", "compare_networks", "count_as"),
     "train": ("train", "open_dataset", "find_learning_rate", "batch_sheet"),
-    "predict": ("predict_files", "load_model"),
+    "predict": ("predict_files", "sort_files", "load_model"),
     "evaluate": ("evaluate",),
-    "export": ("export_onnx",),
+    "export": ("export_onnx", "export_weights"),
     "learn": ("learn_kernel",),
 }
 """For each command, the functions that do the same in Python."""

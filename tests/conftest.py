@@ -10,7 +10,7 @@ SLOWNESS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter
 settings.register_profile("patient", max_examples=60, deadline=None, suppress_health_check=SLOWNESS)
 settings.load_profile("patient")
 
-LARGE = "torch|onnxruntime|imagecodecs|pillow_heif"
+LARGE = "torch|torchvision|timm|onnxruntime|imagecodecs|pillow_heif"
 """Packages that some tests need, and that the extra `test` does not install."""
 
 CALL = rf"""pytest\.importorskip\(["']({LARGE})\b"""

@@ -143,7 +143,7 @@ def _way_out(inputs: Sequence[Input], rule: OutputRule) -> str:
     """Return advice on outputs of one name: a template under which the same inputs can be planned."""
     for template in rule.alternatives(inputs):
         with suppress(ArgumentError, NoInputError):
-            jobs = _planned(inputs, OutputRule(template, rule.labels, rule.suffix))
+            jobs = _planned(inputs, rule.renamed(template))
             if len(jobs) == len(inputs):  # none of them is taken for an output of another
                 return f"tell them apart with a template such as {shlex.quote(template)}"
     return "process them in separate runs, each with an output of its own"

@@ -190,6 +190,11 @@ def _is_open_file(path: str) -> bool:
     return os.path.islink(path) and f"{os.path.realpath(os.path.dirname(path))}/".startswith(("/dev/", "/proc/"))
 
 
+def is_temporary(path: str) -> bool:
+    """Return whether a path is a temporary that this process has under way."""
+    return path in _under_way
+
+
 def discard_all() -> None:
     """Remove the temporaries that this process has under way, before it leaves at once."""
     for temporary in list(_under_way):

@@ -174,7 +174,7 @@ def _held_out(dataset: Dataset, run: Run | None, data: str) -> tuple[Dataset, Fi
     others = f", and on {new:,} that it has not seen" if new else ""
     words = "1 picture" if count == 1 else f"{count:,} pictures"
     message = (
-        f"{data}: these are scores on the {words} that the run held out, by which its epoch was chosen{others}; "
+        f"{data}: scored on the {words} that the run held out, by which its epoch was chosen{others}; "
         f"--part train takes all {len(dataset):,}"
     )
     return taken, Finding("held out", message, tuple(taken.names))

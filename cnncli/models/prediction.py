@@ -130,11 +130,16 @@ def predict_files(
         missing.png: no such file
     """
     model, jobs = as_predictor(model), jobs or cores()
-    names = [os.fspath(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    names = path_list(paths)
     pipeline = PredictPipeline(model, reading=reading, jobs=jobs)
     todo = [Job(Input(name, os.path.basename(name)), ()) for name in names]
     for report in run(todo, Task(pipeline, grouping=pipeline.grouping), workers=jobs, stop=stop):
         yield pipeline.prediction(report)
+
+
+def path_list(paths: AnyPath | Sequence[AnyPath]) -> list[str]:
+    """Return one path, or several, as a list of texts."""
+    return [os.fspath(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
 
 
 class PredictPipeline:

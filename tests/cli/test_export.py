@@ -8,7 +8,11 @@ import pytest
 from models import CLASSES, halves_model
 from shell import cnncli, done, listing
 
-from cnncli.models.model import save_model
+from cnncli.data.normalization import Normalization
+from cnncli.engines.initialization import initialize
+from cnncli.models.model import Model, save_model
+from cnncli.networks import load_network
+from cnncli.networks.heads import with_outputs
 
 
 @pytest.fixture
@@ -57,10 +61,14 @@ def test_without_the_package_a_line_says_what_to_install(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["model.safetensors", "m.pb"], 2, "end in .onnx"),
+        (["model.safetensors", "m.pb"], 2, "end in .onnx or .safetensors"),
+        (["model.safetensors", "m.onnx", "--names", "timm"], 2, "--names is about arrays of .safetensors files"),
+        (["model.safetensors", "m.safetensors", "--names", "timm"], 2, "not a network whose names in timm are known"),
+        (["model.safetensors", "m.safetensors", "--names", "caffe"], 2, "one of torchvision, timm"),
+        (["model.safetensors", "model.safetensors", "--force"], 2, "is an input"),
         (["none.safetensors", "m.onnx"], 1, "none.safetensors"),
         (["model.safetensors", "none/m.onnx"], 1, "cannot be written"),
-        (["model.safetensors"], 2, "FILE.onnx"),
+        (["model.safetensors"], 2, "FILE"),
     ],
 )
 def test_errors_are_one_line(folder, words, code, message):
@@ -68,3 +76,26 @@ def test_errors_are_one_line(folder, words, code, message):
     assert result.exit_code == code
     assert message in result.stderr
     assert (result.stdout, result.stderr.count("\n")) == ("", 1)
+
+
+def test_a_model_for_cnncli_again(folder):
+    result = done("export", "model.safetensors", "copy.safetensors")
+    assert result.stdout.startswith("copy.safetensors: ")
+    assert "a model for cnncli" in result.stdout
+    assert (folder / "copy.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+
+
+def test_weights_under_other_names_can_be_counted_and_used(folder):
+    network = with_outputs(load_network("squeezenet1.1"), 3)
+    model = Model(network, *initialize(network, seed=0), ("a", "b", "c"), Normalization.called("imagenet"))
+    save_model("run.safetensors", model)
+    found = json.loads(done("export", "run.safetensors", "tv.safetensors", "--names", "torchvision", "--json").stdout)
+    assert (found["names"], found["arrays"], found["classes"]) == ("torchvision", 52, ["a", "b", "c"])
+    assert done("params", "squeezenet1.1=tv.safetensors", "vgg16", "--total").stdout.split() == ["724035", "138357544"]
+    page = done("params", "squeezenet1.1=tv.safetensors")
+    assert "squeezenet1.1 with weights of torchvision: every array has its place" in page.stdout
+    assert json.loads(done("params", "squeezenet1.1=tv.safetensors", "--json").stdout)["totals"]["params"] == 724035
+    result = cnncli("params", "vgg11=tv.safetensors")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "tv.safetensors: does not fit vgg11" in result.stderr
+    assert "did you mean squeezenet1.1?" in cnncli("params", "squeezenet1.2=tv.safetensors").stderr

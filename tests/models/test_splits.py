@@ -51,7 +51,7 @@ def test_the_held_out_pictures_of_a_run_judge_it(tmp_path, write):
     assert (found.part, len(found.dataset)) == ("validation", 12)
     assert list(found.dataset.names) == list(prepared.validation.names)
     assert findings(found, "held out") == [
-        f"{data}: these are scores on the 12 pictures that the run held out, by which its epoch was chosen; "
+        f"{data}: scored on the 12 pictures that the run held out, by which its epoch was chosen; "
         "--part train takes all 60"
     ]
     assert findings(found, "trained on") == []

@@ -11,7 +11,6 @@ import typer
 from cnncli.choices import PARTS
 from cnncli.cli.training import options
 from cnncli.errors import ArgumentError
-from cnncli.training.configuration import parse_share
 
 EXAMPLES = """Examples:
 
@@ -70,7 +69,7 @@ def evaluate(
     The interval is Wilson's. The macro F1 is the mean of the F1 of the classes. If the run was trained on some of the
     images, a line on standard error says on how many.
     """
-    least = None if min_accuracy is None else _least(min_accuracy)
+    least = None if min_accuracy is None else options.parse_probability(min_accuracy, "--min-accuracy")
     if part is not None and part not in PARTS:
         raise ArgumentError(f"--part must be {', '.join(PARTS)}, got {part!r}")
     from cnncli.cli.files.terminal import ProgressBar
@@ -101,11 +100,3 @@ def evaluate(
     if least is not None and accuracy < least:
         print(f"cnncli: the accuracy {accuracy:.4f} is below --min-accuracy {min_accuracy}", file=sys.stderr)
         raise typer.Exit(1)
-
-
-def _least(text: str) -> float:
-    """Return the smallest accuracy to accept."""
-    share = parse_share(text)
-    if share is None or not 0 <= share <= 1:
-        raise ArgumentError(f"--min-accuracy must be from 0 to 1, or a percentage such as 95%, got {text!r}")
-    return share

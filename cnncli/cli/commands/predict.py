@@ -2,15 +2,18 @@
 
 import os
 import sys
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnncli.cli.options import FileOptions, choice, over_files, pixel_limit
+from cnncli.cli.options import FileOptions, choice, over_files, pixel_limit, with_options
 from cnncli.cli.training import options
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD, check_output
 from cnncli.files.text import printable
+from cnncli.values import Value
 
 if TYPE_CHECKING:
     from cnncli.data import Reading
@@ -26,6 +29,8 @@ find . -name '*.png' | cnncli predict runs/digits --files-from - --json
 
 cnncli predict runs/digits photos/ -r --top 3 --format csv > classes.csv
 
+cnncli predict runs/digits scans/ -r --copy 'sorted/{class}/' --min 80%
+
 cnncli predict runs/digits s3://photos/2024 -r --scheduler tcp://head:8786
 
 cnncli predict runs/digits photo.jpg --features 0.relu -o maps.png
@@ -38,11 +43,64 @@ TSV, CSV, JSONL = FORMATS = ("tsv", "csv", "jsonl")
 Format: Any = choice("Format", FORMATS)
 
 
+_copies = partial(typer.Option, rich_help_panel="Copies")
+
+
+class CopyOptions(Value):
+    """The options on copies: each field is an option, as its annotation declares it."""
+
+    copy: Annotated[
+        str | None,
+        _copies(
+            metavar="TEMPLATE",
+            help="Copy each image to a place named by its class, such as 'sorted/{class}/', once all are predicted. "
+            "Further fields: {probability} {stem} {name} {ext} {parent} {below}.",
+        ),
+    ] = None
+    least: Annotated[
+        str | None,
+        _copies("--min", metavar="X", help="Copy only images of at least this probability: 0.8, or 80%."),
+    ] = None
+    skip_existing: Annotated[
+        bool, _copies("--skip-existing", help="Keep copies that are there already, with the same content.")
+    ] = False
+    dry_run: Annotated[bool, _copies("--dry-run", help="Print where images would be copied to, and copy nothing.")] = (
+        False
+    )
+
+    def validate(self) -> None:
+        others = {"--min": self.least, "--skip-existing": self.skip_existing, "--dry-run": self.dry_run}
+        said = next((option for option, value in others.items() if value), None)
+        if self.copy is None and said:
+            raise ArgumentError(f"{said} needs --copy, such as --copy 'sorted/{{class}}/'")
+
+    @property
+    def min_probability(self) -> float:
+        """The probability from which images are copied."""
+        return 0.0 if self.least is None else options.parse_probability(self.least, "--min")
+
+
+_COPY_OPTIONS = {name: (kind, CopyOptions.defaults[name]) for name, kind in CopyOptions.__annotations__.items()}
+
+
+@with_options(_COPY_OPTIONS, CopyOptions)
 @options.about_model
-@over_files("inputs", "recursive", "files_from", "files_from0", "max_pixels", "jobs", "scheduler", "as_json", "quiet")
+@over_files(
+    "inputs",
+    "recursive",
+    "files_from",
+    "files_from0",
+    "max_pixels",
+    "jobs",
+    "scheduler",
+    "force",
+    "as_json",
+    "quiet",
+)
 def predict(
     files: FileOptions,
     about: options.ToldOptions,
+    copies: CopyOptions,
     model: options.Model,
     top: Annotated[
         int | None,
@@ -67,7 +125,6 @@ def predict(
         str | None,
         typer.Option("--output", "-o", metavar="FILE.png", help="Picture of --features. Default: {stem}-{layer}.png."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the picture of --features.")] = False,
     size: options.Size = None,
     engine: options.EngineOption = "numpy",
     device: options.DeviceOption = "auto",
@@ -75,20 +132,21 @@ def predict(
     """Predict the class of each image: one line per image, with file, class and probability between tabs.
 
     The lines are in the order of the images. An image that cannot be read is named on standard error, and the others
-    are predicted. A line of --json has input, class, probability, top and error.
+    are predicted. A line of --json has input, class, probability, top and error. With --copy, a line ends with the path
+    of the copy. Nothing is copied if two copies would have one name, or if a name is taken.
     """
     if files.as_json and form not in (None, JSONL):
         raise ArgumentError(f"--json is --format {JSONL}: leave out either it or --format {form}")
     lines = JSONL if files.as_json else str(form or TSV)
     if features is None and output is not None:
-        raise ArgumentError("-o needs --features: predictions are printed on standard output")
-    if features is not None and (files.as_json or form is not None or top is not None):
-        raise ArgumentError("--features draws a picture instead of predicting: leave out --json, --format and --top")
-    if features is not None and files.scheduler is not None:
-        raise ArgumentError("--features runs on this machine: leave out --scheduler")
-    from cnncli.cli.files.predicting import PredictRun
+        raise ArgumentError("-o needs --features: predictions are printed; --copy copies images by their class")
+    if features is not None:
+        said = {"--json": files.as_json, "--format": form, "--top": top, "--copy": copies.copy}
+        _refuse_others(said | {"--scheduler": files.scheduler})
+    from cnncli.cli.files.predicting import CopyRun, PredictRun
     from cnncli.models.opening import load_model
     from cnncli.models.prediction import ModelFile, PredictPipeline
+    from cnncli.models.sorting import CopyRule
 
     # The workers of a cluster may have engines that this machine lacks.
     told = about.told(size)
@@ -100,6 +158,10 @@ def predict(
     reading = loaded.reading(**pixel_limit(files.max_pixels))
     count = top or (JSON_TOP if lines == JSONL else 1)
     pipeline = PredictPipeline(loaded, reading=reading, jobs=files.jobs, file=file, top=count)
+    if copies.copy is not None:
+        rule = CopyRule(copies.copy, loaded.class_names, min_probability=copies.min_probability)
+        CopyRun(pipeline, files, lines, rule, skip=copies.skip_existing, dry_run=copies.dry_run).run()
+        return
     work = PredictRun(pipeline, files, lines)
     if features is None:
         work.run()
@@ -107,7 +169,13 @@ def predict(
     paths = [source.path for source in work.inputs(repeats=True)]
     if len(paths) > 1 or paths[0] == STANDARD:
         raise ArgumentError(f"--features takes one image file, got {len(paths)} inputs: {paths[0]}, ...")
-    _draw_features(loaded, features, paths[0], output, reading, force=force, quiet=files.quiet)
+    _draw_features(loaded, features, paths[0], output, reading, force=files.force, quiet=files.quiet)
+
+
+def _refuse_others(said: Mapping[str, object]) -> None:
+    """Refuse options that --features has no use for."""
+    if others := [option for option, value in said.items() if value]:
+        raise ArgumentError(f"--features draws a picture here instead of predicting: leave out {', '.join(others)}")
 
 
 def _draw_features(

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import typer
 
@@ -50,6 +50,29 @@ class Reporting(Protocol):
         """Return a report as the documented JSON object."""
 
 
+class Outcome(NamedTuple):
+    """What came of some jobs.
+
+    Attributes:
+        statuses: number of reports of each status.
+        left: number of those that never came.
+        seconds: time taken.
+        stopped: whether it was interrupted.
+        lost: the error of a cluster that was lost on the way.
+    """
+
+    statuses: Counter[str]
+    left: int
+    seconds: float
+    stopped: bool
+    lost: SchedulerError | None
+
+    @property
+    def complete(self) -> bool:
+        """True if every job was done or failed."""
+        return not (self.left or self.stopped or self.lost)
+
+
 class FileRun:
     """A run over files that prints a line for each.
 
@@ -75,6 +98,10 @@ class FileRun:
         """
         jobs = self.plan() if jobs is None else jobs
         self.name_left_out()
+        self.conclude(self.process(jobs), len(jobs))
+
+    def process(self, jobs: list[Job]) -> "Outcome":
+        """Do the jobs, and show the report of each."""
         executor = self.executor(jobs)
         statuses: Counter[str] = Counter()
         lost: SchedulerError | None = None
@@ -91,14 +118,23 @@ class FileRun:
             except SchedulerError as error:  # what was done stays done, and is counted
                 lost = error
         left = sum(len(job.reported) for job in jobs) - statuses.total()
-        if statuses if lost else left or (len(jobs) != 1 and not self.options.quiet):
-            print(summary(statuses, left, time.perf_counter() - begin), file=sys.stderr)
+        return Outcome(statuses, left, time.perf_counter() - begin, stop.is_set(), lost)
+
+    def conclude(self, outcome: "Outcome", total: int) -> None:
+        """Print how many of all were done, and leave with the exit code of that where some were not."""
+        statuses, left, lost = outcome.statuses, outcome.left, outcome.lost
+        if statuses if lost else left or (total != 1 and not self.options.quiet):
+            print(self.summary(outcome), file=sys.stderr)
         if lost:
             raise lost
-        if left or stop.is_set():
+        if left or outcome.stopped:
             raise typer.Exit(130)
         if statuses["failed"]:
             raise typer.Exit(1)
+
+    def summary(self, outcome: "Outcome") -> str:
+        """Return one line on what was done."""
+        return summary(outcome.statuses, outcome.left, outcome.seconds)
 
     def task(self, jobs: list[Job]) -> Task:
         """Return what is done with each job."""

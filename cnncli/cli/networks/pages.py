@@ -13,7 +13,7 @@ from cnncli.cli.networks.layers import csv_table, layer_table, notation_table, s
 from cnncli.cli.networks.tables import FORMATS, Table, encodable, render
 from cnncli.errors import ArgumentError
 from cnncli.files.text import json_text
-from cnncli.networks.loading import load_network, zoo_names
+from cnncli.networks.loading import is_name, load_network, zoo_names
 from cnncli.networks.summary import Summary
 from cnncli.networks.words import read_input
 from cnncli.shapes import Shape
@@ -170,7 +170,24 @@ def _begins_with_input(word: str) -> bool:
 
 
 def _is_file(word: str) -> bool:
-    return word.lower().endswith(".toml") or _is_model(word)
+    return word.lower().endswith(".toml") or _has_weights(word) or _is_model(word)
+
+
+def _has_weights(word: str) -> bool:
+    """Return whether a word is a network of the zoo and a file of weights for it."""
+    name, equals, file = word.partition("=")
+    return bool(equals and file) and (is_name(name) or os.path.isfile(file)) and not os.path.lexists(word)
+
+
+def _weighed(word: str, input_shape: Shape | None) -> Summary:
+    """Return the summary of a network with weights, which are checked and tell the number of classes."""
+    from cnncli.models.opening import load_trainable
+    from cnncli.models.told import Told
+
+    size = None if input_shape is None or len(input_shape) != 3 else (input_shape[0], input_shape[1])
+    model = load_trainable(word, Told(size=size))
+    summary = model.network.summary()
+    return summary._replace(notes=(*summary.notes, f"{model.origin or word}: every array has its place"))
 
 
 def _is_model(word: str) -> bool:
@@ -186,6 +203,8 @@ def _is_model(word: str) -> bool:
 
 
 def _summary(words: list[str], input_shape: Shape | None, shapes: bool) -> Summary:
+    if _has_weights(words[0]):
+        return _weighed(words[0], input_shape)
     if _is_model(words[0]):
         from cnncli.formats import read_model
 

@@ -40,6 +40,20 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 
 
+def parse_probability(text: str, name: str) -> float:
+    """Return a share from 0 to 1, written as 0.95 or 95%.
+
+    Raises:
+        ArgumentError: the text is anything else.
+    """
+    from cnncli.training.configuration import parse_share
+
+    share = parse_share(text)
+    if share is None or not 0 <= share <= 1:
+        raise ArgumentError(f"{name} must be from 0 to 1, or a percentage such as 95%, got {text!r}")
+    return share
+
+
 # What a model's file does not say
 
 _told = partial(typer.Option, rich_help_panel="Model")

@@ -195,13 +195,13 @@ def place(network: Network, stored: StoredArrays, known: Iterable[PublishedWeigh
         ModelError: an array without a place, a place without an array, an array of another shape or with numbers that
             are not finite; the message names it.
     """
-    arrays = _unwrapped(stored.arrays)
+    arrays, known = _unwrapped(stored.arrays), tuple(known)
     weights, names = _chosen(network, arrays, known)
     if weights is None:
         network = _with_head(network, places(network, own_names(network), stored.axes), arrays, by_name=False)
-        wanted = places(network, own_names(network), stored.axes)
-        wanted = _in_order(wanted, arrays)
-        what = "by order and shape"
+        wanted = _in_order(places(network, own_names(network), stored.axes), arrays)
+        programs = " or ".join(weights.program for weights in known)
+        what = f"by order and shape (names as in {programs} would be known)"
     else:
         axes = OWN if weights.program == OWN else stored.axes
         network = network if weights.eps is None else with_epsilon(network, weights.eps)
