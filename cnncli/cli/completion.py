@@ -2,6 +2,8 @@
 
 from textwrap import shorten
 
+from cnncli.choices import PARTS
+
 _ROOM = 72  # characters of a description: Typer breaks lines of 80, which zsh shows as they are
 
 
@@ -32,3 +34,13 @@ def complete_networks(incomplete: str) -> list[str]:
     from cnncli.networks.loading import zoo_names
 
     return [name for name in zoo_names() if name.startswith(incomplete)]
+
+
+def complete_parts(incomplete: str) -> list[str]:
+    """Return the parts of data sets that begin with a word.
+
+    Example:
+        >>> complete_parts("t")
+        ['train', 'test']
+    """
+    return [part for part in PARTS if part.startswith(incomplete)]

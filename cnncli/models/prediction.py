@@ -177,6 +177,15 @@ class PredictPipeline:
         """Return the prediction that a report holds."""
         return Prediction(report.input, report.details.get("probabilities"), report.error, self._class_names)
 
+    def top(self, report: Report) -> list[tuple[str, float]]:
+        """Return the likeliest classes of a report, and their probabilities."""
+        kept: list[tuple[str, float]] | None = report.details.get("top")
+        return self.prediction(report).top(self._top) if kept is None else kept
+
+    def brief(self, report: Report) -> Report:
+        """Return a report without the probabilities of all other classes, for runs that keep their reports."""
+        return report._replace(details={"top": self.top(report)})
+
     @property
     def columns(self) -> list[str]:
         """The titles of `cells`."""
@@ -185,11 +194,11 @@ class PredictPipeline:
 
     def cells(self, report: Report) -> list[str | float]:
         """Return a report as a row of a table: the file, and each class and its probability."""
-        return [report.input, *(cell for pair in self.prediction(report).top(self._top) for cell in pair)]
+        return [report.input, *(cell for pair in self.top(report) for cell in pair)]
 
     def facts(self, report: Report) -> dict[str, Any]:
         """Return a report as the documented JSON object."""
-        found = [{"class": name, "probability": share} for name, share in self.prediction(report).top(self._top)]
+        found = [{"class": name, "probability": share} for name, share in self.top(report)]
         first = found[0] if found else {"class": None, "probability": None}
         return {"input": report.input, **first, "top": found, "error": report.error}
 

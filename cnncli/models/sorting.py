@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -80,10 +80,10 @@ class CopyRule(OutputRule):
     def renamed(self, target: str) -> "CopyRule":
         return CopyRule(target, self.class_names, min_probability=self.min_probability, found=self.found)
 
-    def of(self, predictions: Iterable[Prediction]) -> "CopyRule":
-        """Return the rule for pictures whose predictions are known."""
-        found = {one.input: top for one in predictions for top in one.top(1) if top[1] >= self.min_probability}
-        return CopyRule(str(self.target), self.class_names, min_probability=self.min_probability, found=found)
+    def of(self, found: Mapping[str, tuple[str, float]]) -> "CopyRule":
+        """Return the rule for pictures whose class and its probability are known, by their paths."""
+        likely = {path: top for path, top in found.items() if top[1] >= self.min_probability}
+        return CopyRule(str(self.target), self.class_names, min_probability=self.min_probability, found=likely)
 
     def plan(self, inputs: Sequence[Input]) -> list[Job]:
         """Return a job for each picture to copy. Nothing is written yet.
@@ -225,7 +225,8 @@ def sort_files(
     predictions = list(predict_files(model, names, jobs=jobs, reading=reading, stop=stop))
     if len(predictions) < len(inputs):
         return
-    copies = plan_copies(rule.of(predictions), inputs, replace=force or skip_existing)
+    found = {one.input: one.top()[0] for one in predictions if one.error is None}
+    copies = plan_copies(rule.of(found), inputs, replace=force or skip_existing)
     if dry_run:
         planned = {job.input.path: job.outputs[0] for job in copies}
         yield from (SortedFile(one, planned.get(one.input), one.error) for one in predictions)

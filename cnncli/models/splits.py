@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.data import Dataset
+from cnncli.data import Dataset, Resized
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.files.toml import read_toml
 from cnncli.formats.reading import RUN_MODEL
@@ -62,8 +62,15 @@ class Split(NamedTuple):
 
 
 def _marks(dataset: Dataset | None) -> Marks:
-    prints = [] if dataset is None else dataset.fingerprints
-    return np.frombuffer(b"".join(mark[:8] for mark in prints), "<i8").astype(np.int64)
+    return np.frombuffer(b"".join(mark[:8] for mark in _fingerprints(dataset)), "<i8").astype(np.int64)
+
+
+def _fingerprints(dataset: Dataset | None) -> list[bytes]:
+    """Return the fingerprints that the same data has when it is read for the model, at the size of its input."""
+    if dataset is None:
+        return []
+    brought = dataset.fingerprint_kind == "pixels" and isinstance(dataset, Resized)
+    return dataset.pixel_fingerprints() if brought else dataset.fingerprints
 
 
 def save_split(path: AnyPath, split: Split) -> None:

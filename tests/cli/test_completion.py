@@ -67,6 +67,10 @@ class TestCompletion:
     def test_networks(self, shell, line):
         assert words(shell, f"cnncli {line}") == [name for name in zoo_names() if name.startswith("vgg")]
 
+    def test_parts_and_formats(self, shell):
+        assert words(shell, "cnncli evaluate runs/digits digits --part t") == ["train", "test"]
+        assert words(shell, "cnncli predict runs/digits digits --format j") == ["jsonl"]
+
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_filters_are_described(shell):

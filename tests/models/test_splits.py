@@ -58,6 +58,18 @@ def test_the_held_out_pictures_of_a_run_judge_it(tmp_path, write):
     assert list(evaluate(tmp_path / "run", data, part="validation").dataset.names) == list(found.dataset.names)
 
 
+@pytest.mark.parametrize("write", [bars_folder, bars_npz])
+@pytest.mark.parametrize(
+    "changes",
+    [{"network": "lenet5", "size": None}, {"size": 7}, {"size": (6, 9), "resize": "crop", "channels": 3}],
+)
+def test_pictures_are_known_at_the_size_of_the_network(tmp_path, write, changes):
+    data = write(tmp_path / "data.npz", size=30)
+    train(data, output=tmp_path / "run", **OPTIONS | changes)
+    found = evaluate(tmp_path / "run", data)
+    assert (found.part, len(found.dataset)) == ("validation", 12)
+
+
 def test_all_pictures_can_be_asked_for_and_a_finding_counts_those_trained_on(here):
     found = evaluate(here / "run", here / "photos", part="train")
     assert (found.part, len(found.dataset)) == ("train", 60)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cnncli.choices import PARTS
+from cnncli.cli.completion import complete_parts
 from cnncli.cli.training import options
 from cnncli.errors import ArgumentError
 
@@ -33,6 +34,7 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="PART",
+            autocompletion=complete_parts,
             help=f"Part of the data: {', '.join(PARTS)}. Default: test, or else validation, or else the images that "
             "the run held out of this data, or else all.",
         ),

@@ -86,7 +86,7 @@ class CopyRun(PredictRun):
             self.predictions.conclude(predicted, len(inputs))
         found = self.predictions.found
         self._waiting = iter(found)
-        self.rule = self.rule.of(map(self.pipeline.prediction, found))
+        self.rule = self.rule.of({one.input: top[0] for one in found if (top := self.pipeline.top(one))})
         jobs = plan_copies(self.rule, inputs, replace=self.options.force or self.skip)
         self.copies = {job.input.path: job.outputs[0] for job in jobs}
         return jobs
@@ -166,12 +166,14 @@ class CopyRun(PredictRun):
 class _Predictions(FileRun):
     """The run that predicts, and keeps what it finds."""
 
+    pipeline: PredictPipeline
+
     def __init__(self, pipeline: PredictPipeline, options: FileOptions) -> None:
         super().__init__(pipeline, options, lambda _: "")
         self.found: list[Report] = []
 
     def show(self, report: Report, bar: ProgressBar) -> None:
-        self.found.append(report)
+        self.found.append(self.pipeline.brief(report))
 
     def hides_bar(self) -> bool:
         return False  # no lines are printed meanwhile
