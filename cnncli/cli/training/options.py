@@ -9,6 +9,7 @@ import typer
 from cnncli.choices import NORMALIZATIONS
 from cnncli.cli.options import choice, with_options
 from cnncli.engines.backends import DEVICES, ENGINES
+from cnncli.errors import ArgumentError
 from cnncli.values import Value
 
 if TYPE_CHECKING:
