@@ -62,8 +62,9 @@ def open_arrays(path: Path) -> AbstractContextManager[StoredArrays]:
         kind = recognise(buffer, path.suffix)
     reader = next((READERS[suffix] for suffix in kind.suffixes if suffix in READERS), None) if kind else None
     if reader is None:
-        what = kind.what if kind else "not a model file"
-        raise ModelError(f"{what}: weights are read from {', '.join(READERS)}")
+        if kind and ".onnx" in kind.suffixes:
+            raise ModelError("an ONNX model, which says its network itself: give it without a name before it")
+        raise ModelError(f"{kind.what if kind else 'not a model file'}: weights are read from {', '.join(READERS)}")
     module, function = reader.split(":")
     opening: Callable[[Path], AbstractContextManager[StoredArrays]]
     opening = getattr(import_module(f"cnncli.models.importing.{module}"), function)

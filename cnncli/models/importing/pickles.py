@@ -1,6 +1,7 @@
 """Weights that PyTorch saved: pickles, read with PyTorch's reader that runs no code of the file."""
 
 import pickle
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -44,9 +45,11 @@ def _loaded(path: Path) -> Any:
             warnings.simplefilter("ignore")  # of old kinds of arrays, and of damaged files before they are refused
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
-        raise ModelError(
-            "holds more than arrays, which could run code and is not read: save model.state_dict() alone"
-        ) from error
+        if found := re.search(r"GLOBAL ([\w.]+)", str(error)):
+            raise ModelError(
+                f"holds {named(found[1])}, which only code could make and is not read: save model.state_dict() alone"
+            ) from error
+        raise ModelError("cannot be read as a PyTorch file: damaged, or of another kind") from error
     except MemoryError as error:
         raise ModelError("does not fit into memory") from error
     except Exception as error:  # torch raises RuntimeError, EOFError, KeyError and others for damaged files

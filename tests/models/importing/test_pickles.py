@@ -75,7 +75,7 @@ def test_code_in_a_file_is_not_run(folder, protocol):
     torch.save(state() | {"planted": Planted()}, "old.pth", _use_new_zipfile_serialization=False)
     (folder / "bare.pth").write_bytes(pickle.dumps(Planted(), protocol))
     for path in ("archive.pth", "old.pth", "bare.pth"):
-        with pytest.raises(ModelError, match=rf"^{path}: ") as caught:
+        with pytest.raises(ModelError, match=rf"^{path}: (holds posix\.mkdir|cannot be read)") as caught:
             imported(path)
         assert "\n" not in str(caught.value)
     assert not os.path.exists("planted")
@@ -83,7 +83,7 @@ def test_code_in_a_file_is_not_run(folder, protocol):
 
 def test_a_whole_module_is_refused_with_what_to_save(folder):
     torch.save(torch.nn.Linear(2, 3), "net.pth")
-    with pytest.raises(ModelError, match=r"save model\.state_dict\(\)"):
+    with pytest.raises(ModelError, match=r"holds torch\..*Linear.*: save model\.state_dict\(\)"):
         imported()
 
 
