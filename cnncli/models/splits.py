@@ -52,13 +52,20 @@ class Split(NamedTuple):
         known = held_out is not None and held_out.fingerprint_kind == kind
         return cls(kind, np.unique(_marks(train)), np.unique(_marks(held_out)) if held_out and known else _marks(None))
 
+    def after(self, earlier: "Split") -> "Split":
+        """Return the split of a training that goes on from weights that an earlier one trained."""
+        return self._replace(train=np.union1d(self.train, earlier.train)) if earlier.kind == self.kind else self
+
     def trained_on(self, dataset: Dataset) -> Mask | None:
         """Return which items the run trained on; None where their fingerprints are of another kind."""
         return np.isin(_marks(dataset), self.train) if dataset.fingerprint_kind == self.kind else None
 
     def holds_out(self, dataset: Dataset) -> Mask | None:
         """Return which items the run held out; None where their fingerprints are of another kind."""
-        return np.isin(_marks(dataset), self.held_out) if dataset.fingerprint_kind == self.kind else None
+        if dataset.fingerprint_kind != self.kind:
+            return None
+        marks = _marks(dataset)
+        return np.isin(marks, self.held_out) & ~np.isin(marks, self.train)
 
 
 def _marks(dataset: Dataset | None) -> Marks:

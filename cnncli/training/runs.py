@@ -3,7 +3,7 @@
 import os
 import platform
 import threading
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
@@ -12,15 +12,15 @@ import numpy as np
 from cnncli.choices import did_you_mean
 from cnncli.data import Dataset
 from cnncli.engines.backends import Backend, open_backend
-from cnncli.errors import ArgumentError
+from cnncli.errors import ArgumentError, ModelError
 from cnncli.models.metrics import Scores, score
 from cnncli.models.model import Model
-from cnncli.models.splits import Split, save_split
+from cnncli.models.splits import Split, find_run, save_split
 from cnncli.threads import cores
 from cnncli.training.baselines import Baselines
 from cnncli.training.checkpoints import Checkpoint, load_checkpoint
 from cnncli.training.configuration import Configuration, TrainingOptions, write_configuration
-from cnncli.training.preparation import ACCURACY, prepare
+from cnncli.training.preparation import ACCURACY, Preparation, prepare
 from cnncli.training.run_folder import Metrics, RunFolder
 from cnncli.training.sources import read_source
 from cnncli.training.trainer import Trainer
@@ -134,6 +134,7 @@ def _open(trainer: Trainer, folder: RunFolder | None, checkpoint: Checkpoint | N
     Then even a run that is killed in its first batch can be resumed.
     """
     own = trainer.folder
+    split = None if own is None or (checkpoint and own.split.exists()) else _split(trainer.preparation)
     if own is not None:
         own.open(fresh=checkpoint is None)
     if checkpoint is not None and folder is not None:
@@ -146,8 +147,18 @@ def _open(trainer: Trainer, folder: RunFolder | None, checkpoint: Checkpoint | N
         checksums = {"source": source.checksum} if source else None
         text = write_configuration(trainer.preparation.configuration, path, versions, checksums)
         own.write_text(own.config, text)
-        save_split(own.split, Split.of(trainer.preparation.train, trainer.preparation.validation))
+        if split is not None:
+            save_split(own.split, split)
         trainer.save()
+
+
+def _split(preparation: Preparation) -> Split:
+    """Return the split of a training, to which belongs what the run of its source trained on."""
+    split = Split.of(preparation.train, preparation.validation)
+    with suppress(ModelError):  # the source is gone, and the training is resumed
+        before = None if preparation.source is None else find_run(preparation.source.word)
+        return split if before is None or before.split is None else split.after(before.split)
+    return split
 
 
 def _run(trainer: Trainer, jobs: int) -> TrainingResult:

@@ -158,6 +158,26 @@ def test_a_resumed_run_records_its_split(here):
     assert (here / "run" / "split.safetensors").read_bytes() == before
 
 
+def test_what_a_source_trained_on_counts(here):
+    other = bars_folder(here / "other", 30, seed=5)
+    train(other, output=here / "second", source=str(here / "run"), epochs=1, val="20%")
+    assert "48 of 60 pictures were trained on" in findings(evaluate(here / "second", here / "photos"), "trained on")[0]
+    found = evaluate(here / "second", other)
+    assert (len(found.dataset), findings(found, "trained on")) == (6, [])
+    before = (here / "second" / "split.safetensors").read_bytes()
+    shutil.rmtree(here / "run")
+    train(other, output=here / "second", resume=True, epochs=2)
+    assert (here / "second" / "split.safetensors").read_bytes() == before
+
+
+def test_what_a_source_trained_on_is_not_held_out(here):
+    train(here / "photos", output=here / "whole", **OPTIONS | {"val": "0"})
+    train(here / "photos", output=here / "second", source=str(here / "whole"), epochs=1, val="20%")
+    found = evaluate(here / "second", here / "photos")
+    assert (found.part, findings(found, "held out")) == ("train", [])
+    assert "all 60 pictures were trained on" in findings(found, "trained on")[0]
+
+
 @pytest.mark.parametrize("content", [b"", b"junk", b"\xff" * 100])
 def test_a_damaged_split_is_named(here, content):
     (here / "run" / "split.safetensors").write_bytes(content)
