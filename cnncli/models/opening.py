@@ -11,7 +11,7 @@ from cnncli.formats.files import naming_errors, opened
 from cnncli.formats.reading import RUN_MODEL, recognise
 from cnncli.models.importing.imported import Imported, NotANetworkError, check_finite
 from cnncli.models.model import Model
-from cnncli.models.predictor import AnyPath, Predictor
+from cnncli.models.predictor import AnyPath, Predictor, check_pixels
 from cnncli.models.told import Told
 from cnncli.networks import Network
 from cnncli.networks.heads import output_count
@@ -174,6 +174,7 @@ def _model(file: Path, found: Imported, told: Told) -> Model:
     """Return a model of what a file gives and of what is told."""
     try:
         network = found.network if told.size is None else _resized(found.network, told.size)
+        check_pixels(network.input_shape[:2])
         normalization = told.normalization or found.normalization or UNNORMALIZED
         return Model(
             network,

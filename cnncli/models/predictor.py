@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from math import prod
 from typing import Self, Unpack, overload
 
 import numpy as np
@@ -12,7 +13,8 @@ from cnncli.data import Dataset, Reading, ReadingOptions, read_picture
 from cnncli.data.normalization import Normalization
 from cnncli.data.pictures import fitted
 from cnncli.engines.backends import Backend
-from cnncli.errors import ArgumentError
+from cnncli.errors import ArgumentError, ModelError
+from cnncli.images.sources import MAX_PIXELS
 from cnncli.shapes import show_shape
 
 AnyPath = str | os.PathLike[str]
@@ -130,3 +132,13 @@ class Predictor:
         """Return the probabilities of a whole data set, (N, classes), reading a few pictures at a time."""
         parts = [self.probabilities(images, jobs) for _, images in dataset.chunks()]
         return np.concatenate(parts) if parts else np.empty((0, len(self.class_names)), np.float32)
+
+
+def check_pixels(size: Sequence[int]) -> None:
+    """Refuse a model of pictures larger than any that is read: every picture would be made as large.
+
+    Raises:
+        ModelError: the product of a size is too large.
+    """
+    if prod(size) > MAX_PIXELS:
+        raise ModelError(f"takes pictures of {show_shape(size)}: at most {MAX_PIXELS} pixels are read")

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from math import prod
 from pathlib import Path
 from threading import Lock
@@ -29,7 +29,7 @@ from cnncli.formats.onnx.numbers import beside, read_numbers
 from cnncli.formats.onnx.protobuf import Reader
 from cnncli.models.importing.trained import read_class_names
 from cnncli.models.model import CLASSES
-from cnncli.models.predictor import Predictor
+from cnncli.models.predictor import Predictor, check_pixels
 from cnncli.models.told import Told
 from cnncli.shapes import show_shape
 from cnncli.threads import cores
@@ -177,7 +177,9 @@ class RuntimeModel(Predictor):
         return np.concatenate([self._rows(session, batch) for batch in feed.batches(pictures)])[: len(pictures)]
 
     def _rows(self, session: Any, batch: Array) -> Array:
-        [found] = _asked(session.run, [self._output], {self._feed.name: batch})
+        options = _runtime().RunOptions()
+        ask = partial(session.run, [self._output], {self._feed.name: batch}, options)
+        [found] = _asked(ask, partial(setattr, options, "terminate", True))
         if found.shape[:1] != batch.shape[:1] or _count(found.shape[1:]) is None:
             raise ModelError(
                 f"puts out {show_shape(found.shape)} for a batch of {len(batch)}: not a number for each class"
@@ -237,6 +239,7 @@ def _feed(inputs: Sequence[Any], graph: Graph, told: Told) -> Feed:
     fixed = [own in (new, str(own)) for own, new in zip((height, width), told.size or size, strict=True)]
     if not all(fixed):
         raise ModelError(f"{what}, and takes no pictures of {show_shape(told.size or size)}: leave out --size")
+    check_pixels(size)
     batch = sizes[0] if isinstance(sizes[0], int) else None
     return Feed(name, DTYPES[kind], batch, (*size, channels), last)
 
@@ -319,9 +322,8 @@ def _open_session(path: Path, threads: int) -> Any:
     options.log_severity_level = SILENT
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.use_env_allocators", "1")  # the one of `_runtime`
-    return _asked(
-        runtime.InferenceSession, os.fspath(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
-    )
+    providers = ["CPUExecutionProvider"]
+    return _asked(partial(runtime.InferenceSession, os.fspath(path), options, providers, enable_fallback=0))
 
 
 @cache
@@ -342,12 +344,23 @@ def _runtime() -> Any:
     return onnxruntime
 
 
-def _asked(function: Callable[..., R], *arguments: Any, **options: Any) -> R:
-    """Return what a function of the runtime does; its errors become one line."""
-    try:
-        return function(*arguments, **options)
-    except MemoryError:
-        raise
-    except Exception as error:  # the runtime has a dozen classes of errors without a common base
-        text = _FRAME.sub("", str(error))
-        raise ModelError(f"ONNX Runtime refuses it: {named(' '.join(text.split()), 300)}") from error
+def _asked(ask: Callable[[], R], give_up: Callable[[], None] = lambda: None) -> R:
+    """Return what the runtime answers; its errors become one line.
+
+    It is asked from a thread of its own: a Ctrl-C is heeded only where the main thread is not in foreign code, and a
+    graph may compute for ever. `give_up` lets it end.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(ask)
+        try:
+            return answer.result()
+        except MemoryError:
+            raise
+        except Exception as error:  # the runtime has a dozen classes of errors without a common base
+            text = _FRAME.sub("", str(error))
+            raise ModelError(f"ONNX Runtime refuses it: {named(' '.join(text.split()), 300)}") from error
+        except BaseException:
+            give_up()
+            raise

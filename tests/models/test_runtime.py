@@ -1,6 +1,9 @@
 """Graphs that the notation cannot say: ONNX Runtime computes them, and they predict as our own models do."""
 
+import os
+import signal
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from PIL import Image
 
 from cnncli.data.normalization import Normalization
 from cnncli.errors import ArgumentError, ModelError
+from cnncli.models import runtime
 from cnncli.models.evaluation import evaluate
 from cnncli.models.opening import as_trainable
 from cnncli.models.prediction import ModelFile, predict_files
@@ -323,8 +327,6 @@ def test_what_needs_a_network_says_what_stood_in_the_way(tmp_path):
 
 
 def test_without_the_package_one_line_names_the_extra(tmp_path, monkeypatch):
-    from cnncli.models import runtime
-
     path = means(tmp_path / "m.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     runtime._runtime.cache_clear()
@@ -388,6 +390,30 @@ def test_what_the_runtime_refuses_is_one_line(tmp_path, capfd):
     with pytest.raises(ModelError, match=r"m\.onnx: ONNX Runtime refuses it: "):
         opened(path)
     assert capfd.readouterr() == ("", "")
+
+
+def test_ctrl_c_is_heeded_while_a_graph_is_computed():
+    started, given_up = threading.Event(), threading.Event()
+
+    def ask():
+        started.set()
+        assert given_up.wait(60)
+
+    def interrupt():
+        started.wait()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        runtime._asked(ask, given_up.set)
+    assert given_up.is_set()
+
+
+def test_pictures_larger_than_any_that_is_read_are_refused(tmp_path):
+    for shape in (("N", 3, 2**20, 2**20), ("N", 2**31, 2**31, 1)):
+        path = means(tmp_path / "m.onnx", shape=shape)
+        with pytest.raises(ModelError, match=r"takes pictures of .*: at most 89478485 pixels are read"):
+            opened(path)
 
 
 def test_more_memory_than_there_is_leave_for_is_refused(tmp_path):
