@@ -69,6 +69,9 @@ MOST_BYTES = 8 << 30
 _FRAME = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed: *)?(/\S+:\d+ .*?\) *)?")
 """What the runtime puts before a message: a number, the file, and a place in its own source."""
 
+MOST_FOLDED = 64 << 20
+"""Bytes of an array that the runtime computes while it opens a small file, in which ten bytes may ask for any number."""
+
 
 class Feed(NamedTuple):
     """The input of a graph.
@@ -322,6 +325,8 @@ def _open_session(path: Path, threads: int) -> Any:
     options.log_severity_level = SILENT
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.use_env_allocators", "1")  # the one of `_runtime`
+    folded = max(MOST_FOLDED, os.path.getsize(path))
+    options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", str(folded))
     providers = ["CPUExecutionProvider"]
     return _asked(partial(runtime.InferenceSession, os.fspath(path), options, providers, enable_fallback=0))
 

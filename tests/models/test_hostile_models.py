@@ -444,3 +444,85 @@ def test_numbers_that_are_none_are_named(tmp_path, number):
     words = [tmp_path, f"{NAMED}={tmp_path}/weights.safetensors"]
     for said, name in zip(judged(words), ("2.fc.bias", "4.fc.bias"), strict=True):
         assert said.endswith(f"the array {name} has numbers that are not finite")
+
+
+# Graphs that claim too much
+
+
+def graph(nodes=(), constants=(), shape=("N", 3, 8, 8), functions=()):
+    """Return an ONNX file that adds `c` to the means of `x`."""
+    helper = pytest.importorskip("onnx").helper
+    means = helper.make_node("ReduceMean", ["x"], ["m"], axes=[2, 3], keepdims=0)
+    added = helper.make_node("Add", ["m", "c"], ["y"])
+    ends = [[helper.make_tensor_value_info(*end)] for end in (("x", 1, shape), ("y", 1, ["N", 3]))]
+    whole = helper.make_graph([means, *nodes, added], "graph", *ends, constants)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    return helper.make_model(whole, opset_imports=opsets, ir_version=8, functions=functions)
+
+
+def made(op, *sizes, **attributes):
+    """A constant that an operation makes of few numbers."""
+    onnx = pytest.importorskip("onnx")
+    numbers = [onnx.numpy_helper.from_array(np.asarray(size), f"n{index}") for index, size in enumerate(sizes)]
+    nodes = [
+        onnx.helper.make_node(op, [each.name for each in numbers], ["l"], **attributes),
+        onnx.helper.make_node("ReduceMean", ["l"], ["c"], keepdims=0),
+    ]
+    return graph(nodes, numbers)
+
+
+def claimed(*sizes, raw=b"", kind=1):
+    """A weight of some dimensions, which are not those of its numbers."""
+    onnx = pytest.importorskip("onnx")
+    return graph(constants=[onnx.TensorProto(name="c", data_type=kind, dims=sizes, raw_data=raw)])
+
+
+def calls_itself():
+    helper = pytest.importorskip("onnx").helper
+    call = helper.make_node("again", ["m"], ["c"], domain="own")
+    inner = helper.make_node("again", ["a"], ["b"], domain="own")
+    opsets = [helper.make_opsetid("own", 1)]
+    return graph([call], functions=[helper.make_function("own", "again", ["a"], ["b"], [inner], opsets)])
+
+
+def twice():
+    helper = pytest.importorskip("onnx").helper
+    return graph([helper.make_node("Relu", ["m"], ["c"]), helper.make_node("Abs", ["m"], ["c"])])
+
+
+def with_numbers(*numbers):
+    onnx = pytest.importorskip("onnx")
+    return graph(constants=[onnx.numpy_helper.from_array(np.float32(numbers), "c")])
+
+
+GRAPHS = {
+    "many ones": (lambda: made("ConstantOfShape", np.array([2**28])), ""),
+    "more ones": (lambda: made("ConstantOfShape", np.array([2**60])), ""),
+    "spread": (lambda: made("Expand", np.float32([1]), np.array([2**14, 2**14])), ""),
+    "tiles": (lambda: made("Tile", np.float32([1]), np.array([2**28])), ""),
+    "padding": (lambda: made("Pad", np.float32([1]), np.array([0, 2**28])), ""),
+    "a negative size": (lambda: made("ConstantOfShape", np.array([-5])), "."),
+    "a huge input": (lambda: graph([], shape=("N", 3, 2**31, 2**31)), "."),
+    "a negative input": (lambda: graph([], shape=("N", 3, -7, 8)), "dimension of -7"),
+    "a weight that is not there": (lambda: claimed(3), "."),
+    "a huge weight": (lambda: claimed(2**40, 2**40), "."),
+    "a weight of too few numbers": (lambda: claimed(3, raw=bytes(8)), "."),
+    "a weight of too many numbers": (lambda: claimed(3, raw=bytes(16)), "."),
+    "a negative weight": (lambda: claimed(-3, raw=bytes(12)), "dimension of -3"),
+    "a weight of many dimensions": (lambda: claimed(*[1] * 1000, raw=bytes(4)), "."),
+    "a weight of no known type": (lambda: claimed(3, raw=bytes(12), kind=99), "."),
+    "a weight of NaN": (lambda: with_numbers(0, np.nan, 0), "c has numbers that are not finite"),
+    "nothing makes it": (lambda: graph(), "."),
+    "made twice": (twice, "."),
+    "calls itself": (calls_itself, "."),
+}
+
+
+def test_graphs_that_claim_too_much_take_no_more_than_they_hold(tmp_path):
+    pytest.importorskip("onnxruntime")
+    paths = [tmp_path / f"{name}.onnx" for name in GRAPHS]
+    for path, (make, _) in zip(paths, GRAPHS.values(), strict=True):
+        path.write_bytes(make().SerializeToString())
+    for said, (message, name) in zip(judged(paths), [(each, name) for name, (_, each) in GRAPHS.items()], strict=True):
+        assert re.search(message, said), (name, said)
+        assert bool(said) == bool(message), (name, said)
