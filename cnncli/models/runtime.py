@@ -70,7 +70,7 @@ _FRAME = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? f
 """What the runtime puts before a message: a number, the file, and a place in its own source."""
 
 MOST_FOLDED = 64 << 20
-"""Bytes of an array that the runtime computes while it opens a small file, in which ten bytes may ask for any number."""
+"""Bytes of an array that the runtime computes while it opens a small file: ten bytes in it may ask for any number."""
 
 
 class Feed(NamedTuple):
