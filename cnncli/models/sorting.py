@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -188,7 +188,7 @@ def sort_files(
     jobs: int | None = None,
     reading: Reading | None = None,
     stop: threading.Event | None = None,
-) -> Iterator[SortedFile]:
+) -> list[SortedFile]:
     """Copy picture files to places named by their predicted class, as `cnncli predict --copy` does.
 
     Every file is predicted before the first is copied.
@@ -205,7 +205,7 @@ def sort_files(
         reading: how pictures are read; None for the model's own way.
         stop: when set, no further file is begun; where not all were predicted, none is copied.
 
-    Yields:
+    Returns:
         A `SortedFile` for each file, in their order.
 
     Raises:
@@ -223,25 +223,17 @@ def sort_files(
     rule.plan(inputs)
     names = [source.path for source in inputs]
     predictions = list(predict_files(model, names, jobs=jobs, reading=reading, stop=stop))
-    if len(predictions) < len(inputs):
-        return
-    found = {one.input: one.top()[0] for one in predictions if one.error is None}
-    copies = plan_copies(rule.of(found), inputs, replace=force or skip_existing)
-    if dry_run:
-        planned = {job.input.path: job.outputs[0] for job in copies}
-        yield from (SortedFile(one, planned.get(one.input), one.error) for one in predictions)
-        return
-    open_places(copies, rule)
-    reports = run(copies, copying(replace=force, skip=skip_existing), workers=jobs, stop=stop)
-    waiting = iter(predictions)
-    for report in reports:
-        for one in waiting:
-            if one.input == report.input:
-                yield SortedFile(one, None if report.error else report.output, report.error)
-                break
-            yield SortedFile(one, None, one.error)
-    if stop is None or not stop.is_set():
-        yield from (SortedFile(one, None, one.error) for one in waiting)
+    done: dict[str, tuple[str | None, str | None]] = {}
+    if len(predictions) == len(inputs):
+        found = {one.input: one.top()[0] for one in predictions if one.error is None}
+        copies = plan_copies(rule.of(found), inputs, replace=force or skip_existing)
+        if dry_run:
+            done = {job.input.path: (job.outputs[0], None) for job in copies}
+        else:
+            open_places(copies, rule)
+            reports = run(copies, copying(replace=force, skip=skip_existing), workers=jobs, stop=stop)
+            done = {one.input: (None if one.error else one.output, one.error) for one in reports}
+    return [SortedFile(one, *done.get(one.input, (None, one.error))) for one in predictions]
 
 
 def plan_copies(rule: CopyRule, inputs: Sequence[Input], *, replace: bool) -> list[Job]:

@@ -47,6 +47,15 @@ class TestScheduler:
         assert out == expected
         assert err.startswith(f"{COUNT} done in ")
 
+    def test_copies_are_made_by_this_machine(self, folder, cluster, expected):
+        words = [*PREDICT, "--copy", "sorted/{class}/{below}/"]
+        out, err = cnncli(*words, "--scheduler", cluster.address, cwd=folder)
+        assert [line.rpartition("\t")[0] for line in out.splitlines()] == expected.splitlines()
+        assert err == f"{COUNT} copied\n"
+        copies = [folder / line.rpartition("\t")[2] for line in out.splitlines()]
+        originals = [folder / line.partition("\t")[0] for line in out.splitlines()]
+        assert [path.read_bytes() for path in copies] == [path.read_bytes() for path in originals]
+
     def test_a_bad_file_is_named(self, folder, cluster):
         (folder / "junk.png").write_text("junk")
         words = ["predict", "model.safetensors", "data/top/0.png", "junk.png", "none.png", "data/left/0.png", "--json"]

@@ -42,7 +42,7 @@ def test_copies_are_the_pictures_with_their_times_and_permissions(folder):
     os.utime("top1.png", ns=(10**18, 10**18 + 5))
     os.chmod("top1.png", 0o640)
     before = contents(folder)
-    found = list(sort_files(halves_model(), PATHS, "sorted/{class}/"))
+    found = sort_files(halves_model(), PATHS, "sorted/{class}/")
     expected = {f"{kind}{number}.png": f"sorted/{kind}/{kind}{number}.png" for kind in CLASSES for number in range(2)}
     assert {one.prediction.input: one.copy for one in found} == expected
     assert contents(folder) == before | {copy: before[name] for name, copy in expected.items()}
@@ -90,7 +90,7 @@ def test_probabilities_in_names_have_four_decimals(folder):
 def test_a_template_that_cannot_be_used_is_refused_before_any_work(folder, template, message):
     before = contents(folder)
     with pytest.raises(ArgumentError) as error:
-        list(sort_files(no_model(), PATHS, template))
+        sort_files(no_model(), PATHS, template)
     assert message in str(error.value)
     assert contents(folder) == before
 
@@ -107,7 +107,7 @@ def test_copies_of_one_name_are_refused_whatever_the_classes_are(folder):
     shutil.copy("left0.png", "more/top1.png")  # of another class
     paths = ["top1.png", "more/top1.png"]
     with pytest.raises(ArgumentError, match=r"^top1\.png and more/top1\.png would both become sorted/") as error:
-        list(sort_files(no_model(), paths, "sorted/{class}/"))
+        sort_files(no_model(), paths, "sorted/{class}/")
     advised = str(error.value).rpartition(" ")[2].strip("'")
     copies = [one.copy for one in sort_files(halves_model(), paths, advised)]
     assert copies == ["sorted/top/top1.png", "sorted/left/more/top1.png"]
@@ -118,17 +118,17 @@ def test_a_name_that_is_taken_stops_every_copy(folder):
     Path("sorted/top/top1.png").write_text("mine")
     before = contents(folder)
     with pytest.raises(ArgumentError, match=r"^sorted/top/top1\.png exists already"):
-        list(sort_files(halves_model(), PATHS, "sorted/{class}/"))
+        sort_files(halves_model(), PATHS, "sorted/{class}/")
     assert contents(folder) == before
     assert all(one.copy for one in sort_files(halves_model(), PATHS, "sorted/{class}/", force=True))
     assert Path("sorted/top/top1.png").read_bytes() == Path("top1.png").read_bytes()
 
 
 def test_what_is_there_already_is_kept_and_what_differs_is_named(folder):
-    list(sort_files(halves_model(), PATHS[:3], "sorted/{class}/"))
+    sort_files(halves_model(), PATHS[:3], "sorted/{class}/")
     kept = os.stat("sorted/left/left0.png").st_ino
     Path("sorted/left/left1.png").write_text("mine")
-    found = list(sort_files(halves_model(), PATHS, "sorted/{class}/", skip_existing=True))
+    found = sort_files(halves_model(), PATHS, "sorted/{class}/", skip_existing=True)
     assert os.stat("sorted/left/left0.png").st_ino == kept
     assert [one.copy is None for one in found] == [False, True, False, False, False, False]
     assert found[1].error.startswith("left1.png: sorted/left/left1.png exists, and is not")
@@ -153,7 +153,7 @@ def test_an_original_is_never_overwritten(folder, force, least):
 
 def test_pictures_below_the_least_probability_are_not_copied(folder):
     shares = sorted(one.prediction.top()[0][1] for one in sort_files(halves_model(), PATHS, "a/{class}", dry_run=True))
-    found = list(sort_files(halves_model(), PATHS, "sorted/{class}/", min_probability=shares[2]))
+    found = sort_files(halves_model(), PATHS, "sorted/{class}/", min_probability=shares[2])
     assert [one.copy is not None for one in found] == [one.prediction.top()[0][1] >= shares[2] for one in found]
     assert 1 <= sum(one.copy is None for one in found) <= 2
     assert set(contents("sorted")) == {one.copy.removeprefix("sorted/") for one in found if one.copy}
@@ -161,7 +161,7 @@ def test_pictures_below_the_least_probability_are_not_copied(folder):
 
 def test_a_dry_run_writes_nothing(folder):
     before = contents(folder)
-    found = list(sort_files(halves_model(), [*PATHS, "none.png"], "sorted/{class}/", dry_run=True))
+    found = sort_files(halves_model(), [*PATHS, "none.png"], "sorted/{class}/", dry_run=True)
     assert [one.copy for one in found[:2]] == ["sorted/left/left0.png", "sorted/left/left1.png"]
     assert (found[-1].copy, found[-1].error) == (None, "none.png: no such file")
     assert contents(folder) == before
@@ -169,7 +169,7 @@ def test_a_dry_run_writes_nothing(folder):
 
 def test_a_picture_that_cannot_be_read_is_left_and_the_others_copied(folder):
     Path("junk.png").write_text("junk")
-    found = list(sort_files(halves_model(), ["junk.png", *PATHS, "none.png"], "sorted/{class}/"))
+    found = sort_files(halves_model(), ["junk.png", *PATHS, "none.png"], "sorted/{class}/")
     assert [one.copy is None for one in found] == [True, *[False] * 6, True]
     assert found[0].error.startswith("junk.png: ")
     assert len(contents("sorted")) == 6
@@ -184,7 +184,7 @@ def test_a_full_disk_leaves_whole_files_only(folder, monkeypatch):
         target.write(source.read())
 
     monkeypatch.setattr(sorting.shutil, "copyfileobj", copy)
-    found = list(sort_files(halves_model(), PATHS, "sorted/{class}/"))
+    found = sort_files(halves_model(), PATHS, "sorted/{class}/")
     assert [one.error for one in found if one.error] == [
         f"{name}: sorted/{name[:-5]}/{name}: cannot be written: No space left on device"
         for name in ("left1.png", "top0.png")
@@ -198,7 +198,7 @@ def test_a_full_disk_leaves_whole_files_only(folder, monkeypatch):
 def test_told_to_stop_nothing_is_copied(folder):
     stop = threading.Event()
     stop.set()
-    assert list(sort_files(halves_model(), PATHS, "sorted/{class}/", stop=stop)) == []
+    assert sort_files(halves_model(), PATHS, "sorted/{class}/", stop=stop) == []
     assert not os.path.exists("sorted")
 
 
@@ -213,7 +213,7 @@ def test_a_file_that_changed_its_kind_meanwhile(folder, monkeypatch):
         return found
 
     monkeypatch.setattr(sorting, "predict_files", predicted)
-    found = list(sort_files(halves_model(), PATHS, "sorted/{class}/"))
+    found = sort_files(halves_model(), PATHS, "sorted/{class}/")
     assert [one.error for one in found[:3]] == [
         "left0.png: no such file",
         "left1.png: is not a file that could be read again: not copied",
@@ -227,7 +227,7 @@ def test_objects_are_copied(folder):
 
     store = filesystem("memory")
     store.pipe_file("/in/top1.png", Path("top1.png").read_bytes())
-    found = list(sort_files(halves_model(), ["memory:///in/top1.png", "left0.png"], "memory:///out/{class}/"))
+    found = sort_files(halves_model(), ["memory:///in/top1.png", "left0.png"], "memory:///out/{class}/")
     assert [one.copy for one in found] == ["memory:///out/top/top1.png", "memory:///out/left/left0.png"]
     assert store.cat_file("/out/top/top1.png") == Path("top1.png").read_bytes()
     (one,) = sort_files(halves_model(), ["memory:///in/top1.png"], "sorted/{class}/")
@@ -240,7 +240,7 @@ def test_objects_are_copied(folder):
 def test_unsafe_classes_stay_in_their_folder(folder):
     names = ("../../up", "CON", "two\nlines\x1b[2J")
     model = halves_model().replace(class_names=names)
-    found = list(sort_files(model, PATHS, "sorted/{class}/"))
+    found = sort_files(model, PATHS, "sorted/{class}/")
     assert sorted({Path(one.copy).parts[1] for one in found}) == ["_.._.._up", "_CON", "two_lines_[2J"]
     assert len(contents("sorted")) == 6
 
