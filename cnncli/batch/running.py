@@ -12,6 +12,8 @@ from cnncli.batch.plan import Job
 from cnncli.batch.task import Report, Task
 from cnncli.threads import mapped
 
+_FEWEST_GROUPS = 8  # so that threads have work where files are few; their number changes no result
+
 
 class Executor(Protocol):
     """An executor of jobs: the threads of this process, or the workers of a cluster."""
@@ -41,7 +43,7 @@ class Threads(NamedTuple):
             return [] if stop.is_set() else task.group(group)
 
         # One group waits for each worker, so that none is idle while a report is written.
-        groups = takewhile(lambda _: not stop.is_set(), task.groups(jobs))
+        groups = takewhile(lambda _: not stop.is_set(), task.groups(jobs, _FEWEST_GROUPS))
         for reports in mapped(work, groups, workers, ahead=2 * workers, in_order=task.grouping.in_order):
             yield from reports
 

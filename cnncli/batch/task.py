@@ -3,10 +3,9 @@
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from itertools import islice
 from typing import Any, NamedTuple
 
 from cnncli.batch import objects
@@ -90,11 +89,11 @@ class Task(NamedTuple):
         manifests = None if self.manifests is None else self.manifests.share(jobs, skip=self.skip)
         return self._replace(manifests=manifests, elsewhere=True)
 
-    def groups(self, jobs: Iterable[Job]) -> Iterator[list[Job]]:
-        """Yield jobs in groups that may be done together."""
-        waiting = iter(jobs)
-        while group := list(islice(waiting, self.grouping.together)):
-            yield group
+    def groups(self, jobs: Sequence[Job], fewest: int = 1) -> Iterator[Sequence[Job]]:
+        """Yield jobs in groups that may be done together: at least so many of them, if there are as many jobs."""
+        together = max(1, min(self.grouping.together, len(jobs) // fewest))
+        for start in range(0, len(jobs), together):
+            yield jobs[start : start + together]
 
     def group(self, jobs: Sequence[Job]) -> list[list[Report]]:
         """Process the jobs of a group, and return the reports of each."""

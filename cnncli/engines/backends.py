@@ -13,7 +13,7 @@ from cnncli.errors import ArgumentError
 
 if TYPE_CHECKING:  # the registry is read for `--help`, which must not load NumPy
     from cnncli.arrays import Array
-    from cnncli.engines.engine import Engine
+    from cnncli.engines.engine import Engine, Predicting
     from cnncli.networks import Network
 
 
@@ -35,6 +35,7 @@ class Backend:
 
     Attributes:
         name: its name in `ENGINES`.
+        concurrent: whether threads may call one `predictor` at the same time.
         processes: the processes that train together.
 
     Raises:
@@ -42,6 +43,7 @@ class Backend:
     """
 
     name: ClassVar[str] = "numpy"
+    concurrent: ClassVar[bool] = True
 
     processes: Processes = ALONE
 
@@ -68,6 +70,14 @@ class Backend:
         from cnncli.engines.numpy_engine import NumpyEngine
 
         return NumpyEngine(network, parameters, buffers, jobs=jobs, seed=seed)
+
+    def predictor(
+        self, network: "Network", parameters: "Mapping[str, Array]", buffers: "Mapping[str, Array]", *, jobs: int = 1
+    ) -> "Predicting":
+        """Return a network with these weights, which stay, for predictions alone."""
+        from cnncli.engines.inference import Inference
+
+        return Inference(network, parameters, buffers, jobs=jobs)
 
     def versions(self) -> dict[str, str]:
         """Return the versions of libraries beside NumPy."""

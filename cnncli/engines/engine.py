@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from math import prod
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 
@@ -15,6 +15,13 @@ from cnncli.networks.network import Network
 from cnncli.shapes import Shape, show_shape
 
 Prepare = Callable[[Array], Array]  # makes normalised images of some images
+
+
+class Predicting(Protocol):
+    """A network with weights that predicts."""
+
+    def predict(self, images: Array, *, prepare: Prepare | None = None) -> Array:
+        """Return the outputs (N, *output_shape) of images, as `Engine.predict` does."""
 
 
 class StepResult(NamedTuple):
@@ -152,9 +159,18 @@ class Engine:
         Raises:
             ArgumentError: the message says what it takes.
         """
-        if images.shape[1:] != self.network.input_shape or images.dtype != self.dtype:
-            expected = f"(N, {', '.join(map(str, self.network.input_shape))}) {self.dtype}"
-            raise ArgumentError(f"the network takes images {expected}, got {images.shape} {images.dtype}")
+        check_images(images, self.network, self.dtype)
+
+
+def check_images(images: Array, network: Network, dtype: DType) -> None:
+    """Refuse images of another shape or type than a network takes.
+
+    Raises:
+        ArgumentError: the message says what it takes.
+    """
+    if images.shape[1:] != network.input_shape or images.dtype != dtype:
+        expected = f"(N, {', '.join(map(str, network.input_shape))}) {dtype}"
+        raise ArgumentError(f"the network takes images {expected}, got {images.shape} {images.dtype}")
 
 
 class Span(NamedTuple):

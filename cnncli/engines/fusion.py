@@ -13,14 +13,15 @@ The layers themselves do not change: the network as written stays the specificat
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from cnncli.engines.folding import fold, without_bias
 from cnncli.networks.layers import Block, Layer
 from cnncli.networks.layers.base import Branch, Part
 from cnncli.networks.layers.context import PASSING, Array, Context, Gradients, Params, within
-from cnncli.ops.batches.rows import add_to_channels, sum_over_positions
 from cnncli.shapes import Shape
 
 # Measured, in numbers: 2 MB of columns, and up to 5 where that makes one block, whose columns need not be made again.
@@ -29,18 +30,21 @@ BLOCK_NUMBERS, ONE_BLOCK_NUMBERS = 450_000, 1_200_000
 _Bound = tuple[str, Layer, Params, Context]  # a layer's prefix, the layer, its parameters and its context in a shard
 
 
-def fuse(layer: Layer, input_shape: Shape) -> Layer:
-    """Return a layer that computes the same, faster, with arrays of the same names."""
-    members = [_fuse_inside(member) for member in _pool_early(list(layer.leaves(input_shape)))]
-    return Fused(tuple(_segments(members)))
+def fuse(layer: Layer, input_shape: Shape, *, inference: bool = False) -> Layer:
+    """Return a layer that computes the same, faster, with arrays of the same names: also backward, or in inference."""
+    members = list(layer.leaves(input_shape))
+    members = _pool_early(fold(members) if inference else members)
+    return Fused(tuple(_segments([_fuse_inside(member, inference) for member in members])))
 
 
-def _fuse_inside(member: Part) -> Part:
+def _fuse_inside(member: Part, inference: bool) -> Part:
     block, shape = member.layer, member.input_shape
     if not isinstance(block, Block):
         return member
-    paths = tuple(Part(f"{name}.", fuse(path, shape), shape) for name, _, path in block.branches)
-    return member._replace(layer=FusedBlock(block, paths))
+    paths = tuple(Part(f"{name}.", fuse(path, shape, inference=inference), shape) for name, _, path in block.branches)
+    # The block's images are few enough that what its branches read and write stays in the cache.
+    scratch = prod(shape) + prod(block.output_shape(shape)) if inference else 0
+    return member._replace(layer=FusedBlock(block, paths, scratch))
 
 
 def _pool_early(members: list[Part]) -> list[Part]:
@@ -52,39 +56,11 @@ def _pool_early(members: list[Part]) -> list[Part]:
             while at and result[at - 1].layer.monotone:
                 at -= 1
             if at:
-                result[at - 1 : at] = _without_bias(result[at - 1])
+                result[at - 1 : at] = without_bias(result[at - 1])
             smaller = member.layer.output_shape(member.input_shape)
             result[at:] = [later._replace(input_shape=smaller) for later in result[at:]]
         result.insert(at, member)
     return result
-
-
-def _without_bias(member: Part) -> list[Part]:
-    """Return a layer and its bias separately if the bias can be added later, else the layer and None."""
-    layer = member.layer
-    if not (layer.late_bias and getattr(layer, "bias", False)):
-        return [member]
-    bias = Part(member.prefix, Bias(), layer.output_shape(member.input_shape))
-    return [member._replace(layer=layer.replace(bias=False)), bias]
-
-
-class Bias(Layer):
-    """A number added to each channel: the part of a convolution that can wait until after a pooling."""
-
-    keeps = ()
-    in_place = True
-    monotone = True
-    light = True
-
-    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
-        out = context.output(x.shape, x.dtype)
-        if out is not x:
-            out[:] = x
-        add_to_channels(out, params["bias"])
-        return out, None
-
-    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
-        return grad, {"bias": sum_over_positions(grad)}
 
 
 def _segments(members: list[Part]) -> Iterator["Segment"]:
@@ -118,6 +94,7 @@ class Segment(Layer):
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         bound = context.plan((), lambda _: self._bind(params, context))
         shared, images, outputs, caches = context.shared, len(x), [], []
+        outside = shared.block
         step = self.block_size(images)
         for start in range(0, images, step):
             shared.block = (start, min(start + step, images), images)
@@ -125,10 +102,11 @@ class Segment(Layer):
             for _, layer, own_params, inner in bound:
                 inner.keeps_columns = step >= images
                 y, cache = layer.forward(y, own_params, inner)
-                kept.append(cache)
+                if not shared.inference:
+                    kept.append(cache)
             outputs.append(y)
             caches.append(kept)
-        shared.block = None
+        shared.block = outside
         return _whole(outputs, bound[-1][3].output), caches
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
@@ -154,26 +132,29 @@ class Segment(Layer):
 
     def _bind(self, params: Params, context: Context) -> list[_Bound]:
         bound: list[_Bound] = []
-        for number, (member, slot) in enumerate(zip(self.members, self._slots(context.path), strict=True)):
+        for number, (member, slot) in enumerate(zip(self.members, self._slots(context), strict=True)):
             inner = Context(context.shared, context.path + member.prefix)
-            inner.output_slot = slot
+            inner.output_slot, inner.lane = slot, context.lane
             # A block's segments pass arrays on while the gradient that came to it still waits for its second branch.
             waits = self.members[0].layer.branches
             inner.gradient_slot = (inner.path if waits else PASSING, f"gradient {number}")
             bound.append((member.prefix, member.layer, within(params, member.prefix), inner))
         return bound
 
-    def _slots(self, path: str) -> list[tuple[str, str]]:
+    def _slots(self, context: Context) -> list[tuple[str, str]]:
         """Return where each layer writes its output."""
         slots: list[tuple[str, str]] = []
-        last = len(self.members) - 1
+        last, forgets = len(self.members) - 1, context.shared.inference
         for number in range(last, -1, -1):
             this = self.members[number]
             after = self.members[number + 1].layer if number < last else None
-            if after and after.in_place and "input" not in after.keeps and "output" not in this.layer.keeps:
+            is_read = after is not None and not forgets and ("input" in after.keeps or "output" in this.layer.keeps)
+            if after and after.in_place and not is_read:
                 slots.append(slots[-1])
-            elif after is None or "output" in this.layer.keeps or "input" in after.keeps:
-                slots.append((path + this.prefix, "output"))
+            elif after is None and context.output_slot:
+                slots.append(context.output_slot)
+            elif after is None or is_read:
+                slots.append((context.path + this.prefix, "output"))
             else:
                 slots.append((PASSING, f"output {number}"))
         return slots[::-1]
@@ -204,6 +185,8 @@ class Fused(Layer):
     segments: tuple[Segment, ...]
 
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
+        if context.shared.inference:
+            return self._infer(x, params, context), None
         caches = []
         for segment, inner in zip(self.segments, context.plan((), lambda _: self._contexts(context)), strict=True):
             x, cache = segment.forward(x, params, inner)
@@ -227,6 +210,26 @@ class Fused(Layer):
             grad = gradient
         return grad, grads
 
+    def _infer(self, x: Array, params: Params, context: Context) -> Array:
+        """Return the output; only the next segment reads an output, so that two arrays take turns."""
+        held = 1
+        for segment, turns in zip(self.segments, context.plan((), lambda _: self._turns(context)), strict=True):
+            y, _ = segment.forward(x, params, turns[1 - held])
+            if not np.may_share_memory(x, y):  # else it still holds the input
+                held = 1 - held
+            x = y
+        return x
+
+    def _turns(self, context: Context) -> list[tuple[Context, Context]]:
+        """Return two contexts for each segment, one for each array."""
+
+        def taking(turn: int) -> Context:
+            inner = Context(context.shared, context.path)
+            inner.lane, inner.output_slot = context.lane, (f"lane {context.lane}", f"turn {turn}")
+            return inner
+
+        return [(taking(0), taking(1)) for _ in self.segments]
+
     def _contexts(self, context: Context) -> list[Context]:
         return [Context(context.shared, context.path) for _ in self.segments]
 
@@ -239,6 +242,10 @@ class FusedBlock(Block):
 
     block: Block
     paths: tuple[Part, ...]
+    scratch: int = 0
+
+    def scratch_numbers(self, input_shape: Shape) -> int:
+        return self.scratch
 
     @property
     def branches(self) -> tuple[Branch, ...]:

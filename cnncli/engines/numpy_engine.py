@@ -5,7 +5,7 @@ results are added in their order, so that one job and two give the same bits.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.arrays import Array
+from cnncli.engines.blas import single_threaded_blas
 from cnncli.engines.engine import Engine, StepResult, check_arrays, named_views, rate_spans
 from cnncli.engines.fusion import fuse
 from cnncli.engines.optimizers import Optimizer, clip_by_norm
@@ -93,7 +94,6 @@ class NumpyEngine(Engine):
         self.gradients, self.named_gradients = self._workers[0].gradients, self._workers[0].named_gradients
         self._optimizer: Optimizer | None = None
         self.state: dict[str, Array] = {}
-        self._blas = _single_threaded_blas()
         self.predicted_at_once = PREDICTED_AT_ONCE * shards
 
     def close(self) -> None:
@@ -107,7 +107,7 @@ class NumpyEngine(Engine):
         weight = loss.total_weight(labels)
         parts = [slice(*ends) for ends in pairwise(bounds)]
         shards = [(images[part], labels[part], loss, weight, step, part.start) for part in parts]
-        with self._blas():
+        with single_threaded_blas():
             results = self._run(shards)
             self._add_gradients(len(shards))
         for name, array in self._workers[0].shared.new_buffers.items():
@@ -159,7 +159,7 @@ class NumpyEngine(Engine):
     def use(self, optimizer: Optimizer, factors: Mapping[str, float] | None = None) -> None:
         self._spans = rate_spans(self.network.param_shapes(), factors)
         self._optimizer, self.state = optimizer, optimizer.initial_state(self.parameters)
-        with self._blas():
+        with single_threaded_blas():
             self._begin_forks()
 
     def update(self, step: int, lr: float, clip_norm: float | None = None) -> None:
@@ -197,7 +197,7 @@ class NumpyEngine(Engine):
             self._team.run(work, count)
 
     def predicting(self) -> AbstractContextManager[object]:
-        return self._blas()
+        return single_threaded_blas()
 
     def predict_into(self, out: Array, images: Array) -> None:
         bounds = self._bounds(len(images))
@@ -279,16 +279,3 @@ def _fill(arrays: Mapping[str, Array], values: Mapping[str, Array], what: str) -
     check_arrays(values, {name: array.shape for name, array in arrays.items()}, what)
     for name, array in arrays.items():
         array[...] = values[name]
-
-
-def _single_threaded_blas() -> Callable[[], AbstractContextManager[object]]:
-    """Return a context that holds BLAS to one thread: its own would fight ours, at 1.7 times the time.
-
-    The command line tells OpenBLAS before NumPy is loaded, and nothing is left to do.
-    """
-    from threadpoolctl import ThreadpoolController
-
-    controller = ThreadpoolController().select(user_api="blas")
-    if all(library["num_threads"] == 1 for library in controller.info()):
-        return nullcontext
-    return lambda: controller.limit(limits=1)

@@ -1,7 +1,9 @@
 """A network of ours with weights, and the file that holds everything needed to use it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from threading import Lock
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -11,7 +13,7 @@ from cnncli.arrays import Array
 from cnncli.data import BYTES, RESIZES, SCALES
 from cnncli.data.normalization import Normalization
 from cnncli.engines.backends import Backend, open_backend
-from cnncli.engines.engine import Engine, check_arrays
+from cnncli.engines.engine import Engine, Predicting, check_arrays
 from cnncli.engines.head import probabilities
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.files.html import html_table
@@ -23,6 +25,8 @@ from cnncli.networks import Network
 from cnncli.networks.heads import output_count
 from cnncli.shapes import show_shape
 from cnncli.values import Value
+
+T = TypeVar("T")
 
 CLASSES, NORMALIZATION, RESIZE = "cnncli.classes", "cnncli.normalization", "cnncli.resize"
 SCALE, VERSION = "cnncli.scale", "cnncli.version"
@@ -100,7 +104,12 @@ class Model(Predictor, Value):
         return height, width, channels
 
     def _classified(self, pictures: Array, jobs: int) -> Array:
-        return probabilities(self.engine(jobs).predict(pictures, prepare=self.normalization.apply), self.network)
+        outputs = self._predictor(jobs).predict(pictures, prepare=self.normalization.apply)
+        return probabilities(outputs, self.network)
+
+    @property
+    def concurrent(self) -> bool:
+        return self.backend.concurrent
 
     def layer_names(self) -> list[str]:
         """Return the names of the layers, in the order of computation.
@@ -153,12 +162,11 @@ class Model(Predictor, Value):
         return self.replace(backend=open_backend(engine, device) if isinstance(engine, str) else engine)
 
     def engine(self, jobs: int = 1) -> Engine:
-        """Return the engine that computes the network; it is kept for the next call."""
-        kept = _engines.get(self)
-        if kept is None or kept[0] != jobs:
-            kept = jobs, self.backend.engine(self.network, self.parameters, self.buffers, jobs=jobs)
-            _engines[self] = kept
-        return kept[1]
+        """Return an engine that computes the network as it is written; it is kept for the next call."""
+        return _kept(_engines, self, jobs, self.backend.engine)
+
+    def _predictor(self, jobs: int) -> Predicting:
+        return _kept(_predictors, self, jobs, self.backend.predictor)
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -178,6 +186,17 @@ class Model(Predictor, Value):
 
 
 _engines: WeakKeyDictionary[Model, tuple[int, Engine]] = WeakKeyDictionary()
+_predictors: WeakKeyDictionary[Model, tuple[int, Predicting]] = WeakKeyDictionary()
+_keeping = Lock()
+
+
+def _kept(store: WeakKeyDictionary[Model, tuple[int, T]], model: Model, jobs: int, make: Callable[..., T]) -> T:
+    """Return what was made for a model and a number of threads; what was made for another number is given up."""
+    with _keeping:
+        kept = store.get(model)
+        if kept is None or kept[0] != jobs:
+            kept = store[model] = jobs, make(model.network, model.parameters, model.buffers, jobs=jobs)
+        return kept[1]
 
 
 def save_model(path: AnyPath, model: Model) -> None:

@@ -29,8 +29,8 @@ from cnncli.models.predictor import AnyPath, Predictor
 from cnncli.models.told import Told
 from cnncli.threads import cores
 
-MOST_AT_ONCE = 64
-"""Pictures that go through the network together: independent of the number of jobs, which would change last bits."""
+MOST_AT_ONCE = 32
+"""Most pictures that go through the network together: whatever the number of jobs, which would change last bits."""
 
 _BATCH_BYTES = 8 << 20
 
@@ -106,8 +106,8 @@ def predict_files(
 ) -> Iterator[Prediction]:
     """Predict the classes of picture files, as `cnncli predict` does; a file that cannot be read fails by name.
 
-    While a batch goes through the network, other threads read theirs: no more pictures than a few batches a thread are
-    in memory, however many files there are. The same files in the same order give the same bits, whatever the number of
+    Each thread reads a batch and takes it through the network: no more pictures than a few batches a thread are in
+    memory, however many files there are. The same files in the same order give the same bits, whatever the number of
     jobs; a picture among others may differ in the last bits, because rounding depends on the batch.
 
     Args:
@@ -165,7 +165,8 @@ class PredictPipeline:
         self._reading, self._class_names = reading or model.reading(), model.class_names
         self._top = min(top, len(self._class_names))
         together = max(1, min(MOST_AT_ONCE, _BATCH_BYTES // (4 * prod(model.input_shape))))
-        here = partial(_one_at_a_time, threading.Lock(), model, jobs or cores())
+        at_a_time = partial(_one_at_a_time, threading.Lock(), model, jobs or cores())
+        here = model.probabilities if model.concurrent else at_a_time
         classify: Classify = here if file is None else file.probabilities
         self.grouping = Grouping(together, partial(_classified, classify), in_order=True)
 
@@ -240,11 +241,12 @@ _loading = threading.Lock()
 
 
 def _own(file: ModelFile) -> Predictor:
-    """Return this thread's model, which shares its numbers with those of others: engines have memory to work in."""
+    """Return the model, or this thread's own, which shares its numbers, where threads cannot share an engine."""
     if getattr(_own_models, "file", None) != file:
         with _loading:
             loaded = _load(file.word, file.digest, file.told)
-        _own_models.model = loaded.on(open_backend(file.engine, file.device))
+        backend = open_backend(file.engine, file.device)
+        _own_models.model = loaded if loaded.concurrent and backend.concurrent else loaded.on(backend)
         _own_models.file = file
     model: Predictor = _own_models.model
     return model

@@ -48,6 +48,11 @@ class Predictor:
         return ""
 
     @property
+    def concurrent(self) -> bool:
+        """Whether threads may call it at the same time."""
+        return False
+
+    @property
     def input_shape(self) -> tuple[int, int, int]:
         """(H, W, C) of the pictures."""
         raise NotImplementedError

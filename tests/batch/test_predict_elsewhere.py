@@ -77,7 +77,7 @@ class TestScheduler:
         assert out == expected.replace("\tleft\t", "\twest\t")
 
     def test_a_model_that_workers_do_not_see(self, folder, scheduler, tmp_path):
-        text = "import cnncli.models.prediction as models\nmodels._digest = lambda path: 'another'\n"
+        text = "import cnncli.models.prediction as models\nmodels.file_digest = lambda path: 'another'\n"
         preload = tmp_path / "preload.py"
         preload.write_text(text)
         with scheduler.own_workers("--no-nanny", "--preload", preload):

@@ -14,6 +14,7 @@ from hashlib import blake2b
 import numpy as np
 
 from cnncli.networks import parse_network
+from cnncli.engines.inference import Inference
 from cnncli.engines.numpy_engine import NumpyEngine
 from cnncli.engines.initialization import initialize
 from cnncli.engines.losses import CrossEntropy
@@ -37,6 +38,8 @@ for number, text in enumerate(NETWORKS):
             engine.step(images[slice(*batch)], labels[slice(*batch)], CrossEntropy(), step=step)
             engine.update(step + 1, 1e-3)
             marks.append(engine.parameters.copy())
+        inference = Inference(network, engine.named_parameters, engine.buffers, jobs=int(sys.argv[1]))
+        marks += [inference.predict(images), inference.predict(images[:3])]
         marks += [engine.predict(images), engine.predict(images[:3]), *engine.buffers.values()]
     print(*(blake2b(mark.tobytes(), digest_size=4).hexdigest() for mark in marks))
 """

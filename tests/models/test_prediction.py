@@ -59,7 +59,7 @@ def test_kinds_of_numbers_go_together(tmp_path):
 
 def test_stopping_finishes_what_is_under_way(tmp_path, monkeypatch):
     monkeypatch.setattr(prediction, "MOST_AT_ONCE", 4)
-    paths, stop = list(map(str, write_halves(tmp_path, 4).rglob("*.png"))), threading.Event()
+    paths, stop = list(map(str, write_halves(tmp_path, 12).rglob("*.png"))), threading.Event()
     found = predict_files(halves_model(), paths, jobs=1, stop=stop)
     first = next(found)
     stop.set()

@@ -111,6 +111,24 @@ def test_winograd_s_borders_are_those_of_each_layer():
             assert relative(mine, theirs) < 1e-12, window
 
 
+@pytest.mark.parametrize("channels", [*CHANNELS, (128, 5, 1), (130, 8, 1)])
+def test_inference_adds_the_bias_whatever_the_algorithm(channels):
+    memory, bias, used = Workspace(), np.random.default_rng(3).normal(size=channels[1]), set()
+    for window in geometries((11, 9)):
+        x, weight, _ = problem(window, channels)
+        plan = ConvolutionPlan(window, *channels)
+        plain = ConvolutionPlan(window, *channels, winograd=False)
+        expected, _ = plain.forward(x, plain.algorithm.prepare(weight))
+        for images in (1, 3):
+            algorithm = plan.inferring(images)
+            out = np.empty((images, *expected.shape[1:]))
+            columns = algorithm.columns(x[:images], memory)
+            algorithm.apply(columns, algorithm.prepare(weight), out, memory, bias)
+            assert relative(out, expected[:images] + bias) < 1e-12, window
+            used.add(type(algorithm).__name__)
+    assert "GatheredWinograd" in used or channels[0] < 128
+
+
 def test_columns_that_were_kept_give_the_same_gradient():
     window = Window.over((8, 8), 3, padding="same")
     for channels in [(1, 6, 1), (16, 16, 1), (4, 4, 2)]:

@@ -10,6 +10,9 @@ from skimage.measure import block_reduce
 from cnncli.choices import POOLING_MODES
 from cnncli.errors import ArgumentError
 from cnncli.ops import avg_pool2d, max_pool2d, min_pool2d, pooling
+from cnncli.ops.batches.pooling_gradients import max_pool
+from cnncli.ops.batches.workspaces import FRESH, Workspace
+from cnncli.shapes import Window
 
 POOLS = {"max": max_pool2d, "avg": avg_pool2d, "min": min_pool2d}
 REDUCTIONS = {"max": np.max, "avg": np.mean, "min": np.min}
@@ -269,3 +272,16 @@ def test_an_error_is_one_line_that_says_what_was_found(mode, shape, kernel, opti
 
 def test_means_of_what_is_too_large_or_not_finite_warn_nobody():
     assert avg_pool2d(np.array([[3e38, 3e38, np.inf, -np.inf]] * 2, np.float32), 2).shape == (1, 2)
+
+
+@pytest.mark.parametrize("kernel_size", [2, 3, (2, 5)])
+@pytest.mark.parametrize("options", [{}, {"stride": 1, "padding": "same"}, {"stride": (2, 3), "padding": 1}])
+def test_maxima_of_batches_need_no_winners(kernel_size, options):
+    x = np.random.default_rng(0).normal(size=(2, 9, 11, 3)).astype(np.float32)
+    x[0, 4, 4, 1] = np.nan
+    window = Window.over(x.shape[1:3], kernel_size, **({"stride": kernel_size} | options))
+    expected = max_pool2d(x, kernel_size, **options)
+    for memory in (FRESH, Workspace()):
+        out = np.empty_like(expected)
+        max_pool(x, window, out, memory)
+        np.testing.assert_array_equal(out, expected)

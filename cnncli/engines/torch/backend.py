@@ -29,6 +29,7 @@ class TorchBackend(Backend):
     """
 
     name: ClassVar[str] = "torch"
+    concurrent: ClassVar[bool] = False
 
     def __init__(self, device: str = "auto") -> None:
         self.device = choose_device(device)
@@ -47,6 +48,11 @@ class TorchBackend(Backend):
         return TorchEngine(
             network, parameters, buffers, jobs=jobs, seed=seed, device=self.device, processes=self.processes
         )
+
+    def predictor(
+        self, network: Network, parameters: Mapping[str, Array], buffers: Mapping[str, Array], *, jobs: int = 1
+    ) -> Engine:
+        return self.engine(network, parameters, buffers, jobs=jobs)
 
     def versions(self) -> dict[str, str]:
         return {"torch": torch.__version__}

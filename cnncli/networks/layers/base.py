@@ -50,6 +50,7 @@ class Layer(Value):
         monotone: whether it preserves the order of numbers, so that a maximum may be taken before or after it.
         takes_maxima: whether it takes maxima of windows, each within one channel, and returns as many channels: it may
             change places with a monotone layer, and with a late bias. Not for maxima across channels.
+        rescales: whether inference multiplies each channel by a number and adds another, as `factors` says.
         late_bias: whether adding the bias to each channel is its last step, which can then be done later.
         light: whether it does little work per number, so that it is applied to a block of images still in the cache.
         rectifies: whether it suppresses negative numbers; None if it is not an activation.
@@ -64,7 +65,7 @@ class Layer(Value):
     """
 
     op = title = size_field = filters_field = ""
-    follows = measures = in_place = is_view = monotone = takes_maxima = late_bias = light = False
+    follows = measures = in_place = is_view = monotone = takes_maxima = rescales = late_bias = light = False
     removes_mean = steadies = dense = transposed = sees_all = False
     rectifies: ClassVar[bool | None] = None
     keeps: ClassVar[tuple[str, ...]] = ("input",)
@@ -221,6 +222,10 @@ class Layer(Value):
             context: as in `forward`.
         """
         raise NotImplementedError(f"{type(self).__name__} cannot be computed")
+
+    def factors(self, params: Params, context: Context) -> tuple[Array, Array]:
+        """Return the scale and the shift of each channel in inference, in float64, of a layer that `rescales`."""
+        raise NotImplementedError(f"{type(self).__name__} does more than scale and shift channels")
 
     def scratch_numbers(self, input_shape: Shape) -> int:
         """Return how many numbers of scratch memory one image takes, where they are many; 0 elsewhere."""

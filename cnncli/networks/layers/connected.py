@@ -18,6 +18,7 @@ class FullyConnected(Layer):
 
     op = "fc"
     filters_field = "out_features"
+    late_bias = True
     dense = True
     sees_all = True
     torch_axes = ((1, 0),)
@@ -39,9 +40,9 @@ class FullyConnected(Layer):
 
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         out = context.output((len(x), self.out_features), x.dtype)
-        np.matmul(x.reshape(len(x), -1), params["weight"], out=out)
+        np.matmul(x.reshape(len(x), -1), context.once("matrix", lambda: params["weight"]), out=out)
         if self.bias:
-            out += params["bias"]
+            out += context.once("bias", lambda: params["bias"])
         return out, x
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:

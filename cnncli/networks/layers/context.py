@@ -1,6 +1,7 @@
 """The context of a layer: its arguments besides input and parameters."""
 
 from collections.abc import Callable, Hashable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 from zlib import crc32
 
@@ -38,6 +39,8 @@ class Shared:
         winograd: whether convolutions may use Winograd's filtering.
         block: (start, stop, total) of the images that are worked on, of all images of the shard.
         derived: values that layers derive from their parameters, once per batch.
+        deriving: lock of `derived`, where threads share it.
+        inference: whether parameters stay as they are, and nothing goes backward: layers keep nothing for it.
         watch: called with each layer's name and output, where it is given: a network that is watched is not fused.
     """
 
@@ -53,6 +56,7 @@ class Shared:
         memory: Memory = FRESH,
         reuses: bool = False,
         winograd: bool = True,
+        inference: bool = False,
     ) -> None:
         self.training = training
         self.buffers: Mapping[str, Array] = buffers or {}
@@ -62,6 +66,8 @@ class Shared:
         self.block: tuple[int, int, int] | None = None
         self.watch: Callable[[str, Array], None] | None = None
         self.derived: dict[tuple[str, str], Any] = {}
+        self.deriving: AbstractContextManager[object] = nullcontext()
+        self.inference = inference
 
     def begin(self, step: int, first_image: int) -> None:
         """Forget the state of the last batch."""
@@ -91,6 +97,7 @@ class Context:
         path: the beginning of the layer's names, such as `4.res.main.0.conv.`.
         input_gradient: whether the gradient of the input is needed.
         keeps_columns: whether memory allows to keep what forward derived from the input.
+        lane: branches that the layer is in, without their places: in inference, layers of a lane share memory.
 
     Example:
         >>> from cnncli.networks.layers import FullyConnected
@@ -106,6 +113,7 @@ class Context:
         self.path = path
         self.input_gradient = True
         self.keeps_columns = True
+        self.lane = ""
         self.output_slot: tuple[str, str] | None = None
         self.gradient_slot: tuple[str, str] | None = None
         self._inner: dict[str, Context] = {}
@@ -114,7 +122,12 @@ class Context:
 
     def inside(self, prefix: str) -> "Context":
         """Return the context of an inner layer, by the prefix of its names."""
-        return self.shared.kept(self._inner, prefix, lambda: Context(self.shared, self.path + prefix))
+        return self.shared.kept(self._inner, prefix, lambda: self._inside(prefix))
+
+    def _inside(self, prefix: str) -> "Context":
+        inner = Context(self.shared, self.path + prefix)
+        inner.lane = self.lane + prefix
+        return inner
 
     def within(self, params: Params, prefix: str) -> Params:
         """Return an inner layer's arrays, under its own names."""
@@ -135,7 +148,12 @@ class Context:
 
     def once(self, name: str, make: Callable[[], T]) -> T:
         """Return a value that depends only on a layer's parameters."""
-        return self.shared.kept(self.shared.derived, (self.path, name), make)
+        shared, key = self.shared, (self.path, name)
+        if shared.inference and key in shared.derived:
+            found: T = shared.derived[key]
+            return found
+        with shared.deriving:
+            return shared.kept(shared.derived, key, make)
 
     def kept(self, name: str, shape: Shape, dtype: npt.DTypeLike) -> Array:
         """Return an array, an image a row, that stays until the batch's end."""

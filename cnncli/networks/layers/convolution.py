@@ -103,6 +103,8 @@ class Conv(Layer):
 
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         plan = context.plan(x.shape, lambda shape: self._plan(shape, context))
+        if context.shared.inference:
+            return self._infer(x, plan, params, context), None
         matrix = context.once("matrix", lambda: plan.algorithm.prepare(self._dense(params["weight"])))
         keeps = context.keeps_columns and context.training and plan.algorithm.copies
         name = (context.path, "columns") if keeps else "columns"
@@ -111,6 +113,15 @@ class Conv(Layer):
         if self.bias:
             row_ops.add_to_channels(out, params["bias"])
         return out, (x, columns if keeps else None)
+
+    def _infer(self, x: Array, plan: Any, params: Params, context: Context) -> Array:
+        algorithm, memory = plan.inferring(len(x)), context.memory
+        name = f"matrix of {type(algorithm).__name__}"
+        matrix = context.once(name, lambda: algorithm.prepare(self._dense(params["weight"])))
+        bias = context.once("bias", lambda: params["bias"]) if self.bias else None
+        out = context.output((len(x), *plan.geometry.window.output_size, self.out_channels), x.dtype)
+        algorithm.apply(algorithm.columns(x, memory), matrix, out, memory, bias)
+        return out
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         x, columns = cache
@@ -264,7 +275,7 @@ class TransposedConv(Layer):
         out = context.output((len(x), *plan.geometry.window.size, self.out_channels), x.dtype)
         plan.input_gradient(x, matrix, out, context.memory)
         if self.bias:
-            row_ops.add_to_channels(out, params["bias"])
+            row_ops.add_to_channels(out, context.once("bias", lambda: params["bias"]))
         return out, x
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:

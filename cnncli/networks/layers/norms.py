@@ -27,6 +27,7 @@ class BatchNorm(NormLayer):
     title = "batch norm"
     removes_mean = True
     steadies = True
+    rescales = True
     momentum = 0.1
 
     eps: float = 1e-5
@@ -49,13 +50,22 @@ class BatchNorm(NormLayer):
                 old = context.buffer(name)
                 context.set_buffer(name, ((1 - self.momentum) * old + self.momentum * value).astype(old.dtype))
         else:
-            running_mean, running_var = context.buffer("running_mean"), context.buffer("running_var")
-            moments = norm_ops.Moments(1, running_mean.astype(np.float64), running_var.astype(np.float64))
+            moments = self._running(context)
         inverse = 1 / np.sqrt(moments.variance + self.eps)
         scale = params["weight"] * inverse
         out = context.output(x.shape, x.dtype)
         norm_ops.scale_channels(x, scale, params["bias"] - moments.mean * scale, out)
         return out, (x, moments, inverse)
+
+    def _running(self, context: Context) -> Any:
+        """Return the running moments."""
+        mean, variance = (context.buffer(name).astype(np.float64) for name in ("running_mean", "running_var"))
+        return norm_ops.Moments(1, mean, variance)
+
+    def factors(self, params: Params, context: Context) -> tuple[Array, Array]:
+        moments = self._running(context)
+        scale = params["weight"] / np.sqrt(moments.variance + self.eps)
+        return scale, params["bias"] - moments.mean * scale
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         x, moments, inverse = cache

@@ -181,6 +181,7 @@ class Scale(Layer):
     op = "scale"
     size_field = "initial"
     follows = True
+    rescales = True
 
     initial: float = 1.0
 
@@ -193,6 +194,10 @@ class Scale(Layer):
 
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         return np.multiply(x, params["weight"], out=context.output(x.shape, x.dtype)), x
+
+    def factors(self, params: Params, context: Context) -> tuple[Array, Array]:
+        scale = params["weight"].astype(np.float64)
+        return scale, np.zeros_like(scale)
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         grads = {"weight": row_ops.sum_over_positions(grad * cache)}

@@ -90,6 +90,9 @@ class MaxPool(Pool):
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         window = context.plan(x.shape, self.window)
         out = context.output((len(x), *window.output_size, x.shape[3]), x.dtype)
+        if context.shared.inference:
+            pool_ops.max_pool(x, window, out, context.memory)
+            return out, None
         winners = context.kept("winners", out.shape, pool_ops.winner_type(window))
         pool_ops.max_pool_forward(x, window, out, winners, context.memory)
         return out, (winners, x.shape)

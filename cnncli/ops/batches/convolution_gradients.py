@@ -5,17 +5,22 @@ pictures, with exact integers and borders of every kind; this is for batches of 
 zeros outside.
 """
 
+from functools import cached_property
 from typing import Protocol
 
 from cnncli.arrays import Array
 from cnncli.ops.batches.depthwise import Depthwise
 from cnncli.ops.batches.tiled import Geometry, Tiled
-from cnncli.ops.batches.winograd import TurnedWinograd, Winograd
+from cnncli.ops.batches.winograd import GatheredWinograd, TurnedWinograd, Winograd
 from cnncli.ops.batches.workspaces import FRESH, Memory
 from cnncli.shapes import Window
 
 # Measured: wider products are not faster; scattered ones gain up to three times that width.
 _WIDEST, _WIDEST_SCATTERED = 32, 96
+
+# Measured, forward alone: from so many channels on patches are better copied; and with fewer positions than this the
+# time goes into reading the weights, of which Winograd's filtering has twice as many.
+_GATHERED_FROM, _FEWEST_ROWS = 128, 16
 
 
 class Algorithm(Protocol):
@@ -37,8 +42,8 @@ class Algorithm(Protocol):
     def columns(self, x: Array, memory: Memory, name: object = "columns") -> Array:
         """Return images (N, H, W, C_in) as the other methods take them."""
 
-    def apply(self, columns: Array, matrix: Array, out: Array, memory: Memory) -> None:
-        """Write the convolution (N, H_out, W_out, C_out)."""
+    def apply(self, columns: Array, matrix: Array, out: Array, memory: Memory, bias: Array | None = None) -> None:
+        """Write the convolution (N, H_out, W_out, C_out), with a bias for each channel if there is one."""
 
     def weight_gradient(self, columns: Array, grad: Array, out: Array, memory: Memory) -> None:
         """Write the gradient of the weights."""
@@ -118,6 +123,21 @@ class ConvolutionPlan:
         self.geometry = geometry = Geometry(window, in_channels, out_channels, groups)
         self.algorithm = choose(geometry, winograd=winograd)
         self.input_algorithm = choose_input(geometry, winograd=winograd)
+
+    def inferring(self, images: int) -> Algorithm:
+        """Return the fastest algorithm for so many images, where nothing goes backward."""
+        algorithm = self.algorithm
+        if not isinstance(algorithm, Winograd) or algorithm.inputs < _GATHERED_FROM:
+            return algorithm
+        return self._gathered if images * algorithm.tiles * algorithm.width >= _FEWEST_ROWS else self._tiled
+
+    @cached_property
+    def _gathered(self) -> Algorithm:
+        return GatheredWinograd(self.geometry)
+
+    @cached_property
+    def _tiled(self) -> Algorithm:
+        return Tiled(self.geometry, _WIDEST)
 
     @property
     def numbers(self) -> int:

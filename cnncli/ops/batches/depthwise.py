@@ -40,11 +40,11 @@ class Depthwise:
         """Return the images, padded: each tap sees them shifted, without a copy."""
         return padded(x, self.window, memory)
 
-    def apply(self, columns: Array, matrix: Array, out: Array, memory: Memory) -> None:
+    def apply(self, columns: Array, matrix: Array, out: Array, memory: Memory, bias: Array | None = None) -> None:
         """Write the convolution (N, H_out, W_out, C_out) of padded images."""
         total = self._by_channel(out)
         product = memory.take("columns", total.shape, out.dtype)
-        total[:] = 0
+        total[:] = 0 if bias is None else bias.reshape(self.channels, self.filters)
         for pixels, weights in self._taps(columns, matrix):
             total += np.multiply(pixels, weights, out=product)
 

@@ -42,6 +42,23 @@ def max_pool_forward(x: Array, window: Window, out: Array, winners: Array, memor
         np.maximum(winners, number_better, out=winners)
 
 
+def max_pool(x: Array, window: Window, out: Array, memory: Memory = FRESH) -> None:
+    """Write the maximum of each window of (N, H, W, C), and no winners: down the columns first, over whole rows."""
+    pixels = padded(x, window, memory, -np.inf)
+    rows = [pixels[:, window.seen(0, tap)] for tap in range(window.kernel_size[0])]
+    down = _largest(rows, memory.take("seen", rows[0].shape, x.dtype)) if len(rows) > 1 else rows[0]
+    _largest([down[:, :, window.seen(1, tap)] for tap in range(window.kernel_size[1])], out)
+
+
+def _largest(arrays: list[Array], out: Array) -> Array:
+    first, *others = arrays
+    if not others:
+        np.copyto(out, first)
+    for array in others:
+        first = np.maximum(first, array, out=out)
+    return out
+
+
 def max_pool_backward(grad: Array, window: Window, winners: Array, out: Array, memory: Memory = FRESH) -> None:
     """Write the gradient of `max_pool_forward`'s input (N, H, W, C) to `out`."""
     pixels, add = _target(out, window, memory), copy_runs if _apart(window) else _accumulate

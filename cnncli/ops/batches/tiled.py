@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.ops.batches.rows import copy_runs, strided
+from cnncli.ops.batches.rows import add_to_channels, copy_runs, strided
 from cnncli.ops.batches.workspaces import Memory, crop, padded, scatter_target
 from cnncli.shapes import Window
 
@@ -99,9 +99,11 @@ class Tiled:
         copy_runs(result, strided(pixels, shape, (deep * self.inputs, image, *steps)))
         return result.reshape(self.groups, -1, self.depth)
 
-    def apply(self, columns: Array, matrix: Array, out: Array, memory: Memory) -> None:
+    def apply(self, columns: Array, matrix: Array, out: Array, memory: Memory, bias: Array | None = None) -> None:
         """Write the convolution (N, H_out, W_out, C_out) of images given as columns."""
         np.matmul(columns, matrix, out=self._rows(out))
+        if bias is not None:
+            add_to_channels(out, bias)
 
     def _rows(self, y: Array) -> Array:
         """Return outputs (N, H_out, W_out, C_out) as (groups, positions, t * outputs)."""

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cnncli.arrays import Array, DType
-from cnncli.ops.batches.rows import strided
+from cnncli.ops.batches.rows import add_to_channels, copy_runs, strided
 from cnncli.ops.batches.tiled import Geometry
 from cnncli.ops.batches.workspaces import Memory
 
@@ -50,6 +50,8 @@ _OUTPUT = {
     2: [[1, 1, 1, 0], [0, 1, -1, -1]],
     4: [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]],
 }
+
+_ONES = 1  # the column of _OUTPUT
 
 _FEWEST_CHANNELS = 8  # with fewer channels the transforms cost more than the products that they save
 
@@ -114,12 +116,18 @@ class Winograd:
             np.matmul(transform[:, band.rows], seen, out=rows[:, band.tiles])
         return result
 
-    def apply(self, columns: Array, matrix: Array, out: Array, memory: Memory) -> None:
+    def apply(self, columns: Array, matrix: Array, out: Array, memory: Memory, bias: Array | None = None) -> None:
         """Write the convolution (N, H_out, W_out, C_out) of images given as columns."""
         products = memory.take("winograd products", self._products_shape(columns), columns.dtype)
         for first, patches in enumerate(self._patches(columns)):
             np.matmul(patches, matrix, out=products[:, first :: self.taps])
-        transform, rows = matrices(self.rows, out.dtype)[2], self._rows(products, len(out), self.width)
+        self._write(products, self._rows(products, len(out), self.width), out, bias)
+
+    def _write(self, products: Array, rows: Array, out: Array, bias: Array | None) -> None:
+        """Write the convolution of products, which are given as they are and as rows (N, tiles, m + 2, width * C)."""
+        if bias is not None:  # A has a column of ones: what is added to that row of products is added to all outputs
+            add_to_channels(products[_ONES], bias)
+        transform = matrices(self.rows, out.dtype)[2]
         for band in self.written:
             np.matmul(transform[band.rows], rows[:, band.tiles], out=self._image_rows(out, band))
 
@@ -169,6 +177,28 @@ class Winograd:
         count = band.tiles.stop - band.tiles.start
         shape = (len(images), count, band.rows.stop - band.rows.start, images.shape[2] * images.shape[3])
         return strided(images, shape, (image, self.rows * down, down, deep), band.first * down)
+
+
+class GatheredWinograd(Winograd):
+    """The same with a copy of each patch: one product for each transformed row instead of one for each tap of it.
+
+    With many channels the weights are large, and reading them again costs more than the copies.
+    """
+
+    def columns(self, x: Array, memory: Memory, name: object = "columns") -> Array:
+        """Return the patches (m + 2, positions, f_w * C_in) of the transformed rows of images."""
+        rows = super().columns(x, memory, name)
+        row, pixel, deep = rows.strides
+        shape = (self.rows + 2, len(x) * self.tiles, self.width, self.taps * self.inputs)
+        patches = memory.take("patches", shape, x.dtype)
+        copy_runs(patches, strided(rows, shape, (row, self.pitch * pixel, pixel, deep)))
+        return patches.reshape(self.rows + 2, -1, self.taps * self.inputs)
+
+    def apply(self, columns: Array, matrix: Array, out: Array, memory: Memory, bias: Array | None = None) -> None:
+        shape = (self.rows + 2, columns.shape[1], self.outputs)
+        products = np.matmul(columns, matrix, out=memory.take("winograd products", shape, columns.dtype))
+        by_row = products.reshape(self.rows + 2, len(out), self.tiles, self.width * self.outputs)
+        self._write(products, by_row.transpose(1, 2, 0, 3), out, bias)
 
 
 class TurnedWinograd(Winograd):
