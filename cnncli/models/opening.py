@@ -100,7 +100,7 @@ def load_model(path: AnyPath, engine: str = "numpy", device: str = "auto", told:
     word = ModelWord.of(path)
     file = word.path()
     try:
-        found = _read(word, file)
+        found = _read(word, file, told)
     except NotANetworkError as error:
         from cnncli.models.runtime import RuntimeModel
 
@@ -120,7 +120,7 @@ def load_trainable(path: AnyPath, told: Told = UNTOLD) -> Model:
     """
     word = ModelWord.of(path)
     file = word.path()
-    return _model(file, _read(word, file), told)
+    return _model(file, _read(word, file, told), told)
 
 
 def as_predictor(model: Predictor | AnyPath) -> Predictor:
@@ -141,7 +141,7 @@ def as_trainable(model: Predictor | AnyPath) -> Model:
     return model
 
 
-def _read(word: ModelWord, file: Path) -> Imported:
+def _read(word: ModelWord, file: Path, told: Told) -> Imported:
     """Read a file by the kind that its content shows.
 
     Raises:
@@ -156,7 +156,7 @@ def _read(word: ModelWord, file: Path) -> Imported:
     if kind is not None and ".onnx" in kind.suffixes:
         from cnncli.models.importing.onnx import import_onnx
 
-        return _finite(file, import_onnx(file))
+        return _finite(file, import_onnx(file, told.size))
     from cnncli.models.importing.trained import read_trained
 
     return _finite(file, read_trained(file))

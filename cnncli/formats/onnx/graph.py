@@ -145,6 +145,13 @@ def read_graph(reader: Reader, size: int) -> OnnxModel:
     return OnnxModel(messages.graph(graphs[-1]), producer, max(0, opset), dict(map(messages.function, functions)))
 
 
+def read_shapes(reader: Reader, size: int) -> dict[str, tuple[int | str, ...] | None]:
+    """Return the shapes that the graph of a model says its tensors have, by their names."""
+    [graphs] = reader.parts(MessageField(0, BYTES, 0, 0, size), 7)
+    said = [_input(reader, each) for graph in graphs[-1:] for part in reader.parts(graph, 12, 13) for each in part]
+    return {each.name: each.dimensions for each in said}
+
+
 def _last(texts: Sequence[str]) -> str:
     """Return the last of the texts of a field, or nothing where it is left out."""
     return "".join(texts[-1:])
