@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from cnncli.batch.objects import is_url
+from cnncli.choices import nearest
 from cnncli.data.normalization import Normalization
 from cnncli.engines.backends import open_backend
 from cnncli.errors import ArgumentError, ModelError
@@ -15,6 +17,7 @@ from cnncli.models.predictor import AnyPath, Predictor, check_pixels
 from cnncli.models.told import Told
 from cnncli.networks import Network
 from cnncli.networks.heads import output_count
+from cnncli.networks.loading import is_name, zoo_names
 
 UNTOLD = Told()
 
@@ -43,7 +46,8 @@ class ModelWord(NamedTuple):
         """
         text = os.fspath(word)
         network, equals, file = text.partition("=")
-        if not equals or not network or os.sep in network or os.path.lexists(text):
+        is_path = os.sep in network and not network.endswith(".toml")
+        if not equals or not network or is_path or is_url(text) or os.path.lexists(text):
             return cls(text)
         if not file:
             raise ArgumentError(f"{text}: names no file: write {network}=FILE")
@@ -53,19 +57,33 @@ class ModelWord(NamedTuple):
         """Return the file, which a run's folder holds.
 
         Raises:
-            ModelError: there is nothing, or a folder without a model.
+            ModelError: there is nothing, or a folder without a model; or no network has this name.
         """
         file = Path(self.file)
+        if self.network is not None and not is_name(self.network):
+            found = nearest(self.network, zoo_names())
+            hint = f": did you mean {found}?" if found else ""
+            raise ModelError(f"{self}: no such file, and no network is called {self.network!r}{hint}")
         if not self.file or not os.path.lexists(file):
-            raise ModelError(
-                f"{self.file}: no such file or folder: a model is the folder of a run, a file (.safetensors, .onnx), "
-                "or NAME=FILE for a network of the zoo with weights of its own"
-            )
+            raise ModelError(f"{self.file}: {self._missing()}")
         if not file.is_dir():
             return file
         if not (file / RUN_MODEL).exists():
             raise ModelError(f"{file}: is a folder without {RUN_MODEL}: give a model or the folder of a run")
         return file / RUN_MODEL
+
+    def _missing(self) -> str:
+        """Return why there is no file, and what to give."""
+        if is_url(self.file):
+            return "models are read from files on this machine: download it first"
+        if self.network is not None:
+            return "no such file"
+        if is_name(self.file) and not self.file.endswith(".toml"):
+            return f"a network without weights: give some, {self.file}=FILE, or a model that was trained"
+        return (
+            "no such file or folder: a model is the folder of a run, a file (.safetensors, .onnx), or NAME=FILE for a "
+            "network of the zoo with weights of its own"
+        )
 
     def __str__(self) -> str:
         return self.file if self.network is None else f"{self.network}={self.file}"

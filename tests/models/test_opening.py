@@ -21,6 +21,33 @@ def test_a_word_with_an_equals_sign_names_network_and_file(tmp_path, monkeypatch
         ModelWord.of("resnet18=")
 
 
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        (
+            "resnet-18=w.pth",
+            "resnet-18=w.pth: no such file, and no network is called 'resnet-18': did you mean resnet18",
+        ),
+        ("lr=0.1.onnx", "lr=0.1.onnx: no such file, and no network is called 'lr'$"),
+        ("resnet18=w.pth", "^w.pth: no such file$"),
+        ("nets/mine.toml=w.pth", "^w.pth: no such file$"),
+        ("https://x.org/a=b.onnx", "https://x.org/a=b.onnx: models are read from files on this machine: download it"),
+        (
+            "resnet18=https://x.org/w.pth",
+            "^https://x.org/w.pth: models are read from files on this machine: download it",
+        ),
+        ("VGG16", "VGG16: a network without weights: give some, VGG16=FILE, or a model that was trained"),
+        ("", "^: no such file or folder: a model is"),
+        ("=x", "^=x: no such file or folder: a model is"),
+        ("nets/a=b/c.onnx", "^nets/a=b/c.onnx: no such file or folder: a model is"),
+    ],
+)
+def test_a_word_for_nothing_says_what_to_give(tmp_path, monkeypatch, word, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match=message):
+        load_model(word)
+
+
 def test_what_is_told_overrules_the_file(tmp_path):
     model = halves_model()
     save_model(tmp_path / "m.safetensors", model)
