@@ -18,6 +18,7 @@ from cnncli.models.told import Told
 from cnncli.networks import Network
 from cnncli.networks.heads import output_count
 from cnncli.networks.loading import is_name, zoo_names
+from cnncli.shapes import show_shape
 
 UNTOLD = Told()
 
@@ -210,7 +211,10 @@ def _model(file: Path, found: Imported, told: Told) -> Model:
 
 def _resized(network: Network, size: tuple[int, int]) -> Network:
     """Return a network for pictures of another size."""
-    return network.replace(input_shape=(*size, *network.input_shape[2:]))
+    other = network.replace(input_shape=(*size, *network.input_shape[2:]))
+    if other.param_shapes() != network.param_shapes():
+        raise ModelError(f"takes pictures of {show_shape(network.input_shape[:2])} alone: leave out --size")
+    return other
 
 
 def _numbers(network: Network) -> tuple[str, ...]:

@@ -1,10 +1,11 @@
 """What a user says about a model whose file does not say it."""
 
-from pathlib import Path
-
 from cnncli.data.normalization import Normalization
 from cnncli.errors import ArgumentError, reason
 from cnncli.values import Value
+
+MAX_LETTERS = 4 << 20
+"""Letters of a list of classes that are read at most; those of ImageNet-21k have half a million."""
 
 
 class Told(Value):
@@ -88,10 +89,13 @@ def read_class_list(path: str) -> tuple[str, ...]:
         ArgumentError: it cannot be read, or has an empty line between others.
     """
     try:
-        lines = Path(path).read_text("utf-8-sig").rstrip().splitlines()
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read(MAX_LETTERS + 1)
     except (OSError, ValueError) as error:
         raise ArgumentError(f"{path}: {reason(error)}") from error
-    names = [line.strip() for line in lines]
+    if len(text) > MAX_LETTERS:
+        raise ArgumentError(f"{path}: more than {MAX_LETTERS} letters: not a list of classes")
+    names = [line.strip() for line in text.rstrip().splitlines()]
     if "" in names:
         raise ArgumentError(f"{path}: line {names.index('') + 1} is empty: give the name of a class on every line")
     return tuple(names)

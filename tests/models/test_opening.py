@@ -8,7 +8,7 @@ from cnncli.errors import ArgumentError, ModelError
 from cnncli.models.model import save_model
 from cnncli.models.opening import ModelWord, as_trainable, load_model, load_trainable
 from cnncli.models.told import Told, read_class_list
-from tests.models import halves_model
+from tests.models import halves_model, random_model
 
 
 def test_a_word_with_an_equals_sign_names_network_and_file(tmp_path, monkeypatch):
@@ -70,6 +70,19 @@ def test_a_list_of_classes_names_each_once(tmp_path, content, message):
     path.write_text(content)
     with pytest.raises(ArgumentError, match=message):
         Told(read_class_list(str(path)))
+
+
+def test_a_list_of_classes_has_an_end():
+    with pytest.raises(ArgumentError, match="/dev/zero: more than 4194304 letters: not a list of classes"):
+        read_class_list("/dev/zero")
+
+
+def test_a_network_of_one_size_says_so(tmp_path):
+    save_model(tmp_path / "m.safetensors", halves_model())
+    with pytest.raises(ModelError, match=r"m\.safetensors: takes pictures of 12x12 alone: leave out --size"):
+        load_model(tmp_path / "m.safetensors", told=Told(size=(9, 9)))
+    save_model(tmp_path / "m.safetensors", random_model("12x12x1 conv3-3 gap"))
+    assert load_model(tmp_path / "m.safetensors", told=Told(size=(9, 8))).input_shape == (9, 8, 1)
 
 
 def test_a_list_of_classes_is_read_as_text_editors_write_it(tmp_path):

@@ -75,16 +75,17 @@ def evaluate(
     if part is not None and part not in PARTS:
         raise ArgumentError(f"--part must be {', '.join(PARTS)}, got {part!r}")
     from cnncli.cli.files.terminal import ProgressBar
+    from cnncli.cli.training.models import open_model
     from cnncli.cli.training.results import check_mistakes, check_pictures, draw, show
     from cnncli.models.evaluation import evaluate as judge
-    from cnncli.models.opening import ModelWord, load_model
+    from cnncli.models.opening import ModelWord
     from cnncli.models.splits import find_run
 
     if pictures is not None:
         check_pictures(pictures, force=force)
     if mistakes is not None:
         check_mistakes(mistakes, force=force, inputs=[os.fspath(ModelWord.of(model).path()), data])
-    loaded = load_model(model, engine, device, about.told(size))
+    loaded = open_model(model, about.told(size), engine=engine, device=device, quiet=quiet)
     with ExitStack() as stack:
         # Only the error of the first file says how many there are.
         bar = cache(lambda total: stack.enter_context(ProgressBar(total, hidden=quiet or as_json)))

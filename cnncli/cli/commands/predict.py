@@ -144,7 +144,7 @@ def predict(
         said = {"--json": files.as_json, "--format": form, "--top": top, "--copy": copies.copy}
         _refuse_others(said | {"--scheduler": files.scheduler})
     from cnncli.cli.files.predicting import CopyRun, PredictRun
-    from cnncli.models.opening import load_model
+    from cnncli.cli.training.models import open_model
     from cnncli.models.prediction import ModelFile, PredictPipeline
     from cnncli.models.sorting import CopyRule
 
@@ -152,9 +152,7 @@ def predict(
     told = about.told(size)
     file = ModelFile.of(model, str(engine), str(device), told) if files.scheduler else None
     here = {} if files.scheduler else {"engine": str(engine), "device": str(device)}
-    loaded = load_model(model, **here, told=told)
-    if loaded.origin and not files.quiet:
-        print(printable(f"cnncli: {loaded.origin}: {loaded.preprocessing}"), file=sys.stderr)
+    loaded = open_model(model, told, quiet=files.quiet, **here)
     reading = loaded.reading(**pixel_limit(files.max_pixels))
     count = top or (JSON_TOP if lines == JSONL else 1)
     pipeline = PredictPipeline(loaded, reading=reading, jobs=files.jobs, file=file, top=count)

@@ -1,0 +1,22 @@
+"""Opening a model for a command that uses it, and saying what becomes of images."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from cnncli.files.text import printable
+
+if TYPE_CHECKING:
+    from cnncli.models.predictor import Predictor
+    from cnncli.models.told import Told
+
+
+def open_model(
+    word: str, told: "Told", *, engine: str = "numpy", device: str = "auto", quiet: bool = False
+) -> "Predictor":
+    """Return a model; say on standard error how it takes images, unless they are those that it was trained on here."""
+    from cnncli.models.opening import load_model
+
+    model = load_model(word, engine, device, told)
+    if (model.origin or told.normalization or told.size) and not quiet:
+        print(printable(f"cnncli: {model.origin or word}: {model.preprocessing}"), file=sys.stderr)
+    return model
