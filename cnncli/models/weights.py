@@ -7,7 +7,7 @@ from cnncli.choices import WEIGHT_NAMES, check_choice
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import check_output
 from cnncli.formats.safetensors import INPUT, NETWORK
-from cnncli.models.importing.matching import Place, places
+from cnncli.models.importing.places import Place, places
 from cnncli.models.model import Model
 from cnncli.models.opening import ModelWord, as_trainable
 from cnncli.models.predictor import AnyPath, Predictor

@@ -25,9 +25,8 @@ def torch_axes(name: str, dimensions: int) -> tuple[int, ...]:
         >>> torch_axes("0.conv.weight", 4), torch_axes("0.conv.bias", 1)
         ((3, 2, 0, 1), (0,))
     """
-    *_, op, kind = ("", *name.split("."))
-    axes = LAYERS.get(op, Layer).torch_axes if kind == "weight" else ()
-    return next((order for order in axes if len(order) == dimensions), tuple(range(dimensions)))
+    *_, op, role = ("", *name.split("."))
+    return LAYERS.get(op, Layer).torch_order(role, dimensions)
 
 
 def torch_views(flat: Tensor, shapes: Mapping[str, Shape]) -> dict[str, Tensor]:

@@ -9,7 +9,8 @@ from cnncli.formats.files import naming_errors
 from cnncli.formats.safetensors import NETWORK
 from cnncli.models.importing.arrays import StoredArrays, open_arrays
 from cnncli.models.importing.imported import Imported
-from cnncli.models.importing.matching import OWN, Placed, own_names, place
+from cnncli.models.importing.matching import Placed, place
+from cnncli.models.importing.places import OWN, own_names
 from cnncli.models.importing.trained import read_class_names, read_normalization, read_trained
 from cnncli.models.model import CLASSES, NORMALIZATION, RESIZE, SCALE
 from cnncli.networks import Network, load_network

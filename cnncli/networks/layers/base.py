@@ -140,6 +140,12 @@ class Layer(Value):
         """Return the value of a field that the word leaves out; None if the field is required."""
         return self.defaults.get(name)
 
+    @classmethod
+    def torch_order(cls, role: str, rank: int) -> Shape:
+        """Return our axis for each of PyTorch's, of an array of this role (`weight`) with so many axes."""
+        axes = cls.torch_axes if role == "weight" else ()
+        return next((order for order in axes if len(order) == rank), tuple(range(rank)))
+
     @property
     def initial_scale(self) -> float:
         """The first value of a trained vector that is not a bias."""

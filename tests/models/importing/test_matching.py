@@ -8,7 +8,8 @@ import pytest
 
 from cnncli.errors import ModelError
 from cnncli.models.importing.arrays import StoredArray, StoredArrays
-from cnncli.models.importing.matching import own_names, place, places
+from cnncli.models.importing.matching import place
+from cnncli.models.importing.places import own_names, places
 from cnncli.networks import load_network, parse_network
 from cnncli.networks.weights import published_weights
 
