@@ -74,7 +74,7 @@ FORMATS = (
         (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".pt2"),
         _begins(_ZIP, *_PICKLES),
         advice="a PyTorch file is a pickle, which runs code when it is read, and does not say how its weights are "
-        "joined: export the model with torch.onnx.export, or its weights with safetensors.torch.save_file",
+        "joined: for a network of the zoo give NAME=FILE (resnet18=FILE), else export the model with torch.onnx.export",
     ),
     Format("a TensorFlow Lite model", (".tflite",), _begins(b"TFL3", at=4), advice=_EXPORT_TENSORFLOW),
     Format("a TensorFlow model", (".pb",), lambda head, size: False, advice=_EXPORT_TENSORFLOW),

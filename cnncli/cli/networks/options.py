@@ -14,8 +14,9 @@ Words = Annotated[
     typer.Argument(
         metavar="NETWORK...",
         autocompletion=complete_networks,
-        help="A name of the zoo (vgg16), a file (.toml .onnx .safetensors .keras .h5), the folder of a run, or an "
-        "input and layers: 39x39x3 conv3-10 conv5-20,s2. Several, one after the other.",
+        help="A name of the zoo (vgg16), a file (.toml .onnx .safetensors .keras .h5), the folder of a run, a name and "
+        "a file of weights (vgg16=FILE), or an input and layers: 39x39x3 conv3-10 conv5-20,s2. Several, one after the "
+        "other.",
     ),
 ]
 InputShape = Annotated[

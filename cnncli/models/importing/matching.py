@@ -9,9 +9,9 @@ from cnncli.formats.files import named
 from cnncli.models.importing.arrays import StoredArray, StoredArrays
 from cnncli.models.importing.imported import check_finite
 from cnncli.models.importing.places import OWN, Place, own_names, places
-from cnncli.networks import Network
+from cnncli.networks import Network, load_network, zoo_names
 from cnncli.networks.heads import head_names, with_outputs
-from cnncli.networks.weights import PublishedWeights, with_epsilon
+from cnncli.networks.weights import PublishedWeights, published_weights, with_epsilon
 from cnncli.shapes import Shape, show_shape
 
 WRAPPERS = ("module.", "model.", "_orig_mod.")
@@ -71,6 +71,21 @@ def place(network: Network, stored: StoredArrays, known: Iterable[PublishedWeigh
     _check(network, wanted, {name: array for name, array in arrays.items() if not name.startswith(tuple(extra))}, what)
     placed = {place.name: _read(place, arrays[place.there]) for place in wanted}
     return Placed(network, placed, found, tuple(sorted(extra)))
+
+
+def likely_network(shapes: Mapping[str, Shape]) -> str:
+    """Return the network of the zoo that arrays of these names and shapes are weights of; empty where there is none."""
+    names = {name for name in shapes if not name.endswith(UNUSED)}
+    for network in zoo_names():
+        for weights in published_weights(network).values():
+            if weights.modules[0].name not in {name.rpartition(".")[0] for name in names}:
+                continue
+            loaded = load_network(network)
+            head, wanted = head_names(loaded), places(loaded, weights)
+            fitting = (shapes.get(place.there) == place.stored for place in wanted if place.name not in head)
+            if names == {place.there for place in wanted} and all(fitting):
+                return network
+    return ""
 
 
 def _unwrapped(arrays: Mapping[str, StoredArray]) -> dict[str, StoredArray]:

@@ -11,6 +11,7 @@ from cnncli.errors import ArgumentError, ModelError
 from cnncli.formats.files import named, parse_json
 from cnncli.formats.safetensors import NETWORK
 from cnncli.models.importing.imported import Imported
+from cnncli.models.importing.matching import likely_network
 from cnncli.models.model import CLASSES, NORMALIZATION, RESIZE, SCALE
 from cnncli.models.safetensors import read_tensors
 from cnncli.networks import parse_network
@@ -40,7 +41,9 @@ def imported_of(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> Imp
     if missing and "cnncli.progress" in metadata:
         raise ModelError("is the checkpoint of a run, for --resume: give the model.safetensors beside it")
     if missing:
-        raise ModelError(f"is not a model that `cnncli train` wrote: its metadata has no {', '.join(missing)}")
+        name = likely_network({name: array.shape for name, array in arrays.items()})
+        hint = f"; its arrays are weights of {name}: give {name}=FILE" if name else ""
+        raise ModelError(f"is not a model that `cnncli train` wrote: its metadata has no {', '.join(missing)}{hint}")
     network = parse_network(metadata[NETWORK])
     shapes, buffer_shapes = network.param_shapes(), network.buffer_shapes()
     unknown = [name for name in arrays if name not in shapes and name not in buffer_shapes]

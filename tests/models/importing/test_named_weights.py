@@ -9,7 +9,7 @@ from cnncli.errors import ModelError
 from cnncli.models.importing.named import import_named
 from cnncli.models.model import Model, save_model
 from cnncli.models.opening import load_model
-from cnncli.models.safetensors import write_tensors
+from cnncli.models.safetensors import read_tensors, write_tensors
 from cnncli.models.told import Told
 from cnncli.models.weights import export_weights
 from cnncli.networks import load_network
@@ -185,6 +185,19 @@ def test_weights_under_other_names_come_back_to_the_bit(folder, program):
     assert found.origin == f"mobilenet-v2 with weights of {program}"
 
 
+@pytest.mark.parametrize("name", ["resnet18", "squeezenet1.1", "mobilenet-v3-large"])
+def test_a_file_without_its_networks_name_says_which_it_is(folder, name):
+    export_weights(trained(name), "tv.safetensors", names="torchvision")
+    arrays, _ = read_tensors("tv.safetensors")
+    write_tensors("bare.safetensors", arrays, {})
+    with pytest.raises(ModelError, match=rf"bare\.safetensors: .*: give {name}=FILE$"):
+        load_model("bare.safetensors")
+    del arrays[next(iter(arrays))]
+    write_tensors("bare.safetensors", arrays, {})
+    with pytest.raises(ModelError, match=r"its metadata has no cnncli\.network, [^;]*$"):
+        load_model("bare.safetensors")
+
+
 def test_another_size_of_pictures_is_taken_where_the_network_can(folder):
     model = trained("squeezenet1.1")
     export_weights(model, "theirs.safetensors", names="torchvision")
@@ -196,8 +209,6 @@ def test_another_size_of_pictures_is_taken_where_the_network_can(folder):
 def test_auxiliary_classifiers_are_left_out_and_said(folder):
     model = trained("googlenet-torchvision")
     export_weights(model, "plain.safetensors", names="torchvision")
-    from cnncli.models.safetensors import read_tensors
-
     arrays, metadata = read_tensors("plain.safetensors")
     arrays |= {"aux1.conv.conv.weight": np.ones(3, np.float32), "aux2.fc1.bias": np.ones(3, np.float32)}
     write_tensors("aux.safetensors", arrays, metadata)
@@ -209,8 +220,6 @@ def test_auxiliary_classifiers_are_left_out_and_said(folder):
 def test_names_of_older_files_are_known(folder):
     model = trained("densenet121")
     export_weights(model, "new.safetensors", names="torchvision")
-    from cnncli.models.safetensors import read_tensors
-
     arrays, metadata = read_tensors("new.safetensors")
     for kind in ("norm", "conv"):
         for number in "12":
