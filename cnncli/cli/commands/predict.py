@@ -143,10 +143,9 @@ def predict(
     if features is not None:
         said = {"--json": files.as_json, "--format": form, "--top": top, "--copy": copies.copy}
         _refuse_others(said | {"--scheduler": files.scheduler})
-    from cnncli.cli.files.predicting import CopyRun, PredictRun
+    from cnncli.cli.files.predicting import PredictRun
     from cnncli.cli.training.models import open_model
     from cnncli.models.prediction import ModelFile, PredictPipeline
-    from cnncli.models.sorting import CopyRule
 
     # The workers of a cluster may have engines that this machine lacks.
     told = about.told(size)
@@ -157,6 +156,9 @@ def predict(
     count = top or (JSON_TOP if lines == JSONL else 1)
     pipeline = PredictPipeline(loaded, reading=reading, jobs=files.jobs, file=file, top=count)
     if copies.copy is not None:
+        from cnncli.cli.files.copying import CopyRun
+        from cnncli.models.sorting import CopyRule
+
         rule = CopyRule(copies.copy, loaded.class_names, min_probability=copies.min_probability)
         CopyRun(pipeline, files, lines, rule, skip=copies.skip_existing, dry_run=copies.dry_run).run()
         return
