@@ -132,6 +132,25 @@ class FileBytes:
         return self._block[offset : offset + max(0, stop - start)]
 
 
+class Part(FileBytes):
+    """Some of the bytes of a file: those of a file in an archive.
+
+    Attributes:
+        start: the place of the first one.
+    """
+
+    def __init__(self, whole: FileBytes, start: int, size: int) -> None:
+        self._whole, self.start, self._size = whole, start, size
+
+    @property
+    def path(self) -> Path:
+        return self._whole.path
+
+    def __getitem__(self, place: slice) -> bytes:
+        start, stop, _ = place.indices(self._size)
+        return self._whole[self.start + start : self.start + stop]
+
+
 Buffer = bytes | FileBytes
 
 

@@ -169,7 +169,7 @@ def _read(word: ModelWord, file: Path, told: Told) -> Imported:
     if word.network is not None:
         from cnncli.models.importing.named import import_named
 
-        return import_named(word.network, file)
+        return import_named(word.network, file, told.normalization)
     with naming_errors(file), opened(file) as buffer:
         kind = recognise(buffer, file.suffix)
     if kind is not None and ".onnx" in kind.suffixes:

@@ -10,13 +10,14 @@ have there, where they are not those of its kind of layer (a 1x1 convolution tha
 layer's only array has this very name.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnncli.choices import NORMALIZATIONS, RESIZES
 from cnncli.errors import ArgumentError
-from cnncli.networks.layers import BatchNorm, Layer
+from cnncli.networks.layers import BatchNorm, Conv, Layer
+from cnncli.networks.layers.convolution import Depthwise
 from cnncli.networks.layers.fields import FIELDS
 from cnncli.networks.layers.sequences import Sequential
 from cnncli.networks.loading import check_keys, network_table
@@ -67,6 +68,8 @@ class PublishedWeights(NamedTuple):
         normalization: what the pictures are to be normalised by: a name in `NORMALIZATIONS`.
         resize: how they are resized: a name in `RESIZES`.
         eps: the epsilon of batch norms, where it is not the network's.
+        padding: how convolutions are padded, where it is not the network's: `same`, as in TensorFlow.
+        channels: the order of the pictures' colours: `rgb` or `bgr`.
         extras: beginnings of the names of arrays that files may have beside the network's.
         renamed: parts of names in older files, and what stands there today.
     """
@@ -76,6 +79,8 @@ class PublishedWeights(NamedTuple):
     normalization: str = "imagenet"
     resize: str = "crop"
     eps: float | None = None
+    padding: str | None = None
+    channels: str = "rgb"
     extras: tuple[str, ...] = ()
     renamed: Mapping[str, str] = {}
 
@@ -85,8 +90,17 @@ _KEYS: dict[str, tuple[str, tuple[type, ...]]] = {
     "normalization": ("a text", (str,)),
     "resize": ("a text", (str,)),
     "eps": ("a number", (float,)),
+    "padding": ("a text", (str,)),
+    "channels": ("a text", (str,)),
     "extras": ("a text", (str,)),
     "renamed": ("a table", (dict,)),
+}
+
+_CHOICES: dict[str, Collection[str]] = {
+    "normalization": NORMALIZATIONS,
+    "resize": RESIZES,
+    "padding": ("same",),
+    "channels": ("rgb", "bgr"),
 }
 
 
@@ -135,10 +149,10 @@ def _published(program: str, entries: Any, tables: Mapping[str, Any]) -> Publish
         extras=tuple(entries.get("extras", "").split()),
         renamed=renamed,
     )
-    for key, choices in (("normalization", NORMALIZATIONS), ("resize", RESIZES)):
+    for key, choices in _CHOICES.items():
         if entries.get(key, next(iter(choices))) not in choices:
             raise ArgumentError(f"{key} must be one of {', '.join(choices)}, got {quote(entries[key])}")
-    return found._replace(**{key: entries[key] for key in ("normalization", "resize") if key in entries})
+    return found._replace(**{key: entries[key] for key in _CHOICES if key in entries})
 
 
 def expand(text: str) -> list[str]:
@@ -195,6 +209,26 @@ def _range(word: str, text: str) -> list[str]:
     return [str(number) for number in range(int(first), int(last) + 1)]
 
 
+def as_published(network: Network, weights: PublishedWeights) -> Network:
+    """Return the network that published weights are for: with their batch norms' epsilon, and their padding.
+
+    Example:
+        >>> from cnncli.networks import parse_network
+        >>> keras = PublishedWeights("keras", (), eps=0.001, padding="same")
+        >>> print(as_published(parse_network("8x8x1 conv3-4,s2,p1,bn,relu 2xres[ bn dw3,p1 ] conv1-2"), keras))
+        8x8x1 conv3-4,s2,same,bn,eps0.001,relu 2xres[ bn,eps0.001 dw3,same ] conv1-2
+    """
+    network = network if weights.eps is None else with_epsilon(network, weights.eps)
+    padding = weights.padding
+    return network if padding is None else _changed(network, lambda layer: _padded(layer, padding))
+
+
+def _padded(layer: Layer, padding: str) -> Layer:
+    """Return a convolution that pads with another padding, if it pads at all; any other layer as it is."""
+    is_padded = isinstance(layer, Conv | Depthwise) and layer.padding != "valid"
+    return layer.replace(padding=padding) if is_padded else layer
+
+
 def with_epsilon(network: Network, eps: float) -> Network:
     """Return the network with another epsilon in all its batch norms.
 
@@ -203,16 +237,19 @@ def with_epsilon(network: Network, eps: float) -> Network:
         >>> print(with_epsilon(parse_network("8x8x1 conv3-4,bn,relu 2xres[ bn ]"), 0.001))
         8x8x1 conv3-4,bn,eps0.001,relu 2xres[ bn,eps0.001 ]
     """
+    return _changed(network, lambda layer: layer.replace(eps=eps) if isinstance(layer, BatchNorm) else layer)
+
+
+def _changed(network: Network, change: Callable[[Layer], Layer]) -> Network:
+    """Return the network with all its layers changed."""
 
     def changed(part: Any) -> Any:
         if isinstance(part, tuple):
             return tuple(map(changed, part))
         if not isinstance(part, Layer):
             return part
-        if isinstance(part, BatchNorm):
-            return part.replace(eps=eps)
         inner = {name: getattr(part, name) for name in part.fields if name not in FIELDS}
-        return part.replace(**{name: changed(value) for name, value in inner.items()}) if inner else part
+        return change(part.replace(**{name: changed(value) for name, value in inner.items()}) if inner else part)
 
     layers: Sequential = changed(network.layers)
     return network.replace(layers=layers)

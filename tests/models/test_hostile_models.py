@@ -126,6 +126,21 @@ def save_old_pickled(path):
     torch.save(state, path, _use_new_zipfile_serialization=False)
 
 
+def save_hdf5(path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        for name, array in arrays().items():
+            layer, _, role = name.rpartition(".")
+            file.create_dataset(f"{layer}/{'kernel' if role == 'weight' else role}:0", data=array)
+
+
+def save_keras(path):
+    save_hdf5(path.with_suffix(".h5"))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(path.with_suffix(".h5"), "model.weights.h5")
+        archive.writestr("config.json", "{}")
+
+
 KINDS = {
     "run": ("run/model.safetensors", save_ours, "{folder}"),
     "safetensors": ("ours.safetensors", save_ours, "{file}"),
@@ -134,6 +149,8 @@ KINDS = {
     "named safetensors": ("weights.safetensors", save_named, NAMED + "={file}"),
     "named pth": ("weights.pth", save_pickled, NAMED + "={file}"),
     "named old pth": ("old.pth", save_old_pickled, NAMED + "={file}"),
+    "named h5": ("weights.h5", save_hdf5, NAMED + "={file}"),
+    "named keras": ("weights.keras", save_keras, NAMED + "={file}"),
 }
 """For each kind of MODEL: a file, a function that writes a sound one, and the word for it."""
 
@@ -141,9 +158,12 @@ KINDS = {
 EXTRAS = {"graph", "named pth", "named old pth"}
 """Kinds that need a large package."""
 
-every_kind = pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=[pytest.mark.extras] * (kind in EXTRAS)) for kind in KINDS]
-)
+APART = {"named h5", "named keras"}
+"""Kinds that a process of its own looks into, which takes half a second."""
+
+MARKS = dict.fromkeys(EXTRAS, pytest.mark.extras) | {"named keras": pytest.mark.slow}
+
+every_kind = pytest.mark.parametrize("kind", [pytest.param(kind, marks=MARKS.get(kind, ())) for kind in KINDS])
 
 
 def sound(kind, folder):
@@ -261,11 +281,12 @@ def test_what_is_no_model_file_is_one_line(tmp_path, kind):
 def test_any_cut_and_any_changed_bytes_are_one_line_or_harmless(tmp_path, kind):
     path, word = sound(kind, tmp_path)
     content, rng = path.read_bytes(), np.random.default_rng(3)
-    words = [spoil(path, word, f"cut {at}", content[:at]) for at in range(0, len(content), len(content) // 400 + 1)]
+    cuts, changes = (40, 60) if kind in APART else (400, 600)
+    words = [spoil(path, word, f"cut {at}", content[:at]) for at in range(0, len(content), len(content) // cuts + 1)]
     read = [word for word, said in zip(words, judged(words), strict=True) if not said]
     assert len(read) <= (3 if kind in ("export", "graph") else 0), read  # ONNX has no end: what is last may be missing
     words = []
-    for number in range(600):
+    for number in range(changes):
         changed = bytearray(content)
         for place in rng.integers(
             min(len(changed), int(rng.choice([64, 1024, len(changed)]))), size=rng.choice([1, 4])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from io import RawIOBase
 from pathlib import Path
@@ -44,9 +45,7 @@ def read_hdf5(file: FileBytes, name: str, input_shape: Shape | None = None, *, s
         raise ModelError(
             "an HDF5 file is read with the package h5py: pip install 'cnncli[keras]'; a .keras file needs no package"
         )
-    found = _described_apart(file.path)
-    if "error" in found:
-        raise ModelError(found["error"])
+    found = apart(file.path, __name__)
     if "config" in found:
         config = parse_json(found["config"].encode("utf-8", "surrogateescape"), "model_config")
         return read_config(config, name, input_shape, shapes=shapes)
@@ -58,34 +57,48 @@ def read_hdf5(file: FileBytes, name: str, input_shape: Shape | None = None, *, s
     return weights_alone(name, arrays, "a file of weights in HDF5", (note,))
 
 
-def _described_apart(path: Path) -> dict[str, Any]:
-    """Return the output of `describe`, run in a separate process because damaged files may crash or hang it."""
-    code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import describe; describe(sys.argv[1])"
+def apart(path: Path, module: str) -> dict[str, Any]:
+    """Return what the function `described` of a module finds in a file.
+
+    It runs in a separate process, because damaged files may crash or hang the library.
+
+    Raises:
+        ModelError: it raised one, or ended without an answer.
+    """
+    code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import answer; answer({module!r}, sys.argv[1])"
     try:
         run = subprocess.run([sys.executable, "-c", code, path], capture_output=True, timeout=_SECONDS, check=True)
-        return dict(json.loads(run.stdout))
+        found = dict(json.loads(run.stdout))
     except subprocess.TimeoutExpired as error:
         raise ModelError(f"a damaged HDF5 file: not read in {_SECONDS} s") from error
     except (subprocess.CalledProcessError, ValueError) as error:
         raise ModelError("a damaged HDF5 file: the package h5py ended without an answer") from error
+    if "error" in found:
+        raise ModelError(found["error"])
+    return found
 
 
-def describe(path: str) -> None:
-    """Write the configuration or the arrays of a file as JSON, or the error in it."""
-    found: dict[str, Any] = {}
+def answer(module: str, path: str) -> None:
+    """Write what the function `described` of a module finds in a file as JSON, or the error in it."""
     try:
-        with opened(Path(path)) as buffer, _root(buffer) as root:
-            if (text := _text(root, "model_config")) is not None:
-                found["config"] = text.decode("utf-8", "surrogateescape")
-            else:
-                found["arrays"] = [(each.name, each.dtype, each.shape, each.fixed) for each in _arrays(root)]
+        with opened(Path(path)) as buffer:
+            found = import_module(module).described(buffer)
     except ModelError as error:
-        found["error"] = str(error)
+        found = {"error": str(error)}
     sys.stdout.write(json.dumps(found))
 
 
+def described(buffer: FileBytes) -> dict[str, Any]:
+    """Return the configuration or the arrays of a file in JSON's types."""
+    with opened_root(buffer) as root:
+        if (text := _text(root, "model_config")) is not None:
+            return {"config": text.decode("utf-8", "surrogateescape")}
+        return {"arrays": [(each.name, each.dtype, each.shape, each.fixed) for each in _arrays(root)]}
+
+
 @contextmanager
-def _root(buffer: Buffer) -> Iterator[Any]:
+def opened_root(buffer: Buffer) -> Iterator[Any]:
+    """Open a file as h5py's; what it raises becomes a `ModelError`."""
     import h5py
 
     source = _Source(buffer)
@@ -157,7 +170,7 @@ def _arrays(root: Any) -> tuple[Array, ...]:
     import h5py
 
     groups: dict[tuple[str, ...], list[Array]] = {}
-    for path, dataset in _datasets(root, ()):
+    for path, dataset in datasets(root, ()):
         groups.setdefault(path[:-1], []).append(_array(path, dataset))
     keras = any(h5py.h5a.exists(root.id, mark.encode()) for mark in _MARKS) or any("vars" in path for path in groups)
     if not keras:
@@ -178,7 +191,7 @@ def _told_apart(path: tuple[str, ...], arrays: list[Array]) -> list[Array]:
     return [array._replace(fixed=index >= len(arrays) - fixed) for index, array in enumerate(arrays)]
 
 
-def _datasets(group: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+def datasets(group: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield the arrays in a group and the groups in it; links that lead elsewhere are passed over."""
     import h5py
 

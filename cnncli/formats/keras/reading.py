@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from graphlib import CycleError, TopologicalSorter
 from io import FileIO
 from itertools import repeat, takewhile
@@ -21,6 +22,7 @@ from cnncli.formats.files import (
     MAX_NAME,
     MAX_ROWS,
     FileBytes,
+    Part,
     counted,
     dimension,
     dimensions,
@@ -38,6 +40,9 @@ MAX_DIRECTORY = 2**20
 """Bytes of an archive's directory: a model has a handful of files."""
 
 _BLOCK = 2**16
+
+_LOCAL_HEADER = 30
+"""Bytes before the name of a file in an archive."""
 
 MODELS = ("Functional", "Model", "Sequential")
 
@@ -80,15 +85,38 @@ def read_member(path: Path, member: str) -> bytes:
     Raises:
         ModelError: not an archive, no such file in it, or one that is larger than it may be.
     """
+    with _member(path, member) as (archive, info):
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
+            raise ModelError(f"its {member} is encrypted, or compressed in a way that Keras does not use")
+        with archive.open(info) as opened:
+            # Block by block: one large read would take as many compressed bytes at once.
+            blocks = takewhile(len, map(opened.read, repeat(_BLOCK, MAX_JSON // _BLOCK + 1)))
+            return b"".join(blocks)
+
+
+def stored_member(buffer: FileBytes, member: str) -> Part:
+    """Return the bytes of a file in a zip archive, which stand there as they are.
+
+    Raises:
+        ModelError: not an archive, no such file in it, or one that is compressed.
+    """
+    with _member(buffer.path, member) as (_, info):
+        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
+            raise ModelError(f"its {member} is compressed, as Keras does not write it: unpack it, and give {member}")
+        header = buffer[info.header_offset : info.header_offset + _LOCAL_HEADER]
+        # The names and extra fields here may be others than in the directory.
+        lengths = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+        start = info.header_offset + _LOCAL_HEADER + lengths
+        if header[:4] != b"PK\x03\x04" or start + info.file_size > len(buffer):
+            raise ModelError(f"a damaged archive: its {member} is cut off")
+        return Part(buffer, start, info.file_size)
+
+
+@contextmanager
+def _member(path: Path, member: str) -> Iterator[tuple[zipfile.ZipFile, zipfile.ZipInfo]]:
     try:
         with _Frugal(path) as file, zipfile.ZipFile(file) as archive:
-            info = archive.getinfo(member)
-            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
-                raise ModelError(f"its {member} is encrypted, or compressed in a way that Keras does not use")
-            with archive.open(info) as opened:
-                # Block by block: one large read would take as many compressed bytes at once.
-                blocks = takewhile(len, map(opened.read, repeat(_BLOCK, MAX_JSON // _BLOCK + 1)))
-                return b"".join(blocks)
+            yield archive, archive.getinfo(member)
     except KeyError as error:
         raise ModelError(f"an archive without {member}: not a Keras model") from error
     except OSError as error:

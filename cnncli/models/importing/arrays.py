@@ -48,6 +48,8 @@ class StoredArrays(NamedTuple):
 READERS = {
     ".safetensors": "arrays:safetensors_arrays",
     ".pth": "pickles:pickled_arrays",
+    ".keras": "keras:keras_arrays",
+    ".h5": "keras:keras_arrays",
 }
 """For each kind of file, by one of its suffixes: the module here and the function in it that opens a file."""
 
@@ -80,13 +82,13 @@ def safetensors_arrays(path: Path) -> Iterator[StoredArrays]:
     with opened(path) as buffer:
         header = read_header(buffer)
         offset = 8 + int.from_bytes(buffer[:8], "little")
-        entries = sorted(header.arrays, key=lambda entry: _natural(entry.name))
+        entries = sorted(header.arrays, key=lambda entry: natural(entry.name))
         yield StoredArrays(
             {entry.name: StoredArray(entry.shape, _reader(buffer, offset, entry)) for entry in entries}, header.metadata
         )
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
+def natural(name: str) -> list[tuple[int, str]]:
     """Return what sorts `layer2` before `layer10`.
 
     Example:

@@ -11,7 +11,7 @@ from cnncli.models.importing.imported import check_finite
 from cnncli.models.importing.places import OWN, Place, own_names, places
 from cnncli.networks import Network, load_network, zoo_names
 from cnncli.networks.heads import head_names, with_outputs
-from cnncli.networks.weights import PublishedWeights, published_weights, with_epsilon
+from cnncli.networks.weights import PublishedWeights, as_published, published_weights
 from cnncli.shapes import Shape, show_shape
 
 WRAPPERS = ("module.", "model.", "_orig_mod.")
@@ -30,7 +30,7 @@ class Placed(NamedTuple):
     Attributes:
         network: with the number of outputs of the file's.
         arrays: by our names, with our axes, float32.
-        weights: whose names the file has; None where the arrays were matched by order and shape.
+        weights: whose the file's are; None where the arrays were matched by order and shape, and may be anyone's.
         left_out: beginnings of the names of arrays that the network has no use for.
     """
 
@@ -43,7 +43,8 @@ class Placed(NamedTuple):
 def place(network: Network, stored: StoredArrays, known: Iterable[PublishedWeights]) -> Placed:
     """Place the arrays of a file: by name where a program's names are known, and otherwise by order and shape.
 
-    The network gets as many outputs as the file's classifier, and the epsilon of the program.
+    The network gets as many outputs as the file's classifier, and the epsilon and the padding of the program. Its first
+    layer takes RGB: weights for BGR are turned round.
 
     Args:
         network: the network.
@@ -56,10 +57,11 @@ def place(network: Network, stored: StoredArrays, known: Iterable[PublishedWeigh
     """
     known = tuple(known)
     found, arrays = _chosen(network, _unwrapped(stored.arrays), known)
+    # Keras leaves the names of layers out of some files; what it computes is its own all the same.
+    published = found or next((each for each in known if each.program == stored.axes), None)
     weights = found or own_names(network)
     axes = OWN if found and found.program == OWN else stored.axes
-    if weights.eps is not None:
-        network = with_epsilon(network, weights.eps)
+    network = as_published(network, published or weights)
     network = _with_head(network, places(network, weights, axes), arrays, by_name=found is not None)
     wanted = places(network, weights, axes)
     if found:
@@ -70,7 +72,9 @@ def place(network: Network, stored: StoredArrays, known: Iterable[PublishedWeigh
     extra = {beginning for beginning in weights.extras if any(name.startswith(beginning) for name in arrays)}
     _check(network, wanted, {name: array for name, array in arrays.items() if not name.startswith(tuple(extra))}, what)
     placed = {place.name: _read(place, arrays[place.there]) for place in wanted}
-    return Placed(network, placed, found, tuple(sorted(extra)))
+    if published and published.channels == "bgr":
+        placed[wanted[0].name] = placed[wanted[0].name][:, :, ::-1].copy()
+    return Placed(network, placed, published, tuple(sorted(extra)))
 
 
 def likely_network(shapes: Mapping[str, Shape]) -> str:
@@ -169,7 +173,10 @@ def _check(network: Network, wanted: Sequence[Place], arrays: Mapping[str, Store
     kinds = (("missing", missing), ("wrong shape:", shapes), ("unknown", extra))
     wrong = "; ".join(f"{kind} {_listed(names)}" for kind, names in kinds if names)
     if wrong:
-        raise ModelError(f"does not fit {network.name or 'the network'} {what}: {wrong}")
+        first = len(wanted) - len(missing)
+        is_headless = len(wanted) / 2 < first < len(wanted) and all(place.there in arrays for place in wanted[:first])
+        hint = "; the file has no classifier (include_top=False)" if is_headless else ""
+        raise ModelError(f"does not fit {network.name or 'the network'} {what}: {wrong}{hint}")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from cnncli.networks.heads import output_count, with_outputs
 from cnncli.networks.weights import published_weights
 
 
-def import_named(name: str, path: Path) -> Imported:
+def import_named(name: str, path: Path, told: Normalization | None = None) -> Imported:
     """Return a network of the zoo with the weights of a file: torchvision's, timm's, Keras's, or ours.
 
     The head has as many outputs as the file's. Pictures are expected as the published weights expect them, unless the
@@ -26,7 +26,10 @@ def import_named(name: str, path: Path) -> Imported:
 
     Args:
         name: a name in the zoo, or a TOML file.
-        path: a file of arrays: safetensors, or PyTorch's, which is read with the extra `cnncli[torch]`.
+        path: a file of arrays: safetensors; PyTorch's, which is read with the extra `cnncli[torch]`; or Keras's, with
+            `cnncli[keras]`.
+        told: the normalization that the pictures will have. If it is not that of the published weights, these ones were
+            trained otherwise: on RGB, also where the published ones take BGR.
 
     Raises:
         ArgumentError: there is no such network.
@@ -36,8 +39,11 @@ def import_named(name: str, path: Path) -> Imported:
     with naming_errors(path), open_arrays(path) as stored:
         if NETWORK in stored.metadata:
             return _trained(network, path)
-        published = published_weights(name).values()
-        known = [weights for weights in published if (weights.program == "keras") == (stored.axes == "keras")]
+        known = [
+            weights if told in (None, Normalization.called(weights.normalization)) else weights._replace(channels="rgb")
+            for weights in published_weights(name).values()
+            if (weights.program == "keras") == (stored.axes == "keras")
+        ]
         placed = place(network, stored, [*known, own_names(network)])
         return _imported(placed, stored)
 

@@ -15,13 +15,13 @@ from cnncli.networks.weights import published_weights
 
 PUBLISHED = [line.split() for line in (Path(__file__).parent / "published.txt").read_text().splitlines()]
 """Program, network, number of arrays, and a digest of the names and shapes in their order, of the networks that
-torchvision 0.29.1 and timm 1.0.31 build; without `num_batches_tracked` and auxiliary classifiers, and with ConvNeXt's
-scales behind the layers that they scale."""
+torchvision 0.29.1, timm 1.0.31 and Keras 3.15.1 build; without `num_batches_tracked` and auxiliary classifiers, with
+ConvNeXt's scales behind the layers that they scale."""
 
 
 @pytest.mark.parametrize(("program", "name", "count", "digest"), PUBLISHED)
 def test_names_and_shapes_are_those_that_other_programs_give_them(program, name, count, digest):
-    found = places(load_network(name), published_weights(name)[program])
+    found = places(load_network(name), published_weights(name)[program], "keras" if program == "keras" else "torch")
     text = "".join(f"{each.there} {'x'.join(map(str, each.stored))}\n" for each in found)
     assert (len(found), hashlib.sha256(text.encode()).hexdigest()[:16]) == (int(count), digest)
 
