@@ -137,6 +137,8 @@ def _on_white(frame: Frame) -> Array:
 
 def _scaled(pixels: Array, scale: str | None, name: str, *, picture: bool) -> Array:
     """Return pixels on the scale that a network takes: bytes as uint8, everything finer as float32."""
+    if pixels.dtype == np.uint8 and scale != RAW:
+        return pixels
     try:
         factor = find_factor(pixels, scale, name, picture=picture)
     except DataError as error:

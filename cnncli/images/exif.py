@@ -28,8 +28,10 @@ def orientation(exif: bytes | None) -> int:
         >>> orientation(None)
         1
     """
+    if not exif:
+        return 1
     try:
-        value = _Block(exif or b"").first_number(ORIENTATION)
+        value = _Block(exif).first_number(ORIENTATION)
     except (struct.error, ValueError):
         return 1
     return value if value is not None and 1 <= value <= 8 else 1
@@ -42,8 +44,10 @@ def without(exif: bytes | None, tags: Collection[int]) -> bytes | None:
         >>> without(b"Exif\0\0 not a block", [0x0112]) is None
         True
     """
+    if not exif:
+        return None
     try:
-        block = _Block(exif or b"")
+        block = _Block(exif)
         block.drop_thumbnail()
         for directory in block.directories():
             block.drop(directory, tags)

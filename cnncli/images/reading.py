@@ -108,9 +108,10 @@ def kind_of(beginning: bytes) -> FileKind | None:
 
 
 def _recognise(stream: BinaryIO, name: str, *, is_stream: bool) -> FileKind:
-    beginning, suffix = stream.read(_ENOUGH_TO_KNOW), Path(name).suffix.lower()
+    beginning = stream.read(_ENOUGH_TO_KNOW)
     if kind := kind_of(beginning):
         return kind
+    suffix = Path(name).suffix.lower()
     if _is_text(beginning):
         if is_stream or suffix in TEXT_SUFFIXES:
             return KINDS[_TEXT]
