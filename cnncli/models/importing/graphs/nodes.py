@@ -11,7 +11,7 @@ from cnncli.formats.onnx.operations import Call
 from cnncli.models.importing.graphs import pieces
 from cnncli.models.importing.graphs.pieces import Fragment
 from cnncli.models.importing.graphs.translation import Translation, Volume, joined_places
-from cnncli.models.importing.graphs.views import is_same, ordered
+from cnncli.models.importing.graphs.views import MAX_PLACES, is_same, ordered
 from cnncli.models.importing.imported import NotANetworkError
 from cnncli.networks.layers import (
     AvgPool,
@@ -358,6 +358,15 @@ def _gather(call: Call, places: Array) -> list[Array]:
     return [np.take(places, np.array(indices).reshape(call.shape(1)), axis=_axis(call, places))]
 
 
+def _repeated(call: Call, places: Array) -> list[Array]:
+    if call.node.op == "Expand":
+        after = np.broadcast_shapes(places.shape, call.known_integers(1))
+    else:
+        after = tuple(n * times for n, times in zip(places.shape, call.known_integers(1), strict=True))
+    _say(after[0] == 1 and prod(after) <= MAX_PLACES, "repeats the batch, or too much")
+    return [np.broadcast_to(places, after) if call.node.op == "Expand" else np.tile(places, call.known_integers(1))]
+
+
 def _depth_to_space(call: Call, places: Array) -> list[Array]:
     (_, channels, height, width), size = places.shape, call.integer("blocksize", 1)
     if str(call.node.attributes.get("mode", "DCR")) == "CRD":
@@ -606,6 +615,7 @@ TRANSLATORS: dict[str, Translator] = {
     "Split": partial(_view, _split),
     "Slice": partial(_view, _slice),
     "Gather": partial(_view, _gather),
+    **dict.fromkeys(("Tile", "Expand"), partial(_view, _repeated)),
     "DepthToSpace": partial(_view, _depth_to_space),
     "SpaceToDepth": partial(_view, _space_to_depth),
     "Identity": _same,

@@ -13,7 +13,7 @@ from cnncli.formats.onnx.tensors import Tensor
 from cnncli.formats.tensor_shapes import written
 from cnncli.models.importing.graphs.constants import Constants
 from cnncli.models.importing.graphs.pieces import AFFINE, Fragment, Piece
-from cnncli.models.importing.graphs.views import MAX_PLACES, is_same, ordered, rearrangement, usual
+from cnncli.models.importing.graphs.views import MAX_PLACES, has_each_once, is_same, ordered, rearrangement, usual
 from cnncli.models.importing.imported import NotANetworkError
 from cnncli.networks.layers import Flatten, Layer
 from cnncli.shapes import Shape, show_shape
@@ -172,7 +172,7 @@ class Translation:
 
     def whole(self, volume: Volume) -> Volume:
         """Return a tensor that has each number of its piece once."""
-        if volume.places is None or volume.places.size == prod(self.shape(volume)):
+        if volume.places is None or has_each_once(volume.places, self.shape(volume)):
             return volume
         if volume.places.ndim in (1, 3) and (settled := self._settled(volume)):
             return settled

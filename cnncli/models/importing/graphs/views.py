@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.networks.layers import Flatten, Layer
+from cnncli.networks.layers import Flatten, Layer, Upsampling
 from cnncli.networks.layers.rearranging import (
     Crop,
     DepthToSpace,
@@ -54,11 +54,31 @@ def rearrangement(shape: Shape, wanted: Array) -> Layer | None:
         >>> str(rearrangement((1, 1, 4), np.array([[[0, 2, 1, 3]]])))
         'shuffle2'
     """
+    if wanted.size > prod(shape):
+        return _repeating(shape, wanted)
     own = ordered((1, *shape))
     for layer in _candidates(shape, wanted):
         if is_same(layer.seen(own).reshape(wanted.shape), wanted):
             return layer
     return Flatten() if is_same(own.reshape(-1), wanted) else None
+
+
+def _repeating(shape: Shape, wanted: Array) -> Layer | None:
+    """Return the layer that repeats each pixel, if that is what makes more numbers."""
+    if len(shape) != 3 or wanted.ndim != 3 or wanted.shape[0] % shape[0] or wanted.shape[1] % shape[1]:
+        return None
+    down, across = wanted.shape[0] // shape[0], wanted.shape[1] // shape[1]
+    repeated = ordered(shape).repeat(down, axis=0).repeat(across, axis=1)
+    return Upsampling((down, across)) if is_same(repeated, wanted) else None
+
+
+def has_each_once(places: Array, shape: Shape) -> bool:
+    """Return whether each number of ours has one place."""
+    if places.size != prod(shape):
+        return False
+    seen = np.zeros(places.size, bool)
+    seen[places.reshape(-1)] = True
+    return bool(seen.all())
 
 
 def _candidates(shape: Shape, wanted: Array) -> Iterator[Rearrangement]:
