@@ -75,9 +75,11 @@ def spread(values: Values | None, shape: Dimensions, target: Dimensions) -> Valu
         >>> spread((1, 2), (2, 1), (2, 3))
         (1, 1, 1, 2, 2, 2)
     """
+    if prod(target) > MAX_VALUES:
+        return None
     padded = (1,) * (len(target) - len(shape)) + tuple(shape)
     picks = [range(size) if own == size else (0,) * size for own, size in zip(padded, target, strict=True)]
-    return None if prod(target) > MAX_VALUES else picked(values, padded, picks)
+    return picked(values, padded, picks)
 
 
 def combined(

@@ -1,5 +1,9 @@
 """Graphs of other programs become networks of ours that compute the same, or are refused by the node in the way."""
 
+import time
+import tracemalloc
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
@@ -606,3 +610,58 @@ def test_any_damage_is_one_line(tmp_path):
             refused.append(str(error))
     assert len(refused) > 200
     assert [message for message in refused if "\n" in message] == []
+
+
+def in_a_row(count, make):
+    """Return nodes one after the other; `make` gives those from one name to the next."""
+    names = ["x", *(f"t{number}" for number in range(count))]
+    return [
+        *(each for pair in pairwise(names) for each in make(*pair)),
+        node("Relu", names[-1], "y"),
+    ]
+
+
+HUGE = {
+    "a large picture": ((3, 10**6, 10**6), [node("Transpose", "x", "y", perm=[0, 2, 3, 1])]),
+    "an expanded constant": ((3, 8, 8), [node("Expand", "v many", "c"), conv("x", "y", "c")]),
+    "a filled constant": ((3, 8, 8), [node("ConstantOfShape", "many", "c"), conv("x", "y", "c")]),
+    "repeated pixels": ((3, 8, 8), [node("Tile", "x times", "y")]),
+    "channels": (
+        (3, 8, 8),
+        in_a_row(50, lambda x, y: [node("Pad", f"{x} more", y + "p"), node("Mul", f"{y}p half", y)]),
+    ),
+    "transposes": ((64, 224, 224), in_a_row(500, lambda x, y: [node("Transpose", x, y, perm=[0, 3, 1, 2])])),
+    "ways": ((3, 8, 8), in_a_row(500, lambda x, y: [node("Add", f"{x} {x}", y)])),
+    "nested blocks": (
+        (3, 8, 8),
+        [
+            *(node("Relu", f"r{number}" if number else "x", f"r{number + 1}") for number in range(300)),
+            *(node("Add", f"r{number} s{number + 1}", f"s{number}") for number in range(299, 0, -1)),
+            node("Identity", "s1", "y"),
+        ],
+    ),
+}
+HUGE_ARRAYS = {
+    "many": np.array([10**8, 3, 1, 1]),
+    "times": np.array([1, 1, 10**5, 10**5]),
+    "v": np.ones((1, 1, 1, 1), np.float32),
+    "more": np.array([0, 0, 0, 0, 0, 2**19, 0, 0]),
+    "s300": np.float32(1),
+}
+
+
+@pytest.mark.parametrize("what", HUGE)
+def test_claims_take_neither_memory_nor_time(tmp_path, what):
+    shape, nodes = HUGE[what]
+    path = graph(tmp_path / "m.onnx", nodes, shape, **HUGE_ARRAYS, **CONSTANTS)
+    began = time.process_time()
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelError, match=r"m\.onnx: ") as error:
+            import_onnx(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert "\n" not in str(error.value)
+    assert peak < 400 * 2**20
+    assert time.process_time() - began < 20

@@ -52,7 +52,7 @@ def check_same(imported, model):
     assert (imported.resize, imported.scale) == (model.resize, model.scale)
 
 
-def check_everywhere(path, imported, model, count=2):
+def check_everywhere(path, imported, model, count=2, tolerance=1e-5):
     """Compare the model, the imported one and ONNX Runtime."""
     again = Model(imported.network, imported.parameters, imported.buffers, model.class_names, model.normalization)
     pictures = np.random.default_rng(3).integers(0, 256, (count, *model.input_shape), np.uint8)
@@ -61,7 +61,7 @@ def check_everywhere(path, imported, model, count=2):
     runtime = pytest.importorskip("onnxruntime")
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (theirs,) = session.run(None, {"image": pictures.transpose(0, 3, 1, 2).astype(np.float32)})
-    np.testing.assert_allclose(theirs, expected, atol=1e-5)
+    np.testing.assert_allclose(theirs, expected, atol=tolerance)
     np.testing.assert_array_equal(theirs.argmax(axis=1), expected.argmax(axis=1))
 
 
@@ -71,7 +71,8 @@ def test_every_trainable_network_of_the_zoo_comes_back(tmp_path, name):
     path = written(model, tmp_path / "m.onnx")
     imported = import_onnx(path)
     check_same(imported, model)
-    check_everywhere(path, imported, model, count=1)
+    # Random weights make scores of some hundreds, of which single precision keeps 1e-4.
+    check_everywhere(path, imported, model, count=1, tolerance=1e-4)
 
 
 LAYERS_AND_BLOCKS = {

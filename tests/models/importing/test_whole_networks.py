@@ -1,11 +1,13 @@
 """Whole networks as other programs see them: our exports without their metadata, random ones, and PyTorch's exports."""
 
 import numpy as np
+import onnx
 import pytest
 from models import random_model
 
 from cnncli.engines.head import probabilities
 from cnncli.engines.numpy_engine import NumpyEngine
+from cnncli.errors import ModelError
 from cnncli.models.exporting import onnx_model
 from cnncli.models.importing.onnx import import_onnx
 from cnncli.networks import load_network, parse_network
@@ -216,3 +218,68 @@ def test_pytorchs_exports(tmp_path, name, opset):
     if isinstance(module[-1], torch.nn.LogSoftmax):
         found = found.log_softmax(1)
     np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-4, atol=1e-5)
+
+
+def changed(proto, rng):
+    """Change a setting, a small integer or the operation of a node, as no exporter would."""
+    node = proto.graph.node[rng.integers(len(proto.graph.node))]
+    settings = [each for each in node.attribute if each.ints or each.type in (1, 2)]
+    integers = [each for each in proto.graph.initializer if each.data_type == 7 and each.dims]
+    kind = rng.random()
+    if kind < 0.6 and settings:
+        setting = settings[rng.integers(len(settings))]
+        if setting.ints:
+            setting.ints[rng.integers(len(setting.ints))] += int(rng.choice([-1, 1, 2]))
+        elif setting.type == 2:
+            setting.i = int(rng.choice([0, 1, 2, -1]))
+        else:
+            setting.f = float(rng.choice([0, 0.3, 2]))
+    elif kind < 0.8 and integers:
+        chosen = integers[rng.integers(len(integers))]
+        numbers = onnx.numpy_helper.to_array(chosen).copy()
+        numbers.flat[rng.integers(numbers.size)] += rng.choice([-1, 1, 2])
+        chosen.CopyFrom(onnx.numpy_helper.from_array(numbers, chosen.name))
+    else:
+        others = [
+            "Relu",
+            "Tanh",
+            "LeakyRelu",
+            "Softplus",
+            "Neg",
+            "Elu",
+            "Add",
+            "Mul",
+            "Sub",
+            "Flatten",
+            "Identity",
+            "MaxPool",
+        ]
+        node.op_type = str(rng.choice(others))
+
+
+def test_a_changed_graph_is_refused_or_computed_as_the_runtime_does(tmp_path):
+    options, path, same = runtime.SessionOptions(), tmp_path / "m.onnx", 0
+    options.log_severity_level = 4
+    for seed in range(120):
+        proto = onnx.load(written(model_of(random_text(seed % 6)), path, metadata=False))
+        changed(proto, np.random.default_rng(seed))
+        path.write_bytes(proto.SerializeToString())
+        try:
+            imported = import_onnx(path)
+        except ModelError:
+            continue
+        try:
+            session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            _, *shape = session.get_inputs()[0].shape
+            pictures = np.random.default_rng(seed).random((2, *shape), np.float32) * 255
+            (theirs,) = session.run(None, {"image": pictures})
+        except Exception:  # the runtime has several kinds
+            continue
+        pictures = pictures.transpose(0, 2, 3, 1)
+        found = imported.normalization.apply(pictures) if imported.normalization else np.ascontiguousarray(pictures)
+        with NumpyEngine(imported.network, imported.parameters, imported.buffers, jobs=1) as engine:
+            found = engine.predict(found)
+        found = found.transpose(0, 3, 1, 2) if found.ndim == 4 else found
+        np.testing.assert_allclose(found.reshape(theirs.shape), theirs, rtol=1e-3, atol=1e-4 * np.abs(theirs).max())
+        same += 1
+    assert same > 20
