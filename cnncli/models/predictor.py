@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.arrays import Array, as_numbers
-from cnncli.data import Dataset, Reading, ReadingOptions, read_picture
+from cnncli.data import Dataset, Reading, ReadingOptions, Resized, read_picture
 from cnncli.data.normalization import Normalization
 from cnncli.data.pictures import fitted
 from cnncli.engines.backends import Backend
@@ -134,7 +134,12 @@ class Predictor:
         return array, False
 
     def classify(self, dataset: Dataset, jobs: int = 1) -> Array:
-        """Return the probabilities of a whole data set, (N, classes), reading a few pictures at a time."""
+        """Return the probabilities of a whole data set, (N, classes), reading a few pictures at a time.
+
+        Pictures of another size than the network's are resized as files are.
+        """
+        size = self.input_shape[:2]
+        dataset = dataset if dataset.shape[:2] == size else Resized(dataset, size, self.resize)
         parts = [self.probabilities(images, jobs) for _, images in dataset.chunks()]
         return np.concatenate(parts) if parts else np.empty((0, len(self.class_names)), np.float32)
 

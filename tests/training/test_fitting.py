@@ -157,3 +157,10 @@ def test_a_file_adapts_like_a_name_and_a_text_does_not(tmp_path):
     assert str(prepared.network) == "32x32x1 conv5-6,relu max2 fc-3,softmax"
     with pytest.raises(ArgumentError, match="puts out 10, the data has 3 classes: let it end in fc-3,softmax"):
         prepare(Configuration(network="conv5-6,relu max2 fc-10,softmax"), noise((28, 28)))
+
+
+def test_a_model_classifies_data_of_the_size_that_it_was_trained_on():
+    data = noise((28, 28), count=30)
+    run = train(data, network="lenet5", epochs=1, val=0, jobs=1)
+    prepared = prepare(Configuration(network="lenet5", val=0), data)
+    assert np.array_equal(run.model.classify(data), run.model.classify(prepared.train))
