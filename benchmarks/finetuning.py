@@ -22,12 +22,20 @@ from scipy import stats
 from cnncli.data import Dataset, Subset, open_dataset
 from cnncli.training.runs import train
 
+NETWORK = "conv3-32,same,bn,relu max2 conv3-64,same,bn,relu max2 conv3-128,same,bn,relu gap fc-{},softmax"
+
 WAYS: dict[str, dict[str, Any]] = {
     "from nothing": {},
-    "--from": {"source": True},
-    "--from --freeze all": {"source": True, "freeze": "all"},
+    "from nothing, three times the rate": {"lr": 0.003},
+    "--from": {"source": ""},
+    "--from --freeze 3": {"source": "", "freeze": 3},
+    "--from --freeze all": {"source": "", "freeze": "all"},
 }
-RATES = {f"--from, body at {factor:g} of the head's rate": factor for factor in (1, 0.3, 0.1, 0.03, 0.01)}
+RATES: dict[str, dict[str, Any]] = {
+    f"--from --lr {lr} --head-lr {head_lr}": {"source": "", "lr": lr, "head_lr": head_lr}
+    for lr in (0.001, 0.0003, 0.0001)
+    for head_lr in (0.001, 0.01)
+}
 
 
 def of_classes(dataset: Dataset, names: Sequence[str], count: int | None = None, seed: int = 0) -> Dataset:
@@ -55,7 +63,7 @@ def main() -> None:
     """Print a line for each way."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", metavar="DATA")
-    parser.add_argument("--network", default="resnet20")
+    parser.add_argument("--network", default=NETWORK, help="a name, or a text with {} for the number of classes")
     parser.add_argument("--images", type=int, default=40, help="of each class")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=20)
@@ -69,10 +77,8 @@ def main() -> None:
     known, new = names[: len(names) // 2], names[len(names) // 2 :]
     assert parts.test is not None
     test = of_classes(parts.test, new)
-    common: dict[str, Any] = {"augment": words.augment, "schedule": "cosine"}
-    ways = {**WAYS}
-    if words.rates:
-        ways = {name: {"source": True, "lr": 0.001 * factor, "head_lr": 0.001} for name, factor in RATES.items()}
+    common: dict[str, Any] = {"augment": words.augment, "schedule": "cosine", "optimizer": "adam"}
+    ways = RATES if words.rates else WAYS
     found: dict[str, list[float]] = {name: [] for name in ways}
     with tempfile.TemporaryDirectory() as folder:
         begin = of_classes(parts.train, known)
@@ -80,12 +86,20 @@ def main() -> None:
             f"{words.network}: {words.source_epochs} epochs on {len(begin):,} pictures of {', '.join(known)}",
             flush=True,
         )
-        train(begin, output=folder, network=words.network, epochs=words.source_epochs, val="0", force=True, **common)
+        train(
+            begin,
+            output=folder,
+            network=words.network.format(len(known)),
+            epochs=words.source_epochs,
+            val="0",
+            force=True,
+            **common,
+        )
         for seed in range(words.seeds):
             few = of_classes(parts.train, new, words.images, seed)
             for name, way in ways.items():
-                start = {**way, "source": folder} if way else {"network": words.network}
-                found[name].append(accuracy(few, test, epochs=words.epochs, seed=seed, **common, **start))
+                start = {"source": folder} if "source" in way else {"network": words.network.format(len(new))}
+                found[name].append(accuracy(few, test, epochs=words.epochs, seed=seed, **{**common, **way, **start}))
                 print(f"  seed {seed}, {name}: {found[name][-1]:.1%}", flush=True)
     first = next(iter(found.values()))
     print(f"{words.epochs} epochs on {words.images} pictures of each of {', '.join(new)}; {words.seeds} seeds")

@@ -32,6 +32,8 @@ class Optimizer(Value):
         name: its key in `OPTIMIZERS`.
         state_names: the arrays, each of the parameters' size, that have to be kept between steps.
         default_lr: a learning rate that mostly works.
+        kept_factor: factor of the default rate for weights that were trained before.
+        head_factor: factor of the rate of those for a new head in front of them.
         decoupled: whether the decay is apart from the gradient.
         fractions: the fields that must be below 1.
     """
@@ -41,6 +43,10 @@ class Optimizer(Value):
     name: ClassVar[str]
     state_names: ClassVar[tuple[str, ...]] = ()
     default_lr: ClassVar[float] = 0.01
+    # Measured by benchmarks/finetuning.py. Steps as large as the gradients are upset by the large outputs of trained
+    # layers: LeNet-5 forgot what it knew at the whole rate, and with a faster head.
+    kept_factor: ClassVar[float] = 0.1
+    head_factor: ClassVar[float] = 1.0
     decoupled: ClassVar[bool] = False
     fractions: ClassVar[tuple[str, ...]] = ()
 
@@ -149,6 +155,8 @@ class RMSprop(Optimizer):
     eps: float = 1e-8
 
     name: ClassVar[str] = "rmsprop"
+    kept_factor: ClassVar[float] = 1.0
+    head_factor: ClassVar[float] = 10.0
     fractions: ClassVar[tuple[str, ...]] = ("alpha",)
     state_names: ClassVar[tuple[str, ...]] = ("square",)
     default_lr: ClassVar[float] = 0.001
@@ -174,6 +182,8 @@ class Adam(Optimizer):
     eps: float = 1e-8
 
     name: ClassVar[str] = "adam"
+    kept_factor: ClassVar[float] = 1.0
+    head_factor: ClassVar[float] = 10.0
     fractions: ClassVar[tuple[str, ...]] = ("beta1", "beta2")
     state_names: ClassVar[tuple[str, ...]] = ("mean", "square")
     default_lr: ClassVar[float] = 0.001

@@ -19,7 +19,6 @@ from cnncli.shapes import show_shape
 from cnncli.training.schedules import SCHEDULES
 from cnncli.values import Value
 
-BODY = 0.1  # factor of the learning rate of weights that were trained before; a new head learns at the full one
 CLASS_WEIGHTS = ("none", "balanced")  # weights of the classes: 1, or by the inverse of their frequency
 CHECKSUMS = "checksums"  # table of a configuration's file with those of the files that it began with
 VERSIONS = "versions"  # table of a configuration's file with the versions that it ran with
@@ -65,7 +64,7 @@ class Configuration(Value):
         network: a name of the zoo, a TOML file or a text; empty for one that fits the data.
         source: a model to go on from, whose network it is; None to begin with random weights.
         freeze: the number of words at the beginning of its network that stay as they are, or `all` before the head.
-        head_lr: learning rate of its head; None for ten times `lr` where the head is new, `lr` where it is kept.
+        head_lr: learning rate of its head; None for `lr`, times the optimizer's `head_factor` where the head is new.
         classes: a file with the names of its classes, where it does not name them.
         normalization: what its weights expect, where it does not say it: a name in `NORMALIZATIONS`.
         mean: the same in numbers, as `0.485,0.456,0.406`.
@@ -73,7 +72,7 @@ class Configuration(Value):
         epochs: number of passes over the training pictures.
         batch_size: pictures per batch.
         optimizer: a name in `OPTIMIZERS`.
-        lr: learning rate; None for the optimizer's default, and for a tenth of it with a source.
+        lr: learning rate; None for the optimizer's default, with a source times its `kept_factor`.
         momentum: momentum coefficient, for momentum and nesterov; None for 0.9.
         weight_decay: L2 penalty, decoupled with adamw; None for the optimizer's default.
         schedule: a name in `SCHEDULES`.
@@ -143,8 +142,9 @@ class Configuration(Value):
             )
         self.normalize(augment=",".join(map(str, parse_augmentations(self.augment))))
         optimizer = self.make_optimizer()
+        default = optimizer.default_lr * (1.0 if self.source is None else optimizer.kept_factor)
         self.normalize(
-            lr=optimizer.default_lr * (1 if self.source is None else BODY) if self.lr is None else self.lr,
+            lr=default if self.lr is None else self.lr,
             momentum=getattr(optimizer, "momentum", None),
             weight_decay=optimizer.weight_decay,
         )

@@ -38,7 +38,7 @@ from cnncli.networks.errors import ShapeError
 from cnncli.networks.heads import output_count
 from cnncli.networks.words import read_input, split_words
 from cnncli.shapes import show_shape
-from cnncli.training.configuration import BODY, Configuration, parse_share
+from cnncli.training.configuration import Configuration, parse_share
 from cnncli.training.fitting import Way, describe, find_way, fit, named_network
 from cnncli.training.sources import Source, frozen_words, open_source
 
@@ -96,7 +96,7 @@ class Preparation(NamedTuple):
         """Learning rate of the head, where that of the other weights is `lr`."""
         options = self.configuration
         assert options.lr is not None
-        return options.head_lr or (options.lr / BODY if self.source and self.new_head else options.lr)
+        return options.head_lr or options.lr * (self.optimizer.head_factor if self.source and self.new_head else 1.0)
 
     @property
     def frozen_params(self) -> int:

@@ -86,13 +86,25 @@ class TestTheHead:
             first, before = trainer.model(), load_trainable(source)
         assert all(np.array_equal(arrays(first)[name], array) for name, array in arrays(before).items())
 
-    def test_learns_at_ten_times_the_rate_where_it_is_new(self, source):
-        assert Configuration(source=source).lr == pytest.approx(0.0001)
-        assert prepare(Configuration(source=source), others()).head_lr == pytest.approx(0.001)
-        assert prepare(Configuration(source=source, lr=0.5), others()).head_lr == pytest.approx(5)
-        assert prepare(Configuration(source=source, head_lr=0.3), others()).head_lr == 0.3
-        assert prepare(Configuration(source=source), bars_dataset()).head_lr == pytest.approx(0.0001)
-        assert prepare(Configuration(network="fc-3"), bars_dataset()).head_lr == 0.001
+    @pytest.mark.parametrize(
+        ("optimizer", "options", "lr", "head_lr", "kept_head_lr"),
+        [
+            ("adam", {}, 0.001, 0.01, 0.001),
+            ("momentum", {}, 0.002, 0.002, 0.002),
+            ("adam", {"lr": 0.5}, 0.5, 5, 0.5),
+            ("momentum", {"lr": 0.5}, 0.5, 0.5, 0.5),
+            ("sgd", {"head_lr": 0.3}, 0.01, 0.3, 0.3),
+        ],
+    )
+    def test_learns_at_a_rate_of_its_own(self, source, optimizer, options, lr, head_lr, kept_head_lr):
+        new, kept = (
+            prepare(Configuration(source=source, optimizer=optimizer, **options), data)
+            for data in (others(), bars_dataset())
+        )
+        assert new.configuration.lr == pytest.approx(lr)
+        assert (new.head_lr, kept.head_lr) == (pytest.approx(head_lr), pytest.approx(kept_head_lr))
+        nothing = prepare(Configuration(network="fc-3", optimizer=optimizer), bars_dataset())
+        assert nothing.head_lr == nothing.configuration.lr == nothing.optimizer.default_lr
 
     def test_alone_moves_where_the_other_rate_is_tiny(self, source):
         run = went_on(source, lr=1e-30, head_lr=0.01, optimizer="sgd")

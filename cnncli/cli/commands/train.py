@@ -53,14 +53,19 @@ _LEARNING = {
         "N|all",
         "With --from: keep the first N words of its network, repeats counted, as they are, or all before the head.",
     ),
-    "head_lr": ("RATE", "With --from: learning rate of the head.", "ten times --lr for a new head, otherwise --lr"),
+    "head_lr": (
+        "RATE",
+        "With --from: learning rate of the head.",
+        "--lr, ten times as much for a new head with rmsprop, adam and adamw",
+    ),
     "epochs": ("N", "Number of passes over the training images."),
     "batch_size": ("N", "Images per batch."),
     "optimizer": (choice("Optimizer", tuple(OPTIMIZERS)), "Optimizer of the weights."),
     "lr": (
         "RATE",
         "Learning rate.",
-        ", ".join(f"{name} {kind.default_lr:g}" for name, kind in OPTIMIZERS.items()) + "; with --from a tenth of it",
+        ", ".join(f"{name} {kind.default_lr:g}" for name, kind in OPTIMIZERS.items())
+        + "; with --from a tenth for sgd, momentum and nesterov",
     ),
     "momentum": ("M", "Momentum coefficient, for momentum and nesterov.", "0.9"),
     "weight_decay": ("W", "Weight decay (L2 penalty; decoupled with adamw).", "0; with adamw 0.01"),
