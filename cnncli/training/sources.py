@@ -172,6 +172,8 @@ def frozen_words(network: Network, freeze: int | str | None) -> int:
     if freeze == ALL:
         while before and words[before - 1].op == "drop":
             before -= 1
+        if not before:
+            raise ArgumentError("freeze all: the network has nothing before its head")
         return before
     if int(freeze) > before:
         raise ArgumentError(

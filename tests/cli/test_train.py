@@ -24,6 +24,7 @@ from cnncli.training.configuration import Configuration
 
 ROOT = Path(__file__).parent.parent.parent
 SAMPLES = ROOT / "samples/digits"
+ABOUT_MODELS = {"source", "freeze", "head_lr", "classes", "normalization", "mean", "std"}
 QUICK = ["--network", "fc-3", "--epochs", "2", "--jobs", "1"]
 FIELDS = ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "seconds", "images_per_second"]
 
@@ -138,7 +139,54 @@ def test_every_option_reaches_the_configuration(tmp_path, bars):
         "channels": 1,
         "strict": True,
     }
-    assert set(Configuration.fields) == set(recorded)
+    assert set(Configuration.fields) - ABOUT_MODELS == set(recorded)
+
+
+@pytest.fixture
+def source(tmp_path, bars):
+    """A run of two words."""
+    done(
+        "train", bars, "-o", tmp_path / "source", "--network", "conv3-4,relu fc-3", "--epochs", "1", "--jobs", "1", "-q"
+    )
+    return tmp_path / "source"
+
+
+def test_every_option_about_a_model_to_go_on_from_does_too(tmp_path, bars, source):
+    names = tmp_path / "names"
+    names.write_text("a\nb\nc\n")
+    words = [
+        "--from",
+        source,
+        "--freeze",
+        "1",
+        "--head-lr",
+        "0.5",
+        "--classes",
+        names,
+        "--mean",
+        "0.5",
+        "--std",
+        "0.25",
+    ]
+    result = done("train", bars, "-o", tmp_path / "run", *words, "--epochs", "1")
+    assert f"from      {source}: images 8x8x1 (stretch), mean 127.5 and std 63.75 of 255; a new head" in result.stderr
+    assert "the first word of 2, up to conv3-4,relu (40 of 475 parameters), computed once for all" in result.stderr
+    assert "lr 0.001 constant, head 0.5" in result.stderr
+    recorded = tomllib.loads((tmp_path / "run/config.toml").read_text())
+    about = {"source": str(source), "freeze": 1, "head_lr": 0.5, "classes": str(names), "mean": "0.5", "std": "0.25"}
+    assert recorded.items() >= about.items()
+    done("train", "--config", tmp_path / "run/config.toml", "-o", tmp_path / "again", "-q")
+    assert (tmp_path / "again/model.safetensors").read_bytes() == (tmp_path / "run/model.safetensors").read_bytes()
+    done("train", bars, "-o", tmp_path / "run", "--resume", "--epochs", "2", "-q")
+
+
+def test_json_says_what_becomes_of_a_model_to_go_on_from(tmp_path, bars, source):
+    result = done("train", bars, "-o", tmp_path / "run", "--from", source, "--epochs", "1", "--json")
+    start, *_ = json_lines(result)
+    checksum = start["from"].pop("sha256")
+    assert len(checksum) == 64
+    assert start["from"] == {"model": str(source), "new_head": False, "frozen": 0, "computed_once": False}
+    assert start["adapted"] is None
 
 
 def test_a_recorded_configuration_gives_the_same_model(tmp_path, bars):

@@ -185,11 +185,14 @@ class TestFreezing:
             ("8x8x1 conv3-4,relu gap drop0.2 fc-3,softmax", 2),
             ("8x8x1 2x[ conv3-4 drop ] drop fc-3", 3),
             ("8x8x1 conv3-4 drop conv1-3,relu gap softmax", 1),
-            ("8x8x1 fc-3", 0),
         ],
     )
     def test_all_is_what_comes_before_the_head(self, text, count):
         assert frozen_words(parse_network(text), "all") == count
+
+    def test_all_is_something(self):
+        with pytest.raises(ArgumentError, match="freeze all: the network has nothing before its head"):
+            frozen_words(parse_network("8x8x1 drop fc-3"), "all")
 
     @pytest.mark.parametrize("freeze", [0, -1, "some", "1.5", True, ""])
     def test_of_something_else_is_refused(self, source, freeze):
