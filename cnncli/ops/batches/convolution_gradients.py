@@ -8,9 +8,12 @@ zeros outside.
 from functools import cached_property
 from typing import Protocol
 
+import numpy as np
+
 from cnncli.arrays import Array
 from cnncli.ops.batches.depthwise import Depthwise
-from cnncli.ops.batches.tiled import Geometry, Tiled
+from cnncli.ops.batches.products import multiply
+from cnncli.ops.batches.tiled import Geometry, Product, Tiled
 from cnncli.ops.batches.winograd import GatheredWinograd, TurnedWinograd, Winograd
 from cnncli.ops.batches.workspaces import FRESH, Memory
 from cnncli.shapes import Window
@@ -49,13 +52,13 @@ class Algorithm(Protocol):
         """Write the gradient of the weights."""
 
 
-def choose(geometry: Geometry, *, winograd: bool = True) -> Algorithm:
-    """Return the fastest algorithm for a convolution."""
+def choose(geometry: Geometry, *, winograd: bool = True, product: Product = np.matmul) -> Algorithm:
+    """Return the fastest algorithm for a convolution; `product` multiplies its matrices."""
     if Depthwise.suits(geometry):
         return Depthwise(geometry)
     if winograd and Winograd.suits(geometry):
-        return Winograd(geometry)
-    return Tiled(geometry, _WIDEST)
+        return Winograd(geometry, product)
+    return Tiled(geometry, _WIDEST, product)
 
 
 class InputAlgorithm(Protocol):
@@ -121,23 +124,28 @@ class ConvolutionPlan:
         self, window: Window, in_channels: int, out_channels: int, groups: int = 1, *, winograd: bool = True
     ) -> None:
         self.geometry = geometry = Geometry(window, in_channels, out_channels, groups)
+        self.winograd = winograd
         self.algorithm = choose(geometry, winograd=winograd)
         self.input_algorithm = choose_input(geometry, winograd=winograd)
 
     def inferring(self, images: int) -> Algorithm:
         """Return the fastest algorithm for so many images, where nothing goes backward."""
-        algorithm = self.algorithm
+        algorithm = self._inferring
         if not isinstance(algorithm, Winograd) or algorithm.inputs < _GATHERED_FROM:
             return algorithm
         return self._gathered if images * algorithm.tiles * algorithm.width >= _FEWEST_ROWS else self._tiled
 
     @cached_property
+    def _inferring(self) -> Algorithm:
+        return choose(self.geometry, winograd=self.winograd, product=multiply)
+
+    @cached_property
     def _gathered(self) -> Algorithm:
-        return GatheredWinograd(self.geometry)
+        return GatheredWinograd(self.geometry, multiply)
 
     @cached_property
     def _tiled(self) -> Algorithm:
-        return Tiled(self.geometry, _WIDEST)
+        return Tiled(self.geometry, _WIDEST, multiply)
 
     @property
     def numbers(self) -> int:

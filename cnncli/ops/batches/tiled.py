@@ -7,7 +7,7 @@ multiplications (8/5 for t = 4 and f = 5), but fewer and longer copies and a wid
 of the time.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,6 +17,12 @@ from cnncli.ops.batches.workspaces import Memory, crop, padded, scatter_target
 from cnncli.shapes import Window
 
 _MOST = 8
+
+
+class Product(Protocol):
+    """A function that writes the product of two matrices."""
+
+    def __call__(self, a: Array, b: Array, /, *, out: Array) -> object: ...
 
 
 class Geometry(NamedTuple):
@@ -34,11 +40,13 @@ class Tiled:
     Args:
         geometry: its shape.
         widest: the most columns of a product that tiling may make.
+        product: writes the product of two matrices, as `np.matmul` does.
     """
 
     copies = True
 
-    def __init__(self, geometry: Geometry, widest: int) -> None:
+    def __init__(self, geometry: Geometry, widest: int, product: Product = np.matmul) -> None:
+        self.product = product
         self.window, self.groups = geometry.window, geometry.groups
         self.inputs, self.outputs = geometry.in_channels // self.groups, geometry.out_channels // self.groups
         self.tile = self._choose_tile(widest)
@@ -101,7 +109,7 @@ class Tiled:
 
     def apply(self, columns: Array, matrix: Array, out: Array, memory: Memory, bias: Array | None = None) -> None:
         """Write the convolution (N, H_out, W_out, C_out) of images given as columns."""
-        np.matmul(columns, matrix, out=self._rows(out))
+        self.product(columns, matrix, out=self._rows(out))
         if bias is not None:
             add_to_channels(out, bias)
 

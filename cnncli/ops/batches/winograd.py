@@ -21,7 +21,7 @@ import numpy as np
 
 from cnncli.arrays import Array, DType
 from cnncli.ops.batches.rows import add_to_channels, copy_runs, strided
-from cnncli.ops.batches.tiled import Geometry
+from cnncli.ops.batches.tiled import Geometry, Product
 from cnncli.ops.batches.workspaces import Memory
 
 _INPUT = {
@@ -73,8 +73,8 @@ class Winograd:
 
     copies = True
 
-    def __init__(self, geometry: Geometry) -> None:
-        window = geometry.window
+    def __init__(self, geometry: Geometry, product: Product = np.matmul) -> None:
+        self.product, window = product, geometry.window
         top, _, self.left, right = window.padding
         self.height, self.width = window.output_size
         # Rows past the end are computed and dropped: 7 rows as 2 x 4 are 12 products, and 21 without Winograd.
@@ -120,7 +120,7 @@ class Winograd:
         """Write the convolution (N, H_out, W_out, C_out) of images given as columns."""
         products = memory.take("winograd products", self._products_shape(columns), columns.dtype)
         for first, patches in enumerate(self._patches(columns)):
-            np.matmul(patches, matrix, out=products[:, first :: self.taps])
+            self.product(patches, matrix, out=products[:, first :: self.taps])
         self._write(products, self._rows(products, len(out), self.width), out, bias)
 
     def _write(self, products: Array, rows: Array, out: Array, bias: Array | None) -> None:
@@ -196,7 +196,8 @@ class GatheredWinograd(Winograd):
 
     def apply(self, columns: Array, matrix: Array, out: Array, memory: Memory, bias: Array | None = None) -> None:
         shape = (self.rows + 2, columns.shape[1], self.outputs)
-        products = np.matmul(columns, matrix, out=memory.take("winograd products", shape, columns.dtype))
+        products = memory.take("winograd products", shape, columns.dtype)
+        self.product(columns, matrix, out=products)
         by_row = products.reshape(self.rows + 2, len(out), self.tiles, self.width * self.outputs)
         self._write(products, by_row.transpose(1, 2, 0, 3), out, bias)
 
