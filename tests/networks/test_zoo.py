@@ -87,7 +87,7 @@ def test_a_file_says_where_its_network_comes_from(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_has_no_key_of_its_own(name):
     table = tomllib.loads((ZOO / f"{name}.toml").read_text(encoding="utf-8"))
-    assert set(table) <= {"title", "source", "year", "input", "layers", "define", "published"}
+    assert set(table) <= {"title", "source", "year", "input", "layers", "define", "published", "weights"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -63,11 +63,14 @@ def _check_is_stored(path: Path) -> None:
         return
     try:
         with zipfile.ZipFile(path) as archive:
-            compressed = [part for part in archive.infolist() if part.compress_type != zipfile.ZIP_STORED]
+            parts = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise ModelError(f"a damaged archive: {named(error)}") from error
-    if compressed:
-        raise ModelError(f"its part {named(compressed[0].filename)} is compressed, as PyTorch does not write it")
+    if any("/code/" in part.filename for part in parts):
+        raise ModelError("a TorchScript program, which is code and not read: save model.state_dict() alone")
+    for part in parts:
+        if part.compress_type != zipfile.ZIP_STORED:
+            raise ModelError(f"its part {named(part.filename)} is compressed, as PyTorch does not write it")
 
 
 def _tensors(found: Any) -> dict[str, Any]:

@@ -87,6 +87,13 @@ def test_a_whole_module_is_refused_with_what_to_save(folder):
         imported()
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_a_program_is_refused_with_what_to_save(folder):
+    torch.jit.script(torch.nn.Linear(2, 3)).save("net.pth")
+    with pytest.raises(ModelError, match=r"TorchScript program.*: save model\.state_dict\(\)"):
+        imported()
+
+
 @pytest.mark.parametrize("found", [[1, 2], {"a": 1}, {"a": {"b": 2}}, torch.ones(3), {}])
 def test_a_file_without_named_arrays_is_refused(folder, found):
     torch.save(found, "net.pth")
