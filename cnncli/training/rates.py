@@ -4,7 +4,6 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
-from itertools import count
 from typing import NamedTuple, Unpack
 
 import numpy as np
@@ -14,9 +13,9 @@ from cnncli.data import Dataset
 from cnncli.engines.backends import Backend, open_backend
 from cnncli.errors import ArgumentError, TrainingError
 from cnncli.threads import cores
-from cnncli.training.batches import Batches, made_ready, make_batches
+from cnncli.training.batches import made_ready
 from cnncli.training.configuration import Configuration, TrainingOptions
-from cnncli.training.preparation import Preparation, prepare
+from cnncli.training.preparation import prepare
 from cnncli.training.trainer import Trainer
 from cnncli.training.watcher import BatchReport, Watcher
 
@@ -73,7 +72,8 @@ def find_learning_rate(
         engine: a name in `ENGINES`, or a backend that is open.
         device: a name in `DEVICES`.
         watcher: observer of the progress.
-        **options: those of `train`; `lr`, `schedule`, `warmup` and `epochs` change nothing.
+        **options: those of `train`; `schedule`, `warmup` and `epochs` change nothing. `lr` only says how many times as
+            large the rate of a head is.
 
     Raises:
         ArgumentError: an invalid option, or a network that does not fit the data.
@@ -116,9 +116,9 @@ def find_learning_rate(
 def _losses(trainer: Trainer, rates: list[float]) -> Iterator[float]:
     """Yield the loss of each step, until it explodes."""
     mean, lowest, clip = 0.0, math.inf, trainer.preparation.configuration.clip_norm
-    with closing(made_ready(_endless(trainer.preparation))) as batches:
+    with closing(made_ready(trainer.endless_batches())) as batches:
         for step, (rate, batch) in enumerate(zip(rates, batches, strict=False)):
-            result = trainer.engine.step(trainer.engine.features(batch.images), batch.labels, trainer.loss, step=step)
+            result = trainer.compute(batch, step)
             mean = _MEMORY * mean + (1 - _MEMORY) * result.loss
             recent = mean / (1 - _MEMORY ** (step + 1))
             lowest = min(lowest, recent)
@@ -127,12 +127,6 @@ def _losses(trainer: Trainer, rates: list[float]) -> Iterator[float]:
             yield result.loss
             trainer.engine.update(step + 1, rate, clip)
             trainer.watcher.batch(BatchReport(1, step + 1, len(rates), recent, 0.0, 0.0))
-
-
-def _endless(preparation: Preparation) -> Batches:
-    """Yield the batches of one epoch after another."""
-    for epoch in count():
-        yield from make_batches(preparation, epoch)
 
 
 def smooth(losses: Array) -> Array:

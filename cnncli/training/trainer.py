@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
+from itertools import count
 from typing import NamedTuple, NoReturn, Self
 
 import numpy as np
@@ -124,6 +125,12 @@ class Trainer:
         known = self._features("train", self.preparation.train)
         return make_batches(self.preparation, self.progress.epoch, self.progress.batch, part, known=known)
 
+    def endless_batches(self) -> Batches:
+        """Yield the batches of one epoch after another, from the first on."""
+        known = self._features("train", self.preparation.train)
+        for epoch in count():
+            yield from make_batches(self.preparation, epoch, known=known)
+
     def _batch(self) -> Batch:
         """Return the next batch, whole, as the network gets it."""
         with closing(make_batches(self.preparation, self.progress.epoch, self.progress.batch)) as batches:
@@ -142,7 +149,7 @@ class Trainer:
             self._known[part] = np.concatenate(parts)
         return self._known[part]
 
-    def _step(self, batch: Batch, step: int = 0) -> StepResult:
+    def compute(self, batch: Batch, step: int = 0) -> StepResult:
         """Compute the loss and the gradients of a batch."""
         inputs = batch.images if self.preparation.remembers else self.engine.features(batch.images)
         return self.engine.step(inputs, batch.labels, self.loss, step=step)
@@ -151,7 +158,7 @@ class Trainer:
         """Take one step."""
         progress, options = self.progress, self.preparation.configuration
         step = progress.epoch * self.steps + progress.batch
-        result = self._step(batch, step)
+        result = self.compute(batch, step)
         if not result.finite:
             self._stop_not_finite(batch, result.loss)
         self.engine.update(step + 1, options.learning_rate(step, self.steps), options.clip_norm)
@@ -314,7 +321,7 @@ class Trainer:
         seconds = []
         for _ in range(2):  # the first takes longer: arrays are made
             begin = time.perf_counter()
-            self._step(batch)
+            self.compute(batch)
             seconds.append(time.perf_counter() - begin)
         _copy_into(self.engine.buffers, buffers)
         rate = len(batch.labels) / min(seconds)

@@ -137,3 +137,20 @@ def test_the_chart(lr):
     if lr is not None:  # the mark stands over its rate: 0.003 is 2.48 of 6 powers of ten from the left
         columns = np.flatnonzero(orange[100:300].all(axis=0))
         assert columns.mean() == pytest.approx(70 + 670 * (np.log10(3e-3) + 5) / 6, abs=2)
+
+
+@pytest.mark.parametrize("augment", ["", "flip"])
+def test_frozen_layers_are_those_of_the_training(tmp_path, augment):
+    """At a rate that stays the same, the first batches have the losses of a training that freezes the same words."""
+    train(bars_dataset(60), output=tmp_path / "run", epochs=1, **OPTIONS)
+    shared = {
+        "source": str(tmp_path / "run"),
+        "freeze": "all",
+        "augment": augment,
+        "batch_size": 10,
+        "val": "0",
+        "jobs": 1,
+    }
+    found = find_learning_rate(bars_dataset(60), lowest=0.01, highest=0.01 * (1 + 1e-9), steps=10, lr=0.01, **shared)
+    run = train(bars_dataset(60), lr=0.01, epochs=1, **shared)
+    assert np.mean(found.batch_losses[:6]) == pytest.approx(run.metrics[0]["train_loss"], rel=1e-6)
