@@ -50,6 +50,7 @@ FEATURE_BYTES = 512 << 20  # bytes of the outputs of frozen words that are kept 
 CACHE_BYTES = 256 << 20  # bytes of decoded pictures that are kept in memory
 LARGE = 2 << 30  # bytes of memory above which a training reports what it needs
 _ARRAYS_OF_PARAMETERS = 6  # weights, gradients of two shards, two arrays of Adam's, and a copy of the best weights
+_COPIES_OF_FROZEN = 2  # as they were read, and in the engine
 _ARRAYS_OF_ACTIVATIONS = 3
 """An output, its gradient, and what a layer works on: what the default network was measured to take. Batch norms keep
 more, so that it is the least that others take."""
@@ -176,6 +177,7 @@ def prepare(
     way = Way(reading.size or given or parts.train.shape[:2], reading.resize)
     if source is not None:
         parts = source.labelled(parts)
+        source.check_channels(parts.train.shape[2])
     elif own is not None and options.size is None:
         way = find_way(own, way.size, way.resize)
     if own is not None:
@@ -197,7 +199,7 @@ def prepare(
     new_head = source is None or source.class_names != train.class_names or output_count(source.network) != outputs
     return Preparation(
         options,
-        *parts._replace(findings=(*parts.findings, *check_memory(options, network))),
+        *parts._replace(findings=(*parts.findings, *check_memory(options, network, frozen))),
         network=network,
         resize=way.resize,
         adapted="" if own is None or source else describe(own, network, given, way),
@@ -403,13 +405,15 @@ def training_bytes(network: Network, batch_size: int) -> int:
     return 4 * (_ARRAYS_OF_PARAMETERS * totals.params + batch_size * image)
 
 
-def check_memory(configuration: Configuration, network: Network) -> list[Finding]:
-    """Return a finding where a training takes much memory.
+def check_memory(configuration: Configuration, network: Network, frozen: int = 0) -> list[Finding]:
+    """Return a finding where a training takes much memory; its first words may be frozen.
 
     Raises:
         ArgumentError: it takes more than this machine has.
     """
-    needed, room = training_bytes(network, configuration.batch_size), machine_bytes()
+    kept, trained = split_network(network, frozen)
+    needed = training_bytes(trained, configuration.batch_size) + 4 * _COPIES_OF_FROZEN * kept.totals.params
+    room = machine_bytes()
     if needed < min(LARGE, room or LARGE):
         return []
     pictures = f"batches of {configuration.batch_size} pictures of {show_shape(network.input_shape)}"

@@ -9,7 +9,7 @@ from cnncli.arrays import Array
 from cnncli.data import Parts, Reading
 from cnncli.data.normalization import Normalization
 from cnncli.engines.initialization import initialize
-from cnncli.errors import ArgumentError, ModelError, reason
+from cnncli.errors import ArgumentError, DataError, ModelError, reason
 from cnncli.formats.files import parse_json
 from cnncli.formats.safetensors import INPUT, NETWORK
 from cnncli.models.importing.trained import read_class_names, read_normalization
@@ -81,6 +81,16 @@ class Source(NamedTuple):
         asked = configuration.resize != Configuration.defaults["resize"]
         resize = configuration.resize if asked else self.resize
         return reading._replace(size=size, resize=resize, channels=channels, scale=self.scale)
+
+    def check_channels(self, channels: int) -> None:
+        """Refuse pictures in memory that have other channels: files and arrays that are read get the model's.
+
+        Raises:
+            DataError: they have others.
+        """
+        own = self.network.input_shape[2]
+        if channels != own:
+            raise DataError(f"{self.word}: takes pictures of {own} channels, the data has {channels}")
 
     def labelled(self, parts: Parts) -> Parts:
         """Return data with its classes in the order of the model's, if they are the same."""

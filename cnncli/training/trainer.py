@@ -77,6 +77,7 @@ class Trainer:
         factor = preparation.head_lr / (preparation.configuration.lr or 1)
         self.engine.use(preparation.optimizer, dict.fromkeys(head_names(network), factor))
         self._known: dict[str, Array] = {}
+        self._remembers = preparation.remembers
 
     def __enter__(self) -> Self:
         return self
@@ -139,19 +140,21 @@ class Trainer:
     def _features(self, part: str, dataset: Dataset) -> Array | None:
         """Return what the frozen layers make of all pictures of a part; None where it is not kept.
 
-        It is computed in an order of its own, so that a resumed training has the same bits.
+        It is computed in an order of its own, so that a resumed training has the same bits; a training that is told to
+        stop meanwhile goes without.
         """
-        if not self.preparation.remembers:
-            return None
-        if part not in self._known:
-            normalize = self.preparation.normalization.apply
-            parts = [self.engine.features(normalize(images)) for _, images in dataset.chunks()]
-            self._known[part] = np.concatenate(parts)
-        return self._known[part]
+        if part not in self._known and self._remembers:
+            normalize, found = self.preparation.normalization.apply, []
+            for _, images in dataset.chunks():
+                if self.stop.is_set():
+                    return None
+                found.append(self.engine.features(normalize(images)))
+            self._known[part] = np.concatenate(found)
+        return self._known.get(part)
 
     def compute(self, batch: Batch, step: int = 0) -> StepResult:
         """Compute the loss and the gradients of a batch."""
-        inputs = batch.images if self.preparation.remembers else self.engine.features(batch.images)
+        inputs = batch.images if "train" in self._known else self.engine.features(batch.images)
         return self.engine.step(inputs, batch.labels, self.loss, step=step)
 
     def _learn(self, batch: Batch) -> None:

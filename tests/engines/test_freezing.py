@@ -36,13 +36,16 @@ def learn(engine, steps=3, lr=0.01):
         engine.update(step + 1, lr, clip_norm=1.0)
 
 
-@pytest.fixture(params=["numpy", "torch"])
-def make(request):
+@pytest.fixture(params=["numpy", "torch", "apart"])
+def make(request, monkeypatch):
+    """NumPy, PyTorch on a CPU, and PyTorch as on a device whose memory NumPy cannot see."""
     if request.param == "numpy":
         return NumpyEngine
     pytest.importorskip("torch")
     from cnncli.engines.torch.engine import TorchEngine
 
+    if request.param == "apart":
+        monkeypatch.setattr("cnncli.engines.torch.engine.shares_memory", lambda device: False)
     return TorchEngine
 
 

@@ -9,10 +9,10 @@ import pytest
 from small_data import bars, bars_dataset, bars_folder
 
 from cnncli.data import ArrayDataset
-from cnncli.errors import ArgumentError, ModelError
+from cnncli.errors import ArgumentError, DataError, ModelError
 from cnncli.files.toml import read_toml
 from cnncli.models.opening import load_trainable
-from cnncli.networks import parse_network
+from cnncli.networks import load_network, parse_network
 from cnncli.networks.heads import head_names
 from cnncli.training import preparation
 from cnncli.training.configuration import Configuration, read_configuration
@@ -156,6 +156,12 @@ class TestPictures:
         with pytest.raises(ArgumentError, match="its pictures have 1 channel, got channels 3: leave it out"):
             prepare(Configuration(source=source, channels=3), folder)
 
+    def test_in_memory_with_other_channels_are_refused(self, source):
+        pixels, labels = bars(channels=3)
+        data = ArrayDataset(pixels, labels, ["a", "b", "c"], "bars")
+        with pytest.raises(DataError, match="takes pictures of 1 channels, the data has 3"):
+            prepare(Configuration(source=source), data)
+
     def test_expect_what_is_told(self, source):
         told = prepare(Configuration(source=source, normalization="signed"), others())
         assert told.normalization.mean == (127.5,)
@@ -230,6 +236,22 @@ class TestFreezing:
         run = went_on(source, freeze="all", val="0.3")
         best = max(line["val_accuracy"] for line in run.metrics)
         assert run.scores.accuracy == pytest.approx(best)
+
+    def test_may_be_told_to_stop_while_it_computes_what_it_keeps(self, source, tmp_path):
+        stop = threading.Event()
+        stop.set()
+        stopped = went_on(source, output=tmp_path / "run", freeze="all", stop=stop)
+        assert (stopped.done, stopped.metrics) == (False, ())
+        done = train(others(), output=tmp_path / "run", resume=True, jobs=1)
+        whole = went_on(source, freeze="all")
+        assert all(np.array_equal(array, arrays(whole.model)[name]) for name, array in arrays(done.model).items())
+
+    def test_takes_less_memory(self, monkeypatch):
+        network = load_network("vgg16")
+        monkeypatch.setattr(preparation, "machine_bytes", lambda: 2 << 30)
+        assert preparation.check_memory(Configuration(), network, frozen_words(network, "all")) == []
+        with pytest.raises(ArgumentError, match=r"and this machine 2\.0 GiB"):
+            preparation.check_memory(Configuration(), network)
 
     def test_with_pytorch(self, source):
         pytest.importorskip("torch")
