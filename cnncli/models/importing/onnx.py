@@ -60,7 +60,7 @@ def _imported(buffer: FileBytes, folder: Path, size: Pair | None) -> Imported:
     metadata = read_metadata(reader)
     own = read_own(model.graph, metadata, lambda name: read_numbers(reader, constants[name], folder))
     if own is not None:
-        return own
+        return own._replace(origin="an ONNX graph that cnncli exported")
     try:
         found = _translated(model, reader, folder, size)
     except NotANetworkError as error:
