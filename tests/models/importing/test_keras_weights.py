@@ -319,17 +319,23 @@ def test_without_the_package_a_line_says_what_to_install(folder, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Keras's own
-@pytest.mark.parametrize(("name", "application"), [("mobilenet-v2", "MobileNetV2"), ("vgg16", "VGG16")])
-def test_networks_of_keras_give_its_probabilities(folder, name, application):
+@pytest.mark.parametrize(
+    ("name", "application", "module"),
+    [
+        ("mobilenet-v2", "MobileNetV2", "mobilenet_v2"),
+        ("vgg16", "VGG16", "vgg16"),
+        ("densenet121", "DenseNet121", "densenet"),
+    ],
+)
+def test_networks_of_keras_give_its_probabilities(folder, name, application, module):
     """On smooth pictures, with random weights and the running statistics of these pictures."""
     pytest.importorskip("torch")
     os.environ.setdefault("KERAS_BACKEND", "torch")
     keras = pytest.importorskip("keras")
     rng = np.random.default_rng(0)
     pictures = ndimage.gaussian_filter(rng.uniform(-2000, 2300, (3, 224, 224, 3)), (0, 8, 8, 0)).clip(0, 255)
-    module = keras.applications.mobilenet_v2 if name == "mobilenet-v2" else keras.applications.vgg16
     model = getattr(keras.applications, application)(weights=None, classes=5)
-    inputs = module.preprocess_input(pictures.astype(np.uint8).astype(np.float32))
+    inputs = getattr(keras.applications, module).preprocess_input(pictures.astype(np.uint8).astype(np.float32))
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
