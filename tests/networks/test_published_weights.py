@@ -41,6 +41,8 @@ def test_braces_that_mean_nothing_are_refused(text):
         ("names = 'a{'", "not closed"),
         ("names = 'a'\nrenamed = { a = 1 }", "table of texts"),
         ("names = 'a'\neps = 'small'", "eps must be a number"),
+        ("names = 'a'\npadding = 'full'", "padding must be one of same, got 'full'"),
+        ("names = 'a'\nchannels = 'bgra'", "channels must be one of rgb, bgr, got 'bgra'"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_named(tmp_path, table, message):
