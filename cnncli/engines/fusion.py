@@ -30,7 +30,7 @@ BLOCK_NUMBERS, ONE_BLOCK_NUMBERS = 450_000, 1_200_000
 _Bound = tuple[str, Layer, Params, Context]  # a layer's prefix, the layer, its parameters and its context in a shard
 
 
-def fuse(layer: Layer, input_shape: Shape, *, inference: bool = False) -> Layer:
+def fuse(layer: Layer, input_shape: Shape, *, inference: bool = False) -> "Fused":
     """Return a layer that computes the same, faster, with arrays of the same names: also backward, or in inference."""
     members = list(layer.leaves(input_shape))
     members = _pool_early(fold(members) if inference else members)
@@ -86,6 +86,12 @@ class Segment(Layer):
 
     members: tuple[Part, ...]
     scratch: int
+
+    def largest(self) -> int:
+        """Return the most numbers of an image that wait for the next segment, here and in the branches of a block."""
+        first, last = self.members[0], self.members[-1]
+        inside: list[int] = [path.layer.largest() for path in getattr(first.layer, "paths", ())]
+        return max(prod(last.layer.output_shape(last.input_shape)), *inside, 1)
 
     def block_size(self, images: int) -> int:
         """Return the number of images of a block."""
@@ -184,6 +190,10 @@ class Fused(Layer):
 
     segments: tuple[Segment, ...]
 
+    def largest(self) -> int:
+        """Return the most numbers of an image that wait for the next segment."""
+        return max((segment.largest() for segment in self.segments), default=1)
+
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         if context.shared.inference:
             return self._infer(x, params, context), None
@@ -243,6 +253,9 @@ class FusedBlock(Block):
     block: Block
     paths: tuple[Part, ...]
     scratch: int = 0
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return self.block.output_shape(input_shape)
 
     def scratch_numbers(self, input_shape: Shape) -> int:
         return self.scratch

@@ -20,7 +20,7 @@ from cnncli.ops.batches.workspaces import Workspace
 MOST_AT_ONCE = 32
 """Most images that go through the network together: more share weights better, and take more memory."""
 
-_NUMBERS_AT_ONCE = 1 << 21  # of their input
+_INPUT_NUMBERS, _LARGEST_NUMBERS = 1 << 21, 1 << 24  # of their input, and of what waits for the next layer
 
 
 class Inference:
@@ -63,7 +63,8 @@ class Inference:
         self._derived: dict[tuple[str, str], Any] = {}
         self._deriving = RLock()
         self._idle: list[Context] = []
-        self.at_once = max(1, min(MOST_AT_ONCE, _NUMBERS_AT_ONCE // prod(network.input_shape)))
+        by_input, by_largest = _INPUT_NUMBERS // prod(network.input_shape), _LARGEST_NUMBERS // self._layers.largest()
+        self.at_once = max(1, min(MOST_AT_ONCE, by_input, by_largest))
 
     def predict(self, images: Array, *, prepare: Prepare | None = None) -> Array:
         """Return the outputs (N, *output_shape) of images, as `Engine.predict` does."""

@@ -173,6 +173,13 @@ def test_memory_does_not_grow_with_depth():
     assert held(f"16x16x8 20x{block} gap fc-3") == held(f"16x16x8 2x{block} gap fc-3")
 
 
+@pytest.mark.parametrize(("text", "at_once"), [("32x32x3 conv3-8", 32), ("224x224x3 conv3-8,s2", 13), ("vgg16", 5)])
+def test_images_go_together_as_memory_allows(text, at_once):
+    network = load_network(text) if text.isalnum() else parse_network(text)
+    nothing = ({name: np.broadcast_to(np.float32(0), shape) for name, shape in network.param_shapes().items()}, {})
+    assert Inference(network, *nothing).at_once == at_once
+
+
 def test_blas_has_its_threads_back_when_the_last_is_done():
     network = parse_network(NETWORKS[0])
     inference = Inference(network, *numbers(network, np.float32), jobs=2)

@@ -32,6 +32,17 @@ def test_probabilities_are_the_model_s(tmp_path):
     np.testing.assert_allclose(found, model.probabilities(images), rtol=1e-5)
 
 
+@pytest.mark.parametrize("count", [5, 40, 300])
+def test_jobs_change_no_bit(tmp_path, count):
+    """Neither of a few files, which are divided among threads, nor of many."""
+    model = random_model("12x12x3 conv3-16,bn,relu res[ conv3-16,same,bn,relu conv3-16,same,bn ] max2 fc-3,softmax")
+    paths = (list(map(str, write_halves(tmp_path).rglob("*.png"))) * 13)[:count]
+    one, *others = (
+        [row.probabilities.tobytes() for row in predict_files(model, paths, jobs=jobs)] for jobs in (1, 2, 3)
+    )
+    assert others == [one, one]
+
+
 def test_what_cannot_be_read_fails_by_name_and_the_others_are_done(tmp_path):
     write_halves(tmp_path, 1)
     (tmp_path / "junk.png").write_text("junk")

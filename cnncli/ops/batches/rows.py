@@ -53,8 +53,8 @@ def as_rows(x: Array, repeats: int) -> Array:
 
 def tiled(vector: Array, repeats: int, dtype: DType) -> Array:
     """Return a vector of one number a channel, as a row."""
-    row = vector.astype(dtype, copy=False)
-    return np.broadcast_to(row, (repeats, row.size)).reshape(-1)
+    row = np.ascontiguousarray(vector, dtype)
+    return strided(row, (repeats, row.size), (0, row.itemsize)).reshape(-1)
 
 
 def channel_sums(rows: Array, channels: int) -> Array:
