@@ -26,7 +26,7 @@ NETWORK = "conv3-32,same,bn,relu max2 conv3-64,same,bn,relu max2 conv3-128,same,
 
 WAYS: dict[str, dict[str, Any]] = {
     "from nothing": {},
-    "from nothing, three times the rate": {"lr": 0.003},
+    "from nothing, ten times the rate": {"lr": 0.01},
     "--from": {"source": ""},
     "--from --freeze 3": {"source": "", "freeze": 3},
     "--from --freeze all": {"source": "", "freeze": "all"},

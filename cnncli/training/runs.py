@@ -90,7 +90,8 @@ def train(
         device: a name in `DEVICES`.
         watcher: observer of the progress.
         stop: once set, the training finishes the batch under way, saves everything and returns.
-        **options: `network`, `epochs`, `batch_size`, `optimizer`, `lr` and all others of `Configuration`.
+        **options: `network`, or `source` to go on from a model; `epochs`, `batch_size`, `optimizer`, `lr` and all
+            others of `Configuration`.
 
     Raises:
         ArgumentError: an invalid option, a network that does not fit the data, a run that is not to be
