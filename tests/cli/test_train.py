@@ -417,6 +417,7 @@ def test_find_lr_prints_a_curve_and_trains_nothing(tmp_path, bars, monkeypatch):
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["learning", "rate", "loss"]
     assert len(lines) > 15
+    assert max(map(len, lines)) < 80
     (marked,) = (line for line in lines if line.endswith("<- falls fastest"))
     assert lines[-1] == f"The loss falls fastest at --lr {float(marked.split()[0]):g}"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bars.npz"]
@@ -431,6 +432,14 @@ def test_find_lr_draws_and_tells_programs(tmp_path, bars):
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["find-lr.png"]
     assert set(found["steps"][0]) == {"lr", "batch_loss", "loss"}
     done("train", bars, "-o", tmp_path / "run", "--lr", found["lr"], *QUICK)  # the folder is still free for a run
+
+
+def test_find_lr_into_what_cannot_be_a_folder_is_one_line(tmp_path, bars):
+    for output in (bars, bars / "below"):
+        result = cnncli("train", bars, "--network", "fc-3", "--find-lr", "-j", 1, "-o", output)
+        assert result.exit_code in (1, 2)
+        assert result.stderr.startswith(f"cnncli: {output}: ")
+        assert result.stderr.count("\n") == 1
 
 
 def test_find_lr_where_nothing_is_learnt(tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from cnncli.cli.training.running import REFRESH, Display, Live, data_and_options
-from cnncli.errors import ArgumentError
+from cnncli.errors import ArgumentError, ImageError, reason
 from cnncli.files.temporary import check_output
 from cnncli.files.text import json_text, printable
 from cnncli.training.preparation import Preparation
@@ -19,7 +19,7 @@ from cnncli.training.watcher import BatchReport
 
 CHART = "find-lr.png"
 _ROW = 5  # steps between two lines of the chart in text
-_BAR = 40  # columns of the first loss
+_BAR = 26  # columns of the first loss; twice as many at most, so that lines fit a terminal of 80
 
 
 class _Progress(Live):
@@ -75,7 +75,10 @@ def find_rate(
 def _draw(test: RateTest, folder: Path) -> str:
     from cnncli.training.pictures import draw_rates
 
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(f"{folder}: cannot be made: {reason(error)}") from error
     draw_rates(test).save(folder / CHART)
     return str(folder / CHART)
 
