@@ -278,6 +278,9 @@ def _lumas(pixels: "Array") -> "Array":
 _KINDS = (Shift, Flip, Rotate, RandomCrop, Cutout, Brightness, Contrast, Saturation, Hue)
 AUGMENTATIONS: dict[str, type[Augmentation]] = {kind.word: kind for kind in _KINDS}
 
+AUTO = "auto"
+"""The word for augmentations that are chosen by the data: `cnncli.training.recipe` does."""
+
 _BLOCK = 1 << 14  # pixels changed at a time, which stay in the cache: three times as fast as all at once
 _WORD = re.compile(r"([a-z]+)(?::?(\d+\.?\d*|\.\d+)(%?))?")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypedDict
 
 from cnncli.choices import RESIZES, did_you_mean
-from cnncli.data.augmentation import parse_augmentations
+from cnncli.data.augmentation import AUTO, parse_augmentations
 from cnncli.engines.losses import LOSSES
 from cnncli.engines.optimizers import OPTIMIZERS, Optimizer
 from cnncli.errors import ArgumentError
@@ -77,7 +77,7 @@ class Configuration(Value):
         weight_decay: L2 penalty, decoupled with adamw; None for the optimizer's default.
         schedule: a name in `SCHEDULES`.
         warmup: epochs of linear warm-up.
-        augment: augmentations, as `shift:2,flip`.
+        augment: augmentations, as `shift:2,flip`; `auto` for those that suit the data.
         val: validation data: a share of the training data, such as 0.1 or 10%; a data set; 0 for nothing. None for
             the data's own validation part, and a tenth where it has none.
         class_weight: a word of `CLASS_WEIGHTS`.
@@ -140,7 +140,8 @@ class Configuration(Value):
             raise ArgumentError(
                 f"warmup of {self.warmup:g} epochs leaves nothing of {self.epochs}: choose a shorter one"
             )
-        self.normalize(augment=",".join(map(str, parse_augmentations(self.augment))))
+        if self.augment != AUTO:
+            self.normalize(augment=",".join(map(str, parse_augmentations(self.augment))))
         optimizer = self.make_optimizer()
         default = optimizer.default_lr * (1.0 if self.source is None else optimizer.kept_factor)
         self.normalize(

@@ -24,7 +24,7 @@ from cnncli.data import (
     open_dataset,
     split,
 )
-from cnncli.data.augmentation import Augmentation, parse_augmentations
+from cnncli.data.augmentation import AUTO, Augmentation, parse_augmentations
 from cnncli.data.listing import visible_folders
 from cnncli.data.normalization import Normalization, measure
 from cnncli.data.pictures import BYTES
@@ -40,6 +40,7 @@ from cnncli.networks.words import read_input, split_words
 from cnncli.shapes import show_shape
 from cnncli.training.configuration import Configuration, parse_share
 from cnncli.training.fitting import Way, describe, find_way, fit, named_network
+from cnncli.training.recipe import suited_augmentations
 from cnncli.training.sources import Source, frozen_words, open_source
 
 FRACTION = 0.1  # share of the training data that is held out for validation by default
@@ -126,6 +127,13 @@ class Preparation(NamedTuple):
         return ACCURACY if self.configuration.class_weight == "none" else BALANCED_ACCURACY
 
     @property
+    def changes(self) -> str:
+        """The augmentations in words, as `augmented by shift:4,flip (auto)`; empty where there are none."""
+        words = ",".join(map(str, self.augmentations))
+        chosen = " (auto)" if self.configuration.augment == AUTO else ""
+        return f"augmented by {words}{chosen}" if words else ""
+
+    @property
     def steps_per_epoch(self) -> int:
         """Batches of an epoch."""
         return len(batch_starts(len(self.train), self.configuration.batch_size))
@@ -184,7 +192,8 @@ def prepare(
         parts = _brought(parts, way)
     train = parts.train
     _check_classes(data, train)
-    augmentations = parse_augmentations(options.augment)
+    automatic = options.augment == AUTO
+    augmentations = suited_augmentations(train) if automatic else parse_augmentations(options.augment)
     for augmentation in augmentations:
         augmentation.check(train.shape[2], has_scale=train.scale == BYTES)
     loss = _loss(options, train)

@@ -65,9 +65,9 @@ def batch_sheet(
 
 
 def _sheet(preparation: Preparation, batch: Batch, name: str) -> Sheet:
-    shown, options, train = min(MOST, len(batch.items)), preparation.configuration, preparation.train
+    shown, train = min(MOST, len(batch.items)), preparation.train
     labels = [preparation.class_names[label] for label in batch.labels[:shown].tolist()]
-    changes = f", augmented by {options.augment}" if options.augment else ""
+    changes = f", {preparation.changes}" if preparation.changes else ""
     note = f"{shown} of {len(train):,} training images, {show_shape(train.shape)}{changes}"
     sheet = Sheet(f"{name}: the first batch", note, labels, [train.shape[:2]] * shown)
     for number, pixels in enumerate(_visible(preparation, batch.images[:shown])):

@@ -84,9 +84,8 @@ _LEARNING = {
 _DATA = {
     "augment": (
         "LIST",
-        "Random changes to the training images, such as shift:2,flip. "
-        + "; ".join(f"{name}: {kind.about}" for name, kind in AUGMENTATIONS.items())
-        + ".",
+        "Random changes to the training images, such as shift:2,flip; auto: shifts, and flips where mirrored images "
+        "look like their class. " + "; ".join(f"{name}: {kind.about}" for name, kind in AUGMENTATIONS.items()) + ".",
     ),
     "val": (
         "PART|DATA",

@@ -333,7 +333,7 @@ def summary_lines(data: str, preparation: Preparation) -> Iterator[str]:
         *([f"momentum {options.momentum:g}"] if options.momentum is not None else []),
         *([f"weight decay {options.weight_decay:g}"] if options.weight_decay else []),
         f"batches of {options.batch_size}",
-        *([f"augmented by {options.augment}"] if options.augment else []),
+        *([preparation.changes] if preparation.changes else []),
         options.loss.replace("_", " "),
         f"seed {options.seed}",
     ]
