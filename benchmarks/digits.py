@@ -22,20 +22,21 @@ from cnncli.training.runs import train
 Array = np.ndarray[Any, Any]
 
 SMALL = "conv3-32,same,relu max2 conv3-64,same,relu max2 drop0.3 fc-128,relu fc-10"
+PLAIN = {"optimizer": "adam", "schedule": "cosine", "warmup": 0, "label_smoothing": 0}
 RECIPES: dict[str, dict[str, Any]] = {
     "small network, 8x8": {
         "network": SMALL,
         "epochs": 40,
         "lr": 0.002,
         "augment": "shift1,rotate:10",
-        "schedule": "cosine",
+        **PLAIN,
     },
     "LeNet-5 of 1998, 32x32": {
         "network": "lenet5-1998",
         "epochs": 30,
         "lr": 0.002,
         "augment": "shift2,rotate:10",
-        "schedule": "cosine",
+        **PLAIN,
     },
 }
 TARGETS = {"small network, 8x8": 0.985, "LeNet-5 of 1998, 32x32": 0.97}

@@ -78,6 +78,7 @@ def main() -> None:
     assert parts.test is not None
     test = of_classes(parts.test, new)
     common: dict[str, Any] = {"augment": words.augment, "schedule": "cosine", "optimizer": "adam"}
+    common |= {"warmup": 0, "label_smoothing": 0}
     ways = RATES if words.rates else WAYS
     found: dict[str, list[float]] = {name: [] for name in ways}
     with tempfile.TemporaryDirectory() as folder:

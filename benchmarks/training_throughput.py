@@ -41,7 +41,7 @@ TARGET = 0.9
 def command_speed(data, folder, text, batch, more):
     """Return the images a second of the last epoch."""
     words = ["train", data, "--network", text, "--batch-size", str(batch), "--epochs", "2", "--val", "0", "-o", folder]
-    recipe = ["--optimizer", "momentum", "--lr", "0.001", "--force"]
+    recipe = ["--optimizer", "momentum", "--lr", "0.001", "--augment", "none", "--force"]
     command = [sys.executable, "-m", "cnncli", *words, *recipe, *more]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     last = Path(folder, "metrics.jsonl").read_text().splitlines()[-1]

@@ -8,6 +8,12 @@ from cnncli.data import ArrayDataset
 NETWORK = "conv3-4,bn,relu max2 drop0.2 fc-3,softmax"
 """A network with everything that resuming has to get right: running statistics and dropout."""
 
+PLAIN = {"optimizer": "adam", "schedule": "constant", "warmup": 0, "augment": "none", "label_smoothing": 0}
+"""Options of a training in which every step is alike, so that few epochs are enough, and more can follow."""
+
+PLAIN_WORDS = [word for name, value in PLAIN.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+"""The same options on a command line."""
+
 
 def bars(count=60, *, classes=3, size=8, seed=0, channels=1):
     """Noisy pictures with a bright bar whose place tells the class."""

@@ -156,7 +156,10 @@ OPTIMIZER = Addition(
     {},
     [
         ("train --help", "signsgd"),
-        ("train samples/digits --optimizer signsgd --epochs 1 -o run", "epoch 1/1"),
+        (
+            "train samples/digits --network lenet5 --optimizer signsgd --schedule constant --epochs 1 -o run",
+            "epoch 1/1",
+        ),
         ("train samples/digits --optimizer signsgd --epochs 2 -o run --resume", "epoch 2/2"),
     ],
 )

@@ -281,12 +281,15 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {kind.word: kind for kind in _KIN
 AUTO = "auto"
 """The word for augmentations that are chosen by the data: `cnncli.training.recipe` does."""
 
+NONE = "none"
+"""The word for no augmentations."""
+
 _BLOCK = 1 << 14  # pixels changed at a time, which stay in the cache: three times as fast as all at once
 _WORD = re.compile(r"([a-z]+)(?::?(\d+\.?\d*|\.\d+)(%?))?")
 
 
 def parse_augmentations(text: str | Sequence[str]) -> tuple[Augmentation, ...]:
-    """Parse augmentations as they are written on a command line: names, with or without an amount.
+    """Parse augmentations as they are written on a command line: names, with or without an amount, or `none`.
 
     Raises:
         ArgumentError: an unknown name, an amount out of range, or the same twice.
@@ -296,6 +299,8 @@ def parse_augmentations(text: str | Sequence[str]) -> tuple[Augmentation, ...]:
         ['shift:3', 'flip', 'rotate:15', 'contrast:0.3']
     """
     words = text.split(",") if isinstance(text, str) else [word for part in text for word in part.split(",")]
+    if words == [NONE]:
+        return ()
     found = tuple(_parse(word.strip()) for word in words if word.strip())
     names = [each.word for each in found]
     twice = sorted({name for name in names if names.count(name) > 1})

@@ -34,6 +34,7 @@ class Optimizer(Value):
         default_lr: a learning rate that mostly works.
         kept_factor: factor of the default rate for weights that were trained before.
         head_factor: factor of the rate of those for a new head in front of them.
+        normalized_lr: a larger one for networks with batch norm; None where they take the same.
         decoupled: whether the decay is apart from the gradient.
         fractions: the fields that must be below 1.
     """
@@ -47,6 +48,7 @@ class Optimizer(Value):
     # layers: LeNet-5 forgot what it knew at the whole rate, and with a faster head.
     kept_factor: ClassVar[float] = 0.1
     head_factor: ClassVar[float] = 1.0
+    normalized_lr: ClassVar[float | None] = None
     decoupled: ClassVar[bool] = False
     fractions: ClassVar[tuple[str, ...]] = ()
 
@@ -208,6 +210,7 @@ class AdamW(Adam):
     weight_decay: float = 0.01
 
     name: ClassVar[str] = "adamw"
+    normalized_lr: ClassVar[float | None] = 0.003
     decoupled: ClassVar[bool] = True
 
 

@@ -87,10 +87,8 @@ class Checkpoint(NamedTuple):
                 f"those that are done would have had other learning rates: start another run with --epochs {wanted}"
             )
         begun = self.progress.epoch + (self.progress.batch > 0)
-        if configuration.epochs < begun:
-            raise ArgumentError(
-                f"{place}: epoch {begun} is begun, {configuration.epochs} are asked for: their number can only grow"
-            )
+        if wanted is not None and wanted < begun:
+            raise ArgumentError(f"{place}: epoch {begun} is begun, {wanted} are asked for: their number can only grow")
 
     def check(self, other: "Checkpoint", place: object) -> None:
         """Check that a training that begins as `other` may go on from here.
@@ -149,6 +147,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     try:
         progress = _progress(parse_json(metadata[PROGRESS].encode(errors="replace"), PROGRESS))
         options = parse_json(metadata[OPTIONS].encode(errors="replace"), OPTIONS)
+        if SOURCE not in metadata:  # the network that was chosen for the pictures was not always among the options
+            options["network"] = options.get("network") or metadata[NETWORK]
         configuration = Configuration(**options)
     except (ModelError, ArgumentError, TypeError) as error:
         raise ModelError(f"{path}: {error}") from error

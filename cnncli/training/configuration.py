@@ -19,6 +19,8 @@ from cnncli.shapes import show_shape
 from cnncli.training.schedules import SCHEDULES
 from cnncli.values import Value
 
+DECAY = 0.05  # weight decay of optimizers in which it is apart from the gradient
+SMOOTHING = 0.1  # label smoothing of Szegedy et al., arXiv:1512.00567
 CLASS_WEIGHTS = ("none", "balanced")  # weights of the classes: 1, or by the inverse of their frequency
 CHECKSUMS = "checksums"  # table of a configuration's file with those of the files that it began with
 VERSIONS = "versions"  # table of a configuration's file with the versions that it ran with
@@ -35,19 +37,19 @@ class TrainingOptions(TypedDict, total=False):
     normalization: str | None
     mean: str | None
     std: str | None
-    epochs: int
+    epochs: int | None
     batch_size: int
     optimizer: str
     lr: float | None
     momentum: float | None
     weight_decay: float | None
     schedule: str
-    warmup: float
-    augment: str
+    warmup: float | None
+    augment: str | None
     val: str | None
     class_weight: str
     loss: str
-    label_smoothing: float
+    label_smoothing: float | None
     clip_norm: float | None
     early_stop: int | None
     seed: int
@@ -60,6 +62,8 @@ class TrainingOptions(TypedDict, total=False):
 class Configuration(Value):
     """The options of a training. Two runs with the same options and the same data give the same bits.
 
+    What depends on data and network stays None until both are known (`cnncli.training.recipe.settle`).
+
     Attributes:
         network: a name of the zoo, a TOML file or a text; empty for one that fits the data.
         source: a model to go on from, whose network it is; None to begin with random weights.
@@ -69,20 +73,22 @@ class Configuration(Value):
         normalization: what its weights expect, where it does not say it: a name in `NORMALIZATIONS`.
         mean: the same in numbers, as `0.485,0.456,0.406`.
         std: standard deviations that go with `mean`.
-        epochs: number of passes over the training pictures.
+        epochs: number of passes over the training pictures; None for those that the work of a training allows.
         batch_size: pictures per batch.
         optimizer: a name in `OPTIMIZERS`.
-        lr: learning rate; None for the optimizer's default, with a source times its `kept_factor`.
+        lr: learning rate; None for the optimizer's default, by the network; with a source times its `kept_factor`.
         momentum: momentum coefficient, for momentum and nesterov; None for 0.9.
-        weight_decay: L2 penalty, decoupled with adamw; None for the optimizer's default.
+        weight_decay: L2 penalty, decoupled with adamw; None for 0.05 with adamw, 0 with others.
         schedule: a name in `SCHEDULES`.
-        warmup: epochs of linear warm-up.
-        augment: augmentations, as `shift:2,flip`; `auto` for those that suit the data.
+        warmup: epochs of linear warm-up; None for one, but at most a tenth of all.
+        augment: augmentations, as `shift:2,flip`; `auto` for those that suit the data; None for `auto`, and for none
+            where words are frozen, so that these are computed once.
         val: validation data: a share of the training data, such as 0.1 or 10%; a data set; 0 for nothing. None for
             the data's own validation part, and a tenth where it has none.
         class_weight: a word of `CLASS_WEIGHTS`.
         loss: a name in `LOSSES`.
-        label_smoothing: share of a label that is spread over all classes, from 0 to below 1.
+        label_smoothing: share of a label that is spread over all classes, from 0 to below 1; None for 0.1, and for 0
+            with a loss of the outputs themselves.
         clip_norm: largest norm of the gradient; None for any.
         early_stop: epochs without a better validation after which training stops; None for never.
         seed: seed of all random numbers.
@@ -95,8 +101,8 @@ class Configuration(Value):
         ArgumentError: an invalid word or number.
 
     Example:
-        >>> Configuration(optimizer="momentum").lr
-        0.02
+        >>> Configuration(optimizer="momentum").momentum
+        0.9
     """
 
     network: str = ""
@@ -107,19 +113,19 @@ class Configuration(Value):
     normalization: str | None = None
     mean: str | None = None
     std: str | None = None
-    epochs: int = 20
+    epochs: int | None = None
     batch_size: int = 32
-    optimizer: str = "adam"
+    optimizer: str = "adamw"
     lr: float | None = None
     momentum: float | None = None
     weight_decay: float | None = None
-    schedule: str = "constant"
-    warmup: float = 0.0
-    augment: str = ""
+    schedule: str = "cosine"
+    warmup: float | None = None
+    augment: str | None = None
     val: str | None = None
     class_weight: str = "none"
     loss: str = "cross_entropy"
-    label_smoothing: float = 0.0
+    label_smoothing: float | None = None
     clip_norm: float | None = None
     early_stop: int | None = None
     seed: int = 0
@@ -136,19 +142,16 @@ class Configuration(Value):
         self._check_source()
         if self.early_stop is not None and self.val is not None and parse_share(self.val) == 0:
             raise ArgumentError("early_stop needs something to validate by, and val is 0: leave out one of them")
-        if self.warmup and self.warmup >= self.epochs:
+        if self.warmup and self.epochs and self.warmup >= self.epochs:
             raise ArgumentError(
                 f"warmup of {self.warmup:g} epochs leaves nothing of {self.epochs}: choose a shorter one"
             )
-        if self.augment != AUTO:
+        if self.augment not in (None, AUTO):
             self.normalize(augment=",".join(map(str, parse_augmentations(self.augment))))
+        if self.label_smoothing is None:
+            self.normalize(label_smoothing=0.0 if LOSSES[self.loss].takes_outputs else SMOOTHING)
         optimizer = self.make_optimizer()
-        default = optimizer.default_lr * (1.0 if self.source is None else optimizer.kept_factor)
-        self.normalize(
-            lr=default if self.lr is None else self.lr,
-            momentum=getattr(optimizer, "momentum", None),
-            weight_decay=optimizer.weight_decay,
-        )
+        self.normalize(momentum=getattr(optimizer, "momentum", None), weight_decay=optimizer.weight_decay)
 
     def _check_source(self) -> None:
         if self.source is not None and self.network:
@@ -168,6 +171,8 @@ class Configuration(Value):
         kind = OPTIMIZERS[self.optimizer]
         given = {name: getattr(self, name) for name in ("momentum", "weight_decay")}
         chosen = {name: value for name, value in given.items() if value is not None}
+        if kind.decoupled:
+            chosen.setdefault("weight_decay", DECAY)
         if "momentum" in chosen and "momentum" not in kind.fields:
             having = " and ".join(name for name, other in OPTIMIZERS.items() if "momentum" in other.fields)
             raise ArgumentError(f"the optimizer {self.optimizer} takes no momentum: {having} do")
@@ -184,6 +189,8 @@ class Configuration(Value):
             [0.05, 0.1, 0.1, 0.05]
         """
         assert self.lr is not None
+        assert self.epochs is not None
+        assert self.warmup is not None
         rising = round(self.warmup * steps_per_epoch)
         if step < rising:
             return self.lr * (step + 1) / rising

@@ -1,6 +1,5 @@
 """Preparation of a training: the parts of the data, the network, the loss and the optimizer of a configuration."""
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
@@ -24,10 +23,10 @@ from cnncli.data import (
     open_dataset,
     split,
 )
-from cnncli.data.augmentation import AUTO, Augmentation, parse_augmentations
+from cnncli.data.augmentation import Augmentation
 from cnncli.data.listing import visible_folders
 from cnncli.data.normalization import Normalization, measure
-from cnncli.data.pictures import BYTES
+from cnncli.data.pictures import BYTES, Size
 from cnncli.engines.freezing import split_network
 from cnncli.engines.head import check_outputs
 from cnncli.engines.losses import LOSSES, Loss, balanced_weights
@@ -40,7 +39,7 @@ from cnncli.networks.words import read_input, split_words
 from cnncli.shapes import show_shape
 from cnncli.training.configuration import Configuration, parse_share
 from cnncli.training.fitting import Way, describe, find_way, fit, named_network
-from cnncli.training.recipe import suited_augmentations
+from cnncli.training.recipe import SIZE, chosen_augmentations, default_layers, settle
 from cnncli.training.sources import Source, frozen_words, open_source
 
 FRACTION = 0.1  # share of the training data that is held out for validation by default
@@ -61,6 +60,7 @@ class Preparation(NamedTuple):
     """Everything that a training needs.
 
     Attributes:
+        configuration: the options, with nothing left open.
         validation: the part that epochs are judged by; None where nothing is held out.
         test: the part that stays untouched until the end; None where the data has no such part.
         findings: problems of the data that its owner should know.
@@ -92,6 +92,12 @@ class Preparation(NamedTuple):
     source: Source | None = None
     new_head: bool = True
     frozen: int = 0
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs."""
+        assert self.configuration.epochs is not None
+        return self.configuration.epochs
 
     @property
     def head_lr(self) -> float:
@@ -128,10 +134,8 @@ class Preparation(NamedTuple):
 
     @property
     def changes(self) -> str:
-        """The augmentations in words, as `augmented by shift:4,flip (auto)`; empty where there are none."""
-        words = ",".join(map(str, self.augmentations))
-        chosen = " (auto)" if self.configuration.augment == AUTO else ""
-        return f"augmented by {words}{chosen}" if words else ""
+        """The augmentations in words, as `augmented by shift:4,flip`; empty where there are none."""
+        return f"augmented by {self.configuration.augment}" if self.augmentations else ""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -192,8 +196,7 @@ def prepare(
         parts = _brought(parts, way)
     train = parts.train
     _check_classes(data, train)
-    automatic = options.augment == AUTO
-    augmentations = suited_augmentations(train) if automatic else parse_augmentations(options.augment)
+    augmentations = chosen_augmentations(options, train)
     for augmentation in augmentations:
         augmentation.check(train.shape[2], has_scale=train.scale == BYTES)
     loss = _loss(options, train)
@@ -201,17 +204,18 @@ def prepare(
     if own is None:
         words = options.network or default_layers(train.shape, outputs)
         network = choose_network(words, train.shape, sized=options.size is not None)
+        options = options.replace(network=words, size=way.size if several else options.size)
     else:
         network = fit(own, train.shape, outputs)
     check_outputs(network, len(train.class_names), loss)
     frozen = frozen_words(network, options.freeze)
     new_head = source is None or source.class_names != train.class_names or output_count(source.network) != outputs
-    return Preparation(
-        options,
+    preparation = Preparation(
+        options.replace(augment=",".join(map(str, augmentations))),
         *parts._replace(findings=(*parts.findings, *check_memory(options, network, frozen))),
         network=network,
         resize=way.resize,
-        adapted="" if own is None or source else describe(own, network, given, way),
+        adapted=_adapted(source, own, network, given, way),
         normalization=_measured(train) if source is None else source.normalization,
         loss=loss,
         optimizer=options.make_optimizer(),
@@ -221,6 +225,8 @@ def prepare(
         new_head=new_head,
         frozen=frozen,
     )
+    computed = split_network(network, frozen)[1] if preparation.remembers else network
+    return preparation._replace(configuration=settle(preparation.configuration, network, computed, len(train)))
 
 
 def _opened(
@@ -230,14 +236,21 @@ def _opened(
     progress: OnChecked | None,
     own: Network | None,
 ) -> tuple[Parts, bool]:
-    """Return the parts of the data, and whether its pictures had several sizes and got the network's own."""
+    """Return the parts of the data, and whether its pictures had several sizes and got the network's own, or `SIZE`."""
     try:
         return _parts(configuration, data, reading, progress), False
     except SizesDifferError:
-        if own is None:
-            raise
-        height, width, _ = own.input_shape
+        height, width = (SIZE, SIZE) if own is None else own.input_shape[:2]
         return _parts(configuration, data, reading._replace(size=(height, width)), progress), True
+
+
+def _adapted(source: Source | None, own: Network | None, network: Network, given: Size | None, way: Way) -> str:
+    """Return what was changed to fit the network and the pictures to each other, in words; empty for nothing."""
+    if source is not None:
+        return ""
+    if own is not None:
+        return describe(own, network, given, way)
+    return "" if given else f"images resized from several sizes to {show_shape(way.size)}: --size takes another"
 
 
 def _brought(parts: Parts, way: Way) -> Parts:
@@ -356,26 +369,10 @@ def choose_network(text: str, shape: Sequence[int], *, sized: bool = False) -> N
         raise
 
 
-def default_layers(shape: Sequence[int], outputs: int) -> str:
-    """Return the layers of a network that fits pictures and outputs: 3x3 convolutions and pools, then two fc.
-
-    There are two convolutions, with 16 and 32 filters, and more, with up to 128, until no side is above 8.
-
-    Example:
-        >>> default_layers((28, 28, 1), 10)
-        'conv3-16,same,relu max2 conv3-32,same,relu max2 fc-64,relu fc-10,softmax'
-    """
-    height, width = shape[:2]
-    stages = max(2, math.ceil(math.log2(max(height, width) / 8)))
-    stages = min(stages, int(math.log2(min(height, width))))
-    convolutions = [f"conv3-{min(16 << stage, 128)},same,relu max2" for stage in range(stages)]
-    return " ".join([*convolutions, "fc-64,relu", f"fc-{outputs},{'softmax' if outputs > 1 else 'sigmoid'}"])
-
-
 def _loss(configuration: Configuration, train: Dataset) -> Loss:
     balanced = configuration.class_weight == "balanced"
     weights = balanced_weights(train.labels, len(train.class_names)) if balanced else None
-    return LOSSES[configuration.loss](configuration.label_smoothing, weights)
+    return LOSSES[configuration.loss](configuration.label_smoothing or 0.0, weights)
 
 
 def _measured(train: Dataset) -> Normalization:

@@ -11,6 +11,7 @@ import numpy as np
 
 from cnncli.choices import did_you_mean
 from cnncli.data import Dataset
+from cnncli.data.augmentation import AUTO
 from cnncli.engines.backends import Backend, open_backend
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.models.metrics import Scores, score
@@ -196,6 +197,8 @@ def _begin(
     if not resume:
         return None, Configuration(**options)
     checkpoint = load_checkpoint(folder.checkpoint)
+    if options.get("augment") == AUTO:  # the run has the augmentations that were chosen
+        del options["augment"]
     configuration = Configuration(**{**checkpoint.configuration.options, **options})
     checkpoint.check_options(configuration, folder.checkpoint)
     return checkpoint, configuration

@@ -93,7 +93,7 @@ class Trainer:
         options, progress = self.preparation.configuration, self.progress
         stale = progress.epoch - progress.best_epoch
         is_stale = options.early_stop is not None and progress.batch == 0 and stale >= options.early_stop
-        return progress.epoch >= options.epochs or is_stale
+        return progress.epoch >= self.preparation.epochs or is_stale
 
     def run(self) -> bool:
         """Train until it is done or told to stop; return whether it is done.

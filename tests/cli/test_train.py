@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from shell import PATIENCE, cnncli, done, json_lines
+from small_data import PLAIN_WORDS
 
 from cnncli.models.safetensors import read_tensors
 from cnncli.training.configuration import Configuration
@@ -25,7 +26,7 @@ from cnncli.training.configuration import Configuration
 ROOT = Path(__file__).parent.parent.parent
 SAMPLES = ROOT / "samples/digits"
 ABOUT_MODELS = {"source", "freeze", "head_lr", "classes", "normalization", "mean", "std"}
-QUICK = ["--network", "fc-3", "--epochs", "2", "--jobs", "1"]
+QUICK = ["--network", "fc-3", "--epochs", "2", "--jobs", "1", *PLAIN_WORDS]
 FIELDS = ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "seconds", "images_per_second"]
 
 
@@ -51,7 +52,7 @@ def test_a_summary_a_line_an_epoch_and_the_result(tmp_path, bars):
     assert lines[0] == f"data      {bars}: 8x8x1 images, 54 for training, 6 for validation"
     assert lines[1] == "classes   3: 0 18, 1 18, 2 18"
     assert lines[2] == "network   8x8x1 fc-3 (195 parameters)"
-    assert lines[3] == "training  adam, lr 0.001 constant, batches of 32, cross entropy, seed 0"
+    assert lines[3] == "training  2 epochs, adam, lr 0.001 constant, batches of 32, cross entropy, seed 0"
     assert re.fullmatch(r"time      about \S+ m?s per epoch \([\d,]+ images/s\), 2 epochs about \S+ m?s", lines[4])
     assert [line[:9] for line in lines[5:]] == ["epoch 1/2", "epoch 2/2"]
     assert all("loss" in line and "accuracy" in line and "images/s" in line for line in lines[5:])
@@ -145,9 +146,7 @@ def test_every_option_reaches_the_configuration(tmp_path, bars):
 @pytest.fixture
 def source(tmp_path, bars):
     """A run of two words."""
-    done(
-        "train", bars, "-o", tmp_path / "source", "--network", "conv3-4,relu fc-3", "--epochs", "1", "--jobs", "1", "-q"
-    )
+    done("train", bars, "-o", tmp_path / "source", "--network", "conv3-4,relu fc-3", *QUICK[2:], "-q")
     return tmp_path / "source"
 
 
@@ -168,7 +167,7 @@ def test_every_option_about_a_model_to_go_on_from_does_too(tmp_path, bars, sourc
         "--std",
         "0.25",
     ]
-    result = done("train", bars, "-o", tmp_path / "run", *words, "--epochs", "1")
+    result = done("train", bars, "-o", tmp_path / "run", *words, *QUICK[2:])
     assert f"from      {source}: images 8x8x1 (stretch), mean 127.5 and std 63.75 of 255; a new head" in result.stderr
     assert "the first word of 2, up to conv3-4,relu (40 of 475 parameters), computed once for all" in result.stderr
     assert "lr 0.001 constant, head 0.5" in result.stderr
@@ -177,7 +176,7 @@ def test_every_option_about_a_model_to_go_on_from_does_too(tmp_path, bars, sourc
     assert recorded.items() >= about.items()
     done("train", "--config", tmp_path / "run/config.toml", "-o", tmp_path / "again", "-q")
     assert (tmp_path / "again/model.safetensors").read_bytes() == (tmp_path / "run/model.safetensors").read_bytes()
-    done("train", bars, "-o", tmp_path / "run", "--resume", "--epochs", "2", "-q")
+    done("train", bars, "-o", tmp_path / "run", "--resume", "--epochs", "3", "-q")
 
 
 def test_json_says_what_becomes_of_a_model_to_go_on_from(tmp_path, bars, source):
@@ -190,7 +189,23 @@ def test_json_says_what_becomes_of_a_model_to_go_on_from(tmp_path, bars, source)
 
 
 def test_a_recorded_configuration_gives_the_same_model(tmp_path, bars):
-    done("train", bars, "-o", tmp_path / "one", *QUICK, "--augment", "flip", "--seed", "5", "-q")
+    done(
+        "train",
+        bars,
+        "-o",
+        tmp_path / "one",
+        "--network",
+        "fc-3",
+        "--epochs",
+        "2",
+        "--jobs",
+        "1",
+        "--augment",
+        "flip",
+        "--seed",
+        "5",
+        "-q",
+    )
     done("train", "--config", tmp_path / "one/config.toml", "-o", tmp_path / "two", "-q")
     assert (tmp_path / "one/model.safetensors").read_bytes() == (tmp_path / "two/model.safetensors").read_bytes()
     done("train", "--config", tmp_path / "one/config.toml", "-o", tmp_path / "three", "--seed", "6", "-q")
@@ -253,7 +268,7 @@ def test_params_shows_the_model(tmp_path, bars):
         (["DATA", "--val", "nowhere"], 1, "nowhere"),
         (["DATA", "--size", "big"], 2, "size must be"),
         (["DATA", "--channels", "2"], 2, "channels must be"),
-        (["DATA", "--warmup", "50"], 2, "warmup"),
+        (["DATA", "--warmup", "50", "--epochs", "20"], 2, "warmup"),
         (["DATA", "--seed", "-1"], 2, "seed must be"),
         (["DATA", "--resume"], 2, "nothing to resume"),
         (["DATA", "--resume", "--force"], 2, "choose one"),

@@ -18,7 +18,7 @@ from cnncli.training.configuration import Configuration
 from cnncli.training.preparation import prepare
 from cnncli.training.runs import train
 
-OPTIONS = {"network": "fc-3", "epochs": 1, "val": "20%"}
+OPTIONS = {"network": "fc-3", "epochs": 1, "schedule": "constant", "val": "20%"}
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def test_a_resumed_run_records_its_split(here):
 
 def test_what_a_source_trained_on_counts(here):
     other = bars_folder(here / "other", 30, seed=5)
-    train(other, output=here / "second", source=str(here / "run"), epochs=1, val="20%")
+    train(other, output=here / "second", source=str(here / "run"), epochs=1, schedule="constant", val="20%")
     assert "48 of 60 pictures were trained on" in findings(evaluate(here / "second", here / "photos"), "trained on")[0]
     found = evaluate(here / "second", other)
     assert (len(found.dataset), findings(found, "trained on")) == (6, [])

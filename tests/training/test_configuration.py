@@ -58,9 +58,10 @@ def test_a_file_says_every_option_again(tmp_path_factory, chosen, data):
 def test_what_is_not_said_has_its_default():
     for name, kind in OPTIMIZERS.items():
         configuration = Configuration(optimizer=name)
-        assert configuration.lr == kind.default_lr
-        assert configuration.weight_decay == kind().weight_decay
-        assert configuration.make_optimizer() == kind()
+        assert configuration.weight_decay == (0.05 if name == "adamw" else 0)
+        assert configuration.make_optimizer() == kind(weight_decay=configuration.weight_decay)
+    for loss in LOSSES:
+        assert Configuration(loss=loss).label_smoothing == (0 if loss == "squared_error" else 0.1)
 
 
 def test_several_forms_of_one_option():
@@ -84,7 +85,7 @@ def test_several_forms_of_one_option():
         {"momentum": 1.0, "optimizer": "momentum"},
         {"momentum": 0.5, "optimizer": "sgd"},
         {"weight_decay": -0.1},
-        {"warmup": 20},
+        {"warmup": 20, "epochs": 20},
         {"warmup": math.nan},
         {"optimizer": "Adam"},
         {"schedule": 3},

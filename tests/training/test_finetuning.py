@@ -301,7 +301,7 @@ class TestResuming:
     def test_a_damaged_record_is_one_line(self, source, tmp_path, record):
         from cnncli.models.safetensors import read_tensors, write_tensors
 
-        went_on(source, output=tmp_path / "run")
+        went_on(source, output=tmp_path / "run", schedule="constant")
         path = tmp_path / "run" / "checkpoint.safetensors"
         tensors, metadata = read_tensors(path)
         write_tensors(path, tensors, {**metadata, "cnncli.source": record or "{"})

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from small_data import PLAIN
 
 from cnncli.data import ArrayDataset
 from cnncli.errors import ArgumentError
@@ -142,7 +143,7 @@ def test_all_parts_are_brought_to_the_input_and_predictions_too(tmp_path):
 
 def test_a_resumed_training_fits_again_and_has_the_same_bits(tmp_path):
     save(noise((28, 28), count=30), tmp_path / "data")
-    options = {"network": "lenet5", "jobs": 1}
+    options = PLAIN | {"network": "lenet5", "jobs": 1}
     whole = train(tmp_path / "data", epochs=2, **options)
     train(tmp_path / "data", output=tmp_path / "run", epochs=1, **options)
     resumed = train(tmp_path / "data", output=tmp_path / "run", resume=True, epochs=2)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
-from small_data import bars, bars_dataset, bars_npz
+from small_data import PLAIN, bars, bars_dataset, bars_npz
 
 from cnncli.data import ArrayDataset
 from cnncli.engines.optimizers import OPTIMIZERS
@@ -162,8 +162,8 @@ class TestBalanced:
 
     @pytest.mark.parametrize("weight", ["none", "balanced"])
     def test_the_kept_epoch_is_the_best_by_what_was_asked_for(self, data, tmp_path, weight):
-        options = {"network": "gap fc-2", "epochs": 25, "lr": 0.05, "val": 0.3, "jobs": 1, "class_weight": weight}
-        run = train(data, output=tmp_path / "run", **options)
+        own = {"network": "gap fc-2", "epochs": 25, "lr": 0.05, "val": 0.3, "jobs": 1, "class_weight": weight}
+        run = train(data, output=tmp_path / "run", **PLAIN | own)
         measure = "val_accuracy" if weight == "none" else "val_balanced_accuracy"
         best = max(run.metrics, key=lambda line: (line[measure], -line["val_loss"]))
         assert run.best_epoch == best["epoch"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from small_data import bars_dataset
+from small_data import PLAIN, bars_dataset
 
 from cnncli.drawing.canvas import Canvas
 from cnncli.errors import ArgumentError, TrainingError
@@ -12,7 +12,7 @@ from cnncli.training.rates import RateTest, find_learning_rate, smooth, suit
 from cnncli.training.runs import train
 from cnncli.training.watcher import Watcher
 
-OPTIONS = {"network": "conv3-4,relu max2 fc-3,softmax", "jobs": 1}
+OPTIONS = PLAIN | {"network": "conv3-4,relu max2 fc-3,softmax", "jobs": 1}
 
 
 def valley(steps=150, *, fastest=3e-3, lowest=3e-2, noise=0.0):
@@ -47,10 +47,10 @@ def test_smoothing_keeps_lines_and_takes_noise_away():
 @pytest.mark.parametrize("optimizer", ["adam", "momentum", "sgd"])
 def test_a_training_at_the_rate_learns(optimizer):
     data = bars_dataset(120)
-    found = find_learning_rate(data, optimizer=optimizer, **OPTIONS)
+    found = find_learning_rate(data, **OPTIONS | {"optimizer": optimizer})
     assert len(found.rates) == len(found.losses) == len(found.batch_losses)
     assert np.diff(np.log(found.rates)) == pytest.approx(np.log(found.rates[1] / found.rates[0]))
-    run = train(data, optimizer=optimizer, lr=found.lr, epochs=20, **OPTIONS)
+    run = train(data, **OPTIONS | {"optimizer": optimizer, "lr": found.lr, "epochs": 20})
     assert run.metrics[-1]["train_accuracy"] > 0.9
 
 
@@ -143,14 +143,8 @@ def test_the_chart(lr):
 def test_frozen_layers_are_those_of_the_training(tmp_path, augment):
     """At a rate that stays the same, the first batches have the losses of a training that freezes the same words."""
     train(bars_dataset(60), output=tmp_path / "run", epochs=1, **OPTIONS)
-    shared = {
-        "source": str(tmp_path / "run"),
-        "freeze": "all",
-        "augment": augment,
-        "batch_size": 10,
-        "val": "0",
-        "jobs": 1,
-    }
+    about = {"source": str(tmp_path / "run"), "freeze": "all", "augment": augment, "batch_size": 10, "val": "0"}
+    shared = PLAIN | about | {"jobs": 1}
     found = find_learning_rate(bars_dataset(60), lowest=0.01, highest=0.01 * (1 + 1e-9), steps=10, lr=0.01, **shared)
     run = train(bars_dataset(60), lr=0.01, epochs=1, **shared)
     assert np.mean(found.batch_losses[:6]) == pytest.approx(run.metrics[0]["train_loss"], rel=1e-6)

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from small_data import NETWORK, bars_dataset, bars_npz
+from small_data import NETWORK, PLAIN, bars_dataset, bars_npz
 
 from cnncli.data import Subset
 from cnncli.engines.optimizers import OPTIMIZERS
@@ -16,7 +16,7 @@ from cnncli.training.run_folder import PICTURES, RunFolder
 from cnncli.training.runs import train
 from cnncli.training.watcher import Watcher
 
-OPTIONS = {"network": NETWORK, "batch_size": 16, "augment": "shift:1,rotate:5", "seed": 3}
+OPTIONS = PLAIN | {"network": NETWORK, "batch_size": 16, "augment": "shift:1,rotate:5", "seed": 3}
 CLOCKS = ("seconds", "images_per_second")
 
 
@@ -247,7 +247,7 @@ def test_a_run_in_which_nothing_was_learnt_yet_may_become_longer(tmp_path, sched
     stop = threading.Event()
     stop.set()
     run(tmp_path / "run", epochs=2, stop=stop, **options)
-    run(tmp_path / "run", epochs=4, resume=True)
+    run(tmp_path / "run", epochs=4, resume=True, **options)
     assert_same_runs(tmp_path / "whole", tmp_path / "run")
 
 

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from small_data import NETWORK, bars, bars_dataset, bars_folder, bars_npz
+from small_data import NETWORK, PLAIN, bars, bars_dataset, bars_folder, bars_npz
 
 from cnncli.data import ArrayDataset
 from cnncli.engines.losses import LOSSES
@@ -52,7 +52,8 @@ class Recorder(Watcher):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_learns(optimizer):
-    run = train(bars_dataset(120), network=NETWORK, optimizer=optimizer, epochs=12, batch_size=8)
+    options = PLAIN | {"network": NETWORK, "optimizer": optimizer, "epochs": 12, "batch_size": 8}
+    run = train(bars_dataset(120), **options)
     assert run.done
     assert run.scores.accuracy > 0.9
     assert run.metrics[-1]["train_loss"] < run.metrics[0]["train_loss"] / 2
@@ -76,7 +77,7 @@ def test_every_optimizer_learns(optimizer):
 )
 def test_every_loss_learns_with_every_end_of_a_network(loss, network, classes):
     data = bars_dataset(120, classes=classes)
-    run = train(data, network=network, loss=loss, epochs=15, batch_size=8, lr=0.003)
+    run = train(data, **PLAIN, network=network, loss=loss, epochs=15, batch_size=8, lr=0.003)
     assert run.scores.accuracy > 0.9
     # What training counted as right is what the model predicts.
     model = run.model
@@ -85,7 +86,7 @@ def test_every_loss_learns_with_every_end_of_a_network(loss, network, classes):
 
 
 def test_the_folder_of_a_run(tmp_path):
-    run = train(bars_dataset(), output=tmp_path / "run", network=NETWORK, epochs=3)
+    run = train(bars_dataset(), output=tmp_path / "run", network=NETWORK, epochs=3, **PLAIN)
     names = {path.name for path in (tmp_path / "run").iterdir() if path.suffix != ".png"}
     assert names == {"model.safetensors", "checkpoint.safetensors", "metrics.jsonl", "config.toml", "split.safetensors"}
     lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
@@ -109,7 +110,7 @@ def test_the_model_is_that_of_the_best_epoch(tmp_path):
 def test_metrics_are_what_the_weights_give():
     """Without dropout and with a step of nothing, the training loss is that of the weights themselves."""
     data = bars_dataset(40)
-    preparation = prepare(Configuration(network="fc-3", lr=1e-30, epochs=1, batch_size=16), data)
+    preparation = prepare(Configuration(network="fc-3", lr=1e-30, epochs=1, batch_size=16, **PLAIN), data)
     trainer = Trainer(preparation)
     with trainer:
         trainer.run()
@@ -152,9 +153,9 @@ def test_early_stopping():
 def test_a_stop_before_the_first_batch_leaves_something_to_resume(tmp_path):
     stop = threading.Event()
     stop.set()
-    run = train(bars_dataset(), network="fc-3", output=tmp_path / "run", stop=stop)
+    run = train(bars_dataset(), network="fc-3", epochs=2, output=tmp_path / "run", stop=stop)
     assert (run.done, run.metrics, run.scores) == (False, (), None)
-    assert train(bars_dataset(), output=tmp_path / "run", resume=True, epochs=20).done
+    assert train(bars_dataset(), output=tmp_path / "run", resume=True).done
 
 
 def test_nothing_held_out():
@@ -295,7 +296,7 @@ def test_the_default_network_fits_every_size(size, loss):
     data = ArrayDataset(pixels, np.arange(8) % 2, ("a", "b"), "x")
     network = prepare(Configuration(loss=loss, val="0"), data).network
     assert network.input_shape == data.shape
-    assert network.totals.params < 1_500_000
+    assert network.totals.params < 5_000_000
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from cnncli.cli.options import choice, with_options
 from cnncli.cli.training.options import DATA, Device, Engine, ToldOptions, device_option, engine_option
 from cnncli.data.augmentation import AUGMENTATIONS
 from cnncli.engines.losses import LOSSES
-from cnncli.engines.optimizers import OPTIMIZERS
+from cnncli.engines.optimizers import OPTIMIZERS, Optimizer
 from cnncli.errors import ArgumentError
 from cnncli.training.configuration import CLASS_WEIGHTS, Configuration, parse_share
 from cnncli.training.schedules import SCHEDULES
@@ -22,11 +22,11 @@ cnncli train samples/digits
 
 cnncli train mnist/ --network lenet5 --epochs 10 --optimizer momentum --schedule cosine -o runs/lenet5
 
-cnncli train photos/ --size 64 --augment flip,shift:4 --early-stop 5 -o runs/photos
+cnncli train photos/ --size 96 --augment flip,shift:6 --early-stop 5 -o runs/photos
 
 cnncli train photos/ --from runs/animals --freeze all -o runs/photos
 
-cnncli train photos/ -o runs/photos --resume --epochs 40
+cnncli train photos/ -o runs/photos --resume
 
 cnncli train photos/ --find-lr
 
@@ -35,6 +35,13 @@ cnncli train photos/ --augment flip,contrast:30% --show-batch batch.png
 
 _run = partial(typer.Option, rich_help_panel="Run")
 
+
+def _rates(kind: type[Optimizer]) -> str:
+    """Return an optimizer's learning rates in words."""
+    normalized = f" ({kind.normalized_lr:g} with batch norm)" if kind.normalized_lr else ""
+    return f"{kind.name} {kind.default_lr:g}{normalized}"
+
+
 # Fields of `Configuration` as options: the metavar, or the words to choose from; the help; the default in words, where
 # the field does not have it.
 _LEARNING = {
@@ -42,7 +49,7 @@ _LEARNING = {
         "NAME|TEXT|FILE",
         "A name of the zoo (lenet5) or a .toml file, which adapts to the images and classes; or layers "
         "('conv5-6,relu max2 fc-10').",
-        "3x3 convolutions and pools that fit the images, then fc-64 and the classes",
+        "3x3 convolutions with batch norm, pools and residual blocks that fit the images",
     ),
     "source": (
         "MODEL",
@@ -58,21 +65,20 @@ _LEARNING = {
         "With --from: learning rate of the head.",
         "--lr, ten times as much for a new head with rmsprop, adam and adamw",
     ),
-    "epochs": ("N", "Number of passes over the training images."),
+    "epochs": ("N", "Number of passes over the training images.", "10 to 100, some three minutes on two cores"),
     "batch_size": ("N", "Images per batch."),
     "optimizer": (choice("Optimizer", tuple(OPTIMIZERS)), "Optimizer of the weights."),
     "lr": (
         "RATE",
         "Learning rate.",
-        ", ".join(f"{name} {kind.default_lr:g}" for name, kind in OPTIMIZERS.items())
-        + "; with --from a tenth for sgd, momentum and nesterov",
+        ", ".join(map(_rates, OPTIMIZERS.values())) + "; with --from 0.001, and a tenth for sgd, momentum and nesterov",
     ),
     "momentum": ("M", "Momentum coefficient, for momentum and nesterov.", "0.9"),
-    "weight_decay": ("W", "Weight decay (L2 penalty; decoupled with adamw).", "0; with adamw 0.01"),
+    "weight_decay": ("W", "Weight decay (L2 penalty; decoupled with adamw).", "adamw 0.05, others 0"),
     "schedule": (choice("ScheduleName", tuple(SCHEDULES)), "Learning-rate schedule."),
-    "warmup": ("EPOCHS", "Epochs of linear warm-up."),
+    "warmup": ("EPOCHS", "Epochs of linear warm-up.", "1, at most a tenth of --epochs"),
     "loss": (choice("LossName", tuple(LOSSES)), "Loss to minimise."),
-    "label_smoothing": ("E", "Label smoothing, from 0 to 1."),
+    "label_smoothing": ("E", "Label smoothing, from 0 to 1.", "0.1; with squared_error 0"),
     "class_weight": (
         choice("ClassWeight", CLASS_WEIGHTS),
         "Weight classes by the inverse of their frequency (balanced).",
@@ -85,14 +91,17 @@ _DATA = {
     "augment": (
         "LIST",
         "Random changes to the training images, such as shift:2,flip; auto: shifts, and flips where mirrored images "
-        "look like their class. " + "; ".join(f"{name}: {kind.about}" for name, kind in AUGMENTATIONS.items()) + ".",
+        "look like their class; none. "
+        + "; ".join(f"{name}: {kind.about}" for name, kind in AUGMENTATIONS.items())
+        + ".",
+        "auto; with --freeze none, so that frozen words are computed once",
     ),
     "val": (
         "PART|DATA",
         "Validation data: a share of the images (0.1 or 10%), or other data; 0 for none.",
         "the data's own, otherwise 0.1",
     ),
-    "size": ("N|HxW", "Resize all images to this size, such as 32 or 24x32."),
+    "size": ("N|HxW", "Resize all images to this size, such as 32 or 24x32.", "64 where their sizes differ"),
     "resize": (choice("Resize", RESIZES), "How to resize images of another aspect ratio."),
     "channels": ("1|3", "Channels: 1 for grey, 3 for colour.", "those of the images"),
     "strict": ("", "Stop at an image that cannot be read."),

@@ -120,7 +120,7 @@ class Lines(Display):
     epochs = 0
 
     def prepared(self, preparation: Preparation) -> None:
-        self.epochs = preparation.configuration.epochs
+        self.epochs = preparation.epochs
         for line in summary_lines(self.data, preparation):
             self.note(line)
         super().prepared(preparation)
@@ -334,10 +334,11 @@ def summary_lines(data: str, preparation: Preparation) -> Iterator[str]:
         *([f"weight decay {options.weight_decay:g}"] if options.weight_decay else []),
         f"batches of {options.batch_size}",
         *([preparation.changes] if preparation.changes else []),
-        options.loss.replace("_", " "),
+        options.loss.replace("_", " ")
+        + (f" smoothed by {options.label_smoothing:g}" if options.label_smoothing else ""),
         f"seed {options.seed}",
     ]
-    yield f"training  {options.optimizer}, {', '.join(extras)}"
+    yield f"training  {preparation.epochs:,} epochs, {options.optimizer}, {', '.join(extras)}"
     if preparation.validation is not None and preparation.chosen_by != ACCURACY:
         yield f"keeps     the epoch with the best {preparation.chosen_by} on the validation images"
 
