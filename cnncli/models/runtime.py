@@ -66,7 +66,7 @@ TOLERANCE = 1e-3
 MOST_BYTES = 8 << 30
 """Memory of the runtime's arrays. ResNet-152 takes 0.6 GB for a batch of 13 pictures of 224x224."""
 
-_FRAME = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed: *)?(/\S+:\d+ .*?\) *)?")
+_FRAME = re.compile(r"^(\[ONNXRuntimeError\] : \d+ : \w+ : )+(Load model from .*? failed: *)?(/\S+:\d+ .*?\) *)?")
 """What the runtime puts before a message: a number, the file, and a place in its own source."""
 
 MOST_FOLDED = 64 << 20
@@ -124,6 +124,10 @@ class RuntimeModel(Predictor):
     def __init__(self, path: Path, told: Told, obstacle: str) -> None:
         self._path, self._obstacle, self.origin = path, obstacle, f"{path} in ONNX Runtime"
         self._lock, self._threads = Lock(), 0
+        try:
+            _runtime()
+        except ModelError as error:
+            raise ModelError(f"{obstacle}; {error}") from error
         try:
             self._open(_checked(path), told)
         except (ModelError, ArgumentError) as error:
@@ -339,7 +343,7 @@ def _runtime() -> Any:
     except Exception as error:  # a half-installed package raises anything
         missing = isinstance(error, ModuleNotFoundError) and error.name == "onnxruntime"
         reason = "" if missing else f", which is broken ({named(error)})"
-        raise ModelError(f"this graph needs the package onnxruntime{reason}: pip install 'cnncli[onnx]'") from error
+        raise ModelError(f"ONNX Runtime predicts with any graph{reason}: pip install 'cnncli[onnx]'") from error
     onnxruntime.set_default_logger_severity(SILENT)
     with suppress(Exception):  # a program that uses the runtime itself may have set up such a memory before
         arena = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
@@ -358,9 +362,8 @@ def _asked(ask: Callable[[], R], give_up: Callable[[], None] = lambda: None) -> 
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(1) as thread:
-        answer = thread.submit(ask)
         try:
-            return answer.result()
+            return thread.submit(ask).result()
         except MemoryError:
             raise
         except Exception as error:  # the runtime has a dozen classes of errors without a common base

@@ -330,7 +330,7 @@ def test_without_the_package_one_line_names_the_extra(tmp_path, monkeypatch):
     path = means(tmp_path / "m.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     runtime._runtime.cache_clear()
-    with pytest.raises(ModelError, match=r"m\.onnx: .*needs the package onnxruntime: pip install 'cnncli\[onnx\]'"):
+    with pytest.raises(ModelError, match=r"\(Split\).*; ONNX Runtime predicts.*: pip install 'cnncli\[onnx\]'"):
         opened(path)
 
 

@@ -106,7 +106,9 @@ def _begin(recorder: Recorder, size: Pair | None) -> Tensor:
     inputs = [each for each in graph.inputs if each.name not in graph.constants]
     if len(inputs) != 1:
         raise NotANetworkError(f"it has {len(inputs)} inputs")
-    graph.inputs[graph.inputs.index(inputs[0])] = _of_any_batch(inputs[0], graph, size)
+    graph.inputs[graph.inputs.index(inputs[0])] = taken = _of_any_batch(inputs[0], graph, size)
+    if any(isinstance(each, str) for each in (taken.dimensions or ())[1:]):
+        raise NotANetworkError(f"its input {named(taken.name)} leaves the size of pictures open: give it with --size")
     recorder.begin(None)
     return recorder.scope.tensors[inputs[0].name]
 
