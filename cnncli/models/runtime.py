@@ -58,6 +58,8 @@ FLOATS = (1, 10, 11)  # of onnx.proto: float32, float16 and float64
 
 SILENT = 4  # severity of what the runtime logs: its errors reach the user as exceptions
 
+PATIENCE = 0.5  # seconds until a Ctrl-C is heeded at the latest
+
 LOOKED_AT = 3  # number of random pictures
 
 TOLERANCE = 1e-3
@@ -359,11 +361,14 @@ def _asked(ask: Callable[[], R], give_up: Callable[[], None] = lambda: None) -> 
     It is asked from a thread of its own: a Ctrl-C is heeded only where the main thread is not in foreign code, and a
     graph may compute for ever. `give_up` lets it end.
     """
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor, wait
 
     with ThreadPoolExecutor(1) as thread:
         try:
-            return thread.submit(ask).result()
+            answer = thread.submit(ask)
+            while not wait([answer], PATIENCE).done:  # a signal just before a wait does not end it
+                pass
+            return answer.result()
         except MemoryError:
             raise
         except Exception as error:  # the runtime has a dozen classes of errors without a common base

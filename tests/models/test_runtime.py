@@ -1,6 +1,5 @@
 """Graphs that the notation cannot say: ONNX Runtime computes them, and they predict as our own models do."""
 
-import os
 import signal
 import sys
 import threading
@@ -401,7 +400,7 @@ def test_ctrl_c_is_heeded_while_a_graph_is_computed():
 
     def interrupt():
         started.wait()
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
