@@ -165,6 +165,16 @@ ROWS = {
     ],
     "hsigmoid ": [node("Add", "x three", "a"), node("Clip", "a zero six", "b"), node("Div", "b six", "y")],
     "softmax": [node("Softmax", "x", "y", axis=1)],
+    "mul[ | ]": [node("Mul", "x x", "y")],
+    "ln,eps0.5": [
+        *(node("ReduceMean", "x", "m", axes=[1]), node("Sub", "x m", "c"), node("Pow", "c two", "s")),
+        *(node("ReduceMean", "s", "v", axes=[1]), node("Add", "v half", "e"), node("Sqrt", "e", "d")),
+        *(node("Div", "c d", "n"), node("Mul", "n gain", "g"), node("Add", "g gain", "y")),
+    ],
+    "lrn3,k0.5,alpha18,beta2": [
+        *(node("Mul", "x x", "s"), conv("s", "n", "band"), node("Mul", "n six", "a"), node("Add", "a half", "k")),
+        *(node("Pow", "k two", "p"), node("Div", "x p", "y")),
+    ],
     "gap": [node("GlobalAveragePool", "x", "y")],
     "gap ": [node("ReduceMean", "x", "y", axes=[-1, 2])],
     "gap  ": [of_all(2, 3)],
@@ -178,6 +188,9 @@ ROWS = {
 }
 MORE = {
     "scales": np.array([1, 1, 2, 2], np.float32),
+    "two": np.float32(2),
+    "gain": numbers(3, 1, 1),
+    "band": np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1]], np.float32)[..., np.newaxis, np.newaxis],
     "twelve": numbers(12, 3, 1, 1),
     "rate": np.array(0.3, np.float32),
     "from": np.array([1, 0]),
@@ -509,7 +522,9 @@ REFUSED = {
     "the_Clip_y": [node("Clip", "x half six", "y")],
     "the_HardSigmoid_y": [node("HardSigmoid", "x", "y")],
     "the_Softmax_y.*channels": [node("Softmax", "x", "y", axis=3)],
-    "the_ReduceMean_y.*height and width": [node("ReduceMean", "x", "y", axes=[1])],
+    "the_ReduceMean_y.*height and width": [node("ReduceMean", "x", "y", axes=[2])],
+    "the_ReduceMean_y.*mean over channels": [node("ReduceMean", "x", "y", axes=[1])],
+    "the_Sqrt_y.*power": [node("Sqrt", "x", "y")],
     "the_ReduceMean_y.*batch": [node("ReduceMean", "x", "y", axes=[0, 2, 3])],
     "the_Transpose_y.*batch": [node("Transpose", "x", "y", perm=[1, 0, 2, 3])],
     "the_Resize_y": [node("Resize", "x  scales", "y", mode="cubic")],

@@ -6,7 +6,7 @@ import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.models.importing.graphs.patterns import merged, reduced
-from cnncli.models.importing.graphs.pieces import AFFINE, Element, Elements
+from cnncli.models.importing.graphs.pieces import AFFINE, MUL, POWER, Element, Elements, Fragment
 from cnncli.networks.layers import (
     BatchNorm,
     Conv,
@@ -49,6 +49,8 @@ def _into_before(element: Element, affine: Element) -> Elements | None:
     if not affine.is_a(AFFINE) or not isinstance(layer, WEIGHTED | NORMS) or "weight" not in element.arrays:
         return None
     scale, shift = _numbers(affine, element.shape[-1])
+    if isinstance(layer, WEIGHTED) and layer.bias and affine.arrays["scale"].ndim and not shift.any():
+        return None  # a scale for each channel after a bias is meant to be one, as in ConvNeXt
     weight, bias = element.arrays["weight"] * scale, element.arrays.get("bias", np.zeros(1)) * scale + shift
     if isinstance(layer, NORMS):
         return (element._replace(arrays=element.arrays | _as_float32(weight=weight, bias=bias)),)
@@ -85,7 +87,12 @@ def _into_after(affine: Element, element: Element) -> Elements | None:
 
 
 def _as_layer(element: Element) -> Element:
-    """Return a product and a sum that is left as a layer: a scale, or a convolution of 1x1 for each channel."""
+    """Return a product and a sum that is left as a layer: a scale, or a convolution of 1x1 for each channel.
+
+    A square that is left is a product of x and x.
+    """
+    if element.layer == Fragment(POWER, value=2):
+        return element._replace(layer=Fragment(MUL), branches=((), ()))
     if not element.is_a(AFFINE):
         return element
     scale, shift = _numbers(element, element.shape[-1])

@@ -131,6 +131,18 @@ def _global_pool(layer: Layer, t: Translation) -> None:
     t.give(t.viewed(t.add(layer, volume.piece), rows[:, 0].reshape(after[1:])))
 
 
+def _mean(t: Translation) -> None:
+    call, volume = t.step.call, t.whole(t.data())
+    axes, places, shape = call.integers("axes", 1) or (), t.places(volume), t.shape(volume)
+    if len(axes) == 1 and axes[0] % (places.ndim + 1) > 0 and call.integer("keepdims", 1):
+        rows = np.moveaxis(places, axes[0] % (places.ndim + 1) - 1, -1)
+        if rows.shape[-1] == shape[-1] and bool((rows // shape[-1] == rows[..., :1] // shape[-1]).all()):
+            x = t.add(Fragment(pieces.CHANNEL_MEAN), volume.piece, shape=(*shape[:-1], 1))
+            t.give(t.viewed(x, np.moveaxis(rows[..., :1] // shape[-1], -1, axes[0] % (places.ndim + 1) - 1)))
+            return
+    _global_pool(GlobalAvgPool(), t)
+
+
 def _pad(t: Translation) -> None:
     call, volume = t.step.call, t.data()
     last = volume.places is not None
@@ -224,8 +236,7 @@ def _arithmetic(t: Translation) -> None:
     op, found = t.step.op, _with_constant(t)
     _say(t.step.call.node.attributes.get("broadcast") is None, "is of an opset before 7")
     if found is None:
-        of_two: dict[str, Translator] = {"Add": _add, "Sub": _subtract, "Mul": _multiply}
-        of_two.get(op, _unknown)(t)
+        OF_TWO[op](t)
         return
     volume, number, index = found
     _say(not (op == "Div" and index == 0), "divides by what depends on the picture")
@@ -238,51 +249,53 @@ def _arithmetic(t: Translation) -> None:
     t.give(volume._replace(piece=x))
 
 
-def _unknown(t: Translation) -> None:
-    raise NotANetworkError("combines two tensors that depend on the picture")
+def _alike(t: Translation) -> tuple[list[int], Callable[[int], Volume]]:
+    """Return the inputs of a node in one layout, and what makes a tensor of that layout of a piece."""
+    volumes = [t.as_row(t.whole(t.data(index))) for index in range(len(t.step.call.inputs))]
+    first, inputs = volumes[0].places, [each.piece for each in volumes]
+    if all(each.places is not None and t.is_channels_last(each) for each in volumes):
+        return inputs, lambda x: Volume(x, ordered(t.pieces[x].shape))
+    if first is not None and all(each.places is not None and is_same(each.places, first) for each in volumes):
+        return inputs, lambda x: Volume(x, first)
+    if all(each.places is None for each in volumes):
+        return inputs, Volume
+    return [t.picture(index) for index in range(len(volumes))], Volume
 
 
-def _alike(t: Translation, *indices: int) -> tuple[list[int], Array | None]:
-    """Return inputs that have one layout, and the places of that layout."""
-    volumes = [t.as_row(t.whole(t.data(index))) for index in indices]
-    first = volumes[0].places
-    same = all(
-        each.places is None if first is None else each.places is not None and is_same(each.places, first)
-        for each in volumes
-    )
-    return ([each.piece for each in volumes], first) if same else (list(map(t.picture, indices)), None)
-
-
-def _add(t: Translation, *, minus: bool = False) -> None:
-    indices = range(len(t.step.call.inputs))
-    inputs, places = _alike(t, *indices)
-    shapes = {t.pieces[each].shape for each in inputs}
-    _say(len(shapes) == 1, f"adds {' and '.join(map(str, shapes))}")
+def _add(t: Translation) -> None:
+    inputs, as_volume = _alike(t)
     total = inputs[0]
     for other in inputs[1:]:
-        total = t.add(Fragment(pieces.ADD), total, t.affine(other, -1.0) if minus else other)
-    t.give(Volume(total, places))
+        _say(t.pieces[total].shape == t.pieces[other].shape, "adds tensors of different shapes")
+        total = t.add(Fragment(pieces.ADD), total, other)
+    t.give(as_volume(total))
 
 
-_subtract = partial(_add, minus=True)
+def _subtract(t: Translation) -> None:
+    inputs, as_volume = _alike(t)
+    shape = _common_shape(t, inputs)
+    t.give(as_volume(t.add(Fragment(pieces.ADD), inputs[0], t.affine(inputs[1], -1.0), shape=shape)))
 
 
-def _multiply(t: Translation) -> None:
-    volumes = [t.as_row(t.whole(t.data(index))) for index in (0, 1)]
-    last = [each.places is not None and t.is_channels_last(each) for each in volumes]
-    if not all(last) and any(each.places is not None for each in volumes):
-        inputs, places = _alike(t, 0, 1)
-        t.give(Volume(t.add(Fragment(pieces.MUL), *inputs, shape=_product_shape(t, inputs)), places))
-        return
-    inputs = [each.piece for each in volumes]
-    x = t.add(Fragment(pieces.MUL), *inputs, shape=_product_shape(t, inputs))
-    t.give(Volume(x, ordered(t.pieces[x].shape) if all(last) else None))
+def _of_two(kind: str, t: Translation) -> None:
+    inputs, as_volume = _alike(t)
+    if kind == pieces.MUL and inputs[0] == inputs[1]:
+        x = t.add(Fragment(pieces.POWER, value=2), inputs[0])
+    else:
+        x = t.add(Fragment(kind), *inputs, shape=_common_shape(t, inputs))
+    t.give(as_volume(x))
 
 
-def _product_shape(t: Translation, inputs: list[int]) -> Shape:
+def _common_shape(t: Translation, inputs: list[int]) -> Shape:
     shapes = [t.pieces[each].shape for each in inputs]
-    _say(len({len(shape) for shape in shapes}) == 1, "multiplies tensors of different rank")
+    _say(len({len(shape) for shape in shapes}) == 1, "combines tensors of different rank")
     return tuple(max(sizes) for sizes in zip(*shapes, strict=True))
+
+
+def _power(t: Translation) -> None:
+    exponent = 0.5 if t.step.op == "Sqrt" else float(t.numbers(1).reshape(()))
+    volume = t.whole(t.data())
+    t.give(volume._replace(piece=t.add(Fragment(pieces.POWER, value=exponent), volume.piece)))
 
 
 def _concat(t: Translation) -> None:
@@ -592,6 +605,15 @@ def _repeats(factor: int, places: str, rounding: str) -> bool:
     return bool((source[: 3 * factor] == (at // factor)[: 3 * factor]).all())
 
 
+OF_TWO: dict[str, Translator] = {
+    "Add": _add,
+    "Sub": _subtract,
+    "Mul": partial(_of_two, pieces.MUL),
+    "Div": partial(_of_two, pieces.DIV),
+}
+"""The translators of arithmetic where both inputs depend on the picture."""
+
+
 def _of(layer: Layer | Fragment) -> Translator:
     return partial(_pointwise, lambda call: layer)
 
@@ -601,13 +623,15 @@ TRANSLATORS: dict[str, Translator] = {
     "ConvTranspose": _transposed,
     "MaxPool": _max_pool,
     "AveragePool": _average_pool,
-    **dict.fromkeys(("GlobalAveragePool", "ReduceMean"), partial(_global_pool, GlobalAvgPool())),
+    "GlobalAveragePool": partial(_global_pool, GlobalAvgPool()),
+    "ReduceMean": _mean,
     **dict.fromkeys(("GlobalMaxPool", "ReduceMax"), partial(_global_pool, GlobalMaxPool())),
     "Pad": _pad,
     "Gemm": _gemm,
     "MatMul": _matmul,
     **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _arithmetic),
     "Sum": _add,
+    **dict.fromkeys(("Pow", "Sqrt"), _power),
     "Neg": lambda t: t.give(Volume(t.affine((x := t.whole(t.data())).piece, -1.0), x.places)),
     "Concat": _concat,
     **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), _reshape),

@@ -9,9 +9,12 @@ from cnncli.arrays import Array
 from cnncli.models.importing.graphs.pieces import (
     ADD,
     AFFINE,
+    CHANNEL_MEAN,
+    DIV,
     ERF,
     MUL,
     PAD,
+    POWER,
     RES,
     SOFTPLUS,
     UNIT_CLIP,
@@ -19,9 +22,21 @@ from cnncli.models.importing.graphs.pieces import (
     Elements,
     Fragment,
 )
-from cnncli.networks.layers import AvgPool, Conv, Depthwise, GroupNorm, InstanceNorm, LayerNorm, MaxPool, ReLU
+from cnncli.networks.layers import (
+    AvgPool,
+    Conv,
+    Depthwise,
+    FullyConnected,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    LocalResponseNorm,
+    MaxPool,
+    ReLU,
+)
 from cnncli.networks.layers.pointwise import GELU, HardSigmoid, HardSwish, Mish, ReLU6, Sigmoid, SiLU, Tanh
 from cnncli.networks.layers.rearranging import Reshape
+from cnncli.ops.batches.norms import neighbours
 
 Rule = Callable[..., Elements | None]
 
@@ -138,6 +153,53 @@ def _norm(norm: Element, affine: Element) -> Elements | None:
     return (norm._replace(layer=layer.replace(affine=True), arrays=arrays),)
 
 
+def _layer_norm(centred: Element, divided: Element) -> Elements | None:
+    """Replace (x - mean) / sqrt(variance + eps), over channels, by the norm that it is."""
+    if not (centred.is_a(ADD) and divided.is_a(DIV)) or len(divided.branches) != 2:
+        return None
+    (kept, mean), (numerator, deviation) = centred.branches, divided.branches
+    if kept or numerator or not _are_kinds(mean, CHANNEL_MEAN, AFFINE) or not _is_affine(mean[1], -1, 0):
+        return None
+    if not _are_kinds(deviation, POWER, CHANNEL_MEAN, AFFINE, POWER) or not _are_powers(deviation, 2, 0.5):
+        return None
+    scale, shift = (deviation[2].arrays[name] for name in ("scale", "shift"))
+    if scale.ndim or shift.ndim or scale != 1 or shift <= 0:
+        return None
+    layer = LayerNorm(float(f"{float(shift):.6g}"), affine=False)
+    return (divided._replace(layer=layer, branches=(), before=centred.before),)
+
+
+def _response_norm(divided: Element) -> Elements | None:
+    """Replace x / (k + alpha / size * sums of squares)^beta by the norm that it is."""
+    if not divided.is_a(DIV) or len(divided.branches) != 2 or divided.branches[0]:
+        return None
+    parts = divided.branches[1]
+    if len(parts) != 4 or not isinstance(parts[1].layer, Conv | FullyConnected) or not _are_powers(parts, 2, None):
+        return None
+    weight, channels = parts[1].arrays["weight"], divided.shape[-1]
+    size = int(min(channels * 2, max(0, weight.sum(axis=-2).max(initial=0))))
+    plain = "bias" not in parts[1].arrays and weight.size == channels**2 and parts[2].is_a(AFFINE)
+    if not plain or not (weight.reshape(channels, channels) == neighbours(channels, size, weight.dtype)).all():
+        return None
+    scale, k = (parts[2].arrays[name] for name in ("scale", "shift"))
+    if scale.ndim or k.ndim or not isinstance(parts[3].layer, Fragment):
+        return None
+    numbers = (float(f"{float(each):.6g}") for each in (k, scale * size, parts[3].layer.value))
+    return (divided._replace(layer=LocalResponseNorm(size, *numbers), branches=()),)
+
+
+def _are_kinds(elements: Elements, *kinds: str) -> bool:
+    return len(elements) == len(kinds) and all(map(Element.is_a, elements, kinds))
+
+
+def _are_powers(elements: Elements, first: float, last: float | None) -> bool:
+    """Return whether a sequence begins and ends with powers; None is any exponent."""
+    ends = (elements[0].layer, first), (elements[-1].layer, last)
+    return all(
+        isinstance(layer, Fragment) and layer.kind == POWER and value in (None, layer.value) for layer, value in ends
+    )
+
+
 def _residual(add: Element, relu: Element) -> Elements | None:
     if not (add.is_a(ADD) and isinstance(relu.layer, ReLU)):
         return None
@@ -180,6 +242,8 @@ RULES: tuple[tuple[int, Rule], ...] = (
     (1, _gate),
     (1, _scaled_branch),
     (2, _hard_sigmoid),
+    (2, _layer_norm),
+    (1, _response_norm),
     (2, _norm),
     (2, _residual),
     (2, _padded),

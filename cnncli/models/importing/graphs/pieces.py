@@ -10,7 +10,8 @@ AFFINE = "affine"
 """Each channel times a number plus a number: arrays `scale` and `shift`, (C,) or ()."""
 
 PAD, UNIT_CLIP, ERF, SOFTPLUS, LOG_SOFTMAX = "pad", "clip to 0 and 1", "erf", "softplus", "log softmax"
-ADD, RES, MUL, CAT = "add", "res", "mul", "cat"
+CHANNEL_MEAN, POWER = "a mean over channels", "a power"
+ADD, RES, MUL, CAT, DIV = "add", "res", "mul", "cat", "a quotient"
 
 
 class Fragment(NamedTuple):
@@ -19,7 +20,7 @@ class Fragment(NamedTuple):
     Attributes:
         kind: its kind, a word of this module.
         numbers: of a pad (top, bottom, left, right).
-        value: of a pad, the number around the picture.
+        value: of a pad, the number around the picture; of a power, the exponent.
     """
 
     kind: str
