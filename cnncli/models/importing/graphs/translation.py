@@ -190,7 +190,8 @@ class Translation:
         """Return a row of numbers as one of ours that is a row too: what was flattened is flattened here."""
         if volume.places is None or volume.places.ndim != 1 or len(self.shape(volume)) == 1:
             return volume
-        return Volume(self.add(Flatten(), volume.piece), volume.places)
+        row = self.add(Flatten(), volume.piece)
+        return Volume(row, None if is_same(volume.places, ordered(volume.places.shape)) else volume.places)
 
     def per_channel(self, volume: Volume, array: Array) -> Array:
         """Return an array that is broadcast to a tensor as one number for each of our channels, or a single one."""
