@@ -62,6 +62,8 @@ def place(network: Network, stored: StoredArrays, known: Iterable[PublishedWeigh
     weights = found or own_names(network)
     axes = OWN if found and found.program == OWN else stored.axes
     network = as_published(network, published or weights)
+    if found:
+        arrays = _head_renamed(network, places(network, weights, axes), arrays, weights.extras)
     network = _with_head(network, places(network, weights, axes), arrays, by_name=found is not None)
     wanted = places(network, weights, axes)
     if found:
@@ -121,6 +123,28 @@ def _renamed(name: str, renamed: Mapping[str, str]) -> str:
     return name
 
 
+def _head_renamed(
+    network: Network, wanted: Sequence[Place], arrays: Mapping[str, StoredArray], extras: tuple[str, ...]
+) -> Mapping[str, StoredArray]:
+    """Return arrays with the head under its published name: who puts another one on a network names it at will.
+
+    It is the only layer of another name, and has the head's inputs.
+    """
+    head = {place.there: place for place in wanted if place.name in head_names(network)}
+    known = {place.there for place in wanted}
+    others = {name: array for name, array in arrays.items() if name not in known and not name.startswith(extras)}
+    layers = {name.rpartition(".")[0] for name in others}
+    if len(layers) != 1 or arrays.keys() & head.keys():
+        return arrays
+    ours = next(iter(head)).rpartition(".")[0] if head else ""
+    renamed = {f"{ours}.{name.rpartition('.')[2]}": array for name, array in others.items()}
+    fits = renamed.keys() == head.keys() and all(
+        _without(array.shape, _outputs_axis(head[name])) == _without(head[name].stored, _outputs_axis(head[name]))
+        for name, array in renamed.items()
+    )
+    return {**{name: array for name, array in arrays.items() if name not in others}, **renamed} if fits else arrays
+
+
 def _with_head(
     network: Network, wanted: Sequence[Place], arrays: Mapping[str, StoredArray], *, by_name: bool
 ) -> Network:
@@ -129,7 +153,7 @@ def _with_head(
     head = next((place for place in wanted if place.name in names), None)
     if head is None:
         return network
-    axis = 0 if head.order[0] == len(head.split) - 1 else -1  # that of the outputs
+    axis = _outputs_axis(head)
     fitting = [
         array.shape[axis]
         for name, array in arrays.items()
@@ -142,6 +166,11 @@ def _with_head(
         return with_outputs(network, fitting[-1])
     except ArgumentError as error:
         raise ModelError(str(error)) from error
+
+
+def _outputs_axis(head: Place) -> int:
+    """Return the axis of an array of a head that has a number for each output: the first or the last one."""
+    return 0 if head.order[0] == len(head.split) - 1 else -1
 
 
 def _without(shape: Shape, axis: int) -> Shape:
@@ -175,7 +204,7 @@ def _check(network: Network, wanted: Sequence[Place], arrays: Mapping[str, Store
     if wrong:
         first = len(wanted) - len(missing)
         is_headless = len(wanted) / 2 < first < len(wanted) and all(place.there in arrays for place in wanted[:first])
-        hint = "; the file has no classifier (include_top=False)" if is_headless else ""
+        hint = "; the file has no classifier (include_top=False)" if is_headless and not extra else ""
         raise ModelError(f"does not fit {network.name or 'the network'} {what}: {wrong}{hint}")
 
 

@@ -189,6 +189,31 @@ def test_a_head_of_another_size(folder, layout):
     )
 
 
+def test_a_head_of_another_name(folder):
+    """As `Sequential([MobileNetV2(include_top=False), GlobalAveragePooling2D(), Dense(7)])` has it."""
+    stored = arrays(predictions=(5, 7))
+    with h5py.File(folder / "w.h5", "w") as file:
+        for (layer, name), array in stored.items():
+            path = "layers/dense/vars" if layer == "predictions" else f"layers/functional/layers/{CLASSES[layer]}/vars"
+            group = file.require_group(path)
+            group.attrs["name"] = "dense" if layer == "predictions" else layer
+            group.create_dataset(str(ROLES[layer].index(name)), data=array)
+    assert predicted("small.toml=w.h5") == pytest.approx(
+        np.array([expected(each, stored) for each in PICTURES]), abs=1e-5
+    )
+
+
+@pytest.mark.parametrize("inputs", [5, 4])
+def test_of_two_heads_or_one_that_does_not_fit_all_names_are_said(folder, inputs):
+    stored = without("predictions")
+    stored |= {("dense", "kernel"): np.ones((inputs, 3), np.float32), ("dense", "bias"): np.ones(3, np.float32)}
+    if inputs == 5:
+        stored["other", "kernel"] = np.ones((5, 3), np.float32)
+    write_keras_2(folder / "w.h5", stored)
+    with pytest.raises(ModelError, match=r"missing predictions\.weight .* unknown dense\.bias .*\)$"):
+        load_model("small.toml=w.h5")
+
+
 def without(*layers):
     return {key: array for key, array in arrays().items() if key[0] not in layers}
 
