@@ -425,6 +425,21 @@ def test_graphs_with_channels_last(tmp_path):
     )
 
 
+def test_parts_of_pictures_with_channels_last(tmp_path):
+    nodes = [
+        *(node("Slice", "x from to rows", "a"), node("MatMul", "a six", "b"), node("Split", "b", "c d", axis=3)),
+        *(
+            node("Relu", "d", "e"),
+            node("Concat", "c e", "f", axis=3),
+            node("ReduceMax", "f", "y", axes=[1, 2], keepdims=0),
+        ),
+    ]
+    arrays = {"six": numbers(3, 6), "from": np.array([1, 0]), "to": np.array([-2, -3]), "rows": np.array([1, 2])}
+    path = graph(tmp_path / "m.onnx", nodes, (9, 8, 3), **arrays)
+    text = "crop1x2x0x3 conv1-6,nobias cat[ split1/2 | split2/2 relu ] gmp"
+    check(path, (9, 8, 3), text, channels_last=True)
+
+
 def check_normalization(path, mean, std):
     found = import_onnx(path)
     np.testing.assert_allclose(found.normalization.mean, mean, rtol=1e-5)

@@ -176,6 +176,9 @@ class Translation:
             return volume
         if volume.places.ndim in (1, 3) and (settled := self._settled(volume)):
             return settled
+        if volume.places.ndim == 3 and (layer := rearrangement(self.shape(volume), volume.places)):
+            x = self.add(layer, volume.piece)
+            return Volume(x, ordered(self.pieces[x].shape))  # channels last, as it came
         raise NotANetworkError("gets a part of the channels or pixels that no layer picks out")
 
     def flat(self, index: int = 0) -> tuple[int, Array | None]:

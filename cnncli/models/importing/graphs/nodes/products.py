@@ -33,7 +33,7 @@ def _matmul(t: Translation) -> None:
 
 def _multiplied(t: Translation, weight: Array, bias: Array | None) -> None:
     """Add a product with a matrix: of a row of numbers, or of the channels of each pixel."""
-    volume = t.data(merged=True)
+    volume = t.whole(t.data(merged=True))
     need(weight.ndim == 2, "multiplies by a stack of matrices")
     if not volume.merged and (volume.places is None or volume.places.ndim != 3):
         _connected(t, weight, bias)
