@@ -331,6 +331,8 @@ def _open_session(path: Path, threads: int) -> Any:
     options.log_severity_level = SILENT
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.use_env_allocators", "1")  # the one of `_runtime`
+    # Threads that wait busily take the cores from those that read: 150 pictures took 4.2 s with them, and 1.9 without.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     folded = max(MOST_FOLDED, os.path.getsize(path))
     options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", str(folded))
     providers = ["CPUExecutionProvider"]
