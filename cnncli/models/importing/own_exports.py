@@ -20,7 +20,7 @@ from cnncli.models.importing.imported import Imported
 from cnncli.models.importing.trained import imported_of
 from cnncli.models.model import Model
 from cnncli.networks import Network, parse_network
-from cnncli.networks.layers import Compound, Conv, Layer, TransposedConv
+from cnncli.networks.layers import Compound, Conv, GlobalAvgPool, Layer, LocalResponseNorm, TransposedConv
 from cnncli.networks.layers.convolution import TABLE_INPUTS, TABLE_OUTPUTS
 from cnncli.shapes import Shape
 
@@ -39,8 +39,9 @@ def read_own(graph: Graph, metadata: Mapping[str, str], numbers: Numbers) -> Imp
     try:
         network = parse_network(metadata[NETWORK])
         found = imported_of(dict(_arrays(network, graph, numbers)), metadata)
-        _Comparison({**found.parameters, **found.buffers}, graph, numbers).check(_model(found))
-    except (_Different, ModelError, ArgumentError, ValueError, IndexError):
+        with np.errstate(all="ignore"):  # settings that are too large for single precision are not those of the file
+            _Comparison({**found.parameters, **found.buffers}, graph, numbers).check(_model(found))
+    except (_Different, ModelError, ArgumentError, ValueError, IndexError, OverflowError):
         return None
     return found
 
@@ -53,6 +54,9 @@ def _model(found: Imported) -> Model:
 
 def _arrays(network: Network, graph: Graph, numbers: Numbers) -> Iterator[tuple[str, Array]]:
     for prefix, layer, shape in _leaves(network.layers, "", network.input_shape):
+        for name, size in _matrices(layer, shape):
+            if prefix + name not in graph.constants or graph.constants[prefix + name].size != size:
+                raise _Different
         for name, wanted in {**layer.param_shapes(shape), **layer.buffer_shapes(shape)}.items():
             if prefix + name not in graph.constants:
                 raise _Different
@@ -60,6 +64,14 @@ def _arrays(network: Network, graph: Graph, numbers: Numbers) -> Iterator[tuple[
             if found.dtype != np.float32:
                 raise _Different
             yield prefix + name, np.array(_in_our_axes(found, layer, name).reshape(wanted), order="C")
+
+
+def _matrices(layer: Layer, shape: Shape) -> Iterator[tuple[str, int]]:
+    """Yield constants that a writer computes, and their sizes: a file that lacks them must not make them."""
+    if isinstance(layer, LocalResponseNorm):
+        yield "band", shape[-1] ** 2
+    elif isinstance(layer, GlobalAvgPool) and layer.output_size != (1, 1):
+        yield from (("rows", layer.output_size[0] * shape[0]), ("columns", layer.output_size[1] * shape[1]))
 
 
 def _leaves(layer: Layer, prefix: str, shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
@@ -116,8 +128,10 @@ class _Comparison(OnnxGraph):
         constant = self._graph.constants.get(name)
         if constant is None or constant.shape != array.shape:
             raise _Different
+        if name in self.arrays and self.arrays[name].size == array.size:
+            return  # it is the file's, with its axes turned there and back
         theirs = self._numbers(name)
-        if theirs.dtype != array.dtype or theirs.tobytes() != array.tobytes():
+        if theirs.dtype != array.dtype or not np.array_equal(theirs, array):
             raise _Different
 
 

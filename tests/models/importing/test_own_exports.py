@@ -1,6 +1,7 @@
 """What `export` writes is imported again: the same network and numbers, and the same probabilities everywhere."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -122,14 +123,34 @@ def _other_network(proto):
     entry.value = entry.value.replace("tanh", "relu")
 
 
+def _endless_number(proto):
+    entry = next(each for each in proto.metadata_props if each.key == "cnncli.network")
+    entry.value = entry.value.replace("tanh", "leaky1e300")
+
+
 def _other_classes(proto):
     entry = next(each for each in proto.metadata_props if each.key == "cnncli.classes")
     entry.value = json.dumps(["one"])
 
 
-@pytest.mark.parametrize("change", [_other_number, _other_setting, _other_network, _other_classes])
+@pytest.mark.parametrize("change", [_other_number, _other_setting, _other_network, _endless_number, _other_classes])
 def test_a_file_that_was_changed_is_not_taken_for_what_its_metadata_says(tmp_path, change):
     model = model_of("6x6x3 conv3-5,same,tanh rbf-3")
     path = written(model, tmp_path / "m.onnx", change)
     with pytest.raises(ModelError, match=r"m\.onnx"):
         import_onnx(path)
+
+
+def test_a_network_of_the_metadata_alone_makes_no_matrices(tmp_path):
+    def claim(proto):
+        texts = {each.key: each for each in proto.metadata_props}
+        texts["cnncli.network"].value = "1x1x20000 lrn gap"
+        texts["cnncli.normalization"].value = json.dumps({"mean": [0] * 20000, "std": [1] * 20000})
+        texts["cnncli.classes"].value = json.dumps([str(number) for number in range(20000)])
+
+    path = written(model_of("6x6x3 conv3-5 rbf-3"), tmp_path / "m.onnx", claim)
+    tracemalloc.start()
+    with pytest.raises(ModelError, match="no network"):
+        import_onnx(path)
+    assert tracemalloc.get_traced_memory()[1] < 100 * 2**20
+    tracemalloc.stop()
