@@ -21,6 +21,7 @@ from cnncli.engines.processes import ALONE  # noqa: E402
 from cnncli.engines.torch.distributed import TIMEOUT, join_processes  # noqa: E402
 from cnncli.errors import ArgumentError  # noqa: E402
 from cnncli.models.opening import load_model  # noqa: E402
+from cnncli.training.runs import train  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="this PyTorch has no Gloo")
 
@@ -61,7 +62,9 @@ def data(tmp_path_factory):
 def both(data, tmp_path_factory):
     """What two processes found, each; and what one did."""
     folder = tmp_path_factory.mktemp("found")
-    cases = json.dumps([{"epochs": 3, "batch_size": 16, **case} for case in (*CASES, WITH_BATCH_NORM)])
+    train(data, output=folder / "source", network="conv3-4,bn,relu gap fc-4", epochs=1, jobs=1)
+    frozen = {"source": str(folder / "source"), "freeze": "all", "val": "0.25"}
+    cases = json.dumps([{"epochs": 3, "batch_size": 16, **case} for case in (*CASES, frozen, WITH_BATCH_NORM)])
     program = [str(HERE / "train_cases.py"), str(data), cases]
     for launcher, name in ((TORCHRUN, "two"), ([sys.executable], "one")):
         words = [*launcher, *program, str(folder / name)]
@@ -75,7 +78,7 @@ def measures(found):
     return np.array([[metrics[name] for name in names] for metrics in found["metrics"]])
 
 
-@pytest.mark.parametrize("number", range(len(CASES)))
+@pytest.mark.parametrize("number", range(len(CASES) + 1))
 def test_two_processes_find_what_one_finds(both, number):
     first, _, alone = (found[number] for found in both)
     assert np.abs(measures(first) - measures(alone)).max() < 1e-5
