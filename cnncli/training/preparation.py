@@ -34,7 +34,6 @@ from cnncli.engines.optimizers import Optimizer
 from cnncli.errors import ArgumentError, DataError
 from cnncli.networks import Network, load_network
 from cnncli.networks.errors import ShapeError
-from cnncli.networks.heads import output_count
 from cnncli.networks.words import read_input, split_words
 from cnncli.shapes import show_shape
 from cnncli.training.configuration import Configuration, parse_share
@@ -181,19 +180,8 @@ def prepare(
     reading = Reading(
         options.size, options.resize, options.channels, options.strict, jobs=jobs, cache_bytes=CACHE_BYTES
     )
-    own = named_network(options.network)
-    if source is not None:
-        own, reading = source.network, source.reading(options, reading)
-    parts, several = _opened(options, data, reading, progress, own)
-    given = None if several else parts.train.shape[:2]
-    way = Way(reading.size or given or parts.train.shape[:2], reading.resize)
-    if source is not None:
-        parts = source.labelled(parts)
-        source.check_channels(parts.train.shape[2])
-    elif own is not None and options.size is None:
-        way = find_way(own, way.size, way.resize)
-    if own is not None:
-        parts = _brought(parts, way)
+    own = named_network(options.network) if source is None else source.network
+    parts, way, given = _opened(options, data, reading, progress, own, source)
     train = parts.train
     _check_classes(data, train)
     augmentations = chosen_augmentations(options, train)
@@ -201,15 +189,12 @@ def prepare(
         augmentation.check(train.shape[2], has_scale=train.scale == BYTES)
     loss = _loss(options, train)
     outputs = loss.outputs(len(train.class_names))
+    network = _network(options, own, train.shape, outputs)
     if own is None:
-        words = options.network or default_layers(train.shape, outputs)
-        network = choose_network(words, train.shape, sized=options.size is not None)
-        options = options.replace(network=words, size=way.size if several else options.size)
-    else:
-        network = fit(own, train.shape, outputs)
+        words = options.network or str(network.layers)
+        options = options.replace(network=words, size=options.size if given else way.size)
     check_outputs(network, len(train.class_names), loss)
     frozen = frozen_words(network, options.freeze)
-    new_head = source is None or source.class_names != train.class_names or output_count(source.network) != outputs
     preparation = Preparation(
         options.replace(augment=",".join(map(str, augmentations))),
         *parts._replace(findings=(*parts.findings, *check_memory(options, network, frozen))),
@@ -222,7 +207,7 @@ def prepare(
         augmentations=augmentations,
         data_digest=_digest(train, parts.validation),
         source=source,
-        new_head=new_head,
+        new_head=source is None or not source.keeps_head(train.class_names, outputs),
         frozen=frozen,
     )
     computed = split_network(network, frozen)[1] if preparation.remembers else network
@@ -235,13 +220,34 @@ def _opened(
     reading: Reading,
     progress: OnChecked | None,
     own: Network | None,
-) -> tuple[Parts, bool]:
-    """Return the parts of the data, and whether its pictures had several sizes and got the network's own, or `SIZE`."""
+    source: Source | None,
+) -> tuple[Parts, Way, Size | None]:
+    """Return the parts of the data, brought to a network's own input, their way there, and their size before.
+
+    The size before is None where there were several: they get the network's own, or `SIZE`.
+    """
+    reading = reading if source is None else source.reading(configuration, reading)
+    given = None
     try:
-        return _parts(configuration, data, reading, progress), False
+        parts = _parts(configuration, data, reading, progress)
+        given = parts.train.shape[:2]
     except SizesDifferError:
         height, width = (SIZE, SIZE) if own is None else own.input_shape[:2]
-        return _parts(configuration, data, reading._replace(size=(height, width)), progress), True
+        parts = _parts(configuration, data, reading._replace(size=(height, width)), progress)
+    way = Way(reading.size or parts.train.shape[:2], reading.resize)
+    if source is not None:
+        parts = source.labelled(parts)
+    elif own is not None and reading.size is None:
+        way = find_way(own, *way)
+    return (parts if own is None else _brought(parts, way)), way, given
+
+
+def _network(configuration: Configuration, own: Network | None, shape: tuple[int, int, int], outputs: int) -> Network:
+    """Return the network to train: a named one, fitted; or the one of a text, or of none."""
+    if own is not None:
+        return fit(own, shape, outputs)
+    words = configuration.network or default_layers(shape, outputs)
+    return choose_network(words, shape, sized=configuration.size is not None)
 
 
 def _adapted(source: Source | None, own: Network | None, network: Network, given: Size | None, way: Way) -> str:

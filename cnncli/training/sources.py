@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from cnncli.arrays import Array
-from cnncli.data import Parts, Reading
+from cnncli.data import Dataset, Parts, Reading
 from cnncli.data.normalization import Normalization
 from cnncli.engines.initialization import initialize
 from cnncli.errors import ArgumentError, DataError, ModelError, reason
@@ -17,7 +17,7 @@ from cnncli.models.model import CLASSES, NORMALIZATION, RESIZE, SCALE
 from cnncli.models.opening import ModelWord, load_trainable
 from cnncli.models.told import Told
 from cnncli.networks import Network, parse_network
-from cnncli.networks.heads import head_names
+from cnncli.networks.heads import head_names, output_count
 from cnncli.shapes import show_shape
 from cnncli.training.configuration import Configuration
 from cnncli.training.fitting import takes_any_size
@@ -82,26 +82,27 @@ class Source(NamedTuple):
         resize = configuration.resize if asked else self.resize
         return reading._replace(size=size, resize=resize, channels=channels, scale=self.scale)
 
-    def check_channels(self, channels: int) -> None:
-        """Refuse pictures in memory that have other channels: files and arrays that are read get the model's.
+    def labelled(self, parts: Parts) -> Parts:
+        """Return data with its classes in the order of the model's, if they are the same.
 
         Raises:
-            DataError: they have others.
+            DataError: pictures in memory that have other channels; those that are read get the model's.
         """
-        own = self.network.input_shape[2]
+        channels, own = parts.train.shape[2], self.network.input_shape[2]
         if channels != own:
             raise DataError(f"{self.word}: takes pictures of {own} channels, the data has {channels}")
-
-    def labelled(self, parts: Parts) -> Parts:
-        """Return data with its classes in the order of the model's, if they are the same."""
         if sorted(parts.train.class_names) != sorted(self.class_names):
             return parts
-        train, *others = (
-            part if part is None else part.with_classes(self.class_names)
-            for part in (parts.train, parts.validation, parts.test)
-        )
-        assert train is not None
-        return parts._replace(train=train, validation=others[0], test=others[1])
+        ordered: dict[str, Any] = {
+            name: part.with_classes(self.class_names)
+            for name, part in parts._asdict().items()
+            if isinstance(part, Dataset)
+        }
+        return parts._replace(**ordered)
+
+    def keeps_head(self, class_names: tuple[str, ...], outputs: int) -> bool:
+        """Return whether its head tells these classes apart, with so many outputs."""
+        return class_names == self.class_names and outputs == output_count(self.network)
 
 
 def open_source(configuration: Configuration) -> Source | None:
