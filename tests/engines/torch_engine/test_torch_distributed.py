@@ -158,7 +158,8 @@ def told(process):
 
 
 def endless(data, run):
-    return [data, "-o", run, "--epochs", 100000, "--network", "fc-4", "--batch-size", 8]
+    words = ["--epochs", 100000, "--schedule", "constant", "--network", "fc-4", "--batch-size", 8]
+    return [data, "-o", run, *words]
 
 
 @pytest.mark.parametrize(("number", "timeout"), [(signal.SIGKILL, 60), (signal.SIGSTOP, 4)], ids=["killed", "stopped"])
