@@ -150,6 +150,9 @@ class RuntimeModel(Predictor):
             self._kind, count = self._kind or _kind(outputs), outputs.shape[1]
         self.class_names = _class_names(told, metadata, count)
 
+    def __repr__(self) -> str:
+        return f"<RuntimeModel {self._path}: {show_shape(self.input_shape)}, {len(self.class_names)} classes>"
+
     @property
     def obstacle(self) -> str:
         return self._obstacle
