@@ -11,10 +11,11 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
+
+from timing import Spent, spent
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -69,15 +70,6 @@ CASES = {
 MOST_TIME, MOST_MEMORY = 1.0, 1.2
 
 
-class Spent(NamedTuple):
-    """Seconds, processor seconds, megabytes at the peak, and the classes that were printed."""
-
-    seconds: float
-    processor: float
-    megabytes: float
-    classes: list[str]
-
-
 def make(folder: str, name: str) -> None:
     """Write the pictures and both files of the model."""
     import numpy as np
@@ -107,17 +99,12 @@ def make(folder: str, name: str) -> None:
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(f"{folder}/{number:04}{case.suffix}", quality=90)
 
 
-def spent(command: list[str], output: str) -> Spent:
-    """Run a command that prints a tab and a class after each file, and return what it took."""
+def predicted(command: list[str], output: str) -> tuple[Spent, list[str]]:
+    """Run a command that prints a tab and a class after each file; return what it took, and the classes."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("OPENBLAS", "PYTHON"))}
     with open(output, "wb") as file:
-        begin = time.perf_counter()
-        process = subprocess.Popen(command, stdout=file, stderr=subprocess.DEVNULL, env=environment, cwd=ROOT)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - begin
-    assert status == 0, command
-    classes = [line.split("\t")[1] for line in Path(output).read_text().splitlines()]
-    return Spent(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, classes)
+        taken = spent(command, file, env=environment, cwd=ROOT)
+    return taken, [line.split("\t")[1] for line in Path(output).read_text().splitlines()]
 
 
 def compare(folder: str, name: str, rounds: int) -> bool:
@@ -128,16 +115,15 @@ def compare(folder: str, name: str, rounds: int) -> bool:
         "ONNX Runtime": [SCRIPT, f"{folder}/model.onnx", *paths],
     }
     runs: dict[str, list[Spent]] = {side: [] for side in sides}
+    classes: dict[str, list[str]] = {}
     for number in range(rounds + 1):
         for side, words in sides.items():
-            run = spent([sys.executable, "-c", *words], f"{folder}/lines.txt")
-            if number:
-                runs[side].append(run)
-    (ours, *_), (theirs, *_) = runs.values()
-    alike = sum(map(str.__eq__, ours.classes, theirs.classes))
-    print(f"{name}: {len(paths):,} files, {alike:,} of {len(theirs.classes):,} alike")
-    for side, taken in runs.items():
-        seconds, processor, megabytes = (median(run[at] for run in taken) for at in range(3))
+            taken, classes[side] = predicted([sys.executable, "-c", *words], f"{folder}/lines.txt")
+            runs[side] += [taken] if number else []  # the first round warms up
+    alike = sum(map(str.__eq__, *classes.values()))
+    print(f"{name}: {len(paths):,} files, {alike:,} classes alike")
+    for side, values in runs.items():
+        seconds, processor, megabytes = (median(run[at] for run in values) for at in range(3))
         print(f"  {side:14} {seconds:6.2f} s  {processor:6.2f} s of processor  {megabytes:5.0f} MB")
     pairs = list(zip(*runs.values(), strict=True))
     ratios = [median(ours[at] / theirs[at] for ours, theirs in pairs) for at in range(3)]

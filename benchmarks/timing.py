@@ -5,7 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from statistics import median
-from typing import NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -38,13 +38,13 @@ class Spent(NamedTuple):
     megabytes: float
 
 
-def spent(command: Sequence[str]) -> Spent:
-    """Run a command, and return what it took.
+def spent(command: Sequence[str], output: int | IO[bytes] = subprocess.DEVNULL, **options: Any) -> Spent:
+    """Run a command whose standard output goes somewhere, and return what it took; options are those of `Popen`.
 
     Linux counts what this process held when it began the other; so whatever needs memory belongs into one of its own.
     """
     begin = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL, **options)
     _, status, usage = os.wait4(process.pid, 0)
     assert status == 0, command
     return Spent(time.perf_counter() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)

@@ -11,9 +11,11 @@ from folders import OPTIONS, copy, make_jobs
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cnncli.batch.inputs import Input
 from cnncli.batch.manifest import Manifests
+from cnncli.batch.plan import Job
 from cnncli.batch.running import run, summary
-from cnncli.batch.task import Task
+from cnncli.batch.task import Grouping, Task
 from cnncli.errors import ImageError
 
 WORKERS = 3
@@ -166,3 +168,13 @@ def test_summary_is_one_line_with_every_count(done, skipped, failed, left, secon
 @pytest.mark.parametrize("count", [0, 2])
 def test_any_number_of_threads_will_do(tmp_path, count):
     assert [report.status for report in run(make_jobs(tmp_path, count), Task(copy), workers=10**20)] == ["ok"] * count
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(3, [1] * 3), (20, [2] * 10), (257, [32] * 8 + [1]), (360, [32] * 11 + [8])]
+)
+def test_few_jobs_are_divided_among_groups(count, sizes):
+    jobs = [Job(Input(str(number), str(number)), ()) for number in range(count)]
+    groups = list(Task(lambda *_: [], grouping=Grouping(32)).groups(jobs, 8))
+    assert list(map(len, groups)) == sizes
+    assert [job for group in groups for job in group] == jobs
