@@ -89,7 +89,7 @@ class Dataset(ABC):
         present = np.unique(self.labels).tolist()
         unknown = [self.class_names[label] for label in present if self.class_names[label] not in index]
         if unknown:
-            raise DataError(f"{_listed('class', unknown)} not among the known ones: {', '.join(class_names)}")
+            raise DataError(unknown_classes(unknown, class_names))
         table = np.array([index.get(name, -1) for name in self.class_names], np.int64)
         other = copy.copy(self)
         other.labels, other.class_names = table[self.labels], tuple(class_names)
@@ -211,12 +211,14 @@ def _digest(content: Any) -> bytes:
     return blake2b(content, digest_size=16).digest()
 
 
-def _listed(noun: str, names: Sequence[str]) -> str:
-    """Return a few names and their verb.
+def unknown_classes(unknown: Sequence[str], known: Sequence[str]) -> str:
+    """Return which classes are not among the known ones, and what those are, a few of each.
 
     Example:
-        >>> _listed("class", ["a"]), _listed("class", ["a", "b"])
-        ("class 'a' is", "classes 'a', 'b' are")
+        >>> unknown_classes(["a"], ["b", "c"]), unknown_classes(["a", "b"], ["c"])
+        ("class 'a' is not among the known ones: b, c", "classes 'a', 'b' are not among the known ones: c")
     """
-    shown = ", ".join(repr(name) for name in names[:5]) + (", ..." if len(names) > 5 else "")
-    return f"{noun} {shown} is" if len(names) == 1 else f"{noun}es {shown} are"
+    shown = ", ".join(repr(name) for name in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+    names = ", ".join(known[:20]) + (f" and {len(known) - 20:,} more" if len(known) > 20 else "")
+    what = f"class {shown} is" if len(unknown) == 1 else f"classes {shown} are"
+    return f"{what} not among the known ones: {names}"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.data.datasets import Dataset, Labels, Shape
+from cnncli.data.datasets import Dataset, Labels, Shape, unknown_classes
 from cnncli.data.findings import Finding, raw_finding, some
 from cnncli.data.listing import RUN, counted, is_file, is_picture, is_system, list_pictures, visible_folders
 from cnncli.data.parts import Parts
@@ -151,7 +151,7 @@ def open_folder(path: str, reading: Reading) -> Parts:
     names = tuple(reading.class_names or listed)
     unknown = [name for name in listed if name not in names]
     if unknown:
-        raise DataError(f"{path}: class {unknown[0]!r} is not among the known ones: {', '.join(names)}")
+        raise DataError(f"{path}: {unknown_classes(unknown, names)}")
     paths = [file for files in listed.values() for file in files]
     labels = np.repeat([names.index(name) for name in listed], [len(files) for files in listed.values()])
     cache = PictureCache(reading.cache_bytes)

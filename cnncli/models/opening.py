@@ -1,6 +1,7 @@
 """Opening a model, whatever it is kept in."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -194,6 +195,8 @@ def _model(file: Path, found: Imported, told: Told) -> Model:
     try:
         network = found.network if told.size is None else _resized(found.network, told.size)
         check_pixels(network.input_shape[:2])
+        if told.classes:
+            _check_count(told.classes, network)
         normalization = told.normalization or found.normalization or UNNORMALIZED
         return Model(
             network,
@@ -215,6 +218,13 @@ def _resized(network: Network, size: tuple[int, int]) -> Network:
     if other.param_shapes() != network.param_shapes():
         raise ModelError(f"takes pictures of {show_shape(network.input_shape[:2])} alone: leave out --size")
     return other
+
+
+def _check_count(classes: Sequence[str], network: Network) -> None:
+    """Refuse a list of classes that a network does not tell apart."""
+    outputs = output_count(network)
+    if outputs is not None and len(classes) != max(2, outputs):
+        raise ModelError(f"tells {max(2, outputs)} classes apart, but {len(classes)} are named in --classes")
 
 
 def _numbers(network: Network) -> tuple[str, ...]:

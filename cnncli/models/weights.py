@@ -6,7 +6,7 @@ from typing import NamedTuple
 from cnncli.choices import WEIGHT_NAMES, check_choice
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import check_output
-from cnncli.formats.safetensors import INPUT, NETWORK
+from cnncli.formats.safetensors import NETWORK
 from cnncli.models.importing.places import Place, places
 from cnncli.models.model import Model
 from cnncli.models.opening import ModelWord, as_trainable
@@ -41,7 +41,7 @@ def export_weights(
     Without `names` it is a model file such as `train` writes, with all that a prediction needs. With them, arrays have
     the names and axes of another program, whose own functions load them: torchvision's `load_state_dict` takes
     them all (for googlenet, of a model built with `aux_logits=False`). Read again under the network's name, they are
-    the same to the bit.
+    the same to the bit, and take pictures of the same size.
 
     Args:
         model: a model, or a word that `load_model` takes.
@@ -66,7 +66,7 @@ def export_weights(
     arrays, metadata = {**model.parameters, **model.buffers}, model.metadata
     if names is not None:
         arrays = {place.there: place.theirs(arrays[place.name]) for place in named_places(model, names)}
-        metadata = {key: text for key, text in metadata.items() if key not in (NETWORK, INPUT)} | {"format": "pt"}
+        metadata = {key: text for key, text in metadata.items() if key != NETWORK} | {"format": "pt"}
     write_tensors(path, arrays, metadata)
     return ExportedWeights(os.fspath(path), names, len(arrays), os.path.getsize(path))
 

@@ -78,6 +78,23 @@ def test_errors_are_one_line(folder, words, code, message):
     assert (result.stdout, result.stderr.count("\n")) == ("", 1)
 
 
+def test_what_is_taken_for_granted_of_pictures_is_said(folder):
+    network = with_outputs(load_network("squeezenet1.1"), 3)
+    save_model(
+        "run.safetensors",
+        Model(network, *initialize(network, seed=0), ("a", "b", "c"), Normalization.called("unit").over(3)),
+    )
+    done("export", "run.safetensors", "tv.safetensors", "--names", "torchvision")
+    words = ("export", "squeezenet1.1=tv.safetensors", "m.safetensors", "--force")
+    assert (
+        done(*words).stderr
+        == "cnncli: squeezenet1.1 with weights of torchvision: pictures 224x224x3 (stretch), pixels from 0 to 1\n"
+    )
+    assert "mean 123.7" in done(*words, "--normalize", "imagenet").stderr
+    assert done(*words, "-q").stderr == ""
+    assert done("export", "run.safetensors", "copy.safetensors").stderr == ""
+
+
 def test_a_model_for_cnncli_again(folder):
     result = done("export", "model.safetensors", "copy.safetensors")
     assert result.stdout.startswith("copy.safetensors: ")

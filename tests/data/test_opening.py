@@ -11,6 +11,7 @@ from cnncli.data import (
     open_dataset,
     recognise,
 )
+from cnncli.data.datasets import unknown_classes
 from cnncli.data.listing import natural_key
 from cnncli.errors import CnncliError, DataError
 
@@ -62,6 +63,7 @@ def test_a_class_that_was_not_trained_on(pair):
     (finding,) = parts.findings
     assert finding.kind == "empty class"
     assert finding.message == f"{pair}: 1 picture of class d in the test part alone: left out"
+    assert unknown_classes(["x"], ["y"] * 1000).endswith(": " + "y, " * 19 + "y and 980 more")
     with pytest.raises(DataError, match="class 'd' is not among the known ones: a, b, c"):
         open_dataset(pair, class_names=("a", "b", "c"))  # a model that is judged is told what it does not know
 

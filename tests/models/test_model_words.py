@@ -55,7 +55,7 @@ def test_what_is_told_overrules_the_file(tmp_path):
     told = load_model(tmp_path / "m.safetensors", told=Told(names, Normalization((0.0,), (1.0,))))
     assert told.class_names == names
     assert told.normalization.mean == (0.0,) * told.input_shape[2]
-    with pytest.raises(ModelError, match=r"m\.safetensors: has 7 classes, but its network puts out"):
+    with pytest.raises(ModelError, match=r"m\.safetensors: tells \d+ classes apart, but 7 are named in --classes"):
         load_model(tmp_path / "m.safetensors", told=Told(tuple("abcdefg")))
     picture = np.zeros(model.input_shape, np.uint8)
     assert np.array_equal(as_trainable(told).probabilities(picture), told.probabilities(picture))

@@ -11,8 +11,9 @@ from cnncli import export_weights, load_model
 from cnncli.choices import WEIGHT_NAMES
 from cnncli.data.normalization import Normalization
 from cnncli.engines.initialization import initialize
-from cnncli.errors import ArgumentError
+from cnncli.errors import ArgumentError, ModelError
 from cnncli.models.model import Model, save_model
+from cnncli.models.safetensors import read_tensors, write_tensors
 from cnncli.networks import load_network, zoo_names
 from cnncli.networks.heads import with_outputs
 from cnncli.networks.weights import published_weights
@@ -55,6 +56,26 @@ def test_a_model_is_found_in_the_zoo_by_its_layers(folder):
     metadata = json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])["__metadata__"]
     assert metadata["format"] == "pt"
     assert "cnncli.network" not in metadata
+
+
+def test_weights_under_other_names_take_pictures_of_the_same_size_again(folder):
+    model = zoo_model("resnet18", (64, 80, 3))
+    export_weights(model, "tv.safetensors", names="torchvision")
+    again = load_model("resnet18=tv.safetensors")
+    assert again.input_shape == (64, 80, 3)
+    picture = np.arange(100 * 70 * 3, dtype=np.uint8).reshape(100, 70, 3)
+    assert np.array_equal(again.probabilities(picture), model.probabilities(picture))
+
+
+@pytest.mark.parametrize(
+    ("size", "message"), [("2x2x3", "does not fit"), ("64x64x1", "wrong shape"), ("99999x99999x3", "pixels")]
+)
+def test_a_size_that_does_not_suit_the_weights_is_refused(folder, size, message):
+    export_weights(zoo_model("squeezenet1.1", (64, 64, 3)), "tv.safetensors", names="torchvision")
+    arrays, metadata = read_tensors("tv.safetensors")
+    write_tensors("tv.safetensors", arrays, {**metadata, "cnncli.input": size})
+    with pytest.raises(ModelError, match=f"^tv.safetensors: .*{message}"):
+        load_model("squeezenet1.1=tv.safetensors")
 
 
 def test_a_network_that_no_program_has_is_refused():

@@ -55,10 +55,14 @@ def export(
     if is_onnx and names is not None:
         raise ArgumentError("--names is about arrays of .safetensors files: leave it out, or write such a file")
     check_output(file, force=force)
+    from cnncli.cli.training.models import say_preprocessing
     from cnncli.models.opening import ModelWord, load_trainable
 
     check_output(file, force=force, inputs=[str(ModelWord.of(model).path())])
-    loaded = load_trainable(model, about.told(size))
+    told = about.told(size)
+    loaded = load_trainable(model, told)
+    if not quiet:
+        say_preprocessing(loaded, model, told)
     exported, lines = _onnx(loaded, file, force) if is_onnx else _weights(loaded, file, names, force)
     if as_json:
         print(json_text({"model": model, "output": file} | exported | {"classes": loaded.class_names}))

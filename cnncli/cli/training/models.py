@@ -13,10 +13,16 @@ if TYPE_CHECKING:
 def open_model(
     word: str, told: "Told", *, engine: str = "numpy", device: str = "auto", quiet: bool = False
 ) -> "Predictor":
-    """Return a model; say on standard error how it takes images, unless they are those that it was trained on here."""
+    """Return a model; say on standard error how it takes images, as `say_preprocessing` does."""
     from cnncli.models.opening import load_model
 
     model = load_model(word, engine, device, told)
-    if (model.origin or told.normalization or told.size) and not quiet:
-        print(printable(f"cnncli: {model.origin or word}: {model.preprocessing}"), file=sys.stderr)
+    if not quiet:
+        say_preprocessing(model, word, told)
     return model
+
+
+def say_preprocessing(model: "Predictor", word: str, told: "Told") -> None:
+    """Say on standard error how a model takes images, unless they are those that it was trained on here."""
+    if model.origin or told.normalization or told.size:
+        print(printable(f"cnncli: {model.origin or word}: {model.preprocessing}"), file=sys.stderr)

@@ -338,7 +338,8 @@ def summary_lines(data: str, preparation: Preparation) -> Iterator[str]:
         + (f" smoothed by {options.label_smoothing:g}" if options.label_smoothing else ""),
         f"seed {options.seed}",
     ]
-    yield f"training  {preparation.epochs:,} epochs, {options.optimizer}, {', '.join(extras)}"
+    epochs = f"{preparation.epochs:,} epoch{'s' * (preparation.epochs != 1)}"
+    yield f"training  {epochs}, {options.optimizer}, {', '.join(extras)}"
     if preparation.validation is not None and preparation.chosen_by != ACCURACY:
         yield f"keeps     the epoch with the best {preparation.chosen_by} on the validation images"
 

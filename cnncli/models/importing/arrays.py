@@ -92,10 +92,12 @@ def natural(name: str) -> list[tuple[int, str]]:
     """Return what sorts `layer2` before `layer10`.
 
     Example:
-        >>> sorted(["layer10.a", "layer2.b", "conv"], key=_natural)
+        >>> sorted(["layer10.a", "layer2.b", "conv"], key=natural)
         ['conv', 'layer2.b', 'layer10.a']
     """
-    return [(int(part), "") if part.isascii() and part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    parts = re.split(r"([0-9]+)", name)
+    parts[1::2] = (digits.lstrip("0") for digits in parts[1::2])  # no int: names may have more digits than it takes
+    return [(len(part), part) if place % 2 else (-1, part) for place, part in enumerate(parts)]
 
 
 def _reader(buffer: FileBytes, offset: int, entry: Entry) -> Callable[[], Array]:

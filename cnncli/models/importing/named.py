@@ -1,12 +1,13 @@
 """Networks of the zoo with weights that other programs wrote."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from cnncli.data import BYTES
 from cnncli.data.normalization import Normalization
-from cnncli.errors import ModelError
+from cnncli.errors import ArgumentError, ModelError
 from cnncli.formats.files import naming_errors
-from cnncli.formats.safetensors import NETWORK
+from cnncli.formats.safetensors import INPUT, NETWORK
 from cnncli.models.importing.arrays import StoredArrays, open_arrays
 from cnncli.models.importing.imported import Imported
 from cnncli.models.importing.matching import Placed, place
@@ -16,6 +17,7 @@ from cnncli.models.model import CLASSES, NORMALIZATION, RESIZE, SCALE
 from cnncli.networks import Network, load_network
 from cnncli.networks.heads import output_count, with_outputs
 from cnncli.networks.weights import published_weights
+from cnncli.networks.words import read_input
 
 
 def import_named(name: str, path: Path, told: Normalization | None = None) -> Imported:
@@ -39,6 +41,7 @@ def import_named(name: str, path: Path, told: Normalization | None = None) -> Im
     with naming_errors(path), open_arrays(path) as stored:
         if NETWORK in stored.metadata:
             return _trained(network, path)
+        network = _sized(network, stored.metadata)
         known = [
             weights if told in (None, Normalization.called(weights.normalization)) else weights._replace(channels="rgb")
             for weights in published_weights(name).values()
@@ -56,6 +59,16 @@ def _trained(network: Network, path: Path) -> Imported:
     if found.network.layers.unrolled != fitting.layers.unrolled:
         raise ModelError(f"holds another network than {network.name}: give the file alone, which says what it holds")
     return found
+
+
+def _sized(network: Network, metadata: Mapping[str, str]) -> Network:
+    """Return the network for pictures of the size that a file names, as one that we wrote for another program does."""
+    if INPUT not in metadata:
+        return network
+    try:
+        return network.replace(input_shape=read_input(metadata[INPUT]) or network.input_shape)
+    except ArgumentError as error:
+        raise ModelError(f"{INPUT} in its metadata does not fit {network.name}: {error}") from error
 
 
 def _imported(placed: Placed, stored: StoredArrays) -> Imported:

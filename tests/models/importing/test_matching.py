@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cnncli.errors import ModelError
-from cnncli.models.importing.arrays import StoredArray, StoredArrays
+from cnncli.models.importing.arrays import StoredArray, StoredArrays, natural
 from cnncli.models.importing.matching import place
 from cnncli.models.importing.places import own_names, places
 from cnncli.networks import load_network, parse_network
@@ -161,3 +161,8 @@ def test_numbers_that_are_not_finite_are_refused_by_name(number):
     arrays[name].ravel()[-1] = number
     with pytest.raises(ModelError, match=rf"{name} has numbers that are not finite"):
         place(network, as_stored(arrays), [other_names(network)])
+
+
+def test_names_are_ordered_by_their_numbers_of_any_length():
+    names = [f"layer{'9' * 5000}.weight", "layer10.weight", "layer010.bias", "layer2.weight", "3"]
+    assert sorted(names, key=natural) == ["3", "layer2.weight", "layer010.bias", "layer10.weight", names[0]]
