@@ -340,8 +340,8 @@ def _values(reader: Reader, data: Sequence[MessageField], kind: int, count: int)
             found += reader.floats(field)
         elif letter := "d" if field.number == 10 else _RAW.get(kind):
             size = struct.calcsize(letter) * count
-            raw = reader.buffer[field.start : min(field.stop, field.start + size)]
-            found += struct.unpack(f"<{count}{letter}", raw) if len(raw) == size else ()
+            if field.stop - field.start == size:
+                found += struct.unpack(f"<{count}{letter}", reader.buffer[field.start : field.stop])
     return tuple(found) if len(found) == count else None
 
 
