@@ -80,7 +80,8 @@ class Configuration(Value):
         momentum: momentum coefficient, for momentum and nesterov; None for 0.9.
         weight_decay: L2 penalty, decoupled with adamw; None for 0.05 with adamw, 0 with others.
         schedule: a name in `SCHEDULES`.
-        warmup: epochs of linear warm-up; None for one, but at most a tenth of all.
+        warmup: epochs of linear warm-up; None for one, but at most a tenth of all, and for none with a
+            constant schedule.
         augment: augmentations, as `shift:2,flip`; `auto` for those that suit the data; None for `auto`, and for none
             where words are frozen, so that these are computed once.
         val: validation data: a share of the training data, such as 0.1 or 10%; a data set; 0 for nothing. None for

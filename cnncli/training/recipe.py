@@ -38,9 +38,19 @@ def settle(options: Configuration, network: Network, computed: Network, pictures
     epochs = options.epochs or default_epochs(computed.totals.macs * pictures)
     return options.replace(
         epochs=epochs,
-        warmup=min(1.0, WARMUP * epochs) if options.warmup is None else options.warmup,
+        warmup=default_warmup(options.schedule, epochs) if options.warmup is None else options.warmup,
         lr=options.lr or default_lr(options, network),
     )
+
+
+def default_warmup(schedule: str, epochs: int) -> float:
+    """Return the epochs of a warm-up: none before a constant rate, whose trainings may go on for more epochs.
+
+    Example:
+        >>> default_warmup("cosine", 20), default_warmup("cosine", 5), default_warmup("constant", 20)
+        (1.0, 0.5, 0.0)
+    """
+    return 0.0 if schedule == "constant" else min(1.0, WARMUP * epochs)
 
 
 def default_epochs(work: float) -> int:

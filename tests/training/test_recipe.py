@@ -67,6 +67,7 @@ class TestRates:
     @pytest.mark.parametrize(("epochs", "warmup"), [(1, 0.1), (5, 0.5), (10, 1), (70, 1)])
     def test_rise_for_an_epoch_of_ten(self, epochs, warmup):
         assert chosen(bars_dataset(), epochs=epochs).warmup == warmup
+        assert chosen(bars_dataset(), epochs=epochs, schedule="constant").warmup == 0
 
     def test_a_warmup_longer_than_the_chosen_epochs_is_refused(self):
         with pytest.raises(ArgumentError, match="warmup of 100 epochs leaves nothing of 100"):

@@ -65,6 +65,13 @@ def test_two_and_two_epochs_are_four(tmp_path, optimizer):
     assert_same_runs(tmp_path / "whole", tmp_path / "parts")
 
 
+def test_two_and_two_epochs_of_a_constant_schedule_are_four_with_all_other_defaults(tmp_path):
+    train(bars_dataset(), output=tmp_path / "whole", schedule="constant", epochs=4)
+    train(bars_dataset(), output=tmp_path / "parts", schedule="constant", epochs=2)
+    train(bars_dataset(), output=tmp_path / "parts", resume=True, epochs=4)
+    assert_same_runs(tmp_path / "whole", tmp_path / "parts")
+
+
 @pytest.mark.parametrize("batches", [1, 3, 4, 5, 11])
 @pytest.mark.parametrize("schedule", ["cosine", "step"])
 def test_a_stop_after_any_batch_changes_no_bit(tmp_path, batches, schedule):

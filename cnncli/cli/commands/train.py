@@ -76,7 +76,7 @@ _LEARNING = {
     "momentum": ("M", "Momentum coefficient, for momentum and nesterov.", "0.9"),
     "weight_decay": ("W", "Weight decay (L2 penalty; decoupled with adamw).", "adamw 0.05, others 0"),
     "schedule": (choice("ScheduleName", tuple(SCHEDULES)), "Learning-rate schedule."),
-    "warmup": ("EPOCHS", "Epochs of linear warm-up.", "1, at most a tenth of --epochs"),
+    "warmup": ("EPOCHS", "Epochs of linear warm-up.", "1, at most a tenth of --epochs; 0 with --schedule constant"),
     "loss": (choice("LossName", tuple(LOSSES)), "Loss to minimise."),
     "label_smoothing": ("E", "Label smoothing, from 0 to 1.", "0.1; with squared_error 0"),
     "class_weight": (
