@@ -96,10 +96,11 @@ def parse_json(text: bytes, what: str) -> dict[str, Any]:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ModelError(f"holds {named(next(name for name in found if names.count(name) > 1))} twice")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ModelError(f"holds {named(name)} twice")
+        found[name] = value
     return found
 
 

@@ -67,8 +67,8 @@ class Predictor:
 
     @property
     def preprocessing(self) -> str:
-        """How pictures are brought to the network, in words."""
-        return f"pictures {show_shape(self.input_shape)} ({self.resize}), {self.normalization.words}"
+        """How images are brought to the network, in words."""
+        return f"images {show_shape(self.input_shape)} ({self.resize}), {self.normalization.words}"
 
     def reading(self, **changes: Unpack[ReadingOptions]) -> Reading:
         """Return how pictures are read for this model."""

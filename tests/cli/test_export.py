@@ -88,7 +88,7 @@ def test_what_is_taken_for_granted_of_pictures_is_said(folder):
     words = ("export", "squeezenet1.1=tv.safetensors", "m.safetensors", "--force")
     assert (
         done(*words).stderr
-        == "cnncli: squeezenet1.1 with weights of torchvision: pictures 224x224x3 (stretch), pixels from 0 to 1\n"
+        == "cnncli: squeezenet1.1 with weights of torchvision: images 224x224x3 (stretch), pixels from 0 to 1\n"
     )
     assert "mean 123.7" in done(*words, "--normalize", "imagenet").stderr
     assert done(*words, "-q").stderr == ""

@@ -5,6 +5,7 @@ import pytest
 
 from cnncli.errors import ModelError
 from cnncli.formats import read_model
+from cnncli.formats.files import parse_json
 from cnncli.formats.safetensors import BITS, read_header
 from cnncli.networks import parse_network
 
@@ -111,3 +112,9 @@ def test_more_arrays_than_a_summary_shows_are_refused(tmp_path):
     entries = {f"a{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(10_001)}
     with pytest.raises(ModelError, match="more than 10000 arrays"):
         read_model(save(tmp_path, header(entries)))
+
+
+def test_a_name_that_is_there_twice_is_found_soon_among_many():
+    members = ", ".join(f'"{number}": 0' for number in [*range(300_000), 299_999])
+    with pytest.raises(ModelError, match="holds 299999 twice"):
+        parse_json(f"{{{members}}}".encode(), "the header")

@@ -85,7 +85,7 @@ def test_pixels_are_from_0_to_1_and_scores_go_through_a_softmax(tmp_path):
     np.testing.assert_allclose(model.probabilities(pictures()), softmax(channel_means(pictures())), atol=1e-6)
     assert model.input_shape == (4, 4, 3)
     assert repr(model) == f"<RuntimeModel {tmp_path}/m.onnx: 4x4x3, 3 classes>"
-    assert model.preprocessing == "pictures 4x4x3 (stretch), pixels from 0 to 1"
+    assert model.preprocessing == "images 4x4x3 (stretch), pixels from 0 to 1"
 
 
 def test_what_is_told_about_pixels_counts(tmp_path):
