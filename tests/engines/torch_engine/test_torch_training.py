@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from PIL import Image  # noqa: E402
+from small_data import NETWORK, PLAIN  # noqa: E402
 from torch_cases import batch  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
@@ -20,7 +21,7 @@ from cnncli.networks import parse_network  # noqa: E402
 from cnncli.training.runs import train  # noqa: E402
 from cnncli.training.watcher import Watcher  # noqa: E402
 
-OPTIONS = {"network": "conv3-4,bn,relu max2 drop0.2 fc-3,softmax", "epochs": 3, "batch_size": 16, "jobs": 1}
+OPTIONS = PLAIN | {"network": NETWORK, "epochs": 3, "batch_size": 16, "jobs": 1}
 
 
 @pytest.fixture
