@@ -1,5 +1,8 @@
 """What a user says about a model whose file does not say it."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 from cnncli.data.normalization import Normalization
 from cnncli.errors import ArgumentError, reason
 from cnncli.values import Value
@@ -41,10 +44,8 @@ class Told(Value):
         if self.classes is None:
             return
         self.normalize(classes=tuple(self.classes))
-        twice = {name for name in self.classes if self.classes.count(name) > 1}
-        if len(self.classes) < 2 or twice:
-            found = f"{min(twice)!r} twice" if twice else f"{len(self.classes)}"
-            raise ArgumentError(f"a model needs the names of two classes or more, each once, got {found}")
+        if wrong := _wrong_classes(self.classes):
+            raise ArgumentError(wrong)
 
     @classmethod
     def of_texts(
@@ -74,6 +75,15 @@ class Told(Value):
         return cls(names, Normalization.of_numbers(_numbers(mean, "--mean"), _numbers(std, "--std")), size)
 
 
+def _wrong_classes(names: Sequence[str]) -> str:
+    """Return what is wrong with names of classes; empty for nothing."""
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if len(names) >= 2 and not twice:
+        return ""
+    found = f"{twice[0]!r} twice" if twice else f"{len(names)}"
+    return f"a model needs the names of two classes or more, each once, got {found}"
+
+
 def _numbers(text: str, name: str) -> tuple[float, ...]:
     try:
         return tuple(float(word) for word in text.split(","))
@@ -86,11 +96,13 @@ def read_class_list(path: str) -> tuple[str, ...]:
     """Return the names of classes that a text file lists, one a line; blank lines at the end do not count.
 
     Raises:
-        ArgumentError: it cannot be read, or has an empty line between others.
+        ArgumentError: it cannot be read, has an empty line between others, names fewer than two, or one twice.
     """
     try:
         with open(path, encoding="utf-8-sig") as file:
             text = file.read(MAX_LETTERS + 1)
+    except UnicodeDecodeError as error:
+        raise ArgumentError(f"{path}: not a text in UTF-8: give a list of classes, one a line") from error
     except (OSError, ValueError) as error:
         raise ArgumentError(f"{path}: {reason(error)}") from error
     if len(text) > MAX_LETTERS:
@@ -98,4 +110,6 @@ def read_class_list(path: str) -> tuple[str, ...]:
     names = [line.strip() for line in text.rstrip().splitlines()]
     if "" in names:
         raise ArgumentError(f"{path}: line {names.index('') + 1} is empty: give the name of a class on every line")
+    if wrong := _wrong_classes(names):
+        raise ArgumentError(f"{path}: {wrong}: give one a line")
     return tuple(names)

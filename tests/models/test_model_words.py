@@ -63,13 +63,27 @@ def test_what_is_told_overrules_the_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [("a\n\nb\n", "line 2 is empty"), ("a\n", "two classes or more"), ("a\nb\na", "'a' twice")]
+    ("content", "message"),
+    [
+        (b"a\n\nb\n", "line 2 is empty"),
+        (b"a,b,c\n", "two classes or more, each once, got 1: give one a line"),
+        (b"a\nb\na", "got 'a' twice"),
+        (b"\x80\x02", "not a text in UTF-8"),
+    ],
 )
 def test_a_list_of_classes_names_each_once(tmp_path, content, message):
     path = tmp_path / "classes.txt"
-    path.write_text(content)
-    with pytest.raises(ArgumentError, match=message):
-        Told(read_class_list(str(path)))
+    path.write_bytes(content)
+    with pytest.raises(ArgumentError, match=rf"classes\.txt: .*{message}"):
+        read_class_list(str(path))
+
+
+def test_names_of_classes_are_told_once_each():
+    with pytest.raises(
+        ArgumentError, match=r"^a model needs the names of two classes or more, each once, got 'a' twice$"
+    ):
+        Told(["a", "b", "a"])
+    assert len(Told([str(number) for number in range(30_000)]).classes) == 30_000
 
 
 def test_a_list_of_classes_has_an_end():
