@@ -55,7 +55,12 @@ class FrozenEngine(Engine):
         frozen, trained = split_network(network, words)
         # The trained words first: processes are best started before any threads.
         self._above = make(trained, self._later(parameters), self._later(buffers))
-        self._below = make(frozen, _named(parameters, frozen.param_shapes()), _named(buffers, frozen.buffer_shapes()))
+        arrays = _named(parameters, frozen.param_shapes()), _named(buffers, frozen.buffer_shapes())
+        try:
+            self._below = make(frozen, *arrays)
+        except BaseException:
+            self._above.close()
+            raise
         self.dtype, self.predicted_at_once = self._above.dtype, self._below.predicted_at_once
 
     def _later(self, arrays: Mapping[str, T]) -> dict[str, T]:

@@ -158,3 +158,22 @@ class TestRates:
         assert rate_spans(shapes, {"b": 2.0, "c": 2.0}) == [(0, 6, 1.0), (6, 15, 2.0), (15, 16, 1.0)]
         assert rate_spans(shapes) == [(0, 16, 1.0)]
         assert rate_spans({}) == [(0, 0, 1.0)]
+
+
+def test_what_was_begun_is_closed_where_the_frozen_words_have_no_memory():
+    network, made = parse_network("8x8x1 conv3-4,relu max2 fc-2"), []
+
+    class Small(NumpyEngine):
+        def __init__(self, *arguments):
+            if made:
+                raise MemoryError
+            made.append(self)
+            super().__init__(*arguments)
+
+        def close(self):
+            made.append("closed")
+            super().close()
+
+    with pytest.raises(MemoryError):
+        FrozenEngine(network, *initialize(network, seed=0), words=2, make=Small)
+    assert made[1:] == ["closed"]
