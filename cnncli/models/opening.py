@@ -130,8 +130,10 @@ def load_model(path: AnyPath, engine: str = "numpy", device: str = "auto", told:
     return _model(file, found, told).on(backend)
 
 
-def load_trainable(path: AnyPath, told: Told = UNTOLD) -> Model:
-    """Read a model whose network is to be trained on, exported or looked into; classes without names get numbers.
+def load_trainable(path: AnyPath, told: Told = UNTOLD, *, unnamed: str = "") -> Model:
+    """Read a model whose network is to be trained on, exported or looked into.
+
+    Classes without names get numbers, after the word `unnamed`.
 
     Raises:
         ModelError: it is missing, damaged, or a graph that is no network of known layers: the message names the
@@ -140,7 +142,7 @@ def load_trainable(path: AnyPath, told: Told = UNTOLD) -> Model:
     """
     word = ModelWord.of(path)
     file = word.path()
-    return _model(file, _read(word, file, told), told)
+    return _model(file, _read(word, file, told), told, unnamed)
 
 
 def as_predictor(model: Predictor | AnyPath) -> Predictor:
@@ -190,7 +192,7 @@ def _finite(file: Path, found: Imported) -> Imported:
     return found
 
 
-def _model(file: Path, found: Imported, told: Told) -> Model:
+def _model(file: Path, found: Imported, told: Told, unnamed: str = "") -> Model:
     """Return a model of what a file gives and of what is told."""
     try:
         network = found.network if told.size is None else _resized(found.network, told.size)
@@ -202,7 +204,7 @@ def _model(file: Path, found: Imported, told: Told) -> Model:
             network,
             found.parameters,
             found.buffers,
-            told.classes or found.class_names or _numbers(network),
+            told.classes or found.class_names or _numbers(network, unnamed),
             normalization.over(network.input_shape[-1]),
             found.resize,
             found.scale,
@@ -227,7 +229,7 @@ def _check_count(classes: Sequence[str], network: Network) -> None:
         raise ModelError(f"tells {max(2, outputs)} classes apart, but {len(classes)} are named in --classes")
 
 
-def _numbers(network: Network) -> tuple[str, ...]:
+def _numbers(network: Network, unnamed: str) -> tuple[str, ...]:
     """Return names for classes that have none."""
     outputs = output_count(network) or 0
-    return tuple(map(str, range(max(2, outputs))))
+    return tuple(f"{unnamed}{number}" for number in range(max(2, outputs)))

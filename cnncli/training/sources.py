@@ -116,7 +116,8 @@ def open_source(configuration: Configuration) -> Source | None:
     if options.source is None:
         return None
     told = Told.of_texts(options.classes, options.normalization, options.mean, options.std)
-    model, path = load_trainable(options.source, told), ModelWord.of(options.source).path()
+    # No folder of digits is taken for the classes of weights that name none: their head would be kept.
+    model, path = load_trainable(options.source, told, unnamed="output "), ModelWord.of(options.source).path()
     try:
         with open(path, "rb") as file:
             checksum = hashlib.file_digest(file, "sha256").hexdigest()

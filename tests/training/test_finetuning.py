@@ -9,9 +9,11 @@ import pytest
 from small_data import bars, bars_dataset, bars_folder
 
 from cnncli.data import ArrayDataset
+from cnncli.engines.initialization import initialize
 from cnncli.errors import ArgumentError, DataError, ModelError
 from cnncli.files.toml import read_toml
 from cnncli.models.opening import load_trainable
+from cnncli.models.safetensors import write_tensors
 from cnncli.networks import load_network, parse_network
 from cnncli.networks.heads import head_names
 from cnncli.training import preparation
@@ -71,6 +73,16 @@ class TestTheHead:
     def test_of_other_classes_is_new_though_they_are_as_many(self, source):
         prepared = prepare(Configuration(source=source), renamed(["class 0", "class 1", "class 9"]))
         assert prepared.new_head
+
+    def test_of_classes_without_names_is_new_for_folders_of_digits(self, tmp_path):
+        network = load_network("lenet5")
+        write_tensors(tmp_path / "weights.safetensors", initialize(network, seed=0)[0], {})  # says no classes
+        pixels, labels = bars(size=32)
+        data = ArrayDataset(pixels, np.arange(len(labels)) % 10, tuple("0123456789"), "digits")
+        word = f"lenet5={tmp_path / 'weights.safetensors'}"
+        assert prepare(Configuration(source=word), data).new_head
+        (tmp_path / "names.txt").write_text("\n".join("0123456789"))
+        assert not prepare(Configuration(source=word, classes=str(tmp_path / "names.txt")), data).new_head
 
     @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
     def test_of_the_same_classes_is_kept_in_any_order(self, source, order):
