@@ -1,5 +1,6 @@
 """Models for tests: with random weights, or trained on pictures that a small network learns at once."""
 
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -9,9 +10,23 @@ from PIL import Image
 from cnncli.data.normalization import Normalization
 from cnncli.engines.initialization import initialize
 from cnncli.models.model import Model
-from cnncli.networks import parse_network
+from cnncli.networks import load_network, parse_network
+from cnncli.networks.errors import ShapeError
 
 CLASSES = ("left", "right", "top")
+
+SIDES = (64, 96)
+"""Sides of pictures that most networks of the zoo take."""
+
+
+def small_network(name):
+    """A network of the zoo for small pictures, if it takes them: its fully connected layers are a tenth as large."""
+    network = load_network(name)
+    for side in SIDES:
+        if min(network.input_shape) < side < network.input_shape[0]:
+            with suppress(ShapeError):
+                return load_network(name, input_shape=(side, side, *network.input_shape[2:]))
+    return network
 
 
 def random_model(text, class_names=CLASSES, *, seed=0, **changes):

@@ -5,14 +5,14 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from models import random_model
+from models import random_model, small_network
 from word_grid import WORDS
 
 from cnncli.errors import ModelError
 from cnncli.models.exporting import onnx_model
 from cnncli.models.importing.onnx import import_onnx
 from cnncli.models.model import Model
-from cnncli.networks import load_network, parse_network
+from cnncli.networks import parse_network
 from cnncli.networks.heads import output_count
 from cnncli.networks.loading import zoo_names
 
@@ -24,7 +24,7 @@ QUICK = 2_000_000
 
 def trainable():
     for name in zoo_names():
-        network = load_network(name)
+        network = small_network(name)
         if output_count(network) is not None:
             slow = network.totals.params > QUICK
             yield pytest.param(name, marks=[pytest.mark.slow] if slow else [])
@@ -68,7 +68,7 @@ def check_everywhere(path, imported, model, count=2, tolerance=1e-5):
 
 @pytest.mark.parametrize("name", list(trainable()))
 def test_every_trainable_network_of_the_zoo_comes_back(tmp_path, name):
-    model = model_of(str(load_network(name)))
+    model = model_of(str(small_network(name)))
     path = written(model, tmp_path / "m.onnx")
     imported = import_onnx(path)
     check_same(imported, model)

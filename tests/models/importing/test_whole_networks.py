@@ -3,14 +3,14 @@
 import numpy as np
 import onnx
 import pytest
-from models import random_model
+from models import random_model, small_network
 
 from cnncli.engines.head import probabilities
 from cnncli.engines.numpy_engine import NumpyEngine
 from cnncli.errors import ModelError
 from cnncli.models.exporting import onnx_model
 from cnncli.models.importing.onnx import import_onnx
-from cnncli.networks import load_network, parse_network
+from cnncli.networks import parse_network
 from cnncli.networks.heads import output_count
 from cnncli.networks.loading import zoo_names
 
@@ -54,14 +54,14 @@ def check(path, model, tolerance=1e-5):
 
 def of_the_zoo():
     for name in zoo_names():
-        network = load_network(name)
+        network = small_network(name)
         if (output_count(network) or 0) > 1 and name not in DECOMPOSED:
             yield pytest.param(name, marks=[pytest.mark.slow] if network.totals.params > QUICK else [])
 
 
 @pytest.mark.parametrize("name", list(of_the_zoo()))
 def test_networks_of_the_zoo_are_read_out_of_the_graph_alone(tmp_path, name):
-    model = model_of(str(load_network(name)))
+    model = model_of(str(small_network(name)))
     # Random weights make scores of some hundreds, of which single precision keeps 1e-4.
     imported = check(written(model, tmp_path / "m.onnx", metadata=False), model, 1e-4)
     assert imported.class_names is None
