@@ -100,7 +100,7 @@ def test_random_networks_are_what_is_written(network):
     [
         name if small_network(name).totals.macs < QUICK else pytest.param(name, marks=pytest.mark.slow)
         for name in zoo_names()
-        if small_network(name).totals.macs < 5e9 and small_network(name).totals.params < 5e7  # memory of tests
+        if small_network(name).totals.macs < 5e9 and small_network(name).totals.params < 3e7  # memory of tests
     ],
 )
 def test_networks_of_the_zoo_are_what_is_written(name):
