@@ -36,7 +36,7 @@ def learn(engine, steps=3, lr=0.01):
         engine.update(step + 1, lr, clip_norm=1.0)
 
 
-@pytest.fixture(params=["numpy", "torch", "apart"])
+@pytest.fixture(params=["numpy", *(pytest.param(name, marks=pytest.mark.extras) for name in ("torch", "apart"))])
 def make(request, monkeypatch):
     """NumPy, PyTorch on a CPU, and PyTorch as on a device whose memory NumPy cannot see."""
     if request.param == "numpy":

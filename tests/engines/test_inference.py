@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from models import small_network
+from network_strategies import networks
 from test_numpy_engine import NETWORKS
 from threadpoolctl import threadpool_info, threadpool_limits
 from word_grid import WORDS, texts
@@ -18,7 +19,6 @@ from cnncli.engines.numpy_engine import NumpyEngine
 from cnncli.errors import ArgumentError
 from cnncli.networks import load_network, parse_network, zoo_names
 from cnncli.networks.layers import BLOCKS
-from tests.networks.network_strategies import networks
 
 QUICK = 2e8  # multiply-adds of networks that are tried at once
 FOLDED = [
@@ -137,7 +137,7 @@ def test_batch_norms_are_folded_wherever_weights_come_before_them():
 
 def test_pytorch_agrees():
     torch = pytest.importorskip("torch")
-    from tests.networks.torch_networks import torch_module
+    from torch_networks import torch_module
 
     network = parse_network(NETWORKS[2])
     arrays, images = numbers(network, np.float32), pictures(network, dtype=np.float32)

@@ -179,7 +179,7 @@ def test_an_engine_that_is_closed_starts_no_process():
 
 def test_gradients_are_pytorch_s():
     torch = pytest.importorskip("torch")
-    from tests.networks.torch_networks import torch_module
+    from torch_networks import torch_module
 
     network = parse_network(NETWORKS[2])
     parameters, buffers = initialize(network, seed=1)

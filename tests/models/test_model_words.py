@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from models import halves_model, random_model
 
 from cnncli.data.normalization import Normalization
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.models.model import save_model
 from cnncli.models.opening import ModelWord, as_trainable, load_model, load_trainable
 from cnncli.models.told import Told, read_class_list
-from tests.models import halves_model, random_model
 
 
 def test_a_word_with_an_equals_sign_names_network_and_file(tmp_path, monkeypatch):
