@@ -25,7 +25,7 @@ from cnncli.engines.losses import CrossEntropy
 from cnncli.engines.numpy_engine import NumpyEngine
 from cnncli.engines.optimizers import Momentum
 from cnncli.networks import load_network, parse_network
-from tests.networks.torch_networks import torch_module
+from tests.torch_networks import torch_module
 
 LENET = "32x32x1 conv5-6,relu max2 conv5-16,relu max2 fc-120,relu fc-84,relu fc-10"
 CIFAR = "32x32x3 2xconv3-32,same,relu max2 2xconv3-64,same,relu max2 fc-128,relu fc-10"
