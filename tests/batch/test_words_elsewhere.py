@@ -5,7 +5,7 @@ import pytest
 from clusters import cnncli
 from folders import contents, make_photographs
 
-from cnncli import FILTERS
+from cnncli import FILTERS, read_image
 
 CHAINS = (
     "gaussian:1.4 sobel",
@@ -36,4 +36,8 @@ def test_words_on_a_cluster_give_the_files_of_one_machine(tmp_path, cluster, for
     cnncli(*command, "-o", "there/", "--scheduler", cluster.address, cwd=tmp_path)
     made = contents(tmp_path / "here")
     assert len(made) == 6 * len(chains)
-    assert contents(tmp_path / "there") == made
+    found = contents(tmp_path / "there")
+    assert found.keys() == made.keys()
+    # Of thousands of files, isal once compressed the same pixels to other bytes.
+    for name in (name for name in made if found[name] != made[name]):
+        assert np.array_equal(read_image(tmp_path / "there" / name), read_image(tmp_path / "here" / name)), name
