@@ -18,7 +18,8 @@ from cnncli.networks.network import Network
 from cnncli.ops.batches.workspaces import Workspace
 
 MOST_AT_ONCE = 32
-"""Most images that go through the network together: more share weights better, and take more memory."""
+"""Most images that go through the network together: more share weights better, and take more memory. Whatever the
+number of jobs, which would change last bits."""
 
 _INPUT_NUMBERS, _LARGEST_NUMBERS = 1 << 21, 1 << 24  # of their input, and of what waits for the next layer
 

@@ -19,6 +19,7 @@ from cnncli.batch.running import run
 from cnncli.batch.task import Grouping, Report, Task
 from cnncli.data import Reading, read_picture
 from cnncli.engines.backends import open_backend
+from cnncli.engines.inference import MOST_AT_ONCE
 from cnncli.errors import ModelError
 from cnncli.files.temporary import STANDARD
 from cnncli.files.text import printable
@@ -28,9 +29,6 @@ from cnncli.models.opening import UNTOLD, ModelWord, as_predictor, load_model
 from cnncli.models.predictor import AnyPath, Predictor
 from cnncli.models.told import Told
 from cnncli.threads import cores
-
-MOST_AT_ONCE = 32
-"""Most pictures that go through the network together: whatever the number of jobs, which would change last bits."""
 
 _BATCH_BYTES = 8 << 20
 

@@ -16,7 +16,7 @@ from cnncli.models.opening import load_trainable
 from cnncli.models.safetensors import write_tensors
 from cnncli.networks import load_network, parse_network
 from cnncli.networks.heads import head_names
-from cnncli.training import preparation
+from cnncli.training import memory, preparation
 from cnncli.training.configuration import Configuration, read_configuration
 from cnncli.training.preparation import prepare
 from cnncli.training.rates import find_learning_rate
@@ -260,10 +260,10 @@ class TestFreezing:
 
     def test_takes_less_memory(self, monkeypatch):
         network = load_network("vgg16")
-        monkeypatch.setattr(preparation, "machine_bytes", lambda: 2 << 30)
-        assert preparation.check_memory(Configuration(), network, frozen_words(network, "all")) == []
+        monkeypatch.setattr(memory, "machine_bytes", lambda: 2 << 30)
+        assert memory.check_memory(Configuration(), network, frozen_words(network, "all")) == []
         with pytest.raises(ArgumentError, match=r"and this machine 2\.0 GiB"):
-            preparation.check_memory(Configuration(), network)
+            memory.check_memory(Configuration(), network)
 
     def test_with_pytorch(self, source):
         pytest.importorskip("torch")

@@ -10,7 +10,7 @@ from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.errors import ArgumentError, DataError, TrainingError
 from cnncli.models.metrics import score
 from cnncli.networks import parse_network
-from cnncli.training import preparation
+from cnncli.training import memory
 from cnncli.training.configuration import Configuration, parse_share
 from cnncli.training.preparation import prepare
 from cnncli.training.runs import train
@@ -129,14 +129,14 @@ def test_stopping_early_needs_something_to_validate_by(val):
 
 class TestMemory:
     def test_what_the_machine_cannot_hold_is_refused_before_it_is_taken(self, monkeypatch):
-        monkeypatch.setattr(preparation, "machine_bytes", lambda: 1 << 20)
+        monkeypatch.setattr(memory, "machine_bytes", lambda: 1 << 20)
         with pytest.raises(
             ArgumentError, match=r"32 pictures of 8x8x1 take .* GiB of memory or more: .*--size 128 makes"
         ):
             prepare(Configuration(network="3xconv5-64,same fc-3"), bars_dataset())
 
     def test_much_is_said(self, monkeypatch):
-        monkeypatch.setattr(preparation, "LARGE", 1 << 20)
+        monkeypatch.setattr(memory, "LARGE", 1 << 20)
         (finding,) = prepare(Configuration(network="3xconv5-64,same fc-3"), bars_dataset()).findings
         assert finding.kind == "memory"
         assert "activations" in finding.message
@@ -146,7 +146,7 @@ class TestMemory:
 
     def test_a_photograph_at_full_size_is_more_than_any_machine_of_today_has(self):
         network = parse_network("3888x5184x3 conv3-16,same,relu max2 conv3-32,same,relu max2 gap fc-2")
-        assert preparation.training_bytes(network, 32) > 100 << 30
+        assert memory.training_bytes(network, 32) > 100 << 30
 
 
 class TestBalanced:
