@@ -192,6 +192,51 @@ def _factor(kind: str, low: float, high: float) -> float | None:
     return 1.0 if high <= 255 else 1 / 257 if high <= 65535 else None
 
 
+class Placement(NamedTuple):
+    """Where a resized picture's pixels lie: x becomes x * scale_x + left, y becomes y * scale_y + top."""
+
+    scale_x: float
+    scale_y: float
+    left: float
+    top: float
+
+    @classmethod
+    def of(cls, given: Size, size: Size, how: str) -> "Placement":
+        """Return where `resized` puts a picture of one size in another.
+
+        Example:
+            >>> Placement.of((2, 4), (4, 4), "crop")
+            Placement(scale_x=2.0, scale_y=2.0, left=-2.0, top=0.0)
+        """
+        (height, width), (new_height, new_width) = given, size
+        if how == "pad":
+            inner = _padded_size(given, size)
+            top, left = _margins(inner, size)
+            return cls(inner[1] / width, inner[0] / height, left, top)
+        if how == "crop":
+            factor = max(new_height / height, new_width / width)
+            return cls(factor, factor, (new_width - width * factor) / 2, (new_height - height * factor) / 2)
+        return cls(new_width / width, new_height / height, 0, 0)
+
+    def forward(self, boxes: Array) -> Array:
+        """Return boxes (N, 4) of x, y, width, height in the resized picture."""
+        placed: Array = boxes * self._scale + self._offset
+        return placed
+
+    def back(self, boxes: Array) -> Array:
+        """Return boxes (N, 4) of the resized picture in the picture as it was."""
+        placed: Array = (boxes - self._offset) / self._scale
+        return placed
+
+    @property
+    def _scale(self) -> Array:
+        return np.array([self.scale_x, self.scale_y] * 2)
+
+    @property
+    def _offset(self) -> Array:
+        return np.array([self.left, self.top, 0, 0])
+
+
 def resized(picture: Array, size: Size, how: str = "stretch") -> Array:
     """Return a picture in another size.
 
@@ -232,12 +277,17 @@ def _crop(picture: Array, size: Size) -> Array:
 
 def _pad(picture: Array, size: Size) -> Array:
     height, width, channels = picture.shape
-    scale = min(1, size[0] / height, size[1] / width)
-    inner = max(1, round(height * scale)), max(1, round(width * scale))
+    inner = _padded_size((height, width), size)
     top, left = _margins(inner, size)
     whole = np.zeros((*size, channels), picture.dtype)
     whole[top : top + inner[0], left : left + inner[1]] = _stretch(picture, inner)
     return whole
+
+
+def _padded_size(given: Size, size: Size) -> Size:
+    """Return the size of a picture inside the margins that bring it to another size."""
+    scale = min(1, size[0] / given[0], size[1] / given[1])
+    return max(1, round(given[0] * scale)), max(1, round(given[1] * scale))
 
 
 RESIZES: dict[str, Callable[[Array, Size], Array]] = {"stretch": _stretch, "crop": _crop, "pad": _pad}

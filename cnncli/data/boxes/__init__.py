@@ -1,0 +1,1 @@
+"""Boxes of objects in pictures: files of labels, data sets."""

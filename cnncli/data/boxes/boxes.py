@@ -1,0 +1,62 @@
+"""The boxes of one picture: places, classes, scores."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.arrays import Array
+
+Floats = NDArray[np.float64]
+
+
+class Boxes(NamedTuple):
+    """The boxes of one picture: labels of a data set, or what a model found.
+
+    Attributes:
+        places: (n, 4) float64: x, y, width, height in pixels of the upright picture, 0,0 at its top left.
+        labels: (n,) int64, the index of each one's class.
+        scores: (n,) float64, from 0 to 1; 1 for labels.
+        crowd: (n,) bool: whether it stands for many objects, or one too hard to judge: such boxes are neither trained
+            on nor counted.
+        areas: (n,) float64: area of the object, which COCO's files give apart from its box; else that of the box.
+
+    Example:
+        >>> Boxes.of([[0, 0, 4, 5]], [2]).areas.tolist()
+        [20.0]
+    """
+
+    places: Floats
+    labels: NDArray[np.int64]
+    scores: Floats
+    crowd: NDArray[np.bool_]
+    areas: Floats
+
+    @classmethod
+    def of(
+        cls,
+        places: object = (),
+        labels: object = (),
+        scores: object = None,
+        crowd: object = None,
+        areas: object = None,
+    ) -> "Boxes":
+        """Return boxes from anything that NumPy makes arrays of; scores are 1 and crowd is False by default."""
+        found = np.asarray(places, np.float64).reshape(-1, 4)
+        return cls(
+            found,
+            np.asarray(labels, np.int64).reshape(-1),
+            np.ones(len(found)) if scores is None else np.asarray(scores, np.float64),
+            np.zeros(len(found), bool) if crowd is None else np.asarray(crowd, bool),
+            found[:, 2] * found[:, 3] if areas is None else np.asarray(areas, np.float64),
+        )
+
+    def chosen(self, which: Array) -> "Boxes":
+        """Return some of the boxes: by indices, or by a mask.
+
+        Example:
+            >>> Boxes.of([[0, 0, 4, 5], [1, 1, 2, 2]], [2, 0]).chosen(np.array([1])).labels.tolist()
+            [0]
+        """
+        fields = {name: array[which] for name, array in self._asdict().items()}
+        return Boxes(**fields)
