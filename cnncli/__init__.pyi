@@ -40,6 +40,8 @@ from .ops import avg_pool2d as avg_pool2d
 from .ops import conv2d as conv2d
 from .ops import max_pool2d as max_pool2d
 from .ops import min_pool2d as min_pool2d
+from .ops.boxes import iou as iou
+from .ops.boxes import nms as nms
 from .shapes import output_size as output_size
 from .training.learning import learn_kernel as learn_kernel
 from .training.rates import find_learning_rate as find_learning_rate

@@ -38,6 +38,14 @@ network = cnncli.load_network("32x32x3 conv5-6,relu max2 fc-10")
 print(network.output_shape, network.param_shapes()["0.conv.weight"])
 """
 
+BOXES = """
+import cnncli
+
+boxes = [[10, 10, 30, 30], [12, 10, 30, 30], [60, 20, 25, 40]]  # x, y, width, height
+print(cnncli.iou(boxes[:1], boxes).round(3))
+print(cnncli.nms(boxes, [0.7, 0.9, 0.8], threshold=0.5))
+"""
+
 MODELS = """
 import cnncli
 
@@ -66,4 +74,4 @@ def table() -> str:
 
 def examples() -> str:
     """Return the examples with their output."""
-    return "\n\n".join(map(python, (IMAGES, NETWORKS, MODELS)))
+    return "\n\n".join(map(python, (IMAGES, NETWORKS, BOXES, MODELS)))
