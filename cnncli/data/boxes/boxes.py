@@ -51,7 +51,7 @@ class Boxes(NamedTuple):
             found[:, 2] * found[:, 3] if areas is None else np.asarray(areas, np.float64),
         )
 
-    def chosen(self, which: Array) -> "Boxes":
+    def chosen(self, which: Array | slice) -> "Boxes":
         """Return some of the boxes: by indices, or by a mask.
 
         Example:
