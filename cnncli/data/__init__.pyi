@@ -2,12 +2,12 @@ from .datasets import ArrayDataset as ArrayDataset
 from .datasets import Dataset as Dataset
 from .datasets import Resized as Resized
 from .datasets import Subset as Subset
+from .files import SizesDifferError as SizesDifferError
 from .findings import Finding as Finding
 from .findings import find_conflicts as find_conflicts
 from .findings import find_duplicates as find_duplicates
 from .findings import known_classes as known_classes
 from .folder import FolderDataset as FolderDataset
-from .folder import SizesDifferError as SizesDifferError
 from .opening import SOURCES as SOURCES
 from .opening import open_dataset as open_dataset
 from .opening import recognise as recognise

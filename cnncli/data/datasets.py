@@ -21,20 +21,16 @@ Shape = tuple[int, int, int]
 _CHUNK_BYTES = 8 << 20
 
 
-class Dataset(ABC):
-    """Labelled pictures.
+class Pictures(ABC):
+    """Pictures of one size, numbered; what is known about each of them is for subclasses.
 
     Attributes:
-        labels: (N,), the index of each item's class in `class_names`.
-        class_names: the classes in order.
         shape: (H, W, C) of every picture.
         names: a name for each item, for messages.
         fingerprint_kind: source of the fingerprints: `pixels` or `file`.
         scale: the meaning of the numbers: a word of `SCALES`.
     """
 
-    labels: Labels
-    class_names: tuple[str, ...]
     shape: Shape
     names: Sequence[str]
     fingerprint_kind: str = "pixels"
@@ -49,11 +45,7 @@ class Dataset(ABC):
         """
 
     def __len__(self) -> int:
-        return len(self.labels)
-
-    def __repr__(self) -> str:
-        size, classes = "x".join(map(str, self.shape)), len(self.class_names)
-        return f"<{type(self).__name__}: {len(self):,} pictures of {size}, {classes} class{'es' * (classes != 1)}>"
+        return len(self.names)
 
     def chunks(self) -> Iterator[tuple[Indices, Array]]:
         """Yield all items in order, as indices and pictures, a few megabytes at a time."""
@@ -61,10 +53,6 @@ class Dataset(ABC):
         for start in range(0, len(self), step):
             indices = np.arange(start, min(start + step, len(self)))
             yield indices, self.images(indices)
-
-    def counts(self) -> Labels:
-        """Return the number of items of each class."""
-        return np.bincount(self.labels, minlength=len(self.class_names)).astype(np.int64)
 
     @cached_property
     def fingerprints(self) -> list[bytes]:
@@ -78,6 +66,29 @@ class Dataset(ABC):
     def full_fingerprint(self, index: int) -> bytes:
         """Return a certain fingerprint of an item, where `fingerprints` holds quick ones."""
         return self.fingerprints[index]
+
+
+class Dataset(Pictures):
+    """Labelled pictures.
+
+    Attributes:
+        labels: (N,), the index of each item's class in `class_names`.
+        class_names: the classes in order.
+    """
+
+    labels: Labels
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        size, classes = "x".join(map(str, self.shape)), len(self.class_names)
+        return f"<{type(self).__name__}: {len(self):,} pictures of {size}, {classes} class{'es' * (classes != 1)}>"
+
+    def counts(self) -> Labels:
+        """Return the number of items of each class."""
+        return np.bincount(self.labels, minlength=len(self.class_names)).astype(np.int64)
 
     def with_classes(self, class_names: Sequence[str]) -> Self:
         """Return the same items, labelled by the index of their class in another list of classes.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cnncli.data.datasets import Dataset, Subset
+from cnncli.data.datasets import Dataset, Pictures, Subset
 from cnncli.errors import DataError
 
 _SHOWN = 3
@@ -17,7 +17,7 @@ class Finding(NamedTuple):
 
     Attributes:
         kind: `corrupt`, `duplicate`, `conflict`, `single class`, `empty class`, `ignored`, `scale`, `memory`,
-            `held out` or `trained on`.
+            `held out` or `trained on`; a fault of boxes (`FAULTS` in cnncli/data/boxes/faults.py).
         message: the whole finding in one line.
         items: everything that it is about, by name.
     """
@@ -37,7 +37,7 @@ def raw_finding(path: str) -> Finding:
 
 
 def find_duplicates(
-    seen: Dataset, held_out: Dataset, seen_part: str = "training", part: str = "held-out"
+    seen: Pictures, held_out: Pictures, seen_part: str = "training", part: str = "held-out"
 ) -> Finding | None:
     """Return the finding that pictures are in both parts, if some are: a network may know them by heart.
 
@@ -125,7 +125,7 @@ def some(texts: Sequence[str]) -> str:
     return "; ".join(texts[:_SHOWN]) + (f"; and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else "")
 
 
-def _certain(dataset: Dataset, marks: list[bytes], doubtful: set[bytes]) -> list[bytes]:
+def _certain(dataset: Pictures, marks: list[bytes], doubtful: set[bytes]) -> list[bytes]:
     """Return fingerprints, with certain ones in place of those that occur elsewhere too."""
     return [dataset.full_fingerprint(item) if mark in doubtful else mark for item, mark in enumerate(marks)]
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.data.datasets import Dataset, Indices
+from cnncli.data.datasets import Dataset, Indices, Pictures
 from cnncli.data.findings import Finding
 from cnncli.data.listing import visible_folders
 from cnncli.errors import ArgumentError, DataError
@@ -21,7 +21,8 @@ PART_NAMES = {
 }
 """Part to the words that name its folder."""
 
-_FILLERS = ("dataset", "set", "data", "images", "image", "imgs", "img", "pictures", "photos", "files", "split", "part")
+FILLERS = ("dataset", "set", "data", "images", "image", "imgs", "img", "pictures", "photos", "files", "split", "part")
+"""Words that say nothing of what a folder holds but pictures."""
 
 _PARTS = {word: part for part, words in PART_NAMES.items() for word in words}
 _WORDS = re.compile(r"[^\W\d_]+")
@@ -71,20 +72,34 @@ def find_parts(path: str) -> dict[str, str]:
     return _by_part(path, parts) if hold_folders or len(names) == len(parts) > 1 else {}
 
 
+def part_of(name: str) -> str | None:
+    """Return the part that a folder or file is by its name; None where it is none, or could be two.
+
+    Example:
+        >>> part_of("val2017"), part_of("seg_train"), part_of("cats")
+        ('validation', 'train', None)
+    """
+    found = {_PARTS[word] for word in words_of(name) if word in _PARTS}
+    return found.pop() if len(found) == 1 else None
+
+
 def _part_folder(folder: str) -> tuple[tuple[str, ...], str, str] | None:
     """Return the rest of a folder's name, and its part: `seg_train` is the training part of seg."""
-    words = list(_words(folder))
-    parts = {_PARTS[word] for word in words if word in _PARTS}
-    if len(parts) != 1:
+    part = part_of(folder)
+    if part is None:
         return None
-    rest = tuple(word for word in words if word not in _PARTS and word not in _FILLERS)
-    return rest, parts.pop(), folder
+    return tuple(word for word in words_of(folder) if word not in _PARTS and word not in FILLERS), part, folder
 
 
-def _words(name: str) -> Iterator[str]:
-    """Yield the words of a name in small letters; `TrainSet`, `train_set` and `trainset` have the word train."""
+def words_of(name: str) -> Iterator[str]:
+    """Yield the words of a name in small letters.
+
+    Example:
+        >>> [list(words_of(name)) for name in ("TrainSet", "train_set", "trainset")]
+        [['train', 'set'], ['train', 'set'], ['train']]
+    """
     for word in map(str.casefold, _WORDS.findall(_CAPITAL.sub(" ", name))):
-        filler = next((filler for filler in _FILLERS if word.removesuffix(filler) in _PARTS), "")
+        filler = next((filler for filler in FILLERS if word.removesuffix(filler) in _PARTS), "")
         yield word.removesuffix(filler)
 
 
@@ -127,9 +142,7 @@ def split(dataset: Dataset, fraction: float) -> tuple[Indices, Indices]:
         >>> len(train), len(validation), np.bincount(data.labels[validation]).tolist()
         (16, 4, [2, 2])
     """
-    if not 0 < fraction < 1:
-        raise ArgumentError(f"the part held out must be between 0 and 1, got {fraction!r}")
-    marks = np.array([int.from_bytes(mark[:8], "little") for mark in dataset.fingerprints], np.uint64)
+    marks = _marks(dataset, fraction)
     held_out = np.zeros(len(dataset), bool)
     for label in np.unique(dataset.labels).tolist():
         members = np.flatnonzero(dataset.labels == label)
@@ -139,6 +152,34 @@ def split(dataset: Dataset, fraction: float) -> tuple[Indices, Indices]:
             "no class has two different pictures: nothing can be held out; give other data to --val, or 0 for none"
         )
     return np.flatnonzero(~held_out).astype(np.int64), np.flatnonzero(held_out).astype(np.int64)
+
+
+def split_pictures(pictures: Pictures, fraction: float) -> tuple[Indices, Indices]:
+    """Return the items to train on and those to validate by, as `split` does, without regard to classes.
+
+    Raises:
+        ArgumentError: a fraction out of range, or data without two different pictures.
+
+    Example:
+        >>> from cnncli.data import ArrayDataset
+        >>> pixels = np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1)
+        >>> train, validation = split_pictures(ArrayDataset(pixels, np.arange(20) % 2, ("even", "odd"), "x"), 0.2)
+        >>> len(train), len(validation)
+        (16, 4)
+    """
+    held_out = _lowest(_marks(pictures, fraction), fraction)
+    if not held_out.any():
+        raise ArgumentError(
+            "there are no two different pictures: nothing can be held out; give other data to --val, or 0 for none"
+        )
+    return np.flatnonzero(~held_out).astype(np.int64), np.flatnonzero(held_out).astype(np.int64)
+
+
+def _marks(pictures: Pictures, fraction: float) -> NDArray[np.uint64]:
+    """Return a number for each item that stands for its content, after a look at the fraction."""
+    if not 0 < fraction < 1:
+        raise ArgumentError(f"the part held out must be between 0 and 1, got {fraction!r}")
+    return np.array([int.from_bytes(mark[:8], "little") for mark in pictures.fingerprints], np.uint64)
 
 
 def _lowest(marks: NDArray[Any], fraction: float) -> NDArray[np.bool_]:

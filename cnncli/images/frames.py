@@ -126,6 +126,16 @@ class OpenedImage(AbstractContextManager["OpenedImage"]):
         self._stream.seek(0)
         return self._stream.read()
 
+    def upright_size(self) -> tuple[int, int]:
+        """Return the first frame's height and width as a viewer sees it."""
+        height, width = next(self.frames()).shape[:2]
+        return height, width
+
+    @property
+    def orientation(self) -> int:
+        """How the stored pixels of the first frame are turned to be upright: EXIF's number, 1 for not at all."""
+        return 1
+
     @property
     def pixels(self) -> int:
         """The number of pixels of a frame; 0 where only reading tells."""

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from cnncli.data import Reading, open_dataset, read_picture, recognise
-from cnncli.data.folder import in_parallel
+from cnncli.data.files import in_parallel
 from cnncli.errors import DataError, ImageError, NoInputError
 
 RNG = np.random.default_rng(2)

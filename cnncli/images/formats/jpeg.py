@@ -123,6 +123,14 @@ class JpegImage(PillowImage):
         content[self._header.start] = 8  # so that Pillow reads the metadata
         return super()._open(io.BytesIO(content))
 
+    def upright_size(self) -> tuple[int, int]:
+        width, height = self.size
+        return (width, height) if self.orientation >= 5 else (height, width)
+
+    @property
+    def orientation(self) -> int:
+        return orientation_of(self._image)
+
     def decoded_bytes(self) -> int:
         is_luma_alone = self._gray and self._image.mode == "RGB"
         coefficients = 0

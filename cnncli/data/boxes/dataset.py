@@ -1,0 +1,78 @@
+"""Data sets of pictures with boxes."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnncli.data.boxes.boxes import Boxes
+from cnncli.data.files import CheckedFiles, FilePictures
+from cnncli.data.parts import split_pictures
+from cnncli.data.pictures import Placement
+
+CROWD, NO_BOX = -2, -1
+"""The class, in labels of a batch, of boxes that are not trained on, and of rows without a box."""
+
+
+class BoxDataset(FilePictures):
+    """Pictures in files, with boxes.
+
+    Attributes:
+        class_names: the classes in order.
+        sizes: (N, 2), height and width of each picture as it is, upright.
+        boxes: the boxes of each picture, in pixels of the picture as it is.
+    """
+
+    def __init__(self, files: CheckedFiles, boxes: Sequence[Boxes], class_names: Sequence[str]) -> None:
+        super().__init__(files)
+        self._files = files
+        self.class_names = tuple(class_names)
+        self.sizes: NDArray[np.int64] = np.array(files.sizes, np.int64).reshape(-1, 2)
+        self.boxes = boxes
+
+    def __repr__(self) -> str:
+        size, count = "x".join(map(str, self.shape)), sum(len(boxes.places) for boxes in self.boxes)
+        return f"<{type(self).__name__}: {len(self):,} pictures of {size}, {count:,} boxes>"
+
+    def counts(self) -> NDArray[np.int64]:
+        """Return the number of boxes of each class, without crowds."""
+        labels = [boxes.labels[~boxes.crowd] for boxes in self.boxes]
+        return np.bincount(np.concatenate([*labels, []]).astype(np.int64), minlength=len(self.class_names))
+
+    @cached_property
+    def labels(self) -> NDArray[np.float32]:
+        """The boxes as a network takes them, (N, M, 5): class, x, y, width, height in pixels of the resized picture.
+
+        M is the largest number of boxes of a picture, at least 1; rows without a box have the class -1, crowds -2.
+        """
+        most = max((len(boxes.places) for boxes in self.boxes), default=0)
+        labels = np.zeros((len(self), max(1, most), 5), np.float32)
+        labels[..., 0] = NO_BOX
+        for rows, boxes, size in zip(labels, self.boxes, self.sizes.tolist(), strict=True):
+            placement = Placement.of((size[0], size[1]), self.shape[:2], self._reading.resize)
+            rows = rows[: len(boxes.places)]
+            rows[:, 0] = np.where(boxes.crowd, CROWD, boxes.labels)
+            rows[:, 1:] = placement.forward(boxes.places)
+        return labels
+
+    def take(self, indices: Any) -> Self:
+        """Return the data set of some of the pictures, in the order of their indices."""
+        items = np.asarray(indices, np.int64).tolist()
+        files = self._files._replace(
+            paths=[self._files.paths[item] for item in items], sizes=[self._files.sizes[item] for item in items]
+        )
+        return type(self)(files, [self.boxes[item] for item in items], self.class_names)
+
+
+def split_boxes(dataset: BoxDataset, fraction: float) -> tuple[BoxDataset, BoxDataset]:
+    """Return the part to train on and the part to validate by: whole pictures, chosen by a hash of their content.
+
+    The choice is the same on every machine and in any order of the files; equal pictures stay together.
+
+    Raises:
+        ArgumentError: a fraction out of range, or fewer than two different pictures.
+    """
+    train, validation = split_pictures(dataset, fraction)
+    return dataset.take(train), dataset.take(validation)
