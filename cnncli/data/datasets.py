@@ -90,6 +90,10 @@ class Dataset(Pictures):
         """Return the number of items of each class."""
         return np.bincount(self.labels, minlength=len(self.class_names)).astype(np.int64)
 
+    def take(self, indices: Any) -> "Dataset":
+        """Return the data set of some of the items, in the order of their indices."""
+        return Subset(self, indices)
+
     def with_classes(self, class_names: Sequence[str]) -> Self:
         """Return the same items, labelled by the index of their class in another list of classes.
 

@@ -3,15 +3,12 @@
 import os
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from cnncli.arrays import Array
-from cnncli.choices import PARTS
-from cnncli.data import Dataset, Finding, OnChecked, Parts, Subset, open_dataset
-from cnncli.data.findings import some
+from cnncli.data import Dataset, Finding, OnChecked, open_dataset
 from cnncli.errors import DataError
 from cnncli.files.temporary import open_whole
 from cnncli.files.text import csv_text
+from cnncli.models.judged_parts import choose_part, parts_of
 from cnncli.models.metrics import Scores, rank_mistakes, score
 from cnncli.models.opening import as_predictor
 from cnncli.models.predictor import AnyPath, Predictor
@@ -143,57 +140,9 @@ def evaluate(
     model, jobs = as_predictor(model), jobs or cores()
     reading = model.reading(jobs=jobs, strict=strict, class_names=model.class_names, progress=progress)
     parts = open_dataset(data, reading)
-    name, dataset, held_out = _chosen(parts, part, run, os.fspath(data))
-    findings = [*parts.findings, *filter(None, (held_out, _trained_on(dataset, run, os.fspath(data))))]
+    there: dict[str, Dataset] = parts_of(parts)
+    chosen = choose_part(there, part, run, os.fspath(data))
+    name, dataset, findings = chosen.part, chosen.pictures, (*parts.findings, *chosen.findings)
     probabilities = model.classify(dataset, jobs)
     scores = score(dataset.labels, probabilities.argmax(axis=1), model.class_names)
-    return Evaluation(name, dataset, probabilities, scores, tuple(findings))
-
-
-def _chosen(parts: Parts, part: str | None, run: Run | None, data: str) -> tuple[str, Dataset, Finding | None]:
-    """Return the part to judge by, and a finding where it is what the run held out."""
-    there = {name: dataset for name in PARTS if (dataset := getattr(parts, name)) is not None}
-    if (part is None and len(there) == 1) or (part == "validation" and part not in there):
-        dataset, finding = _held_out(parts.train, run, data)
-        if finding:
-            return "validation", dataset, finding
-    name = part or next(name for name in reversed(PARTS) if name in there)
-    if name not in there:
-        raise DataError(f"{data}: has no {name} part; it has {' and '.join(there)}")
-    return name, there[name], None
-
-
-def _held_out(dataset: Dataset, run: Run | None, data: str) -> tuple[Dataset, Finding | None]:
-    """Return the pictures that a run has not trained on, with a finding, where it has held out some of them."""
-    split = None if run is None else run.split
-    trained, held_out = (None, None) if split is None else (split.trained_on(dataset), split.holds_out(dataset))
-    if trained is None or held_out is None or not held_out.any():
-        return dataset, None
-    taken = Subset(dataset, np.flatnonzero(~trained))
-    count, new = int(held_out.sum()), len(taken) - int(held_out.sum())
-    others = f", and on {new:,} that it has not seen" if new else ""
-    words = "1 picture" if count == 1 else f"{count:,} pictures"
-    message = (
-        f"{data}: scored on the {words} that the run held out, by which its epoch was chosen{others}; "
-        f"--part train takes all {len(dataset):,}"
-    )
-    return taken, Finding("held out", message, tuple(taken.names))
-
-
-def _trained_on(dataset: Dataset, run: Run | None, data: str) -> Finding | None:
-    """Return the finding that pictures were trained on, if some were or may have been."""
-    if run is None:
-        return None
-    if run.split is None:
-        unknown = (
-            f"{data}: the run trained on this data, and an earlier version of cnncli did not record which pictures it "
-            "held out: most of these were trained on"
-        )
-        return Finding("trained on", unknown) if run.trained_at(data) else None
-    trained = run.split.trained_on(dataset)
-    if trained is None or not trained.any():
-        return None
-    names = tuple(dataset.names[item] for item in np.flatnonzero(trained).tolist())
-    count = f"all {len(names):,}" if len(names) == len(dataset) else f"{len(names):,} of {len(dataset):,}"
-    message = f"{data}: {count} pictures were trained on, and flatter the model: {some(names)}"
-    return Finding("trained on", message, names)
+    return Evaluation(name, dataset, probabilities, scores, findings)

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.data import Dataset, Resized
+from cnncli.data import Resized
+from cnncli.data.datasets import Pictures
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.files.toml import read_toml
 from cnncli.formats.reading import RUN_MODEL
@@ -38,7 +39,7 @@ class Split(NamedTuple):
     held_out: Marks
 
     @classmethod
-    def of(cls, train: Dataset, held_out: Dataset | None) -> "Split":
+    def of(cls, train: Pictures, held_out: Pictures | None) -> "Split":
         """Return the split of a training; parts of another kind than the training part are not compared with it.
 
         Example:
@@ -56,11 +57,11 @@ class Split(NamedTuple):
         """Return the split of a training that goes on from weights that an earlier one trained."""
         return self._replace(train=np.union1d(self.train, earlier.train)) if earlier.kind == self.kind else self
 
-    def trained_on(self, dataset: Dataset) -> Mask | None:
+    def trained_on(self, dataset: Pictures) -> Mask | None:
         """Return which items the run trained on; None where their fingerprints are of another kind."""
         return np.isin(_marks(dataset), self.train) if dataset.fingerprint_kind == self.kind else None
 
-    def holds_out(self, dataset: Dataset) -> Mask | None:
+    def holds_out(self, dataset: Pictures) -> Mask | None:
         """Return which items the run held out; None where their fingerprints are of another kind."""
         if dataset.fingerprint_kind != self.kind:
             return None
@@ -68,11 +69,11 @@ class Split(NamedTuple):
         return np.isin(marks, self.held_out) & ~np.isin(marks, self.train)
 
 
-def _marks(dataset: Dataset | None) -> Marks:
+def _marks(dataset: Pictures | None) -> Marks:
     return np.frombuffer(b"".join(mark[:8] for mark in _fingerprints(dataset)), "<i8").astype(np.int64)
 
 
-def _fingerprints(dataset: Dataset | None) -> list[bytes]:
+def _fingerprints(dataset: Pictures | None) -> list[bytes]:
     """Return the fingerprints that the same data has when it is read for the model, at the size of its input."""
     if dataset is None:
         return []

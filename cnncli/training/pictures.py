@@ -90,20 +90,24 @@ def draw_rates(test: RateTest) -> Canvas:
 
 def draw_confusion(scores: Scores) -> Canvas:
     """Draw the confusion matrix."""
-    names, counts = [one.name for one in scores.per_class], scores.confusion
+    low, high = scores.accuracy_interval
+    words = f"{scores.accuracy:.1%} of {scores.confusion.sum():,} right (95% interval {low:.1%} to {high:.1%})"
+    return draw_matrix([one.name for one in scores.per_class], scores.confusion, words, across="predicted", down="true")
+
+
+def draw_matrix(names: Sequence[str], counts: Array, words: str, *, across: str, down: str) -> Canvas:
+    """Draw a confusion matrix with words below its title, and those that say what is in columns and in rows."""
     cell = max(1.0, min(52.0, 640 / len(names)))
     # Of many classes only every second, fifth, ... gets its name.
     named = range(0, len(names), math.ceil(15 / cell))
     label = min(150.0, max(text_width(names[place], 13) for place in named)) + 12
     flat = label <= cell * named.step
     left, top, side = _MARGIN + 26 + label, _TITLE + 48 + (18 if flat else label), cell * len(names)
-    canvas = Canvas(max(left + side + 110, 460), top + side + _MARGIN)
-    low, high = scores.accuracy_interval
+    canvas = Canvas(max(left + side + 110, 460, text_width(words, 13) + 2 * _MARGIN), top + side + _MARGIN)
     canvas.text(_MARGIN, 18, "Confusion matrix", size=17)
-    words = f"{scores.accuracy:.1%} of {counts.sum():,} right (95% interval {low:.1%} to {high:.1%})"
     canvas.text(_MARGIN, _TITLE, words, fill=FAINT)
-    canvas.text(left, _TITLE + 24, "predicted", fill=FAINT)
-    canvas.upright(_MARGIN + 8, top, "true", fill=FAINT)
+    canvas.text(left, _TITLE + 24, across, fill=FAINT)
+    canvas.upright(_MARGIN + 8, top, down, fill=FAINT)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     right = np.eye(len(names), dtype=bool)
     canvas.picture(Box(left, top, left + side, top + side), _shades(shares, right))
