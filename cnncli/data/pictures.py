@@ -96,8 +96,7 @@ def read_picture(
         ImageError: it cannot be read, or has other channels or numbers than asked for.
     """
     with open_image(source, gray=reading.channels == 1, max_pixels=reading.max_pixels) as image:
-        frame = next(image.frames())
-        pixels = _on_white(frame)
+        pixels = on_white(next(image.frames()))
         is_array = image.kind.numeric
     name = str(getattr(source, "name", source))
     return fitted(pixels, reading, name, picture=not is_array)
@@ -116,14 +115,30 @@ def fitted(pixels: Array, reading: Reading, name: str, *, picture: bool) -> Arra
     pixels = _scaled(pixels if pixels.ndim == 3 else pixels[..., np.newaxis], reading.scale, name, picture=picture)
     if reading.size is not None:
         pixels = resized(pixels, reading.size, reading.resize)
-    if reading.channels in (None, pixels.shape[2]):
+    return np.ascontiguousarray(pixels) if reading.channels is None else with_channels(pixels, reading.channels, name)
+
+
+def with_channels(pixels: Array, channels: int, name: str) -> Array:
+    """Return pixels (H, W, C) with so many channels: colours become luma, and grey is repeated.
+
+    Raises:
+        ImageError: they have others.
+
+    Example:
+        >>> with_channels(np.full((2, 2, 1), 7, np.uint8), 3, "a.png")[0, 0].tolist()
+        [7, 7, 7]
+    """
+    if pixels.shape[2] == channels:
         return np.ascontiguousarray(pixels)
+    if channels == 1 and pixels.shape[2] == 3:
+        return luma(pixels)[..., np.newaxis]
     if pixels.shape[2] != 1:
-        raise ImageError(f"{name}: has {pixels.shape[2]} channels where {reading.channels} are asked for")
-    return np.repeat(pixels, reading.channels or 1, axis=2)
+        raise ImageError(f"{name}: has {pixels.shape[2]} channels where {channels} are asked for")
+    return np.repeat(pixels, channels, axis=2)
 
 
-def _on_white(frame: Frame) -> Array:
+def on_white(frame: Frame) -> Array:
+    """Return the pixels of a frame as they look on white paper: (H, W) or (H, W, C), of its own type."""
     pixels, alpha = frame.array(), frame.alpha()
     if alpha is None:
         return pixels

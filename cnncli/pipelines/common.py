@@ -115,7 +115,7 @@ class Pipeline(Value):
             encoding = writing_bytes(image.pixels, form.held[not gray], exact=form.numeric)
             with DECODED.take(image.decoded_bytes() + encoding):
                 pages = (picture for frame in image.frames() for picture in make(frame, form))
-                _write(pages, form, target, output, self.quality)
+                write_pages(pages, form, target, output, self.quality)
 
     def _form(self, output: str, image: OpenedImage) -> Format:
         """Return the format of an output. To standard output, numbers go as numbers and pictures as PNG."""
@@ -172,7 +172,19 @@ def check_terminal(form: Format) -> None:
         )
 
 
-def _write(pages: Iterable[Picture], form: Format, target: str, output: str, quality: int | None) -> None:
+def write_pages(pages: Iterable[Picture], form: Format, target: str, output: str, quality: int | None = None) -> None:
+    """Write pictures as the frames of one file.
+
+    Args:
+        pages: the pictures.
+        form: the format of the file.
+        target: path to write to.
+        output: the name by which the target will be known.
+        quality: from 1 to 100, for a lossy format; None for its default.
+
+    Raises:
+        ImageError: they cannot be written.
+    """
     try:
         with writing(output, ImageError), _open_target(target) as file:
             write_frames(file, pages, format=form.name, quality=quality)

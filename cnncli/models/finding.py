@@ -1,0 +1,169 @@
+"""Finding objects in pictures, with whatever finds them: a trained detector, or a classifier that slides."""
+
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
+from threading import Lock
+from typing import NamedTuple, Protocol, Unpack, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncli.arrays import Array, as_numbers
+from cnncli.data import Reading, ReadingOptions, read_picture
+from cnncli.data.boxes.boxes import Boxes
+from cnncli.data.pictures import Size, fitted, resized, with_channels
+from cnncli.errors import ArgumentError
+from cnncli.models.finding_options import FindingFields, FindingOptions
+from cnncli.models.opening import as_predictor, load_model
+from cnncli.models.predictor import AnyPath, Predictor
+
+DEFAULT = FindingOptions()
+
+
+@runtime_checkable
+class Detecting(Protocol):
+    """A model that was trained on boxes, as far as finding needs to know it: a `Detector`."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in the order of the labels of boxes."""
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of the pictures that the network takes."""
+
+    @property
+    def resize(self) -> str:
+        """The way to resize pictures of other sizes."""
+
+    def outputs(self, pictures: Array, jobs: int = 1) -> Array:
+        """Return the network's outputs for pictures (N, *input_shape)."""
+
+    def boxes(
+        self, outputs: Array, sizes: Sequence[Size], *, threshold: float, nms: float, top: int | None
+    ) -> list[Boxes]:
+        """Return the boxes of pictures that had some sizes before, by the outputs."""
+
+
+class Finder(Protocol):
+    """What finds the objects of a picture: a detector or a classifier that slides, with its options."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in the order of the labels of boxes."""
+
+    def find(self, picture: Array, name: str) -> Boxes:
+        """Return the objects of a picture: suppressed, the best first, in its pixels.
+
+        Args:
+            picture: (H, W, C) of any size, with the channels that the network takes and on its scale: not to be scaled
+                again, for a dark picture would pass for fractions.
+            name: of the picture, in messages.
+
+        Raises:
+            ImageError: a picture that the network cannot be run on.
+        """
+
+
+class DetectorFinder(NamedTuple):
+    """A detector as a `Finder`."""
+
+    detector: Detecting
+    options: FindingOptions = DEFAULT
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in the order of the labels of boxes."""
+        return self.detector.class_names
+
+    def find(self, picture: Array, name: str) -> Boxes:
+        """Return the objects of a picture, as `Finder` says."""
+        height, width = picture.shape[:2]
+        pixels = resized(picture, self.detector.input_shape[:2], self.detector.resize)
+        said = {name: getattr(self.options, name) for name in ("threshold", "nms", "top")}
+        return self.detector.boxes(self.detector.outputs(pixels[np.newaxis]), [(height, width)], **said)[0]
+
+
+def as_finder(model: Predictor | Detecting | AnyPath, options: FindingOptions = DEFAULT) -> Finder:
+    """Return what finds objects with a model: the detector that it is, or a classifier that slides over pictures.
+
+    Args:
+        model: a model, or a word that `load_model` takes.
+        options: which boxes are given, and how a classifier slides.
+
+    Raises:
+        ModelError: the model cannot be read, or cannot slide.
+        ArgumentError: options on sliding for a detector; a class of the background that the model does not have.
+    """
+    loaded = load_model(model) if isinstance(model, str | os.PathLike) else model
+    if not isinstance(loaded, Detecting):
+        sliding: Finder = import_module("cnncli.models.sliding").SlidingFinder(loaded, options)
+        return sliding
+    if options.of_sliding:
+        raise ArgumentError(
+            f"{' and '.join(options.of_sliding)}: for a classifier that slides; this model was trained on "
+            "boxes, and takes them whole: leave it out"
+        )
+    return DetectorFinder(loaded, options)
+
+
+class Search:
+    """A search for objects in pictures as they are, in colour or grey, from several threads.
+
+    Args:
+        model: a model that takes pictures.
+        options: which boxes are given, and how a classifier slides.
+
+    Raises:
+        ModelError: a model that cannot slide.
+        ArgumentError: options that do not fit the model.
+    """
+
+    def __init__(self, model: Predictor, options: FindingOptions = DEFAULT) -> None:
+        self._finder = as_finder(model, options)
+        self._channels = model.input_shape[2]
+        self._turn: AbstractContextManager[object] = nullcontext() if model.concurrent else Lock()
+
+    def __call__(self, picture: Array, name: str) -> Boxes:
+        """Return the objects of a picture (H, W, C) on the scale of the model.
+
+        Raises:
+            ImageError: it has other channels than the model takes.
+        """
+        with self._turn:
+            return self._finder.find(with_channels(picture, self._channels, name), name)
+
+
+def reading_for(model: Predictor, **changes: Unpack[ReadingOptions]) -> Reading:
+    """Return how pictures are read to look for objects: in their own size and colours, on the scale of the model."""
+    return model.reading(size=None, channels=None)._replace(**changes)
+
+
+def find_boxes(model: Predictor | AnyPath, picture: AnyPath | npt.ArrayLike, **options: Unpack[FindingFields]) -> Boxes:
+    """Return the objects of a picture, the best first.
+
+    Args:
+        model: a model, or a word that `load_model` takes: one that was trained on boxes, or a classifier, which slides.
+        picture: a path, or an array (H, W) or (H, W, C).
+        options: as in `FindingOptions`, such as `threshold=0.3`.
+
+    Returns:
+        Boxes in pixels of the picture as the viewer sees it; their labels are indices of the model's `class_names`.
+
+    Raises:
+        ModelError: the model cannot be read, or finds nothing in pictures.
+        ImageError: a picture that cannot be read, or has other channels or numbers than the model takes.
+        ArgumentError: an option outside of its range, or that does not fit the model.
+    """
+    loaded = as_predictor(model)
+    search, reading = Search(loaded, FindingOptions(**options)), reading_for(loaded)
+    if isinstance(picture, str | os.PathLike):
+        name = os.fspath(picture)
+        return search(read_picture(name, reading), name)
+    array = as_numbers(picture, "a picture")
+    if array.ndim not in (2, 3):
+        raise ArgumentError(f"a picture has the shape (H, W) or (H, W, C), got {array.shape}")
+    pixels = fitted(array, reading, "the picture", picture=array.dtype == np.uint16)
+    return search(pixels, "the picture")
