@@ -96,7 +96,9 @@ BUILDERS: dict[str, Builder] = {
     "gap": lambda layer, shape, context: nn.AdaptiveAvgPool2d(layer.output_size),
     "gmp": lambda layer, shape, context: nn.AdaptiveMaxPool2d(layer.output_size),
     "fc": lambda layer, shape, context: modules.Connected(prod(shape), layer.out_features, bias=layer.bias),
-    "rbf": lambda layer, shape, context: modules.Distances(prod(shape), layer.out_features),
+    "rbf": lambda layer, shape, context: modules.Distances(
+        shape[-1] if layer.everywhere else prod(shape), layer.out_features, everywhere=layer.everywhere
+    ),
     "bn": lambda layer, shape, context: modules.BatchNorm(shape[-1], layer.eps, layer.momentum),
     "ln": lambda layer, shape, context: modules.LayerNorm(shape[-1], layer.eps, layer.affine),
     "gn": _group_norm,

@@ -37,12 +37,15 @@ class Distances(nn.Module):
 
     weight: Tensor
 
-    def __init__(self, in_features: int, out_features: int) -> None:
+    def __init__(self, in_features: int, out_features: int, *, everywhere: bool = False) -> None:
         super().__init__()
         self.register_buffer("weight", torch.zeros(in_features, out_features))
+        self.everywhere = everywhere
 
     def forward(self, x: Tensor) -> Tensor:
-        return (rows(x)[:, :, None] - self.weight).square().sum(1)
+        vectors = x.movedim(1, -1) if self.everywhere else rows(x)
+        distances = (vectors[..., None] - self.weight).square().sum(-2)
+        return distances.movedim(-1, 1) if self.everywhere else distances
 
 
 class Convolution(nn.Conv2d):

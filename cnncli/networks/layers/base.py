@@ -59,6 +59,8 @@ class Layer(Value):
         dense: whether every output has a weight for every input.
         transposed: whether the window slides over the output instead of the input.
         sees_all: whether its only window is the whole picture, without filters.
+        reach: what a number of the output depends on: "number", the same number of the input; "place", all channels of
+            its place; "window", places around it, wherever the window is; "all", anything else.
         output_kind: the meaning of the numbers if it is the last layer: "scores", "probabilities" that add up to 1,
             "chances" of each by itself, or "distances".
         torch_axes: for weights whose axes have another order in PyTorch: our axis for each of PyTorch's.
@@ -69,6 +71,7 @@ class Layer(Value):
     removes_mean = steadies = dense = transposed = sees_all = False
     rectifies: ClassVar[bool | None] = None
     keeps: ClassVar[tuple[str, ...]] = ("input",)
+    reach = "all"
     output_kind = "scores"
     torch_axes: ClassVar[tuple[Shape, ...]] = ()
 
@@ -120,6 +123,20 @@ class Layer(Value):
         """
         window = self.window(input_shape)
         return before if window is None else before.through(window)
+
+    def sliding(self, input_shape: Shape) -> "Layer | None":
+        """Return the layer that computes at every place of a picture what this one computes of a window in it.
+
+        Args:
+            input_shape: (H, W, C) of its input for one window; 1x1xC behind a layer that sees all of the window.
+
+        Returns:
+            The layer itself, padded as for a window; another one, if its only window is the whole picture; None if
+            there is none.
+        """
+        if getattr(self, "padding", "") == "same" and (window := self.window(input_shape)):
+            return self.replace(padding=window.padding)
+        return None if self.reach == "all" else self
 
     def filter_shape(self, input_shape: Shape) -> FilterShape | None:
         """Return f, p, s and n_c of a layer with a window or filters."""

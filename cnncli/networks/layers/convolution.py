@@ -47,6 +47,7 @@ class Conv(Layer):
     """
 
     op = "conv"
+    reach = "window"
     size_field = "kernel_size"
     filters_field = "out_channels"
     late_bias = True
@@ -151,6 +152,7 @@ class Depthwise(Shorthand):
     """
 
     op = "dw"
+    reach = "window"
     size_field = "kernel_size"
     filters_field = "out_channels"
     late_bias = True

@@ -24,6 +24,7 @@ class BatchNorm(NormLayer):
     """
 
     op = "bn"
+    reach = "place"
     title = "batch norm"
     removes_mean = True
     steadies = True
@@ -135,6 +136,7 @@ class LayerNorm(Standardization):
     """
 
     op = "ln"
+    reach = "place"
 
     def grouped(self, shape: Shape) -> tuple[Shape, tuple[int, ...]]:
         return shape, (len(shape) - 1,)
@@ -204,6 +206,7 @@ class LocalResponseNorm(NormLayer):
     """
 
     op = "lrn"
+    reach = "place"
     size_field = "size"
 
     size: int = 5

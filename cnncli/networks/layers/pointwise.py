@@ -13,6 +13,7 @@ class Activation(Layer):
     """A nonlinearity."""
 
     follows = True
+    reach = "number"
     keeps = ("output",)
     in_place = True
     monotone = True
@@ -124,6 +125,7 @@ class Softmax(Activation):
     """exp(x) over its sum along the channels."""
 
     op = "softmax"
+    reach = "place"
     monotone = False
     light = False
     output_kind = "probabilities"
@@ -147,6 +149,7 @@ class PReLU(Layer):
 
     op = "prelu"
     follows = True
+    reach = "place"
 
     initial_scale = 0.25
 
@@ -181,6 +184,7 @@ class Scale(Layer):
     op = "scale"
     size_field = "initial"
     follows = True
+    reach = "place"
     rescales = True
 
     initial: float = 1.0
@@ -208,6 +212,7 @@ class Dropout(Layer):
     """Dropout: `drop0.3` puts each number to 0 with probability 0.3 in training; `drop` with 0.5."""
 
     op = "drop"
+    reach = "number"
     keeps = ()
     in_place = True  # where it drops nothing, its input is its output, and must stay as long
     size_field = "rate"
@@ -244,6 +249,10 @@ class Flatten(Layer):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return (prod(input_shape),)
+
+    def sliding(self, input_shape: Shape) -> Layer:
+        """Return the layer that does nothing: what follows takes the window as it is."""
+        return Linear()
 
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
         return x.reshape(len(x), -1), x.shape

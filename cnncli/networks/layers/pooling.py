@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from itertools import product
 from math import gcd, prod
-from typing import Any
+from typing import Any, ClassVar
 
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer, image_shape, scale_and_shift, slide
 from cnncli.networks.layers.late import Array, Context, Gradients, Params, norm_ops, np, pool_ops, row_ops, sampling_ops
+from cnncli.networks.layers.pointwise import Linear
 from cnncli.networks.layers.resampling import Resampling
 from cnncli.networks.summary import ReceptiveField
 from cnncli.shapes import Four, Pair, Shape, Window, show_shape
@@ -20,6 +21,7 @@ class Pool(Layer):
     """A window that slides over each channel separately; subclasses define the result of a window."""
 
     size_field = "kernel_size"
+    reach = "window"
     light = True
     keeps = ()
 
@@ -177,6 +179,7 @@ class GlobalPool(Layer):
     adaptive pooling: where k does not divide n, neighbours overlap.
     """
 
+    pool: ClassVar[type[MaxPool | AvgPool]]
     size_field = "output_size"
     keeps = ()
 
@@ -206,6 +209,12 @@ class GlobalPool(Layer):
     def output_shape(self, input_shape: Shape) -> Shape:
         return *self.output_size, image_shape(self, input_shape)[2]
 
+    def sliding(self, input_shape: Shape) -> Layer | None:
+        """Return the pooling of a window's size, or the layer that does nothing where each window is a pixel."""
+        if self.output_size == input_shape[:2]:
+            return Linear()
+        return self.pool((input_shape[0], input_shape[1]), (1, 1)) if self.output_size == (1, 1) else None
+
     def connections(self, input_shape: Shape) -> int:
         # Together the k windows of an axis are n pixels, and one more for each border that no pixel begins at.
         rows, columns = (n + k - gcd(n, k) for n, k in zip(input_shape[:2], self.output_size, strict=True))
@@ -221,6 +230,7 @@ class GlobalAvgPool(GlobalPool, Resampling):
     """
 
     op = "gap"
+    pool = AvgPool
 
     def matrices(self, input_shape: Shape) -> tuple[Array, Array]:
         """Return the weights of the means, (H_out, H) and (W_out, W)."""
@@ -248,6 +258,7 @@ class GlobalMaxPool(GlobalPool):
     """The maximum of each channel: `gmp`; `gmp7` makes 7x7 maxima of any picture (adaptive pooling)."""
 
     op = "gmp"
+    pool = MaxPool
 
     def _windows(self, shape: Shape) -> "Iterator[tuple[tuple[int, int], tuple[slice, slice, slice]]]":
         rows, columns = self.bounds(shape[1:])

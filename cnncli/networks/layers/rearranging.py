@@ -6,6 +6,7 @@ from typing import Any
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.layers.base import Layer, check_groups, image_shape
 from cnncli.networks.layers.late import Array, Context, Gradients, Params
+from cnncli.networks.layers.pointwise import Linear
 from cnncli.networks.summary import ReceptiveField
 from cnncli.shapes import Four, Shape, Window, show_shape
 
@@ -44,6 +45,7 @@ class Crop(Rearrangement):
     """
 
     op = "crop"
+    reach = "window"
     size_field = "margins"
 
     margins: Four
@@ -77,6 +79,7 @@ class Split(Rearrangement):
     """
 
     op = "split"
+    reach = "place"
     size_field = "part"
 
     part: tuple[int, int]
@@ -103,6 +106,7 @@ class Shuffle(Rearrangement):
     """
 
     op = "shuffle"
+    reach = "place"
     size_field = "groups"
 
     groups: int
@@ -127,6 +131,7 @@ class SpaceToDepth(Rearrangement):
     """
 
     op = "s2d"
+    reach = "window"
     size_field = "block_size"
 
     block_size: int = 2
@@ -203,6 +208,11 @@ class Reshape(Rearrangement):
             raise ShapeError(self, f"{prod(self.shape)} numbers", got)
         return self.shape
 
+    def sliding(self, input_shape: Shape) -> Layer | None:
+        """Return the layer that does nothing, where a single pixel stays one."""
+        flat = input_shape[:2] == (1, 1) and prod(self.shape[:-1]) == 1
+        return Linear() if flat or self.shape == input_shape else None
+
     def receptive_field(self, before: ReceptiveField, input_shape: Shape) -> ReceptiveField | None:
         """Return None: pixels are no longer where they were."""
         return before if input_shape == self.shape else None
@@ -223,6 +233,7 @@ class ZeroPad(Layer):
     """
 
     op = "zeropad"
+    reach = "place"
     keeps = ()
     filters_field = "out_channels"
 
