@@ -87,7 +87,7 @@ class Engine:
 
         Args:
             images: what `features` returns, of images of the engine's type, normalised.
-            labels: (N,).
+            labels: (N, ...), one item for each image, as the loss takes them.
             loss: as those of `cnncli.engines.losses`: called with the logits and labels of a part of the batch, it
                 returns the sum and its gradient; its `total_weight` of all labels is what they are divided by.
             step: number of the step, which dropout depends on.

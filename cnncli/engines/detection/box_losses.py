@@ -1,0 +1,131 @@
+"""Losses of a predicted box beside its label, with their gradients.
+
+Those by IoU compare the boxes as areas: 1 - IoU, which is 0 for boxes that agree, and a penalty that also draws boxes
+together that do not overlap. `smooth_l1` compares the four numbers of the cell with those that would predict the label.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from cnncli.arrays import Array
+from cnncli.engines.detection.grid import LOG_SIDE_LIMIT, Grid
+
+BoxLoss = Callable[[Grid, Array, Array, Array], tuple[Array, Array]]
+"""Called with a grid, the numbers of P cells, the numbers (P, 4) of their boxes and labels (P, 4) of x, y, width,
+height, all float64; returns the losses (P,) and their gradients by the numbers (P, 4)."""
+
+_ENDS = np.array([-1.0, 1.0])[:, np.newaxis]  # a box grows when its first edge falls and its second rises
+
+
+class Pairs:
+    """Predicted boxes and their labels, with what IoU losses are made of and its gradients by the predicted edges.
+
+    Edges are (P, 2, 2): left, top; right, bottom. A gradient by edges has their shape.
+    """
+
+    def __init__(self, centres: Array, sides: Array, places: Array) -> None:
+        self.sides, self.label_sides = sides, places[:, 2:]
+        self.edges = edges = np.stack([centres - sides / 2, centres + sides / 2], axis=1)
+        self.labels = labels = np.stack([places[:, :2], places[:, :2] + places[:, 2:]], axis=1)
+        signed, signed_labels = _ENDS * edges, _ENDS * labels
+        inner = np.minimum(signed, signed_labels).sum(axis=1)
+        overlaps = (inner > 0).all(axis=1)[:, np.newaxis]
+        shared = np.where(overlaps, inner, 0)
+        self.intersections = shared.prod(axis=1)
+        self.by_intersection = _by_edges(shared) * (signed < signed_labels)
+        self.unions = self.sides.prod(axis=1) + self.label_sides.prod(axis=1) - self.intersections
+        self.by_union = _by_edges(self.sides) - self.by_intersection
+        self.iou = self.intersections / self.unions
+        self.by_iou = (self.by_intersection - _each(self.iou) * self.by_union) / _each(self.unions)
+        self.outer = np.maximum(signed, signed_labels).sum(axis=1)
+        self.is_outer = signed > signed_labels
+
+
+def _each(numbers: Array) -> Array:
+    return numbers[:, np.newaxis, np.newaxis]
+
+
+def _by_edges(sides: Array) -> Array:
+    """Return the gradient of the areas of boxes by their edges."""
+    return _ENDS * sides[:, np.newaxis, ::-1]
+
+
+def giou(pairs: Pairs) -> tuple[Array, Array]:
+    """Return 1 - IoU + (C - U) / C, where U is the union, and C the smallest box around both.
+
+    Source: Rezatofighi et al., arXiv:1902.09630. The gradient follows from those of the areas: a side of the
+    intersection or of C moves with the predicted edge where that edge is its end.
+    """
+    around = pairs.outer.prod(axis=1)
+    filled = pairs.unions / around
+    by_filled = (pairs.by_union - _each(filled) * _by_edges(pairs.outer) * pairs.is_outer) / _each(around)
+    return 2 - pairs.iou - filled, -pairs.by_iou - by_filled
+
+
+def diou(pairs: Pairs) -> tuple[Array, Array]:
+    """Return 1 - IoU + d^2 / c^2: d is the distance of the centres, c the diagonal of the smallest box around both.
+
+    Source: Zheng et al., arXiv:1911.08287.
+    """
+    apart = (pairs.edges - pairs.labels).mean(axis=1)
+    diagonal = (pairs.outer**2).sum(axis=1)
+    share = (apart**2).sum(axis=1) / diagonal
+    by_diagonal = 2 * _ENDS * pairs.outer[:, np.newaxis] * pairs.is_outer
+    by_share = (apart[:, np.newaxis] - _each(share) * by_diagonal) / _each(diagonal)
+    return 1 - pairs.iou + share, by_share - pairs.by_iou
+
+
+def ciou(pairs: Pairs) -> tuple[Array, Array]:
+    """Return the loss of `diou` plus a v, which grows with the difference of the proportions.
+
+    v = 4 / pi^2 (atan(w_label / h_label) - atan(w / h))^2, and a = v / (1 - IoU + v), which is a constant in the
+    gradient. Source: Zheng et al., arXiv:1911.08287.
+    """
+    losses, slopes = diou(pairs)
+    (w, h), (label_w, label_h) = pairs.sides.T, pairs.label_sides.T
+    angle = np.arctan2(label_w, label_h) - np.arctan2(w, h)
+    v = (2 / np.pi * angle) ** 2
+    a = v / (np.maximum(1 - pairs.iou, 0) + v + np.finfo(v.dtype).eps)
+    by_sides = np.stack([-h, w], axis=1) * (8 / np.pi**2 * a * angle / (w**2 + h**2))[:, np.newaxis]
+    return losses + a * v, slopes + _ENDS * by_sides[:, np.newaxis]
+
+
+def pairs_of(grid: Grid, cells: Array, numbers: Array, places: Array) -> Pairs:
+    """Return the predicted boxes of cells beside their labels."""
+    return Pairs(*grid.boxes(cells, numbers), places)
+
+
+def _over_areas(loss: Callable[[Pairs], tuple[Array, Array]]) -> BoxLoss:
+    """Return a loss of areas as one of the cells' numbers.
+
+    By the chain rule, a centre moves both edges by a stride for each unit of tx, and a side s = stride e^tw moves them
+    apart by half of s.
+    """
+
+    def of_numbers(grid: Grid, cells: Array, numbers: Array, places: Array) -> tuple[Array, Array]:
+        pairs = pairs_of(grid, cells, numbers, places)
+        losses, slopes = loss(pairs)
+        free = abs(numbers[:, 2:]) < LOG_SIDE_LIMIT
+        by_sides = (_ENDS * slopes).sum(axis=1) / 2 * pairs.sides * free
+        return losses, np.concatenate([slopes.sum(axis=1) * grid.strides[::-1], by_sides], axis=1)
+
+    return of_numbers
+
+
+def smooth_l1(grid: Grid, cells: Array, numbers: Array, places: Array) -> tuple[Array, Array]:
+    """Return the sum over the four numbers of d^2 / 2 where |d| < 1, else |d| - 1/2, with its gradient, d in -1 to 1.
+
+    d is the difference from the number that predicts the label (Girshick 2015, arXiv:1504.08083).
+    """
+    apart = numbers - grid.numbers(cells, places)
+    slopes = apart.clip(-1, 1)
+    return (slopes * (apart - slopes / 2)).sum(axis=1), slopes
+
+
+BOX_LOSSES: dict[str, BoxLoss] = {
+    "giou": _over_areas(giou),
+    "diou": _over_areas(diou),
+    "ciou": _over_areas(ciou),
+    "smooth_l1": smooth_l1,
+}
