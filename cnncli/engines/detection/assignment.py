@@ -53,7 +53,8 @@ def assign(grid: Grid, labels: Array, radius: float = 1.5) -> Assignment:
     owners = np.full((len(labels), grid.count), -1)
     boxes, cells = _claims(grid, edges, radius)
     owners[pictures[boxes], cells] = boxes
-    for box in np.setdiff1d(np.arange(len(rows)), owners)[::-1]:
+    homeless = np.bincount(owners[owners >= 0], minlength=len(rows)) == 0
+    for box in np.flatnonzero(homeless)[::-1]:
         _settle(grid, owners[pictures[box]], box, edges[box])
     found, cells = np.nonzero(owners >= 0)
     ignored = _crowded(grid, labels)
