@@ -13,6 +13,7 @@ FUNCTIONS = {
     "evaluate": ("evaluate",),
     "export": ("export_onnx", "export_weights"),
     "learn": ("learn_kernel",),
+    "boxes": ("iou", "nms"),
 }
 """For each command, the functions that do the same in Python."""
 

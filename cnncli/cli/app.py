@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -14,8 +15,11 @@ from cnncli.choices import did_you_mean, nearest
 from cnncli.errors import ArgumentError, CnncliError, NoInputError, shortage
 from cnncli.files.text import printable
 
-COMMANDS = ("edge", "pool", "filters", "shape", "params", "train", "predict", "evaluate", "export", "learn")
-"""The commands: each is the function of that name in the module of that name in `commands`."""
+COMMANDS = ("edge", "pool", "filters", "shape", "params", "train", "predict", "evaluate", "export", "learn", "boxes")
+"""The commands: each is the function of that name in the module of that name in `commands`.
+
+A module with `SUBCOMMANDS` makes a group: those functions are its commands, and the function of its name says what they
+have in common."""
 
 EXIT_CODES: dict[type[CnncliError], int] = {ArgumentError: 2, NoInputError: 3, CnncliError: 1}
 """The exit code of each kind of error; the first that fits."""
@@ -80,11 +84,7 @@ class Group(TyperGroup):
         if cmd_name not in COMMANDS:
             return _unknown(cmd_name, ctx)
         if cmd_name not in self.commands:
-            module = import_module(f"cnncli.cli.commands.{cmd_name}")
-            command = getattr(module, cmd_name)
-            single = typer.Typer(add_completion=False, context_settings=_CONTEXT)
-            single.command(cmd_name, help=_unwrapped(command.__doc__), epilog=module.EXAMPLES)(command)
-            self.commands[cmd_name] = typer.main.get_command(single)
+            self.commands[cmd_name] = _load(cmd_name)
         return self.commands[cmd_name]
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
@@ -94,6 +94,18 @@ class Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         with one_line_errors():
             return super().invoke(ctx)
+
+
+def _load(name: str) -> Any:
+    """Return the command, or the group of commands, in the module of a name."""
+    module = import_module(f"cnncli.cli.commands.{name}")
+    command, subcommands = getattr(module, name), getattr(module, "SUBCOMMANDS", {})
+    loaded = typer.Typer(name=name, add_completion=False, context_settings=_CONTEXT)
+    declare = partial(loaded.callback, invoke_without_command=True) if subcommands else partial(loaded.command, name)
+    declare(help=_unwrapped(command.__doc__), epilog=module.EXAMPLES)(command)
+    for part, told in subcommands.items():
+        loaded.command(help=_unwrapped(part.__doc__), **told)(part)
+    return typer.main.get_command(loaded)
 
 
 def _unwrapped(docstring: str) -> str:

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 from oracles import gray_photograph
 from shell import PATIENCE, PICTURE_COMMANDS, cnncli, process, save
+from typer.main import get_command
 
-from cnncli.cli.app import COMMANDS
+from cnncli.cli.app import COMMANDS, app
 
+GROUPS = {name: getattr(get_command(app).get_command(None, name), "commands", {}) for name in COMMANDS}
+WAYS = [way for name, parts in GROUPS.items() for way in ([f"{name} {part}" for part in parts] or [name])]
+"""Every command, those of groups one by one."""
 HEAVY = {"numpy", "PIL", "scipy", "tifffile"}
 
 
@@ -33,7 +37,7 @@ RUN = "from cnncli.__main__ import main; main()"
 
 @pytest.mark.parametrize(
     "words",
-    [["--help"], ["--version"], ["--nonsense"], *([command, "--help"] for command in COMMANDS), ["edge", "--nonsense"]],
+    [["--help"], ["--version"], ["--nonsense"], *([*way.split(), "--help"] for way in WAYS), ["edge", "--nonsense"]],
 )
 def test_questions_load_nothing_heavy(words):
     assert loaded(RUN, *words) == set()
@@ -101,21 +105,34 @@ def test_the_version(words):
     assert (result.returncode, result.stdout.decode(), result.stderr) == (0, f"cnncli {version('cnncli')}\n", b"")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", WAYS)
 @pytest.mark.parametrize("width", ["40", "80", "200"])
 def test_every_help_has_examples_and_every_option(command, width):
-    import typer
     from typer.core import TyperOption
 
-    from cnncli.cli import app
-
-    text = process(command, "--help", environment={"COLUMNS": width, "TERMINAL_WIDTH": width}).stdout.decode()
+    text = process(*command.split(), "--help", environment={"COLUMNS": width, "TERMINAL_WIDTH": width}).stdout.decode()
     assert f"cnncli {command} " in " ".join(text.partition("Examples:")[2].split())
-    parameters = typer.main.get_command(app).get_command(None, command).params
+    name, *parts = command.split()
+    parameters = (GROUPS[name][parts[0]] if parts else get_command(app).get_command(None, name)).params
     options = [parameter for parameter in parameters if isinstance(parameter, TyperOption) and not parameter.hidden]
     assert options
     if width == "200":
         assert [name for option in options for name in option.opts if name not in text] == []
+
+
+@pytest.mark.parametrize(("group", "parts"), [(name, parts) for name, parts in GROUPS.items() if parts])
+def test_a_group_lists_its_commands(group, parts):
+    for words, code in (([group], 2), ([group, "--help"], 0)):
+        result = cnncli(*words)
+        assert (result.exit_code, result.stderr) == (code, "")
+        assert "Examples:" in result.stdout
+        assert all(f" {part} " in result.stdout for part in parts)
+
+
+def test_an_unknown_command_of_a_group_is_one_line():
+    result = cnncli("boxes", "iuo")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "cnncli: No such command 'iuo'. Did you mean 'iou'?\n"
 
 
 def test_an_unknown_command_is_one_line():
@@ -151,9 +168,10 @@ def test_a_closed_standard_output_is_no_error(words):
     assert (result.returncode, result.stderr) == (0, b"")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", WAYS)
 def test_a_shell_completes_options(command):
-    asked = {"_CNNCLI_COMPLETE": "complete_bash", "COMP_WORDS": f"cnncli {command} --", "COMP_CWORD": "2"}
+    words = f"cnncli {command} --"
+    asked = {"_CNNCLI_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     program = f"import sys; sys.argv[0] = 'cnncli'; {RUN}"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, env=os.environ | asked, check=True)
     assert {"--json", "--force"} & set(result.stdout.decode().split())
