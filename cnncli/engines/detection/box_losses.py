@@ -15,6 +15,9 @@ BoxLoss = Callable[[Grid, Array, Array, Array], tuple[Array, Array]]
 """Called with a grid, the numbers of P cells, the numbers (P, 4) of their boxes and labels (P, 4) of x, y, width,
 height, all float64; returns the losses (P,) and their gradients by the numbers (P, 4)."""
 
+SMOOTH = 0.1
+"""Difference, in strides or in the logarithm of a side, from which `smooth_l1` grows no faster."""
+
 _ENDS = np.array([-1.0, 1.0])[:, np.newaxis, np.newaxis]  # a box grows when its first edge falls and its second rises
 
 
@@ -111,13 +114,14 @@ def _over_areas(loss: Callable[[Pairs], tuple[Array, Array]]) -> BoxLoss:
 
 
 def smooth_l1(grid: Grid, cells: Array, numbers: Array, places: Array) -> tuple[Array, Array]:
-    """Return the sum over the four numbers of d^2 / 2 where |d| < 1, else |d| - 1/2, with its gradient, d in -1 to 1.
+    """Return the sum over the four numbers of d^2 / 2b where |d| < b, else |d| - b/2; the gradient is d/b in -1 to 1.
 
-    d is the difference from the number that predicts the label (Girshick 2015, arXiv:1504.08083).
+    d is the difference from the number that predicts the label, and b is `SMOOTH` (Girshick 2015, arXiv:1504.08083,
+    where b is 1).
     """
     apart = numbers - grid.numbers(cells, places)
-    slopes = apart.clip(-1, 1)
-    return np.einsum("pi,pi->p", slopes, apart - slopes / 2), slopes
+    slopes = (apart / SMOOTH).clip(-1, 1)
+    return np.einsum("pi,pi->p", slopes, apart - SMOOTH / 2 * slopes), slopes
 
 
 BOX_LOSSES: dict[str, BoxLoss] = {
