@@ -14,6 +14,7 @@ a file has its own.
 """
 
 from collections.abc import Callable, Sequence
+from math import ceil, floor
 from typing import BinaryIO, NamedTuple, TypedDict
 
 import numpy as np
@@ -326,6 +327,31 @@ def resized_all(pictures: Array, size: Size, how: str = "stretch") -> Array:
 def _margins(inner: tuple[int, ...], size: Size) -> tuple[int, int]:
     """Return the (top, left) of a picture centred in another size."""
     return (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+
+
+def resized_part(picture: Array, size: Size, box: Box) -> Array:
+    """Return a part of a picture in another size: the pixels that `resized` gives there, of the whole picture.
+
+    Args:
+        picture: (H, W, C), uint8 or float32.
+        size: (height, width) in pixels.
+        box: (left, top, right, bottom) of the part, in pixels of the picture.
+
+    Example:
+        >>> picture = np.arange(32, dtype=np.uint8).reshape(4, 8, 1)
+        >>> bool((resized_part(picture, (1, 3), (2, 2, 8, 4)) == resized(picture, (2, 4))[1:, 1:]).all())
+        True
+    """
+    sides = ((box[1], box[3], size[0], picture.shape[0]), (box[0], box[2], size[1], picture.shape[1]))
+    (top, bottom), (left, right) = (_seen(*side) for side in sides)
+    inner = box[0] - left, box[1] - top, min(box[2], right) - left, min(box[3], bottom) - top
+    return _resampled(picture[top:bottom, left:right], size, inner)
+
+
+def _seen(first: float, last: float, pixels: int, given: int) -> tuple[int, int]:
+    """Return the range of an axis that a resampled part of it depends on, and a few pixels more."""
+    reach = 2 + max(1, (last - first) / pixels)
+    return max(0, floor(first - reach)), min(given, ceil(last + reach))
 
 
 def _resampled(picture: Array, size: Size, box: Box) -> Array:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from importlib import import_module
 from threading import Lock
 from typing import NamedTuple, Protocol, Unpack, runtime_checkable
 
@@ -18,6 +17,7 @@ from cnncli.errors import ArgumentError
 from cnncli.models.finding_options import FindingFields, FindingOptions
 from cnncli.models.opening import as_predictor, load_model
 from cnncli.models.predictor import AnyPath, Predictor
+from cnncli.models.sliding.finder import SlidingFinder
 
 DEFAULT = FindingOptions()
 
@@ -54,6 +54,10 @@ class Finder(Protocol):
     def class_names(self) -> tuple[str, ...]:
         """The classes in the order of the labels of boxes."""
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """Notes for users on what it finds, a line each."""
+
     def find(self, picture: Array, name: str) -> Boxes:
         """Return the objects of a picture: suppressed, the best first, in its pixels.
 
@@ -78,6 +82,11 @@ class DetectorFinder(NamedTuple):
         """The classes in the order of the labels of boxes."""
         return self.detector.class_names
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """None."""
+        return ()
+
     def find(self, picture: Array, name: str) -> Boxes:
         """Return the objects of a picture, as `Finder` says."""
         height, width = picture.shape[:2]
@@ -99,8 +108,7 @@ def as_finder(model: Predictor | Detecting | AnyPath, options: FindingOptions = 
     """
     loaded = load_model(model) if isinstance(model, str | os.PathLike) else model
     if not isinstance(loaded, Detecting):
-        sliding: Finder = import_module("cnncli.models.sliding").SlidingFinder(loaded, options)
-        return sliding
+        return SlidingFinder(loaded, options)
     if options.of_sliding:
         raise ArgumentError(
             f"{' and '.join(options.of_sliding)}: for a classifier that slides; this model was trained on "
@@ -125,6 +133,11 @@ class Search:
         self._finder = as_finder(model, options)
         self._channels = model.input_shape[2]
         self._turn: AbstractContextManager[object] = nullcontext() if model.concurrent else Lock()
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Notes for users on what it finds, a line each."""
+        return self._finder.notes
 
     def __call__(self, picture: Array, name: str) -> Boxes:
         """Return the objects of a picture (H, W, C) on the scale of the model.

@@ -101,16 +101,18 @@ def windows(slid: Network) -> Windows:
     starts = [round(centre - (n - 1) / 2) for centre, n in zip(field.offset, field.size, strict=True)]
     ends = [start + n - side for start, n, side in zip(starts, field.size, (height, width), strict=True)]
     margins = (max(0, -starts[0]), max(0, ends[0]), max(0, -starts[1]), max(0, ends[1]))
-    padded = next((layer.label for layer, shape in _layers(slid.layers, slid.input_shape) if _pads(layer, shape)), "")
+    padded = next(
+        (layer.label for layer, shape in all_layers(slid.layers, slid.input_shape) if _pads(layer, shape)), ""
+    )
     return Windows((height, width), field.stride, margins, padded)
 
 
-def _layers(layers: Layer, shape: Shape) -> Iterator[tuple[Layer, Shape]]:
+def all_layers(layers: Layer, shape: Shape) -> Iterator[tuple[Layer, Shape]]:
     """Yield the layers, those in blocks too, and their input's shapes."""
     for part in layers.leaves(shape):
         yield part.layer, part.input_shape
         for _, _, branch in part.layer.branches:
-            yield from _layers(branch, part.input_shape)
+            yield from all_layers(branch, part.input_shape)
 
 
 def _pads(layer: Layer, shape: Shape) -> bool:
