@@ -53,8 +53,8 @@ def assign(grid: Grid, labels: Array, radius: float = 1.5) -> Assignment:
     owners = np.full((len(labels), grid.count), -1)
     boxes, cells = _claims(grid, edges, radius)
     owners[pictures[boxes], cells] = boxes
-    homeless = np.bincount(owners[owners >= 0], minlength=len(rows)) == 0
-    for box in np.flatnonzero(homeless)[::-1]:
+    lost = np.bincount(owners[owners >= 0], minlength=len(rows)) == 0
+    for box in np.flatnonzero(lost)[::-1]:
         _settle(grid, owners[pictures[box]], box, edges[box])
     found, cells = np.nonzero(owners >= 0)
     ignored = _crowded(grid, labels)
@@ -70,16 +70,13 @@ def _edges(grid: Grid, labels: Array) -> Array:
 
 def _claims(grid: Grid, edges: Array, radius: float) -> tuple[Array, Array]:
     """Return the boxes and the cells of all claims, in the order of the boxes."""
-    counts = np.array(grid.cells[::-1])
-    middles = edges.mean(axis=1).clip(0, counts)
-    homes = _homes(grid, edges)
-    # Along each axis, the neighbouring cells that can be near, as many wherever the middle is: (B, window, 2).
-    first = np.floor(middles - radius + 0.5).astype(np.int64)
-    near = first[:, np.newaxis] + np.arange(ceil(2 * radius))[:, np.newaxis]
+    homes, reach = _homes(grid, edges), ceil(radius - 0.5)
+    # Along each axis, the cells that can be near: (B, window, 2).
+    near = homes[:, np.newaxis] + np.arange(-reach, reach + 1)[:, np.newaxis]
     at = near + 0.5
-    apart = at - middles[:, np.newaxis]
-    claims = (-radius < apart) & (apart <= radius) & (edges[:, :1] <= at) & (at < edges[:, 1:])
-    claims &= (near >= 0) & (near < counts)
+    apart = at - edges.mean(axis=1, keepdims=True)
+    claims = (-radius < apart) & (apart <= radius)  # as many, wherever the middle is
+    claims &= (edges[:, :1] <= at) & (at < edges[:, 1:]) & (near >= 0) & (near < grid.cells[::-1])
     home = near == homes[:, np.newaxis]
     both = claims[:, :, 1, np.newaxis] & claims[:, np.newaxis, :, 0]
     both |= home[:, :, 1, np.newaxis] & home[:, np.newaxis, :, 0]
@@ -107,11 +104,10 @@ def _crowded(grid: Grid, labels: Array) -> Array:
     crowded = np.zeros((len(labels), *grid.cells), bool)
     pictures, rows = np.nonzero(labels[..., 0] == CROWD)
     edges = _edges(grid, labels[pictures, rows])
-    first, last = (
-        np.maximum(np.ceil(edges[:, 0] - 0.5), 0).astype(int),
-        np.maximum(np.ceil(edges[:, 1] - 0.5), 0).astype(int),
-    )
-    for picture, (left, top), (right, bottom), home in zip(pictures, first, last, _homes(grid, edges), strict=True):
+    bounds = np.ceil(edges - 0.5).clip(0).astype(np.int64)
+    for picture, ((left, top), (right, bottom)), (column, row) in zip(
+        pictures, bounds, _homes(grid, edges), strict=True
+    ):
         crowded[picture, top:bottom, left:right] = True
-        crowded[picture, home[1], home[0]] = True
+        crowded[picture, row, column] = True
     return crowded.reshape(len(labels), -1)

@@ -2,6 +2,11 @@
 
 Those by IoU compare the boxes as areas: 1 - IoU, which is 0 for boxes that agree, and a penalty that also draws boxes
 together that do not overlap. `smooth_l1` compares the four numbers of the cell with those that would predict the label.
+
+The gradients of the former are built from those of areas. A predicted box of sides w, h has the area A = w h, so that
+its right edge moves A by h, and its left edge by -h; the intersection I and the smallest box around both, C, do the
+same with their own sides, but only where the predicted edge is theirs and not the label's. With the union
+U = A + A_label - I, dU = dA - dI, and dIoU = (dI - IoU dU) / U.
 """
 
 from collections.abc import Callable
@@ -53,8 +58,7 @@ def _by_edges(sides: Array) -> Array:
 def giou(pairs: Pairs) -> tuple[Array, Array]:
     """Return 1 - IoU + (C - U) / C, where U is the union, and C the smallest box around both.
 
-    Source: Rezatofighi et al., arXiv:1902.09630. The gradient follows from those of the areas: a side of the
-    intersection or of C moves with the predicted edge where that edge is its end.
+    Its gradient is -dIoU - (dU - U/C dC) / C. Source: Rezatofighi et al., arXiv:1902.09630.
     """
     around = pairs.outer.prod(axis=0)
     filled = pairs.unions / around
@@ -65,7 +69,8 @@ def giou(pairs: Pairs) -> tuple[Array, Array]:
 def diou(pairs: Pairs) -> tuple[Array, Array]:
     """Return 1 - IoU + d^2 / c^2: d is the distance of the centres, c the diagonal of the smallest box around both.
 
-    Source: Zheng et al., arXiv:1911.08287.
+    Its gradient is -dIoU + (d(d^2) - d^2/c^2 d(c^2)) / c^2; an edge moves the centre by half as much, so that it moves
+    d^2 by the distance along its axis. Source: Zheng et al., arXiv:1911.08287.
     """
     apart = (pairs.edges - pairs.labels).mean(axis=0)
     diagonal = (pairs.outer**2).sum(axis=0)
@@ -77,8 +82,8 @@ def diou(pairs: Pairs) -> tuple[Array, Array]:
 def ciou(pairs: Pairs) -> tuple[Array, Array]:
     """Return the loss of `diou` plus a v, which grows with the difference of the proportions.
 
-    v = 4 / pi^2 (atan(w_label / h_label) - atan(w / h))^2, and a = v / (1 - IoU + v), which is a constant in the
-    gradient. Source: Zheng et al., arXiv:1911.08287.
+    v = (2 / pi b)^2 with b = atan(w_label / h_label) - atan(w / h), and a = v / (1 - IoU + v), which is a constant in
+    the gradient; dv is 8 / pi^2 b (w dh - h dw) / (w^2 + h^2). Source: Zheng et al., arXiv:1911.08287.
     """
     losses, slopes = diou(pairs)
     (w, h), (label_w, label_h) = pairs.sides, pairs.label_sides

@@ -7,6 +7,7 @@ import numpy as np
 from cnncli.arrays import Array
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
+from cnncli.networks.layers.pointwise import Activation, Linear
 from cnncli.shapes import show_shape
 from cnncli.values import Value
 
@@ -59,19 +60,21 @@ class Grid(Value):
         """Return the grid that a network puts out.
 
         Raises:
-            ArgumentError: its output is not a grid of boxes of so many classes, or does not divide the input evenly.
+            ArgumentError: its output is not a grid of boxes of so many classes, goes through an activation, or does not
+                divide the input evenly.
 
         Example:
             >>> from cnncli.networks import parse_network
             >>> Grid.of(parse_network("32x32x1 conv3-8,same,s2,relu conv1-7"), 2).cells
             (16, 16)
         """
-        shape, channels = network.output_shape, 5 + classes
-        if len(shape) != 3 or shape[2] != channels:
-            raise ArgumentError(
-                f"the network puts out {show_shape(shape)}: "
-                f"boxes of {classes} class{'es' * (classes != 1)} need conv1-{channels} as its last word"
-            )
+        shape, needed = network.output_shape, f"conv1-{5 + classes} as its last word"
+        if len(shape) != 3 or shape[2] != 5 + classes:
+            boxes = f"boxes of {classes} class{'es' * (classes != 1)}"
+            raise ArgumentError(f"the network puts out {show_shape(shape)}: {boxes} need {needed}")
+        last = network.layers.unrolled[-1].words[-1]
+        if isinstance(last, Activation) and not isinstance(last, Linear):
+            raise ArgumentError(f"the network ends in {last.op}, but boxes need numbers of any size: {needed}")
         height, width, _ = network.input_shape
         return cls((height, width), shape[:2], classes)
 

@@ -17,6 +17,11 @@ def test_a_network_says_its_grid():
     ("text", "classes", "message"),
     [
         ("28x28x3 conv4-30,s4", 3, "the network puts out 7x7x30: boxes of 3 classes need conv1-8 as its last word"),
+        (
+            "28x28x3 conv1-6,relu",
+            1,
+            "the network ends in relu, but boxes need numbers of any size: conv1-6 as its last word",
+        ),
         ("28x28x3 fc-6", 1, "the network puts out 6: boxes of 1 class need conv1-6 as its last word"),
         (
             "30x45x3 conv3-8,same,s2 conv1-6",
