@@ -299,7 +299,7 @@ def _remotely(name: str) -> Callable[..., Any]:
 def _absolute(job: Job) -> Job:
     """Return a job with absolute names."""
     source = job.input._replace(path=absolute(job.input.path))
-    return Job(source, tuple(absolute(output) for output in job.outputs))
+    return job._replace(input=source, outputs=tuple(absolute(output) for output in job.outputs))
 
 
 def _as_named(job: Job, reports: Sequence[Report]) -> list[Report]:

@@ -25,6 +25,7 @@ class OutputRule:
 
     Attributes:
         known: the fields that a template may have.
+        together: whether all outputs of an input are one result, with one report.
 
     Args:
         target: a file, a folder (one that exists, or a word that ends in `/`), a template with fields such as `{stem}`
@@ -38,6 +39,7 @@ class OutputRule:
     """
 
     known: tuple[str, ...] = TEMPLATE_FIELDS
+    together = False
 
     def __init__(self, target: str | None, labels: tuple[str, ...], suffix: str = ".png") -> None:
         self.target = None if target is None else without_file_scheme(target)

@@ -19,15 +19,22 @@ from cnncli.files.web import is_web
 
 
 class Job(NamedTuple):
-    """An input and the outputs to be made of it, one a label; none where only details are reported."""
+    """An input and the outputs to be made of it; none where only details are reported.
+
+    Attributes:
+        input: the file to work on.
+        outputs: the files to write.
+        together: whether there is one report for all outputs, under the name of the first, instead of one for each.
+    """
 
     input: Input
     outputs: tuple[str, ...]
+    together: bool = False
 
     @property
     def reported(self) -> tuple[str, ...]:
         """The outputs that are reported: one without a name where nothing is written."""
-        return self.outputs or ("",)
+        return (self.outputs[:1] if self.together else self.outputs) or ("",)
 
 
 def plan(inputs: Sequence[Input], rule: OutputRule) -> list[Job]:
@@ -58,7 +65,7 @@ def _planned(inputs: Sequence[Input], rule: OutputRule) -> list[Job]:
             f"{len(inputs)} inputs do not fit into one output {rule.target!r}: name a folder (ending in /) or a "
             "template such as '{stem}-{filter}.png'"
         )
-    jobs = [Job(source, rule.outputs(source)) for source in inputs]
+    jobs = [Job(source, rule.outputs(source), rule.together) for source in inputs]
     if away := next(filter(is_web, _outputs(jobs)), None):
         raise ArgumentError(f"{away}: web addresses are read, not written: name a file or a folder with -o")
     places = _Places()

@@ -117,7 +117,7 @@ class Task(NamedTuple):
         names: dict[str, str] = {}
         try:
             if self.skip and self.manifests is not None and self.manifests.is_done(job, renew=True):
-                return [_report(job, output, begin, "skipped") for output in job.outputs]
+                return [_report(job, output, begin, "skipped") for output in job.reported]
             finish = _Finish(job, self)
             names[job.input.path] = job.input.path
             with ExitStack() as stack:

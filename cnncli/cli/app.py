@@ -15,7 +15,20 @@ from cnncli.choices import did_you_mean, nearest
 from cnncli.errors import ArgumentError, CnncliError, NoInputError, shortage
 from cnncli.files.text import printable
 
-COMMANDS = ("edge", "pool", "filters", "shape", "params", "train", "predict", "evaluate", "export", "learn", "boxes")
+COMMANDS = (
+    "edge",
+    "pool",
+    "filters",
+    "shape",
+    "params",
+    "train",
+    "predict",
+    "detect",
+    "evaluate",
+    "export",
+    "learn",
+    "boxes",
+)
 """The commands: each is the function of that name in the module of that name in `commands`.
 
 A module with `SUBCOMMANDS` makes a group: those functions are its commands, and the function of its name says what they

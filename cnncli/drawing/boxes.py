@@ -79,7 +79,7 @@ def draw_boxes(
         >>> drawn.shape, drawn[24, 15].tolist()
         ((40, 60, 3), [0, 114, 178])
     """
-    drawn = _as_rgb(pixels)
+    drawn = as_rgb(pixels)
     height, width = drawn.shape[:2]
     root = (height * width) ** 0.5
     thick, size = max(1, round(root / _LINE)), max(_LEAST_TEXT, min(root / _TEXT, min(height, width) / 8))
@@ -193,7 +193,7 @@ def _brightness(colour: Colour) -> float:
     return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
-def _as_rgb(pixels: Array) -> Array:
+def as_rgb(pixels: Array) -> Array:
     """Return a copy of pixels as bytes (H, W, 3), grey where their channels are no colours."""
     if pixels.dtype == np.uint16:
         pixels = pixels >> 8

@@ -3,29 +3,36 @@
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 from typing import Any, NamedTuple, Unpack
 
 from cnncli.arrays import Array
 from cnncli.batch.inputs import Input
 from cnncli.batch.memory import DECODED
+from cnncli.batch.naming import TEMPLATE_FIELDS, OutputRule
 from cnncli.batch.plan import Job
 from cnncli.batch.running import run
 from cnncli.batch.task import Grouping, Report, Task
 from cnncli.data import Reading
 from cnncli.data.boxes.boxes import Boxes
+from cnncli.data.boxes.formats import BOX_FORMATS
+from cnncli.data.boxes.labels import LabelledBoxes
 from cnncli.data.pictures import Size, fitted, on_white
-from cnncli.drawing.boxes import draw_boxes
-from cnncli.files.temporary import STANDARD
-from cnncli.images.formats import FileKind, Format, find_format
+from cnncli.drawing.boxes import as_rgb, draw_boxes
+from cnncli.errors import ArgumentError, ImageError
+from cnncli.files.temporary import STANDARD, open_temporary, writing
+from cnncli.files.text import json_text
+from cnncli.images.formats import Format, find_format, is_format
 from cnncli.images.frames import OpenedImage, Picture
 from cnncli.images.metadata import Metadata
 from cnncli.images.reading import open_image
+from cnncli.models.cropping import Crops
 from cnncli.models.finding import Search, reading_for
 from cnncli.models.finding_options import FindingFields, FindingOptions
 from cnncli.models.opening import as_predictor
 from cnncli.models.prediction import path_list
 from cnncli.models.predictor import AnyPath, Predictor
-from cnncli.pipelines.common import Pipeline, open_stream, read_source, write_pages
+from cnncli.pipelines.common import Pipeline, check_format, open_stream, read_source, write_pages
 from cnncli.pipelines.notes import Details
 from cnncli.threads import cores
 
@@ -100,7 +107,7 @@ def detect_files(
     """
     loaded = as_predictor(model)
     search = Search(loaded, FindingOptions(**options))
-    work = DetectPipeline(search, loaded.class_names, reading or reading_for(loaded))
+    work = DetectPipeline(search.find, loaded.class_names, reading or reading_for(loaded))
     todo = [Job(Input(name, os.path.basename(name)), ()) for name in path_list(paths)]
     for report in run(todo, Task(work, grouping=work.grouping), workers=jobs or cores(), stop=stop):
         yield work.detection(report)
@@ -114,12 +121,14 @@ class _Seen(NamedTuple):
         own: (H, W) or (H, W, C), as it looks on white, in its own numbers.
         pixels: (H, W, C), the same on the scale of a model.
         metadata: of the file.
+        form: the format in which it is written with boxes: that of the file, if it holds colours.
     """
 
     name: str
     own: Array
     pixels: Array
     metadata: Metadata
+    form: Format
 
     @classmethod
     def of(cls, image: OpenedImage, name: str, reading: Reading) -> "_Seen":
@@ -127,7 +136,20 @@ class _Seen(NamedTuple):
         frame = next(image.frames())
         own = on_white(frame)
         pixels = fitted(own, reading, name, picture=not image.kind.numeric)
-        return cls(name, own, pixels, frame.metadata._replace(duration=None, loop=None))
+        form = next(filter(is_drawable, image.kind.written), find_format("png"))
+        return cls(name, own, pixels, frame.metadata._replace(duration=None, loop=None), form)
+
+    @property
+    def size(self) -> Size:
+        """(height, width)."""
+        height, width = self.pixels.shape[:2]
+        return height, width
+
+    @property
+    def visible(self) -> Array:
+        """Its own levels where it is grey or RGB, and what is drawn of other numbers."""
+        is_picture = self.own.dtype.kind == "u" and (self.own.ndim == 2 or self.own.shape[2] == 3)
+        return self.own if is_picture else as_rgb(self.pixels)
 
     def page(self, drawn: Array) -> Picture:
         """Return what was drawn on the picture as a picture to write."""
@@ -137,13 +159,16 @@ class _Seen(NamedTuple):
 
 
 class DetectPipeline(Pipeline):
-    """The objects of one picture file: reported, and drawn on a copy of it if the job has an output.
+    """The objects of one picture file: reported, drawn on a copy of it, and written as labels.
 
     Attributes:
         find: returns the objects of a picture.
         class_names: the classes in the order of the labels of boxes.
         reading: how pictures are read, in their own size and colours.
-        model: says which model it is and what it is told, where outputs are skipped that exist.
+        draws: whether the first output is a picture with boxes.
+        label_kind: the kind of the last output, a file of labels: a name in `BOX_FORMATS`; None where there is none.
+        crops: where each object is written as a picture of its own; None for nowhere.
+        model: says which model it is and what it is told, where outputs that exist are skipped.
 
     The other fields are those of every `Pipeline`.
     """
@@ -151,6 +176,9 @@ class DetectPipeline(Pipeline):
     find: Find
     class_names: tuple[str, ...]
     reading: Reading
+    draws: bool = False
+    label_kind: str | None = None
+    crops: Crops | None = None
     model: str = ""
     quality: int | None = None
     format: str | None = None
@@ -162,6 +190,15 @@ class DetectPipeline(Pipeline):
     def max_pixels(self) -> int | None:
         return self.reading.max_pixels
 
+    @property
+    def options(self) -> str:
+        said = self.model, self.class_names, self.draws, self.label_kind, self.crops, self.quality
+        return json_text([version("cnncli"), *said])
+
+    def check_single(self, output: str) -> None:
+        if output != STANDARD and not is_drawable(find_format(check_format(output))):
+            raise ArgumentError(f"{output}: does not hold a coloured picture: write png, jpeg or another picture")
+
     def __call__(self, job: Job, targets: Sequence[str]) -> list[Details]:
         source, path = read_source(job.input.path), job.input.path
         with (
@@ -170,12 +207,26 @@ class DetectPipeline(Pipeline):
         ):
             seen = _Seen.of(image, "standard input" if path == STANDARD else path, self.reading)
             boxes = self.find(seen.pixels, seen.name)
-            for target, output in zip(targets, job.outputs, strict=True):
-                form = find_format(output) if output != STANDARD else own_format(image.kind)
-                drawn = draw_boxes(seen.pixels, boxes, self.class_names)
-                write_pages([seen.page(drawn)], form, target, output, self.quality)
-            hints = [SEVERAL_FRAMES] if image.frame_count > 1 else []
-            return [{"boxes": boxes, "size": seen.pixels.shape[:2], "hints": hints}]
+            if self.draws:
+                self._draw(seen, boxes, targets[0], job.outputs[0])
+            if self.label_kind is not None:
+                self._label(LabelledBoxes(job.input.below, boxes, seen.size), targets[-1], job.outputs[-1])
+            if self.crops is not None:
+                self.crops.write(job.input, seen.visible, boxes)
+            details: Details = {"boxes": boxes, "size": seen.size}
+            return [details | ({"hints": [SEVERAL_FRAMES]} if image.frame_count > 1 else {})]
+
+    def _draw(self, seen: "_Seen", boxes: Boxes, target: str, output: str) -> None:
+        """Write a picture with its boxes."""
+        form = seen.form if output == STANDARD else find_format(output)
+        page = seen.page(draw_boxes(seen.pixels, boxes, self.class_names))
+        write_pages([page], form, target, output, self.quality if form.lossy else None)
+
+    def _label(self, labelled: LabelledBoxes, target: str, output: str) -> None:
+        """Write the labels of a picture."""
+        with writing(output, ImageError), open_temporary(target) as file:
+            for piece in BOX_FORMATS[self.label_kind or ""].text([labelled], self.class_names):
+                file.write(label_bytes(piece))
 
     def detection(self, report: Report) -> Detection:
         """Return the detection that a report holds."""
@@ -197,11 +248,57 @@ class DetectPipeline(Pipeline):
         }
 
 
-def own_format(kind: FileKind) -> Format:
-    """Return the format in which a picture with boxes is written of a file of a kind: its own, if it holds colours."""
-    return next(filter(is_drawable, kind.written), find_format("png"))
-
-
 def is_drawable(form: Format) -> bool:
     """Return whether a format holds coloured pictures, and not any numbers."""
     return form.holds("uint8", 3) and not form.numeric
+
+
+class BoxRule(OutputRule):
+    """A rule that names what is written of each picture: itself with its boxes, and the file of its labels.
+
+    Pictures are named as those of filters, with the suffix of the input where that means a picture in colours.
+
+    Args:
+        target: where pictures go, as in `OutputRule`; None for none.
+        label_folder: where files of labels go, below it as the inputs are below the folder that was searched; None for
+            none.
+        ending: of files of labels.
+
+    Example:
+        >>> rule = BoxRule("out/", "labels", ".txt")
+        >>> rule.outputs(Input("a.jpg", "a.jpg")), rule.outputs(Input("a.npy", "a.npy"))[0]
+        (('out/a-boxes.jpg', 'labels/a.txt'), 'out/a-boxes.png')
+    """
+
+    known = (*TEMPLATE_FIELDS, "suffix")
+    together = True
+
+    def __init__(self, target: str | None, label_folder: str | None = None, ending: str = "") -> None:
+        super().__init__(target, ("boxes",), "{suffix}")
+        self.label_folder, self.ending = label_folder, ending
+        self.makes_folders |= label_folder is not None
+
+    def outputs(self, source: Input) -> tuple[str, ...]:
+        names = () if self.target is None else super().outputs(source)
+        pictures = tuple(name.replace("{suffix}", _suffix(source)) for name in names)
+        if self.label_folder is None:
+            return pictures
+        return (*pictures, os.path.join(self.label_folder, os.path.splitext(source.below)[0] + self.ending))
+
+    def fields_of(self, source: Input) -> list[dict[str, str]]:
+        return [{"filter": "boxes", "suffix": _suffix(source)}]
+
+    def renamed(self, target: str) -> "BoxRule":
+        return BoxRule(target, self.label_folder, self.ending)
+
+
+def _suffix(source: Input) -> str:
+    """Return the suffix of an input's picture with boxes: its own, if that means a picture in colours."""
+    suffix = os.path.splitext(source.below)[1]
+    name = suffix.removeprefix(".")
+    return suffix if is_format(name) and is_drawable(find_format(name)) else ".png"
+
+
+def label_bytes(text: str) -> bytes:
+    """Return a piece of a file of labels as it is written; bytes of names that are not UTF-8 are written out."""
+    return text.encode("utf-8", "backslashreplace")

@@ -1,9 +1,9 @@
 """Finding objects in pictures, with whatever finds them: a trained detector, or a classifier that slides."""
 
 import os
+import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from threading import Lock
 from typing import NamedTuple, Protocol, Unpack, runtime_checkable
 
 import numpy as np
@@ -16,6 +16,7 @@ from cnncli.data.pictures import Size, fitted, resized, with_channels
 from cnncli.errors import ArgumentError
 from cnncli.models.finding_options import FindingFields, FindingOptions
 from cnncli.models.opening import as_predictor, load_model
+from cnncli.models.prediction import ModelFile
 from cnncli.models.predictor import AnyPath, Predictor
 from cnncli.models.sliding.finder import SlidingFinder
 
@@ -132,14 +133,14 @@ class Search:
     def __init__(self, model: Predictor, options: FindingOptions = DEFAULT) -> None:
         self._finder = as_finder(model, options)
         self._channels = model.input_shape[2]
-        self._turn: AbstractContextManager[object] = nullcontext() if model.concurrent else Lock()
+        self._turn: AbstractContextManager[object] = nullcontext() if model.concurrent else threading.Lock()
 
     @property
     def notes(self) -> Sequence[str]:
         """Notes for users on what it finds, a line each."""
         return self._finder.notes
 
-    def __call__(self, picture: Array, name: str) -> Boxes:
+    def find(self, picture: Array, name: str) -> Boxes:
         """Return the objects of a picture (H, W, C) on the scale of the model.
 
         Raises:
@@ -147,6 +148,28 @@ class Search:
         """
         with self._turn:
             return self._finder.find(with_channels(picture, self._channels, name), name)
+
+
+class SearchFile(NamedTuple):
+    """A search with a model by its file, for other processes, which load it once each."""
+
+    file: ModelFile
+    options: FindingOptions = DEFAULT
+
+    def find(self, picture: Array, name: str) -> Boxes:
+        """Return the objects of a picture, as `Search` does.
+
+        Raises:
+            ModelError: the file is not there, or has changed since this reference was made.
+        """
+        if getattr(_own_searches, "file", None) != self:
+            _own_searches.search = Search(self.file.model(), self.options)
+            _own_searches.file = self
+        found: Boxes = _own_searches.search.find(picture, name)
+        return found
+
+
+_own_searches = threading.local()
 
 
 def reading_for(model: Predictor, **changes: Unpack[ReadingOptions]) -> Reading:
@@ -174,9 +197,9 @@ def find_boxes(model: Predictor | AnyPath, picture: AnyPath | npt.ArrayLike, **o
     search, reading = Search(loaded, FindingOptions(**options)), reading_for(loaded)
     if isinstance(picture, str | os.PathLike):
         name = os.fspath(picture)
-        return search(read_picture(name, reading), name)
+        return search.find(read_picture(name, reading), name)
     array = as_numbers(picture, "a picture")
     if array.ndim not in (2, 3):
         raise ArgumentError(f"a picture has the shape (H, W) or (H, W, C), got {array.shape}")
     pixels = fitted(array, reading, "the picture", picture=array.dtype == np.uint16)
-    return search(pixels, "the picture")
+    return search.find(pixels, "the picture")

@@ -84,14 +84,25 @@ class ModelFile(NamedTuple):
         file = os.path.abspath(word.path())
         return cls(word._replace(file=file), file_digest(file), engine, device, told)
 
-    def probabilities(self, images: Array) -> Array:
-        """Return the probability of each class: the first call in a process loads the model.
+    def model(self) -> Predictor:
+        """Return the model, for this thread alone where threads cannot share it: it is loaded once in a process.
 
         Raises:
             ModelError: the file is not there, or has changed since this reference was made.
             ArgumentError: the engine is not installed.
         """
-        return _own(self).probabilities(images)
+        if getattr(_own_models, "file", None) != self:
+            with _loading:
+                loaded = _load(self.word, self.digest, self.told)
+            backend = open_backend(self.engine, self.device)
+            _own_models.model = loaded if loaded.concurrent and backend.concurrent else loaded.on(backend)
+            _own_models.file = self
+        model: Predictor = _own_models.model
+        return model
+
+    def probabilities(self, images: Array) -> Array:
+        """Return the probability of each class; errors are those of `model`."""
+        return self.model().probabilities(images)
 
 
 def predict_files(
@@ -236,18 +247,6 @@ def _judged(report: Report, row: Array) -> Report:
 
 _own_models = threading.local()
 _loading = threading.Lock()
-
-
-def _own(file: ModelFile) -> Predictor:
-    """Return the model, or this thread's own, which shares its numbers, where threads cannot share an engine."""
-    if getattr(_own_models, "file", None) != file:
-        with _loading:
-            loaded = _load(file.word, file.digest, file.told)
-        backend = open_backend(file.engine, file.device)
-        _own_models.model = loaded if loaded.concurrent and backend.concurrent else loaded.on(backend)
-        _own_models.file = file
-    model: Predictor = _own_models.model
-    return model
 
 
 @lru_cache(maxsize=1)

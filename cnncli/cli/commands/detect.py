@@ -1,0 +1,196 @@
+"""`cnncli detect`: find the objects of images."""
+
+import os
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from cnncli.choices import LABEL_KINDS
+from cnncli.cli.options import FileOptions, choice, over_files, pixel_limit, with_options
+from cnncli.cli.training import options
+from cnncli.errors import ArgumentError
+from cnncli.files.temporary import STANDARD
+from cnncli.models.finding_options import FindingFields, FindingOptions, parse_scales
+from cnncli.values import Value
+
+EXAMPLES = """Examples:
+
+cnncli detect runs/cells photo.jpg
+
+cnncli detect runs/cells photo.jpg -o found.jpg
+
+cnncli detect runs/cells photos/ -r -o found/ --threshold 0.3
+
+cnncli detect runs/cells 'photos/*.jpg' --json > found.jsonl
+
+cnncli detect runs/digits page.png --scales 0.5:2 --crops digits/
+"""
+
+Kind: Any = choice("Kind", LABEL_KINDS)
+
+_finding = partial(typer.Option, rich_help_panel="Objects")
+_DEFAULT = FindingOptions()
+
+
+class SearchOptions(Value):
+    """The options on how objects are looked for: each field is an option, as its annotation declares it."""
+
+    threshold: Annotated[
+        str | None,
+        _finding(metavar="X", help=f"Least score of a box: 0.3, or 30%. Default: {_DEFAULT.threshold:g}."),
+    ] = None
+    nms: Annotated[
+        str | None,
+        _finding(
+            metavar="X",
+            help="Of two boxes of a class that overlap by more than this (intersection over union), keep the better "
+            f"one. Default: {_DEFAULT.nms:g}.",
+        ),
+    ] = None
+    top: Annotated[int | None, _finding(min=1, metavar="K", help=f"Most boxes per image. Default: {_DEFAULT.top}.")] = (
+        None
+    )
+    scales: Annotated[
+        str | None,
+        _finding(
+            metavar="A:B",
+            help="With a classifier: factors by which images are resized before it slides over them, from A to B; at "
+            "0.5, windows cover objects twice as large.",
+        ),
+    ] = None
+    exact: Annotated[
+        bool,
+        _finding(
+            "--exact",
+            help="With a classifier: classify each window by itself. Slow, and exact where the network pads.",
+        ),
+    ] = False
+    background: Annotated[
+        str | None,
+        _finding(
+            metavar="CLASS", help="With a classifier: class that is no object. Default: background, if there is one."
+        ),
+    ] = None
+
+    def finding(self) -> FindingOptions:
+        """Return the options as the library takes them.
+
+        Raises:
+            ArgumentError: one is out of its range, or cannot be read.
+        """
+        given: FindingFields = {"exact": self.exact, "background": self.background}
+        if self.threshold is not None:
+            given["threshold"] = options.parse_probability(self.threshold, "--threshold")
+        if self.nms is not None:
+            given["nms"] = options.parse_probability(self.nms, "--nms")
+        if self.top is not None:
+            given["top"] = self.top
+        if self.scales is not None:
+            given["scales"] = parse_scales(self.scales, "--scales")
+        return FindingOptions(**given)
+
+
+_SEARCH = {name: (kind, SearchOptions.defaults[name]) for name, kind in SearchOptions.__annotations__.items()}
+
+
+@with_options(_SEARCH, SearchOptions)
+@options.about_model
+@over_files(
+    "inputs",
+    "show",
+    "quality",
+    "recursive",
+    "files_from",
+    "files_from0",
+    "max_pixels",
+    "jobs",
+    "force",
+    "skip_existing",
+    "shard",
+    "scheduler",
+    "dry_run",
+    "as_json",
+    "quiet",
+)
+def detect(
+    files: FileOptions,
+    about: options.ToldOptions,
+    search: SearchOptions,
+    model: options.Model,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="Write images with their boxes: to a file; a folder, made if missing (a name without a suffix, or "
+            "ending in /); a template with {stem} {name} {ext} {parent} {below}; or - for standard output. In a folder "
+            "they are named {stem}-boxes, in the format of the image.",
+        ),
+    ] = None,
+    form: Annotated[
+        Kind | None,
+        typer.Option(
+            "--format",
+            help="Format of the list of boxes: words between tabs, a CSV table, JSON (as with --json), COCO's JSON, or "
+            "a file for each image in YOLO's or Pascal VOC's form. Default: by the suffix of --labels, else tsv.",
+        ),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Write the list of boxes to a file instead of standard output; with yolo and voc, to a folder, a file "
+            "for each image.",
+        ),
+    ] = None,
+    crops: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write each object as an image of its own, {stem}-01-{class}.png, the best first.",
+        ),
+    ] = None,
+    size: options.Size = None,
+    engine: options.EngineOption = "numpy",
+    device: options.DeviceOption = "auto",
+) -> None:
+    """Find objects in images: one line per object, with file, class, score and box between tabs.
+
+    A box is x, y, width and height in pixels of the upright image, from its top left corner. MODEL was trained on
+    boxes, or is a classifier, which slides over the image at several scales. The lines are in the order of the images,
+    the best object of each first. Of several frames, the first is searched. A line of --json is an image, with input,
+    output, status, error, width, height, boxes and seconds.
+    """
+    from cnncli.cli.files.detecting import DetectRun
+    from cnncli.cli.files.labelling import TSV, Labelling
+    from cnncli.cli.training.models import open_model
+    from cnncli.models.cropping import Crops
+    from cnncli.models.detecting import DetectPipeline
+    from cnncli.models.finding import Search, SearchFile, reading_for
+    from cnncli.models.prediction import ModelFile
+
+    told, finding = about.told(size), search.finding()
+    labelling = Labelling(str(form or ""), labels, as_json=files.as_json)
+    if output == STANDARD and labelling.printed not in ("", TSV):
+        raise ArgumentError(f"--format {labelling.printed} and -o - both write to standard output: add --labels PATH")
+    # The workers of a cluster may have engines that this machine lacks.
+    is_known = files.scheduler or files.skip_existing
+    file = ModelFile.of(model, str(engine), str(device), told) if is_known else None
+    here = {} if files.scheduler else {"engine": str(engine), "device": str(device)}
+    loaded = open_model(model, told, quiet=files.quiet, **here)
+    find = Search(loaded, finding).find
+    if file and files.scheduler:
+        find, crops = SearchFile(file, finding).find, crops and os.path.abspath(crops)
+    pipeline = DetectPipeline(
+        find,
+        loaded.class_names,
+        reading_for(loaded, **pixel_limit(files.max_pixels)),
+        draws=output is not None,
+        label_kind=None if labelling.folder is None else labelling.kind,
+        crops=None if crops is None else Crops.into(crops, loaded.class_names, replace=files.force),
+        model=f"{file} {finding}",
+        quality=files.quality,
+    )
+    DetectRun(pipeline, files.replace(output=output), labelling, finding.threshold).run()
