@@ -18,8 +18,10 @@ from .filters.rendering import render as render
 from .formats.reading import summarize_network as summarize_network
 from .images.reading import read_image as read_image
 from .images.writing import write_image as write_image
+from .models.detecting import detect_files as detect_files
 from .models.evaluation import evaluate as evaluate
 from .models.exporting import export_onnx as export_onnx
+from .models.finding import find_boxes as find_boxes
 from .models.model import Model as Model
 from .models.opening import load_model as load_model
 from .models.prediction import predict_files as predict_files

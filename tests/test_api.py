@@ -16,6 +16,7 @@ import cnncli
 from cnncli.cli.app import COMMANDS
 from cnncli.data import Reading, ReadingOptions
 from cnncli.filters.edges import Filtering, FilterOptions
+from cnncli.models.finding_options import FindingFields, FindingOptions
 from cnncli.training.configuration import Configuration, TrainingOptions
 
 ROOT = Path(__file__).parent.parent
@@ -40,8 +41,10 @@ PROMISED = {
     "batch_sheet",
     "compare_networks",
     "conv2d",
+    "detect_files",
     "filter_kernel",
     "filter_statistics",
+    "find_boxes",
     "find_learning_rate",
     "count_as",
     "edge_picture",
@@ -141,7 +144,12 @@ def test_every_name_is_documented_by_examples_that_are_true(name, folder, monkey
 
 @pytest.mark.parametrize(
     ("record", "options"),
-    [(Reading._fields, ReadingOptions), (Filtering.fields, FilterOptions), (Configuration.fields, TrainingOptions)],
+    [
+        (FindingOptions.fields, FindingFields),
+        (Reading._fields, ReadingOptions),
+        (Filtering.fields, FilterOptions),
+        (Configuration.fields, TrainingOptions),
+    ],
 )
 def test_options_are_the_fields_of_their_record(record, options):
     assert tuple(options.__annotations__) == tuple(record)

@@ -14,8 +14,8 @@ from cnncli.batch.plan import Job
 from cnncli.batch.running import run
 from cnncli.batch.task import Grouping, Report, Task
 from cnncli.data import Reading
+from cnncli.data.boxes import formats
 from cnncli.data.boxes.boxes import Boxes
-from cnncli.data.boxes.formats import BOX_FORMATS
 from cnncli.data.boxes.labels import LabelledBoxes
 from cnncli.data.pictures import Size, fitted, on_white
 from cnncli.drawing.boxes import as_rgb, draw_boxes
@@ -35,6 +35,8 @@ from cnncli.models.predictor import AnyPath, Predictor
 from cnncli.pipelines.common import Pipeline, check_format, open_stream, read_source, write_pages
 from cnncli.pipelines.notes import Details
 from cnncli.threads import cores
+
+BOX_FORMATS: Any = formats.BOX_FORMATS
 
 Find = Callable[[Array, str], Boxes]
 """Returns the objects of a picture (H, W, C) of a name."""
@@ -104,6 +106,13 @@ def detect_files(
     Raises:
         ModelError: the model cannot be read, or finds nothing in pictures.
         ArgumentError: an option outside of its range, or that does not fit the model.
+
+    Example:
+        >>> names = ["digits/7/00.png", "missing.png"]
+        >>> for detection in detect_files("runs/digits", names, scales=(1, 1), threshold=0):
+        ...     print(detection.error or detection.objects()[0]["width"])
+        28.0
+        missing.png: no such file
     """
     loaded = as_predictor(model)
     search = Search(loaded, FindingOptions(**options))

@@ -192,6 +192,11 @@ def find_boxes(model: Predictor | AnyPath, picture: AnyPath | npt.ArrayLike, **o
         ModelError: the model cannot be read, or finds nothing in pictures.
         ImageError: a picture that cannot be read, or has other channels or numbers than the model takes.
         ArgumentError: an option outside of its range, or that does not fit the model.
+
+    Example:
+        >>> found = find_boxes("runs/digits", "digits/7/00.png", scales=(1, 1), threshold=0)  # a classifier
+        >>> found.places.tolist()
+        [[0.0, 0.0, 28.0, 28.0]]
     """
     loaded = as_predictor(model)
     search, reading = Search(loaded, FindingOptions(**options)), reading_for(loaded)

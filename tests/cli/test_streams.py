@@ -26,6 +26,7 @@ WORDS = {
     "params": "6x6x3 conv3-1",
     "train": "data --network fc-3 --epochs 1 -o run",
     "predict": "model.safetensors -r data",
+    "detect": "model.safetensors -r data --threshold 0.4 -q",
     "evaluate": "model.safetensors data",
     "export": "model.safetensors model.onnx",
     "learn": "a.png b.png -f 3",
@@ -127,7 +128,7 @@ def test_a_reader_that_has_left_is_told_nothing(folder, command):
     assert (result.returncode, result.stderr) == (1, "")
 
 
-LIMITED = ("edge", "train", "predict")
+LIMITED = ("edge", "train", "predict", "detect")
 # Python itself cannot begin with so few: the limit is set once it has, and is counted from what is open by then.
 LIMITING = """
 import os, resource, sys

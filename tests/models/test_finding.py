@@ -12,7 +12,8 @@ from cnncli.data.boxes.boxes import Boxes
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.models.detecting import Detection, detect_files
 from cnncli.models.finding import DetectorFinder, as_finder, find_boxes
-from cnncli.models.finding_options import FindingFields, FindingOptions, parse_scales
+from cnncli.models.finding_options import FindingOptions, parse_scales
+from cnncli.models.sliding.finder import SlidingFinder
 
 SPOTS = [("blue", 255, 8, 16, 20, 24), ("red", 200, 60, 50, 30, 20), ("green", 100, 100, 4, 8, 8)]
 FOUND = [[8, 16, 20, 24], [60, 50, 30, 20]]
@@ -47,9 +48,6 @@ class TestOptions:
         assert parse_scales("0.25:4") == (0.25, 4)
         assert parse_scales("1") == (1, 1)
         assert FindingOptions(scales=[0.5, 2]).scales == (0.5, 2)
-
-    def test_keyword_arguments_are_its_fields(self):
-        assert tuple(FindingFields.__annotations__) == FindingOptions.fields
 
     def test_it_goes_to_other_processes(self):
         options = FindingOptions(threshold=0.3, scales=(0.5, 2))
@@ -169,5 +167,4 @@ def test_an_empty_detection_has_no_objects():
 
 
 def test_a_classifier_slides():
-    pytest.importorskip("cnncli.models.sliding")
-    assert as_finder(halves_model()).class_names
+    assert isinstance(as_finder(halves_model()), SlidingFinder)

@@ -1,6 +1,7 @@
 """`cnncli detect`: find the objects of images."""
 
 import os
+import sys
 from functools import partial
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from cnncli.cli.options import FileOptions, choice, over_files, pixel_limit, wit
 from cnncli.cli.training import options
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD
+from cnncli.files.text import printable
 from cnncli.models.finding_options import FindingFields, FindingOptions, parse_scales
 from cnncli.values import Value
 
@@ -180,7 +182,10 @@ def detect(
     file = ModelFile.of(model, str(engine), str(device), told) if is_known else None
     here = {} if files.scheduler else {"engine": str(engine), "device": str(device)}
     loaded = open_model(model, told, quiet=files.quiet, **here)
-    find = Search(loaded, finding).find
+    searching = Search(loaded, finding)
+    for note in () if files.quiet else searching.notes:
+        print(printable(f"cnncli: {model}: {note}"), file=sys.stderr)
+    find = searching.find
     if file and files.scheduler:
         find, crops = SearchFile(file, finding).find, crops and os.path.abspath(crops)
     pipeline = DetectPipeline(
