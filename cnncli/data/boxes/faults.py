@@ -1,5 +1,7 @@
 """Faults of files of boxes: each is named, counted and told as a finding, so that nothing is lost silently."""
 
+import re
+
 from cnncli.data.findings import Finding, some
 from cnncli.errors import DataError
 
@@ -10,11 +12,11 @@ FAULTS = {
         "picture is not there: its boxes are left out",
         "pictures are not there: their boxes are left out",
     ),
-    "no picture": ("box belongs to no picture and is left out", "boxes belong to no picture and are left out"),
-    "no labels": (
-        "picture has no label file and is left out",
-        "pictures have no label file and are left out",
+    "unread picture": (
+        "picture cannot be read: the size that its labels state is taken",
+        "pictures cannot be read: the sizes that their labels state are taken",
     ),
+    "no picture": ("box belongs to no picture and is left out", "boxes belong to no picture and are left out"),
     "repeated picture": (
         "picture is listed twice: its boxes are put together",
         "pictures are listed twice: their boxes are put together",
@@ -51,7 +53,10 @@ NOTES = {
         "picture has no label file: taken as one without objects",
         "pictures have no label files: taken as ones without objects",
     ),
-    "ignored": ("file is left out", "files are left out"),
+    "no labels": (
+        "picture is named by no labels that are read: left out",
+        "pictures are named by no labels that are read: left out",
+    ),
 }
 """Kind of a thing worth knowing that loses nothing to what is said about it; `strict` does not refuse it."""
 
@@ -72,7 +77,7 @@ class Faults:
 
     def __init__(self, path: str, *, strict: bool) -> None:
         self.path, self.strict = path, strict
-        self._found: dict[str, list[str]] = {}
+        self._found: dict[str, dict[str, None]] = {}
 
     def add(self, kind: str, text: str) -> None:
         """Take note of a fault.
@@ -84,15 +89,19 @@ class Faults:
         Raises:
             DataError: it is one of `FAULTS`, and they are refused.
         """
+        if self.strict and kind == "damaged labels":
+            raise DataError(text)
         if self.strict and kind in FAULTS:
-            raise DataError(f"{text}: {kind}")
-        self._found.setdefault(kind, []).append(text)
+            raise DataError(f"{text}: {re.split(' and |: ', FAULTS[kind][0])[0]}")
+        self._found.setdefault(kind, {})[text] = None
 
     def findings(self) -> tuple[Finding, ...]:
         """Return a finding for each kind, in the order of the tables."""
         said = {**FAULTS, **NOTES}
         return tuple(
-            Finding(kind, f"{self.path}: {len(texts):,} {said[kind][len(texts) > 1]}: {some(texts)}", tuple(texts))
+            Finding(
+                kind, f"{self.path}: {len(texts):,} {said[kind][len(texts) > 1]}: {some(list(texts))}", tuple(texts)
+            )
             for kind in said
             if (texts := self._found.get(kind))
         )

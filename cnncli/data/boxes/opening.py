@@ -1,23 +1,21 @@
 """Recognising a data set of boxes, and opening it."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Unpack
 
 from cnncli.data.arrays import one_line_errors
-from cnncli.data.boxes.boxes import Boxes
 from cnncli.data.boxes.dataset import BoxDataset
 from cnncli.data.boxes.faults import Faults
-from cnncli.data.boxes.formats import BOX_FORMATS
-from cnncli.data.boxes.labels import LabelledPicture, Labels, joined, settled
-from cnncli.data.boxes.tree import Tree
+from cnncli.data.boxes.labels import LabelledPicture, Labels
+from cnncli.data.boxes.reading import Stated, find_labels, read_labels
+from cnncli.data.boxes.settling import settled
 from cnncli.data.datasets import unknown_classes
 from cnncli.data.files import check_pictures
 from cnncli.data.findings import Finding, find_duplicates
 from cnncli.data.listing import natural_key
-from cnncli.data.pictures import Reading, ReadingOptions, Size
-from cnncli.errors import CnncliError, DataError, NoInputError
-from cnncli.images.reading import open_image
+from cnncli.data.pictures import Reading, ReadingOptions
+from cnncli.errors import DataError, NoInputError
 
 
 class BoxParts(NamedTuple):
@@ -38,14 +36,6 @@ class BoxParts(NamedTuple):
     kind: str = ""
 
 
-class _Found(NamedTuple):
-    """The files of labels at a path."""
-
-    kind: str
-    tree: Tree
-    files: dict[str, list[str]]
-
-
 def has_boxes(path: str | os.PathLike[str]) -> bool:
     """Return whether there are files of boxes at a path.
 
@@ -57,7 +47,7 @@ def has_boxes(path: str | os.PathLike[str]) -> bool:
     if not os.path.exists(place):
         return False
     with one_line_errors(place):
-        return _find(place) is not None
+        return find_labels(place) is not None
 
 
 def open_boxes(
@@ -85,33 +75,16 @@ def open_boxes(
     """
     place, reading = os.fspath(path), reading._replace(**options)
     with one_line_errors(place):
-        found = _find(place)
-        if found is None:
-            wanted = "; ".join(form.about for form in BOX_FORMATS.values())
-            what = "holds no files of boxes" if os.path.exists(place) else "no such file or folder"
-            raise DataError(f"{place}: {what}. Looked for: {wanted}")
-        return _open(place, found, reading)
+        return _open(place, read_labels(place, reading), reading)
 
 
-def _find(path: str) -> _Found | None:
-    tree = Tree(path)
-    for kind, form in BOX_FORMATS.items():
-        if files := form.find(tree):
-            return _Found(kind, tree, files)
-    return None
-
-
-def _open(path: str, found: _Found, reading: Reading) -> BoxParts:
-    faults = Faults(path, strict=reading.strict)
-    labels = {}
-    for part, files in found.files.items():
-        stated = BOX_FORMATS[found.kind].read(found.tree, files, faults, reading.max_bytes)
-        labels[part] = stated._replace(pictures=joined(stated.pictures, faults))
-    names, findings = _class_names(path, labels["train"], reading.class_names)
+def _open(path: str, stated: Stated, reading: Reading) -> BoxParts:
+    faults = stated.faults
+    names, findings = _class_names(path, stated.parts["train"], reading.class_names)
     opened: dict[str, BoxDataset] = {}
     for part in ("train", "validation", "test"):
-        if part in labels:
-            opened[part], more = _open_part(path, labels[part].pictures, names, reading, faults)
+        if part in stated.parts:
+            opened[part], more = _open_part(path, stated.parts[part].pictures, names, reading, faults)
             findings += more
             height, width, channels = opened["train"].shape
             reading = reading._replace(size=(height, width), channels=channels, scale=opened["train"].scale)
@@ -120,7 +93,7 @@ def _open(path: str, found: _Found, reading: Reading) -> BoxParts:
     if validation is not None and test is not None:
         same.append(find_duplicates(validation, test, "validation", "test"))
     findings += [*faults.findings(), *filter(None, same)]
-    return BoxParts(train, validation, test, tuple(findings), found.kind)
+    return BoxParts(train, validation, test, tuple(findings), stated.kind)
 
 
 def _class_names(path: str, train: Labels, given: Sequence[str] | None) -> tuple[tuple[str, ...], list[Finding]]:
@@ -141,23 +114,14 @@ def _class_names(path: str, train: Labels, given: Sequence[str] | None) -> tuple
 def _open_part(
     path: str, pictures: list[LabelledPicture], names: Sequence[str], reading: Reading, faults: Faults
 ) -> tuple[BoxDataset, tuple[Finding, ...]]:
-    if not pictures:
+    there = [(picture, picture.path) for picture in pictures if picture.path is not None]
+    for picture in pictures:
+        if picture.path is None:
+            faults.add("missing picture", f"{picture.file}: {picture.name} ({len(picture.rows)} boxes)")
+    if not there:
         first = next(iter(faults.findings()), None)
         raise NoInputError(first.message if first else f"{path}: its labels name no pictures")
-    files = check_pictures(path, [picture.path for picture in pictures], reading)
+    files = check_pictures(path, [place for _, place in there], reading)
     classes = {name: index for index, name in enumerate(names)}
-    boxes = [_boxes(pictures[item], size, classes, faults) for item, size in zip(files.good, files.sizes, strict=True)]
+    boxes = [settled(there[item][0], size, classes, faults) for item, size in zip(files.good, files.sizes, strict=True)]
     return BoxDataset(files, boxes, names), files.findings
-
-
-def _boxes(picture: LabelledPicture, size: Size, classes: Mapping[str, int], faults: Faults) -> Boxes:
-    on_its_side = picture.size == size[::-1] != size
-    return settled(picture, size, _orientation(picture.path) if on_its_side else 1, classes, faults)
-
-
-def _orientation(path: str) -> int:
-    try:
-        with open_image(path) as image:
-            return image.orientation
-    except CnncliError:
-        return 1

@@ -12,6 +12,7 @@ from cnncli.data.parts import FILLERS, part_of, words_of
 from cnncli.errors import DataError
 
 _LABELS = ("annotations", "annotation", "labels", "label", "xml", "xmls", "jpegimages", "imagesets", "main", "boxes")
+_ABSOLUTE = re.compile(r"[\\/]|[A-Za-z]:[\\/]")
 _LABEL_SUFFIXES = (".xml", ".json", ".txt", ".csv", ".yaml", ".yml")
 
 
@@ -22,15 +23,25 @@ class Tree:
     a class each, is looked through at once.
 
     Args:
+        path: the folder, or a file of labels: then the folder that it stands in, and the one above if that is a folder
+            of labels.
+
+    Attributes:
         root: the folder.
+        chosen: the file of labels that was given; None where a folder was.
+        files: the paths of the files, in natural order.
     """
 
-    def __init__(self, root: str) -> None:
-        self.root = root
+    def __init__(self, path: str) -> None:
+        self.chosen = None if os.path.isdir(path) else path
+        self.root = root = path if self.chosen is None else _folder_of(path)
+        self._parts: dict[str, str | None] = {}
         self.files = list(_files(root, {os.path.realpath(root)}, is_known=False))
 
     def ending(self, *suffixes: str) -> list[str]:
-        """Return the files with one of some suffixes."""
+        """Return the files with one of some suffixes: of labels, the chosen one alone if it has one of them."""
+        if self.chosen is not None and self.chosen.lower().endswith(suffixes):
+            return [self.chosen]
         return [path for path in self.files if path.lower().endswith(suffixes)]
 
     def picture(self, name: str, label_file: str, faults: Faults, *, by_stem: bool = False) -> str | None:
@@ -43,26 +54,31 @@ class Tree:
             name: the name.
             label_file: the file that names it: of several pictures of a name, the nearest is taken.
             faults: is told of names that lead outside.
-            by_stem: whether the suffix may be another.
+            by_stem: whether it is a name without its suffix.
         """
-        parts = [part for part in re.split(r"[\\/]+", name) if part not in ("", ".")]
-        if not parts:
-            return None
-        if ".." in parts or name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[\\/]", name):
+        known = self._by_stem if by_stem else self._by_name
+        parts = [name] if name in known else [part for part in re.findall(r"[^\\/]+", name) if part != "."]
+        if ".." in parts or _ABSOLUTE.match(name):
             faults.add("led outside", f"{label_file}: {name}")
             parts = parts[-1:]
-        key = os.path.splitext(parts[-1])[0] if by_stem else parts[-1]
-        named = (self._by_stem if by_stem else self._by_name).get(key, ())
-        if not named:
+        if not parts or parts == [".."]:
+            return None
+        own = next(filter(None, map(part_of, reversed(parts[:-1]))), None) or self.part(label_file, by_name=True)
+        near = [path for path in known.get(parts[-1], ()) if None in (own, part := self.part(path)) or part == own]
+        if not near:
             direct = os.path.join(os.path.dirname(label_file), *parts)
             return direct if not by_stem and os.path.isfile(direct) else None
-        return max(named, key=lambda path: self._nearness(path, parts, label_file))
+        return max(near, key=lambda path: self._nearness(path, parts, label_file)) if len(near) > 1 else near[0]
 
     def part(self, path: str, *, by_name: bool = False) -> str | None:
         """Return the part that a file belongs to: that of the last of its folders, or itself, with such a name."""
-        *folders, name = os.path.relpath(path, self.root).split(os.sep)
-        words = [*folders, os.path.splitext(name)[0]] if by_name else folders
-        return next(filter(None, map(part_of, reversed(words))), None)
+        folder, name = os.path.split(path)
+        if by_name and (part := part_of(os.path.splitext(name)[0])):
+            return part
+        if folder not in self._parts:
+            folders = reversed(os.path.relpath(folder or os.curdir, self.root).split(os.sep))
+            self._parts[folder] = next(filter(None, map(part_of, folders)), None)
+        return self._parts[folder]
 
     def by_part(self, paths: Iterable[str], *, by_name: bool = False) -> dict[str, list[str]]:
         """Return label files by the part that they belong to, `train` if none has one.
@@ -72,7 +88,7 @@ class Tree:
         """
         parts = [(self.part(path, by_name=by_name), path) for path in paths]
         found = _grouped((part, path) for part, path in parts if part is not None)
-        if not found:
+        if not found or self.chosen is not None:
             return {"train": [path for _, path in parts]} if parts else {}
         if "train" not in found:
             raise DataError(
@@ -83,8 +99,7 @@ class Tree:
     def _nearness(self, path: str, parts: list[str], label_file: str) -> tuple[bool, bool, int]:
         """Return how well a picture fits the name that a label file gives: by its folders, its part, its place."""
         ends = os.path.relpath(path, self.root).split(os.sep)[-len(parts) :] == parts
-        same_part = self.part(path) == self.part(label_file, by_name=True)
-        return ends, same_part, len(os.path.commonpath([path, label_file]))
+        return ends, self.part(path) is not None, len(os.path.commonpath([path, label_file]))
 
     @cached_property
     def pictures(self) -> list[str]:
@@ -98,6 +113,12 @@ class Tree:
     @cached_property
     def _by_stem(self) -> dict[str, list[str]]:
         return _grouped((os.path.splitext(os.path.basename(path))[0], path) for path in self.pictures)
+
+
+def _folder_of(path: str) -> str:
+    folder = os.path.dirname(path)
+    is_labels = any(word in _LABELS for word in words_of(os.path.basename(folder)))
+    return (os.path.dirname(folder) if is_labels else folder) or os.curdir
 
 
 def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

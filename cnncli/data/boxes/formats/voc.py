@@ -5,17 +5,18 @@ width is xmax - xmin + 1, so that 1,1 to the picture's width and height is all o
 way. Numbers may have decimals: every box comes back as it was written, but for rounding of floating point.
 """
 
-import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from xml.sax.saxutils import escape
 
 from cnncli.data.boxes.faults import Faults
-from cnncli.data.boxes.labels import LabelledPicture, Labels, Row, number
-from cnncli.data.boxes.texts import Element, parse_xml, read_bytes
+from cnncli.data.boxes.formats.texts import Element, holds, parse_xml, read_bytes
+from cnncli.data.boxes.labels import LabelledBoxes, LabelledPicture, Labels, Row, number, stated_size
 from cnncli.data.boxes.tree import Tree
-from cnncli.data.pictures import Size
 from cnncli.errors import DataError
+from cnncli.files.text import cleaned
 
+_LOOKED_AT = 20  # files: some may be damaged
 _SETS = {"train": ("train", "trainval"), "validation": ("val",), "test": ("test",)}
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -23,7 +24,7 @@ _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 def find(tree: Tree) -> dict[str, list[str]]:
     """Return the XML files of a data set by part: by the lists in ImageSets/Main, or by the folders."""
     files = tree.ending(".xml")
-    if not files or b"<annotation" not in read_bytes(files[0])[:4096]:
+    if not any(holds(path, b"<annotation")[0] for path in files[:_LOOKED_AT]):
         return {}
     return _listed(tree, files) or tree.by_part(files)
 
@@ -37,9 +38,47 @@ def read(tree: Tree, files: Sequence[str], faults: Faults, max_bytes: int) -> La
         except DataError as error:
             faults.add("damaged labels", str(error))
             continue
-        if found is not None:
-            pictures.append(found)
+        pictures.append(found)
     return Labels(pictures)
+
+
+def text(pictures: Iterable[LabelledBoxes], class_names: Sequence[str]) -> Iterator[str]:
+    """Yield the text of a picture's file; a score that is not 1 is an element of its object."""
+    for picture in pictures:
+        yield f"<annotation>\n\t<filename>{_escaped(os.path.basename(picture.path))}</filename>\n"
+        if picture.size is not None:
+            height, width = picture.size
+            sides = f"<width>{width}</width>\n\t\t<height>{height}</height>\n\t\t<depth>3</depth>"
+            yield f"\t<size>\n\t\t{sides}\n\t</size>\n"
+        boxes = picture.boxes
+        for place, label, score, crowd in zip(*(field.tolist() for field in boxes[:4]), strict=True):
+            yield f"\t<object>\n\t\t<name>{_escaped(class_names[label])}</name>\n"
+            yield f"\t\t<difficult>{int(crowd)}</difficult>\n"
+            if score != 1:
+                yield f"\t\t<score>{score!r}</score>\n"
+            yield f"\t\t<bndbox>\n{_bounds(place)}\t\t</bndbox>\n\t</object>\n"
+        yield "</annotation>\n"
+
+
+def place(name: str) -> str:
+    """Return the place of a picture's file: `Annotations` for a folder `JPEGImages`, or beside it."""
+    parts = os.path.splitext(name)[0].split("/")
+    return "/".join(["Annotations" if part == "JPEGImages" else part for part in parts]) + ".xml"
+
+
+def _escaped(name: str) -> str:
+    return escape(cleaned(name))
+
+
+def _bounds(place: list[float]) -> str:
+    x, y, width, height = place
+    corners = zip(_CORNERS, (x + 1, y + 1, x + width, y + height), strict=True)
+    return "".join(f"\t\t\t<{name}>{_number(value)}</{name}>\n" for name, value in corners)
+
+
+def _number(value: float) -> str:
+    """Return a whole number without decimals, which many programs that read such files expect."""
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def _listed(tree: Tree, files: list[str]) -> dict[str, list[str]]:
@@ -60,22 +99,23 @@ def _listed(tree: Tree, files: list[str]) -> dict[str, list[str]]:
     return {part: found for part, found in parts.items() if found} if "train" in parts else {}
 
 
-def _read_file(tree: Tree, path: str, faults: Faults) -> LabelledPicture | None:
+def _read_file(tree: Tree, path: str, faults: Faults) -> LabelledPicture:
     root = parse_xml(read_bytes(path), path)
     if root.tag != "annotation":
         raise DataError(f"{path}: is not an annotation: its outermost element is {root.tag}")
     name = root.word("filename")
-    picture = tree.picture(os.path.basename(path), path, faults, by_stem=True)
-    picture = picture or tree.picture(name, path, faults)
-    if picture is None:
-        faults.add("missing picture", f"{path}: {name or 'names none'}")
-        return None
+    stem = os.path.splitext(os.path.basename(path))[0]
+    # File names inside are often those of another computer, or of the file that this one was copied from.
+    picture = tree.picture(name, path, faults) if os.path.splitext(name)[0] == stem else None
+    picture = picture or tree.picture(stem, path, faults, by_stem=True) or tree.picture(name, path, faults)
     where = f"{path}: object"
     rows = [_row(item, element) for item, element in enumerate(root.all("object"), 1)]
     for row in rows:
         if row.place[2:] == (1, 1):
             faults.add("single pixel", f"{where} {row.number}: {row.label}")
-    return LabelledPicture(picture, where, rows, _size(root))
+    return LabelledPicture(
+        name or stem, picture, where, rows, stated_size(root.word("size", "height"), root.word("size", "width"))
+    )
 
 
 def _row(item: int, element: Element) -> Row:
@@ -88,11 +128,3 @@ def _row(item: int, element: Element) -> Row:
         number(score) if score else 1.0,
         element.word("difficult") == "1",
     )
-
-
-def _size(root: Element) -> Size | None:
-    """Return the size that the file states; None for the zeros of programs that do not know it."""
-    height, width = number(root.word("size", "height")), number(root.word("size", "width"))
-    if not (math.isfinite(height) and math.isfinite(width) and min(height, width) >= 1):
-        return None
-    return round(height), round(width)

@@ -1,11 +1,14 @@
 """Label files as text: read with limits, XML without entities."""
 
+import json
+import mmap
 from collections.abc import Iterator
+from typing import Any
 from xml.parsers import expat
 
 from cnncli.errors import DataError, reason
 
-MAX_BYTES = 16 << 20
+MAX_BYTES = 4 << 20
 """Bytes of a file of labels of one picture."""
 
 _MAX_DEPTH = 64
@@ -41,8 +44,39 @@ def read_text(path: str, max_bytes: int = MAX_BYTES) -> str:
         ) from error
 
 
+def read_json(path: str, max_bytes: int) -> Any:
+    """Return the value of a JSON file, without outlines and key points, which are most of COCO's files.
+
+    Raises:
+        DataError: it cannot be read, is too large, or is not JSON.
+    """
+    try:
+        return json.loads(read_bytes(path, max_bytes), object_hook=_without_outlines)
+    except RecursionError as error:
+        raise DataError(f"{path}: is nested too deeply") from error
+    except ValueError as error:  # of a number with thousands of digits, or of text in no encoding, a plain one
+        raise DataError(f"{path}: is not JSON: {error}") from error
+
+
+def holds(path: str, *words: bytes) -> list[bool]:
+    """Return which of some words a file holds, at the speed of memory; none where it cannot be read."""
+    try:
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return [content.find(word) >= 0 for word in words]
+    except (OSError, ValueError):  # a ValueError: it is empty
+        return [False] * len(words)
+
+
+def _without_outlines(found: dict[str, Any]) -> dict[str, Any]:
+    found.pop("segmentation", None)
+    found.pop("keypoints", None)
+    return found
+
+
 class Element:
     """An element of XML: its tag, its text and the elements inside it."""
+
+    __slots__ = ("inside", "tag", "text")
 
     def __init__(self, tag: str) -> None:
         self.tag, self.text = tag, ""
@@ -96,7 +130,7 @@ def parse_xml(content: bytes, path: str) -> Element:
     def entity(name: str, *_: object) -> None:
         raise DataError(f"{path}: declares the entity {name!r}, which labels have no use for: refused")
 
-    parser.buffer_text = True
+    parser.buffer_text, parser.buffer_size = True, 1 << 20
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
     parser.EntityDeclHandler = entity
     try:
