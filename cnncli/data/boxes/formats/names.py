@@ -68,7 +68,7 @@ def _in_brackets(text: str) -> list[tuple[int | None, str]]:
     end = re.compile(rf"\s*\{closing}")
     while not end.match(text, place):
         item = _ITEM.match(text, place)
-        if item is None:
+        if item is None or (item[1] is None) != (text[0] == "["):
             raise ValueError(f"a name was expected at {text[place : place + 40].strip()!r}")
         items.append((None if item[1] is None else int(item[1]), _unquoted(item[2])))
         place = item.end()
