@@ -1,4 +1,7 @@
 from .data import open_dataset as open_dataset
+from .data.boxes.boxes import Boxes as Boxes
+from .data.boxes.converting import convert_boxes as convert_boxes
+from .data.boxes.opening import open_boxes as open_boxes
 from .engines.optimizers import OPTIMIZERS as OPTIMIZERS
 from .errors import ArgumentError as ArgumentError
 from .errors import CnncliError as CnncliError

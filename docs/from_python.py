@@ -8,13 +8,13 @@ FUNCTIONS = {
     "filters": ("filter_kernel",),
     "shape": ("output_size", "inputs_for", "settings_for", "keeping_padding", "summarize_network", "load_network"),
     "params": ("summarize_network", "compare_networks", "count_as"),
-    "train": ("train", "open_dataset", "find_learning_rate", "batch_sheet"),
+    "train": ("train", "open_dataset", "open_boxes", "find_learning_rate", "batch_sheet"),
     "predict": ("predict_files", "sort_files", "load_model"),
     "detect": ("find_boxes", "detect_files"),
     "evaluate": ("evaluate",),
     "export": ("export_onnx", "export_weights"),
     "learn": ("learn_kernel",),
-    "boxes": ("iou", "nms"),
+    "boxes": ("iou", "nms", "convert_boxes"),
 }
 """For each command, the functions that do the same in Python."""
 
@@ -46,6 +46,11 @@ import cnncli
 boxes = [[10, 10, 30, 30], [12, 10, 30, 30], [60, 20, 25, 40]]  # x, y, width, height
 print(cnncli.iou(boxes[:1], boxes).round(3))
 print(cnncli.nms(boxes, [0.7, 0.9, 0.8], threshold=0.5))
+print(cnncli.Boxes.of(boxes, [0, 0, 1]).areas)
+
+canvases = cnncli.open_boxes("canvases")  # pictures with boxes: COCO, Pascal VOC, YOLO or CSV
+print(canvases.train, canvases.train.boxes[0].places.shape)
+print(cnncli.convert_boxes("canvases", "labels", "csv"))
 """
 
 MODELS = """

@@ -24,6 +24,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROMISED = {
     "ArgumentError",
     "Axis",
+    "Boxes",
     "CnncliError",
     "DataError",
     "FILTERS",
@@ -42,6 +43,7 @@ PROMISED = {
     "compare_networks",
     "conv2d",
     "detect_files",
+    "convert_boxes",
     "filter_kernel",
     "filter_statistics",
     "find_boxes",
@@ -62,6 +64,7 @@ PROMISED = {
     "max_pool2d",
     "min_pool2d",
     "nms",
+    "open_boxes",
     "open_dataset",
     "output_size",
     "parse_network",

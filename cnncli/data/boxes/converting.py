@@ -38,6 +38,12 @@ def convert_boxes(
         ArgumentError: an unknown kind, or two pictures whose labels would be one file.
         DataError: the data cannot be read, or a file cannot be written.
         NoInputError: the data names no pictures.
+
+    Example:
+        >>> import os, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print(convert_boxes("samples/canvases", folder, "csv"), sorted(os.listdir(folder)))
+        () ['train.csv', 'val.csv']
     """
     form = BOX_FORMATS[check_kind(kind)]
     data, place = read_boxes(path, reading), os.fspath(output)
@@ -46,7 +52,7 @@ def convert_boxes(
         return (*data.findings, *write_boxes(place, kind, pictures, data.class_names, replace=replace))
     findings = list(data.findings)
     for part, pictures in data.parts.items():
-        file = place if len(data.parts) == 1 else os.path.join(place, _FILES[part] + form.suffix)
+        file = place if len(data.parts) == 1 else os.path.join(place, _FILES[part] + form.ending)
         findings += write_boxes(file, kind, pictures, data.class_names, replace=replace)
     return tuple(findings)
 

@@ -72,6 +72,11 @@ def open_boxes(
         NoInputError: it holds no pictures.
         SizesDifferError: pictures differ in size, and no size is given.
         ImageError: a picture cannot be read, and `strict` refuses that.
+
+    Example:
+        >>> canvases = open_boxes("samples/canvases").train
+        >>> canvases, canvases.class_names[:3], canvases.images([0]).shape
+        (<BoxDataset: 120 pictures of 96x128x1, 379 boxes>, ('0', '1', '2'), (1, 96, 128, 1))
     """
     place, reading = os.fspath(path), reading._replace(**options)
     with one_line_errors(place):

@@ -59,7 +59,7 @@ def find_labels(path: str) -> FoundLabels | None:
     forms = {
         kind: form.find
         for kind, form in BOX_FORMATS.items()
-        if form.find and (is_folder or (form.place is None and path.lower().endswith(form.suffix)))
+        if form.find and (is_folder or (form.place is None and path.lower().endswith(form.ending)))
     }
     tree = Tree(path) if forms else None
     for kind, find in forms.items():

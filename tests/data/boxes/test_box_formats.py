@@ -27,7 +27,7 @@ CLASSES = ("cat", "dog & <cat>", "7", 'o\'c "x": -', "猫, a")
 
 def target(folder, kind):
     """Return where the files of a kind are written, so that the pictures of a folder are found."""
-    return folder if BOX_FORMATS[kind].place else folder / f"boxes{BOX_FORMATS[kind].suffix}"
+    return folder if BOX_FORMATS[kind].place else folder / f"boxes{BOX_FORMATS[kind].ending}"
 
 
 @pytest.fixture(scope="module", params=READ)
@@ -129,7 +129,7 @@ def test_damaged_files_raise_nothing_but_errors_of_ours(kind, data, tmp_path):
     Image.new("L", (64, 48)).save(tmp_path / "a.png")
     records = [LabelledBoxes("a.png", Boxes.of([[1, 2, 30, 40], [3, 3, 9, 9]], [1, 0]), (48, 64))]
     write_boxes(target(tmp_path, kind), kind, records, CLASSES)
-    path = tmp_path / "a.txt" if kind == "yolo" else next(tmp_path.glob(f"*{BOX_FORMATS[kind].suffix}"))
+    path = tmp_path / "a.txt" if kind == "yolo" else next(tmp_path.glob(f"*{BOX_FORMATS[kind].ending}"))
     content = bytearray(path.read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(content) - 1))

@@ -14,7 +14,7 @@ class BoxFormat(NamedTuple):
 
     Attributes:
         about: the files that it consists of, for people.
-        suffix: that of its files.
+        ending: the suffix of its files.
         text: yields the text of a file with the boxes of some pictures, whose paths are written as their names; of one
             picture where each has a file of its own. Takes the pictures and the names of classes.
         place: returns the file of a picture's boxes by the picture's name; None where one file holds all pictures.
@@ -26,7 +26,7 @@ class BoxFormat(NamedTuple):
     """
 
     about: str
-    suffix: str
+    ending: str
     text: Callable[[Iterable[LabelledBoxes], Sequence[str]], Iterator[str]]
     place: Callable[[str], str] | None = None
     beside: Callable[[Sequence[str]], Mapping[str, str]] | None = None

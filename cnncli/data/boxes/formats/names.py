@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from cnncli.data.boxes.formats.texts import read_text
+from cnncli.data.boxes.texts import read_text
 from cnncli.errors import DataError
 
 _NAMES = re.compile(r"^names[ \t]*:[ \t]*(.*)", re.MULTILINE)
