@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from cnncli.data.boxes.faults import Faults
-from cnncli.data.boxes.texts import holds, read_json
 from cnncli.data.boxes.labels import LabelledBoxes, LabelledPicture, Labels, Row, number, stated_size
+from cnncli.data.boxes.texts import holds, read_json
 from cnncli.data.boxes.tree import Tree
 from cnncli.errors import DataError
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 
 from cnncli.data.boxes.faults import Faults
-from cnncli.data.boxes.texts import read_text
 from cnncli.data.boxes.labels import LabelledBoxes, LabelledPicture, Labels, Row, number
+from cnncli.data.boxes.texts import read_text
 from cnncli.data.boxes.tree import Tree
 from cnncli.errors import DataError
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from xml.sax.saxutils import escape
 
 from cnncli.data.boxes.faults import Faults
-from cnncli.data.boxes.texts import Element, holds, parse_xml, read_bytes
 from cnncli.data.boxes.labels import LabelledBoxes, LabelledPicture, Labels, Row, number, stated_size
+from cnncli.data.boxes.texts import Element, holds, parse_xml, read_bytes
 from cnncli.data.boxes.tree import Tree
 from cnncli.errors import DataError
 from cnncli.files.text import cleaned

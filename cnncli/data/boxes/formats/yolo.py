@@ -14,8 +14,8 @@ import numpy as np
 
 from cnncli.data.boxes.faults import Faults
 from cnncli.data.boxes.formats.names import names_text, read_names
-from cnncli.data.boxes.texts import holds, read_text
 from cnncli.data.boxes.labels import LabelledBoxes, LabelledPicture, Labels, Row, number
+from cnncli.data.boxes.texts import holds, read_text
 from cnncli.data.boxes.tree import Tree
 from cnncli.errors import DataError
 from cnncli.files.text import cleaned
