@@ -4,17 +4,23 @@ import csv
 import io
 import json
 import os
+import signal
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
 from finders import COLORS, SpotDetector, save_spots, spots
+from models import halves_model
 from PIL import Image
-from shell import cnncli, done, json_lines, listing
+from shell import PATIENCE, cnncli, done, json_lines, listing, process
+from terminal import START
 
 from cnncli.data.boxes.formats import BOX_FORMATS
 from cnncli.drawing.boxes import draw_boxes
 from cnncli.models.finding import find_boxes
+from cnncli.models.model import save_model
 
 SPOTS = [("blue", 255, 8, 16, 20, 24), ("red", 200, 60, 50, 30, 20), ("green", 100, 100, 4, 8, 8)]
 needs_writers = pytest.mark.skipif(
@@ -344,9 +350,68 @@ def test_a_model_that_is_none(tmp_path, monkeypatch):
     assert result.stderr.startswith("cnncli: none: no such file or folder")
 
 
-def test_what_cannot_be_written_is_named(folder):
-    if os.geteuid() == 0:
-        pytest.skip("root may write anywhere")
-    (folder / "out").mkdir(mode=0o500)
-    result = cnncli("detect", "model", "a.png", "-o", "out/")
-    assert (result.exit_code, listing("out")) == (1, [])
+class TestProcesses:
+    """With a classifier that slides, in processes of their own."""
+
+    @pytest.fixture
+    def files(self, tmp_path):
+        save_model(str(tmp_path / "model.safetensors"), halves_model())
+        rng = np.random.default_rng(0)
+        Image.fromarray(rng.integers(0, 256, (300, 400), dtype=np.uint8)).save(tmp_path / "a.png")
+        return tmp_path
+
+    @pytest.mark.skipif(os.name == "nt", reason="needs signals")
+    def test_ctrl_c_leaves_nothing_half_written(self, files):
+        (files / "list.txt").write_text("".join(f"./{'/' * n}a.png\n" for n in range(2000)))
+        words = ["detect", "model.safetensors", "--files-from", "list.txt", "--labels", "x.csv", "--json"]
+        command = [sys.executable, "-c", START, *words, "--threshold", "0.6"]
+        with subprocess.Popen(command, cwd=files, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+            first = running.stdout.readline()
+            # It cannot be through: the pipe does not hold what is printed of so many, and nobody has read on.
+            running.send_signal(signal.SIGINT)
+            rest, error = running.communicate(timeout=PATIENCE)
+        assert running.returncode == 130
+        assert (first + rest).endswith(b"}\n")
+        assert b"cnncli: x.csv: not written, for images are left\n" in error
+        assert b"Traceback" not in error
+        assert listing(files) == ["a.png", "list.txt", "model.safetensors"]
+
+    @pytest.mark.skipif(os.name == "nt", reason="needs limits of file sizes")
+    @pytest.mark.parametrize("words", [["-o", "x.png"], ["--crops", "crops"], ["--labels", "x.csv"]])
+    def test_a_disk_that_is_full(self, files, words):
+        command = [
+            sys.executable,
+            "-c",
+            LIMITED,
+            "detect",
+            "model.safetensors",
+            "a.png",
+            "--threshold",
+            "0",
+            *words,
+            "-q",
+        ]
+        result = subprocess.run(command, cwd=files, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert result.returncode == 1
+        assert result.stderr.count("\n") == 1
+        assert "cannot be written: File too large" in result.stderr
+        assert set(listing(files)) <= {"a.png", "model.safetensors", "crops"}
+
+    def test_a_reader_that_leaves(self, files):
+        command = f"{sys.executable} -m cnncli detect model.safetensors a.png --threshold 0.5 -q | head -1"
+        result = subprocess.run(command, shell=True, cwd=files, capture_output=True, text=True, check=False)
+        assert (result.stdout.count("\n"), result.stderr) == (1, "")
+
+    def test_notes_are_said_once(self, files):
+        result = process("detect", "model.safetensors", "a.png", "a.png", "--threshold", "0.99", cwd=files)
+        assert result.stderr.decode().count("no class is called background") == 1
+
+
+LIMITED = """
+import resource, signal
+import cnncli.cli.app
+from cnncli.__main__ import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+main()
+"""
