@@ -34,6 +34,7 @@ BYTES, RAW = SCALES = ("bytes", "raw")
 """The meaning of the numbers that a network gets: brightness from 0 to 255, or whatever the data holds."""
 
 _SLACK = 0.1
+_MIXED = 1 << 18  # pixels whose colours are mixed at a time, in wider numbers
 
 
 class ReadingOptions(TypedDict, total=False):
@@ -146,9 +147,14 @@ def on_white(frame: Frame) -> Array:
     white = 1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max
     if (alpha == white).all():
         return pixels
-    share = (alpha.astype(np.float64) / white).reshape(*alpha.shape, *(1,) * (pixels.ndim - 2))
-    mixed = pixels * share + white * (1 - share)
-    return (mixed if pixels.dtype.kind == "f" else np.rint(mixed)).astype(pixels.dtype)
+    whole = np.empty_like(pixels)
+    step = max(1, _MIXED // max(1, pixels.shape[1]))
+    for start in range(0, len(pixels), step):
+        band, opacity = pixels[start : start + step], alpha[start : start + step]
+        share = (opacity.astype(np.float64) / white).reshape(*opacity.shape, *(1,) * (pixels.ndim - 2))
+        mixed = band * share + white * (1 - share)
+        whole[start : start + step] = mixed if pixels.dtype.kind == "f" else np.rint(mixed)
+    return whole
 
 
 def _scaled(pixels: Array, scale: str | None, name: str, *, picture: bool) -> Array:
