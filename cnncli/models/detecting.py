@@ -14,8 +14,8 @@ from cnncli.batch.plan import Job
 from cnncli.batch.running import run
 from cnncli.batch.task import Grouping, Report, Task
 from cnncli.data import Reading
-from cnncli.data.boxes import formats
 from cnncli.data.boxes.boxes import Boxes
+from cnncli.data.boxes.formats import BOX_FORMATS
 from cnncli.data.boxes.labels import LabelledBoxes
 from cnncli.data.pictures import Size, fitted, on_white
 from cnncli.drawing.boxes import as_rgb, draw_boxes
@@ -35,8 +35,6 @@ from cnncli.models.predictor import AnyPath, Predictor
 from cnncli.pipelines.common import Pipeline, check_format, open_stream, read_source, write_pages
 from cnncli.pipelines.notes import Details
 from cnncli.threads import cores
-
-BOX_FORMATS: Any = formats.BOX_FORMATS
 
 Find = Callable[[Array, str], Boxes]
 """Returns the objects of a picture (H, W, C) of a name."""

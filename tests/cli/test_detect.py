@@ -17,15 +17,14 @@ from PIL import Image
 from shell import PATIENCE, cnncli, done, json_lines, listing, process
 from terminal import START
 
+from cnncli.data import Reading
 from cnncli.data.boxes.formats import BOX_FORMATS
+from cnncli.data.boxes.reading import read_boxes
 from cnncli.drawing.boxes import draw_boxes
 from cnncli.models.finding import find_boxes
 from cnncli.models.model import save_model
 
 SPOTS = [("blue", 255, 8, 16, 20, 24), ("red", 200, 60, 50, 30, 20), ("green", 100, 100, 4, 8, 8)]
-needs_writers = pytest.mark.skipif(
-    not hasattr(next(iter(BOX_FORMATS.values())), "text"), reason="no writers of files of boxes are here yet"
-)
 BLUE = {"class": "blue", "score": 1.0, "x": 8.0, "y": 16.0, "width": 20.0, "height": 24.0}
 RED = {"class": "red", "score": 0.784314, "x": 60.0, "y": 50.0, "width": 30.0, "height": 20.0}
 LINES = ["a.png\tblue\t1.0000\t8.0\t16.0\t20.0\t24.0", "a.png\tred\t0.7843\t60.0\t50.0\t30.0\t20.0"]
@@ -89,7 +88,6 @@ class TestLines:
         assert [row[:2] for row in rows[1:]] == [["a.png", "blue"], ["a.png", "red"], ["c.png", ""]]
         assert list(map(float, rows[1][2:])) == [8, 16, 20, 24, 1]
 
-    @needs_writers
     def test_coco(self, folder):
         content = json.loads(done("detect", "model", "a.png", "c.png", "--format", "coco").stdout)
         assert [one["file_name"] for one in content["images"]] == ["a.png", "c.png"]
@@ -210,7 +208,6 @@ class TestPictures:
 
 
 class TestLabels:
-    @needs_writers
     @pytest.mark.parametrize("name", ["x.csv", "x.json", "x.jsonl", "x.tsv"])
     def test_a_file_holds_what_would_be_printed(self, folder, name):
         kind = {"json": "coco"}.get(name[2:], name[2:])
@@ -224,7 +221,6 @@ class TestLabels:
             )
         assert written == printed
 
-    @needs_writers
     def test_yolo(self, folder):
         done("detect", "model", "a.png", "c.png", "--format", "yolo", "--labels", "labels")
         assert listing("labels") == ["a.txt", "c.txt", "classes.txt", "data.yaml"]
@@ -233,7 +229,6 @@ class TestLabels:
         assert rows[0] == pytest.approx([2, 18 / 128, 28 / 96, 20 / 128, 24 / 96, 1][: len(rows[0])])
         assert (folder / "labels/c.txt").read_text() == ""
 
-    @needs_writers
     def test_voc(self, folder):
         (folder / "in/deep").mkdir(parents=True)
         save_spots("in/deep/d.jpg", SPOTS[0], quality=100, subsampling=0)
@@ -243,7 +238,22 @@ class TestLabels:
         root = ElementTree.parse("labels/deep/d.xml").getroot()
         assert [one.text for one in root.iter("name")] == ["blue"]
 
-    @needs_writers
+    @pytest.mark.parametrize("kind", [name for name, form in BOX_FORMATS.items() if form.read is not None])
+    def test_labels_are_read_as_they_were_found(self, folder, kind):
+        form = BOX_FORMATS[kind]
+        (folder / "b.bmp").unlink()
+        place = "." if form.place else f"x{form.ending}"
+        done("detect", "model", "a.png", "c.png", "--format", kind, "--labels", place, "--threshold", "0.1")
+        found = find_boxes(SpotDetector(), "a.png", threshold=0.1)
+        read = read_boxes(".", Reading())
+        assert set(read.class_names) == set(COLORS)
+        boxes = {os.path.basename(one.path): one.boxes for one in read.parts["train"]}
+        assert len(boxes["c.png"].labels) == 0
+        assert np.abs(boxes["a.png"].places - found.places).max() < 1e-5
+        assert np.abs(boxes["a.png"].scores - found.scores).max() < 1e-5
+        names = [read.class_names[label] for label in boxes["a.png"].labels]
+        assert names == [COLORS[label] for label in found.labels]
+
     def test_a_report_for_each_image_however_many_files_it_gives(self, folder):
         words = ["a.png", "b.bmp", "-o", "out/", "--format", "yolo", "--labels", "labels", "--skip-existing"]
         result = done("detect", "model", *words, "--json")
@@ -253,7 +263,6 @@ class TestLabels:
         assert done("detect", "model", *words).stderr.startswith("1 done, 1 skipped in ")
         assert (folder / "labels/a.txt").exists()
 
-    @needs_writers
     def test_an_existing_file_stays(self, folder):
         (folder / "x.json").write_text("mine")
         assert cnncli("detect", "model", "a.png", "--labels", "x.json").exit_code == 2
@@ -266,7 +275,6 @@ class TestLabels:
         assert (result.exit_code, "names other classes" in result.stderr) == (2, True)
         done(*words, "--force")
 
-    @needs_writers
     def test_bad_files_are_named_and_the_others_listed(self, folder):
         result = cnncli("detect", "model", "a.png", "none.png", "--labels", "x.json")
         assert (result.exit_code, result.stdout) == (1, "")

@@ -13,15 +13,17 @@ from cnncli.cli.files.labelling import COCO, CSV, JSONL, TSV, Labelling
 from cnncli.cli.files.running import FileRun, Outcome, WritingRun
 from cnncli.cli.files.terminal import ProgressBar
 from cnncli.cli.options import FileOptions
+from cnncli.data.boxes.formats import BOX_FORMATS
+from cnncli.data.boxes.formats.table import COLUMNS
 from cnncli.data.boxes.labels import LabelledBoxes
 from cnncli.errors import ArgumentError, DataError
 from cnncli.files.temporary import STANDARD, check_output, open_whole
 from cnncli.files.text import csv_text, json_text, printable
 from cnncli.images.formats import find_format
-from cnncli.models.detecting import BOX_FORMATS, BoxRule, DetectPipeline, label_bytes
+from cnncli.models.detecting import BoxRule, DetectPipeline, label_bytes
 from cnncli.pipelines.common import check_terminal
 
-_CSV_COLUMNS = ("file", "class", "x", "y", "width", "height", "score")
+_CSV_COLUMNS = (*COLUMNS, "score")
 
 
 class DetectRun(WritingRun):
