@@ -11,7 +11,7 @@ FUNCTIONS = {
     "train": ("train", "open_dataset", "open_boxes", "find_learning_rate", "batch_sheet"),
     "predict": ("predict_files", "sort_files", "load_model"),
     "detect": ("find_boxes", "detect_files"),
-    "evaluate": ("evaluate",),
+    "evaluate": ("evaluate", "evaluate_boxes", "judge_boxes"),
     "export": ("export_onnx", "export_weights"),
     "learn": ("learn_kernel",),
     "boxes": ("iou", "nms", "convert_boxes"),

@@ -76,6 +76,7 @@ def draw_chart(
     percent: bool = False,
     across: ChartAxis | None = None,
     below: str = "epoch",
+    legend: bool = True,
 ) -> None:
     """Draw curves into a box, with title and legend above it.
 
@@ -87,6 +88,7 @@ def draw_chart(
         percent: whether values are shares, at most 1.
         across: the axis below; None for one over the epochs.
         below: name of this axis.
+        legend: whether to write what the curves are.
 
     Example:
         >>> canvas = Canvas(480, 320)
@@ -96,7 +98,8 @@ def draw_chart(
     values = [value for curve in curves for _, value in curve.points]
     up = ChartAxis.over(min([0, *values]) if percent else 0, 1 if percent else max([*values, 0]) or 1, most=6)
     canvas.text(box.left, box.top - 36, title, size=17)
-    _draw_legend(canvas, box, curves)
+    if legend:
+        _draw_legend(canvas, box, curves)
     _draw_axes(canvas, box, across, up, percent=percent)
     canvas.text((box.left + box.right) / 2, box.bottom + 32, below, anchor="ma", fill=FAINT)
     for curve in curves:

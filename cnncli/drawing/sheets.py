@@ -69,6 +69,9 @@ class Sheet:
         note: below it.
         labels: of the pictures.
         sizes: of the pictures, (height, width).
+
+    Attributes:
+        canvas: the sheet.
     """
 
     def __init__(self, title: str, note: str, labels: Sequence[str], sizes: Sequence[tuple[int, int]]) -> None:
@@ -79,9 +82,9 @@ class Sheet:
         note = f"{note}, {self._layout.words()}"
         across = max(across, min(text_width(note, 13), _WIDEST))
         down = self._layout.rows * (height + _LABEL + _GAP) - _GAP
-        self._canvas = Canvas(across + 2 * _MARGIN, _HEAD + down + _MARGIN)
-        self._canvas.text(_MARGIN, 16, title, size=17, room=across)
-        self._canvas.text(_MARGIN, 44, note, fill=FAINT, room=across)
+        self.canvas = Canvas(across + 2 * _MARGIN, _HEAD + down + _MARGIN)
+        self.canvas.text(_MARGIN, 16, title, size=17, room=across)
+        self.canvas.text(_MARGIN, 44, note, fill=FAINT, room=across)
 
     def put(self, number: int, pixels: Array, *, ground: int | None = None) -> None:
         """Draw the picture of a number from 0, with its label above.
@@ -95,17 +98,17 @@ class Sheet:
         layout = self._layout
         x = _MARGIN + number % layout.columns * (layout.cell[0] + _GAP)
         y = _HEAD + number // layout.columns * (layout.cell[1] + _LABEL + _GAP)
-        self._canvas.text(x, y, self._labels[number], room=layout.cell[0] + _GAP / 2)
+        self.canvas.text(x, y, self._labels[number], room=layout.cell[0] + _GAP / 2)
         height, width = (max(1.0, layout.scale * side) for side in pixels.shape[:2])
         box = Box(x, y + _LABEL, x + width, y + _LABEL + height)
         if layout.scale < 1 and ground is not None:
             pixels = smaller(pixels, (round(height), round(width)), ground)
-        self._canvas.picture(box, pixels)
-        self._canvas.box(Box(box.left - 0.5, box.top - 0.5, box.right + 0.5, box.bottom + 0.5), outline=GRID)
+        self.canvas.picture(box, pixels)
+        self.canvas.box(Box(box.left - 0.5, box.top - 0.5, box.right + 0.5, box.bottom + 0.5), outline=GRID)
 
     def pixels(self) -> Array:
         """Return the sheet as (H, W, 3) bytes."""
-        return self._canvas.pixels()
+        return self.canvas.pixels()
 
 
 def smaller(pixels: Array, size: tuple[int, int], ground: int) -> Array:

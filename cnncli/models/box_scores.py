@@ -18,7 +18,7 @@ OVERLAP = 0.5
 BACKGROUND = "background"
 """What stands in the confusion matrix for a box that takes no other: its last row and column."""
 
-_NOTHING_FOUND = 0.5  # threshold where no box decides it
+_UNDECIDED = 0.5  # threshold of the confusion matrix where no box is right
 
 
 class ClassBoxScores(NamedTuple):
@@ -29,7 +29,7 @@ class ClassBoxScores(NamedTuple):
         ap_50: the same at an overlap of 0.5.
         ap_75: the same at an overlap of 0.75.
         boxes: number of labelled boxes, without crowds.
-        threshold: score threshold with the highest F1, at an overlap of 0.5.
+        threshold: score threshold with the highest F1, at an overlap of 0.5; -1 where no box of it is found.
         precision: share of the boxes found at this threshold that are right.
         recall: share of the labelled boxes that they find.
         f1: harmonic mean of both.
@@ -131,10 +131,7 @@ class BoxScores(NamedTuple):
     def _repr_html_(self) -> str:
         caption = f"mAP {_shown(self.map)}, at 0.5 {_shown(self.map_50)}, at 0.75 {_shown(self.map_75)}"
         columns = ("class", "AP", "AP 0.5", "AP 0.75", "boxes", "threshold", "precision", "recall", "F1")
-        rows = [
-            (one.name, *map(_known, one[1:4]), one.boxes, *(round(number, 4) for number in one[5:]))
-            for one in self.per_class
-        ]
+        rows = [(one.name, *map(_known, one[1:4]), one.boxes, *map(_known, one[5:])) for one in self.per_class]
         return html_table(caption, columns, rows)
 
 
@@ -173,7 +170,9 @@ def judge_boxes(
     rankings = rank(found, labelled, len(class_names))
     precision, recall = measure(rankings)
     pairs = zip(class_names, rankings, precision[:, 0], strict=True)
-    threshold = _best_f1(_together(rankings)).threshold if threshold is None else threshold
+    if threshold is None:
+        best = _best_f1(_together(rankings))
+        threshold = best.threshold if best.f1 else _UNDECIDED
     pictures = match_pictures(found, labelled, threshold)
     return BoxScores(
         map=mean_known(precision[:, 0]),
@@ -231,7 +230,7 @@ def _best_f1(ranking: Ranking) -> _Best:
     scores, right, judged = ranking.scores, ranking.right[0, 0], ranking.judged[0, 0]
     labelled = int(ranking.labelled[0])
     if not right.any():
-        return _Best(_NOTHING_FOUND, 0.0, 0.0, 0.0)
+        return _Best(-1.0, 0.0, 0.0, 0.0)
     last = np.flatnonzero(np.append(scores[1:] < scores[:-1], True))  # boxes of one score are found together
     hits, count = np.cumsum(right)[last], np.cumsum(judged)[last]
     f1 = 2 * hits / (count + labelled)

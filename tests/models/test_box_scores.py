@@ -84,7 +84,7 @@ def test_no_threshold_has_a_higher_f1(seed):
 def test_nothing_right_scores_zero_and_nothing_labelled_has_no_score(found):
     scores = judged(found, Boxes.of([HERE], [0]))
     assert scores.map == scores.map_50 == scores.per_class[0].f1 == 0
-    assert scores.per_class[1].ap == -1
+    assert scores.per_class[0].threshold == scores.per_class[1].ap == -1
     empty = judged(found, Boxes.of())
     assert empty[:12] == (-1.0,) * 12
     assert empty.confusion[2].sum() == len(found.labels)

@@ -2,19 +2,18 @@
 
 import os
 import sys
-from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from cnncli.choices import LABEL_KINDS
-from cnncli.cli.options import FileOptions, choice, over_files, pixel_limit, with_options
+from cnncli.cli.options import FileOptions, choice, over_files, pixel_limit
 from cnncli.cli.training import options
+from cnncli.cli.training.searching import SearchOptions, about_search, search_option
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD
 from cnncli.files.text import printable
-from cnncli.models.finding_options import FindingFields, FindingOptions, parse_scales
-from cnncli.values import Value
+from cnncli.models.finding_options import FindingOptions
 
 EXAMPLES = """Examples:
 
@@ -31,72 +30,8 @@ cnncli detect runs/digits page.png --scales 0.5:2 --crops digits/
 
 Kind: Any = choice("Kind", LABEL_KINDS)
 
-_finding = partial(typer.Option, rich_help_panel="Objects")
-_DEFAULT = FindingOptions()
 
-
-class SearchOptions(Value):
-    """The options on how objects are looked for: each field is an option, as its annotation declares it."""
-
-    threshold: Annotated[
-        str | None,
-        _finding(metavar="X", help=f"Least score of a box: 0.3, or 30%. Default: {_DEFAULT.threshold:g}."),
-    ] = None
-    nms: Annotated[
-        str | None,
-        _finding(
-            metavar="X",
-            help="Of two boxes of a class that overlap by more than this (intersection over union), keep the better "
-            f"one. Default: {_DEFAULT.nms:g}.",
-        ),
-    ] = None
-    top: Annotated[int | None, _finding(min=1, metavar="K", help=f"Most boxes per image. Default: {_DEFAULT.top}.")] = (
-        None
-    )
-    scales: Annotated[
-        str | None,
-        _finding(
-            metavar="A:B",
-            help="With a classifier: factors by which images are resized before it slides over them, from A to B; at "
-            "0.5, windows cover objects twice as large.",
-        ),
-    ] = None
-    exact: Annotated[
-        bool,
-        _finding(
-            "--exact",
-            help="With a classifier: classify each window by itself. Slow, and exact where the network pads.",
-        ),
-    ] = False
-    background: Annotated[
-        str | None,
-        _finding(
-            metavar="CLASS", help="With a classifier: class that is no object. Default: background, if there is one."
-        ),
-    ] = None
-
-    def finding(self) -> FindingOptions:
-        """Return the options as the library takes them.
-
-        Raises:
-            ArgumentError: one is out of its range, or cannot be read.
-        """
-        given: FindingFields = {"exact": self.exact, "background": self.background}
-        if self.threshold is not None:
-            given["threshold"] = options.parse_probability(self.threshold, "--threshold")
-        if self.nms is not None:
-            given["nms"] = options.parse_probability(self.nms, "--nms")
-        if self.top is not None:
-            given["top"] = self.top
-        if self.scales is not None:
-            given["scales"] = parse_scales(self.scales, "--scales")
-        return FindingOptions(**given)
-
-
-_SEARCH = {name: (kind, SearchOptions.defaults[name]) for name, kind in SearchOptions.__annotations__.items()}
-
-
-@with_options(_SEARCH, SearchOptions)
+@about_search
 @options.about_model
 @over_files(
     "inputs",
@@ -120,6 +55,10 @@ def detect(
     about: options.ToldOptions,
     search: SearchOptions,
     model: options.Model,
+    threshold: Annotated[
+        str | None,
+        search_option(metavar="X", help=f"Least score of a box: 0.3, or 30%. Default: {FindingOptions().threshold:g}."),
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -173,7 +112,7 @@ def detect(
     from cnncli.models.finding import Search, SearchFile, reading_for
     from cnncli.models.prediction import ModelFile
 
-    told, finding = about.told(size), search.finding()
+    told, finding = about.told(size), search.finding(threshold)
     labelling = Labelling(str(form or ""), labels, as_json=files.as_json)
     if output == STANDARD and labelling.printed not in ("", TSV):
         raise ArgumentError(f"--format {labelling.printed} and -o - both write to standard output: add --labels PATH")

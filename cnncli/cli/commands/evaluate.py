@@ -2,15 +2,16 @@
 
 import os
 import sys
-from contextlib import ExitStack
-from functools import cache
-from typing import Annotated
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
 from cnncli.choices import PARTS
 from cnncli.cli.completion import complete_parts
 from cnncli.cli.training import options
+from cnncli.cli.training.searching import SearchOptions, about_search
 from cnncli.errors import ArgumentError
 
 EXAMPLES = """Examples:
@@ -22,14 +23,18 @@ cnncli evaluate runs/digits photos/ --min-accuracy 95% && cnncli export runs/dig
 cnncli evaluate runs/digits mnist/ --part test --json
 
 cnncli evaluate runs/digits photos/ --mistakes mistakes.csv
+
+cnncli evaluate runs/cells annotations.json --pictures judged --min-map 0.5
 """
 
 
+@about_search
 @options.about_model
 def evaluate(
     about: options.ToldOptions,
+    search: SearchOptions,
     model: options.Model,
-    data: Annotated[str, typer.Argument(metavar="DATA", help=options.DATA)],
+    data: Annotated[str, typer.Argument(metavar="DATA", help=f"{options.DATA} {options.BOX_DATA}")],
     part: Annotated[
         str | None,
         typer.Option(
@@ -43,10 +48,24 @@ def evaluate(
         str | None,
         typer.Option(metavar="X", help="Exit with 1 if the accuracy is below X: 0.95, or 95%."),
     ] = None,
+    min_map: Annotated[
+        str | None,
+        typer.Option(metavar="X", help="With boxes: exit with 1 if the mAP is below X: 0.5, or 50%."),
+    ] = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X",
+            help="With boxes: least score of those in the confusion matrix, in the pictures and among the mistakes. "
+            "Default: the threshold with the highest F1.",
+        ),
+    ] = None,
     pictures: Annotated[
         str | None,
         typer.Option(
-            metavar="FOLDER", help="Draw confusion.png and mistakes.png (the most confident mistakes) in this folder."
+            metavar="FOLDER",
+            help="Draw confusion.png and mistakes.png (the most confident mistakes) in this folder; with boxes "
+            "precision.png (over recall), confusion.png and worst.png (the images with the most mistakes).",
         ),
     ] = None,
     mistakes: Annotated[
@@ -54,7 +73,7 @@ def evaluate(
         typer.Option(
             metavar="FILE.csv",
             help="List every wrong image in this file with its label and the probability of each class, the most "
-            "confident mistake first: its label may be wrong.",
+            "confident mistake first: its label may be wrong. With boxes, every box that is false, confused or missed.",
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
@@ -70,36 +89,63 @@ def evaluate(
 
     The interval is Wilson's. The macro F1 is the mean of the F1 of the classes. If the run was trained on some of the
     images, a line on standard error says on how many.
+
+    If the labels are boxes, the scores are those of COCO: mean average precision over overlaps of 0.5 to 0.95, at 0.5
+    and at 0.75, by the size of objects, and recall. A classifier slides over the images.
     """
-    least = None if min_accuracy is None else options.parse_probability(min_accuracy, "--min-accuracy")
+    given = {"--min-accuracy": min_accuracy, "--min-map": min_map, "--threshold": threshold}
+    shares = {name: options.parse_probability(text, name) for name, text in given.items() if text is not None}
     if part is not None and part not in PARTS:
         raise ArgumentError(f"--part must be {', '.join(PARTS)}, got {part!r}")
-    from cnncli.cli.files.terminal import ProgressBar
+    from cnncli.cli.files.terminal import counting
+    from cnncli.cli.training import box_results, results
     from cnncli.cli.training.models import open_model
-    from cnncli.cli.training.results import check_mistakes, check_pictures, draw, show
-    from cnncli.models.evaluation import evaluate as judge
+    from cnncli.data.boxes.opening import has_boxes
     from cnncli.models.opening import ModelWord
     from cnncli.models.splits import find_run
 
+    with_boxes = has_boxes(data)
+    _refuse_others((*shares, *search.given), data, with_boxes=with_boxes)
+    output = box_results if with_boxes else results
     if pictures is not None:
-        check_pictures(pictures, force=force)
+        results.check_pictures(pictures, output.PICTURES, force=force)
     if mistakes is not None:
-        check_mistakes(mistakes, force=force, inputs=[os.fspath(ModelWord.of(model).path()), data])
+        results.check_mistakes(mistakes, force=force, inputs=[os.fspath(ModelWord.of(model).path()), data])
+    judge = _judge_of_boxes(shares.get("--threshold"), search) if with_boxes else _judge_of_classes()
     loaded = open_model(model, about.told(size), engine=engine, device=device, quiet=quiet)
-    with ExitStack() as stack:
-        # Only the error of the first file says how many there are.
-        bar = cache(lambda total: stack.enter_context(ProgressBar(total, hidden=quiet or as_json)))
-
-        def advance(done: int, total: int) -> None:
-            bar(total).advance(failed=False)
-
-        found = judge(loaded, data, part=part, strict=strict, jobs=jobs, progress=advance, run=find_run(model))
-    show(found, as_json=as_json, quiet=quiet)
+    with counting(hidden=quiet or as_json) as progress:
+        found = judge(loaded, data, part=part, strict=strict, jobs=jobs, progress=progress, run=find_run(model))
+    if not quiet:
+        results.say_findings(found.findings)
+    results.print_found(found, output, as_json=as_json, quiet=quiet)
     if pictures is not None:
-        draw(pictures, found, replace=force)
+        results.draw(pictures, output.pictures(found), replace=force)
     if mistakes is not None:
         found.save_mistakes(mistakes, replace=force)
-    accuracy = found.scores.accuracy
-    if least is not None and accuracy < least:
-        print(f"cnncli: the accuracy {accuracy:.4f} is below --min-accuracy {min_accuracy}", file=sys.stderr)
+    value, least = output.measure(found), shares.get(output.LEAST, -1)
+    if value < least:
+        least_text = f"{output.LEAST} {given[output.LEAST]}"
+        print(f"cnncli: the {output.MEASURE} {value:.4f} is below {least_text}", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _judge_of_classes() -> Any:
+    from cnncli.models.evaluation import evaluate as judge
+
+    return judge
+
+
+def _judge_of_boxes(threshold: float | None, search: SearchOptions) -> Any:
+    from cnncli.models.box_evaluation import FINDING, evaluate_boxes
+
+    return partial(evaluate_boxes, threshold=threshold, finding=search.finding(least=FINDING.threshold))
+
+
+def _refuse_others(given: Sequence[str], data: str, *, with_boxes: bool) -> None:
+    """Refuse options that are for the other kind of labels."""
+    for option in given:
+        if with_boxes and option == "--min-accuracy":
+            raise ArgumentError(f"--min-accuracy: the labels of {data} are boxes: use --min-map")
+        if not with_boxes and option != "--min-accuracy":
+            instead = ": use --min-accuracy" if option == "--min-map" else ""
+            raise ArgumentError(f"{option} is for data with boxes, which {data} has none of{instead}")

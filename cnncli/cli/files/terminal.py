@@ -3,7 +3,8 @@
 import os
 import shutil
 import sys
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,24 @@ class ProgressBar(ExitStack):
             self.bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
             print(text, file=sys.stderr)
+
+
+@contextmanager
+def counting(*, hidden: bool) -> Iterator[Callable[[int, int], None]]:
+    """Give a function that is called with the files done and all files; a count that begins anew gets a bar of its own.
+
+    There is none before the first call, so that an error before it stands alone.
+    """
+    with ExitStack() as stack:
+        bars: list[ProgressBar] = []
+
+        def advance(done: int, total: int) -> None:
+            if done == 1 or not bars:
+                stack.close()
+                bars[:] = [stack.enter_context(ProgressBar(total, hidden=hidden))]
+            bars[0].advance(failed=False)
+
+        yield advance
 
 
 def _make_bar() -> Any:

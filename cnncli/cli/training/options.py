@@ -29,6 +29,10 @@ DATA = (
     "A folder with one folder of images per class, the files of MNIST or CIFAR-10, an .npz file, or a folder with "
     "train/ and val/ (or test/)."
 )
+BOX_DATA = (
+    "With boxes: COCO JSON, Pascal VOC XML, YOLO text or a CSV table of file,class,x,y,width,height, as a file or in a "
+    "folder with the images."
+)
 Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Threads. Default: one per core.")]
 Engine: Any = choice("Engine", tuple(ENGINES))
 Device: Any = choice("Device", DEVICES)

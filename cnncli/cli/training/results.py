@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from cnncli.cli.networks.pages import show_tables
@@ -13,45 +14,73 @@ from cnncli.files.text import json_text, printable
 
 if TYPE_CHECKING:  # neither command loads what the other needs
     from cnncli.arrays import Array
+    from cnncli.data import Finding
+    from cnncli.drawing.canvas import Canvas
+    from cnncli.models.box_evaluation import BoxEvaluation
     from cnncli.models.evaluation import Evaluation
     from cnncli.models.metrics import Scores
     from cnncli.training.learning import LearnedKernel
+
+MEASURE, LEAST = "accuracy", "--min-accuracy"
+PICTURES = ("confusion.png", "mistakes.png")
 
 MOST_CLASSES = 20  # of more classes the confusion matrix is too wide to read; its largest mistakes are listed
 MOST_CONFUSIONS = 10
 
 
-def show(found: "Evaluation", *, as_json: bool, quiet: bool) -> None:
-    """Print what a model is worth on standard output, and what is wrong with the data on standard error."""
-    for finding in () if quiet else found.findings:
+def say_findings(findings: Iterable["Finding"]) -> None:
+    """Say on standard error what is wrong with data."""
+    for finding in findings:
         print(printable(f"cnncli: {finding.message}"), file=sys.stderr)
+
+
+def print_found(found: "Evaluation | BoxEvaluation", output: ModuleType, *, as_json: bool, quiet: bool) -> None:
+    """Print what a model is worth on standard output, as the module for its kind of labels does."""
     if as_json:
         print(json_text(found.facts()))
-        return
+    elif quiet:
+        print(f"{output.measure(found):.4f}")
+    else:
+        output.show(found)
+
+
+def show(found: "Evaluation") -> None:
+    """Print what a model is worth on standard output."""
     scores = found.scores
-    if quiet:
-        print(f"{scores.accuracy:.4f}")
-        return
     low, high = scores.accuracy_interval
     hits, total = int(scores.confusion.trace()), len(found.dataset)
     part = "" if found.part == "train" else f" {found.part}"  # data without parts has this one alone
     print(f"accuracy   {scores.accuracy:.2%} ({hits:,} of {total:,}{part} images)")
     print(f"           95% interval {low:.2%} to {high:.2%}")
     print(f"macro F1   {scores.macro_f1:.4f}\n")
-    show_tables([_classes(scores), _confusion(scores)], "table")
+    names = [one.name for one in scores.per_class]
+    matrix = confusion_table(names, scores.confusion, "true \\ predicted", "confusion matrix", "images")
+    show_tables([_classes(scores), matrix], "table")
 
 
-def check_pictures(folder: str, *, force: bool) -> None:
+def measure(found: "Evaluation") -> float:
+    """Return the measure that is compared with the least one asked for."""
+    return found.scores.accuracy
+
+
+def pictures(found: "Evaluation") -> dict[str, "Canvas | None"]:
+    """Return the pictures of an evaluation, by the names of their files."""
+    from cnncli.training.pictures import draw_confusion, draw_mistakes
+
+    names = tuple(one.name for one in found.scores.per_class)
+    mistakes = draw_mistakes(found.dataset, found.probabilities, names)
+    return dict(zip(PICTURES, (draw_confusion(found.scores), mistakes), strict=True))
+
+
+def check_pictures(folder: str, names: Sequence[str], *, force: bool) -> None:
     """Check that the pictures of an evaluation can be drawn in a folder, before any work.
 
     Raises:
         ArgumentError: it is a file, or holds them already.
     """
-    from cnncli.training.pictures import CONFUSION, MISTAKES
-
     if os.path.exists(folder) and not os.path.isdir(folder):
         raise ArgumentError(f"{folder} is a file: --pictures needs a folder")
-    for name in (CONFUSION, MISTAKES):
+    for name in names:
         check_output(os.path.join(folder, name), force=force)
 
 
@@ -72,22 +101,19 @@ def check_mistakes(path: str, *, force: bool, inputs: Sequence[str]) -> None:
         check_output(path, force=force, inputs=inputs)
 
 
-def draw(folder: str, found: "Evaluation", *, replace: bool) -> None:
-    """Draw the confusion matrix and the worst mistakes in a folder, which is made where it is not there.
+def draw(folder: str, drawn: Mapping[str, "Canvas | None"], *, replace: bool) -> None:
+    """Write pictures, by the names of their files, in a folder, which is made where it is not there.
 
     Raises:
         ImageError: they cannot be written.
     """
-    from cnncli.training.pictures import CONFUSION, MISTAKES, draw_confusion, draw_mistakes
-
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise ImageError(f"{folder}: the folder cannot be made: {error.strerror}") from error
-    names = tuple(one.name for one in found.scores.per_class)
-    draw_confusion(found.scores).save(os.path.join(folder, CONFUSION), replace=replace)
-    mistakes = draw_mistakes(found.dataset, found.probabilities, names)
-    mistakes.save(os.path.join(folder, MISTAKES), replace=replace)
+    for name, canvas in drawn.items():
+        if canvas is not None:
+            canvas.save(os.path.join(folder, name), replace=replace)
 
 
 def _classes(scores: "Scores") -> Table:
@@ -99,26 +125,27 @@ def _classes(scores: "Scores") -> Table:
     return Table(columns, rows)
 
 
-def _confusion(scores: "Scores") -> Table:
-    names = [printable(one.name) for one in scores.per_class]
+def confusion_table(given: Sequence[str], counts: "Array", corner: str, caption: str, unit: str) -> Table:
+    """Return a confusion matrix as a table; of many classes, its largest counts of mistakes."""
+    names = [printable(name) for name in given]
     if len(names) > MOST_CLASSES:
-        return _most_confused(scores, names)
-    columns = [Column("true \\ predicted", right=False), *map(Column, names)]
+        return _most_confused(names, counts, corner, unit)
+    columns = [Column(corner, right=False), *map(Column, names)]
     rows: list[list[Cell]] = []
-    for name, counts in zip(names, scores.confusion.tolist(), strict=True):
-        rows.append([name, *(count or "·" for count in counts)])
-    return Table(columns, rows, caption="confusion matrix")
+    for name, row in zip(names, counts.tolist(), strict=True):
+        rows.append([name, *(count or "·" for count in row)])
+    return Table(columns, rows, caption=caption)
 
 
-def _most_confused(scores: "Scores", names: list[str]) -> Table:
+def _most_confused(names: list[str], counts: "Array", corner: str, unit: str) -> Table:
     pairs = [
         (count, names[truth], names[said])
-        for truth, row in enumerate(scores.confusion.tolist())
+        for truth, row in enumerate(counts.tolist())
         for said, count in enumerate(row)
         if count and truth != said
     ]
     pairs.sort(key=lambda pair: -pair[0])
-    columns = [Column("true", right=False), Column("predicted", right=False), Column("images")]
+    columns = [*(Column(word, right=False) for word in corner.split(" \\ ")), Column(unit)]
     rows = [[truth, said, count] for count, truth, said in pairs[:MOST_CONFUSIONS]]
     return Table(columns, rows, caption="the most frequent mistakes")
 
