@@ -1,7 +1,7 @@
 """What becomes of stated boxes when the size of their picture is known: in its pixels, checked, clipped."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from cnncli.data.pictures import Size
 from cnncli.errors import ImageError
 from cnncli.images.reading import open_image
 
-_ANY = 1 << 62  # a side of a picture whose size nobody knows
 _ROUNDED = 0.05  # pixels by which a box may reach out of its picture without a word: COCO's have two decimals
 _TINY = 1e-9  # part of a side by which it may reach out and stay as it is
 
@@ -25,26 +24,16 @@ def settled(picture: LabelledPicture, size: Size | None, classes: Mapping[str, i
 
     Args:
         picture: the labels.
-        size: (height, width) of the upright picture; None where nobody knows: boxes then end where they do.
+        size: (height, width) of the upright picture; None where nobody knows: then nothing is clipped.
         classes: name of each class to its index.
         faults: is told of every box that is left out or changed.
     """
     rows = list(_readable(picture, classes, faults))
-    places = np.array([row.place for row in rows], np.float64).reshape(-1, 4)
-    scale = np.ones(4)
-    if size is None:
-        size = (_ANY, _ANY)
-    elif picture.relative:
-        scale = np.array([size[1], size[0]] * 2, np.float64)
-    elif picture.size == size[::-1] != size and (orientation := _orientation(picture.path)) >= 5:
-        faults.add("turned", picture.path or picture.name)
-        places = _turned(places, size, orientation)
-    elif picture.size not in (None, size):
-        scale = _scale(picture, size, faults)
+    stated = np.array([row.place for row in rows], np.float64).reshape(-1, 4)
     with np.errstate(over="ignore", invalid="ignore"):  # whatever is too large is clipped or left out
-        places = places * scale
+        places, factor = _in_pixels(picture, stated, size, faults)
         clipped, kept = _clipped(picture, rows, places, size, faults)
-        areas = np.array([row.area for row in rows]) * scale[2] * scale[3]
+        areas = np.array([row.area for row in rows]) * factor
     whole = (clipped == places).all(axis=1) & np.isfinite(areas) & (areas >= 0)
     boxes = Boxes.of(
         clipped,
@@ -59,16 +48,35 @@ def settled(picture: LabelledPicture, size: Size | None, classes: Mapping[str, i
 def _readable(picture: LabelledPicture, classes: Mapping[str, int], faults: Faults) -> Iterator[Row]:
     """Yield the rows with a known class and finite numbers."""
     for row in picture.rows:
-        x, y, width, height = row.place
-        stated = f"{picture.where} {row.number}: {row.label}"
+        fault = ""
         if row.label not in classes:
-            faults.add("unknown class", stated)
+            fault = "unknown class"
         elif not all(map(math.isfinite, (*row.place, row.score))):
-            faults.add("not a number", f"{stated} at {x:g},{y:g},{width:g},{height:g}")
-        elif width <= 0 or height <= 0:
-            faults.add("no size", f"{stated} at {x:g},{y:g},{width:g},{height:g}")
+            fault = "not a number"
+        elif min(row.place[2:]) <= 0:
+            fault = "no size"
+        if fault:
+            faults.add(fault, _said(picture, row, row.place))
         else:
             yield row
+
+
+def _said(picture: LabelledPicture, row: Row, place: Sequence[float]) -> str:
+    """Return which box a fault is about."""
+    return f"{picture.where} {row.number}: {row.label} at {','.join(f'{value:g}' for value in place)}"
+
+
+def _in_pixels(picture: LabelledPicture, stated: Floats, size: Size | None, faults: Faults) -> tuple[Floats, float]:
+    """Return stated boxes in pixels of the upright picture, and the factor of their areas."""
+    if size is None or (picture.size in (None, size) and not picture.relative):
+        return stated, 1
+    if picture.relative:
+        return stated * np.array([size[1], size[0]] * 2), float(size[0] * size[1])
+    if picture.size == size[::-1] and (orientation := _orientation(picture.path)) >= 5:
+        faults.add("turned", picture.path or picture.name)
+        return _turned(stated, size, orientation), 1
+    across, down = _scale(picture, size, faults)
+    return stated * [across, down, across, down], across * down
 
 
 def _orientation(path: str | None) -> int:
@@ -92,7 +100,7 @@ def _turned(places: Floats, size: Size, orientation: int) -> Floats:
     return turned
 
 
-def _scale(picture: LabelledPicture, size: Size, faults: Faults) -> Floats:
+def _scale(picture: LabelledPicture, size: Size, faults: Faults) -> tuple[float, float]:
     """Return the factors from the size that the labels state to the picture's: 1 where the proportions differ."""
     height, width = picture.size or size
     across, down = size[1] / width, size[0] / height
@@ -102,13 +110,15 @@ def _scale(picture: LabelledPicture, size: Size, faults: Faults) -> Floats:
         "picture size",
         f"{picture.path} is {size[1]}x{size[0]}, {picture.file} says {width}x{height}: boxes are {done}",
     )
-    return np.array([across, down] * 2) if is_scaled else np.ones(4)
+    return (across, down) if is_scaled else (1, 1)
 
 
 def _clipped(
-    picture: LabelledPicture, rows: list[Row], places: Floats, size: Size, faults: Faults
+    picture: LabelledPicture, rows: list[Row], places: Floats, size: Size | None, faults: Faults
 ) -> tuple[Floats, "np.ndarray[tuple[int], np.dtype[np.bool_]]"]:
     """Return the boxes clipped to their picture, and which of them have something left."""
+    if size is None:
+        return places, np.ones(len(rows), bool)
     bounds = np.array([size[1], size[0]], np.float64)
     start, stop = places[:, :2], places[:, :2] + places[:, 2:]
     out = ((start < -_ROUNDED) | (stop > bounds + _ROUNDED)).any(axis=1)
@@ -116,10 +126,8 @@ def _clipped(
     sides = inner_stop - inner_start
     kept = (sides > 0).all(axis=1)
     for item in np.flatnonzero(out | ~kept).tolist():
-        stated = f"{picture.where} {rows[item].number}: {rows[item].label} at "
-        stated += ",".join(f"{value:g}" for value in places[item])
-        stated += f" in {size[1]}x{size[0]}" if size[0] < _ANY else ""
-        faults.add("clipped" if kept[item] else "outside", stated)
+        said = f"{_said(picture, rows[item], places[item].tolist())} in {size[1]}x{size[0]}"
+        faults.add("clipped" if kept[item] else "outside", said)
     # Those inside keep their bits: a sum and a difference would round them.
     reaches = (start < -_TINY * bounds) | (stop > bounds * (1 + _TINY))
     return np.where(np.tile(reaches.any(axis=1, keepdims=True), 4), np.hstack([inner_start, sides]), places), kept

@@ -127,10 +127,6 @@ class JpegImage(PillowImage):
         width, height = self.size
         return (width, height) if self.orientation >= 5 else (height, width)
 
-    @property
-    def orientation(self) -> int:
-        return orientation_of(self._image)
-
     def decoded_bytes(self) -> int:
         is_luma_alone = self._gray and self._image.mode == "RGB"
         coefficients = 0

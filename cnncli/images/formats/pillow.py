@@ -45,6 +45,10 @@ class PillowImage(OpenedImage):
         return self._image.size
 
     @property
+    def orientation(self) -> int:
+        return orientation_of(self._image)
+
+    @property
     def pixels(self) -> int:
         return prod(self.size)
 

@@ -207,14 +207,15 @@ def test_a_link_in_a_circle_ends(tmp_path):
 # The size that labels state, and the picture's own.
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_boxes_are_in_pixels_of_the_upright_picture(orientation, tmp_path):
+def test_boxes_are_in_pixels_of_the_upright_picture(orientation, suffix, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = orientation
     marked = np.zeros((20, 30, 3), np.uint8)
     marked[4:8, 2:12] = 255  # the box as it is stored
-    Image.fromarray(marked).save(tmp_path / "a.jpg", exif=exif, quality=100, subsampling=0)
-    coco(tmp_path, [("cat", 2, 4, 10, 4)], name="a.jpg")
+    Image.fromarray(marked).save(tmp_path / f"a{suffix}", exif=exif, quality=100)
+    coco(tmp_path, [("cat", 2, 4, 10, 4)], name=f"a{suffix}")
     parts = open_boxes(tmp_path)
     on_its_side = orientation >= 5
     assert parts.train.shape[:2] == ((30, 20) if on_its_side else (20, 30))
