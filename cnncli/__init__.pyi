@@ -24,6 +24,7 @@ from .images.writing import write_image as write_image
 from .models.box_evaluation import evaluate_boxes as evaluate_boxes
 from .models.box_scores import judge_boxes as judge_boxes
 from .models.detecting import detect_files as detect_files
+from .models.detecting import harvest_files as harvest_files
 from .models.evaluation import evaluate as evaluate
 from .models.exporting import export_onnx as export_onnx
 from .models.finding import find_boxes as find_boxes

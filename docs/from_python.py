@@ -10,7 +10,7 @@ FUNCTIONS = {
     "params": ("summarize_network", "compare_networks", "count_as"),
     "train": ("train", "open_dataset", "open_boxes", "find_learning_rate", "batch_sheet"),
     "predict": ("predict_files", "sort_files", "load_model"),
-    "detect": ("find_boxes", "detect_files"),
+    "detect": ("find_boxes", "detect_files", "harvest_files"),
     "evaluate": ("evaluate", "evaluate_boxes", "judge_boxes"),
     "export": ("export_onnx", "export_weights"),
     "learn": ("learn_kernel",),

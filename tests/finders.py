@@ -1,4 +1,4 @@
-"""What finds boxes in tests, without any training: spots of a colour on black."""
+"""What finds boxes in tests, without any training: spots of a colour, or bright squares, on black."""
 
 import numpy as np
 from PIL import Image
@@ -6,7 +6,9 @@ from scipy import ndimage
 
 from cnncli.data.boxes.boxes import Boxes
 from cnncli.data.normalization import Normalization
+from cnncli.models.model import Model
 from cnncli.models.predictor import Predictor
+from cnncli.networks import parse_network
 
 COLORS = ("red", "green", "blue")
 
@@ -60,3 +62,21 @@ def spots(*boxes, size=(96, 128)):
 def save_spots(path, *boxes, **options):
     """Write such a picture as a file."""
     Image.fromarray(spots(*boxes)).save(path, **options)
+
+
+def bright_model(names=("background", "bright")):
+    """A model of 8x8 pictures that says how much brighter the inner 4x4 pixels are than the rest."""
+    network = parse_network("8x8x1 fc-2,softmax")
+    weight = np.full((8, 8), -1 / 48, np.float32)
+    weight[2:6, 2:6] = 1 / 16
+    both = np.stack([0 * weight.ravel(), 16 * weight.ravel()], axis=1)
+    parameters = {"0.fc.weight": both, "0.fc.bias": np.array([0, -8], np.float32)}
+    return Model(network, parameters, {}, names, Normalization((0.0,), (255.0,)))
+
+
+def canvas(*spots, size=(60, 80)):
+    """A dark picture with bright squares of some sides."""
+    picture = np.zeros(size, np.uint8)
+    for x, y, side in spots:
+        picture[y : y + side, x : x + side] = 255
+    return picture

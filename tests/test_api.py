@@ -56,6 +56,7 @@ PROMISED = {
     "export_onnx",
     "export_weights",
     "filter_image",
+    "harvest_files",
     "inputs_for",
     "iou",
     "judge_boxes",

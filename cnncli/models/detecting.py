@@ -32,6 +32,7 @@ from cnncli.models.finding_options import FindingFields, FindingOptions
 from cnncli.models.opening import as_predictor
 from cnncli.models.prediction import path_list
 from cnncli.models.predictor import AnyPath, Predictor
+from cnncli.models.sliding.harvesting import MOST, Harvest
 from cnncli.pipelines.common import Pipeline, check_format, open_stream, read_source, write_pages
 from cnncli.pipelines.notes import Details
 from cnncli.threads import cores
@@ -115,9 +116,52 @@ def detect_files(
     loaded = as_predictor(model)
     search = Search(loaded, FindingOptions(**options))
     work = DetectPipeline(search.find, loaded.class_names, reading or reading_for(loaded))
-    todo = [Job(Input(name, os.path.basename(name)), ()) for name in path_list(paths)]
-    for report in run(todo, Task(work, grouping=work.grouping), workers=jobs or cores(), stop=stop):
-        yield work.detection(report)
+    yield from work.detections(paths, jobs, stop)
+
+
+def harvest_files(
+    model: Predictor | AnyPath,
+    paths: AnyPath | Sequence[AnyPath],
+    folder: AnyPath,
+    *,
+    most: int = MOST,
+    jobs: int | None = None,
+    reading: Reading | None = None,
+    stop: threading.Event | None = None,
+    **options: Unpack[FindingFields],
+) -> Iterator[Detection]:
+    """Write the windows in which a classifier finds objects in pictures without any, as `cnncli detect --harvest` does.
+
+    They are pictures of the size that it takes, in a folder named after the background's class: a classifier that is
+    trained again, on these too, finds less where there is nothing.
+
+    Args:
+        model: a classifier, or a word that `load_model` takes.
+        paths: the files, as in `detect_files`: pictures that show no object of any class.
+        folder: the folder in which that of the background stands, or is made.
+        most: the most windows of a picture, the best ones.
+        jobs: threads; None for the machine's cores.
+        reading: as in `detect_files`.
+        stop: when set, no further file is begun.
+        options: as in `FindingOptions`.
+
+    Yields:
+        A detection for each file, in their order; every box is a false one.
+
+    Raises:
+        ModelError: the model cannot be read, or slide.
+        ArgumentError: a model that was trained on boxes, a folder that is none, or an option outside of its range.
+
+    Example:
+        >>> for detection in harvest_files("runs/digits", "digits/7/00.png", "harvest", scales=(1, 1), threshold=0):
+        ...     print(os.listdir("harvest/background"))
+        ['00-0-0-28x28-7.png']
+    """
+    loaded, finding = as_predictor(model), FindingOptions(**options)
+    search, names = Search(loaded, finding), loaded.class_names
+    harvest = Harvest.into(os.fspath(folder), search.window, names, background=finding.background, most=most)
+    work = DetectPipeline(search.find, names, reading or reading_for(loaded), harvest=harvest)
+    yield from work.detections(paths, jobs, stop)
 
 
 class _Seen(NamedTuple):
@@ -175,6 +219,7 @@ class DetectPipeline(Pipeline):
         draws: whether the first output is a picture with boxes.
         label_kind: the kind of the last output, a file of labels: a name in `BOX_FORMATS`; None where there is none.
         crops: where each object is written as a picture of its own; None for nowhere.
+        harvest: where each window with an object is written for a training; None for nowhere.
         model: says which model it is and what it is told, where outputs that exist are skipped.
 
     The other fields are those of every `Pipeline`.
@@ -186,6 +231,7 @@ class DetectPipeline(Pipeline):
     draws: bool = False
     label_kind: str | None = None
     crops: Crops | None = None
+    harvest: Harvest | None = None
     model: str = ""
     quality: int | None = None
     format: str | None = None
@@ -199,7 +245,7 @@ class DetectPipeline(Pipeline):
 
     @property
     def options(self) -> str:
-        said = self.model, self.class_names, self.draws, self.label_kind, self.crops, self.quality
+        said = self.model, self.class_names, self.draws, self.label_kind, self.crops, self.harvest, self.quality
         return json_text([version("cnncli"), *said])
 
     def check_single(self, output: str) -> None:
@@ -220,6 +266,8 @@ class DetectPipeline(Pipeline):
                 self._label(LabelledBoxes(job.input.below, boxes, seen.size), targets[-1], job.outputs[-1])
             if self.crops is not None:
                 self.crops.write(job.input, seen.visible, boxes)
+            if self.harvest is not None:
+                self.harvest.write(job.input, seen.pixels, boxes)
             details: Details = {"boxes": boxes, "size": seen.size}
             return [details | ({"hints": [SEVERAL_FRAMES]} if image.frame_count > 1 else {})]
 
@@ -234,6 +282,14 @@ class DetectPipeline(Pipeline):
         with writing(output, ImageError), open_temporary(target) as file:
             for piece in BOX_FORMATS[self.label_kind or ""].text([labelled], self.class_names):
                 file.write(label_bytes(piece))
+
+    def detections(
+        self, paths: AnyPath | Sequence[AnyPath], jobs: int | None, stop: threading.Event | None
+    ) -> Iterator[Detection]:
+        """Yield the detection of each file, in their order."""
+        todo = [Job(Input(name, os.path.basename(name)), ()) for name in path_list(paths)]
+        for report in run(todo, Task(self, grouping=self.grouping), workers=jobs or cores(), stop=stop):
+            yield self.detection(report)
 
     def detection(self, report: Report) -> Detection:
         """Return the detection that a report holds."""

@@ -140,6 +140,11 @@ class Search:
         """Notes for users on what it finds, a line each."""
         return self._finder.notes
 
+    @property
+    def window(self) -> Size | None:
+        """(height, width) of the windows of a classifier that slides; None for a detector."""
+        return self._finder.slider.windows.size if isinstance(self._finder, SlidingFinder) else None
+
     def find(self, picture: Array, name: str) -> Boxes:
         """Return the objects of a picture (H, W, C) on the scale of the model.
 

@@ -26,6 +26,8 @@ cnncli detect runs/cells photos/ -r -o found/ --threshold 0.3
 cnncli detect runs/cells 'photos/*.jpg' --json > found.jsonl
 
 cnncli detect runs/digits page.png --scales 0.5:2 --crops digits/
+
+cnncli detect runs/digits 'empty/*.png' --harvest digits/
 """
 
 Kind: Any = choice("Kind", LABEL_KINDS)
@@ -93,6 +95,14 @@ def detect(
             help="Write each object as an image of its own, {stem}-01-{class}.png, the best first.",
         ),
     ] = None,
+    harvest: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="With a classifier, on images that show no object: write the windows in which it finds one (at most "
+            "--top per image; default 20) to FOLDER/background, to train on them too.",
+        ),
+    ] = None,
     size: options.Size = None,
     engine: options.EngineOption = "numpy",
     device: options.DeviceOption = "auto",
@@ -111,6 +121,7 @@ def detect(
     from cnncli.models.detecting import DetectPipeline
     from cnncli.models.finding import Search, SearchFile, reading_for
     from cnncli.models.prediction import ModelFile
+    from cnncli.models.sliding.harvesting import Harvest
 
     told, finding = about.told(size), search.finding(threshold)
     labelling = Labelling(str(form or ""), labels, as_json=files.as_json)
@@ -127,6 +138,7 @@ def detect(
     find = searching.find
     if file and files.scheduler:
         find, crops = SearchFile(file, finding).find, crops and os.path.abspath(crops)
+        harvest = harvest and os.path.abspath(harvest)
     pipeline = DetectPipeline(
         find,
         loaded.class_names,
@@ -134,6 +146,9 @@ def detect(
         draws=output is not None,
         label_kind=None if labelling.folder is None else labelling.kind,
         crops=None if crops is None else Crops.into(crops, loaded.class_names, replace=files.force),
+        harvest=None
+        if harvest is None
+        else Harvest.into(harvest, searching.window, loaded.class_names, background=search.background, most=search.top),
         model=f"{file} {finding}",
         quality=files.quality,
     )

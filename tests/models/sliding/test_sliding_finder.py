@@ -4,21 +4,19 @@ import itertools
 
 import numpy as np
 import pytest
+from finders import bright_model, canvas
 from models import random_model
 
 from cnncli.data.boxes.boxes import Boxes
-from cnncli.data.normalization import Normalization
 from cnncli.data.pictures import resized
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.models.finding import as_finder, find_boxes
 from cnncli.models.finding_options import FindingOptions
-from cnncli.models.model import Model
 from cnncli.models.sliding import pyramids
 from cnncli.models.sliding.finder import SlidingFinder, suppressed
 from cnncli.models.sliding.pyramids import Rows, pyramid
 from cnncli.models.sliding.sliders import OneByOne, slider_of
 from cnncli.models.sliding.tiles import level_scores, tiles
-from cnncli.networks import parse_network
 from cnncli.networks.sliding import Windows
 from cnncli.ops.boxes import nms
 
@@ -171,24 +169,6 @@ def test_tiles_of_one_size_share_the_windows_with_their_surroundings(count, most
         assert tile.stop - tile.start <= most
         assert 0 <= tile.first <= max(0, tile.start - margins[0])
         assert min(count, tile.stop + margins[1]) <= tile.last <= count
-
-
-def bright_model(names=("background", "bright")):
-    """A model of 8x8 pictures that says how much brighter the inner 4x4 pixels are than the rest."""
-    network = parse_network("8x8x1 fc-2,softmax")
-    weight = np.full((8, 8), -1 / 48, np.float32)
-    weight[2:6, 2:6] = 1 / 16
-    both = np.stack([0 * weight.ravel(), 16 * weight.ravel()], axis=1)
-    parameters = {"0.fc.weight": both, "0.fc.bias": np.array([0, -8], np.float32)}
-    return Model(network, parameters, {}, names, Normalization((0.0,), (255.0,)))
-
-
-def canvas(*spots, size=(60, 80)):
-    """A dark picture with bright squares of some sides."""
-    picture = np.zeros(size, np.uint8)
-    for x, y, side in spots:
-        picture[y : y + side, x : x + side] = 255
-    return picture
 
 
 class TestFinding:
