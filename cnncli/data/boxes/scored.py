@@ -88,6 +88,7 @@ def parse_scored(text: str, name: str, *, as_corners: bool = False) -> ScoredBox
     Args:
         text: CSV with a header, or JSON lines: an object for each box, or for each picture with its boxes in a list, as
             `detect` prints them. Fields are class, score, x, y, width, height and file; class and file may be absent.
+            Pictures without boxes are left out.
         name: of the file, in messages.
         as_corners: whether a box is left, top, right, bottom instead.
 
@@ -130,7 +131,13 @@ def _rows(text: str, name: str) -> tuple[tuple[str, ...], list[tuple[str, Record
     for where, row in cells:
         if len(row) != len(header):
             raise DataError(f"{where}: has {len(row)} cells where the first line has {len(header)}")
-    return header, [(where, dict(zip(header, row, strict=True))) for where, row in cells[1:]]
+    records = [(where, dict(zip(header, row, strict=True))) for where, row in cells[1:]]
+    return header, [(where, row) for where, row in records if not _is_bare(row)]
+
+
+def _is_bare(row: Record) -> bool:
+    """Return whether a row names a picture without boxes."""
+    return any(row.get(field) for field in _FILES) and not any(row[field] for field in row.keys() - {*_FILES})
 
 
 def _json_rows(text: str, name: str) -> Iterator[tuple[str, Record]]:

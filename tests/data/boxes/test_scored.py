@@ -63,6 +63,11 @@ def test_a_picture_of_several_boxes_is_named_in_each():
     assert [*parse_scored(f"{line}\n{failed}", "-").lines([0])] == [expected]
 
 
+def test_pictures_without_boxes_are_left_out():
+    found = parse_scored("file,score,x,y,width,height\na.png,1,0,0,9,9\nb.png,,,,,\n", "boxes.csv")
+    assert found.files == ("a.png",)
+
+
 def test_names_may_hold_what_ends_lines_elsewhere():
     line = '{"class": "a\u2028b", "score": 0.5, "x": 1, "y": 2, "width": 3, "height": 4}'
     assert parse_scored(f"{line}\r\n", "-").classes == ("a\u2028b",)
