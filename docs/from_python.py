@@ -50,7 +50,7 @@ print(cnncli.Boxes.of(boxes, [0, 0, 1]).areas)
 
 canvases = cnncli.open_boxes("canvases")  # pictures with boxes: COCO, Pascal VOC, YOLO or CSV
 print(canvases.train, canvases.train.boxes[0].places.shape)
-print(cnncli.convert_boxes("canvases", "labels", "csv"))
+print(cnncli.convert_boxes("canvases", "from_python", "csv").files)
 """
 
 MODELS = """

@@ -109,3 +109,69 @@ class TestSuppression:
         text = b"file,score,x,y,width,height\ngr\xf6n.png,1,0,0,9,9\n"
         result = process("boxes", "nms", "-", stdin=text)
         assert (result.returncode, result.stdout.splitlines()[1]) == (0, rb"gr\xf6n.png,1,0,0,9,9")
+
+
+class TestConversion:
+    @pytest.fixture
+    def table(self, tmp_path):
+        path = tmp_path / "labels.csv"
+        path.write_text(
+            "file,class,x,y,width,height\na.png,cat,1,2,3,4\na.png,dog,5,6,7,8\nb.png,,,,,\n", encoding="utf-8"
+        )
+        return path
+
+    def test_what_was_done_is_one_line(self, table, tmp_path):
+        result = done("boxes", "convert", table, tmp_path / "labels.json")
+        assert (result.stdout, result.stderr) == (
+            "",
+            f"{table} -> {tmp_path / 'labels.json'}: 2 boxes of 2 images\n",
+        )
+        assert [box["bbox"] for box in json.loads((tmp_path / "labels.json").read_text())["annotations"]] == [
+            [1, 2, 3, 4],
+            [5, 6, 7, 8],
+        ]
+
+    def test_what_is_lost_is_a_line_each(self, table, tmp_path):
+        done("boxes", "convert", table, tmp_path / "labels.json", "-q")
+        labels = json.loads((tmp_path / "labels.json").read_text())
+        labels["categories"] = [{"id": 1, "name": "zebra"}, {"id": 2, "name": "dog"}]
+        (tmp_path / "labels.json").write_text(json.dumps(labels))
+        result = done("boxes", "convert", tmp_path / "labels.json", tmp_path / "again.csv")
+        assert "again.csv: csv lists no classes, so that their order is lost: zebra, dog\n" in result.stderr
+        assert result.stderr.count("\n") == 2
+
+    def test_json_names_the_files(self, table, tmp_path):
+        result = done("boxes", "convert", table, tmp_path / "out", "--format", "voc", "--json", "-q")
+        assert result.stderr == ""
+        facts = json.loads(result.stdout)
+        assert facts["kind"] == "csv"
+        assert facts["files"] == [str(tmp_path / "out" / name) for name in ("a.xml", "b.xml")]
+        assert (facts["pictures"], facts["boxes"], facts["class_names"]) == (2, 2, ["cat", "dog"])
+
+    def test_faults_are_refused_when_asked(self, table, tmp_path):
+        table.write_text(table.read_text().replace("5,6,7,8", "5,6,0,8"), encoding="utf-8")
+        refused = cnncli("boxes", "convert", table, tmp_path / "labels.json", "--strict")
+        assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
+        assert not (tmp_path / "labels.json").exists()
+        assert "1 box has no width or no height" in done("boxes", "convert", table, tmp_path / "labels.json").stderr
+
+    @pytest.mark.parametrize(
+        ("words", "code", "message"),
+        [
+            ("labels.csv labels.csv --force", 2, "labels.csv is an input"),
+            ("labels.csv there.json", 2, "there.json exists already: --force overwrites"),
+            ("labels.csv out", 2, "out: its name does not say its kind: choose --format from coco, voc"),
+            ("labels.csv out --format pdf", 2, "'pdf' is not one of"),
+            ("nowhere out.json", 1, "nowhere: no such file or folder"),
+            ("there.json out.csv", 3, "there.json"),
+            ("labels.csv", 2, "Missing argument"),
+        ],
+    )
+    def test_what_is_wrong_is_one_line(self, table, monkeypatch, words, code, message):
+        monkeypatch.chdir(table.parent)
+        (table.parent / "there.json").write_text("mine")
+        result = cnncli("boxes", "convert", *words.split())
+        assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (code, "", 1)
+        assert message in result.stderr
+        assert (table.parent / "there.json").read_text() == "mine"
+        assert sorted(path.name for path in table.parent.iterdir()) == ["labels.csv", "there.json"]

@@ -8,16 +8,20 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from cnncli.cli.options import parse_number, parsed
+from cnncli.choices import LABEL_KINDS
+from cnncli.cli.options import choice, parse_number, parsed
+from cnncli.cli.training.options import Quiet
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD
-from cnncli.files.text import json_text, number_text
+from cnncli.files.text import json_text, number_text, printable
 
 EXAMPLES = """Examples:
 
 cnncli boxes iou 10,10,30,30 20,20,40,40 --explain
 
 cnncli boxes nms found.csv --explain
+
+cnncli boxes convert cells/ cells.json
 """
 
 _IOU_EXAMPLES = """Examples:
@@ -35,8 +39,23 @@ cnncli boxes nms found.csv --threshold 0.4 --explain
 """
 
 
+_CONVERT_EXAMPLES = """Examples:
+
+cnncli boxes convert cells/ cells.json
+
+cnncli boxes convert instances.json labels.csv
+
+cnncli boxes convert cells.json cells/ --format yolo
+"""
+
+BOX_KINDS = LABEL_KINDS[1:]
+"""The kinds of label files that are written: those of `BOX_FORMATS`."""
+
+_Kind: Any = choice("BoxKind", BOX_KINDS)
+
+
 def boxes(context: typer.Context) -> None:
-    """Compute overlaps of boxes, and suppress boxes that overlap a better one.
+    """Compute overlaps of boxes, suppress boxes that overlap a better one, and convert label files.
 
     A box is x, y, width and height in pixels; 0,0 is the top left corner of the picture.
     """
@@ -102,6 +121,45 @@ def nms(
         print(line)
 
 
+def convert(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FROM",
+            help="Labels in COCO JSON, Pascal VOC XML, YOLO text or CSV: a file, or a folder with images and labels.",
+        ),
+    ],
+    output: Annotated[
+        str,
+        typer.Argument(
+            metavar="TO",
+            help="A file, whose suffix says its kind (.json for COCO, .csv, .jsonl); or a folder, with --format. Paths "
+            "of images stay relative to the data.",
+        ),
+    ],
+    kind: Annotated[_Kind | None, typer.Option("--format", help="Kind of the label files to write.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse labels with any fault.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing label files.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write label files as another kind; images stay where they are.
+
+    Whatever is left out or changed on the way, and what the new files cannot hold, is said in a line each.
+    """
+    from cnncli.data import Reading
+    from cnncli.data.boxes.converting import convert_boxes
+
+    done = convert_boxes(source, output, kind and str(kind), reading=Reading(strict=strict), replace=force)
+    if not quiet:
+        for finding in done.findings:
+            print(printable(f"cnncli: {finding.message}"), file=sys.stderr)
+        print(printable(f"{source} -> {output}: {done.boxes:,} boxes of {done.pictures:,} images"), file=sys.stderr)
+    if as_json:
+        findings = [finding._asdict() for finding in done.findings]
+        print(json_text({"input": source, "output": output} | done._asdict() | {"findings": findings}))
+
+
 def _text(file: str) -> str:
     """Return the text of a file or of standard input."""
     if file != STANDARD:
@@ -144,5 +202,6 @@ class _Boxes(TyperCommand):
 SUBCOMMANDS: dict[Any, dict[str, Any]] = {
     iou: {"epilog": _IOU_EXAMPLES, "cls": _Boxes},
     nms: {"epilog": _NMS_EXAMPLES},
+    convert: {"epilog": _CONVERT_EXAMPLES},
 }
 """The commands of the group, and what Typer is told of each."""

@@ -45,12 +45,16 @@ class BoxFiles(NamedTuple):
         class_names: names by label: in the order of the file that lists them, or by name.
         kind: a name in `BOX_FORMATS`.
         findings: whatever was left out, clipped, scaled or turned, by name.
+        sources: the files that state boxes.
+        absent: the pictures that are not there.
     """
 
     parts: Mapping[str, list[LabelledBoxes]]
     class_names: tuple[str, ...]
     kind: str
     findings: tuple[Finding, ...]
+    sources: frozenset[str]
+    absent: frozenset[str]
 
 
 def find_labels(path: str) -> FoundLabels | None:
@@ -117,7 +121,9 @@ def read_boxes(
     findings = stated.faults.findings()
     if not any(parts.values()):
         raise NoInputError(findings[0].message if findings else f"{place}: its labels name no pictures")
-    return BoxFiles(parts, names, stated.kind, findings)
+    pictures = [picture for labels in stated.parts.values() for picture in labels.pictures]
+    absent = frozenset(_name(picture, stated.root) for picture in pictures if picture.path is None)
+    return BoxFiles(parts, names, stated.kind, findings, frozenset(picture.file for picture in pictures), absent)
 
 
 def _all_names(stated: Stated) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Writing files of boxes, each whole or not at all."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +28,25 @@ LOSSES = {
 """What a kind of files may lack to what is said about boxes that have it."""
 
 
+class PlannedFiles(NamedTuple):
+    """Files of boxes that are to be written: the text of each by its path, and findings about what is lost."""
+
+    texts: Mapping[str, Iterable[str]]
+    findings: tuple[Finding, ...]
+
+    def write(self, *, replace: bool) -> None:
+        """Write the files, each whole or not at all.
+
+        Raises:
+            DataError: one cannot be written, or stands there and is not to be replaced; a size is missing.
+        """
+        for path, text in self.texts.items():
+            os.makedirs(os.path.dirname(path) or os.curdir, exist_ok=True)
+            with open_whole(path, DataError, replace=replace) as file:
+                for piece in text:
+                    file.write(piece.encode("utf-8", "backslashreplace"))
+
+
 def write_boxes(
     output: str | os.PathLike[str],
     kind: str,
@@ -46,20 +65,22 @@ def write_boxes(
         replace: whether files may be replaced.
 
     Returns:
-        Findings about what this kind of files does not hold.
+        Findings about what this kind of files does not hold of boxes.
 
     Raises:
         ArgumentError: an unknown kind, or two pictures whose labels would be one file.
         DataError: a file cannot be written, or stands there and is not to be replaced; a size is missing.
     """
-    form, place = BOX_FORMATS[check_kind(kind)], os.fspath(output)
-    kept, findings = _holdable(list(pictures), form, place)
-    for path, text in _files(kept, class_names, form, place):
-        os.makedirs(os.path.dirname(path) or os.curdir, exist_ok=True)
-        with open_whole(path, DataError, replace=replace) as file:
-            for piece in text:
-                file.write(piece.encode("utf-8", "backslashreplace"))
-    return findings
+    planned = plan_files(os.fspath(output), kind, pictures, class_names)
+    planned.write(replace=replace)
+    return planned.findings
+
+
+def plan_files(output: str, kind: str, pictures: Iterable[LabelledBoxes], class_names: Sequence[str]) -> PlannedFiles:
+    """Return the files that `write_boxes` writes, with the same arguments and errors."""
+    form = BOX_FORMATS[check_kind(kind)]
+    kept, findings = _holdable(list(pictures), form, output)
+    return PlannedFiles(dict(_files(kept, class_names, form, output)), findings)
 
 
 def check_kind(kind: str) -> str:
@@ -92,6 +113,10 @@ def _files(
         yield os.path.join(output, name), form.text([picture], class_names)
     if form.beside is not None:
         for name, text in form.beside(class_names).items():
+            if name in names:
+                raise ArgumentError(
+                    f"the boxes of {names[name]} and the names of classes would both be written to {name}"
+                )
             yield os.path.join(output, name), [text]
 
 

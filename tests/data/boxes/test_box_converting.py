@@ -25,13 +25,13 @@ def written(folder):
 def test_a_file_is_written_for_data_without_parts(tmp_path):
     picture(tmp_path / "a.png")
     voc(tmp_path, [GOOD, ("dog", 1, 1, 5, 5)])
-    assert convert_boxes(tmp_path, tmp_path / "out.csv", "csv") == ()
+    assert convert_boxes(tmp_path, tmp_path / "out.csv", "csv").findings == ()
     assert (tmp_path / "out.csv").read_text().splitlines() == [
         "file,class,x,y,width,height",
         "a.png,cat,3.0,5.0,10.0,4.0",
         "a.png,dog,1.0,1.0,5.0,5.0",
     ]
-    with pytest.raises(DataError, match="exists already"):
+    with pytest.raises(ArgumentError, match="exists already"):
         convert_boxes(tmp_path, tmp_path / "out.csv", "csv")
     convert_boxes(tmp_path, tmp_path / "out.csv", "csv", replace=True)
 

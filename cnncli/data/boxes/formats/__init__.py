@@ -19,7 +19,7 @@ class BoxFormat(NamedTuple):
             picture where each has a file of its own. Takes the pictures and the names of classes.
         place: returns the file of a picture's boxes by the picture's name; None where one file holds all pictures.
         beside: returns the files that name the classes, by their names; None without such.
-        lacks: what boxes have that it does not hold: names in `LOSSES`.
+        lacks: what it does not hold: of boxes, names in `LOSSES`; `classes`, a list of them; `size`, that of pictures.
         find: returns its files among those of a data set, by part; none where there are none. None where it is only
             written.
         read: reads some of them, with a limit of bytes, or raises a `DataError` where nothing can be read.
@@ -42,7 +42,7 @@ BOX_FORMATS: dict[str, BoxFormat] = {
         ".xml",
         voc.text,
         place=voc.place,
-        lacks=("area",),
+        lacks=("area", "classes"),
         find=voc.find,
         read=voc.read,
     ),
@@ -50,7 +50,7 @@ BOX_FORMATS: dict[str, BoxFormat] = {
         "a .csv with the header file,class,x,y,width,height",
         ".csv",
         table.text,
-        lacks=("area",),
+        lacks=("area", "classes", "size"),
         find=table.find,
         read=table.read,
     ),
@@ -64,6 +64,6 @@ BOX_FORMATS: dict[str, BoxFormat] = {
         find=yolo.find,
         read=yolo.read,
     ),
-    "jsonl": BoxFormat("JSON lines, one for each picture", ".jsonl", lines.text, lacks=("area",)),
+    "jsonl": BoxFormat("JSON lines, one for each picture", ".jsonl", lines.text, lacks=("area", "classes")),
 }
 """The kinds of files of boxes; the first that is found is taken."""

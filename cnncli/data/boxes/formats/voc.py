@@ -66,6 +66,14 @@ def place(name: str) -> str:
     return "/".join(["Annotations" if part == "JPEGImages" else part for part in parts]) + ".xml"
 
 
+def _absent(path: str, name: str) -> str:
+    """Return the path of a picture that is not there, by that of its file: as `place` has it the other way round."""
+    if os.path.dirname(name.replace("\\", "/")):
+        return name
+    *folders, _ = path.split(os.sep)
+    return "/".join(["JPEGImages" if folder == "Annotations" else folder for folder in folders] + [name])
+
+
 def _escaped(name: str) -> str:
     return escape(cleaned(name))
 
@@ -116,7 +124,11 @@ def _read_file(tree: Tree, path: str, faults: Faults) -> LabelledPicture:
         if row.place[2:] == (1, 1):
             faults.add("single pixel", f"{where} {row.number}: {row.label}")
     return LabelledPicture(
-        name or stem, picture, where, rows, stated_size(root.word("size", "height"), root.word("size", "width"))
+        _absent(os.path.relpath(path, tree.root), name or stem),
+        picture,
+        where,
+        rows,
+        stated_size(root.word("size", "height"), root.word("size", "width")),
     )
 
 
