@@ -6,32 +6,33 @@ from scipy import ndimage
 
 from cnncli.data.boxes.boxes import Boxes
 from cnncli.data.normalization import Normalization
+from cnncli.models.detector import Detector
 from cnncli.models.model import Model
-from cnncli.models.predictor import Predictor
 from cnncli.networks import parse_network
 
 COLORS = ("red", "green", "blue")
 
 
-class SpotDetector(Predictor):
-    """Finds spots of red, green and blue as a detector does; the score of a spot is its brightness."""
+class SpotDetector(Detector):
+    """Finds spots of red, green and blue; the score of a spot is its brightness."""
 
-    class_names = COLORS
-    normalization = Normalization((0.0,), (255.0,))
-    resize, scale, origin = "stretch", "bytes", ""
-    concurrent = True
-
-    input_shape = None  # in place of a property
-
-    def __init__(self, size=(96, 128), channels=3):
-        self.input_shape = (*size, channels)
+    @property
+    def concurrent(self):
+        return True
 
     def outputs(self, pictures, jobs=1):
         assert pictures.shape[1:] == self.input_shape
         return pictures
 
-    def boxes(self, outputs, sizes, *, threshold, nms, top):
+    def boxes(self, outputs, sizes, *, threshold, nms=0.5, top=None):
         return [found_spots(picture, size, threshold, top) for picture, size in zip(outputs, sizes, strict=True)]
+
+
+def spot_detector(size=(96, 128), channels=3, names=COLORS):
+    """A detector of spots in pictures of a size; its network does nothing."""
+    network = parse_network(f"{size[0]}x{size[1]}x{channels} conv1-{5 + len(names)}")
+    arrays = {name: np.zeros(shape, np.float32) for name, shape in network.param_shapes().items()}
+    return SpotDetector(network, arrays, {}, names, Normalization((0.0,) * channels, (255.0,) * channels))
 
 
 def found_spots(picture, size, threshold, top):

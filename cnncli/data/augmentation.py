@@ -9,7 +9,7 @@ To add one, write a class with its `amount` and `change`, and enter it in `AUGME
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnncli.choices import did_you_mean
 from cnncli.errors import ArgumentError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # `--help` reads the registry and has to load no NumPy
     import numpy as np
 
     from cnncli.arrays import Array
+    from cnncli.data.pictures import Size
     from cnncli.data.randomness import ItemRandom
 else:
     np = Lazy("numpy")
@@ -35,6 +36,7 @@ class Augmentation(Value):
         limits: the least and the largest amount; (0, 0) where it takes none.
         in_pixels: whether amounts are whole pixels.
         is_share: whether the amount is a share, which may be written in percent.
+        keeps_boxes: whether boxes around objects are upright boxes afterwards.
     """
 
     amount: float = 0.0
@@ -44,6 +46,7 @@ class Augmentation(Value):
     limits: ClassVar[tuple[float, float]] = (0, 0)
     in_pixels: ClassVar[bool] = False
     is_share: ClassVar[bool] = False
+    keeps_boxes: ClassVar[bool] = True
 
     def validate(self) -> None:
         low, high = self.limits
@@ -63,6 +66,16 @@ class Augmentation(Value):
     def change(self, images: "Array", random: "ItemRandom") -> "Array":
         """Return changed pictures (N, H, W, C), of the same shape and dtype; the given ones may be written over."""
         raise NotImplementedError
+
+    def move(self, places: "Array", size: "Size", random: "ItemRandom") -> "Array":
+        """Return where boxes come to lie when `change` changes their pictures with the same random numbers.
+
+        Args:
+            places: (N, M, 4) of x, y, width, height in pixels.
+            size: (H, W) of the pictures.
+            random: as in `change`.
+        """
+        return places
 
     def __str__(self) -> str:
         return f"{self.word}:{self.amount:g}" if self.limits[1] else self.word
@@ -86,6 +99,11 @@ class Shift(Augmentation):
             target[:] = source[top : top + height, left : left + width]
         return images
 
+    def move(self, places: "Array", size: "Size", random: "ItemRandom") -> "Array":
+        reach = int(self.amount)
+        down, right = random.integers(0, 0, 2 * reach), random.integers(1, 0, 2 * reach)
+        return _stretched(places, 1, 1, reach - right, reach - down)
+
 
 class Flip(Augmentation):
     """Mirrored, left for right, every other time."""
@@ -98,6 +116,11 @@ class Flip(Augmentation):
         images[chosen] = images[chosen, :, ::-1]
         return images
 
+    def move(self, places: "Array", size: "Size", random: "ItemRandom") -> "Array":
+        chosen, moved = random.uniform(0) < 0.5, places.copy()
+        moved[chosen, :, 0] = size[1] - places[chosen, :, 0] - places[chosen, :, 2]
+        return moved
+
 
 class Rotate(Augmentation):
     """Turned about the middle by up to `amount` degrees either way."""
@@ -107,6 +130,7 @@ class Rotate(Augmentation):
     word: ClassVar[str] = "rotate"
     about: ClassVar[str] = "turned by up to N degrees either way (rotate:10)"
     limits: ClassVar[tuple[float, float]] = (0.1, 180)
+    keeps_boxes: ClassVar[bool] = False
 
     def change(self, images: "Array", random: "ItemRandom") -> "Array":
         height, width = images.shape[1:3]
@@ -128,12 +152,41 @@ class RandomCrop(Augmentation):
     is_share: ClassVar[bool] = True
 
     def change(self, images: "Array", random: "ItemRandom") -> "Array":
-        part = (self.amount + (1 - self.amount) * random.uniform(0))[:, np.newaxis]
-        places = []
+        part, places = self._part(random)[:, np.newaxis], []
         for axis, size in enumerate(images.shape[1:3]):
-            start = random.uniform(axis + 1)[:, np.newaxis] * (1 - part) * size
+            start = self._start(axis, size, random)[:, np.newaxis]
             places.append(start + (np.arange(size) + 0.5) * part - 0.5)
         return sample(images, places[0][:, :, np.newaxis], places[1][:, np.newaxis])
+
+    def move(self, places: "Array", size: "Size", random: "ItemRandom") -> "Array":
+        factor = 1 / self._part(random)
+        top, left = (self._start(axis, side, random) for axis, side in enumerate(size))
+        return _stretched(places, factor, factor, -left * factor, -top * factor)
+
+    def _part(self, random: "ItemRandom") -> "Array":
+        """Return the share of each side that is seen, (N,)."""
+        parts: Array = self.amount + (1 - self.amount) * random.uniform(0)
+        return parts
+
+    def _start(self, axis: int, size: int, random: "ItemRandom") -> "Array":
+        """Return the place along an axis, in pixels, where the part begins, (N,)."""
+        starts: Array = random.uniform(axis + 1) * (1 - self._part(random)) * size
+        return starts
+
+
+class Zoom(RandomCrop):
+    """Enlarged or made smaller, by a factor from 1 / `amount` to `amount`, somewhere in the picture."""
+
+    amount: float = 1.5
+
+    word: ClassVar[str] = "zoom"
+    about: ClassVar[str] = "up to N times larger or smaller (zoom:1.5)"
+    limits: ClassVar[tuple[float, float]] = (1.01, 10)
+    is_share: ClassVar[bool] = False
+
+    def _part(self, random: "ItemRandom") -> "Array":
+        parts: Array = self.amount ** (1 - 2 * random.uniform(0))
+        return parts
 
 
 class Cutout(Augmentation):
@@ -275,7 +328,7 @@ def _lumas(pixels: "Array") -> "Array":
     return lumas
 
 
-_KINDS = (Shift, Flip, Rotate, RandomCrop, Cutout, Brightness, Contrast, Saturation, Hue)
+_KINDS = (Shift, Flip, Rotate, RandomCrop, Zoom, Cutout, Brightness, Contrast, Saturation, Hue)
 AUGMENTATIONS: dict[str, type[Augmentation]] = {kind.word: kind for kind in _KINDS}
 
 AUTO = "auto"
@@ -348,6 +401,53 @@ def augment(
     for augmentation in augmentations:
         images = augmentation.change(images, ItemRandom(seed, epoch, items, augmentation.word))
     return images
+
+
+VISIBLE = 0.3
+"""Share of a box that has to be left in the picture: with less of it, an object is neither found nor missed."""
+
+
+def augment_boxes(
+    labels: "Array", size: "Size", augmentations: Sequence[Augmentation], *, seed: int, epoch: int, items: "Array"
+) -> "Array":
+    """Return the boxes of pictures that `augment` changes, as they are afterwards, cut at the pictures' borders.
+
+    Args:
+        labels: (N, M, 5) as `BoxDataset.labels`: class, x, y, width, height.
+        size: (H, W) of the pictures.
+        augmentations: as in `augment`; each keeps boxes.
+        seed: as in `augment`.
+        epoch: as in `augment`.
+        items: as in `augment`.
+
+    Example:
+        >>> labels = np.array([[[1, 0, 0, 2, 4]]] * 2, np.float32)
+        >>> moved = augment_boxes(labels, (8, 8), parse_augmentations("flip"), seed=1, epoch=0, items=np.array([0, 1]))
+        >>> sorted(moved[:, 0, 1].tolist())
+        [0.0, 6.0]
+    """
+    from cnncli.data.boxes.boxes import CROWD, NO_BOX
+    from cnncli.data.randomness import ItemRandom
+
+    places = labels[..., 1:].astype(np.float64)
+    for augmentation in augmentations:
+        places = augmentation.move(places, size, ItemRandom(seed, epoch, items, augmentation.word))
+    low = places[..., :2].clip(0, size[::-1])
+    sides = (places[..., :2] + places[..., 2:]).clip(0, size[::-1]) - low
+    left = sides.prod(axis=-1) / np.maximum(places[..., 2:].prod(axis=-1), 1e-9)
+    classes = np.where((left < VISIBLE) & (labels[..., 0] >= 0), CROWD, labels[..., 0])
+    classes = np.where(left > 0, classes, NO_BOX)
+    return np.concatenate([classes[..., np.newaxis], low, sides], axis=-1).astype(labels.dtype)
+
+
+def _stretched(places: "Array", across: Any, down: Any, right: Any, below: Any) -> "Array":
+    """Return boxes (N, M, 4) scaled and then moved, by a number for each picture or for all."""
+    count = len(places)
+    factors, offsets = np.ones((count, 1, 4)), np.zeros((count, 1, 4))
+    factors[..., ::2], factors[..., 1::2] = np.reshape(across, (-1, 1, 1)), np.reshape(down, (-1, 1, 1))
+    offsets[..., 0], offsets[..., 1] = np.reshape(right, (-1, 1)), np.reshape(below, (-1, 1))
+    moved: Array = places * factors + offsets
+    return moved
 
 
 def sample(images: "Array", rows: "Array", columns: "Array") -> "Array":

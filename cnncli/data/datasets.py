@@ -86,13 +86,13 @@ class Dataset(Pictures):
         size, classes = "x".join(map(str, self.shape)), len(self.class_names)
         return f"<{type(self).__name__}: {len(self):,} pictures of {size}, {classes} class{'es' * (classes != 1)}>"
 
-    def counts(self) -> Labels:
-        """Return the number of items of each class."""
-        return np.bincount(self.labels, minlength=len(self.class_names)).astype(np.int64)
-
     def take(self, indices: Any) -> "Dataset":
         """Return the data set of some of the items, in the order of their indices."""
         return Subset(self, indices)
+
+    def counts(self) -> Labels:
+        """Return the number of items of each class."""
+        return np.bincount(self.labels, minlength=len(self.class_names)).astype(np.int64)
 
     def with_classes(self, class_names: Sequence[str]) -> Self:
         """Return the same items, labelled by the index of their class in another list of classes.

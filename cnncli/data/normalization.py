@@ -6,7 +6,7 @@ import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.choices import NORMALIZATIONS, check_choice
-from cnncli.data import Dataset
+from cnncli.data.datasets import Pictures
 from cnncli.errors import ArgumentError
 from cnncli.ops.batches.rows import as_rows, row_repeats, tiled
 from cnncli.values import Value
@@ -118,7 +118,7 @@ _WORDS = {
 }
 
 
-def measure(dataset: Dataset) -> Normalization:
+def measure(dataset: Pictures) -> Normalization:
     """Return the normalization by the mean and standard deviation of a data set: of the training part alone.
 
     The pictures are read a few at a time, and added up in float64.

@@ -15,10 +15,11 @@ from cnncli.files.temporary import open_whole
 from cnncli.files.text import csv_text
 from cnncli.models.box_scores import BACKGROUND, BoxScores, PictureBoxes, judge_boxes
 from cnncli.models.detecting import detect_files
+from cnncli.models.detector import Detector
 from cnncli.models.finding_options import FindingOptions
 from cnncli.models.judged_parts import choose_part, parts_of
-from cnncli.models.opening import as_predictor
-from cnncli.models.predictor import AnyPath, Predictor
+from cnncli.models.opening import as_model
+from cnncli.models.predictor import AnyPath, PictureModel, Predictor
 from cnncli.models.splits import Run, find_run
 from cnncli.threads import cores
 
@@ -130,7 +131,7 @@ def _mistakes(file: str, picture: PictureBoxes, names: Sequence[str]) -> Iterato
 
 
 def evaluate_boxes(
-    model: Predictor | AnyPath,
+    model: Predictor | Detector | AnyPath,
     data: AnyPath,
     *,
     part: str | None = None,
@@ -170,8 +171,8 @@ def evaluate_boxes(
         >>> found.part, len(found.dataset), found.scores.confusion.shape
         ('validation', 30, (11, 11))
     """
-    run = find_run(model) if run is None and not isinstance(model, Predictor) else run
-    model, jobs = as_predictor(model), jobs or cores()
+    run = find_run(model) if run is None and not isinstance(model, PictureModel) else run
+    model, jobs = as_model(model), jobs or cores()
     reading = model.reading(jobs=jobs, strict=strict, class_names=model.class_names, progress=progress, cache_bytes=0)
     parts = open_boxes(data, reading)
     there: dict[str, BoxDataset] = parts_of(parts)
@@ -186,7 +187,7 @@ def evaluate_boxes(
     return BoxEvaluation(chosen.part, dataset, tuple(found), scores, findings)
 
 
-def _find(model: Predictor, dataset: BoxDataset, finding: FindingOptions, jobs: int) -> Iterator[Boxes]:
+def _find(model: Predictor | Detector, dataset: BoxDataset, finding: FindingOptions, jobs: int) -> Iterator[Boxes]:
     options = {name: getattr(finding, name) for name in finding.fields}
     for detection in detect_files(model, list(dataset.names), jobs=jobs, **options):
         if detection.boxes is None:

@@ -27,9 +27,10 @@ from cnncli.images.frames import OpenedImage, Picture
 from cnncli.images.metadata import Metadata
 from cnncli.images.reading import open_image
 from cnncli.models.cropping import Crops
+from cnncli.models.detector import Detector
 from cnncli.models.finding import Search, reading_for
 from cnncli.models.finding_options import FindingFields, FindingOptions
-from cnncli.models.opening import as_predictor
+from cnncli.models.opening import as_model
 from cnncli.models.prediction import path_list
 from cnncli.models.predictor import AnyPath, Predictor
 from cnncli.models.sliding.harvesting import MOST, Harvest
@@ -81,7 +82,7 @@ class Detection(NamedTuple):
 
 
 def detect_files(
-    model: Predictor | AnyPath,
+    model: Predictor | Detector | AnyPath,
     paths: AnyPath | Sequence[AnyPath],
     *,
     jobs: int | None = None,
@@ -113,14 +114,14 @@ def detect_files(
         28.0
         missing.png: no such file
     """
-    loaded = as_predictor(model)
+    loaded = as_model(model)
     search = Search(loaded, FindingOptions(**options))
     work = DetectPipeline(search.find, loaded.class_names, reading or reading_for(loaded))
     yield from work.detections(paths, jobs, stop)
 
 
 def harvest_files(
-    model: Predictor | AnyPath,
+    model: Predictor | Detector | AnyPath,
     paths: AnyPath | Sequence[AnyPath],
     folder: AnyPath,
     *,
@@ -157,7 +158,7 @@ def harvest_files(
         ...     print(os.listdir("harvest/background"))
         ['00-0-0-28x28-7.png']
     """
-    loaded, finding = as_predictor(model), FindingOptions(**options)
+    loaded, finding = as_model(model), FindingOptions(**options)
     search, names = Search(loaded, finding), loaded.class_names
     harvest = Harvest.into(os.fspath(folder), search.window, names, background=finding.background, most=most)
     work = DetectPipeline(search.find, names, reading or reading_for(loaded), harvest=harvest)
@@ -245,8 +246,7 @@ class DetectPipeline(Pipeline):
 
     @property
     def options(self) -> str:
-        crops = self.crops and self.crops.folder
-        said = self.model, self.class_names, self.draws, self.label_kind, crops, self.harvest, self.quality
+        said = self.model, self.class_names, self.draws, self.label_kind, self.crops, self.harvest, self.quality
         return json_text([version("cnncli"), *said])
 
     def check_single(self, output: str) -> None:

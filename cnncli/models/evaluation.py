@@ -11,7 +11,7 @@ from cnncli.files.text import csv_text
 from cnncli.models.judged_parts import choose_part, parts_of
 from cnncli.models.metrics import Scores, rank_mistakes, score
 from cnncli.models.opening import as_predictor
-from cnncli.models.predictor import AnyPath, Predictor
+from cnncli.models.predictor import AnyPath, PictureModel
 from cnncli.models.splits import Run, find_run
 from cnncli.threads import cores
 
@@ -101,7 +101,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    model: Predictor | AnyPath,
+    model: PictureModel | AnyPath,
     data: AnyPath,
     *,
     part: str | None = None,
@@ -136,7 +136,7 @@ def evaluate(
         >>> found.scores.accuracy > 0.5, found.scores.confusion.shape, len(found.dataset)
         (True, (10, 10), 40)
     """
-    run = find_run(model) if run is None and not isinstance(model, Predictor) else run
+    run = find_run(model) if run is None and not isinstance(model, PictureModel) else run
     model, jobs = as_predictor(model), jobs or cores()
     reading = model.reading(jobs=jobs, strict=strict, class_names=model.class_names, progress=progress)
     parts = open_dataset(data, reading)

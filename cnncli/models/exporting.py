@@ -10,10 +10,11 @@ from cnncli.arrays import Array
 from cnncli.errors import ModelError
 from cnncli.files.temporary import check_output, open_whole
 from cnncli.formats.onnx.writing import OPSET, OnnxGraph
-from cnncli.models.graph import BATCH, INPUT, OUTPUT, write_model
+from cnncli.models.detector import Detector
+from cnncli.models.graph import BATCH, INPUT, output_name, write_model
 from cnncli.models.model import Model
 from cnncli.models.opening import as_trainable
-from cnncli.models.predictor import AnyPath, Predictor
+from cnncli.models.predictor import AnyPath, PictureModel
 from cnncli.version import __version__
 
 TOLERANCE = 1e-4
@@ -27,18 +28,22 @@ class Exported(NamedTuple):
     """An ONNX file that was written.
 
     Attributes:
-        difference: the largest between its probabilities, as onnx's reference evaluator computes them, and the model's.
+        difference: the largest between its outputs, as onnx's reference evaluator computes them, and the model's.
         pictures: number of random pictures that were compared.
         size: bytes of the file.
+        gives: the name of its output: `probabilities`, or `cells` of a detector.
+        shape: of its output for one picture.
     """
 
     path: str
     difference: float
     pictures: int
     size: int
+    gives: str
+    shape: tuple[int, ...]
 
 
-def export_onnx(model: Predictor | AnyPath, path: AnyPath, *, force: bool = False, seed: int = 0) -> Exported:
+def export_onnx(model: PictureModel | AnyPath, path: AnyPath, *, force: bool = False, seed: int = 0) -> Exported:
     """Write a model as ONNX, whole or not at all, after comparing it with the model's own predictions.
 
     The input `image` is float32 (batch, C, H, W) on the scale 0 to 255, RGB or grey, as pictures are stored: the
@@ -77,7 +82,7 @@ def export_onnx(model: Predictor | AnyPath, path: AnyPath, *, force: bool = Fals
         raise ModelError(f"{path}: not written, because it does not compute what the model does: {what}")
     with open_whole(path, ModelError, replace=force) as file:
         file.write(content)
-    return Exported(os.fspath(path), difference, CHECKED, len(content))
+    return Exported(os.fspath(path), difference, CHECKED, len(content), output_name(model), _output_shape(model))
 
 
 def _check_onnx() -> None:
@@ -89,7 +94,7 @@ def _check_onnx() -> None:
         raise ModelError(f"ONNX files are written with the package onnx{reason}: pip install 'cnncli[onnx]'") from error
 
 
-def onnx_model(model: Model) -> Any:
+def onnx_model(model: Model | Detector) -> Any:
     """Return a model as onnx's `ModelProto`, checked by onnx."""
     from onnx import TensorProto, checker, helper
 
@@ -102,12 +107,12 @@ def onnx_model(model: Model) -> Any:
         nodes,
         "cnncli",
         [info(INPUT, TensorProto.FLOAT, [BATCH, channels, height, width])],
-        [info(OUTPUT, TensorProto.FLOAT, [BATCH, len(model.class_names)])],
+        [info(output_name(model), TensorProto.FLOAT, [BATCH, *_output_shape(model)])],
         constants,
     )
     colour = "RGB" if channels == 3 else "grey"
     found.input[0].doc_string = f"{colour} pictures from 0 to 255, channels first, not normalised"
-    found.output[0].doc_string = f"probabilities of {', '.join(model.class_names)}"[:1000]
+    found.output[0].doc_string = f"{output_name(model)} of {', '.join(model.class_names)}"[:1000]
     proto = helper.make_model(
         found,
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -120,7 +125,7 @@ def onnx_model(model: Model) -> Any:
     return proto
 
 
-def compare(model: Model, proto: Any, seed: int = 0) -> tuple[float, float, str]:
+def compare(model: Model | Detector, proto: Any, seed: int = 0) -> tuple[float, float, str]:
     """Compare onnx's reference evaluator with the model, on random pictures.
 
     Layers are compared too: probabilities alone hide errors where one of them is nearly 1. Return the largest
@@ -137,18 +142,23 @@ def compare(model: Model, proto: Any, seed: int = 0) -> tuple[float, float, str]
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # the evaluator's own
         feeds = {INPUT: pictures.transpose(0, 3, 1, 2).astype(np.float32)}
-        probabilities, *outputs = ReferenceEvaluator(proto).run([OUTPUT, *layers], feeds)
+        found, *outputs = ReferenceEvaluator(proto).run([output_name(model), *layers], feeds)
     apart = {
-        name.removesuffix(".output"): _difference(theirs, ours) / max(1e-6, float(np.abs(ours).max()))
+        name.removesuffix(".output"): _difference(np.moveaxis(np.asarray(theirs), 1, -1), ours)
+        / max(1e-6, float(np.abs(ours).max()))
         for (name, ours), theirs in zip(layers.items(), outputs, strict=True)
     }
     worst = max(apart, key=lambda name: apart[name], default="")
-    return _difference(probabilities, model.probabilities(pictures)), apart.get(worst, 0.0), worst
+    wanted = model.outputs(pictures) if isinstance(model, Detector) else model.probabilities(pictures)
+    return _difference(np.asarray(found), wanted), apart.get(worst, 0.0), worst
 
 
-def _difference(theirs: Any, ours: Array) -> float:
+def _output_shape(model: Model | Detector) -> tuple[int, ...]:
+    return model.network.output_shape if isinstance(model, Detector) else (len(model.class_names),)
+
+
+def _difference(theirs: Array, ours: Array) -> float:
     """Return the largest difference; infinity where one side is not finite."""
-    theirs = np.moveaxis(np.asarray(theirs), 1, -1)
     if theirs.shape != ours.shape:
         return float("inf")
     difference = float(np.abs(theirs - ours).max())

@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import NamedTuple, Protocol, Unpack, runtime_checkable
+from typing import NamedTuple, Protocol, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -14,38 +14,14 @@ from cnncli.data import Reading, ReadingOptions, read_picture
 from cnncli.data.boxes.boxes import Boxes
 from cnncli.data.pictures import Size, fitted, resized, with_channels
 from cnncli.errors import ArgumentError
+from cnncli.models.detector import Detector
 from cnncli.models.finding_options import FindingFields, FindingOptions
-from cnncli.models.opening import as_predictor, load_model
+from cnncli.models.opening import as_model
 from cnncli.models.prediction import ModelFile
-from cnncli.models.predictor import AnyPath, Predictor
+from cnncli.models.predictor import AnyPath, PictureModel, Predictor
 from cnncli.models.sliding.finder import SlidingFinder
 
 DEFAULT = FindingOptions()
-
-
-@runtime_checkable
-class Detecting(Protocol):
-    """A model that was trained on boxes, as far as finding needs to know it: a `Detector`."""
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The classes in the order of the labels of boxes."""
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """(H, W, C) of the pictures that the network takes."""
-
-    @property
-    def resize(self) -> str:
-        """The way to resize pictures of other sizes."""
-
-    def outputs(self, pictures: Array, jobs: int = 1) -> Array:
-        """Return the network's outputs for pictures (N, *input_shape)."""
-
-    def boxes(
-        self, outputs: Array, sizes: Sequence[Size], *, threshold: float, nms: float, top: int | None
-    ) -> list[Boxes]:
-        """Return the boxes of pictures that had some sizes before, by the outputs."""
 
 
 class Finder(Protocol):
@@ -75,7 +51,7 @@ class Finder(Protocol):
 class DetectorFinder(NamedTuple):
     """A detector as a `Finder`."""
 
-    detector: Detecting
+    detector: Detector
     options: FindingOptions = DEFAULT
 
     @property
@@ -96,7 +72,7 @@ class DetectorFinder(NamedTuple):
         return self.detector.boxes(self.detector.outputs(pixels[np.newaxis]), [(height, width)], **said)[0]
 
 
-def as_finder(model: Predictor | Detecting | AnyPath, options: FindingOptions = DEFAULT) -> Finder:
+def as_finder(model: Predictor | Detector | AnyPath, options: FindingOptions = DEFAULT) -> Finder:
     """Return what finds objects with a model: the detector that it is, or a classifier that slides over pictures.
 
     Args:
@@ -107,8 +83,8 @@ def as_finder(model: Predictor | Detecting | AnyPath, options: FindingOptions = 
         ModelError: the model cannot be read, or cannot slide.
         ArgumentError: options on sliding for a detector; a class of the background that the model does not have.
     """
-    loaded = load_model(model) if isinstance(model, str | os.PathLike) else model
-    if not isinstance(loaded, Detecting):
+    loaded = as_model(model)
+    if not isinstance(loaded, Detector):
         return SlidingFinder(loaded, options)
     if options.of_sliding:
         raise ArgumentError(
@@ -130,7 +106,7 @@ class Search:
         ArgumentError: options that do not fit the model.
     """
 
-    def __init__(self, model: Predictor, options: FindingOptions = DEFAULT) -> None:
+    def __init__(self, model: Predictor | Detector, options: FindingOptions = DEFAULT) -> None:
         self._finder = as_finder(model, options)
         self._channels = model.input_shape[2]
         self._turn: AbstractContextManager[object] = nullcontext() if model.concurrent else threading.Lock()
@@ -139,11 +115,6 @@ class Search:
     def notes(self) -> Sequence[str]:
         """Notes for users on what it finds, a line each."""
         return self._finder.notes
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The classes in the order of the labels of boxes."""
-        return self._finder.class_names
 
     @property
     def window(self) -> Size | None:
@@ -182,12 +153,14 @@ class SearchFile(NamedTuple):
 _own_searches = threading.local()
 
 
-def reading_for(model: Predictor, **changes: Unpack[ReadingOptions]) -> Reading:
+def reading_for(model: PictureModel, **changes: Unpack[ReadingOptions]) -> Reading:
     """Return how pictures are read to look for objects: in their own size and colours, on the scale of the model."""
     return model.reading(size=None, channels=None)._replace(**changes)
 
 
-def find_boxes(model: Predictor | AnyPath, picture: AnyPath | npt.ArrayLike, **options: Unpack[FindingFields]) -> Boxes:
+def find_boxes(
+    model: Predictor | Detector | AnyPath, picture: AnyPath | npt.ArrayLike, **options: Unpack[FindingFields]
+) -> Boxes:
     """Return the objects of a picture, the best first.
 
     Args:
@@ -208,7 +181,7 @@ def find_boxes(model: Predictor | AnyPath, picture: AnyPath | npt.ArrayLike, **o
         >>> found.places.tolist()
         [[0.0, 0.0, 28.0, 28.0]]
     """
-    loaded = as_predictor(model)
+    loaded = as_model(model)
     search, reading = Search(loaded, FindingOptions(**options)), reading_for(loaded)
     if isinstance(picture, str | os.PathLike):
         name = os.fspath(picture)

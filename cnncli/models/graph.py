@@ -1,29 +1,41 @@
-"""A model as an ONNX graph that takes pictures and gives probabilities."""
+"""A model as an ONNX graph that takes pictures and gives probabilities, or the cells of a detector."""
 
 import numpy as np
 
 from cnncli.engines.head import output_kind
 from cnncli.formats.onnx.writing import OnnxGraph
-from cnncli.models.model import Model
+from cnncli.models.detector import Detector
+from cnncli.models.model import TrainedNetwork
 
-INPUT, OUTPUT, BATCH = "image", "probabilities", "batch"
-"""Names of the graph's input, its output, and their first dimension."""
+INPUT, BATCH = "image", "batch"
+"""Names of the graph's input, and of its first dimension and the output's."""
+
+_PROBABILITIES, _CELLS = "probabilities", "cells"
 
 
-def write_model(graph: OnnxGraph, model: Model) -> None:
-    """Add the nodes of a model, from its input `INPUT` to its output `OUTPUT`."""
+def output_name(model: TrainedNetwork) -> str:
+    """Return the name of the graph's output."""
+    return _CELLS if isinstance(model, Detector) else _PROBABILITIES
+
+
+def write_model(graph: OnnxGraph, model: TrainedNetwork) -> None:
+    """Add the nodes of a model, from its input `INPUT` to its output, which is channels last."""
     x = graph.layer(model.network.layers, "", _normalized(graph, model), model.input_shape)
-    graph.node("Identity", OUTPUT, _probabilities(graph, x, model))
+    if isinstance(model, Detector):
+        made = graph.node("Transpose", "cells.last", x, perm=[0, 2, 3, 1])
+    else:
+        made = _probabilities(graph, x, model)
+    graph.node("Identity", output_name(model), made)
 
 
-def _normalized(graph: OnnxGraph, model: Model) -> str:
+def _normalized(graph: OnnxGraph, model: TrainedNetwork) -> str:
     mean = np.asarray(model.normalization.mean, np.float32)[:, np.newaxis, np.newaxis]
     scale = 1 / np.asarray(model.normalization.std, np.float32)[:, np.newaxis, np.newaxis]
     centred = graph.node("Sub", "normalization.centred", INPUT, graph.constant("normalization.mean", mean))
     return graph.node("Mul", "normalization.scaled", centred, graph.constant("normalization.scale", scale))
 
 
-def _probabilities(graph: OnnxGraph, x: str, model: Model) -> str:
+def _probabilities(graph: OnnxGraph, x: str, model: TrainedNetwork) -> str:
     """Add the nodes that do the same as `cnncli.engines.head.probabilities`."""
     kind, found = output_kind(model.network), x
     if len(model.network.output_shape) == 3:  # 1x1 pixels: what ends in convolutions and an average

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
-from typing import TypeVar
+from typing import Self, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -19,7 +19,7 @@ from cnncli.errors import ArgumentError, ModelError
 from cnncli.files.html import html_table
 from cnncli.formats.files import named
 from cnncli.formats.safetensors import INPUT, NETWORK
-from cnncli.models.predictor import AnyPath, Predictor
+from cnncli.models.predictor import AnyPath, PictureModel, Predictor
 from cnncli.models.safetensors import write_tensors
 from cnncli.networks import Network
 from cnncli.networks.heads import output_count
@@ -29,12 +29,12 @@ from cnncli.values import Value
 T = TypeVar("T")
 
 CLASSES, NORMALIZATION, RESIZE = "cnncli.classes", "cnncli.normalization", "cnncli.resize"
-SCALE, VERSION = "cnncli.scale", "cnncli.version"
+SCALE, FINDS, VERSION = "cnncli.scale", "cnncli.finds", "cnncli.version"
 """The keys of the metadata beside the network and its input."""
 
 
-class Model(Predictor, Value):
-    """A network of ours with weights; pictures are those of `Predictor`.
+class TrainedNetwork(PictureModel, Value):
+    """A network of ours with weights, whatever its outputs mean; pictures are those of `PictureModel`.
 
     Attributes:
         network: with its input, and with a last softmax if it was given with one.
@@ -49,11 +49,6 @@ class Model(Predictor, Value):
 
     Raises:
         ModelError: the parts do not fit together.
-
-    Example:
-        >>> model = load_model("runs/digits")
-        >>> model.class_names[model.predict("digits/7/00.png")]
-        '7'
     """
 
     network: Network
@@ -71,9 +66,7 @@ class Model(Predictor, Value):
         float32 = np.dtype(np.float32)
         check_arrays(self.parameters, self.network.param_shapes(), "parameter", float32, ModelError)
         check_arrays(self.buffers, self.network.buffer_shapes(), "buffer", float32, ModelError)
-        outputs, classes = output_count(self.network), len(self.class_names)
-        if outputs != classes and not (outputs == 1 and classes == 2):
-            raise ModelError(f"has {classes} classes, but its network puts out {show_shape(self.network.output_shape)}")
+        self.check_outputs()
         if len(self.network.input_shape) != 3 or len(self.normalization.mean) != self.network.input_shape[2]:
             channels, shape = len(self.normalization.mean), show_shape(self.network.input_shape)
             raise ModelError(f"is normalised for {channels} channels, but its network's input is {shape}")
@@ -82,11 +75,19 @@ class Model(Predictor, Value):
         if self.scale not in SCALES:
             raise ModelError(f"takes pixels on the scale {named(self.scale)!r}: the scales are {', '.join(SCALES)}")
 
+    def check_outputs(self) -> None:
+        """Check that the network's outputs are those of the classes.
+
+        Raises:
+            ModelError: they are not.
+        """
+        raise NotImplementedError
+
     __eq__ = object.__eq__  # comparing arrays takes long and is seldom meant
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
-        return f"<Model {self.network}, {len(self.class_names)} classes>"
+        return f"<{type(self).__name__} {self.network}, {len(self.class_names)} classes>"
 
     def _repr_html_(self) -> str:
         rows = [
@@ -103,9 +104,9 @@ class Model(Predictor, Value):
         height, width, channels = self.network.input_shape
         return height, width, channels
 
-    def _classified(self, pictures: Array, jobs: int) -> Array:
-        outputs = self._predictor(jobs).predict(pictures, prepare=self.normalization.apply)
-        return probabilities(outputs, self.network)
+    def outputs(self, pictures: Array, jobs: int = 1) -> Array:
+        """Return the outputs (N, *output_shape) for pictures (N, *input_shape), before normalization."""
+        return self._predictor(jobs).predict(pictures, prepare=self.normalization.apply)
 
     @property
     def concurrent(self) -> bool:
@@ -123,7 +124,7 @@ class Model(Predictor, Value):
         """Return a layer's feature maps of a picture.
 
         Args:
-            picture: one picture or path, as in `Predictor`.
+            picture: one picture or path, as in `PictureModel`.
             layer: one of `layer_names`, or the index of a word in the network's text, from 0.
 
         Returns:
@@ -149,7 +150,7 @@ class Model(Predictor, Value):
     def _activations(self, pictures: Array) -> Iterator[tuple[str, Array]]:
         return self.engine().activations(self.normalization.apply(pictures))
 
-    def on(self, engine: str | Backend, device: str = "auto") -> "Model":
+    def on(self, engine: str | Backend, device: str = "auto") -> Self:
         """Return the same model, computed by another engine.
 
         Args:
@@ -185,12 +186,32 @@ class Model(Predictor, Value):
         }
 
 
-_engines: WeakKeyDictionary[Model, tuple[int, Engine]] = WeakKeyDictionary()
-_predictors: WeakKeyDictionary[Model, tuple[int, Predicting]] = WeakKeyDictionary()
+class Model(TrainedNetwork, Predictor):
+    """A network of ours that names the classes of pictures.
+
+    Example:
+        >>> model = load_model("runs/digits")
+        >>> model.class_names[model.predict("digits/7/00.png")]
+        '7'
+    """
+
+    def check_outputs(self) -> None:
+        outputs, classes = output_count(self.network), len(self.class_names)
+        if outputs != classes and not (outputs == 1 and classes == 2):
+            raise ModelError(f"has {classes} classes, but its network puts out {show_shape(self.network.output_shape)}")
+
+    def _classified(self, pictures: Array, jobs: int) -> Array:
+        return probabilities(self.outputs(pictures, jobs), self.network)
+
+
+_engines: WeakKeyDictionary[TrainedNetwork, tuple[int, Engine]] = WeakKeyDictionary()
+_predictors: WeakKeyDictionary[TrainedNetwork, tuple[int, Predicting]] = WeakKeyDictionary()
 _keeping = Lock()
 
 
-def _kept(store: WeakKeyDictionary[Model, tuple[int, T]], model: Model, jobs: int, make: Callable[..., T]) -> T:
+def _kept(
+    store: WeakKeyDictionary[TrainedNetwork, tuple[int, T]], model: TrainedNetwork, jobs: int, make: Callable[..., T]
+) -> T:
     """Return what was made for a model and a number of threads; what was made for another number is given up."""
     with _keeping:
         kept = store.get(model)
@@ -199,7 +220,7 @@ def _kept(store: WeakKeyDictionary[Model, tuple[int, T]], model: Model, jobs: in
         return kept[1]
 
 
-def save_model(path: AnyPath, model: Model) -> None:
+def save_model(path: AnyPath, model: TrainedNetwork) -> None:
     """Write a model as a safetensors file, whole or not at all; the same model gives the same bytes.
 
     Raises:

@@ -12,9 +12,10 @@ from cnncli.engines.backends import open_backend
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.formats.files import naming_errors, opened
 from cnncli.formats.reading import RUN_MODEL, recognise
+from cnncli.models.detector import Detector
 from cnncli.models.importing.imported import Imported, NotANetworkError, check_finite
 from cnncli.models.model import Model
-from cnncli.models.predictor import AnyPath, Predictor, check_pixels
+from cnncli.models.predictor import AnyPath, PictureModel, Predictor, check_pixels
 from cnncli.models.told import Told
 from cnncli.networks import Network
 from cnncli.networks.heads import output_count
@@ -91,7 +92,7 @@ class ModelWord(NamedTuple):
         return self.file if self.network is None else f"{self.network}={self.file}"
 
 
-def load_model(path: AnyPath, engine: str = "numpy", device: str = "auto", told: Told = UNTOLD) -> Predictor:
+def load_model(path: AnyPath, engine: str = "numpy", device: str = "auto", told: Told = UNTOLD) -> Predictor | Detector:
     """Read a trained model.
 
     Args:
@@ -102,7 +103,8 @@ def load_model(path: AnyPath, engine: str = "numpy", device: str = "auto", told:
         told: what the file does not say.
 
     Returns:
-        A `Model`; a `RuntimeModel`, which predicts and no more, for an ONNX graph that is no network of known layers.
+        A `Model`; a `Detector`, if it was trained on boxes; a `RuntimeModel`, which predicts and no more, for an ONNX
+        graph that is no network of known layers.
 
     Raises:
         ModelError: it is missing, damaged, or no model.
@@ -130,7 +132,7 @@ def load_model(path: AnyPath, engine: str = "numpy", device: str = "auto", told:
     return _model(file, found, told).on(backend)
 
 
-def load_trainable(path: AnyPath, told: Told = UNTOLD, *, unnamed: str = "") -> Model:
+def load_trainable(path: AnyPath, told: Told = UNTOLD, *, unnamed: str = "") -> Model | Detector:
     """Read a model whose network is to be trained on, exported or looked into.
 
     Classes without names get numbers, after the word `unnamed`.
@@ -145,22 +147,35 @@ def load_trainable(path: AnyPath, told: Told = UNTOLD, *, unnamed: str = "") -> 
     return _model(file, _read(word, file, told), told, unnamed)
 
 
-def as_predictor(model: Predictor | AnyPath) -> Predictor:
+def as_model(model: Predictor | Detector | AnyPath) -> Predictor | Detector:
     """Return a model, loaded if it is a path."""
-    return model if isinstance(model, Predictor) else load_model(model)
+    return load_model(model) if isinstance(model, str | os.PathLike) else model
 
 
-def as_trainable(model: Predictor | AnyPath) -> Model:
+def as_predictor(model: PictureModel | AnyPath) -> Predictor:
+    """Return what names the classes of pictures, loaded if it is a path.
+
+    Raises:
+        ModelError: it finds boxes instead.
+    """
+    loaded = model if isinstance(model, PictureModel) else load_model(model)
+    if isinstance(loaded, Predictor):
+        return loaded
+    word = "the model" if isinstance(model, PictureModel) else os.fspath(model)
+    raise ModelError(f"{word}: finds boxes in pictures, and names no class of a whole one: use `cnncli detect`")
+
+
+def as_trainable(model: PictureModel | AnyPath) -> Model | Detector:
     """Return the network of ours that a model is, loaded if it is a path.
 
     Raises:
         ModelError: there is none.
     """
-    if not isinstance(model, Predictor):
+    if not isinstance(model, PictureModel):
         return load_trainable(model)
-    if not isinstance(model, Model):
-        raise ModelError(model.obstacle)
-    return model
+    if isinstance(model, Model | Detector):
+        return model
+    raise ModelError(model.obstacle if isinstance(model, Predictor) else "is no network of ours")
 
 
 def _read(word: ModelWord, file: Path, told: Told) -> Imported:
@@ -192,15 +207,16 @@ def _finite(file: Path, found: Imported) -> Imported:
     return found
 
 
-def _model(file: Path, found: Imported, told: Told, unnamed: str = "") -> Model:
+def _model(file: Path, found: Imported, told: Told, unnamed: str = "") -> Model | Detector:
     """Return a model of what a file gives and of what is told."""
     try:
         network = found.network if told.size is None else _resized(found.network, told.size)
         check_pixels(network.input_shape[:2])
         if told.classes:
-            _check_count(told.classes, network)
+            _check_count(told.classes, len(found.class_names or ()) if found.finds_boxes else output_count(network))
         normalization = told.normalization or found.normalization or UNNORMALIZED
-        return Model(
+        kind = Detector if found.finds_boxes else Model
+        return kind(
             network,
             found.parameters,
             found.buffers,
@@ -222,9 +238,8 @@ def _resized(network: Network, size: tuple[int, int]) -> Network:
     return other
 
 
-def _check_count(classes: Sequence[str], network: Network) -> None:
+def _check_count(classes: Sequence[str], outputs: int | None) -> None:
     """Refuse a list of classes that a network does not tell apart."""
-    outputs = output_count(network)
     if outputs is not None and len(classes) != max(2, outputs):
         raise ModelError(f"tells {max(2, outputs)} classes apart, but {len(classes)} are named in --classes")
 

@@ -25,6 +25,7 @@ from cnncli.files.temporary import STANDARD
 from cnncli.files.text import printable
 from cnncli.formats.files import naming_errors, opened
 from cnncli.images.sources import read_standard_input
+from cnncli.models.detector import Detector
 from cnncli.models.opening import UNTOLD, ModelWord, as_predictor, load_model
 from cnncli.models.predictor import AnyPath, Predictor
 from cnncli.models.told import Told
@@ -84,7 +85,7 @@ class ModelFile(NamedTuple):
         file = os.path.abspath(word.path())
         return cls(word._replace(file=file), file_digest(file), engine, device, told)
 
-    def model(self) -> Predictor:
+    def model(self) -> Predictor | Detector:
         """Return the model, for this thread alone where threads cannot share it: it is loaded once in a process.
 
         Raises:
@@ -97,12 +98,12 @@ class ModelFile(NamedTuple):
             backend = open_backend(self.engine, self.device)
             _own_models.model = loaded if loaded.concurrent and backend.concurrent else loaded.on(backend)
             _own_models.file = self
-        model: Predictor = _own_models.model
+        model: Predictor | Detector = _own_models.model
         return model
 
     def probabilities(self, images: Array) -> Array:
         """Return the probability of each class; errors are those of `model`."""
-        return self.model().probabilities(images)
+        return as_predictor(self.model()).probabilities(images)
 
 
 def predict_files(
@@ -250,7 +251,7 @@ _loading = threading.Lock()
 
 
 @lru_cache(maxsize=1)
-def _load(word: ModelWord, digest: str, told: Told) -> Predictor:
+def _load(word: ModelWord, digest: str, told: Told) -> Predictor | Detector:
     if file_digest(word.file) != digest:
         raise ModelError(
             f"{word.file}: is a different model here: put the same file where all machines see it under this name"

@@ -1,4 +1,4 @@
-"""What names the classes of pictures: a network of ours, or a graph in another runtime."""
+"""What takes pictures, and what names their classes: a network of ours, or a graph in another runtime."""
 
 import os
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ AnyPath = str | os.PathLike[str]
 Pictures = AnyPath | Sequence[AnyPath] | npt.ArrayLike
 
 
-class Predictor:
-    """A trained network, however it is computed: it gives pictures the probabilities of classes.
+class PictureModel:
+    """What takes pictures: how they are brought to a trained network, however it is computed.
 
     A picture is an array (H, W) or (H, W, C), or a path; it is converted as `cnncli predict` converts files: to the
     scale 0 to 255 and the channels and size of the network. A batch is an array (N, H, W, C) that has them already, or
@@ -43,11 +43,6 @@ class Predictor:
     origin: str
 
     @property
-    def obstacle(self) -> str:
-        """Why there is no network of ours to train, export or look into; empty where there is one."""
-        return ""
-
-    @property
     def concurrent(self) -> bool:
         """Whether threads may call it at the same time."""
         return False
@@ -61,10 +56,6 @@ class Predictor:
         """Return the same model, computed by another engine."""
         raise NotImplementedError
 
-    def _classified(self, pictures: Array, jobs: int) -> Array:
-        """Return the probabilities (N, classes) of pictures (N, *input_shape), before normalization."""
-        raise NotImplementedError
-
     @property
     def preprocessing(self) -> str:
         """How images are brought to the network, in words."""
@@ -76,6 +67,35 @@ class Predictor:
         reading = Reading(size=(height, width), channels=channels, resize=self.resize, scale=self.scale)
         return reading._replace(**changes)
 
+    def _batch(self, pictures: Pictures) -> tuple[Array, bool]:
+        """Return pictures as a batch that the network takes, and whether they are a single one."""
+        if isinstance(pictures, str | os.PathLike):
+            return read_picture(os.fspath(pictures), self.reading())[None], True
+        if isinstance(pictures, list | tuple) and pictures and isinstance(pictures[0], str | os.PathLike):
+            return np.stack([read_picture(os.fspath(path), self.reading()) for path in pictures]), False
+        array = as_numbers(pictures, "a picture")
+        if array.ndim in (2, 3):
+            return fitted(array, self.reading(), "the picture", picture=array.dtype == np.uint16)[None], True
+        if array.ndim != 4:
+            raise ArgumentError(f"a picture has the shape (H, W) or (H, W, C), a batch (N, H, W, C), got {array.shape}")
+        if array.shape[1:] != self.input_shape:
+            shapes = show_shape(self.input_shape), show_shape(array.shape[1:])
+            raise ArgumentError(f"the model takes pictures of {shapes[0]}, got {shapes[1]}")
+        return array, False
+
+
+class Predictor(PictureModel):
+    """A trained network that names the classes of pictures, which are those of `PictureModel`."""
+
+    @property
+    def obstacle(self) -> str:
+        """Why there is no network of ours to train, export or look into; empty where there is one."""
+        return ""
+
+    def _classified(self, pictures: Array, jobs: int) -> Array:
+        """Return the probabilities (N, classes) of pictures (N, *input_shape), before normalization."""
+        raise NotImplementedError
+
     @overload
     def predict(self, pictures: AnyPath, jobs: int = 1) -> int: ...
     @overload
@@ -84,7 +104,7 @@ class Predictor:
         """Return the index of the likeliest class in `class_names`.
 
         Args:
-            pictures: a picture, a path, or a batch of these, as in `Predictor`.
+            pictures: a picture, a path, or a batch of these, as in `PictureModel`.
             jobs: threads.
 
         Returns:
@@ -116,22 +136,6 @@ class Predictor:
         batch, is_single = self._batch(pictures)
         found = self._classified(batch, jobs)
         return found[0] if is_single else found
-
-    def _batch(self, pictures: Pictures) -> tuple[Array, bool]:
-        """Return pictures as a batch that the network takes, and whether they are a single one."""
-        if isinstance(pictures, str | os.PathLike):
-            return read_picture(os.fspath(pictures), self.reading())[None], True
-        if isinstance(pictures, list | tuple) and pictures and isinstance(pictures[0], str | os.PathLike):
-            return np.stack([read_picture(os.fspath(path), self.reading()) for path in pictures]), False
-        array = as_numbers(pictures, "a picture")
-        if array.ndim in (2, 3):
-            return fitted(array, self.reading(), "the picture", picture=array.dtype == np.uint16)[None], True
-        if array.ndim != 4:
-            raise ArgumentError(f"a picture has the shape (H, W) or (H, W, C), a batch (N, H, W, C), got {array.shape}")
-        if array.shape[1:] != self.input_shape:
-            shapes = show_shape(self.input_shape), show_shape(array.shape[1:])
-            raise ArgumentError(f"the model takes pictures of {shapes[0]}, got {shapes[1]}")
-        return array, False
 
     def classify(self, dataset: Dataset, jobs: int = 1) -> Array:
         """Return the probabilities of a whole data set, (N, classes), reading a few pictures at a time.

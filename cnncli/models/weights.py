@@ -8,9 +8,9 @@ from cnncli.errors import ArgumentError
 from cnncli.files.temporary import check_output
 from cnncli.formats.safetensors import NETWORK
 from cnncli.models.importing.places import Place, places
-from cnncli.models.model import Model
+from cnncli.models.model import TrainedNetwork
 from cnncli.models.opening import ModelWord, as_trainable
-from cnncli.models.predictor import AnyPath, Predictor
+from cnncli.models.predictor import AnyPath, PictureModel
 from cnncli.models.safetensors import write_tensors
 from cnncli.networks import Network, load_network, zoo_names
 from cnncli.networks.heads import output_count, with_outputs
@@ -34,7 +34,7 @@ class ExportedWeights(NamedTuple):
 
 
 def export_weights(
-    model: Predictor | AnyPath, path: AnyPath, *, names: str | None = None, force: bool = False
+    model: PictureModel | AnyPath, path: AnyPath, *, names: str | None = None, force: bool = False
 ) -> ExportedWeights:
     """Write a model's weights as a safetensors file, whole or not at all.
 
@@ -60,7 +60,7 @@ def export_weights(
     """
     if names is not None:
         check_choice("names", names, WEIGHT_NAMES)
-    inputs = [] if isinstance(model, Predictor) else [os.fspath(ModelWord.of(model).path())]
+    inputs = [] if isinstance(model, PictureModel) else [os.fspath(ModelWord.of(model).path())]
     check_output(os.fspath(path), force=force, inputs=inputs)
     model = as_trainable(model)
     arrays, metadata = {**model.parameters, **model.buffers}, model.metadata
@@ -71,7 +71,7 @@ def export_weights(
     return ExportedWeights(os.fspath(path), names, len(arrays), os.path.getsize(path))
 
 
-def named_places(model: Model, program: str) -> list[Place]:
+def named_places(model: TrainedNetwork, program: str) -> list[Place]:
     """Return the places of a model's arrays under the names of another program.
 
     Raises:

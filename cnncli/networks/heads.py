@@ -54,24 +54,45 @@ def with_outputs(network: Network, outputs: int) -> Network:
         return network
     if before is None:
         raise _no_classifier(network)
-    names = head_names(network)
-    unrolled = network.layers.unrolled
-    place = int(names[0].partition(".")[0]) if names else len(unrolled)
-    head, following = unrolled[place : place + 1], unrolled[place + 1 :]
-    if not head or not head[0].words[0].filters_field:
-        raise _no_classifier(network)
-    *kept, last = _resized(head[0], outputs), *following
+    place, changed = _changed_head(network, outputs)
+    *kept, last = changed
     ending = {(True, "softmax"): "sigmoid", (False, "sigmoid"): "softmax"}.get((outputs == 1, last.words[-1].op))
     if ending and (before == 1 or outputs == 1):
         last = _chained((*last.words[:-1], LAYERS[ending]()))
-    before_head = _without_last(network.layers.layers, len(unrolled) - place)
     try:
-        adapted = network.replace(layers=Sequential((*before_head, *kept, last)), published={})
+        adapted = _ended(network, place, (*kept, last))
     except ShapeError as error:
         raise _no_classifier(network) from error
     if output_count(adapted) != outputs:
         raise _no_classifier(network)
     return adapted
+
+
+def with_channels(network: Network, channels: int) -> Network:
+    """Return the network with so many channels at each place of its output, which its head makes.
+
+    Example:
+        >>> from cnncli.networks import parse_network
+        >>> print(with_channels(parse_network("8x8x1 conv3-8,relu conv1-7"), 9))
+        8x8x1 conv3-8,relu conv1-9
+    """
+    return _ended(network, *_changed_head(network, channels))
+
+
+def _changed_head(network: Network, outputs: int) -> tuple[int, tuple[Layer, ...]]:
+    """Return the number of the word that is the head, the head with other outputs, and the words after it."""
+    names, unrolled = head_names(network), network.layers.unrolled
+    place = int(names[0].partition(".")[0]) if names else len(unrolled)
+    head, following = unrolled[place : place + 1], unrolled[place + 1 :]
+    if not head or not head[0].words[0].filters_field:
+        raise _no_classifier(network)
+    return place, (_resized(head[0], outputs), *following)
+
+
+def _ended(network: Network, place: int, words: tuple[Layer, ...]) -> Network:
+    """Return the network with other words from a place on, counted unrolled."""
+    kept = _without_last(network.layers.layers, len(network.layers.unrolled) - place)
+    return network.replace(layers=Sequential((*kept, *words)), published={})
 
 
 def _resized(layer: Layer, outputs: int) -> Layer:

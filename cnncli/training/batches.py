@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.arrays import Array
-from cnncli.data.augmentation import augment
+from cnncli.data.augmentation import augment, augment_boxes
 from cnncli.data.randomness import ItemRandom
 from cnncli.training.preparation import Preparation, batch_starts
 
@@ -24,12 +24,13 @@ _WORTH_A_THREAD = 0.2
 class Batch(NamedTuple):
     """Pictures of one step: their indices (n,) in the training part, pixels and labels.
 
-    The pixels, (n, H, W, C) float32, are augmented and normalised; each of several processes has its part of them.
+    The pixels, (n, H, W, C) float32, are augmented and normalised; each of several processes has its part of them. The
+    labels, (n,) classes or (n, M, 5) boxes, are those of the augmented pictures.
     """
 
     items: Indices
     images: Array
-    labels: Indices
+    labels: Array
 
 
 Batches = Generator[Batch, None, None]
@@ -61,14 +62,23 @@ def make_batches(
     """
     options, dataset = preparation.configuration, preparation.train
     order = epoch_order(len(dataset), options.seed, epoch)
-    starts = batch_starts(len(dataset), options.batch_size)
+    starts = batch_starts(len(dataset), preparation.batch_size)
     for items in np.split(order, starts[1:])[first:]:
         mine = items if part is None else items[part(len(items))]
         if known is None:
             images = dataset.images(mine)
             images = augment(images, preparation.augmentations, seed=options.seed, epoch=epoch, items=mine)
             images = preparation.normalization.apply(images)
-        yield Batch(items, images if known is None else known[mine], dataset.labels[items])
+        yield Batch(items, images if known is None else known[mine], _labels(preparation, epoch, items))
+
+
+def _labels(preparation: Preparation, epoch: int, items: Indices) -> Array:
+    """Return the labels of a batch; boxes move with their pictures."""
+    labels = preparation.train.labels[items]
+    if labels.ndim == 1:
+        return labels
+    size, changes, seed = preparation.train.shape[:2], preparation.augmentations, preparation.configuration.seed
+    return augment_boxes(labels, size, changes, seed=seed, epoch=epoch, items=items)
 
 
 def made_ready(batches: Batches) -> Batches:

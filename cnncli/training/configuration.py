@@ -38,7 +38,7 @@ class TrainingOptions(TypedDict, total=False):
     mean: str | None
     std: str | None
     epochs: int | None
-    batch_size: int
+    batch_size: int | None
     optimizer: str
     lr: float | None
     momentum: float | None
@@ -74,7 +74,7 @@ class Configuration(Value):
         mean: the same in numbers, as `0.485,0.456,0.406`.
         std: standard deviations that go with `mean`.
         epochs: number of passes over the training pictures; None for those that the work of a training allows.
-        batch_size: pictures per batch.
+        batch_size: pictures per batch; None for 32, and for 16 of pictures with boxes.
         optimizer: a name in `OPTIMIZERS`.
         lr: learning rate; None for the optimizer's default, by the network; with a source times its `kept_factor`.
         momentum: momentum coefficient, for momentum and nesterov; None for 0.9.
@@ -87,9 +87,9 @@ class Configuration(Value):
         val: validation data: a share of the training data, such as 0.1 or 10%; a data set; 0 for nothing. None for
             the data's own validation part, and a tenth where it has none.
         class_weight: a word of `CLASS_WEIGHTS`.
-        loss: a name in `LOSSES`.
+        loss: a name in `LOSSES`; of boxes, that of their classes.
         label_smoothing: share of a label that is spread over all classes, from 0 to below 1; None for 0.1, and for 0
-            with a loss of the outputs themselves.
+            with a loss of the outputs themselves, and for boxes.
         clip_norm: largest norm of the gradient; None for any.
         early_stop: epochs without a better validation after which training stops; None for never.
         seed: seed of all random numbers.
@@ -115,7 +115,7 @@ class Configuration(Value):
     mean: str | None = None
     std: str | None = None
     epochs: int | None = None
-    batch_size: int = 32
+    batch_size: int | None = None
     optimizer: str = "adamw"
     lr: float | None = None
     momentum: float | None = None
@@ -149,8 +149,6 @@ class Configuration(Value):
             )
         if self.augment not in (None, AUTO):
             self.normalize(augment=",".join(map(str, parse_augmentations(self.augment))))
-        if self.label_smoothing is None:
-            self.normalize(label_smoothing=0.0 if LOSSES[self.loss].takes_outputs else SMOOTHING)
         optimizer = self.make_optimizer()
         self.normalize(momentum=getattr(optimizer, "momentum", None), weight_decay=optimizer.weight_decay)
 

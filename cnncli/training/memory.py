@@ -37,6 +37,7 @@ def check_memory(configuration: Configuration, network: Network, frozen: int = 0
     Raises:
         ArgumentError: it takes more than this machine has.
     """
+    assert configuration.batch_size is not None
     kept, trained = split_network(network, frozen)
     needed = training_bytes(trained, configuration.batch_size) + 4 * _COPIES_OF_FROZEN * kept.totals.params
     room = machine_bytes()

@@ -1,7 +1,7 @@
 """Pictures of a run: curves, confusion matrix, first filters and worst mistakes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from cnncli.data import Dataset
 from cnncli.drawing.canvas import BLUE, FAINT, GRID, INK, ORANGE, PAPER, Box, Canvas, diverging, text_width
 from cnncli.drawing.charts import ChartAxis, Curve, draw_chart
 from cnncli.models.metrics import Scores, rank_mistakes
-from cnncli.models.model import Model
+from cnncli.models.model import TrainedNetwork
 from cnncli.training.rates import RateTest
 from cnncli.training.run_folder import PICTURES
 
@@ -25,26 +25,12 @@ _PALE = (178, 186, 196)
 _SERIES = (("train", "training", BLUE), ("val", "validation", ORANGE))
 
 
-def write_all(
-    folder: Path,
-    *,
-    metrics: Sequence[dict[str, Any]],
-    scores: Scores,
-    model: Model,
-    dataset: Dataset,
-    probabilities: Array,
-) -> list[Path]:
-    """Write all pictures of a run, judged by a data set and the probabilities (N, classes) of it; return their paths.
+def save_all(folder: Path, drawn: Mapping[str, Canvas | None]) -> list[Path]:
+    """Write pictures by the names of their files; return their paths.
 
     Raises:
         ImageError: a file cannot be written.
     """
-    drawn = {
-        CURVES: draw_curves(metrics),
-        CONFUSION: draw_confusion(scores),
-        FILTERS: draw_filters(model),
-        MISTAKES: draw_mistakes(dataset, probabilities, model.class_names),
-    }
     written = []
     for name, canvas in drawn.items():
         if canvas is not None:
@@ -53,11 +39,11 @@ def write_all(
     return written
 
 
-def draw_curves(metrics: Sequence[dict[str, Any]]) -> Canvas:
-    """Draw loss and accuracy over the epochs."""
+def draw_curves(metrics: Sequence[dict[str, Any]], measure: str, title: str) -> Canvas:
+    """Draw the loss and a measure from 0 to 1 over the epochs."""
     canvas = Canvas(1000, 420)
     draw_chart(canvas, Box(70, 60, 480, 360), "Loss", _curves(metrics, "loss"))
-    draw_chart(canvas, Box(570, 60, 980, 360), "Accuracy", _curves(metrics, "accuracy"), percent=True)
+    draw_chart(canvas, Box(570, 60, 980, 360), title, _curves(metrics, measure), percent=True)
     return canvas
 
 
@@ -152,7 +138,7 @@ def _shades(shares: Array, right: Array) -> Array:
     return mixed
 
 
-def draw_filters(model: Model) -> Canvas | None:
+def draw_filters(model: TrainedNetwork) -> Canvas | None:
     """Draw the filters of the first layer that has filters; None where no layer has."""
     found = first_filters(model)
     if found is None:
@@ -172,7 +158,7 @@ def draw_filters(model: Model) -> Canvas | None:
     return draw_sheet(tiles, f"First-layer filters: {name}, {first}{len(filters)} of {size}", note)
 
 
-def first_filters(model: Model) -> tuple[str, Array] | None:
+def first_filters(model: TrainedNetwork) -> tuple[str, Array] | None:
     """Return the name of the first layer with weights on pixels, and its filters (number, f_h, f_w, C).
 
     The weights of each output of a fully connected layer are a filter of the picture's size. With other than one or

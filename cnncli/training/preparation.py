@@ -24,11 +24,13 @@ from cnncli.data import (
     split,
 )
 from cnncli.data.augmentation import Augmentation
+from cnncli.data.boxes.dataset import BoxDataset, Labelled
+from cnncli.data.boxes.opening import has_boxes
 from cnncli.data.listing import visible_folders
 from cnncli.data.normalization import Normalization, measure
 from cnncli.data.pictures import BYTES, Size
 from cnncli.engines.freezing import split_network
-from cnncli.engines.head import check_outputs
+from cnncli.engines.head import check_outputs, logits_network
 from cnncli.engines.losses import LOSSES, Loss, balanced_weights
 from cnncli.engines.optimizers import Optimizer
 from cnncli.errors import ArgumentError, DataError
@@ -36,16 +38,16 @@ from cnncli.networks import Network, load_network
 from cnncli.networks.errors import ShapeError
 from cnncli.networks.words import read_input, split_words
 from cnncli.shapes import show_shape
-from cnncli.training.configuration import Configuration, parse_share
+from cnncli.training.aims.aim import Aim
+from cnncli.training.aims.classifying import Classifying
+from cnncli.training.configuration import SMOOTHING, Configuration, parse_share
 from cnncli.training.fitting import Way, describe, find_way, fit, named_network
 from cnncli.training.memory import check_memory
 from cnncli.training.recipe import SIZE, chosen_augmentations, default_layers, settle
 from cnncli.training.sources import Source, frozen_words, open_source
 
+BATCH_SIZE = 32
 FRACTION = 0.1  # share of the training data that is held out for validation by default
-ACCURACY, BALANCED_ACCURACY = "accuracy", "balanced accuracy"
-"""Measures that select the best epoch."""
-
 FEATURE_BYTES = 512 << 20  # bytes of the outputs of frozen words that are kept in memory
 CACHE_BYTES = 256 << 20  # bytes of decoded pictures that are kept in memory
 
@@ -55,6 +57,7 @@ class Preparation(NamedTuple):
 
     Attributes:
         configuration: the options, with nothing left open.
+        aim: what it is after.
         validation: the part that epochs are judged by; None where nothing is held out.
         test: the part that stays untouched until the end; None where the data has no such part.
         findings: problems of the data that its owner should know.
@@ -70,9 +73,10 @@ class Preparation(NamedTuple):
     """
 
     configuration: Configuration
-    train: Dataset
-    validation: Dataset | None
-    test: Dataset | None
+    aim: Aim
+    train: Labelled
+    validation: Labelled | None
+    test: Labelled | None
     findings: tuple[Finding, ...]
     folders: Mapping[str, str]
     network: Network
@@ -92,6 +96,12 @@ class Preparation(NamedTuple):
         """Number of epochs."""
         assert self.configuration.epochs is not None
         return self.configuration.epochs
+
+    @property
+    def batch_size(self) -> int:
+        """Pictures per batch."""
+        assert self.configuration.batch_size is not None
+        return self.configuration.batch_size
 
     @property
     def head_lr(self) -> float:
@@ -122,11 +132,6 @@ class Preparation(NamedTuple):
         return self.train.class_names
 
     @property
-    def chosen_by(self) -> str:
-        """Measure of the best epoch: where classes are weighted, the accuracy that weights them, too."""
-        return ACCURACY if self.configuration.class_weight == "none" else BALANCED_ACCURACY
-
-    @property
     def changes(self) -> str:
         """The augmentations in words, as `augmented by shift:4,flip`; empty where there are none."""
         return f"augmented by {self.configuration.augment}" if self.augmentations else ""
@@ -134,7 +139,7 @@ class Preparation(NamedTuple):
     @property
     def steps_per_epoch(self) -> int:
         """Batches of an epoch."""
-        return len(batch_starts(len(self.train), self.configuration.batch_size))
+        return len(batch_starts(len(self.train), self.batch_size))
 
 
 def batch_starts(items: int, batch_size: int) -> list[int]:
@@ -154,7 +159,7 @@ def batch_starts(items: int, batch_size: int) -> list[int]:
 
 def prepare(
     configuration: Configuration,
-    data: str | os.PathLike[str] | Dataset,
+    data: str | os.PathLike[str] | Labelled,
     *,
     jobs: int = 1,
     progress: OnChecked | None = None,
@@ -175,6 +180,15 @@ def prepare(
     reading = Reading(
         options.size, options.resize, options.channels, options.strict, jobs=jobs, cache_bytes=CACHE_BYTES
     )
+    if isinstance(data, BoxDataset) or (not isinstance(data, Dataset) and has_boxes(data)):
+        from cnncli.training.box_preparation import prepare_boxes
+
+        return prepare_boxes(options, data, reading._replace(progress=progress), source)
+    if isinstance(source, Source) and source.finds_boxes:
+        raise ArgumentError(f"{source.word}: finds boxes, and the data has a class for each picture: leave out --from")
+    options = options.replace(batch_size=options.batch_size or BATCH_SIZE)
+    if options.label_smoothing is None:
+        options = options.replace(label_smoothing=0.0 if LOSSES[options.loss].takes_outputs else SMOOTHING)
     own = named_network(options.network) if source is None else source.network
     parts, way, given = _opened(options, data, reading, progress, own, source)
     train = parts.train
@@ -192,15 +206,16 @@ def prepare(
     frozen = frozen_words(network, options.freeze)
     preparation = Preparation(
         options.replace(augment=",".join(map(str, augmentations))),
+        Classifying(logits_network(network, loss), balanced=options.class_weight != "none"),
         *parts._replace(findings=(*parts.findings, *check_memory(options, network, frozen))),
         network=network,
         resize=way.resize,
         adapted=_adapted(source, own, network, given, way),
-        normalization=_measured(train) if source is None else source.normalization,
+        normalization=measured(train) if source is None else source.normalization,
         loss=loss,
         optimizer=options.make_optimizer(),
         augmentations=augmentations,
-        data_digest=_digest(train, parts.validation),
+        data_digest=data_digest(train, parts.validation),
         source=source,
         new_head=source is None or not source.keeps_head(train.class_names, outputs),
         frozen=frozen,
@@ -280,7 +295,7 @@ def _parts(
 ) -> Parts:
     """Return the parts of the data, with the validation part that the configuration asks for."""
     parts = Parts(data) if isinstance(data, Dataset) else open_dataset(data, reading, progress=progress)
-    train, val, share = parts.train, configuration.val, _fraction(configuration.val)
+    train, val, share = parts.train, configuration.val, held_out_share(configuration.val)
     if val is not None and share is None:
         parts = _with_validation(val, parts, reading, progress)
     elif val is not None or parts.validation is None:
@@ -296,7 +311,7 @@ def _parts(
     return parts
 
 
-def _fraction(val: str | None) -> float | None:
+def held_out_share(val: str | None) -> float | None:
     """Return the share of an option; None for a path."""
     number = None if val is None or os.path.exists(val) else parse_share(val)
     if number is not None and not 0 <= number < 1:
@@ -376,7 +391,12 @@ def _loss(configuration: Configuration, train: Dataset) -> Loss:
     return LOSSES[configuration.loss](configuration.label_smoothing or 0.0, weights)
 
 
-def _measured(train: Dataset) -> Normalization:
+def measured(train: Labelled) -> Normalization:
+    """Return the normalization that suits the pictures to train on.
+
+    Raises:
+        DataError: pictures with numbers that are not finite.
+    """
     try:
         return measure(train)
     except ArgumentError as error:
@@ -388,14 +408,14 @@ def _measured(train: Dataset) -> Normalization:
         raise
 
 
-def _digest(train: Dataset, validation: Dataset | None) -> str:
+def data_digest(train: Labelled, validation: Labelled | None) -> str:
     """Return a digest of the data: pictures, their order, labels, classes and the part that is held out."""
     digest = blake2b(digest_size=16)
     for dataset in (train, validation):
         digest.update(b"|" if dataset is None else repr((dataset.shape, dataset.class_names)).encode(errors="replace"))
         if dataset is not None:
             digest.update(b"".join(dataset.fingerprints))
-            digest.update(dataset.labels.astype("<i8").tobytes())
+            digest.update(dataset.labels.astype("<i8" if dataset.labels.dtype.kind == "i" else "<f4").tobytes())
     return digest.hexdigest()
 
 

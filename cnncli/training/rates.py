@@ -126,7 +126,7 @@ def _losses(trainer: Trainer, rates: list[float]) -> Iterator[float]:
                 return
             yield result.loss
             trainer.engine.update(step + 1, rate, clip)
-            trainer.watcher.batch(BatchReport(1, step + 1, len(rates), recent, 0.0, 0.0))
+            trainer.watcher.batch(BatchReport(1, step + 1, len(rates), recent, {}, 0.0))
 
 
 def smooth(losses: Array) -> Array:

@@ -10,18 +10,21 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 
 from cnncli.choices import did_you_mean
-from cnncli.data import Dataset
 from cnncli.data.augmentation import AUTO
+from cnncli.data.boxes.dataset import Labelled
 from cnncli.engines.backends import Backend, open_backend
 from cnncli.errors import ArgumentError, ModelError
-from cnncli.models.metrics import Scores, score
+from cnncli.models.box_scores import BoxScores
+from cnncli.models.detector import Detector
+from cnncli.models.metrics import Scores
 from cnncli.models.model import Model
 from cnncli.models.splits import Split, find_run, save_split
 from cnncli.threads import cores
+from cnncli.training.aims.classifying import ACCURACY
 from cnncli.training.baselines import Baselines
 from cnncli.training.checkpoints import Checkpoint, load_checkpoint
 from cnncli.training.configuration import Configuration, TrainingOptions, write_configuration
-from cnncli.training.preparation import ACCURACY, Preparation, prepare
+from cnncli.training.preparation import Preparation, prepare
 from cnncli.training.run_folder import Metrics, RunFolder
 from cnncli.training.sources import read_source
 from cnncli.training.trainer import Trainer
@@ -33,36 +36,38 @@ class TrainingResult(NamedTuple):
     """Result of a training.
 
     Attributes:
-        model: the model of the best epoch, or of the last weights if no epoch was completed.
+        model: the model of the best epoch, or of the last weights if no epoch was completed: a `Detector` where the
+            labels are boxes.
         metrics: an entry for each epoch.
         done: whether it ran to its end; otherwise it was told to stop, and can be resumed.
         best_epoch: number of the model's epoch, from 1; 0 where no epoch was completed.
-        chosen_by: measure of the best epoch: `accuracy`, or `balanced accuracy` where classes are weighted.
+        chosen_by: measure of the best epoch: `accuracy`, or `balanced accuracy` where classes are weighted;
+            `mAP at 0.5` of boxes.
         judged_by: the part of the data that `scores` and `baselines` are of: `validation`, or `train` where nothing was
             held out.
         scores: scores of the model; None if the training was stopped.
         test_scores: scores of the model on the data's test part, if there is one.
-        baselines: None where the training was stopped.
+        baselines: None where the training was stopped, and for boxes.
         chosen_among: number of epochs that the best was chosen from by the pictures of `scores`, whose interval holds
             for all of them at once.
         pictures: files that were drawn.
     """
 
-    model: Model
+    model: Model | Detector
     metrics: tuple[Metrics, ...]
     done: bool
     best_epoch: int
     chosen_by: str = ACCURACY
     judged_by: str = "validation"
-    scores: Scores | None = None
-    test_scores: Scores | None = None
+    scores: Scores | BoxScores | None = None
+    test_scores: Scores | BoxScores | None = None
     baselines: Baselines | None = None
     chosen_among: int = 1
     pictures: tuple[Path, ...] = ()
 
 
 def train(
-    data: str | os.PathLike[str] | Dataset,
+    data: str | os.PathLike[str] | Labelled,
     *,
     output: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -208,28 +213,18 @@ def _judged(run: TrainingResult, trainer: Trainer, jobs: int) -> TrainingResult:
     """Return the run with the scores of its model, and draw its pictures."""
     trainer.watcher.judging()
     preparation, model = trainer.preparation, run.model.on(trainer.backend)
-    held_out, test, names = preparation.validation, preparation.test, preparation.class_names
+    aim, held_out, test = preparation.aim, preparation.validation, preparation.test
     dataset, epochs = (preparation.train, 1) if held_out is None else (held_out, max(1, len(run.metrics)))
-    probabilities = model.classify(dataset, jobs)
-    scores = score(dataset.labels, probabilities.argmax(axis=1), names, choices=epochs)
+    verdict = aim.judge(model, dataset, jobs, choices=epochs)
     run = run._replace(
         judged_by="train" if held_out is None else "validation",
-        scores=scores,
-        chosen_by=preparation.chosen_by,
+        scores=verdict.scores,
+        chosen_by=aim.chosen_by,
         chosen_among=epochs,
-        test_scores=None if test is None else score(test.labels, model.classify(test, jobs).argmax(axis=1), names),
-        baselines=Baselines.on(dataset, preparation.train),
+        test_scores=None if test is None else aim.judge(model, test, jobs).scores,
+        baselines=aim.baselines(dataset, preparation.train),
     )
     if trainer.folder is None:
         return run
-    from cnncli.training.pictures import write_all
-
-    drawn = write_all(
-        trainer.folder.path,
-        metrics=trainer.metrics,
-        scores=scores,
-        model=model,
-        dataset=dataset,
-        probabilities=probabilities,
-    )
+    drawn = aim.draw(trainer.folder.path, trainer.metrics, model, dataset, verdict)
     return run._replace(pictures=tuple(drawn))

@@ -13,7 +13,7 @@ from cnncli.errors import ArgumentError, DataError, ModelError, reason
 from cnncli.formats.files import parse_json
 from cnncli.formats.safetensors import INPUT, NETWORK
 from cnncli.models.importing.trained import read_class_names, read_normalization
-from cnncli.models.model import CLASSES, NORMALIZATION, RESIZE, SCALE
+from cnncli.models.model import CLASSES, FINDS, NORMALIZATION, RESIZE, SCALE
 from cnncli.models.opening import ModelWord, load_trainable
 from cnncli.models.told import Told
 from cnncli.networks import Network, parse_network
@@ -40,6 +40,7 @@ class Source(NamedTuple):
         normalization: what its weights expect.
         resize: how pictures are resized for it.
         scale: the meaning of the numbers of its pictures.
+        finds_boxes: whether it is a detector.
         texts: the same as its file's metadata says it.
         parameters: its weights; empty where a checkpoint has them.
         buffers: its running statistics; empty where a checkpoint has them.
@@ -52,6 +53,7 @@ class Source(NamedTuple):
     normalization: Normalization
     resize: str
     scale: str
+    finds_boxes: bool
     texts: Mapping[str, str]
     parameters: Mapping[str, Array] = {}
     buffers: Mapping[str, Array] = {}
@@ -124,8 +126,8 @@ def open_source(configuration: Configuration) -> Source | None:
     except OSError as error:
         raise ModelError(f"{path}: {reason(error)}") from error
     network = model.network.replace(name=options.source)
-    texts = {key: model.metadata[key] for key in _KEYS}
-    about = model.class_names, model.normalization, model.resize, model.scale
+    texts = {key: text for key, text in model.metadata.items() if key in (*_KEYS, FINDS)}
+    about = model.class_names, model.normalization, model.resize, model.scale, FINDS in texts
     return Source(options.source, checksum, network, *about, texts, model.parameters, model.buffers)
 
 
@@ -140,8 +142,10 @@ def read_source(text: str) -> Source:
     if not all(isinstance(table.get(key), str) for key in (_WORD, _CHECKSUM, *_KEYS)):
         raise ModelError("the source in its metadata is not that of a training")
     network = parse_network(table[NETWORK]).replace(name=table[_WORD])
-    about = read_class_names(table[CLASSES]), read_normalization(table[NORMALIZATION]), table[RESIZE], table[SCALE]
-    return Source(table[_WORD], table[_CHECKSUM], network, *about, {key: table[key] for key in _KEYS})
+    texts, finds_boxes = {key: table[key] for key in (*_KEYS, FINDS) if key in table}, FINDS in table
+    names = read_class_names(table[CLASSES], fewest=1 if finds_boxes else 2)
+    about = names, read_normalization(table[NORMALIZATION]), table[RESIZE], table[SCALE], finds_boxes
+    return Source(table[_WORD], table[_CHECKSUM], network, *about, texts)
 
 
 def first_weights(

@@ -13,32 +13,32 @@ from typing import NamedTuple, NoReturn, Self
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.data import Dataset, Subset
-from cnncli.data.datasets import Labels
+from cnncli.data.boxes.dataset import Labelled
 from cnncli.engines.backends import Backend
 from cnncli.engines.engine import StepResult
 from cnncli.engines.freezing import FrozenEngine
-from cnncli.engines.head import logits_loss, logits_network, predictions
+from cnncli.engines.head import logits_loss, logits_network
 from cnncli.engines.processes import OtherProcessError
 from cnncli.errors import ModelError, TrainingError
+from cnncli.models.detector import Detector
 from cnncli.models.model import Model, save_model
 from cnncli.models.opening import load_trainable
 from cnncli.networks.heads import head_names
 from cnncli.training.batches import Batch, Batches, made_ready, make_batches
 from cnncli.training.checkpoints import Checkpoint, TrainingProgress, save_checkpoint
 from cnncli.training.divergence import Divergence, examine
-from cnncli.training.preparation import ACCURACY, Preparation
+from cnncli.training.preparation import Preparation
 from cnncli.training.run_folder import Metrics, RunFolder
 from cnncli.training.sources import first_weights
 from cnncli.training.watcher import BatchReport, Estimate, Watcher
 
 
 class Judgement(NamedTuple):
-    """Mean loss, share of the pictures classified correctly, and the mean of that share over the classes that occur."""
+    """Mean loss, measures from 0 to 1 by name, and the one that epochs are chosen by."""
 
     loss: float
-    accuracy: float
-    balanced_accuracy: float
+    measures: Mapping[str, float]
+    choice: float
 
 
 class Trainer:
@@ -67,10 +67,12 @@ class Trainer:
         self.steps = preparation.steps_per_epoch
         self.progress = TrainingProgress()
         self.metrics: list[Metrics] = []
-        self.best: Model | None = None
+        self.best: Model | Detector | None = None
         seed, network = preparation.configuration.seed, logits_network(preparation.network, preparation.loss)
         self.loss = logits_loss(preparation.loss, network)
         arrays = first_weights(preparation.source, network, new_head=preparation.new_head, seed=seed)
+        if preparation.new_head:
+            preparation.aim.begin(network, arrays[0])
         make = partial(self.backend.engine, jobs=jobs, seed=seed)
         frozen = preparation.frozen
         self.engine = FrozenEngine(network, *arrays, words=frozen, make=make) if frozen else make(network, *arrays)
@@ -137,7 +139,7 @@ class Trainer:
         with closing(make_batches(self.preparation, self.progress.epoch, self.progress.batch)) as batches:
             return next(batches)
 
-    def _features(self, part: str, dataset: Dataset) -> Array | None:
+    def _features(self, part: str, dataset: Labelled) -> Array | None:
         """Return what the frozen layers make of all pictures of a part; None where it is not kept.
 
         It is computed in an order of its own, so that a resumed training has the same bits; a training that is told to
@@ -170,14 +172,14 @@ class Trainer:
             batch=progress.batch + 1,
             loss_sum=progress.loss_sum + result.loss * weight,
             weight=progress.weight + weight,
-            correct=progress.correct + int((predictions(result.logits, self.engine.network) == batch.labels).sum()),
+            correct=progress.correct + self.preparation.aim.hits(batch.labels, result.logits),
             seen=progress.seen + len(batch.labels),
         )
 
     def _report(self, seconds: float, images: int) -> None:
         progress = self.progress
-        loss, accuracy = progress.loss_sum / (progress.weight or 1), progress.correct / progress.seen
-        report = BatchReport(progress.epoch + 1, progress.batch, self.steps, loss, accuracy, images / seconds)
+        loss, trained = progress.loss_sum / (progress.weight or 1), self._trained_measures()
+        report = BatchReport(progress.epoch + 1, progress.batch, self.steps, loss, trained, images / seconds)
         self.watcher.batch(report)
 
     def _end_epoch(self, seconds: float, images: int) -> None:
@@ -190,19 +192,17 @@ class Trainer:
         metrics = {
             "epoch": progress.epoch + 1,
             "train_loss": progress.loss_sum / (progress.weight or 1),
-            "train_accuracy": progress.correct / progress.seen,
+            **{f"train_{name}": value for name, value in self._trained_measures().items()},
             "val_loss": judged and _finite(judged.loss),
-            "val_accuracy": judged and judged.accuracy,
+            **{f"val_{name}": judged and judged.measures[name] for name in self.preparation.aim.names},
             "lr": self.preparation.configuration.learning_rate((progress.epoch + 1) * self.steps - 1, self.steps),
             "seconds": round(seconds, 6),
             "images_per_second": round(images / seconds, 3),
         }
-        if judged is not None and self.preparation.chosen_by != ACCURACY:
-            metrics["val_balanced_accuracy"] = judged.balanced_accuracy
         is_best = self._is_best(judged)
         progress = progress._replace(epoch=progress.epoch + 1, batch=0, loss_sum=0.0, weight=0.0, correct=0, seen=0)
         if is_best:
-            measure, loss = (0.0, 0.0) if judged is None else (self._measure(judged), _finite(judged.loss) or 0.0)
+            measure, loss = (0.0, 0.0) if judged is None else (judged.choice, _finite(judged.loss) or 0.0)
             progress = progress._replace(best_epoch=progress.epoch, best_accuracy=measure, best_loss=loss)
             self.best = self.model()
         self.progress = progress
@@ -215,15 +215,15 @@ class Trainer:
         self.watcher.epoch(metrics, best=is_best)
 
     def _is_best(self, judged: Judgement | None) -> bool:
-        """Return whether this epoch is the best: by accuracy, then by loss; without validation the last one is."""
+        """Return whether this epoch is the best: by its measure, then by loss; without validation the last one is."""
         progress = self.progress
         if not progress.best_epoch or judged is None:
             return True
-        return (self._measure(judged), -judged.loss) > (progress.best_accuracy, -progress.best_loss)
+        return (judged.choice, -judged.loss) > (progress.best_accuracy, -progress.best_loss)
 
-    def _measure(self, judged: Judgement) -> float:
-        """Return the accuracy that epochs are chosen by: where classes are weighted, the balanced one."""
-        return judged.accuracy if self.preparation.chosen_by == ACCURACY else judged.balanced_accuracy
+    def _trained_measures(self) -> dict[str, float]:
+        """Return the measures of the pictures of the epoch so far."""
+        return self.preparation.aim.trained(self.progress.correct, self.progress.seen)
 
     def save(self) -> None:
         """Write the checkpoint, where there is a folder."""
@@ -238,33 +238,33 @@ class Trainer:
             save_model(self.folder.model, self.model())
         self.save()
 
-    def evaluate(self, dataset: Dataset) -> Judgement:
-        """Return the mean loss and the accuracy of the weights as they are now."""
-        total, weight, correct = 0.0, 0.0, np.zeros(len(dataset.class_names))
+    def evaluate(self, dataset: Labelled) -> Judgement:
+        """Return the mean loss and the measures of the weights as they are now."""
+        aim, total, weight = self.preparation.aim, 0.0, 0.0
+        tally = aim.tally(dataset, self.processes)
         for labels, logits in self._judged(dataset):
             total += self.loss(logits.reshape(len(logits), -1), labels)[0]
             weight += self.loss.total_weight(labels)
-            right = labels[predictions(logits, self.engine.network) == labels]
-            correct += np.bincount(right, minlength=len(correct))
-        total, weight, *hits = self.processes.total(np.array([total, weight, *correct])).tolist()
-        recalls = [hit / count for hit, count in zip(hits, dataset.counts().tolist(), strict=True) if count]
-        return Judgement(total / (weight or 1), sum(hits) / len(dataset), sum(recalls) / len(recalls))
+            tally.add(labels, logits)
+        total, weight = self.processes.total(np.array([total, weight])).tolist()
+        measures = tally.measures()
+        return Judgement(total / (weight or 1), measures, aim.choice(measures))
 
-    def _judged(self, dataset: Dataset) -> Iterator[tuple[Labels, Array]]:
+    def _judged(self, dataset: Labelled) -> Iterator[tuple[Array, Array]]:
         """Yield the labels and the logits of this process's part of a data set, a few pictures at a time."""
         mine = self.processes.part(len(dataset))
         known = self._features("validation", dataset) if dataset is self.preparation.validation else None
         if known is not None:
             yield dataset.labels[mine], self.engine.predict_features(known[mine])
             return
-        part = Subset(dataset, np.arange(len(dataset))[mine]) if self.processes.count > 1 else dataset
+        part = dataset.take(np.arange(len(dataset))[mine]) if self.processes.count > 1 else dataset
         for indices, images in part.chunks():
             yield part.labels[indices], self.engine.predict(images, prepare=self.preparation.normalization.apply)
 
-    def model(self) -> Model:
+    def model(self) -> Model | Detector:
         """Return a model of the weights as they are now."""
         preparation = self.preparation
-        return Model(
+        return preparation.aim.model(
             preparation.network,
             _copies(self.engine.named_parameters),
             _copies(self.engine.buffers),

@@ -1,5 +1,6 @@
 """Progress callbacks of a training run."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -17,14 +18,14 @@ class Estimate(NamedTuple):
 class BatchReport(NamedTuple):
     """State of the current epoch after a batch; epochs count from 1.
 
-    Loss and accuracy are those of the pictures of the epoch so far, the speed is that of this process.
+    Loss and measures are those of the pictures of the epoch so far, the speed is that of this process.
     """
 
     epoch: int
     batch: int
     batches: int
     loss: float
-    accuracy: float
+    measures: Mapping[str, float]
     images_per_second: float
 
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 from box_folders import write_spots
-from finders import SpotDetector
+from finders import spot_detector
 from models import halves_model, write_halves
 from PIL import Image
 from shell import cnncli, done
@@ -23,7 +23,7 @@ PICTURES = [
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save_model("model.safetensors", halves_model())  # the detector stands in for it
-    monkeypatch.setattr("cnncli.cli.training.models.open_model", lambda *args, **options: SpotDetector())
+    monkeypatch.setattr("cnncli.cli.training.models.open_model", lambda *args, **options: spot_detector())
     return write_spots(tmp_path / "data", PICTURES, labelled=[PICTURES[0][:1], PICTURES[1], PICTURES[0]])
 
 

@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 from box_folders import write_spots
-from finders import COLORS, SpotDetector
+from finders import COLORS, spot_detector
 from PIL import Image
 
 from cnncli.data.boxes.opening import open_boxes
@@ -27,7 +27,7 @@ def folder(tmp_path):
 
 
 def test_a_detector_that_finds_everything_has_full_marks(folder):
-    found = evaluate_boxes(SpotDetector(), folder)
+    found = evaluate_boxes(spot_detector(), folder)
     assert (found.part, len(found.dataset), found.findings) == ("train", 4, ())
     assert found.scores.map == found.scores.map_50 == found.scores.mar_100 == 1
     assert [(one.name, one.boxes) for one in found.scores.per_class] == [("red", 2), ("green", 1), ("blue", 2)]
@@ -37,7 +37,7 @@ def test_a_detector_that_finds_everything_has_full_marks(folder):
 
 def test_boxes_are_judged_in_the_pictures_own_pixels(tmp_path):
     """The network takes half of the size: a box that came back at that size would overlap none."""
-    found = evaluate_boxes(SpotDetector(size=(48, 64)), write_spots(tmp_path / "data", PICTURES))
+    found = evaluate_boxes(spot_detector(size=(48, 64)), write_spots(tmp_path / "data", PICTURES))
     assert found.scores.map_75 == 1
 
 
@@ -46,7 +46,7 @@ def test_mistakes_are_found_ones_by_their_score_and_then_the_missed(folder):
     moved = [[("red", *box[1:]) for box in boxes] for boxes in PICTURES]  # every spot is labelled red
     moved[1] = [("red", 100, 100, 70, 10, 10)]
     write_spots(folder, PICTURES, labelled=moved)
-    found = evaluate_boxes(SpotDetector(), folder, threshold=0.2)
+    found = evaluate_boxes(spot_detector(), folder, threshold=0.2)
     mistakes = found.mistakes()
     rows = [(one.mistake, one.label, one.found, one.place) for one in mistakes]
     assert rows == [
@@ -63,7 +63,7 @@ def test_mistakes_are_found_ones_by_their_score_and_then_the_missed(folder):
 
 def test_mistakes_as_a_table(folder, tmp_path):
     write_spots(folder, PICTURES, labelled=[*PICTURES[:2], [("red", 0, 1, 2, 30, 40)], []])
-    found = evaluate_boxes(SpotDetector(), folder, threshold=0)
+    found = evaluate_boxes(spot_detector(), folder, threshold=0)
     found.save_mistakes(tmp_path / "wrong.csv")
     with open(tmp_path / "wrong.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -78,7 +78,7 @@ def test_the_facts_are_json_and_say_what_has_no_value(folder):
     write_spots(folder, PICTURES[:2], labelled=[[PICTURES[0][0]], [PICTURES[1][0]]])
     for name in ("2", "3"):
         (folder / "Annotations" / f"{name}.xml").unlink()
-    facts = evaluate_boxes(SpotDetector(), folder).facts()
+    facts = evaluate_boxes(spot_detector(), folder).facts()
     assert facts["map_small"] == facts["map"] == 1
     assert facts["map_large"] is None
     assert facts["classes"] == [*COLORS, "background"]
@@ -92,36 +92,36 @@ def test_the_facts_are_json_and_say_what_has_no_value(folder):
 def test_what_the_run_held_out_is_taken(folder, tmp_path):
     everything = open_boxes(folder).train
     split = Split.of(everything.take([0, 1]), everything.take([2, 3]))
-    found = evaluate_boxes(SpotDetector(), folder, run=Run(tmp_path, split))
+    found = evaluate_boxes(spot_detector(), folder, run=Run(tmp_path, split))
     assert (found.part, len(found.dataset)) == ("validation", 2)
     assert "the 2 pictures that the run held out" in found.findings[0].message
-    trained = evaluate_boxes(SpotDetector(), folder, run=Run(tmp_path, split), part="train")
+    trained = evaluate_boxes(spot_detector(), folder, run=Run(tmp_path, split), part="train")
     assert len(trained.dataset) == 4
     assert "2 of 4 pictures were trained on" in trained.findings[0].message
 
 
 def test_a_part_that_is_not_there_is_refused(folder):
     with pytest.raises(DataError, match="has no test part; it has train"):
-        evaluate_boxes(SpotDetector(), folder, part="test")
+        evaluate_boxes(spot_detector(), folder, part="test")
 
 
 def test_a_damaged_picture_is_left_out_or_refused(folder):
     (folder / "JPEGImages" / "1.png").write_text("junk")
-    found = evaluate_boxes(SpotDetector(), folder)
+    found = evaluate_boxes(spot_detector(), folder)
     assert len(found.dataset) == len(found.found) == 3
     assert any("1.png" in finding.message for finding in found.findings)
     with pytest.raises(ImageError, match=r"1\.png"):
-        evaluate_boxes(SpotDetector(), folder, strict=True)
+        evaluate_boxes(spot_detector(), folder, strict=True)
 
 
 def test_progress_counts_what_is_checked_and_then_what_is_searched(folder):
     counted = []
-    evaluate_boxes(SpotDetector(), folder, jobs=2, progress=lambda done, total: counted.append((done, total)))
+    evaluate_boxes(spot_detector(), folder, jobs=2, progress=lambda done, total: counted.append((done, total)))
     assert counted == [(number, 4) for number in (1, 2, 3, 4)] * 2
 
 
 def test_a_high_threshold_of_finding_costs_recall(folder):
-    found = evaluate_boxes(SpotDetector(), folder, finding=FINDING.replace(threshold=0.9))
+    found = evaluate_boxes(spot_detector(), folder, finding=FINDING.replace(threshold=0.9))
     assert found.scores.mar_100 == pytest.approx((0.5 + 0 + 0.5) / 3)
 
 
@@ -132,4 +132,4 @@ def test_pictures_turned_by_exif_are_judged_upright(tmp_path):
         exif = image.getexif()
         exif[0x0112] = 3
         image.rotate(180).save(path, exif=exif)
-    assert evaluate_boxes(SpotDetector(), folder).scores.map == 1
+    assert evaluate_boxes(spot_detector(), folder).scores.map == 1

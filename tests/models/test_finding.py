@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from finders import COLORS, SpotDetector, save_spots, spots
+from finders import COLORS, save_spots, spot_detector, spots
 from models import halves_model
 from PIL import Image
 
@@ -56,7 +56,7 @@ class TestOptions:
 
 class TestFinder:
     def test_a_detector_is_one(self):
-        finder = as_finder(SpotDetector())
+        finder = as_finder(spot_detector())
         assert isinstance(finder, DetectorFinder)
         assert finder.class_names == COLORS
         found = finder.find(spots(*SPOTS), "x")
@@ -71,29 +71,29 @@ class TestFinder:
     )
     def test_a_detector_does_not_slide(self, options, words):
         with pytest.raises(ArgumentError, match=words):
-            as_finder(SpotDetector(), FindingOptions(**options))
+            as_finder(spot_detector(), FindingOptions(**options))
 
     def test_boxes_are_in_pixels_of_the_picture(self):
         """The network sees a picture of half the size."""
-        found = find_boxes(SpotDetector((48, 64)), spots(*SPOTS))
+        found = find_boxes(spot_detector((48, 64)), spots(*SPOTS))
         assert np.abs(found.places - FOUND).max() <= 3
         assert found.labels.tolist() == [COLORS.index("blue"), COLORS.index("red")]
 
     @pytest.mark.parametrize(("threshold", "count"), [(0.3, 3), (0.5, 2), (0.9, 1), (1, 1)])
     def test_the_threshold(self, threshold, count):
-        found = find_boxes(SpotDetector(), spots(*SPOTS), threshold=threshold)
+        found = find_boxes(spot_detector(), spots(*SPOTS), threshold=threshold)
         assert len(found.scores) == count
         assert (found.scores >= threshold).all()
 
     def test_the_best_come_first(self):
-        assert find_boxes(SpotDetector(), spots(*SPOTS), threshold=0, top=2).labels.tolist() == [2, 0]
+        assert find_boxes(spot_detector(), spots(*SPOTS), threshold=0, top=2).labels.tolist() == [2, 0]
 
 
 class TestPictures:
     def test_a_path_and_an_array_are_one(self, tmp_path):
         save_spots(tmp_path / "a.png", *SPOTS)
-        of_file = find_boxes(SpotDetector(), tmp_path / "a.png")
-        of_array = find_boxes(SpotDetector(), spots(*SPOTS))
+        of_file = find_boxes(spot_detector(), tmp_path / "a.png")
+        of_array = find_boxes(spot_detector(), spots(*SPOTS))
         assert all((one == other).all() for one, other in zip(of_file, of_array, strict=True))
 
     @pytest.mark.parametrize("orientation", range(1, 9))
@@ -106,33 +106,33 @@ class TestPictures:
         exif = Image.Exif()
         exif[0x0112] = orientation
         image.save(tmp_path / "a.png", exif=exif)
-        assert find_boxes(SpotDetector(), tmp_path / "a.png").places.tolist() == FOUND
+        assert find_boxes(spot_detector(), tmp_path / "a.png").places.tolist() == FOUND
 
     def test_a_dark_picture_of_16_bits_stays_dark(self, tmp_path):
         """Levels below one of 255 pass for fractions if they are scaled twice."""
         Image.fromarray(np.full((96, 128), 200, np.uint16)).save(tmp_path / "dark.png")
-        assert len(find_boxes(SpotDetector(), tmp_path / "dark.png", threshold=0).scores) == 0
+        assert len(find_boxes(spot_detector(), tmp_path / "dark.png", threshold=0).scores) == 0
         bright = np.zeros((96, 128), np.uint16)
         bright[16:40, 8:28] = 65535
         Image.fromarray(bright).save(tmp_path / "bright.png")
-        assert find_boxes(SpotDetector(), tmp_path / "bright.png").places.tolist() == [FOUND[0]] * 3  # in each channel
+        assert find_boxes(spot_detector(), tmp_path / "bright.png").places.tolist() == [FOUND[0]] * 3  # in each channel
 
     def test_transparency_is_white(self, tmp_path):
         pixels = np.zeros((96, 128, 4), np.uint8)
         pixels[..., 3] = 255
         pixels[16:40, 8:28, 3] = 0
         Image.fromarray(pixels).save(tmp_path / "a.png")
-        assert find_boxes(SpotDetector(), tmp_path / "a.png").places.tolist() == [FOUND[0]] * 3
+        assert find_boxes(spot_detector(), tmp_path / "a.png").places.tolist() == [FOUND[0]] * 3
 
     def test_colours_for_a_network_of_grey(self):
-        found = find_boxes(SpotDetector(channels=1), spots(("green", 255, 8, 16, 20, 24)))
+        found = find_boxes(spot_detector(channels=1), spots(("green", 255, 8, 16, 20, 24)))
         assert found.places.tolist() == [FOUND[0]]
 
     def test_other_channels_are_refused(self):
         with pytest.raises(ImageError, match="has 5 channels where 3 are asked for"):
-            find_boxes(SpotDetector(), np.zeros((9, 9, 5)))
+            find_boxes(spot_detector(), np.zeros((9, 9, 5)))
         with pytest.raises(ArgumentError, match="has the shape"):
-            find_boxes(SpotDetector(), np.zeros((1, 9, 9, 3)))
+            find_boxes(spot_detector(), np.zeros((1, 9, 9, 3)))
 
 
 class TestFiles:
@@ -142,7 +142,7 @@ class TestFiles:
             save_spots(name, ("red", 255, number, 2, 10, 10))
         expected = [[[number, 2, 10, 10]] for number in range(12)]
         for jobs in (1, 3):
-            found = list(detect_files(SpotDetector(), names, jobs=jobs))
+            found = list(detect_files(spot_detector(), names, jobs=jobs))
             assert [one.input for one in found] == names
             assert [one.boxes.places.tolist() for one in found] == expected
             assert {one.size for one in found} == {(96, 128)}
@@ -151,7 +151,7 @@ class TestFiles:
         save_spots(tmp_path / "a.png", *SPOTS)
         (tmp_path / "b.png").write_text("junk")
         names = [str(tmp_path / name) for name in ("b.png", "a.png", "none.png")]
-        junk, good, missing = detect_files(SpotDetector(), names)
+        junk, good, missing = detect_files(spot_detector(), names)
         assert good.error is None
         assert good.objects()[0] == dict(
             zip(("class", "score", "x", "y", "width", "height"), ("blue", 1.0, 8.0, 16.0, 20.0, 24.0), strict=True)

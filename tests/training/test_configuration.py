@@ -60,8 +60,6 @@ def test_what_is_not_said_has_its_default():
         configuration = Configuration(optimizer=name)
         assert configuration.weight_decay == (0.05 if name == "adamw" else 0)
         assert configuration.make_optimizer() == kind(weight_decay=configuration.weight_decay)
-    for loss in LOSSES:
-        assert Configuration(loss=loss).label_smoothing == (0 if loss == "squared_error" else 0.1)
 
 
 def test_several_forms_of_one_option():

@@ -10,6 +10,7 @@ from PIL import Image
 from cnncli.data import ArrayDataset
 from cnncli.drawing.canvas import BLUE, ORANGE
 from cnncli.models.metrics import score
+from cnncli.training.aims.classifying import Classifying
 from cnncli.training.pictures import (
     draw_confusion,
     draw_curves,
@@ -17,7 +18,6 @@ from cnncli.training.pictures import (
     draw_filters,
     draw_mistakes,
     first_filters,
-    write_all,
 )
 
 TEXTS = {
@@ -58,11 +58,8 @@ def test_all_pictures_of_a_run(tmp_path, text):
         model.class_names,
         "x.npz",
     )
-    probabilities = model.classify(dataset)
-    scores = score(dataset.labels, probabilities.argmax(axis=1), model.class_names)
-    written = write_all(
-        tmp_path, metrics=lines(3), scores=scores, model=model, dataset=dataset, probabilities=probabilities
-    )
+    aim = Classifying(model.network, balanced=False)
+    written = aim.draw(tmp_path, lines(3), model, dataset, aim.judge(model, dataset, 1))
     assert [path.name for path in written] == ["curves.png", "confusion.png", "filters.png", "mistakes.png"]
     for path in written:
         with Image.open(path) as image:
@@ -78,26 +75,26 @@ def test_a_network_without_filters_has_no_picture_of_them():
 
 @pytest.mark.parametrize("count", [1, 2, 5, 41, 1000])
 def test_curves_of_any_length(tmp_path, count):
-    pixels = drawn(draw_curves(lines(count)), tmp_path)
+    pixels = drawn(draw_curves(lines(count), "accuracy", "Accuracy"), tmp_path)
     assert near(pixels, BLUE) > 20
     assert near(pixels, ORANGE) > 20
 
 
 def test_without_validation_there_is_one_curve(tmp_path):
-    pixels = drawn(draw_curves(lines(5, val_loss=None, val_accuracy=None)), tmp_path)
+    pixels = drawn(draw_curves(lines(5, val_loss=None, val_accuracy=None), "accuracy", "Accuracy"), tmp_path)
     assert near(pixels, BLUE) > 100
     assert near(pixels, ORANGE) == 0
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 0.0, 1e12, 1e-12])
 def test_curves_of_odd_numbers(tmp_path, value):
-    drawn(draw_curves(lines(4, train_loss=value, train_accuracy=0.0)), tmp_path)
-    drawn(draw_curves([]), tmp_path)
+    drawn(draw_curves(lines(4, train_loss=value, train_accuracy=0.0), "accuracy", "Accuracy"), tmp_path)
+    drawn(draw_curves([], "accuracy", "Accuracy"), tmp_path)
 
 
 def test_a_point_stands_at_its_number(tmp_path):
     metrics = [{"epoch": e, "train_loss": 1.0, "train_accuracy": 0.5, "val_loss": None} for e in (1, 2, 3)]
-    pixels = drawn(draw_curves(metrics), tmp_path)
+    pixels = drawn(draw_curves(metrics, "accuracy", "Accuracy"), tmp_path)
     loss = pixels[60:360, 70:480]
     rows = np.flatnonzero((np.abs(loss - np.array(BLUE)).max(axis=2) < 40).sum(axis=1) > 300)
     assert abs(rows.mean() - 0) < 3  # the axis ends at 1, at the top

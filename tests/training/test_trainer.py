@@ -40,7 +40,7 @@ class Recorder(Watcher):
 
     def batch(self, report):
         assert math.isfinite(report.loss)
-        assert 0 <= report.accuracy <= 1
+        assert 0 <= report.measures["accuracy"] <= 1
         self.told.append((report.epoch, report.batch))
 
     def epoch(self, metrics, *, best):
@@ -114,8 +114,8 @@ def test_metrics_are_what_the_weights_give():
     trainer = Trainer(preparation)
     with trainer:
         trainer.run()
-        loss, accuracy, _ = trainer.evaluate(preparation.train)
-        val_loss, val_accuracy, _ = trainer.evaluate(preparation.validation)
+        loss, _, accuracy = trainer.evaluate(preparation.train)
+        val_loss, _, val_accuracy = trainer.evaluate(preparation.validation)
     (line,) = trainer.metrics
     assert line["train_loss"] == pytest.approx(loss, rel=1e-6)
     assert line["train_accuracy"] == accuracy

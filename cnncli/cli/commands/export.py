@@ -12,6 +12,7 @@ from cnncli.files.text import json_text, printable
 from cnncli.shapes import show_shape
 
 if TYPE_CHECKING:
+    from cnncli.models.detector import Detector
     from cnncli.models.model import Model
 
 EXAMPLES = """Examples:
@@ -70,7 +71,7 @@ def export(
         print("\n".join(lines))
 
 
-def _onnx(model: "Model", file: str, force: bool) -> tuple[dict[str, Any], list[str]]:
+def _onnx(model: "Model | Detector", file: str, force: bool) -> tuple[dict[str, Any], list[str]]:
     """Write an ONNX file; return what is said of it, as fields and in lines."""
     from cnncli.models.exporting import export_onnx
 
@@ -79,13 +80,13 @@ def _onnx(model: "Model", file: str, force: bool) -> tuple[dict[str, Any], list[
     return exported._asdict(), [
         f"{printable(file)}: {exported.size:,} bytes",
         f"input   image, float32 {show_shape(('batch', channels, height, width))}, from 0 to 255",
-        f"output  probabilities, float32 batchx{len(model.class_names)}",
+        f"output  {exported.gives}, float32 {show_shape(('batch', *exported.shape))}",
         f"checked with onnx's reference evaluator on {exported.pictures} random pictures: "
         f"the largest difference is {exported.difference:.1e}",
     ]
 
 
-def _weights(model: "Model", file: str, names: str | None, force: bool) -> tuple[dict[str, Any], list[str]]:
+def _weights(model: "Model | Detector", file: str, names: str | None, force: bool) -> tuple[dict[str, Any], list[str]]:
     """Write a file of weights; return what is said of it, as fields and in lines."""
     from cnncli.models.weights import export_weights
 

@@ -145,13 +145,14 @@ def predict(
         _refuse_others(said | {"--scheduler": files.scheduler})
     from cnncli.cli.files.predicting import PredictRun
     from cnncli.cli.training.models import open_model
+    from cnncli.models.opening import as_predictor
     from cnncli.models.prediction import ModelFile, PredictPipeline
 
     # The workers of a cluster may have engines that this machine lacks.
     told = about.told(size)
     file = ModelFile.of(model, str(engine), str(device), told) if files.scheduler else None
     here = {} if files.scheduler else {"engine": str(engine), "device": str(device)}
-    loaded = open_model(model, told, quiet=files.quiet, **here)
+    loaded = as_predictor(open_model(model, told, quiet=files.quiet, **here))
     reading = loaded.reading(**pixel_limit(files.max_pixels))
     count = top or (JSON_TOP if lines == JSONL else 1)
     pipeline = PredictPipeline(loaded, reading=reading, jobs=files.jobs, file=file, top=count)

@@ -9,7 +9,8 @@ from typing import Any
 
 import typer
 
-from cnncli.cli.training.running import REFRESH, Display, Live, data_and_options
+from cnncli.cli.training.displays import REFRESH, Display, Live
+from cnncli.cli.training.running import data_and_options
 from cnncli.errors import ArgumentError, ImageError, reason
 from cnncli.files.temporary import check_output
 from cnncli.files.text import json_text, printable

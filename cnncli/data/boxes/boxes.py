@@ -9,6 +9,9 @@ from cnncli.arrays import Array
 
 Floats = NDArray[np.float64]
 
+NO_BOX, CROWD = -1, -2
+"""What stands for a class in rows of labels that hold no box, or one that is neither trained on nor counted."""
+
 
 class Boxes(NamedTuple):
     """The boxes of one picture: labels of a data set, or what a model found.
@@ -60,3 +63,21 @@ class Boxes(NamedTuple):
         """
         fields = {name: array[which] for name, array in self._asdict().items()}
         return Boxes(**fields)
+
+    def moved(self, places: Array) -> "Boxes":
+        """Return the boxes in other places (n, 4), their areas scaled as the places are."""
+        before, after = self.places[:, 2:].prod(axis=1), places[:, 2:].prod(axis=1)
+        return self._replace(places=places, areas=self.areas * after / np.where(before > 0, before, 1))
+
+    def inside(self, size: tuple[int, int]) -> "Boxes":
+        """Return the boxes cut at the border of a picture of a size (height, width), without those outside it.
+
+        Example:
+            >>> Boxes.of([[-2, 1, 4, 5], [9, 1, 2, 2]], [2, 0]).inside((8, 8)).places.tolist()
+            [[0.0, 1.0, 2.0, 5.0]]
+        """
+        limits = np.array([size[1], size[0]], np.float64)
+        low = self.places[:, :2].clip(0, limits)
+        high = (self.places[:, :2] + self.places[:, 2:]).clip(0, limits)
+        cut = self.moved(np.concatenate([low, high - low], axis=1))
+        return cut.chosen(cut.places[:, 2:].min(axis=1, initial=np.inf) > 0)

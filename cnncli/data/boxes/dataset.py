@@ -7,13 +7,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cnncli.data.boxes.boxes import Boxes
-from cnncli.data.files import CheckedFiles, FilePictures
+from cnncli.data.boxes.boxes import CROWD, NO_BOX, Boxes
+from cnncli.data.datasets import Dataset
+from cnncli.data.files import CheckedFiles, FilePictures, PictureCache
 from cnncli.data.parts import split_pictures
-from cnncli.data.pictures import Placement
-
-CROWD, NO_BOX = -2, -1
-"""The class, in labels of a batch, of boxes that are not trained on, and of rows without a box."""
+from cnncli.data.pictures import Placement, Size
 
 
 class BoxDataset(FilePictures):
@@ -64,6 +62,16 @@ class BoxDataset(FilePictures):
             paths=[self._files.paths[item] for item in items], sizes=[self._files.sizes[item] for item in items]
         )
         return type(self)(files, [self.boxes[item] for item in items], self.class_names)
+
+    def resized(self, size: Size, how: str) -> Self:
+        """Return the same pictures brought to another size, as `resized` does each."""
+        reading, cache = self._reading._replace(size=size, resize=how), PictureCache(self._reading.cache_bytes)
+        files = self._files._replace(shape=(*size, self.shape[2]), reading=reading, cache=cache)
+        return self if size == self.shape[:2] else type(self)(files, self.boxes, self.class_names)
+
+
+Labelled = Dataset | BoxDataset
+"""Pictures of which each has a class, or boxes."""
 
 
 def split_boxes(dataset: BoxDataset, fraction: float) -> tuple[BoxDataset, BoxDataset]:

@@ -54,13 +54,13 @@ def _clipped(grid: Grid, cells: Array, numbers: Array) -> Array:
     return from_corners(edges.clip(0, np.array(grid.size[::-1] * 2)))
 
 
-def best_boxes(boxes: Boxes, overlap: float = 0.5, top: int = 100) -> Boxes:
+def best_boxes(boxes: Boxes, overlap: float = 0.5, top: int | None = 100) -> Boxes:
     """Return the best boxes of a picture, the best first, without those that overlap a better one of their class.
 
     Args:
         boxes: of one picture.
         overlap: largest IoU of two boxes of a class.
-        top: largest number of boxes.
+        top: largest number of boxes; None for any.
     """
     kept = nms(boxes.places, boxes.scores, overlap, boxes.labels)
     return boxes.chosen(kept[:top])

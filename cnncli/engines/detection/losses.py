@@ -48,12 +48,12 @@ class DetectionLoss(Loss):
 
     grid: Grid  # type: ignore[misc]  # options are given by name
     box_loss: str = "giou"
-    box_weight: float = 1.0
+    box_weight: float = 2.0
     label_weight: float = 0.5
     gamma: float = 2.0
     alpha: float = 0.25
     quality: bool = False
-    radius: float = 1.5
+    radius: float = 1.0
 
     def validate(self) -> None:
         super().validate()

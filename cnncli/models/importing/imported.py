@@ -25,6 +25,7 @@ class Imported(NamedTuple):
         resize: how pictures of other sizes are resized: a name in `RESIZES`.
         scale: the meaning of the numbers of pictures: a word of `SCALES`.
         origin: where the weights come from, such as `resnet18 with torchvision's weights`.
+        finds_boxes: whether the outputs are boxes in cells, and not classes of whole pictures.
     """
 
     network: Network
@@ -35,6 +36,7 @@ class Imported(NamedTuple):
     resize: str = "stretch"
     scale: str = BYTES
     origin: str = ""
+    finds_boxes: bool = False
 
 
 def check_finite(name: str, array: Array) -> None:

@@ -15,7 +15,8 @@ from cnncli.errors import ArgumentError, ModelError
 from cnncli.formats.onnx.graph import Graph, Node
 from cnncli.formats.onnx.writing import OnnxGraph
 from cnncli.formats.safetensors import NETWORK
-from cnncli.models.graph import BATCH, INPUT, OUTPUT, write_model
+from cnncli.models.detector import Detector
+from cnncli.models.graph import BATCH, INPUT, output_name, write_model
 from cnncli.models.importing.imported import Imported
 from cnncli.models.importing.trained import imported_of
 from cnncli.models.model import Model
@@ -46,10 +47,11 @@ def read_own(graph: Graph, metadata: Mapping[str, str], numbers: Numbers) -> Imp
     return found
 
 
-def _model(found: Imported) -> Model:
+def _model(found: Imported) -> Model | Detector:
     if found.class_names is None or found.normalization is None:
         raise _Different
-    return Model(found.network, found.parameters, found.buffers, found.class_names, found.normalization)
+    kind = Detector if found.finds_boxes else Model
+    return kind(found.network, found.parameters, found.buffers, found.class_names, found.normalization)
 
 
 def _arrays(network: Network, graph: Graph, numbers: Numbers) -> Iterator[tuple[str, Array]]:
@@ -111,11 +113,11 @@ class _Comparison(OnnxGraph):
         self._graph, self._numbers = graph, numbers
         self._written = 0
 
-    def check(self, model: Model) -> None:
+    def check(self, model: Model | Detector) -> None:
         """Raise `_Different` unless a model is written as the file has it."""
         (height, width, channels), graph = model.input_shape, self._graph
         inputs = [(each.name, each.dimensions) for each in graph.inputs]
-        if inputs != [(INPUT, (BATCH, channels, height, width))] or graph.outputs != [OUTPUT]:
+        if inputs != [(INPUT, (BATCH, channels, height, width))] or graph.outputs != [output_name(model)]:
             raise _Different
         write_model(self, model)
         if list(map(_comparable, self.nodes)) != list(map(_comparable, graph.nodes)):

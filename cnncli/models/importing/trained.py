@@ -12,7 +12,7 @@ from cnncli.formats.files import named, parse_json
 from cnncli.formats.safetensors import NETWORK
 from cnncli.models.importing.imported import Imported
 from cnncli.models.importing.matching import likely_network
-from cnncli.models.model import CLASSES, NORMALIZATION, RESIZE, SCALE
+from cnncli.models.model import CLASSES, FINDS, NORMALIZATION, RESIZE, SCALE
 from cnncli.models.safetensors import read_tensors
 from cnncli.networks import parse_network
 
@@ -44,7 +44,7 @@ def imported_of(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> Imp
         name = likely_network({name: array.shape for name, array in arrays.items()})
         hint = f"; its arrays are weights of {name}: give {name}=FILE" if name else ""
         raise ModelError(f"is not a model that `cnncli train` wrote: its metadata has no {', '.join(missing)}{hint}")
-    network = parse_network(metadata[NETWORK])
+    network, finds_boxes = parse_network(metadata[NETWORK]), FINDS in metadata
     shapes, buffer_shapes = network.param_shapes(), network.buffer_shapes()
     unknown = [name for name in arrays if name not in shapes and name not in buffer_shapes]
     if unknown:
@@ -53,22 +53,25 @@ def imported_of(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> Imp
         network,
         {name: arrays[name] for name in shapes if name in arrays},
         {name: arrays[name] for name in buffer_shapes if name in arrays},
-        read_class_names(metadata[CLASSES]),
+        read_class_names(metadata[CLASSES], fewest=1 if finds_boxes else 2),
         read_normalization(metadata[NORMALIZATION]),
         metadata.get(RESIZE, "stretch"),
         metadata.get(SCALE, BYTES),
+        finds_boxes=finds_boxes,
     )
 
 
-def read_class_names(text: str) -> tuple[str, ...]:
+def read_class_names(text: str, fewest: int = 2) -> tuple[str, ...]:
     """Return the classes that a file's metadata names.
 
     Raises:
-        ModelError: it is not a list of two different names or more.
+        ModelError: it is not a list of different names, or of fewer than there have to be.
     """
     names = parse_json(b'{"classes":' + text.encode(errors="replace") + b"}", CLASSES).get("classes")
-    if not isinstance(names, list) or len(names) < 2 or not all(isinstance(name, str) for name in names):
-        raise ModelError(f"{CLASSES} in its metadata is not a list of two names or more")
+    if not isinstance(names, list) or len(names) < fewest or not all(isinstance(name, str) for name in names):
+        raise ModelError(
+            f"{CLASSES} in its metadata is not a list of {'two names' if fewest > 1 else 'one name'} or more"
+        )
     if len(set(names)) < len(names):
         raise ModelError(f"{CLASSES} in its metadata names a class twice")
     return tuple(names)

@@ -134,7 +134,7 @@ def test_the_terms_add_up():
     terms = loss.terms(logits, labels)
     assert sum(terms) == pytest.approx(loss(logits, labels)[0], rel=1e-12)
     assert min(terms) > 0
-    doubled = loss.replace(box_weight=2.0, label_weight=1.5).terms(logits, labels)
+    doubled = loss.replace(box_weight=2 * loss.box_weight, label_weight=3 * loss.label_weight).terms(logits, labels)
     assert doubled == pytest.approx((terms.objectness, 2 * terms.box, 3 * terms.label))
 
 

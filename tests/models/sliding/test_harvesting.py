@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from finders import SpotDetector, bright_model, canvas
+from finders import bright_model, canvas, spot_detector
 from PIL import Image
 
 from cnncli import harvest_files
@@ -85,7 +85,7 @@ def test_the_class_of_the_background_names_the_folder():
 
 def test_what_cannot_be_harvested(folder):
     with pytest.raises(ArgumentError, match="trained on boxes has no windows to harvest"):
-        list(harvest_files(SpotDetector(), "a.png", "more"))
+        list(harvest_files(spot_detector(), "a.png", "more"))
     for place in ("a.png", "s3://x/y", ""):
         with pytest.raises(ArgumentError, match="windows are harvested into a local folder, got "):
             list(harvest_files(bright_model(), "a.png", place))

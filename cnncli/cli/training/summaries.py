@@ -1,0 +1,147 @@
+"""A training in words: its data and options before, its epochs, its scores after."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cnncli.models.box_scores import BoxScores
+from cnncli.models.detector import Detector
+from cnncli.models.metrics import Scores
+from cnncli.shapes import show_shape
+from cnncli.training.aims.classifying import ACCURACY
+from cnncli.training.preparation import Preparation
+from cnncli.training.run_folder import Metrics
+from cnncli.training.runs import TrainingResult
+
+SHOWN = {"accuracy": "accuracy", "map_50": "mAP"}
+"""The measures that the line of an epoch shows, and their names there."""
+
+
+def epoch_measures(metrics: Metrics, part: str) -> str:
+    """Return the measures of a part of the data in an epoch's line."""
+    found = [(word, metrics.get(f"{part}_{name}")) for name, word in SHOWN.items()]
+    return "".join(f" {word} {share:.1%}" for word, share in found if share is not None)
+
+
+CLASSES_SHOWN = 20
+
+_USES = {"train": "for training", "validation": "for validation", "test": "for test"}
+
+
+def summary_lines(data: str, preparation: Preparation) -> Iterator[str]:
+    """Yield the lines on the data, the network and the options of a training."""
+    train, options = preparation.train, preparation.configuration
+    parts = {"train": train, "validation": preparation.validation, "test": preparation.test}
+    sizes = [f"{len(part):,} {_USES[name]}" for name, part in parts.items() if part is not None]
+    yield f"data      {data}: {show_shape(train.shape)} images, {', '.join(sizes)}"
+    if preparation.folders:
+        yield f"parts     {', '.join(f'{name}/ {_USES[part]}' for part, name in preparation.folders.items())}"
+    yield f"classes   {_counts(preparation.class_names, train.counts().tolist())}"
+    if preparation.source is not None:
+        yield f"from      {source_line(preparation)}"
+    if preparation.frozen:
+        yield f"frozen    {frozen_line(preparation)}"
+    if preparation.adapted:
+        yield f"adapted   {preparation.adapted}"
+    yield f"network   {preparation.network} ({preparation.network.totals.params:,} parameters)"
+    extras = [
+        f"lr {options.lr:g} {options.schedule}" + (f", warm-up {options.warmup:g}" if options.warmup else ""),
+        *([f"head {preparation.head_lr:g}"] if preparation.head_lr != options.lr else []),
+        *([f"momentum {options.momentum:g}"] if options.momentum is not None else []),
+        *([f"weight decay {options.weight_decay:g}"] if options.weight_decay else []),
+        f"batches of {options.batch_size}",
+        *([preparation.changes] if preparation.changes else []),
+        options.loss.replace("_", " ")
+        + (f" smoothed by {options.label_smoothing:g}" if options.label_smoothing else ""),
+        f"seed {options.seed}",
+    ]
+    epochs = f"{preparation.epochs:,} epoch{'s' * (preparation.epochs != 1)}"
+    yield f"training  {epochs}, {options.optimizer}, {', '.join(extras)}"
+    if preparation.validation is not None and preparation.aim.chosen_by != ACCURACY:
+        yield f"keeps     the epoch with the best {preparation.aim.chosen_by} on the validation images"
+
+
+def source_line(preparation: Preparation) -> str:
+    """Return the model that a training goes on from, how pictures are brought to it, and what becomes of its head."""
+    source, classes = preparation.source, len(preparation.class_names)
+    assert source is not None
+    shape = show_shape(preparation.network.input_shape)
+    head = f"a new head for {classes} classes" if preparation.new_head else "its classes and its head are kept"
+    return f"{source.word}: images {shape} ({preparation.resize}), {preparation.normalization.words}; {head}"
+
+
+def frozen_line(preparation: Preparation) -> str:
+    """Return which words are frozen, and how often they are computed."""
+    words, count = preparation.network.layers.unrolled, preparation.frozen
+    noun = "the first word" if count == 1 else f"the first {count} words"
+    numbers = f"{preparation.frozen_params:,} of {preparation.network.totals.params:,} parameters"
+    often = "computed once for all epochs"
+    if not preparation.remembers:
+        why = "images are augmented"
+        if not preparation.augmentations:
+            why = f"{preparation.feature_bytes / 2**30:.1f} GiB of outputs are too many to keep"
+        often = f"computed once an epoch, because {why}"
+    return f"{noun} of {len(words)}, up to {words[count - 1].label} ({numbers}), {often}"
+
+
+def _counts(names: Sequence[str], counts: Sequence[int]) -> str:
+    shown = [f"{name} {count:,}" for name, count in zip(names[:CLASSES_SHOWN], counts, strict=False)]
+    more = len(names) - len(shown)
+    return f"{len(names)}: {', '.join(shown)}" + (f" and {more} more" if more else "")
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that fits.
+
+    Example:
+        >>> duration(0.123), duration(90), duration(9000)
+        ('0.12 s', '90 s', '2.5 h')
+    """
+    if seconds < 600:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _interval(scores: Scores) -> str:
+    low, high = scores.accuracy_interval
+    return f"95% interval {100 * low:.1f} to {100 * high:.1f}"
+
+
+def class_scores(scores: Scores | BoxScores | None) -> Scores | None:
+    """Return the scores of a classifier; None for others."""
+    return scores if isinstance(scores, Scores) else None
+
+
+def result_lines(run: TrainingResult, folder: Path) -> Iterator[str]:
+    """Yield the scores of a training, and the files that it wrote."""
+    yield from _box_lines(run) if isinstance(run.model, Detector) else _class_lines(run)
+    files = ["model.safetensors", *(picture.name for picture in run.pictures)]
+    yield f"Written to {folder}: {', '.join(files)}"
+
+
+def _box_lines(run: TrainingResult) -> Iterator[str]:
+    """Yield the scores of a detector."""
+    for part, scores in ((run.judged_by, run.scores), ("test", run.test_scores)):
+        if isinstance(scores, BoxScores):
+            name = {"train": "training"}.get(part, part)
+            epoch = f", epoch {run.best_epoch}" if part == run.judged_by else ""
+            yield f"Mean average precision on the {name} images{epoch}:"
+            yield f"  at IoU 0.5 {scores.map_50:.3f}, at 0.75 {scores.map_75:.3f}, over 0.5 to 0.95 {scores.map:.3f}"
+            yield from (f"  {one.name}  {one.ap_50:.3f} at 0.5, {one.boxes:,} boxes" for one in scores.per_class)
+
+
+def _class_lines(run: TrainingResult) -> Iterator[str]:
+    """Yield the scores of a classifier, with the baselines."""
+    scores, test = class_scores(run.scores), class_scores(run.test_scores)
+    if scores is not None and run.baselines is not None:
+        part = "validation" if run.judged_by == "validation" else "training"
+        yield f"Accuracy on the {scores.confusion.sum():,} {part} images:"
+        widened = f", widened for the choice among {run.chosen_among} epochs" if run.chosen_among > 1 else ""
+        interval = f"{_interval(scores)}{widened}"
+        yield f"  this network      {scores.accuracy:>6.1%} ({interval}), epoch {run.best_epoch}"
+        if run.chosen_by != ACCURACY:
+            yield f"  balanced          {scores.balanced_accuracy:>6.1%}"
+        yield f"  nearest centroid  {run.baselines.nearest_centroid:>6.1%}"
+        yield f"  majority class    {run.baselines.majority_class:>6.1%}"
+    if test is not None:
+        accuracy = f"{test.accuracy:.1%} ({_interval(test)})"
+        yield f"Accuracy on the {test.confusion.sum():,} test images: {accuracy}"

@@ -1,0 +1,121 @@
+"""Boxes of the objects in pictures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnncli.arrays import Array
+from cnncli.data.boxes.boxes import CROWD, Boxes
+from cnncli.data.boxes.dataset import BoxDataset, Labelled
+from cnncli.engines.detection.decoding import best_boxes, decode
+from cnncli.engines.detection.grid import Grid, real_boxes
+from cnncli.engines.processes import Processes
+from cnncli.models.average_precision import map_50
+from cnncli.models.box_scores import judge_boxes
+from cnncli.models.detector import LEAST, NMS, TOP, Detector
+from cnncli.models.model import Model
+from cnncli.networks import Network
+from cnncli.networks.heads import head_names
+from cnncli.training.aims.aim import Aim, Tally, Verdict
+from cnncli.training.run_folder import Metrics
+
+MAP_50 = "mAP at 0.5"
+"""The measure that selects the best epoch."""
+
+HEAD_STD = 0.01  # standard deviation of the weights of a new head
+
+
+class Detecting(Aim):
+    """Finds objects: a box, a class and a score for each.
+
+    Args:
+        grid: the cells of the network's outputs.
+        class_names: the classes in order.
+        biases: what the biases of a new head begin with.
+    """
+
+    chosen_by = MAP_50
+    names = ("map_50",)
+
+    def __init__(self, grid: Grid, class_names: Sequence[str], biases: Array) -> None:
+        self.grid, self.class_names, self.biases = grid, tuple(class_names), biases
+
+    def begin(self, network: Network, parameters: Mapping[str, Array]) -> None:
+        for name in head_names(network):
+            if name.endswith(".bias"):
+                parameters[name][...] = self.biases
+            else:  # nearly nothing, so that the biases rule the first outputs (arXiv:1708.02002, section 4.1)
+                parameters[name][...] *= HEAD_STD / parameters[name].std()
+
+    def hits(self, labels: Array, logits: Array) -> int:
+        return 0
+
+    def trained(self, hits: int, pictures: int) -> dict[str, float]:
+        return {}
+
+    def tally(self, dataset: Labelled, processes: Processes) -> "BoxTally":
+        return BoxTally(self.grid, dataset.labels, processes)
+
+    def choice(self, measures: Mapping[str, float]) -> float:
+        return measures["map_50"]
+
+    def model(self, *parts: Any) -> Detector:
+        return Detector(*parts)
+
+    def judge(self, model: Model | Detector, dataset: Labelled, jobs: int, *, choices: int = 1) -> Verdict:
+        assert isinstance(model, Detector)
+        assert isinstance(dataset, BoxDataset)
+        found = model.find_all(dataset, jobs=jobs)
+        return Verdict(judge_boxes(found, dataset.boxes, self.class_names), found)
+
+    def baselines(self, dataset: Labelled, train: Labelled) -> None:
+        return None
+
+    def draw(
+        self,
+        folder: Path,
+        metrics: Sequence[Metrics],
+        model: Model | Detector,
+        dataset: Labelled,
+        verdict: Verdict,
+    ) -> list[Path]:
+        from cnncli.training.pictures import CURVES, FILTERS, draw_curves, draw_filters, save_all
+
+        return save_all(folder, {CURVES: draw_curves(metrics, "map_50", MAP_50), FILTERS: draw_filters(model)})
+
+
+class BoxTally(Tally):
+    """The boxes that were found in pictures, and those that are labelled, in pixels of the network's input.
+
+    Args:
+        grid: the cells of the network's outputs.
+        labels: (N, M, 5) of all pictures, of which each process has its part.
+        processes: those of the training.
+    """
+
+    def __init__(self, grid: Grid, labels: Array, processes: Processes) -> None:
+        self._grid, self._labels, self._processes = grid, labels, processes
+        self._found = np.zeros((len(labels), TOP, 6))
+        self._next = processes.part(len(labels)).start
+
+    def add(self, labels: Array, logits: Array) -> None:
+        cells = logits.reshape(len(logits), *self._grid.cells, self._grid.channels)
+        for found in decode(cells, self._grid, LEAST):
+            best = best_boxes(found, NMS, TOP)
+            rows = np.column_stack([best.scores, best.labels, best.places])
+            self._found[self._next, : len(rows)] = rows
+            self._next += 1
+
+    def measures(self) -> dict[str, float]:
+        every = self._processes.total(self._found.ravel()).reshape(self._found.shape)
+        found = [Boxes.of(rows[:, 2:], rows[:, 1], rows[:, 0]).chosen(rows[:, 0] > 0) for rows in every]
+        return {"map_50": max(0.0, map_50(found, [_labelled(rows) for rows in self._labels], self._grid.classes))}
+
+
+def _labelled(rows: Array) -> Boxes:
+    """Return the boxes of a picture's labels (M, 5)."""
+    crowd = rows[:, 0] == CROWD
+    known = Boxes.of(rows[:, 1:], np.where(crowd, 0, rows[:, 0]), crowd=crowd)
+    return known.chosen(real_boxes(rows) | crowd)

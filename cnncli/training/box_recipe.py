@@ -1,0 +1,130 @@
+"""What a training on boxes does where the user leaves it open: the size of its pictures, and its network."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from cnncli.arrays import Array
+from cnncli.data import ArrayDataset
+from cnncli.data.augmentation import (
+    AUTO,
+    Augmentation,
+    Brightness,
+    Contrast,
+    Flip,
+    Shift,
+    Zoom,
+    parse_augmentations,
+)
+from cnncli.data.boxes.dataset import BoxDataset
+from cnncli.data.pictures import BYTES, Size, resized
+from cnncli.data.symmetry import measure_lean
+from cnncli.errors import ArgumentError
+from cnncli.ops.boxes import corners
+from cnncli.training.configuration import Configuration
+
+AREA = 320 * 240  # pixels that pictures are shrunk to
+MULTIPLE = 16  # that the sides of the input are rounded to: the largest stride inside a network
+STRIDE, FINE = 8, 4  # pixels between cells, and where boxes are small
+CELLS = 2.0  # sides, in cells, of the boxes of a class: with fewer, small ones are missed
+WIDTHS = (16, 24, 48)  # filters of the stages that lead to the grid
+ZOOM = 1.33  # factor that pictures are enlarged or made smaller by
+SHIFT = 0.1  # share of the shorter side that pictures are shifted by
+LOOKED_AT = 400  # pictures whose objects are looked at
+CROP = 16  # side of the pictures of objects that are looked at
+
+
+def input_size(sizes: Sequence[Size]) -> Size:
+    """Return the size that pictures of some sizes are brought to: of their median proportions, shrunk to `AREA`.
+
+    Example:
+        >>> input_size([(480, 640)] * 3), input_size([(96, 96)])
+        ((240, 320), (96, 96))
+    """
+    height, width = np.median(np.asarray(sizes, np.float64).reshape(-1, 2), axis=0)
+    scale = min(1.0, math.sqrt(AREA / (height * width)))
+    return _rounded(height * scale), _rounded(width * scale)
+
+
+def _rounded(side: float) -> int:
+    return max(1, round(side / MULTIPLE)) * MULTIPLE
+
+
+def box_stride(labels: Array) -> int:
+    """Return the pixels between cells that suit boxes: those of the class with the smallest ones, by the median.
+
+    Args:
+        labels: (N, M, 5) as those of a `BoxDataset`.
+
+    Example:
+        >>> labels = np.array([[[0, 0, 0, 90, 80], [1, 0, 0, 12, 30]]])
+        >>> box_stride(labels), box_stride(labels[:, :1])
+        (4, 8)
+    """
+    known = labels[labels[..., 0] >= 0]
+    sides = known[:, 3:].min(axis=1)
+    smallest = min(float(np.median(sides[known[:, 0] == label])) for label in np.unique(known[:, 0]))
+    return STRIDE if smallest >= CELLS * STRIDE else FINE
+
+
+def box_layers(stride: int, classes: int) -> str:
+    r"""Return the layers of a network that puts out a cell for every `stride` pixels.
+
+    Convolutions of stride 2 lead to the grid. There, half of the maps have seen a coarser grid and come back (Newell et
+    al., arXiv:1603.06937), so that a cell knows what is around it.
+
+    Example:
+        >>> print(box_layers(4, 2).replace(" cat", "\n cat").replace("] conv1", "]\n conv1"))
+        conv3-24,s2,p1,bn,relu conv3-48,s2,p1,bn,relu res[ conv3-48,p1,bn,relu conv3-48,p1,bn ]
+         cat[ | conv3-96,s2,p1,bn,relu res[ conv3-96,p1,bn,relu conv3-96,p1,bn ] tconv2-48,s2,bn,relu ]
+         conv1-64,bn,relu conv3-64,p1,bn,relu conv1-7
+    """
+    halving = [f"conv3-{width},s2,p1,bn,relu" for width in WIDTHS[-int(math.log2(stride)) :]]
+    here, below = WIDTHS[-1], 2 * WIDTHS[-1]
+    context = f"cat[ | conv3-{below},s2,p1,bn,relu {_block(below)} tconv2-{here},s2,bn,relu ]"
+    return " ".join(
+        [*halving, _block(here), context, "conv1-64,bn,relu", "conv3-64,p1,bn,relu", f"conv1-{5 + classes}"]
+    )
+
+
+def _block(width: int) -> str:
+    return f"res[ conv3-{width},p1,bn,relu conv3-{width},p1,bn ]"
+
+
+def chosen_box_augmentations(options: Configuration, train: BoxDataset) -> tuple[Augmentation, ...]:
+    """Return the augmentations of a training on boxes.
+
+    Raises:
+        ArgumentError: one that turns boxes, or that does not fit the pictures.
+    """
+    asked = options.augment
+    if asked is None:
+        asked = AUTO if options.freeze is None else ""
+    augmentations = suited_box_augmentations(train) if asked == AUTO else parse_augmentations(asked)
+    for augmentation in augmentations:
+        if not augmentation.keeps_boxes:
+            raise ArgumentError(f"augmentation {augmentation.word} turns boxes, which fit no object then: leave it out")
+        augmentation.check(train.shape[2], has_scale=train.scale == BYTES)
+    return augmentations
+
+
+def suited_box_augmentations(train: BoxDataset) -> tuple[Augmentation, ...]:
+    """Return the augmentations that suit pictures: flips only where a mirrored object is one of its class."""
+    shift = Shift(max(1, round(min(train.shape[:2]) * SHIFT)))
+    found = (Zoom(ZOOM), shift, Brightness(), Contrast()) if train.scale == BYTES else (Zoom(ZOOM), shift)
+    return (Flip(), *found) if measure_lean(object_crops(train)).allows_mirroring else found
+
+
+def object_crops(train: BoxDataset) -> ArrayDataset:
+    """Return the pictures inside the boxes of some pictures, all of one small size, labelled by their classes."""
+    crops, labels = [], []
+    for item in np.unique(np.linspace(0, len(train) - 1, LOOKED_AT).round().astype(np.int64)).tolist():
+        [image], rows = train.images([item]), train.labels[item]
+        for row in rows[rows[:, 0] >= 0]:
+            left, top, right, bottom = np.rint(corners(row[1:])).astype(np.int64).clip(0).tolist()
+            crop = image[top:bottom, left:right]
+            if crop.size:
+                crops.append(resized(np.ascontiguousarray(crop), (CROP, CROP)))
+                labels.append(int(row[0]))
+    return ArrayDataset(np.stack(crops), np.array(labels), train.class_names, "objects")
