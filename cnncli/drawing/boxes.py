@@ -11,6 +11,7 @@ import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.drawing.canvas import INK, PAPER, Box, Canvas, Colour, fitting, text_width
+from cnncli.ops.boxes import areas, intersections
 
 PALETTE = (
     (0, 114, 178),
@@ -25,10 +26,11 @@ PALETTE = (
 
 _SHADES = (1, 0.6)  # of the palette, for classes beyond its end
 _LINE, _TEXT = 350, 40  # the root of a picture's area in widths of a line, and in sizes of the text
-_LEAST_TEXT = 11
+_LEAST_TEXT = 10
 _PADDING, _LEADING = 0.3, 1.35  # of a label, in sizes of its text
 _SHORTEST = 3  # letters without which a name says nothing
 _MOST = 0.25  # of a picture that labels may cover
+_HIDDEN = 0.2  # of an object that a label may hide without need
 _BRIGHT = 110  # level of a colour on which dark letters are read better than white ones
 
 
@@ -58,9 +60,9 @@ def draw_boxes(
 ) -> Array:
     """Draw boxes on a copy of a picture: the better a score, the further on top.
 
-    Lines and letters grow with the picture. A label stands above its box where there is room, otherwise inside or
-    below, never outside the picture nor over another label. Labels cover a quarter of the picture at most, so that
-    objects stay in sight; beyond that, the colour alone says the class.
+    Lines and letters grow with the picture. A label stands above its box, or inside or below it where it hides less of
+    an object, never outside the picture nor over another label. Labels that would hide whole objects, or more than a
+    quarter of the picture, are left out, first their scores: the colour alone says the class then.
 
     Args:
         pixels: (H, W) or (H, W, C): bytes, 16-bit levels, or floating point from 0 to 255; of channels that are not
@@ -83,7 +85,7 @@ def draw_boxes(
     height, width = drawn.shape[:2]
     root = (height * width) ** 0.5
     thick, size = max(1, round(root / _LINE)), max(_LEAST_TEXT, min(root / _TEXT, min(height, width) / 8))
-    labels = _Labels((height, width), size, thick)
+    labels = _Labels((height, width), boxes.places, size, thick)
     for index in np.argsort(-boxes.scores, kind="stable").tolist():
         label, place = int(boxes.labels[index]), boxes.places[index]
         score = float(boxes.scores[index]) if scores else None
@@ -117,11 +119,10 @@ class _Label(NamedTuple):
     height: int
     colour: Colour
 
-    def overlaps(self, other: "_Label") -> bool:
-        """Return whether two labels share pixels."""
-        across = min(self.left + self.width, other.left + other.width) - max(self.left, other.left)
-        down = min(self.top + self.height, other.top + other.height) - max(self.top, other.top)
-        return across > 0 and down > 0
+    @property
+    def place(self) -> tuple[int, int, int, int]:
+        """x, y, width, height."""
+        return self.left, self.top, self.width, self.height
 
     def draw(self, pixels: Array, size: float) -> None:
         """Draw the label into a picture."""
@@ -133,21 +134,35 @@ class _Label(NamedTuple):
 
 
 class _Labels:
-    """The labels of a picture: inside it, none over another, and together on a part of it at most."""
+    """The labels of a picture: inside it, none over another, and together on a part of it at most.
 
-    def __init__(self, picture: tuple[int, int], size: float, thick: int) -> None:
-        self.picture, self.size, self.thick = picture, size, thick
+    Of the places for a label, the one is taken where it hides least of any object.
+    """
+
+    def __init__(self, picture: tuple[int, int], places: Array, size: float, thick: int) -> None:
+        self.picture, self.places, self.size, self.thick = picture, places, size, thick
         self.placed: list[_Label] = []
         self._room = _MOST * picture[0] * picture[1]
 
     def add(self, name: str, score: float | None, place: Array, colour: Colour) -> None:
         """Place the label of a box, without its score where that needs too much room, or not at all."""
         for end in ("",) if score is None else (f" {100 * score:.0f}%", ""):
-            for label in self._spots(self._words(name, end), place, colour):
-                if label.width * label.height <= self._room and not any(map(label.overlaps, self.placed)):
-                    self.placed.append(label)
-                    self._room -= label.width * label.height
-                    return
+            words = self._words(name, end)
+            spots = np.array([*self._spots(words, place)], float).reshape(-1, 4)
+            taken = np.array([label.place for label in self.placed], float).reshape(-1, 4)
+            hidden = self._hidden(spots)
+            is_free = (areas(spots) <= self._room) & (hidden <= 1) & ~intersections(spots, taken).any(axis=1)
+            if is_free.any():
+                left, top, width, height = spots[np.where(is_free, hidden, np.inf).argmin()].astype(int)
+                self.placed.append(_Label(words, left, top, width, height, colour))
+                self._room -= width * height
+                return
+
+    def _hidden(self, spots: Array) -> Array:
+        """Return how many objects labels would hide; small parts of one do not count."""
+        shares = intersections(spots, self.places) / np.maximum(areas(self.places), 1)
+        hidden: Array = np.where(shares > _HIDDEN, shares, 0).sum(axis=1)
+        return hidden
 
     def _words(self, name: str, end: str) -> str:
         """Return a name, cut where the picture is too narrow, and what follows it; empty where that says nothing."""
@@ -155,8 +170,8 @@ class _Labels:
         short = fitting(name, self.size, room) if room > 0 else ""
         return short + end if short == name or len(short.removesuffix("...")) >= _SHORTEST else ""
 
-    def _spots(self, words: str, place: Array, colour: Colour) -> Iterator[_Label]:
-        """Yield labels at the corners of a box: above it, inside and below, on the left before the right."""
+    def _spots(self, words: str, place: Array) -> Iterator[tuple[int, int, int, int]]:
+        """Yield places for a label at the corners of a box: above, inside and below, on the left before the right."""
         width = ceil(text_width(words, self.size) + 2 * _PADDING * self.size)
         height, outside = ceil(_LEADING * self.size), self.thick // 2  # of the box: half of its line
         if not words or height > self.picture[0] or width > self.picture[1]:
@@ -164,8 +179,7 @@ class _Labels:
         x, y, across, down = place.tolist()
         for left in (x - outside, x + across + outside - width):
             for top in (y - outside - height, y - outside, y + down + outside - height, y + down + outside):
-                corner = self._inside((left, top), (width, height))
-                yield _Label(words, *corner, width, height, colour)
+                yield *self._inside((left, top), (width, height)), width, height
 
     def _inside(self, corner: tuple[float, float], size: tuple[int, int]) -> tuple[int, int]:
         """Return the corner (left, top) nearest to the wished one from which a label is inside the picture."""

@@ -128,3 +128,18 @@ def test_names_of_any_length_and_letters():
     for name in ("x" * 500, "Größe\n\x1b[2J", "細胞", ""):
         picture = draw_boxes(np.zeros((60, 90), np.uint8), Boxes.of([[5, 30, 20, 20]], [0]), [name])
         assert picture.shape == (60, 90, 3)
+
+
+@pytest.mark.parametrize("place", [[20, 2, 12, 14], [110, 2, 12, 14], [20, 80, 12, 14], [60, 40, 12, 14]])
+def test_a_label_stands_beside_a_small_object(place):
+    x, y, width, height = place
+    marked = changed(drawn((96, 128), [place]))
+    assert not marked[y + 1 : y + height - 1, x + 1 : x + width - 1].any()
+    assert marked.sum() > 200
+
+
+def test_labels_leave_a_crowd_in_sight():
+    places = [[x, y, 8, 8] for x in range(10, 90, 10) for y in range(10, 90, 10)]
+    marked = changed(drawn((100, 100), places, [0] * 64))
+    hidden = sum(marked[y + 1 : y + 7, x + 1 : x + 7].all() for x, y, *_ in places)
+    assert hidden == 0
