@@ -39,7 +39,7 @@ def trimmed(cover):
 def scaled(cover, rng):
     """A digit, or a piece, at some scale; its picture ends where it ends."""
     image = Image.fromarray(np.rint(cover * 255).astype(np.uint8))
-    scale = np.exp(rng.uniform(np.log(0.8), np.log(1.8)))
+    scale = np.exp(rng.uniform(np.log(0.7), np.log(1.8)))
     size = [max(4, round(side * scale)) for side in image.size]
     return trimmed(np.asarray(image.resize(size, Image.Resampling.BICUBIC)) / 255)
 
@@ -47,7 +47,7 @@ def scaled(cover, rng):
 def piece(cover, rng):
     """A corner of a digit, on its side: it has a digit's strokes, and is none."""
     cover = trimmed(cover)
-    height, width = (int(side * rng.uniform(0.4, 0.65)) for side in cover.shape)
+    height, width = (int(side * rng.uniform(0.45, 0.75)) for side in cover.shape)
     return np.rot90(np.rot90(cover, 2 * rng.integers(2))[:height, :width], 1 + 2 * rng.integers(2))
 
 
@@ -92,7 +92,7 @@ def put(pixels, cover, taken, rng):
         # A free pixel or more on every side.
         if all(left > x + w or x > left + width or top > y + h or y > top + height for x, y, w, h in taken):
             window = pixels[top : top + height, left : left + width]
-            window += cover * (rng.uniform(190, 255) - window)
+            window += cover * (rng.uniform(130, 255) - window)
             taken.append((left, top, width, height))
             return taken[-1]
     return None
@@ -104,7 +104,7 @@ def canvas(digits, rng):
     for digit, cover in digits:
         if box := put(pixels, scaled(cover, rng), taken, rng):
             boxes.append((digit, *box))
-    for _ in range(rng.integers(0, 4)):
+    for _ in range(rng.integers(1, 6)):
         _, cover = digits[rng.integers(len(digits))]
         put(pixels, scaled(piece(cover, rng), rng), taken, rng)
     noisy = pixels + rng.normal(0, rng.uniform(1, 5), pixels.shape)
