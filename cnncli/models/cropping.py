@@ -4,16 +4,18 @@ import math
 import os
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.batch.inputs import Input
+from cnncli.batch.manifest import same_content
 from cnncli.batch.objects import is_url
 from cnncli.data.boxes.boxes import Boxes
 from cnncli.errors import ArgumentError, ImageError
-from cnncli.files.temporary import open_whole
+from cnncli.files.temporary import Ending, open_temporary, whole_file, writing
 from cnncli.images.writing import write_image
 from cnncli.models.sorting import path_names
 
@@ -28,14 +30,16 @@ class Crops(NamedTuple):
         folder: the folder; those below it are the inputs' below the folder that was searched.
         names: the class names, as they are in paths.
         replace: whether crops replace files that exist.
+        keep: whether files that exist with the same content stay; those with another are an error.
     """
 
     folder: str
     names: tuple[str, ...]
     replace: bool = False
+    keep: bool = False
 
     @classmethod
-    def into(cls, folder: str, class_names: Sequence[str], *, replace: bool = False) -> "Crops":
+    def into(cls, folder: str, class_names: Sequence[str], *, replace: bool = False, keep: bool = False) -> "Crops":
         """Return the crops of some classes in a folder.
 
         Raises:
@@ -46,10 +50,10 @@ class Crops(NamedTuple):
         if not folder or (os.path.lexists(folder) and not os.path.isdir(folder)):
             raise ArgumentError(f"crops are written into a folder, got {folder!r}")
         names = path_names(class_names)
-        return cls(folder, tuple(names[name] for name in class_names), replace)
+        return cls(folder, tuple(names[name] for name in class_names), replace, keep)
 
     def check(self, inputs: Sequence[Input]) -> None:
-        """Refuse inputs whose crops would have the names of others, or, unless they are replaced, that exist.
+        """Refuse inputs whose crops would have the names of others, or that exist and neither give way nor stay.
 
         Raises:
             ArgumentError: some do.
@@ -67,7 +71,7 @@ class Crops(NamedTuple):
             if folder not in existing:
                 existing[folder] = os.listdir(folder) if os.path.isdir(folder) else []
             found = next((name for name in existing[folder] if re.fullmatch(re.escape(stem) + _NUMBER, name)), None)
-            if found and not self.replace:
+            if found and not (self.replace or self.keep):
                 raise ArgumentError(f"{os.path.join(folder, found)} exists already: --force overwrites it")
 
     def start(self, source: Input) -> str:
@@ -88,9 +92,19 @@ class Crops(NamedTuple):
         pairs = zip(_parts(pixels, boxes), boxes.labels.tolist(), strict=True)
         for number, (part, label) in enumerate(pairs, start=1):
             path = f"{start}-{number:02}-{self.names[label]}.png"
-            with open_whole(path, ImageError, replace=self.replace) as file:
+            with (
+                writing(path, ImageError),
+                whole_file(path, partial(self._ending, path)) as temporary,
+                open_temporary(temporary) as file,
+            ):
                 write_image(file, part, format="png")
         return len(boxes.labels)
+
+    def _ending(self, path: str, temporary: str) -> Ending:
+        """Return what becomes of a crop that is complete."""
+        if self.replace:
+            return "replace"
+        return "discard" if self.keep and os.path.isfile(path) and same_content(path, temporary) else "add"
 
 
 def _parts(pixels: Array, boxes: Boxes) -> Iterator[Array]:

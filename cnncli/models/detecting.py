@@ -246,7 +246,8 @@ class DetectPipeline(Pipeline):
 
     @property
     def options(self) -> str:
-        said = self.model, self.class_names, self.draws, self.label_kind, self.crops, self.harvest, self.quality
+        crops = self.crops and self.crops.folder
+        said = self.model, self.class_names, self.draws, self.label_kind, crops, self.harvest, self.quality
         return json_text([version("cnncli"), *said])
 
     def check_single(self, output: str) -> None:

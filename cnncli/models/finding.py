@@ -117,6 +117,11 @@ class Search:
         return self._finder.notes
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in the order of the labels of boxes."""
+        return self._finder.class_names
+
+    @property
     def window(self) -> Size | None:
         """(height, width) of the windows of a classifier that slides; None for a detector."""
         return self._finder.slider.windows.size if isinstance(self._finder, SlidingFinder) else None

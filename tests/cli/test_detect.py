@@ -306,6 +306,18 @@ class TestCrops:
         save_spots("crops.png", SPOTS[0])
         done("detect", "model", "crops.png", "--crops", "crops")  # another stem
 
+    def test_what_is_done_stays(self, folder):
+        words = ["detect", "model", "a.png", "-o", "out/", "--crops", "crops", "--skip-existing"]
+        done(*words)
+        assert done(*words, "--json").stdout.count('"skipped"') == 1
+        (folder / "out/a-boxes.png").unlink()  # as if the first run had been stopped before it was written
+        assert json_lines(done(*words, "--json"))[0]["status"] == "ok"
+        (folder / "out/a-boxes.png").unlink()
+        save_spots("crops/a-01-blue.png")
+        result = cnncli(*words)
+        assert (result.exit_code, (folder / "out/a-boxes.png").exists()) == (1, False)
+        assert "crops/a-01-blue.png: cannot be written: exists already" in result.stderr
+
     def test_two_images_of_one_stem(self, folder):
         save_spots("a.bmp", SPOTS[0])
         result = cnncli("detect", "model", "a.png", "a.bmp", "--crops", "crops")
@@ -331,6 +343,9 @@ class TestCrops:
         (["a.png", "--labels", "x"], "say the kind of the labels with --format"),
         (["a.png", "--labels", "none/x.json"], "no such folder"),
         (["a.png", "--labels", "x.json", "-o", "y.png", "--skip-existing"], "leave out --skip-existing"),
+        (["a.png", "--labels", ""], "labels are written to this machine"),
+        (["a.png", "--labels", "s3://x/y.json"], "labels are written to this machine"),
+        (["a.png", "--labels", "y", "--format", "voc", "--quality", "80"], "--quality is for images with boxes"),
         (["a.png", "--dry-run"], "--dry-run is for images with boxes"),
         (["a.png", "-o", "-", "--json"], "both write to standard output"),
         (["a.png", "-o", "-", "--format", "csv"], "both write to standard output"),

@@ -2,10 +2,12 @@
 
 import os
 import sys
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cnncli.batch.objects import is_url
 from cnncli.choices import LABEL_KINDS
 from cnncli.cli.options import FileOptions, choice, over_files, pixel_limit
 from cnncli.cli.training import options
@@ -14,6 +16,11 @@ from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD
 from cnncli.files.text import printable
 from cnncli.models.finding_options import FindingOptions
+
+if TYPE_CHECKING:
+    from cnncli.models.cropping import Crops
+    from cnncli.models.finding import Search
+    from cnncli.models.sliding.harvesting import Harvest
 
 EXAMPLES = """Examples:
 
@@ -117,39 +124,52 @@ def detect(
     from cnncli.cli.files.detecting import DetectRun
     from cnncli.cli.files.labelling import TSV, Labelling
     from cnncli.cli.training.models import open_model
-    from cnncli.models.cropping import Crops
     from cnncli.models.detecting import DetectPipeline
     from cnncli.models.finding import Search, SearchFile, reading_for
     from cnncli.models.prediction import ModelFile
-    from cnncli.models.sliding.harvesting import Harvest
 
     told, finding = about.told(size), search.finding(threshold)
     labelling = Labelling(str(form or ""), labels, as_json=files.as_json)
     if output == STANDARD and labelling.printed not in ("", TSV):
         raise ArgumentError(f"--format {labelling.printed} and -o - both write to standard output: add --labels PATH")
     # The workers of a cluster may have engines that this machine lacks.
-    is_known = files.scheduler or files.skip_existing
-    file = ModelFile.of(model, str(engine), str(device), told) if is_known else None
     here = {} if files.scheduler else {"engine": str(engine), "device": str(device)}
     loaded = open_model(model, told, quiet=files.quiet, **here)
     searching = Search(loaded, finding)
     for note in () if files.quiet else searching.notes:
         print(printable(f"cnncli: {model}: {note}"), file=sys.stderr)
-    find = searching.find
-    if file and files.scheduler:
-        find, crops = SearchFile(file, finding).find, crops and os.path.abspath(crops)
-        harvest = harvest and os.path.abspath(harvest)
+    is_known = files.scheduler or files.skip_existing  # elsewhere, and later, a model is known by its content
+    file = ModelFile.of(model, str(engine), str(device), told) if is_known else None
     pipeline = DetectPipeline(
-        find,
+        SearchFile(file, finding).find if file and files.scheduler else searching.find,
         loaded.class_names,
         reading_for(loaded, **pixel_limit(files.max_pixels)),
         draws=output is not None,
         label_kind=None if labelling.folder is None else labelling.kind,
-        crops=None if crops is None else Crops.into(crops, loaded.class_names, replace=files.force),
-        harvest=None
-        if harvest is None
-        else Harvest.into(harvest, searching.window, loaded.class_names, background=search.background, most=search.top),
+        crops=None if crops is None else _crops(crops, loaded.class_names, files),
+        harvest=None if harvest is None else _harvest(harvest, searching, search, files),
         model=f"{file} {finding}",
         quality=files.quality,
     )
     DetectRun(pipeline, files.replace(output=output), labelling, finding.threshold).run()
+
+
+def _crops(folder: str, class_names: Sequence[str], files: FileOptions) -> "Crops":
+    """Return where the objects of images are written to."""
+    from cnncli.models.cropping import Crops
+
+    return Crops.into(_place(folder, files), class_names, replace=files.force, keep=files.skip_existing)
+
+
+def _harvest(folder: str, searching: "Search", search: SearchOptions, files: FileOptions) -> "Harvest":
+    """Return where false windows are written to."""
+    from cnncli.models.sliding.harvesting import Harvest
+
+    return Harvest.into(
+        _place(folder, files), searching.window, searching.class_names, background=search.background, most=search.top
+    )
+
+
+def _place(folder: str, files: FileOptions) -> str:
+    """Return a local folder by a path that means the same on other machines."""
+    return os.path.abspath(folder) if files.scheduler and folder and not is_url(folder) else folder

@@ -55,10 +55,11 @@ class DetectRun(WritingRun):
         return self.options.output is not None or self.labelling.folder is not None
 
     def plan(self) -> list[Job]:
+        if self.options.output is None:
+            self._refuse_useless()
         if self._writes:
             jobs = super().plan()
         else:
-            self._refuse_useless()
             shard = None if self.options.shard is None else Shard.parse(self.options.shard)
             inputs = [one for one in self.inputs(repeats=True) if shard is None or shard.holds(one)]
             jobs = [Job(source, ()) for source in inputs]
@@ -93,7 +94,7 @@ class DetectRun(WritingRun):
 
     def _refuse_useless(self) -> None:
         """Refuse options on outputs where there are none."""
-        names = ("skip_existing", "dry_run", "show", "quality")
+        names = ("show", "quality") if self._writes else ("show", "quality", "skip_existing", "dry_run")
         if said := next((name for name in names if getattr(self.options, name)), None):
             raise ArgumentError(f"--{said.replace('_', '-')} is for images with boxes: name their place with -o")
 

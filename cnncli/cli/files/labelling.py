@@ -2,6 +2,7 @@
 
 import os
 
+from cnncli.batch.objects import is_url
 from cnncli.choices import LABEL_KINDS
 from cnncli.errors import ArgumentError
 from cnncli.values import Value
@@ -39,6 +40,8 @@ class Labelling(Value):
                 raise ArgumentError(f"--json is --format {JSONL}: leave out either it or --format {self.kind}")
             self.normalize(kind=self.kind or (JSONL if self.as_json else TSV))
             return
+        if is_url(self.place) or not self.place:
+            raise ArgumentError(f"--labels {self.place}: labels are written to this machine: name a file or a folder")
         if not self.kind:
             suffix = os.path.splitext(self.place)[1].lower()
             if suffix not in _BY_SUFFIX:

@@ -113,6 +113,19 @@ def test_pictures_that_no_label_file_names_are_told(tmp_path):
     ]
 
 
+def test_a_list_may_name_what_is_not_there(tmp_path):
+    lay(tmp_path, "Annotations/a b.xml", "JPEGImages/a b.png")
+    lists = tmp_path / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "trainval.txt").write_text("a b\nlost\n\n")
+    (lists / "test.txt").write_text("one\ntwo\n")  # without labels altogether
+    parts = open_boxes(tmp_path)
+    assert names(parts, tmp_path) == [["JPEGImages/a b.png"], [], []]
+    assert [(finding.kind, finding.items) for finding in parts.findings] == [
+        ("damaged labels", (f"{tmp_path}/Annotations/lost.xml: cannot be read: no such file",))
+    ]
+
+
 def test_a_picture_of_another_part_is_not_taken(tmp_path):
     lay(tmp_path, "train.json", "val.json", "images/train/a.png")
     parts = open_boxes(tmp_path / "train.json")

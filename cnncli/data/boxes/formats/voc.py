@@ -96,15 +96,17 @@ def _listed(tree: Tree, files: list[str]) -> dict[str, list[str]]:
         for path in tree.ending(".txt")
         if os.path.dirname(path).lower().endswith(os.path.join("imagesets", "main"))
     }
+    folder = os.path.dirname(files[0])
     by_stem = {os.path.splitext(os.path.basename(path))[0]: path for path in files}
     parts = {}
     for part, names in _SETS.items():
         path = next((lists[name] for name in names if name in lists), None)
         if path is not None:
             lines = read_bytes(path).decode("utf-8", "surrogateescape").splitlines()
-            stems = dict.fromkeys(line.split()[0] for line in lines if line.strip())
-            parts[part] = [by_stem[stem] for stem in stems if stem in by_stem]
-    return {part: found for part, found in parts.items() if found} if "train" in parts else {}
+            stems = dict.fromkeys(filter(None, map(str.strip, lines)))
+            if any(stem in by_stem for stem in stems):  # those that are not there are told when they are read
+                parts[part] = [by_stem.get(stem, os.path.join(folder, f"{stem}.xml")) for stem in stems]
+    return parts if "train" in parts else {}
 
 
 def _read_file(tree: Tree, path: str, faults: Faults) -> LabelledPicture:

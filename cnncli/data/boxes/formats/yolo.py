@@ -83,7 +83,7 @@ def beside(class_names: Sequence[str]) -> dict[str, str]:
     """Return the names and texts of the files with the classes."""
     return {
         CLASSES: "".join(f"{cleaned(name)}\n" for name in class_names),
-        YAML: f"path: .\ntrain: images\nval: images\n{names_text(class_names)}",
+        YAML: names_text(class_names),
     }
 
 
