@@ -44,7 +44,7 @@ def has_boxes(path: str | os.PathLike[str]) -> bool:
         False
     """
     place = os.fspath(path)
-    if not os.path.isdir(place):
+    if not os.path.exists(place):
         return False
     with one_line_errors(place):
         return find_labels(place) is not None
