@@ -2,9 +2,10 @@
 
 `canvases/train` and `canvases/val` hold the pictures, and where the digits are as COCO JSON. The digits are those of
 `digits/`; no digit is in both parts. `--crops FOLDER` writes windows of the canvases of `train` instead: a folder for
-each digit and one of background, for a classifier. The same pixels come out on every run with one version of Pillow.
+each digit and one of background, for a classifier; `--empty FOLDER` writes canvases without digits. The same pixels
+come out on every run with one version of Pillow.
 
-Needs only NumPy and Pillow: python samples/make_canvases.py [--crops FOLDER]
+Needs only NumPy and Pillow: python samples/make_canvases.py [--crops FOLDER | --empty FOLDER]
 """
 
 import argparse
@@ -98,14 +99,17 @@ def put(pixels, cover, taken, rng):
     return None
 
 
-def canvas(digits, rng):
-    """A picture with the digits that found a place, and their boxes: digit, x, y, width, height."""
+def canvas(digits, rng, torn=()):
+    """A picture with the digits that found a place, and their boxes: digit, x, y, width, height.
+
+    Pieces are of the digits themselves, or of others that are torn.
+    """
     pixels, boxes, taken = ground(rng), [], []
     for digit, cover in digits:
         if box := put(pixels, scaled(cover, rng), taken, rng):
             boxes.append((digit, *box))
     for _ in range(rng.integers(1, 6)):
-        _, cover = digits[rng.integers(len(digits))]
+        _, cover = (torn or digits)[rng.integers(len(torn or digits))]
         put(pixels, scaled(piece(cover, rng), rng), taken, rng)
     noisy = pixels + rng.normal(0, rng.uniform(1, 5), pixels.shape)
     return (np.rint(noisy / STEP).clip(0, 255 // STEP) * STEP).astype(np.uint8), boxes
@@ -175,11 +179,23 @@ def crops(folder):
             written[name] += 1
 
 
+def empty(folder, count=100):
+    """Write canvases without digits, but with pieces of those of `train`."""
+    rng = np.random.default_rng(len(PARTS))
+    torn = [(digit, ink(digit, number)) for digit in range(10) for number in PARTS["train"][1]]
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        Image.fromarray(canvas([], rng, torn)[0]).save(Path(folder) / f"{number:03}.png", optimize=True)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--crops", metavar="FOLDER")
+    parser.add_argument("--empty", metavar="FOLDER")
     options = parser.parse_args()
     if options.crops:
         crops(options.crops)
+    elif options.empty:
+        empty(options.empty)
     else:
         main()

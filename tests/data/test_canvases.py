@@ -91,3 +91,11 @@ def test_crops_are_a_folder_of_classes_with_background(script, tmp_path):
     assert sum(counts.values()) - counts["background"] == digits
     assert counts["background"] > digits
     assert crops.train.shape == (28, 28, 1)
+
+
+def test_canvases_without_digits_have_clutter(script, tmp_path):
+    script["empty"](tmp_path, count=6)
+    pictures = [read_image(path) for path in sorted(tmp_path.iterdir())]
+    assert {picture.shape for picture in pictures} == {(96, 128)}
+    assert all(np.ptp(picture) > 60 for picture in pictures)
+    assert len({picture.tobytes() for picture in pictures}) == 6

@@ -10,8 +10,11 @@ from models import random_model
 from cnncli.data.boxes.boxes import Boxes
 from cnncli.data.pictures import resized
 from cnncli.errors import ArgumentError, ModelError
+from cnncli.models.exporting import export_onnx
 from cnncli.models.finding import as_finder, find_boxes
 from cnncli.models.finding_options import FindingOptions
+from cnncli.models.opening import load_model
+from cnncli.models.runtime import RuntimeModel
 from cnncli.models.sliding import pyramids
 from cnncli.models.sliding.finder import SlidingFinder, suppressed
 from cnncli.models.sliding.pyramids import Rows, pyramid
@@ -115,6 +118,36 @@ class TestOneByOne:
             as_finder(model)
         assert OneByOne(model).windows.stride == (1, 1)
         assert find_boxes(model, noise((20, 20)), exact=True, threshold=0, scales=(1, 1)).places.shape[1] == 4
+
+    def test_a_graph_in_another_runtime_needs_it(self, tmp_path):
+        pytest.importorskip("onnxruntime")
+        onnx = pytest.importorskip("onnx")
+        path = tmp_path / "graph.onnx"
+        export_onnx(random_model(UNPADDED), path)
+        graph = onnx.load(path)
+        graph.graph.node[-1].CopyFrom(
+            onnx.helper.make_node("Abs", graph.graph.node[-1].input, graph.graph.node[-1].output)
+        )
+        onnx.save(graph, path)
+        model = load_model(path)
+        assert isinstance(model, RuntimeModel)
+        with pytest.raises(ModelError, match="so that it cannot slide in one pass: --exact"):
+            as_finder(model)
+        picture = noise((30, 30, 1))
+        want = all_scores(picture, (30, 30), OneByOne(random_model(UNPADDED)))
+        exact = OneByOne(model)
+        assert exact.windows.stride == (1, 1)
+        got = all_scores(picture, (30, 30), exact)
+        np.testing.assert_allclose(got[::2, ::2], want, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("text", [UNPADDED, PADDED, "12x12x1 conv5-6,relu max2 fc-5,tanh rbf-3"])
+def test_pytorch_slides_as_numpy_does(text):
+    pytest.importorskip("torch")
+    model = random_model(text)
+    picture = noise((40, 37, model.input_shape[2]))
+    got, want = (all_scores(picture, (40, 37), slider_of(each)) for each in (model.on("torch", "cpu"), model))
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)
 
 
 class TestPyramid:
