@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from cnncli.models.detector import Detector
 from PIL import Image
 
 from cnncli.data.normalization import Normalization
@@ -29,7 +30,7 @@ def small_network(name):
     return network
 
 
-def random_model(text, class_names=CLASSES, *, seed=0, **changes):
+def random_model(text, class_names=CLASSES, *, kind=Model, seed=0, **changes):
     """A model whose numbers are all random: biases, running statistics and coefficients too."""
     rng = np.random.default_rng(seed)
     network = parse_network(text)
@@ -40,7 +41,13 @@ def random_model(text, class_names=CLASSES, *, seed=0, **changes):
     buffers = {name: rng.uniform(0.5, 2, array.shape).astype(np.float32) for name, array in buffers.items()}
     channels = network.input_shape[-1]
     mean, std = tuple(rng.uniform(90, 150, channels)), tuple(rng.uniform(40, 80, channels))
-    return Model(network, parameters, buffers, class_names, Normalization(mean, std), **changes)
+    return kind(network, parameters, buffers, class_names, Normalization(mean, std), **changes)
+
+
+def random_detector(text, **changes):
+    """A detector whose numbers are all random."""
+    classes = parse_network(text).output_shape[2] - 5
+    return random_model(text, tuple(f"class {number}" for number in range(classes)), kind=Detector, **changes)
 
 
 def half(kind, rng, size=12):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnncli.arrays import Array
+from cnncli.engines.detection.grid import LOG_SIDE_LIMIT
 from cnncli.errors import ModelError
 from cnncli.files.temporary import check_output, open_whole
 from cnncli.formats.onnx.writing import OPSET, OnnxGraph
@@ -15,11 +16,15 @@ from cnncli.models.graph import BATCH, INPUT, output_name, write_model
 from cnncli.models.model import Model
 from cnncli.models.opening import as_trainable
 from cnncli.models.predictor import AnyPath, PictureModel
+from cnncli.shapes import show_shape
 from cnncli.version import __version__
 
 TOLERANCE = 1e-4
 """Largest difference between a runtime's probabilities and ours, and between outputs of a layer, as a share of its
 largest."""
+
+CELLS = "cnncli.cells"
+"""The key of the metadata that says how a detector's outputs become boxes."""
 
 CHECKED = 3  # number of random pictures that are compared
 
@@ -49,6 +54,9 @@ def export_onnx(model: PictureModel | AnyPath, path: AnyPath, *, force: bool = F
     The input `image` is float32 (batch, C, H, W) on the scale 0 to 255, RGB or grey, as pictures are stored: the
     normalisation is inside. The output `probabilities` is (batch, classes). The class names, in order, are in the
     metadata under `cnncli.classes`, as a JSON list, beside the network's text and how pictures are resized.
+
+    The output of a detector is `cells`, (batch, rows, columns, 5 + classes), as its network computes them; the metadata
+    says under `cnncli.cells` how they become boxes.
 
     Args:
         model: a model, or a word that `load_model` takes.
@@ -112,7 +120,7 @@ def onnx_model(model: Model | Detector) -> Any:
     )
     colour = "RGB" if channels == 3 else "grey"
     found.input[0].doc_string = f"{colour} pictures from 0 to 255, channels first, not normalised"
-    found.output[0].doc_string = f"{output_name(model)} of {', '.join(model.class_names)}"[:1000]
+    found.output[0].doc_string = _meaning(model)
     proto = helper.make_model(
         found,
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -120,9 +128,24 @@ def onnx_model(model: Model | Detector) -> Any:
         producer_name="cnncli",
         producer_version=__version__,
     )
-    helper.set_model_props(proto, model.metadata)
+    said = {CELLS: _meaning(model)} if isinstance(model, Detector) else {}
+    helper.set_model_props(proto, model.metadata | said)
     checker.check_model(proto, full_check=True)
     return proto
+
+
+def _meaning(model: Model | Detector) -> str:
+    """Return what the output's numbers mean: all that a program needs to make boxes of a detector's."""
+    if not isinstance(model, Detector):
+        return f"probabilities of {', '.join(model.class_names)}"[:1000]
+    grid, (down, across) = model.grid, model.grid.strides
+    return (
+        f"{show_shape(grid.cells)} cells of {grid.channels} numbers: o, tx, ty, tw, th and a number for each class. The "
+        "cell's object is of the class with the largest of these; its score is sigmoid(o) times their softmax for it. "
+        f"The middle of its box is at x = (column + 0.5 + tx) * {across} and y = (row + 0.5 + ty) * {down} in pixels of "
+        f"the image, the width is exp(tw) * {across} and the height exp(th) * {down}, tw and th at most "
+        f"{LOG_SIDE_LIMIT:g}. Of boxes of a class that overlap, the one with the best score counts."
+    )
 
 
 def compare(model: Model | Detector, proto: Any, seed: int = 0) -> tuple[float, float, str]:

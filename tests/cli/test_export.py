@@ -3,9 +3,11 @@
 import json
 import sys
 
+import numpy as np
 import onnx
 import pytest
-from models import CLASSES, halves_model
+from models import CLASSES, halves_model, random_detector
+from PIL import Image
 from shell import cnncli, done, listing
 
 from cnncli.data.normalization import Normalization
@@ -35,6 +37,20 @@ def test_json(folder):
     assert (found["output"], found["classes"]) == ("m.onnx", list(CLASSES))
     assert found["difference"] < 1e-5
     assert found["size"] == (folder / "m.onnx").stat().st_size
+
+
+def test_a_detector_is_written_with_its_cells_and_finds_the_same(folder):
+    save_model("boxes.safetensors", random_detector("24x32x3 conv3-8,same,s2,bn,relu conv3-8,same,s2,relu conv1-8"))
+    result = done("export", "boxes.safetensors", "boxes.onnx")
+    assert "output  cells, float32 batchx6x8x8" in result.stdout
+    found = json.loads(done("export", "boxes.safetensors", "boxes.onnx", "--json", "--force").stdout)
+    assert (found["gives"], found["shape"]) == ("cells", [6, 8, 8])
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)).save("photo.png")
+    lines = [
+        done("detect", model, "photo.png", "--threshold", "0.1").stdout for model in ("boxes.safetensors", "boxes.onnx")
+    ]
+    assert lines[0] == lines[1]
+    assert lines[0].count("\n") > 1
 
 
 def test_quiet_prints_nothing(folder):
