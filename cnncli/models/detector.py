@@ -26,6 +26,8 @@ class Detector(TrainedNetwork):
     """A network of ours that finds boxes: its last word puts out an objectness, a box and the classes of each cell.
 
     Example:
+        >>> from cnncli.data.normalization import Normalization
+        >>> from cnncli.networks import parse_network
         >>> network = parse_network("16x16x1 conv3-8,s4,p1,relu conv1-6")
         >>> arrays = {name: np.zeros(shape, np.float32) for name, shape in network.param_shapes().items()}
         >>> detector = Detector(network, arrays, {}, ("cell",), Normalization((0.0,), (255.0,)))

@@ -45,8 +45,9 @@ def export(
     r"""Write a model as ONNX, or its weights as safetensors.
 
     ONNX has the normalisation inside and the class names in its metadata. Its input `image` is float32 (batch, C, H, W)
-    from 0 to 255, its output `probabilities` (batch, classes). Before it is written, its output is compared with the
-    model's own predictions. Needs the extra cnncli\[onnx].
+    from 0 to 255, its output `probabilities` (batch, classes); that of a model trained on boxes is `cells`, and the
+    metadata says how they become boxes. Before it is written, its output is compared with the model's own predictions.
+    Needs the extra cnncli\[onnx].
 
     A .safetensors file is a model for cnncli; with --names, weights that torchvision or timm load.
     """

@@ -76,7 +76,7 @@ def open_boxes(
     Example:
         >>> canvases = open_boxes("samples/canvases").train
         >>> canvases, canvases.class_names[:3], canvases.images([0]).shape
-        (<BoxDataset: 120 pictures of 96x128x1, 379 boxes>, ('0', '1', '2'), (1, 96, 128, 1))
+        (<BoxDataset: 120 pictures of 96x128x1, 372 boxes>, ('0', '1', '2'), (1, 96, 128, 1))
     """
     place, reading = os.fspath(path), reading._replace(**options)
     with one_line_errors(place):
