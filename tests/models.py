@@ -5,11 +5,11 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from cnncli.models.detector import Detector
 from PIL import Image
 
 from cnncli.data.normalization import Normalization
 from cnncli.engines.initialization import initialize
+from cnncli.models.detector import Detector
 from cnncli.models.model import Model
 from cnncli.networks import load_network, parse_network
 from cnncli.networks.errors import ShapeError

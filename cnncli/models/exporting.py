@@ -140,11 +140,11 @@ def _meaning(model: Model | Detector) -> str:
         return f"probabilities of {', '.join(model.class_names)}"[:1000]
     grid, (down, across) = model.grid, model.grid.strides
     return (
-        f"{show_shape(grid.cells)} cells of {grid.channels} numbers: o, tx, ty, tw, th and a number for each class. The "
-        "cell's object is of the class with the largest of these; its score is sigmoid(o) times their softmax for it. "
-        f"The middle of its box is at x = (column + 0.5 + tx) * {across} and y = (row + 0.5 + ty) * {down} in pixels of "
-        f"the image, the width is exp(tw) * {across} and the height exp(th) * {down}, tw and th at most "
-        f"{LOG_SIDE_LIMIT:g}. Of boxes of a class that overlap, the one with the best score counts."
+        f"{show_shape(grid.cells)} cells of {grid.channels} numbers: o, tx, ty, tw, th and a number for each class. "
+        "A cell's object is of the class with the largest; its score is sigmoid(o) times the softmax of these for it. "
+        f"The middle of its box is x = (column + 0.5 + tx) * {across}, y = (row + 0.5 + ty) * {down} in pixels of the "
+        f"image, its width exp(tw) * {across}, its height exp(th) * {down}, with tw and th at most {LOG_SIDE_LIMIT:g}. "
+        "Of boxes of a class that overlap, the one with the best score counts."
     )
 
 

@@ -6,12 +6,12 @@ import math
 import numpy as np
 import onnx
 import pytest
-from cnncli.models.detector import Detector
 from models import random_detector
 from onnx.reference import ReferenceEvaluator
 
 from cnncli.data.boxes.boxes import Boxes
 from cnncli.errors import ModelError
+from cnncli.models.detector import Detector
 from cnncli.models.exporting import export_onnx, onnx_model
 from cnncli.models.finding import find_boxes
 from cnncli.models.opening import load_model
