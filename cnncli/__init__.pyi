@@ -21,13 +21,13 @@ from .filters.rendering import render as render
 from .formats.reading import summarize_network as summarize_network
 from .images.reading import read_image as read_image
 from .images.writing import write_image as write_image
-from .models.box_evaluation import evaluate_boxes as evaluate_boxes
-from .models.box_scores import judge_boxes as judge_boxes
 from .models.detecting import detect_files as detect_files
 from .models.detecting import harvest_files as harvest_files
-from .models.evaluation import evaluate as evaluate
 from .models.exporting import export_onnx as export_onnx
 from .models.finding import find_boxes as find_boxes
+from .models.judging.box_evaluation import evaluate_boxes as evaluate_boxes
+from .models.judging.box_scores import judge_boxes as judge_boxes
+from .models.judging.evaluation import evaluate as evaluate
 from .models.model import Model as Model
 from .models.opening import load_model as load_model
 from .models.prediction import predict_files as predict_files

@@ -12,8 +12,8 @@ from cnncli.drawing.boxes import class_colour, draw_boxes
 from cnncli.drawing.canvas import BLUE, FAINT, INK, ORANGE, Box, Canvas, Colour, text_width
 from cnncli.drawing.charts import ChartAxis, Curve, draw_chart
 from cnncli.drawing.sheets import Sheet
-from cnncli.models.average_precision import RECALLS
-from cnncli.models.box_scores import BACKGROUND, OVERLAP, BoxScores, PictureBoxes
+from cnncli.models.judging.average_precision import RECALLS
+from cnncli.models.judging.box_scores import BACKGROUND, OVERLAP, BoxScores, PictureBoxes
 from cnncli.training.pictures import draw_matrix
 
 MOST_CURVES, MOST_WORST = 12, 12

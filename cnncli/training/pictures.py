@@ -11,7 +11,7 @@ from cnncli.arrays import Array
 from cnncli.data import Dataset
 from cnncli.drawing.canvas import BLUE, FAINT, GRID, INK, ORANGE, PAPER, Box, Canvas, diverging, text_width
 from cnncli.drawing.charts import ChartAxis, Curve, draw_chart
-from cnncli.models.metrics import Scores, rank_mistakes
+from cnncli.models.judging.metrics import Scores, rank_mistakes
 from cnncli.models.model import TrainedNetwork
 from cnncli.training.rates import RateTest
 from cnncli.training.run_folder import PICTURES

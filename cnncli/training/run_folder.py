@@ -8,7 +8,7 @@ from typing import Any
 
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.files.temporary import lock, open_whole, remove_leftovers, writing
-from cnncli.models.splits import CONFIG, SPLIT
+from cnncli.models.judging.splits import CONFIG, SPLIT
 
 Metrics = dict[str, Any]
 

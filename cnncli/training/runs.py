@@ -14,11 +14,11 @@ from cnncli.data.augmentation import AUTO
 from cnncli.data.boxes.dataset import Labelled
 from cnncli.engines.backends import Backend, open_backend
 from cnncli.errors import ArgumentError, ModelError
-from cnncli.models.box_scores import BoxScores
 from cnncli.models.detector import Detector
-from cnncli.models.metrics import Scores
+from cnncli.models.judging.box_scores import BoxScores
+from cnncli.models.judging.metrics import Scores
+from cnncli.models.judging.splits import Split, find_run, save_split
 from cnncli.models.model import Model
-from cnncli.models.splits import Split, find_run, save_split
 from cnncli.threads import cores
 from cnncli.training.aims.classifying import ACCURACY
 from cnncli.training.baselines import Baselines

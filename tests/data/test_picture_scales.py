@@ -10,7 +10,7 @@ from PIL import Image
 from cnncli.data import BYTES, Reading, open_dataset, read_picture
 from cnncli.data.pictures import RAW, find_factor
 from cnncli.errors import CnncliError, DataError
-from cnncli.models.evaluation import evaluate
+from cnncli.models.judging.evaluation import evaluate
 from cnncli.models.model import save_model
 from cnncli.models.opening import load_model
 from cnncli.models.prediction import predict_files

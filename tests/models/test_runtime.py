@@ -12,7 +12,7 @@ from PIL import Image
 from cnncli.data.normalization import Normalization
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.models import runtime
-from cnncli.models.evaluation import evaluate
+from cnncli.models.judging.evaluation import evaluate
 from cnncli.models.opening import as_trainable
 from cnncli.models.prediction import ModelFile, predict_files
 from cnncli.models.runtime import RuntimeModel

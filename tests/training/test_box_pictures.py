@@ -5,7 +5,7 @@ import pytest
 from finders import save_spots
 
 from cnncli.data.boxes.boxes import Boxes
-from cnncli.models.box_scores import judge_boxes
+from cnncli.models.judging.box_scores import judge_boxes
 from cnncli.training.box_pictures import (
     FALSE,
     MISSED,

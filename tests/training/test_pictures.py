@@ -9,7 +9,7 @@ from PIL import Image
 
 from cnncli.data import ArrayDataset
 from cnncli.drawing.canvas import BLUE, ORANGE
-from cnncli.models.metrics import score
+from cnncli.models.judging.metrics import score
 from cnncli.training.aims.classifying import Classifying
 from cnncli.training.pictures import (
     draw_confusion,

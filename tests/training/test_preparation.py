@@ -8,7 +8,7 @@ from small_data import PLAIN, bars, bars_dataset, bars_npz
 from cnncli.data import ArrayDataset
 from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.errors import ArgumentError, DataError, TrainingError
-from cnncli.models.metrics import score
+from cnncli.models.judging.metrics import score
 from cnncli.networks import parse_network
 from cnncli.training import memory
 from cnncli.training.configuration import Configuration, parse_share

@@ -101,8 +101,8 @@ def evaluate(
     from cnncli.cli.training import box_results, results
     from cnncli.cli.training.models import open_model
     from cnncli.data.boxes.opening import has_boxes
+    from cnncli.models.judging.splits import find_run
     from cnncli.models.opening import ModelWord
-    from cnncli.models.splits import find_run
 
     with_boxes = has_boxes(data)
     _refuse_others((*shares, *search.given), data, with_boxes=with_boxes)
@@ -130,13 +130,13 @@ def evaluate(
 
 
 def _judge_of_classes() -> Any:
-    from cnncli.models.evaluation import evaluate as judge
+    from cnncli.models.judging.evaluation import evaluate as judge
 
     return judge
 
 
 def _judge_of_boxes(threshold: float | None, search: SearchOptions) -> Any:
-    from cnncli.models.box_evaluation import FINDING, evaluate_boxes
+    from cnncli.models.judging.box_evaluation import FINDING, evaluate_boxes
 
     return partial(evaluate_boxes, threshold=threshold, finding=search.finding(least=FINDING.threshold))
 

@@ -9,8 +9,8 @@ from cnncli.files.text import printable
 
 if TYPE_CHECKING:
     from cnncli.drawing.canvas import Canvas
-    from cnncli.models.box_evaluation import BoxEvaluation
-    from cnncli.models.box_scores import BoxScores
+    from cnncli.models.judging.box_evaluation import BoxEvaluation
+    from cnncli.models.judging.box_scores import BoxScores
 
 MEASURE, LEAST = "mAP", "--min-map"
 PICTURES = ("precision.png", "confusion.png", "worst.png")

@@ -8,8 +8,8 @@ from typing import Any
 
 from cnncli.cli.training.summaries import class_scores, duration, epoch_measures, result_lines, summary_lines
 from cnncli.files.text import json_text, printable
-from cnncli.models.box_scores import BoxScores
 from cnncli.models.detector import Detector
+from cnncli.models.judging.box_scores import BoxScores
 from cnncli.training.preparation import Preparation
 from cnncli.training.run_folder import Metrics
 from cnncli.training.runs import TrainingResult

@@ -16,9 +16,9 @@ if TYPE_CHECKING:  # neither command loads what the other needs
     from cnncli.arrays import Array
     from cnncli.data import Finding
     from cnncli.drawing.canvas import Canvas
-    from cnncli.models.box_evaluation import BoxEvaluation
-    from cnncli.models.evaluation import Evaluation
-    from cnncli.models.metrics import Scores
+    from cnncli.models.judging.box_evaluation import BoxEvaluation
+    from cnncli.models.judging.evaluation import Evaluation
+    from cnncli.models.judging.metrics import Scores
     from cnncli.training.learning import LearnedKernel
 
 MEASURE, LEAST = "accuracy", "--min-accuracy"

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cnncli.models.box_scores import BoxScores
 from cnncli.models.detector import Detector
-from cnncli.models.metrics import Scores
+from cnncli.models.judging.box_scores import BoxScores
+from cnncli.models.judging.metrics import Scores
 from cnncli.shapes import show_shape
 from cnncli.training.aims.classifying import ACCURACY
 from cnncli.training.preparation import Preparation

@@ -12,7 +12,7 @@ from cnncli.data.boxes.dataset import Labelled
 from cnncli.engines.head import predictions
 from cnncli.engines.processes import Processes
 from cnncli.models.detector import Detector
-from cnncli.models.metrics import score
+from cnncli.models.judging.metrics import score
 from cnncli.models.model import Model
 from cnncli.networks import Network
 from cnncli.training.aims.aim import Aim, Tally, Verdict

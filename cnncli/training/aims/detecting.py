@@ -12,9 +12,9 @@ from cnncli.data.boxes.dataset import BoxDataset, Labelled
 from cnncli.engines.detection.decoding import best_boxes, decode
 from cnncli.engines.detection.grid import Grid, real_boxes
 from cnncli.engines.processes import Processes
-from cnncli.models.average_precision import map_50
-from cnncli.models.box_scores import judge_boxes
 from cnncli.models.detector import LEAST, NMS, TOP, Detector
+from cnncli.models.judging.average_precision import map_50
+from cnncli.models.judging.box_scores import judge_boxes
 from cnncli.models.model import Model
 from cnncli.networks import Network
 from cnncli.networks.heads import head_names

@@ -11,7 +11,7 @@ from PIL import Image
 
 from cnncli.data import open_dataset
 from cnncli.errors import DataError, ImageError, NoInputError
-from cnncli.models.evaluation import evaluate
+from cnncli.models.judging.evaluation import evaluate
 
 
 def test_scores_are_scikit_learn_s(tmp_path):

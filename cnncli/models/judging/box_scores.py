@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from cnncli.arrays import Array
 from cnncli.data.boxes.boxes import Boxes
 from cnncli.files.html import html_table
-from cnncli.models.average_precision import Ranking, mean_known, measure, rank
-from cnncli.models.box_matching import Indices, Mask, Pool, match
+from cnncli.models.judging.average_precision import Ranking, mean_known, measure, rank
+from cnncli.models.judging.box_matching import Indices, Mask, Pool, match
 
 OVERLAP = 0.5
 """Least overlap of boxes that stand for the same object, wherever a score threshold is applied."""

@@ -5,7 +5,7 @@ import pytest
 from found_boxes import random_boxes
 
 from cnncli.data.boxes.boxes import Boxes
-from cnncli.models.box_scores import judge_boxes
+from cnncli.models.judging.box_scores import judge_boxes
 
 NAMES = ("cat", "dog")
 HERE, THERE, CROWD = [0, 0, 10, 10], [50, 0, 10, 10], [100, 0, 40, 40]

@@ -10,8 +10,8 @@ from PIL import Image
 
 from cnncli.data.boxes.opening import open_boxes
 from cnncli.errors import DataError, ImageError
-from cnncli.models.box_evaluation import FINDING, evaluate_boxes
-from cnncli.models.splits import Run, Split
+from cnncli.models.judging.box_evaluation import FINDING, evaluate_boxes
+from cnncli.models.judging.splits import Run, Split
 
 PICTURES = [
     [("red", 255, 10, 10, 20, 20), ("green", 200, 60, 30, 30, 20)],

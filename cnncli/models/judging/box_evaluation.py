@@ -13,14 +13,14 @@ from cnncli.data.boxes.opening import open_boxes
 from cnncli.errors import DataError, ImageError
 from cnncli.files.temporary import open_whole
 from cnncli.files.text import csv_text
-from cnncli.models.box_scores import BACKGROUND, BoxScores, PictureBoxes, judge_boxes
 from cnncli.models.detecting import detect_files
 from cnncli.models.detector import Detector
 from cnncli.models.finding_options import FindingOptions
-from cnncli.models.judged_parts import choose_part, parts_of
+from cnncli.models.judging.box_scores import BACKGROUND, BoxScores, PictureBoxes, judge_boxes
+from cnncli.models.judging.parts import choose_part, parts_of
+from cnncli.models.judging.splits import Run, find_run
 from cnncli.models.opening import as_model
 from cnncli.models.predictor import AnyPath, PictureModel, Predictor
-from cnncli.models.splits import Run, find_run
 from cnncli.threads import cores
 
 FINDING = FindingOptions(threshold=0.01)

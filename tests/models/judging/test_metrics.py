@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cnncli.errors import ArgumentError
-from cnncli.models.metrics import confusion_matrix, score, wilson_interval
+from cnncli.models.judging.metrics import confusion_matrix, score, wilson_interval
 
 NAMES = ("a", "b", "c", "d", "e")
 

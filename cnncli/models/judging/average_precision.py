@@ -14,7 +14,7 @@ import numpy as np
 from cnncli.arrays import Array
 from cnncli.data.boxes.boxes import Boxes
 from cnncli.errors import ArgumentError
-from cnncli.models.box_matching import Indices, Mask, Pool, match, places_within
+from cnncli.models.judging.box_matching import Indices, Mask, Pool, match, places_within
 from cnncli.ops.boxes import areas
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)

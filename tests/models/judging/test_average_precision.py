@@ -9,8 +9,8 @@ from found_boxes import random_boxes
 
 from cnncli.data.boxes.boxes import Boxes
 from cnncli.errors import ArgumentError
-from cnncli.models.average_precision import MOST, RECALLS, SIZES, THRESHOLDS, map_50, measure, rank
-from cnncli.models.box_scores import judge_boxes
+from cnncli.models.judging.average_precision import MOST, RECALLS, SIZES, THRESHOLDS, map_50, measure, rank
+from cnncli.models.judging.box_scores import judge_boxes
 
 CASES = [
     {"pictures": 5, "classes": 3},
@@ -162,7 +162,7 @@ def test_only_the_best_hundred_of_a_class_in_a_picture_count():
 def test_many_pictures_are_judged_in_the_blocks_that_memory_allows(monkeypatch):
     found, labelled = random_boxes(3, pictures=8)
     whole = measure(rank(found, labelled, 3))
-    monkeypatch.setattr("cnncli.models.box_matching._PAIRS", 7)
+    monkeypatch.setattr("cnncli.models.judging.box_matching._PAIRS", 7)
     for one, other in zip(whole, measure(rank(found, labelled, 3)), strict=True):
         np.testing.assert_array_equal(one, other)
 

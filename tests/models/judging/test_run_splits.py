@@ -10,10 +10,10 @@ from small_data import bars, bars_folder, bars_npz
 
 from cnncli.data import open_dataset
 from cnncli.errors import DataError, ModelError
-from cnncli.models.evaluation import evaluate
+from cnncli.models.judging.evaluation import evaluate
+from cnncli.models.judging.splits import Run, find_run
 from cnncli.models.opening import load_model
 from cnncli.models.safetensors import write_tensors
-from cnncli.models.splits import Run, find_run
 from cnncli.training.configuration import Configuration
 from cnncli.training.preparation import prepare
 from cnncli.training.runs import train

@@ -8,11 +8,11 @@ from cnncli.data import Dataset, Finding, OnChecked, open_dataset
 from cnncli.errors import DataError
 from cnncli.files.temporary import open_whole
 from cnncli.files.text import csv_text
-from cnncli.models.judged_parts import choose_part, parts_of
-from cnncli.models.metrics import Scores, rank_mistakes, score
+from cnncli.models.judging.metrics import Scores, rank_mistakes, score
+from cnncli.models.judging.parts import choose_part, parts_of
+from cnncli.models.judging.splits import Run, find_run
 from cnncli.models.opening import as_predictor
 from cnncli.models.predictor import AnyPath, PictureModel
-from cnncli.models.splits import Run, find_run
 from cnncli.threads import cores
 
 

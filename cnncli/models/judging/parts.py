@@ -10,7 +10,7 @@ from cnncli.data import Dataset, Finding
 from cnncli.data.boxes.dataset import BoxDataset
 from cnncli.data.findings import some
 from cnncli.errors import DataError
-from cnncli.models.splits import Run
+from cnncli.models.judging.splits import Run
 
 D = TypeVar("D", Dataset, BoxDataset)
 

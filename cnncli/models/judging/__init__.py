@@ -1,0 +1,1 @@
+"""Judging models: by classes of whole pictures, and by boxes."""
