@@ -15,10 +15,8 @@ from cnncli.batch.running import run
 from cnncli.batch.task import Grouping, Report, Task
 from cnncli.data import Reading
 from cnncli.data.boxes.boxes import Boxes
-from cnncli.data.boxes.formats import BOX_FORMATS
 from cnncli.data.boxes.labels import LabelledBoxes
 from cnncli.data.pictures import Size, fitted, on_white
-from cnncli.drawing.boxes import as_rgb, draw_boxes
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.files.temporary import STANDARD, open_temporary, writing
 from cnncli.files.text import json_text
@@ -200,6 +198,8 @@ class _Seen(NamedTuple):
     @property
     def visible(self) -> Array:
         """Its own levels where it is grey or RGB, and what is drawn of other numbers."""
+        from cnncli.drawing.boxes import as_rgb
+
         is_picture = self.own.dtype.kind == "u" and (self.own.ndim == 2 or self.own.shape[2] == 3)
         return self.own if is_picture else as_rgb(self.pixels)
 
@@ -275,12 +275,16 @@ class DetectPipeline(Pipeline):
 
     def _draw(self, seen: "_Seen", boxes: Boxes, target: str, output: str) -> None:
         """Write a picture with its boxes."""
+        from cnncli.drawing.boxes import draw_boxes  # 15 ms, for pictures alone
+
         form = seen.form if output == STANDARD else find_format(output)
         page = seen.page(draw_boxes(seen.pixels, boxes, self.class_names))
         write_pages([page], form, target, output, self.quality if form.lossy else None)
 
     def _label(self, labelled: LabelledBoxes, target: str, output: str) -> None:
         """Write the labels of a picture."""
+        from cnncli.data.boxes.formats import BOX_FORMATS  # 15 ms, for files of labels alone
+
         with writing(output, ImageError), open_temporary(target) as file:
             for piece in BOX_FORMATS[self.label_kind or ""].text([labelled], self.class_names):
                 file.write(label_bytes(piece))

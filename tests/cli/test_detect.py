@@ -19,6 +19,7 @@ from terminal import START
 
 from cnncli.data import Reading
 from cnncli.data.boxes.formats import BOX_FORMATS
+from cnncli.data.boxes.formats.table import COLUMNS
 from cnncli.data.boxes.reading import read_boxes
 from cnncli.drawing.boxes import draw_boxes
 from cnncli.models.finding import find_boxes
@@ -84,7 +85,7 @@ class TestLines:
 
     def test_csv(self, folder):
         rows = list(csv.reader(io.StringIO(done("detect", "model", "a.png", "c.png", "--format", "csv").stdout)))
-        assert rows[0] == ["file", "class", "x", "y", "width", "height", "score"]
+        assert rows[0] == [*COLUMNS, "score"]
         assert [row[:2] for row in rows[1:]] == [["a.png", "blue"], ["a.png", "red"], ["c.png", ""]]
         assert list(map(float, rows[1][2:])) == [8, 16, 20, 24, 1]
 

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from cnncli.batch.inputs import Shard
 from cnncli.batch.plan import Job
@@ -13,8 +13,6 @@ from cnncli.cli.files.labelling import COCO, CSV, JSONL, TSV, Labelling
 from cnncli.cli.files.running import FileRun, Outcome, WritingRun
 from cnncli.cli.files.terminal import ProgressBar
 from cnncli.cli.options import FileOptions
-from cnncli.data.boxes.formats import BOX_FORMATS
-from cnncli.data.boxes.formats.table import COLUMNS
 from cnncli.data.boxes.labels import LabelledBoxes
 from cnncli.errors import ArgumentError, DataError
 from cnncli.files.temporary import STANDARD, check_output, open_whole
@@ -23,7 +21,10 @@ from cnncli.images.formats import find_format
 from cnncli.models.detecting import BoxRule, DetectPipeline, label_bytes
 from cnncli.pipelines.common import check_terminal
 
-_CSV_COLUMNS = (*COLUMNS, "score")
+if TYPE_CHECKING:
+    from cnncli.data.boxes.formats import BoxFormat
+
+_CSV_COLUMNS = ("file", "class", "x", "y", "width", "height", "score")
 
 
 class DetectRun(WritingRun):
@@ -48,7 +49,7 @@ class DetectRun(WritingRun):
 
     def _rule(self, target: str | None) -> BoxRule:
         folder = self.labelling.folder
-        return BoxRule(target, folder, BOX_FORMATS[self.labelling.kind].ending if folder is not None else "")
+        return BoxRule(target, folder, _format(self.labelling.kind).ending if folder is not None else "")
 
     @property
     def _writes(self) -> bool:
@@ -87,10 +88,10 @@ class DetectRun(WritingRun):
 
     def _beside(self) -> dict[str, str]:
         """Return the files that stand once beside a file for each image, and their texts."""
-        folder, form = self.labelling.folder, BOX_FORMATS.get(self.labelling.kind)
-        if folder is None or form is None or form.beside is None:
+        folder = self.labelling.folder
+        if folder is None or (beside := _format(self.labelling.kind).beside) is None:
             return {}
-        return {os.path.join(folder, name): text for name, text in form.beside(self.pipeline.class_names).items()}
+        return {os.path.join(folder, name): text for name, text in beside(self.pipeline.class_names).items()}
 
     def _refuse_useless(self) -> None:
         """Refuse options on outputs where there are none."""
@@ -138,7 +139,7 @@ class DetectRun(WritingRun):
         """Write what needs all boxes at once."""
         if self.labelling.kind != COCO:
             return
-        for piece in BOX_FORMATS[COCO].text(self._found, self.pipeline.class_names):
+        for piece in _format(COCO).text(self._found, self.pipeline.class_names):
             print(piece, end="") if self._file is None else self._write(piece)
 
     def show(self, report: Report, bar: ProgressBar) -> None:
@@ -180,6 +181,12 @@ class DetectRun(WritingRun):
             return "\n".join(_tab_text(report.input, *row) for row in rows)
         cells = [(name, *place, score) for name, score, *place in rows] or [("",) * (len(_CSV_COLUMNS) - 1)]
         return "\n".join(csv_text([report.input, *row]) for row in cells)
+
+
+def _format(kind: str) -> "BoxFormat":
+    from cnncli.data.boxes.formats import BOX_FORMATS  # 15 ms, for files of labels alone
+
+    return BOX_FORMATS[kind]
 
 
 class _UnfinishedError(Exception):

@@ -7,7 +7,7 @@ way. Numbers may have decimals: every box comes back as it was written, but for 
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from xml.sax.saxutils import escape
+from html import escape
 
 from cnncli.data.boxes.faults import Faults
 from cnncli.data.boxes.labels import LabelledBoxes, LabelledPicture, Labels, Row, number, stated_size
@@ -75,7 +75,7 @@ def _absent(path: str, name: str) -> str:
 
 
 def _escaped(name: str) -> str:
-    return escape(cleaned(name))
+    return escape(cleaned(name), quote=False)
 
 
 def _bounds(place: list[float]) -> str:
