@@ -33,7 +33,8 @@ class Exported(NamedTuple):
     """An ONNX file that was written.
 
     Attributes:
-        difference: the largest between its outputs, as onnx's reference evaluator computes them, and the model's.
+        difference: the largest between its outputs, as onnx's reference evaluator computes them, and the model's; where
+            outputs are larger than 1, as a share of the largest.
         pictures: number of random pictures that were compared.
         size: bytes of the file.
         gives: the name of its output: `probabilities`, or `cells` of a detector.
@@ -152,8 +153,8 @@ def compare(model: Model | Detector, proto: Any, seed: int = 0) -> tuple[float, 
     """Compare onnx's reference evaluator with the model, on random pictures.
 
     Layers are compared too: probabilities alone hide errors where one of them is nearly 1. Return the largest
-    difference between probabilities; the largest between outputs of a layer, as a share of its largest number; and that
-    layer's name.
+    difference between probabilities, or cells; the largest between outputs of a layer, as a share of its largest
+    number; and that layer's name.
     """
     from onnx.reference import ReferenceEvaluator
 
@@ -173,7 +174,9 @@ def compare(model: Model | Detector, proto: Any, seed: int = 0) -> tuple[float, 
     }
     worst = max(apart, key=lambda name: apart[name], default="")
     wanted = model.outputs(pictures) if isinstance(model, Detector) else model.probabilities(pictures)
-    return _difference(np.asarray(found), wanted), apart.get(worst, 0.0), worst
+    # Cells have no limit, as probabilities have, and single precision gives large ones fewer decimals.
+    size = max(1.0, float(np.abs(wanted).max()))
+    return _difference(np.asarray(found), wanted) / size, apart.get(worst, 0.0), worst
 
 
 def _output_shape(model: Model | Detector) -> tuple[int, ...]:

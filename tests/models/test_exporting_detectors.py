@@ -50,6 +50,17 @@ def test_other_runtimes_give_our_cells(tmp_path, model):
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
+def test_large_cells_are_compared_by_their_size(tmp_path):
+    model = random_detector(NETWORKS["plain"])
+    *_, bias, weight = sorted(name for name in model.parameters if name.startswith("2."))
+    model.parameters[weight][:] *= 3e4
+    exported = export_onnx(model, tmp_path / "m.onnx")
+    assert exported.difference < 1e-5
+    model.parameters[bias][0] = np.nan
+    with pytest.raises(ModelError, match="not written"):
+        export_onnx(model, tmp_path / "nan.onnx")
+
+
 def test_the_file_comes_back_as_a_detector_that_finds_the_same(tmp_path, model):
     export_onnx(model, tmp_path / "m.onnx")
     again = load_model(tmp_path / "m.onnx")
