@@ -457,7 +457,8 @@ def sample(images: "Array", rows: "Array", columns: "Array") -> "Array":
     """
     block = max(1, _BLOCK // (images.shape[1] * images.shape[2]))
     parts = [slice(start, start + block) for start in range(0, len(images), block)]
-    sampled = [_sample_block(images[part], rows[part], columns[part]) for part in parts]
+    sample_block = _sample_crossings if rows.shape[2] == columns.shape[1] == 1 else _sample_block
+    sampled = [sample_block(images[part], rows[part], columns[part]) for part in parts]
     return np.concatenate([_as_stored(numbers, images) for numbers in sampled])
 
 
@@ -473,6 +474,23 @@ def _sample_block(images: "Array", rows: "Array", columns: "Array") -> "Array":
         return _mix(first, second, right)
 
     return _mix(between(at), between(at + row * width), down)
+
+
+def _sample_crossings(images: "Array", rows: "Array", columns: "Array") -> "Array":
+    """Do the same where rows and columns cross everywhere: to the last bit, in half the time.
+
+    A row of the result is a mix of two long rows, and each of these is mixed once, not for every row that needs it.
+    """
+    count, height, width, channels = images.shape
+    pixels, first_rows = images.reshape(-1, channels).astype(np.float32), np.arange(count)[:, np.newaxis] * height
+    (above, down, row), (left, right, column) = _split_places(rows, height), _split_places(columns, width)
+    at = np.arange(count * height).reshape(count, height, 1) * width + left
+    first, second = (pixels.take(places, axis=0).reshape(count, height, -1) for places in (at, at + column))
+    # Seen as single channels, the inner loops would be three numbers long.
+    across = _mix(first, second, right.repeat(channels, axis=3).reshape(count, 1, -1)).reshape(count * height, -1)
+    at = first_rows + above[:, :, 0]
+    sampled = _mix(across.take(at, axis=0), across.take(at + row, axis=0), down[:, :, 0])
+    return sampled.reshape(count, rows.shape[1], -1, channels)
 
 
 def _split_places(places: "Array", size: int) -> "tuple[Array, Array, int]":

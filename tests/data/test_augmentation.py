@@ -147,6 +147,15 @@ def test_sampling_is_scipys_map_coordinates():
         assert np.allclose(got[..., 0], expected, atol=1e-3)
 
 
+@pytest.mark.parametrize(("dtype", "channels"), [("uint8", 3), ("float32", 1)])
+def test_rows_and_columns_that_cross_are_sampled_as_any_others(dtype, channels):
+    """Bit for bit: the same places, written out for every pixel, take the other way."""
+    images = pictures(5, 9, 12, channels, dtype)
+    rows, columns = RNG.uniform(-2, 11, (5, 7, 1)), RNG.uniform(-2, 14, (5, 1, 8))
+    everywhere = np.broadcast_arrays(rows, columns)
+    assert np.array_equal(sample(images, rows, columns), sample(images, *everywhere))
+
+
 def test_a_crop_of_everything_is_everything():
     images = pictures()
     assert np.array_equal(changed(images, "crop:1"), images)
@@ -289,7 +298,7 @@ def test_an_amount_with_and_without_a_colon(text):
         ("shfit", "unknown augmentation 'shfit': did you mean shift"),
         ("shift:x", "unknown augmentation 'shift:x': did you mean"),
         ("shift:-2", "unknown augmentation 'shift:-2'"),
-        ("blur", "choose from shift, flip, rotate, crop, cutout, brightness, contrast, saturation, hue"),
+        ("blur", "choose from shift, flip, rotate, crop, zoom, cutout, brightness, contrast, saturation, hue"),
         ("shift:0", "augmentation shift takes a number from 1 to 1000, got 0"),
         ("shift:1.5", "augmentation shift takes whole pixels, got 1.5"),
         ("cutout:2.5", "augmentation cutout takes whole pixels, got 2.5"),
