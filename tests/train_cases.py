@@ -12,7 +12,7 @@ def main(data, cases, output):
     with open_backend("torch", "cpu") as backend:
         found = []
         for options in json.loads(cases):
-            run = train(data, engine=backend, jobs=1, **options)
+            run = train(options.pop("data", data), engine=backend, jobs=1, **options)
             found.append({"metrics": run.metrics, "scores": run.scores is not None})
             found[-1]["weights"] = {name: array.ravel().tolist() for name, array in run.model.parameters.items()}
     with open(f"{output}.{os.environ.get('RANK', 0)}", "w") as file:

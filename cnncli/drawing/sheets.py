@@ -86,7 +86,14 @@ class Sheet:
         self.canvas.text(_MARGIN, 16, title, size=17, room=across)
         self.canvas.text(_MARGIN, 44, note, fill=FAINT, room=across)
 
-    def put(self, number: int, pixels: Array, *, ground: int | None = None) -> None:
+    @property
+    def scale(self) -> float:
+        """Pixels of the sheet for a pixel of a picture."""
+        return self._layout.scale
+
+    def put(
+        self, number: int, pixels: Array, *, ground: int | None = None, size: tuple[int, int] | None = None
+    ) -> None:
         """Draw the picture of a number from 0, with its label above.
 
         Args:
@@ -94,12 +101,13 @@ class Sheet:
             pixels: (H, W) or (H, W, 3) bytes.
             ground: 0 or 255, the level on which a picture has lines, which stay visible where it is made smaller; None
                 for a photograph.
+            size: (height, width) of the picture; None for that of the pixels, which may be at the sheet's scale.
         """
         layout = self._layout
         x = _MARGIN + number % layout.columns * (layout.cell[0] + _GAP)
         y = _HEAD + number // layout.columns * (layout.cell[1] + _LABEL + _GAP)
         self.canvas.text(x, y, self._labels[number], room=layout.cell[0] + _GAP / 2)
-        height, width = (max(1.0, layout.scale * side) for side in pixels.shape[:2])
+        height, width = (max(1.0, layout.scale * side) for side in size or pixels.shape[:2])
         box = Box(x, y + _LABEL, x + width, y + _LABEL + height)
         if layout.scale < 1 and ground is not None:
             pixels = smaller(pixels, (round(height), round(width)), ground)

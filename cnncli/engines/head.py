@@ -52,6 +52,10 @@ class DistanceLoss:
         """Return the divisor that turns sum and gradient into means."""
         return self.loss.total_weight(labels)
 
+    def weight(self, labels: Array) -> float:
+        """Return the sum of the weights of labels."""
+        return self.loss.weight(labels)
+
 
 def logits_loss(loss: Loss, network: Network) -> Loss | DistanceLoss:
     """Return the loss of the outputs of `logits_network`."""

@@ -67,7 +67,11 @@ class Loss(Value):
             return self._sum_and_gradient(logits, labels)
 
     def total_weight(self, labels: "Array") -> float:
-        """Return the sum of the weights of labels: the divisor of sum and gradient for the mean."""
+        """Return the divisor of the sum and the gradient of a batch for their mean: the weight of its labels."""
+        return self.weight(labels)
+
+    def weight(self, labels: "Array") -> float:
+        """Return the sum of the weights of labels, which adds up over batches."""
         return float(len(labels) if self.class_weights is None else np.asarray(self.class_weights)[labels].sum())
 
     def outputs(self, classes: int) -> int:

@@ -9,10 +9,7 @@ from cnncli.data.pictures import Placement, Size
 from cnncli.engines.detection.decoding import best_boxes, decode
 from cnncli.engines.detection.grid import Grid
 from cnncli.errors import ArgumentError, ModelError
-from cnncli.models.model import FINDS, TrainedNetwork
-
-BOXES = "boxes"
-"""What a detector finds, as the metadata of its file says it."""
+from cnncli.models.model import BOXES, FINDS, TrainedNetwork
 
 LEAST = 0.01
 """The least score of boxes that are judged: curves of precision and recall need the bad ones, too."""

@@ -32,6 +32,9 @@ CLASSES, NORMALIZATION, RESIZE = "cnncli.classes", "cnncli.normalization", "cnnc
 SCALE, FINDS, VERSION = "cnncli.scale", "cnncli.finds", "cnncli.version"
 """The keys of the metadata beside the network and its input."""
 
+BOXES = "boxes"
+"""What a detector finds, as the metadata of its file says it; that of a classifier has no such key."""
+
 
 class TrainedNetwork(PictureModel, Value):
     """A network of ours with weights, whatever its outputs mean; pictures are those of `PictureModel`.

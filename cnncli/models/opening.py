@@ -213,7 +213,9 @@ def _model(file: Path, found: Imported, told: Told, unnamed: str = "") -> Model 
         network = found.network if told.size is None else _resized(found.network, told.size)
         check_pixels(network.input_shape[:2])
         if told.classes:
-            _check_count(told.classes, len(found.class_names or ()) if found.finds_boxes else output_count(network))
+            outputs = output_count(network)
+            known = len(found.class_names or ()) if found.finds_boxes else outputs and max(2, outputs)
+            _check_count(told.classes, known)
         normalization = told.normalization or found.normalization or UNNORMALIZED
         kind = Detector if found.finds_boxes else Model
         return kind(
@@ -238,10 +240,10 @@ def _resized(network: Network, size: tuple[int, int]) -> Network:
     return other
 
 
-def _check_count(classes: Sequence[str], outputs: int | None) -> None:
-    """Refuse a list of classes that a network does not tell apart."""
-    if outputs is not None and len(classes) != max(2, outputs):
-        raise ModelError(f"tells {max(2, outputs)} classes apart, but {len(classes)} are named in --classes")
+def _check_count(classes: Sequence[str], known: int | None) -> None:
+    """Refuse a list of classes where a network tells another number of them apart, or nobody knows how many."""
+    if known is not None and len(classes) != known:
+        raise ModelError(f"tells {known} classes apart, but {len(classes)} are named in --classes")
 
 
 def _numbers(network: Network, unnamed: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from cnncli.drawing.sheets import Sheet
 from cnncli.models.judging.average_precision import RECALLS
 from cnncli.models.judging.box_scores import BACKGROUND, OVERLAP, BoxScores, PictureBoxes
 from cnncli.training.pictures import draw_matrix
+from cnncli.training.run_folder import CONFUSION, PRECISION, WORST
 
 MOST_CURVES, MOST_WORST = 12, 12
 _GREEN = (0, 140, 90)
@@ -32,6 +33,19 @@ RIGHT, FALSE, MISSED = (
     _Kind(ORANGE, "orange: found and wrong"),
     _Kind(BLUE, "blue: labelled and missed"),
 )
+
+
+def draw_scores(names: Sequence[str], scores: BoxScores) -> dict[str, Canvas | None]:
+    """Draw all pictures of scores, by the names of their files.
+
+    Args:
+        names: the files of the pictures that were judged.
+        scores: scores of their boxes.
+
+    Raises:
+        ImageError: a file cannot be read any more.
+    """
+    return {PRECISION: draw_precision(scores), CONFUSION: draw_box_confusion(scores), WORST: draw_worst(names, scores)}
 
 
 def draw_precision(scores: BoxScores) -> Canvas:

@@ -19,8 +19,19 @@ from cnncli.training.box_recipe import box_layers, box_stride, chosen_box_augmen
 from cnncli.training.configuration import Configuration
 from cnncli.training.fitting import Way
 from cnncli.training.memory import check_memory
-from cnncli.training.preparation import FRACTION, Preparation, choose_network, data_digest, held_out_share, measured
-from cnncli.training.recipe import settle
+from cnncli.training.preparation import (
+    FRACTION,
+    Preparation,
+    check_held_out,
+    choose_network,
+    data_digest,
+    held_out_duplicates,
+    held_out_share,
+    measured,
+    named_data,
+    read_alike,
+    settled,
+)
 from cnncli.training.sources import Source, frozen_words
 
 BATCH_SIZE = 16
@@ -37,17 +48,19 @@ def prepare_boxes(
     )
     _check_options(options, source)
     parts = _parts(options, data, reading if source is None else source.reading(options, reading))
-    parts, way, several = _brought(options, parts, source)
+    if source is not None:
+        parts = source.labelled(parts)
+    parts, way, adapted = _brought(options, parts, source)
     train = parts.train
-    if not train.counts().sum():
-        raise DataError(f"{_named(data)}: there is no box to train on")
+    if not train.counts().any():
+        raise DataError(f"{named_data(data)}: no boxes to train on: crowds and difficult ones do not count")
     network = _network(options, train, source)
     grid = Grid.of(network, len(train.class_names))
     augmentations = chosen_box_augmentations(options, train)
     frozen = frozen_words(network, options.freeze)
     words = options.network or ("" if source else str(network.layers))
     preparation = Preparation(
-        options.replace(augment=",".join(map(str, augmentations)), network=words, size=way.size),
+        options.replace(augment=",".join(map(str, augmentations)), network=words, size=way.size, resize=way.resize),
         Detecting(grid, train.class_names, first_biases(grid, train.labels)),
         train,
         parts.validation,
@@ -56,7 +69,7 @@ def prepare_boxes(
         {},
         network=network,
         resize=way.resize,
-        adapted=several,
+        adapted=adapted,
         normalization=measured(train) if source is None else source.normalization,
         loss=_loss(options, train, grid),
         optimizer=options.make_optimizer(),
@@ -66,7 +79,7 @@ def prepare_boxes(
         new_head=source is None or source.class_names != train.class_names,
         frozen=frozen,
     )
-    return preparation._replace(configuration=settle(preparation.configuration, network, network, len(train)))
+    return settled(preparation)
 
 
 def _check_options(options: Configuration, source: Source | None) -> None:
@@ -84,8 +97,7 @@ def _parts(options: Configuration, data: str | os.PathLike[str] | BoxDataset, re
     parts = BoxParts(data) if isinstance(data, BoxDataset) else _opened(data, reading)
     val, share = options.val, held_out_share(options.val)
     if val is not None and share is None:
-        given = _opened(val, reading._replace(class_names=parts.train.class_names))
-        return parts._replace(validation=given.validation or given.train, findings=(*parts.findings, *given.findings))
+        return _with_validation(val, parts, reading)
     if val is None and parts.validation is not None:
         return parts
     share = FRACTION if share is None else share
@@ -101,6 +113,17 @@ def _opened(data: str | os.PathLike[str], reading: Reading) -> BoxParts:
         return open_boxes(data, reading)
     except SizesDifferError:
         return open_boxes(data, reading, size=ANY)
+
+
+def _with_validation(path: str, parts: BoxParts, reading: Reading) -> BoxParts:
+    """Return parts with a validation part that is read from a path."""
+    train = parts.train
+    alike = read_alike(reading, train)._replace(class_names=train.class_names)
+    given = open_boxes(path, alike)
+    check_held_out(path, given)
+    validation = given.train if given.validation is None else given.validation
+    found = held_out_duplicates(train, validation, parts.test)
+    return parts._replace(validation=validation, findings=(*parts.findings, *given.findings, *found))
 
 
 def _brought(options: Configuration, parts: BoxParts, source: Source | None) -> tuple[BoxParts, Way, str]:
@@ -138,7 +161,3 @@ def _loss(options: Configuration, train: BoxDataset, grid: Grid) -> DetectionLos
     balanced = options.class_weight == "balanced"
     weights = balanced_weights(labels[labels >= 0].astype(int), grid.classes) if balanced else None
     return DetectionLoss(options.label_smoothing or 0.0, weights, grid=grid)
-
-
-def _named(data: object) -> str:
-    return str(data) if isinstance(data, str | os.PathLike) else "the data"

@@ -122,9 +122,14 @@ def object_crops(train: BoxDataset) -> ArrayDataset:
     for item in np.unique(np.linspace(0, len(train) - 1, LOOKED_AT).round().astype(np.int64)).tolist():
         [image], rows = train.images([item]), train.labels[item]
         for row in rows[rows[:, 0] >= 0]:
-            left, top, right, bottom = np.rint(corners(row[1:])).astype(np.int64).clip(0).tolist()
-            crop = image[top:bottom, left:right]
-            if crop.size:
-                crops.append(resized(np.ascontiguousarray(crop), (CROP, CROP)))
-                labels.append(int(row[0]))
+            left, top, right, bottom = corners(row[1:]).tolist()
+            rows_seen, columns_seen = _pixels(top, bottom, train.shape[0]), _pixels(left, right, train.shape[1])
+            crops.append(resized(np.ascontiguousarray(image[rows_seen, columns_seen]), (CROP, CROP)))
+            labels.append(int(row[0]))
     return ArrayDataset(np.stack(crops), np.array(labels), train.class_names, "objects")
+
+
+def _pixels(start: float, stop: float, size: int) -> slice:
+    """Return the pixels along an axis that a box covers, at least one."""
+    first = min(max(round(start), 0), size - 1)
+    return slice(first, max(first + 1, round(stop)))

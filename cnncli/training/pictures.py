@@ -14,9 +14,7 @@ from cnncli.drawing.charts import ChartAxis, Curve, draw_chart
 from cnncli.models.judging.metrics import Scores, rank_mistakes
 from cnncli.models.model import TrainedNetwork
 from cnncli.training.rates import RateTest
-from cnncli.training.run_folder import PICTURES
 
-CURVES, CONFUSION, FILTERS, MISTAKES = PICTURES  # files of the pictures
 MOST_MISTAKES = 24
 MOST_FILTERS = 96
 MOST_MAPS = 1024
@@ -26,16 +24,18 @@ _SERIES = (("train", "training", BLUE), ("val", "validation", ORANGE))
 
 
 def save_all(folder: Path, drawn: Mapping[str, Canvas | None]) -> list[Path]:
-    """Write pictures by the names of their files; return their paths.
+    """Write pictures by the names of their files, and return their paths; one of None is not there afterwards.
 
     Raises:
         ImageError: a file cannot be written.
     """
     written = []
     for name, canvas in drawn.items():
-        if canvas is not None:
-            canvas.save(folder / name)
-            written.append(folder / name)
+        if canvas is None:
+            (folder / name).unlink(missing_ok=True)
+            continue
+        canvas.save(folder / name)
+        written.append(folder / name)
     return written
 
 

@@ -25,7 +25,8 @@ from cnncli.data import (
 )
 from cnncli.data.augmentation import Augmentation
 from cnncli.data.boxes.dataset import BoxDataset, Labelled
-from cnncli.data.boxes.opening import has_boxes
+from cnncli.data.boxes.opening import BoxParts, has_boxes
+from cnncli.data.datasets import Pictures
 from cnncli.data.listing import visible_folders
 from cnncli.data.normalization import Normalization, measure
 from cnncli.data.pictures import BYTES, Size
@@ -184,7 +185,7 @@ def prepare(
         from cnncli.training.box_preparation import prepare_boxes
 
         return prepare_boxes(options, data, reading._replace(progress=progress), source)
-    if isinstance(source, Source) and source.finds_boxes:
+    if source is not None and source.finds_boxes:
         raise ArgumentError(f"{source.word}: finds boxes, and the data has a class for each picture: leave out --from")
     options = options.replace(batch_size=options.batch_size or BATCH_SIZE)
     if options.label_smoothing is None:
@@ -220,8 +221,15 @@ def prepare(
         new_head=source is None or not source.keeps_head(train.class_names, outputs),
         frozen=frozen,
     )
-    computed = split_network(network, frozen)[1] if preparation.remembers else network
-    return preparation._replace(configuration=settle(preparation.configuration, network, computed, len(train)))
+    return settled(preparation)
+
+
+def settled(preparation: Preparation) -> Preparation:
+    """Return a preparation whose configuration leaves nothing open."""
+    network = preparation.network
+    computed = split_network(network, preparation.frozen)[1] if preparation.remembers else network
+    options = settle(preparation.configuration, network, computed, len(preparation.train))
+    return preparation._replace(configuration=options)
 
 
 def _opened(
@@ -284,7 +292,7 @@ def _check_classes(data: object, train: Dataset) -> None:
     present = np.flatnonzero(train.counts()).tolist()
     if len(present) < 2:
         only = ", ".join(repr(train.class_names[place]) for place in present)
-        raise DataError(f"{_named(data)}: all pictures are of one class, {only}: {_advice(data, train, present)}")
+        raise DataError(f"{named_data(data)}: all pictures are of one class, {only}: {_advice(data, train, present)}")
 
 
 def _parts(
@@ -307,7 +315,7 @@ def _parts(
         )
     for part in (parts.validation, parts.test):
         if part is not None:
-            _check_shape(_named(data), part, train)
+            _check_shape(named_data(data), part, train)
     return parts
 
 
@@ -321,21 +329,37 @@ def held_out_share(val: str | None) -> float | None:
 
 def _with_validation(path: str, parts: Parts, reading: Reading, progress: OnChecked | None) -> Parts:
     """Return parts with a validation part that is read from a path."""
-    train, (height, width, channels) = parts.train, parts.train.shape
-    settled = reading._replace(size=(height, width), channels=channels, scale=train.scale)
-    given = open_dataset(path, settled, progress=progress)
+    train = parts.train
+    given = open_dataset(path, read_alike(reading, train), progress=progress)
+    check_held_out(path, given)
+    own = given.train if given.validation is None else given.validation
+    validation, unknown = known_classes(path, "validation", own, train.class_names)
+    _check_shape(path, validation, train)
+    found = (*filter(None, [unknown]), *held_out_duplicates(train, validation, parts.test))
+    return parts._replace(validation=validation, findings=(*parts.findings, *given.findings, *found))
+
+
+def read_alike(reading: Reading, train: Labelled) -> Reading:
+    """Return how pictures are read so that they have the size, the channels and the scale of those to train on."""
+    height, width, channels = train.shape
+    return reading._replace(size=(height, width), channels=channels, scale=train.scale)
+
+
+def check_held_out(path: str, given: Parts | BoxParts) -> None:
+    """Refuse data to validate by whose only part beside the training part is its test part."""
     if given.validation is None and given.test is not None:
         raise DataError(
             f"{path}: has a training and a test part, but none to validate by, and a test part is not looked at while "
             "choosing: name the folder to validate by"
         )
-    own = given.train if given.validation is None else given.validation
-    validation, unknown = known_classes(path, "validation", own, train.class_names)
-    _check_shape(path, validation, train)
-    found = [unknown, find_duplicates(train, validation)]
-    if parts.test is not None:
-        found.append(find_duplicates(validation, parts.test, "validation", "test"))
-    return parts._replace(validation=validation, findings=(*parts.findings, *given.findings, *filter(None, found)))
+
+
+def held_out_duplicates(train: Pictures, validation: Pictures, test: Pictures | None) -> list[Finding]:
+    """Return the findings that pictures to validate by are in the training part or in the test part too."""
+    found = [find_duplicates(train, validation)]
+    if test is not None:
+        found.append(find_duplicates(validation, test, "validation", "test"))
+    return [*filter(None, found)]
 
 
 def _advice(data: object, train: Dataset, present: list[int]) -> str:
@@ -353,7 +377,8 @@ def _check_shape(path: str, held_out: Dataset, train: Dataset) -> None:
         raise DataError(f"{path}: {held_out.names[0]} is {shapes[0]}, those to train on are {shapes[1]}")
 
 
-def _named(data: object) -> str:
+def named_data(data: object) -> str:
+    """Return the name of data in messages."""
     return str(data) if isinstance(data, str | os.PathLike) else "the data"
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, Unpack
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.data import Dataset
+from cnncli.data.boxes.dataset import Labelled
 from cnncli.engines.backends import Backend, open_backend
 from cnncli.errors import ArgumentError, TrainingError
 from cnncli.threads import cores
@@ -46,7 +46,7 @@ class RateTest(NamedTuple):
 
 
 def find_learning_rate(
-    data: str | os.PathLike[str] | Dataset,
+    data: str | os.PathLike[str] | Labelled,
     *,
     lowest: float = LOWEST,
     highest: float = HIGHEST,

@@ -12,8 +12,10 @@ from cnncli.models.judging.splits import CONFIG, SPLIT
 
 Metrics = dict[str, Any]
 
-PICTURES = ("curves.png", "confusion.png", "filters.png", "mistakes.png")
-"""Files that `cnncli.training.pictures` draws at the end."""
+CURVES, CONFUSION, FILTERS, MISTAKES = "curves.png", "confusion.png", "filters.png", "mistakes.png"
+PRECISION, WORST = "precision.png", "worst.png"
+PICTURES = (CURVES, CONFUSION, FILTERS, MISTAKES, PRECISION, WORST)
+"""Files that are drawn at the end: of classes all but the last two, of boxes all but the mistakes."""
 
 
 class RunFolder:

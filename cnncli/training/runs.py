@@ -85,7 +85,8 @@ def train(
     was stopped and resumed on the way.
 
     Args:
-        data: a folder with a folder of pictures for each class, MNIST's or CIFAR-10's files, an `.npz`, or a data set.
+        data: a folder with a folder of pictures for each class, MNIST's or CIFAR-10's files, an `.npz`; pictures with
+            boxes of any kind that `open_boxes` takes; or a data set.
         output: the folder of the run: model, checkpoint, metrics, configuration and pictures; None to keep no files.
         resume: continue the run in `output`. Options that are not given keep their values. Only `epochs` may be
             given another value: a larger one, and with a constant schedule alone, because other schedules are laid out

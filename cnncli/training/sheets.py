@@ -1,14 +1,19 @@
 """The sheet of a batch: the pictures that a network is fed."""
 
 import os
+from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Unpack
 
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.data import Dataset
-from cnncli.data.pictures import BYTES
+from cnncli.data.boxes.boxes import Boxes
+from cnncli.data.boxes.dataset import BoxDataset, Labelled
+from cnncli.data.pictures import BYTES, resized
+from cnncli.drawing.boxes import draw_boxes
+from cnncli.drawing.canvas import GRID
 from cnncli.drawing.sheets import Sheet
 from cnncli.errors import ArgumentError
 from cnncli.shapes import show_shape
@@ -19,10 +24,11 @@ from cnncli.training.preparation import Preparation, prepare
 from cnncli.training.watcher import Watcher
 
 MOST = 64  # pictures on a sheet
+IGNORED = "ignored"  # name of a crowd, or of a box of which too little is left
 
 
 def batch_sheet(
-    data: str | os.PathLike[str] | Dataset,
+    data: str | os.PathLike[str] | Labelled,
     *,
     jobs: int | None = None,
     watcher: Watcher | None = None,
@@ -30,9 +36,9 @@ def batch_sheet(
 ) -> Array:
     """Return a sheet of the first batch of a training, as `cnncli train --show-batch` writes it: (H, W, 3) bytes.
 
-    The pictures are resized and augmented as the network gets them, at most 64, below the names of their classes. Only
-    the normalization is undone. Numbers without a scale of 0 to 255 are stretched from the batch's lowest to its
-    highest.
+    The pictures are resized and augmented as the network gets them, at most 64, below the names of their classes, or
+    with the boxes that the network learns. Only the normalization is undone. Numbers without a scale of 0 to 255 are
+    stretched from the batch's lowest to its highest.
 
     Args:
         data: as for `train`.
@@ -65,14 +71,32 @@ def batch_sheet(
 
 
 def _sheet(preparation: Preparation, batch: Batch, name: str) -> Sheet:
-    shown, train = min(MOST, len(batch.items)), preparation.train
-    labels = [preparation.class_names[label] for label in batch.labels[:shown].tolist()]
+    shown, train, names = min(MOST, len(batch.items)), preparation.train, preparation.class_names
     changes = f", {preparation.changes}" if preparation.changes else ""
     note = f"{shown} of {len(train):,} training images, {show_shape(train.shape)}{changes}"
-    sheet = Sheet(f"{name}: the first batch", note, labels, [train.shape[:2]] * shown)
+    with_boxes = isinstance(train, BoxDataset)
+    if with_boxes:
+        titles = [Path(train.names[item]).name for item in batch.items[:shown].tolist()]
+    else:
+        titles = [names[label] for label in batch.labels[:shown].tolist()]
+    sheet = Sheet(f"{name}: the first batch", note, titles, [train.shape[:2]] * shown)
     for number, pixels in enumerate(_visible(preparation, batch.images[:shown])):
-        sheet.put(number, pixels if pixels.shape[2] == 3 else pixels[:, :, 0])
+        if with_boxes:
+            pixels = _with_boxes(pixels, batch.labels[number], names, sheet.scale)
+        sheet.put(number, pixels if pixels.shape[2] == 3 else pixels[:, :, 0], size=train.shape[:2])
     return sheet
+
+
+def _with_boxes(pixels: Array, rows: Array, class_names: Sequence[str], scale: float) -> Array:
+    """Return a picture at the scale of a sheet, on which lines and letters are as sharp as the others of it."""
+    if scale >= 1:
+        pixels = pixels.repeat(int(scale), axis=0).repeat(int(scale), axis=1)
+    else:
+        pixels = resized(pixels, (round(scale * pixels.shape[0]), round(scale * pixels.shape[1])))
+    boxes = Boxes.of_rows(rows)
+    boxes = boxes._replace(places=boxes.places * scale)
+    drawn = draw_boxes(pixels, boxes.chosen(boxes.crowd), [IGNORED], scores=False, color=GRID)
+    return draw_boxes(drawn, boxes.chosen(~boxes.crowd), class_names, scores=False)
 
 
 def _visible(preparation: Preparation, images: Array) -> Array:

@@ -3,16 +3,18 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from cnncli.arrays import Array
 from cnncli.data import Dataset, Parts, Reading
+from cnncli.data.boxes.dataset import BoxDataset
+from cnncli.data.boxes.opening import BoxParts
 from cnncli.data.normalization import Normalization
 from cnncli.engines.initialization import initialize
 from cnncli.errors import ArgumentError, DataError, ModelError, reason
 from cnncli.formats.files import parse_json
 from cnncli.formats.safetensors import INPUT, NETWORK
-from cnncli.models.importing.trained import read_class_names, read_normalization
+from cnncli.models.importing.trained import read_class_names, read_finds, read_normalization
 from cnncli.models.model import CLASSES, FINDS, NORMALIZATION, RESIZE, SCALE
 from cnncli.models.opening import ModelWord, load_trainable
 from cnncli.models.told import Told
@@ -21,6 +23,8 @@ from cnncli.networks.heads import head_names, output_count
 from cnncli.shapes import show_shape
 from cnncli.training.configuration import Configuration
 from cnncli.training.fitting import takes_any_size
+
+P = TypeVar("P", Parts, BoxParts)
 
 ALL = "all"
 """The word for all words of a network before its head."""
@@ -84,7 +88,7 @@ class Source(NamedTuple):
         resize = configuration.resize if asked else self.resize
         return reading._replace(size=size, resize=resize, channels=channels, scale=self.scale)
 
-    def labelled(self, parts: Parts) -> Parts:
+    def labelled(self, parts: P) -> P:
         """Return data with its classes in the order of the model's, if they are the same.
 
         Raises:
@@ -98,9 +102,10 @@ class Source(NamedTuple):
         ordered: dict[str, Any] = {
             name: part.with_classes(self.class_names)
             for name, part in parts._asdict().items()
-            if isinstance(part, Dataset)
+            if isinstance(part, Dataset | BoxDataset)
         }
-        return parts._replace(**ordered)
+        found: P = parts._replace(**ordered)
+        return found
 
     def keeps_head(self, class_names: tuple[str, ...], outputs: int) -> bool:
         """Return whether its head tells these classes apart, with so many outputs."""
@@ -142,7 +147,8 @@ def read_source(text: str) -> Source:
     if not all(isinstance(table.get(key), str) for key in (_WORD, _CHECKSUM, *_KEYS)):
         raise ModelError("the source in its metadata is not that of a training")
     network = parse_network(table[NETWORK]).replace(name=table[_WORD])
-    texts, finds_boxes = {key: table[key] for key in (*_KEYS, FINDS) if key in table}, FINDS in table
+    texts = {key: table[key] for key in (*_KEYS, FINDS) if key in table}
+    finds_boxes = read_finds(texts)
     names = read_class_names(table[CLASSES], fewest=1 if finds_boxes else 2)
     about = names, read_normalization(table[NORMALIZATION]), table[RESIZE], table[SCALE], finds_boxes
     return Source(table[_WORD], table[_CHECKSUM], network, *about, texts)

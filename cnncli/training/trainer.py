@@ -167,11 +167,11 @@ class Trainer:
         if not result.finite:
             self._stop_not_finite(batch, result.loss)
         self.engine.update(step + 1, options.learning_rate(step, self.steps), options.clip_norm)
-        weight = self.loss.total_weight(batch.labels)
+        loss = result.loss * self.loss.total_weight(batch.labels)
         self.progress = progress._replace(
             batch=progress.batch + 1,
-            loss_sum=progress.loss_sum + result.loss * weight,
-            weight=progress.weight + weight,
+            loss_sum=progress.loss_sum + loss,
+            weight=progress.weight + self.loss.weight(batch.labels),
             correct=progress.correct + self.preparation.aim.hits(batch.labels, result.logits),
             seen=progress.seen + len(batch.labels),
         )
@@ -244,7 +244,7 @@ class Trainer:
         tally = aim.tally(dataset, self.processes)
         for labels, logits in self._judged(dataset):
             total += self.loss(logits.reshape(len(logits), -1), labels)[0]
-            weight += self.loss.total_weight(labels)
+            weight += self.loss.weight(labels)
             tally.add(labels, logits)
         total, weight = self.processes.total(np.array([total, weight])).tolist()
         measures = tally.measures()

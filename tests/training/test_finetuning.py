@@ -261,9 +261,9 @@ class TestFreezing:
     def test_takes_less_memory(self, monkeypatch):
         network = load_network("vgg16")
         monkeypatch.setattr(memory, "machine_bytes", lambda: 2 << 30)
-        assert memory.check_memory(Configuration(), network, frozen_words(network, "all")) == []
+        assert memory.check_memory(Configuration(batch_size=32), network, frozen_words(network, "all")) == []
         with pytest.raises(ArgumentError, match=r"and this machine 2\.0 GiB"):
-            memory.check_memory(Configuration(), network)
+            memory.check_memory(Configuration(batch_size=32), network)
 
     def test_with_pytorch(self, source):
         pytest.importorskip("torch")

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+from small_boxes import layers, squares_folder
 from small_data import NETWORK, PLAIN, bars_dataset, bars_npz
 
 from cnncli.data import Subset
@@ -80,6 +81,19 @@ def test_a_stop_after_any_batch_changes_no_bit(tmp_path, batches, schedule):
     interrupted(tmp_path / "parts", batches, **options)
     assert run(tmp_path / "parts", resume=True, **options).done
     assert_same_runs(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.parametrize("batches", [1, 3, 5])
+@pytest.mark.parametrize("network", [layers(), ""])
+def test_a_stop_changes_no_bit_of_a_training_on_boxes(tmp_path, batches, network):
+    data = squares_folder(tmp_path / "squares", 20)
+    changes = "flip,zoom:1.2,shift:2,brightness,contrast"
+    options = {"network": network, "augment": changes, "batch_size": 6, "epochs": 2, "schedule": "cosine", "jobs": 2}
+    whole = run(tmp_path / "whole", data, **options)
+    interrupted(tmp_path / "parts", batches, data=data, **options)
+    assert train(data, output=tmp_path / "parts", resume=True, jobs=1).done
+    assert_same_runs(tmp_path / "whole", tmp_path / "parts")
+    assert len(whole.metrics) == 2
 
 
 def test_many_stops_change_no_bit(tmp_path):

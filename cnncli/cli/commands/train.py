@@ -1,4 +1,4 @@
-"""`cnncli train`: train a network on labelled images."""
+"""`cnncli train`: train a network on images with classes, or with boxes around their objects."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ import typer
 from cnncli.choices import RESIZES
 from cnncli.cli.completion import complete_networks
 from cnncli.cli.options import choice, with_options
-from cnncli.cli.training.options import DATA, Device, Engine, ToldOptions, device_option, engine_option
+from cnncli.cli.training.options import BOX_DATA, DATA, Device, Engine, ToldOptions, device_option, engine_option
 from cnncli.data.augmentation import AUGMENTATIONS
 from cnncli.engines.losses import LOSSES
 from cnncli.engines.optimizers import OPTIMIZERS, Optimizer
@@ -25,6 +25,8 @@ cnncli train mnist/ --network lenet5 --epochs 10 --optimizer momentum --schedule
 cnncli train photos/ --size 96 --augment flip,shift:6 --early-stop 5 -o runs/photos
 
 cnncli train photos/ --from runs/animals --freeze all -o runs/photos
+
+cnncli train samples/canvases -o runs/canvases
 
 cnncli train photos/ -o runs/photos --resume
 
@@ -66,7 +68,7 @@ _LEARNING = {
         "--lr, ten times as much for a new head with rmsprop, adam and adamw",
     ),
     "epochs": ("N", "Number of passes over the training images.", "10 to 100, some three minutes on two cores"),
-    "batch_size": ("N", "Images per batch."),
+    "batch_size": ("N", "Images per batch.", "32; of images with boxes 16"),
     "optimizer": (choice("Optimizer", tuple(OPTIMIZERS)), "Optimizer of the weights."),
     "lr": (
         "RATE",
@@ -77,8 +79,8 @@ _LEARNING = {
     "weight_decay": ("W", "Weight decay (L2 penalty; decoupled with adamw).", "adamw 0.05, others 0"),
     "schedule": (choice("ScheduleName", tuple(SCHEDULES)), "Learning-rate schedule."),
     "warmup": ("EPOCHS", "Epochs of linear warm-up.", "1, at most a tenth of --epochs; 0 with --schedule constant"),
-    "loss": (choice("LossName", tuple(LOSSES)), "Loss to minimise."),
-    "label_smoothing": ("E", "Label smoothing, from 0 to 1.", "0.1; with squared_error 0"),
+    "loss": (choice("LossName", tuple(LOSSES)), "Loss to minimise, of classes; boxes have one of their own."),
+    "label_smoothing": ("E", "Label smoothing, from 0 to 1.", "0.1; with squared_error, and of boxes, 0"),
     "class_weight": (
         choice("ClassWeight", CLASS_WEIGHTS),
         "Weight classes by the inverse of their frequency (balanced).",
@@ -91,7 +93,7 @@ _DATA = {
     "augment": (
         "LIST",
         "Random changes to the training images, such as shift:2,flip; auto: shifts, and flips where mirrored images "
-        "look like their class; none. "
+        "look like their class, with boxes also zooms, brightness and contrast; none. Boxes move with their images. "
         + "; ".join(f"{name}: {kind.about}" for name, kind in AUGMENTATIONS.items())
         + ".",
         "auto; with --freeze none, so that frozen words are computed once",
@@ -101,7 +103,11 @@ _DATA = {
         "Validation data: a share of the images (0.1 or 10%), or other data; 0 for none.",
         "the data's own, otherwise 0.1",
     ),
-    "size": ("N|HxW", "Resize all images to this size, such as 32 or 24x32.", "64 where their sizes differ"),
+    "size": (
+        "N|HxW",
+        "Resize all images to this size, such as 32 or 24x32.",
+        "64 where their sizes differ; of images with boxes their median, at most about 320x240 pixels",
+    ),
     "resize": (choice("Resize", RESIZES), "How to resize images of another aspect ratio."),
     "channels": ("1|3", "Channels: 1 for grey, 3 for colour.", "those of the images"),
     "strict": ("", "Stop at an image that cannot be read."),
@@ -142,7 +148,7 @@ def _share(text: str | None) -> float | None:
 @with_options({name: (kind, None) for name, kind in _configured().items()}, dict, first=True)
 def train(
     given: dict[str, Any],
-    data: Annotated[str | None, typer.Argument(metavar="DATA", help=DATA)] = None,
+    data: Annotated[str | None, typer.Argument(metavar="DATA", help=f"{DATA} {BOX_DATA}")] = None,
     output: Annotated[
         str | None,
         _run("--output", "-o", metavar="FOLDER", help="Folder of the run. Default: runs/ and the name of the data."),
@@ -179,6 +185,8 @@ def train(
     quiet: Annotated[bool, _run("--quiet", "-q", help="Print warnings and errors only.")] = False,
 ) -> None:
     """Train a network on labelled images, and write the model, the metrics and the options to the folder of the run.
+
+    The labels are classes of whole images, or boxes around the objects in them, which the network then finds.
 
     The first Ctrl-C, SIGTERM or SIGHUP finishes the current batch and saves; --resume continues from there, with the
     same bits as a run that was never interrupted.

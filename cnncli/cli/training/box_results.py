@@ -6,6 +6,7 @@ from cnncli.cli.networks.pages import show_tables
 from cnncli.cli.networks.tables import Cell, Column, Table
 from cnncli.cli.training.results import confusion_table
 from cnncli.files.text import printable
+from cnncli.training.run_folder import CONFUSION, PRECISION, WORST
 
 if TYPE_CHECKING:
     from cnncli.drawing.canvas import Canvas
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from cnncli.models.judging.box_scores import BoxScores
 
 MEASURE, LEAST = "mAP", "--min-map"
-PICTURES = ("precision.png", "confusion.png", "worst.png")
+PICTURES = (PRECISION, CONFUSION, WORST)
 
 
 def measure(found: "BoxEvaluation") -> float:
@@ -44,11 +45,9 @@ def pictures(found: "BoxEvaluation") -> dict[str, "Canvas | None"]:
     Raises:
         ImageError: an image cannot be read any more.
     """
-    from cnncli.training.box_pictures import draw_box_confusion, draw_precision, draw_worst
+    from cnncli.training.box_pictures import draw_scores
 
-    scores = found.scores
-    drawn = draw_precision(scores), draw_box_confusion(scores), draw_worst(found.dataset.names, scores)
-    return dict(zip(PICTURES, drawn, strict=True))
+    return draw_scores(found.dataset.names, found.scores)
 
 
 def _classes(scores: "BoxScores") -> Table:

@@ -75,5 +75,8 @@ def data_and_options(
     if data and data == recorded and not os.path.lexists(data):
         raise ArgumentError(f"{data}: the data of the run is no longer there: give its new path as DATA")
     if not data:
-        raise ArgumentError("no data: give a folder with one folder of images per class, such as samples/digits")
+        raise ArgumentError(
+            "no data: give a folder with one folder of images per class, such as samples/digits, or one of images with "
+            "boxes, such as samples/canvases"
+        )
     return data, {**said, **options}

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from cnncli.data.boxes.dataset import BoxDataset
+from cnncli.engines.detection.losses import DetectionLoss
 from cnncli.models.detector import Detector
 from cnncli.models.judging.box_scores import BoxScores
 from cnncli.models.judging.metrics import Scores
@@ -15,16 +17,15 @@ from cnncli.training.runs import TrainingResult
 SHOWN = {"accuracy": "accuracy", "map_50": "mAP"}
 """The measures that the line of an epoch shows, and their names there."""
 
+CLASSES_SHOWN = 20
+
+_USES = {"train": "for training", "validation": "for validation", "test": "for test"}
+
 
 def epoch_measures(metrics: Metrics, part: str) -> str:
     """Return the measures of a part of the data in an epoch's line."""
     found = [(word, metrics.get(f"{part}_{name}")) for name, word in SHOWN.items()]
     return "".join(f" {word} {share:.1%}" for word, share in found if share is not None)
-
-
-CLASSES_SHOWN = 20
-
-_USES = {"train": "for training", "validation": "for validation", "test": "for test"}
 
 
 def summary_lines(data: str, preparation: Preparation) -> Iterator[str]:
@@ -35,7 +36,7 @@ def summary_lines(data: str, preparation: Preparation) -> Iterator[str]:
     yield f"data      {data}: {show_shape(train.shape)} images, {', '.join(sizes)}"
     if preparation.folders:
         yield f"parts     {', '.join(f'{name}/ {_USES[part]}' for part, name in preparation.folders.items())}"
-    yield f"classes   {_counts(preparation.class_names, train.counts().tolist())}"
+    yield _classes_line(preparation)
     if preparation.source is not None:
         yield f"from      {source_line(preparation)}"
     if preparation.frozen:
@@ -50,14 +51,32 @@ def summary_lines(data: str, preparation: Preparation) -> Iterator[str]:
         *([f"weight decay {options.weight_decay:g}"] if options.weight_decay else []),
         f"batches of {options.batch_size}",
         *([preparation.changes] if preparation.changes else []),
-        options.loss.replace("_", " ")
-        + (f" smoothed by {options.label_smoothing:g}" if options.label_smoothing else ""),
+        loss_words(preparation),
         f"seed {options.seed}",
     ]
     epochs = f"{preparation.epochs:,} epoch{'s' * (preparation.epochs != 1)}"
     yield f"training  {epochs}, {options.optimizer}, {', '.join(extras)}"
     if preparation.validation is not None and preparation.aim.chosen_by != ACCURACY:
         yield f"keeps     the epoch with the best {preparation.aim.chosen_by} on the validation images"
+
+
+def _classes_line(preparation: Preparation) -> str:
+    """Return the line on the classes: how many pictures there are of each, or boxes."""
+    counts = preparation.train.counts().tolist()
+    shown = _counts(preparation.class_names, counts)
+    if not isinstance(preparation.train, BoxDataset):
+        return f"classes   {len(counts)}: {shown}"
+    return f"boxes     {sum(counts):,} of {len(counts)} class{'es' * (len(counts) != 1)}: {shown}"
+
+
+def loss_words(preparation: Preparation) -> str:
+    """Return the loss in words: of boxes, its terms and their weights."""
+    loss, smoothing = preparation.loss, preparation.configuration.label_smoothing
+    smoothed = f" smoothed by {smoothing:g}" if smoothing else ""
+    if not isinstance(loss, DetectionLoss):
+        return preparation.configuration.loss.replace("_", " ") + smoothed
+    label = f" + {loss.label_weight:g} cross entropy{smoothed} of the class" if len(preparation.class_names) > 1 else ""
+    return f"focal loss of the objectness + {loss.box_weight:g} {loss.box_loss} of the box{label}"
 
 
 def source_line(preparation: Preparation) -> str:
@@ -86,7 +105,7 @@ def frozen_line(preparation: Preparation) -> str:
 def _counts(names: Sequence[str], counts: Sequence[int]) -> str:
     shown = [f"{name} {count:,}" for name, count in zip(names[:CLASSES_SHOWN], counts, strict=False)]
     more = len(names) - len(shown)
-    return f"{len(names)}: {', '.join(shown)}" + (f" and {more} more" if more else "")
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def duration(seconds: float) -> str:
@@ -124,9 +143,18 @@ def _box_lines(run: TrainingResult) -> Iterator[str]:
         if isinstance(scores, BoxScores):
             name = {"train": "training"}.get(part, part)
             epoch = f", epoch {run.best_epoch}" if part == run.judged_by else ""
-            yield f"Mean average precision on the {name} images{epoch}:"
-            yield f"  at IoU 0.5 {scores.map_50:.3f}, at 0.75 {scores.map_75:.3f}, over 0.5 to 0.95 {scores.map:.3f}"
-            yield from (f"  {one.name}  {one.ap_50:.3f} at 0.5, {one.boxes:,} boxes" for one in scores.per_class)
+            yield f"Mean average precision on the {len(scores.pictures):,} {name} images{epoch}:"
+            overall = map(_precision, (scores.map_50, scores.map_75, scores.map))
+            yield "  {} at an overlap of 0.5, {} at 0.75, {} over 0.5 to 0.95".format(*overall)
+            wide = max(len(one.name) for one in scores.per_class)
+            for one in scores.per_class:
+                boxes = f"{one.boxes:,} box{'es' * (one.boxes != 1)}"
+                yield f"  {one.name:{wide}}  {_precision(one.ap_50)} at 0.5, {boxes}"
+
+
+def _precision(value: float) -> str:
+    """Return an average precision, or a dash where there is nothing to find."""
+    return "-" if value < 0 else f"{value:.3f}"
 
 
 def _class_lines(run: TrainingResult) -> Iterator[str]:

@@ -54,6 +54,18 @@ class Boxes(NamedTuple):
             found[:, 2] * found[:, 3] if areas is None else np.asarray(areas, np.float64),
         )
 
+    @classmethod
+    def of_rows(cls, rows: Array) -> "Boxes":
+        """Return the boxes of rows of labels (M, 5), as `BoxDataset.labels` has them; the class of crowds is 0.
+
+        Example:
+            >>> Boxes.of_rows(np.array([[1, 2, 3, 4, 5], [-1, 0, 0, 0, 0], [-2, 6, 6, 6, 6]])).crowd.tolist()
+            [False, True]
+        """
+        crowd = rows[:, 0] == CROWD
+        boxes = cls.of(rows[:, 1:], np.where(crowd, 0, rows[:, 0]), crowd=crowd)
+        return boxes.chosen((rows[:, 0] >= 0) | crowd)
+
     def chosen(self, which: Array | slice) -> "Boxes":
         """Return some of the boxes: by indices, or by a mask.
 

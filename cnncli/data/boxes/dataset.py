@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.data.boxes.boxes import CROWD, NO_BOX, Boxes
-from cnncli.data.datasets import Dataset
+from cnncli.data.datasets import Dataset, unknown_classes
 from cnncli.data.files import CheckedFiles, FilePictures, PictureCache
 from cnncli.data.parts import split_pictures
 from cnncli.data.pictures import Placement, Size
+from cnncli.errors import DataError
 
 
 class BoxDataset(FilePictures):
@@ -65,9 +66,24 @@ class BoxDataset(FilePictures):
 
     def resized(self, size: Size, how: str) -> Self:
         """Return the same pictures brought to another size, as `resized` does each."""
+        if (size, how) == (self.shape[:2], self._reading.resize):
+            return self
         reading, cache = self._reading._replace(size=size, resize=how), PictureCache(self._reading.cache_bytes)
         files = self._files._replace(shape=(*size, self.shape[2]), reading=reading, cache=cache)
-        return self if size == self.shape[:2] else type(self)(files, self.boxes, self.class_names)
+        return type(self)(files, self.boxes, self.class_names)
+
+    def with_classes(self, class_names: Sequence[str]) -> Self:
+        """Return the same pictures, whose boxes are labelled by the index of their class in another list of classes.
+
+        Raises:
+            DataError: a class is not in the list.
+        """
+        unknown = [name for name in self.class_names if name not in class_names]
+        if unknown:
+            raise DataError(unknown_classes(unknown, class_names))
+        places = np.array([class_names.index(name) for name in self.class_names], np.int64)
+        boxes = [one._replace(labels=places[one.labels]) for one in self.boxes]
+        return type(self)(self._files, boxes, class_names)
 
 
 Labelled = Dataset | BoxDataset

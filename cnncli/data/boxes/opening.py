@@ -27,6 +27,7 @@ class BoxParts(NamedTuple):
         test: for judging the one that was chosen; None where the data has no such part.
         findings: problems that its owner should know about.
         kind: the kind of its files: a name in `BOX_FORMATS`.
+        unknown: the classes of boxes that were left out, because they are not among those that boxes are labelled by.
     """
 
     train: BoxDataset
@@ -34,6 +35,7 @@ class BoxParts(NamedTuple):
     test: BoxDataset | None = None
     findings: tuple[Finding, ...] = ()
     kind: str = ""
+    unknown: tuple[str, ...] = ()
 
 
 def has_boxes(path: str | os.PathLike[str]) -> bool:
@@ -98,7 +100,9 @@ def _open(path: str, stated: Stated, reading: Reading) -> BoxParts:
     if validation is not None and test is not None:
         same.append(find_duplicates(validation, test, "validation", "test"))
     findings += [*faults.findings(), *filter(None, same)]
-    return BoxParts(train, validation, test, tuple(findings), stated.kind)
+    seen = {row.label for labels in stated.parts.values() for picture in labels.pictures for row in picture.rows}
+    unknown = tuple(sorted(seen - {"", *names}, key=natural_key))
+    return BoxParts(train, validation, test, tuple(findings), stated.kind, unknown)
 
 
 def _class_names(path: str, train: Labels, given: Sequence[str] | None) -> tuple[tuple[str, ...], list[Finding]]:

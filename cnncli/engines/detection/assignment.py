@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.engines.detection.grid import CROWD, Grid, real_boxes
+from cnncli.data.boxes.boxes import CROWD
+from cnncli.engines.detection.grid import Grid, real_boxes
 
 
 class Assignment(NamedTuple):

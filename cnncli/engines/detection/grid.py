@@ -18,9 +18,6 @@ LOG_SIDE_LIMIT = 6.0
 """Limit of the logarithm of a side in strides: e^6 are 403 strides, more than any picture has. Without it, a large
 output would overflow; beyond it the gradient is 0."""
 
-CROWD = -2
-"""Class of a row of labels that is neither to be found nor wrong to find; any other below 0 stands for no box."""
-
 RARE = 0.01
 """Probability of an object that an untrained network gives every cell (Lin et al., arXiv:1708.02002, section 4.1)."""
 

@@ -71,7 +71,11 @@ class DetectionLoss(Loss):
 
     def total_weight(self, labels: Array) -> float:
         """Return the number of boxes in labels (N, M, 5), at least 1."""
-        return max(1.0, float(np.count_nonzero(real_boxes(labels))))
+        return max(1.0, self.weight(labels))
+
+    def weight(self, labels: Array) -> float:
+        """Return the number of boxes in labels (N, M, 5)."""
+        return float(np.count_nonzero(real_boxes(labels)))
 
     def outputs(self, classes: int) -> int:
         if classes != self.grid.classes:

@@ -12,7 +12,7 @@ from cnncli.formats.files import named, parse_json
 from cnncli.formats.safetensors import NETWORK
 from cnncli.models.importing.imported import Imported
 from cnncli.models.importing.matching import likely_network
-from cnncli.models.model import CLASSES, FINDS, NORMALIZATION, RESIZE, SCALE
+from cnncli.models.model import BOXES, CLASSES, FINDS, NORMALIZATION, RESIZE, SCALE
 from cnncli.models.safetensors import read_tensors
 from cnncli.networks import parse_network
 
@@ -44,7 +44,7 @@ def imported_of(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> Imp
         name = likely_network({name: array.shape for name, array in arrays.items()})
         hint = f"; its arrays are weights of {name}: give {name}=FILE" if name else ""
         raise ModelError(f"is not a model that `cnncli train` wrote: its metadata has no {', '.join(missing)}{hint}")
-    network, finds_boxes = parse_network(metadata[NETWORK]), FINDS in metadata
+    network, finds_boxes = parse_network(metadata[NETWORK]), read_finds(metadata)
     shapes, buffer_shapes = network.param_shapes(), network.buffer_shapes()
     unknown = [name for name in arrays if name not in shapes and name not in buffer_shapes]
     if unknown:
@@ -59,6 +59,17 @@ def imported_of(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> Imp
         metadata.get(SCALE, BYTES),
         finds_boxes=finds_boxes,
     )
+
+
+def read_finds(metadata: Mapping[str, str]) -> bool:
+    """Return whether a model finds boxes, and does not name the classes of whole pictures.
+
+    Raises:
+        ModelError: it finds something else.
+    """
+    if metadata.get(FINDS, BOXES) != BOXES:
+        raise ModelError(f"finds {named(metadata[FINDS])}, and this version of cnncli knows {BOXES} alone")
+    return FINDS in metadata
 
 
 def read_class_names(text: str, fewest: int = 2) -> tuple[str, ...]:

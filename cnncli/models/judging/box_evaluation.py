@@ -10,6 +10,7 @@ from cnncli.data import Finding, OnChecked
 from cnncli.data.boxes.boxes import Boxes
 from cnncli.data.boxes.dataset import BoxDataset
 from cnncli.data.boxes.opening import open_boxes
+from cnncli.data.datasets import unknown_classes
 from cnncli.errors import DataError, ImageError
 from cnncli.files.temporary import open_whole
 from cnncli.files.text import csv_text
@@ -161,7 +162,7 @@ def evaluate_boxes(
 
     Raises:
         ModelError: the model cannot be read, or finds nothing in pictures.
-        DataError: the data cannot be read, has no class that the model knows, or lacks the part.
+        DataError: the data cannot be read, has boxes of a class that the model does not know, or lacks the part.
         NoInputError: it holds no pictures.
         ImageError: a picture cannot be read, and `strict` refuses that.
         ArgumentError: an option that does not fit the model.
@@ -175,6 +176,8 @@ def evaluate_boxes(
     model, jobs = as_model(model), jobs or cores()
     reading = model.reading(jobs=jobs, strict=strict, class_names=model.class_names, progress=progress, cache_bytes=0)
     parts = open_boxes(data, reading)
+    if parts.unknown:  # without their boxes, what the model misses would not count
+        raise DataError(f"{os.fspath(data)}: {unknown_classes(parts.unknown, model.class_names)}")
     there: dict[str, BoxDataset] = parts_of(parts)
     chosen = choose_part(there, part, run, os.fspath(data))
     dataset, findings = chosen.pictures, (*parts.findings, *chosen.findings)

@@ -17,7 +17,7 @@ from cnncli.models.model import Model
 from cnncli.networks import Network
 from cnncli.training.aims.aim import Aim, Tally, Verdict
 from cnncli.training.baselines import Baselines
-from cnncli.training.run_folder import Metrics
+from cnncli.training.run_folder import CONFUSION, CURVES, FILTERS, MISTAKES, Metrics
 
 ACCURACY, BALANCED_ACCURACY = "accuracy", "balanced accuracy"
 """Measures that select the best epoch."""
@@ -71,17 +71,7 @@ class Classifying(Aim):
         dataset: Labelled,
         verdict: Verdict,
     ) -> list[Path]:
-        from cnncli.training.pictures import (
-            CONFUSION,
-            CURVES,
-            FILTERS,
-            MISTAKES,
-            draw_confusion,
-            draw_curves,
-            draw_filters,
-            draw_mistakes,
-            save_all,
-        )
+        from cnncli.training.pictures import draw_confusion, draw_curves, draw_filters, draw_mistakes, save_all
 
         assert isinstance(dataset, Dataset)
         drawn = {

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.data.boxes.boxes import CROWD, Boxes
+from cnncli.data.boxes.boxes import Boxes
 from cnncli.data.boxes.dataset import BoxDataset, Labelled
 from cnncli.engines.detection.decoding import best_boxes, decode
-from cnncli.engines.detection.grid import Grid, real_boxes
+from cnncli.engines.detection.grid import Grid
 from cnncli.engines.processes import Processes
 from cnncli.models.detector import LEAST, NMS, TOP, Detector
 from cnncli.models.judging.average_precision import map_50
@@ -19,7 +19,7 @@ from cnncli.models.model import Model
 from cnncli.networks import Network
 from cnncli.networks.heads import head_names
 from cnncli.training.aims.aim import Aim, Tally, Verdict
-from cnncli.training.run_folder import Metrics
+from cnncli.training.run_folder import CURVES, FILTERS, Metrics
 
 MAP_50 = "mAP at 0.5"
 """The measure that selects the best epoch."""
@@ -43,11 +43,14 @@ class Detecting(Aim):
         self.grid, self.class_names, self.biases = grid, tuple(class_names), biases
 
     def begin(self, network: Network, parameters: Mapping[str, Array]) -> None:
-        for name in head_names(network):
+        head = {name: parameters[name] for name in head_names(network) if name in parameters}
+        if any(array.shape[-1] != self.grid.channels for array in head.values()):
+            return  # several layers make the outputs together
+        for name, array in head.items():
             if name.endswith(".bias"):
-                parameters[name][...] = self.biases
+                array[...] = self.biases
             else:  # nearly nothing, so that the biases rule the first outputs (arXiv:1708.02002, section 4.1)
-                parameters[name][...] *= HEAD_STD / parameters[name].std()
+                array *= HEAD_STD / np.sqrt(np.square(array).mean())
 
     def hits(self, labels: Array, logits: Array) -> int:
         return 0
@@ -81,9 +84,11 @@ class Detecting(Aim):
         dataset: Labelled,
         verdict: Verdict,
     ) -> list[Path]:
-        from cnncli.training.pictures import CURVES, FILTERS, draw_curves, draw_filters, save_all
+        from cnncli.training.box_pictures import draw_scores
+        from cnncli.training.pictures import draw_curves, draw_filters, save_all
 
-        return save_all(folder, {CURVES: draw_curves(metrics, "map_50", MAP_50), FILTERS: draw_filters(model)})
+        curves, filters = draw_curves(metrics, "map_50", MAP_50), draw_filters(model)
+        return save_all(folder, {CURVES: curves, **draw_scores(dataset.names, verdict.scores), FILTERS: filters})
 
 
 class BoxTally(Tally):
@@ -111,11 +116,5 @@ class BoxTally(Tally):
     def measures(self) -> dict[str, float]:
         every = self._processes.total(self._found.ravel()).reshape(self._found.shape)
         found = [Boxes.of(rows[:, 2:], rows[:, 1], rows[:, 0]).chosen(rows[:, 0] > 0) for rows in every]
-        return {"map_50": max(0.0, map_50(found, [_labelled(rows) for rows in self._labels], self._grid.classes))}
-
-
-def _labelled(rows: Array) -> Boxes:
-    """Return the boxes of a picture's labels (M, 5)."""
-    crowd = rows[:, 0] == CROWD
-    known = Boxes.of(rows[:, 1:], np.where(crowd, 0, rows[:, 0]), crowd=crowd)
-    return known.chosen(real_boxes(rows) | crowd)
+        labelled = [Boxes.of_rows(rows) for rows in self._labels]
+        return {"map_50": max(0.0, map_50(found, labelled, self._grid.classes))}

@@ -9,6 +9,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from PIL import Image  # noqa: E402
+from small_boxes import PLAIN as BOXES  # noqa: E402
+from small_boxes import layers, squares_folder  # noqa: E402
 from small_data import NETWORK, PLAIN  # noqa: E402
 from torch_cases import batch  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
@@ -46,6 +48,17 @@ def test_a_training_goes_as_by_numpy(data, optimizer):
     expected, found = train(data, **options), train(data, engine="torch", **options)
     assert np.abs(np.subtract(measures(found), measures(expected))).max() < 1e-4
     assert np.abs(found.scores.accuracy - expected.scores.accuracy) < 0.2
+
+
+def test_a_training_on_boxes_goes_as_by_numpy(tmp_path):
+    data = squares_folder(tmp_path / "squares")
+    options = BOXES | {"network": layers(), "augment": "flip,zoom:1.2", "val": "0.2", "jobs": 1}
+    expected, found = (train(data, engine=engine, **options, epochs=5) for engine in ("numpy", "torch"))
+    losses = [
+        [[line[name] for name in ("train_loss", "val_loss")] for line in run.metrics] for run in (expected, found)
+    ]
+    assert np.allclose(*losses, rtol=1e-4)  # after 20 steps
+    assert abs(found.scores.map_50 - expected.scores.map_50) < 0.05
 
 
 def test_a_training_that_stopped_goes_on_to_the_same_bits(data, tmp_path):
