@@ -161,8 +161,8 @@ def as_predictor(model: PictureModel | AnyPath) -> Predictor:
     loaded = model if isinstance(model, PictureModel) else load_model(model)
     if isinstance(loaded, Predictor):
         return loaded
-    word = "the model" if isinstance(model, PictureModel) else os.fspath(model)
-    raise ModelError(f"{word}: finds boxes in pictures, and names no class of a whole one: use `cnncli detect`")
+    word = "the model" if isinstance(model, PictureModel) else f"{os.fspath(model)}:"
+    raise ModelError(f"{word} finds boxes in pictures, and names no class of a whole one: use `cnncli detect`")
 
 
 def as_trainable(model: PictureModel | AnyPath) -> Model | Detector:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from models import CLASSES, random_model
+from models import CLASSES, random_detector, random_model
 
 from cnncli.engines.initialization import initialize
 from cnncli.models.exporting import export_onnx
@@ -88,6 +88,15 @@ def save_ours(path):
     save_model(path, random_model(NETWORK))
 
 
+def save_detector(path):
+    save_model(path, random_detector("16x16x3 conv3-4,s4,p1,bn,relu conv1-8"))
+
+
+def save_exported_detector(path):
+    pytest.importorskip("onnx")
+    export_onnx(random_detector("16x16x3 conv3-4,s4,p1,bn,relu conv1-8"), path, force=True)
+
+
 def save_export(path):
     pytest.importorskip("onnx")
     export_onnx(random_model(NETWORK), path, force=True)
@@ -144,7 +153,9 @@ def save_keras(path):
 KINDS = {
     "run": ("run/model.safetensors", save_ours, "{folder}"),
     "safetensors": ("ours.safetensors", save_ours, "{file}"),
+    "detector": ("boxes.safetensors", save_detector, "{file}"),
     "export": ("ours.onnx", save_export, "{file}"),
+    "exported detector": ("boxes.onnx", save_exported_detector, "{file}"),
     "graph": ("graph.onnx", save_graph, "{file}"),
     "named safetensors": ("weights.safetensors", save_named, NAMED + "={file}"),
     "named pth": ("weights.pth", save_pickled, NAMED + "={file}"),

@@ -1,11 +1,17 @@
 """The sheet of a batch shows what the network is fed."""
 
+from pathlib import Path
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from PIL import Image
+from small_boxes import layers, squares_folder
 from small_data import bars_dataset
 
 from cnncli.data import ArrayDataset
+from cnncli.data.boxes.boxes import NO_BOX
+from cnncli.drawing import boxes
 from cnncli.errors import ArgumentError
 from cnncli.training import sheets
 from cnncli.training.batches import make_batches
@@ -79,3 +85,63 @@ def test_numbers_without_a_scale_are_stretched(shown):
 def test_other_channels_are_refused():
     with pytest.raises(ArgumentError, match="have 4 channels: a sheet shows pictures of 1 or 3"):
         batch_sheet(dataset(shape=(8, 8, 4)))
+
+
+class TestBoxes:
+    OPTIONS: ClassVar = {"network": layers(), "val": "0", "batch_size": 8, "augment": "flip,shift:3"}
+
+    @pytest.fixture
+    def drawn(self, shown, monkeypatch, tmp_path):
+        """Draw the sheet of a batch; return the names of its boxes beside what is put on it, and its batch."""
+        named = []
+        add = boxes._Labels.add
+        monkeypatch.setattr(
+            boxes._Labels, "add", lambda self, name, *rest: (named.append(name), add(self, name, *rest))
+        )
+
+        def draw(data, **options):
+            options = self.OPTIONS | options
+            batch_sheet(data, **options)
+            batch = next(make_batches(prepare(Configuration(**options), data), 0))
+            return named, batch
+
+        return draw
+
+    @pytest.mark.parametrize("size", [(32, 32), (40, 24), (400, 400)])
+    def test_moved_boxes_are_drawn_with_their_names(self, shown, drawn, tmp_path, size):
+        data = squares_folder(tmp_path / "squares", 8, size=size)
+        named, batch = drawn(data, size=size)
+        rows = batch.labels[batch.labels[..., 0] != NO_BOX]
+        assert sorted(named) == sorted(("green", "red")[int(row[0])] if row[0] >= 0 else "ignored" for row in rows)
+        train = prepare(Configuration(**self.OPTIONS), data).train
+        assert [title for title, _ in shown] == [Path(train.names[item]).name for item in batch.items]
+        scale = shown[0][1].shape[0] / size[0]
+        assert (scale > 1) == (size[0] < 100)
+        for (_, pixels), labels in zip(shown, batch.labels, strict=True):
+            for label, x, y, width, height in labels[labels[:, 0] >= 0].tolist():
+                edges = [
+                    pixels[round(scale * (y + height / 2)) - 1, edge_of(scale * at, pixels.shape[1])]
+                    for at in (x, x + width)
+                ]
+                assert any(near(edge, boxes.class_colour(int(label))) for edge in edges), (label, edges)
+
+    def test_crowds_have_no_class(self, drawn, tmp_path):
+        data = squares_folder(tmp_path / "squares", 8)
+        text = (data / "boxes.csv").read_text().splitlines()
+        table = [f"{text[0]},crowd", *(f"{line},{int(line.split(',')[1] == 'red')}" for line in text[1:])]
+        (data / "boxes.csv").write_text("\n".join(table))
+        named, _ = drawn(data, augment="none")
+        assert set(named) == {"green", "ignored"}
+
+    def test_grey_pictures_have_coloured_boxes(self, shown, drawn, tmp_path):
+        drawn(squares_folder(tmp_path / "grey", 8, grey=True))
+        assert any(np.ptp(pixels, axis=2).max() > 100 for _, pixels in shown)
+
+
+def edge_of(place, size):
+    """The columns near an edge of a box."""
+    return slice(max(0, round(place) - 2), min(size, round(place) + 2))
+
+
+def near(pixels, colour):
+    return bool((np.abs(pixels.astype(int) - colour).sum(axis=-1) < 12).any())

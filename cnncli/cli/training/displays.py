@@ -10,6 +10,7 @@ from cnncli.cli.training.summaries import class_scores, duration, epoch_measures
 from cnncli.files.text import json_text, printable
 from cnncli.models.detector import Detector
 from cnncli.models.judging.box_scores import BoxScores
+from cnncli.models.judging.metrics import Scores
 from cnncli.training.preparation import Preparation
 from cnncli.training.run_folder import Metrics
 from cnncli.training.runs import TrainingResult
@@ -258,8 +259,11 @@ def _class_facts(run: TrainingResult) -> dict[str, Any]:
 def _box_facts(run: TrainingResult) -> dict[str, Any]:
     """Return the scores of a detector as fields of the last JSON line."""
     parts = (("", run.scores), ("test_", run.test_scores))
-    return {
-        f"{part}{name}": getattr(scores, name) if isinstance(scores, BoxScores) else None
-        for part, scores in parts
-        for name in ("map", "map_50", "map_75")
-    }
+    names = ("map", "map_50", "map_75")
+    return {f"{part}{name}": _known(scores, name) for part, scores in parts for name in names}
+
+
+def _known(scores: Scores | BoxScores | None, name: str) -> float | None:
+    """Return a measure of boxes; None where there is nothing to find."""
+    value: float = getattr(scores, name) if isinstance(scores, BoxScores) else -1.0
+    return value if value >= 0 else None

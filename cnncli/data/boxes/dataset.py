@@ -49,12 +49,18 @@ class BoxDataset(FilePictures):
         most = max((len(boxes.places) for boxes in self.boxes), default=0)
         labels = np.zeros((len(self), max(1, most), 5), np.float32)
         labels[..., 0] = NO_BOX
-        for rows, boxes, size in zip(labels, self.boxes, self.sizes.tolist(), strict=True):
-            placement = Placement.of((size[0], size[1]), self.shape[:2], self._reading.resize)
+        for rows, boxes in zip(labels, self.placed(), strict=True):
             rows = rows[: len(boxes.places)]
             rows[:, 0] = np.where(boxes.crowd, CROWD, boxes.labels)
-            rows[:, 1:] = placement.forward(boxes.places)
+            rows[:, 1:] = boxes.places
         return labels
+
+    def placed(self) -> list[Boxes]:
+        """Return the boxes of each picture in pixels of the resized one, crowds with their classes."""
+        ways = (
+            Placement.of((height, width), self.shape[:2], self._reading.resize) for height, width in self.sizes.tolist()
+        )
+        return [boxes.moved(way.forward(boxes.places)) for boxes, way in zip(self.boxes, ways, strict=True)]
 
     def take(self, indices: Any) -> Self:
         """Return the data set of some of the pictures, in the order of their indices."""

@@ -50,7 +50,7 @@ class Detecting(Aim):
             if name.endswith(".bias"):
                 array[...] = self.biases
             else:  # nearly nothing, so that the biases rule the first outputs (arXiv:1708.02002, section 4.1)
-                array *= HEAD_STD / np.sqrt(np.square(array).mean())
+                array *= HEAD_STD / (array.std() or 1)
 
     def hits(self, labels: Array, logits: Array) -> int:
         return 0
@@ -59,7 +59,8 @@ class Detecting(Aim):
         return {}
 
     def tally(self, dataset: Labelled, processes: Processes) -> "BoxTally":
-        return BoxTally(self.grid, dataset.labels, processes)
+        assert isinstance(dataset, BoxDataset)
+        return BoxTally(self.grid, dataset.placed(), processes)
 
     def choice(self, measures: Mapping[str, float]) -> float:
         return measures["map_50"]
@@ -96,14 +97,14 @@ class BoxTally(Tally):
 
     Args:
         grid: the cells of the network's outputs.
-        labels: (N, M, 5) of all pictures, of which each process has its part.
+        labelled: the boxes of all pictures, of which each process has its part.
         processes: those of the training.
     """
 
-    def __init__(self, grid: Grid, labels: Array, processes: Processes) -> None:
-        self._grid, self._labels, self._processes = grid, labels, processes
-        self._found = np.zeros((len(labels), TOP, 6))
-        self._next = processes.part(len(labels)).start
+    def __init__(self, grid: Grid, labelled: Sequence[Boxes], processes: Processes) -> None:
+        self._grid, self._labelled, self._processes = grid, labelled, processes
+        self._found = np.zeros((len(labelled), TOP, 6))
+        self._next = processes.part(len(labelled)).start
 
     def add(self, labels: Array, logits: Array) -> None:
         cells = logits.reshape(len(logits), *self._grid.cells, self._grid.channels)
@@ -116,5 +117,4 @@ class BoxTally(Tally):
     def measures(self) -> dict[str, float]:
         every = self._processes.total(self._found.ravel()).reshape(self._found.shape)
         found = [Boxes.of(rows[:, 2:], rows[:, 1], rows[:, 0]).chosen(rows[:, 0] > 0) for rows in every]
-        labelled = [Boxes.of_rows(rows) for rows in self._labels]
-        return {"map_50": max(0.0, map_50(found, labelled, self._grid.classes))}
+        return {"map_50": max(0.0, map_50(found, self._labelled, self._grid.classes))}

@@ -35,6 +35,14 @@ def test_a_detector_that_finds_everything_has_full_marks(folder):
     assert found.mistakes() == []
 
 
+def test_classes_that_the_model_does_not_know_are_refused(folder):
+    """Without their boxes, what it misses would not count."""
+    with pytest.raises(DataError, match="data: class 'blue' is not among the known ones: red, green"):
+        evaluate_boxes(spot_detector(names=COLORS[:2]), folder)
+    with pytest.raises(DataError, match="data: classes 'blue', 'green', 'red' are not among the known ones: x"):
+        evaluate_boxes(spot_detector(names=("x",)), folder)
+
+
 def test_boxes_are_judged_in_the_pictures_own_pixels(tmp_path):
     """The network takes half of the size: a box that came back at that size would overlap none."""
     found = evaluate_boxes(spot_detector(size=(48, 64)), write_spots(tmp_path / "data", PICTURES))
