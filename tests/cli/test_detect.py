@@ -53,7 +53,7 @@ class TestLines:
         result = done("detect", "model", "c.png")
         assert result.stdout == ""
         assert result.stderr == (
-            "cnncli: c.png: nothing found with a score of 0.5 or more; --threshold says from which score\n"
+            "cnncli: c.png: no object has a score of 0.5 or more; a lower --threshold shows less certain ones\n"
         )
         assert done("detect", "model", "c.png", "-q").stderr == ""
 

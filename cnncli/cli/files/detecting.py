@@ -43,7 +43,7 @@ class DetectRun(WritingRun):
         self.labelling = labelling
         super().__init__(pipeline, options.replace(as_json=options.as_json or labelling.printed == JSONL))
         self.line = self._printed
-        self._nothing = f"nothing found with a score of {threshold:g} or more; --threshold says from which score"
+        self._nothing = f"no object has a score of {threshold:g} or more; a lower --threshold shows less certain ones"
         self._file: BinaryIO | None = None
         self._found: list[LabelledBoxes] = []
 
