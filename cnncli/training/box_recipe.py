@@ -7,16 +7,10 @@ import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.data import ArrayDataset
-from cnncli.data.augmentation import (
-    AUTO,
-    Augmentation,
-    Brightness,
-    Contrast,
-    Flip,
-    Shift,
-    Zoom,
-    parse_augmentations,
-)
+from cnncli.data.augmentation import AUTO, parse_augmentations
+from cnncli.data.augmentation.base import Augmentation
+from cnncli.data.augmentation.colours import Brightness, Contrast
+from cnncli.data.augmentation.moving import Flip, Shift, Zoom
 from cnncli.data.boxes.dataset import BoxDataset
 from cnncli.data.pictures import BYTES, Size, resized
 from cnncli.data.symmetry import measure_lean

@@ -23,7 +23,7 @@ from cnncli.data import (
     open_dataset,
     split,
 )
-from cnncli.data.augmentation import Augmentation
+from cnncli.data.augmentation.base import Augmentation
 from cnncli.data.boxes.dataset import BoxDataset, Labelled
 from cnncli.data.boxes.opening import BoxParts, has_boxes
 from cnncli.data.datasets import Pictures

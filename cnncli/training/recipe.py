@@ -4,7 +4,9 @@ import math
 from collections.abc import Sequence
 
 from cnncli.data import Dataset
-from cnncli.data.augmentation import AUTO, Augmentation, Flip, Shift, parse_augmentations
+from cnncli.data.augmentation import AUTO, parse_augmentations
+from cnncli.data.augmentation.base import Augmentation
+from cnncli.data.augmentation.moving import Flip, Shift
 from cnncli.data.symmetry import measure_lean
 from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.networks import Network

@@ -7,7 +7,8 @@ import pytest
 import scipy.ndimage
 from PIL import Image, ImageEnhance
 
-from cnncli.data.augmentation import AUGMENTATIONS, augment, parse_augmentations, sample
+from cnncli.data.augmentation import AUGMENTATIONS, augment, parse_augmentations
+from cnncli.data.augmentation.sampling import sample
 from cnncli.data.randomness import ItemRandom
 from cnncli.errors import ArgumentError
 
