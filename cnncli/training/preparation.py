@@ -74,7 +74,7 @@ class Preparation(NamedTuple):
     """
 
     configuration: Configuration
-    aim: Aim
+    aim: Aim[Any, Any, Any]
     train: Labelled
     validation: Labelled | None
     test: Labelled | None

@@ -227,5 +227,7 @@ def _judged(run: TrainingResult, trainer: Trainer, jobs: int) -> TrainingResult:
     )
     if trainer.folder is None:
         return run
-    drawn = aim.draw(trainer.folder.path, trainer.metrics, model, dataset, verdict)
+    from cnncli.training.pictures import save_all
+
+    drawn = save_all(trainer.folder.path, aim.draw(trainer.metrics, verdict))
     return run._replace(pictures=tuple(drawn))

@@ -18,6 +18,7 @@ from cnncli.training.pictures import (
     draw_filters,
     draw_mistakes,
     first_filters,
+    save_all,
 )
 
 TEXTS = {
@@ -59,7 +60,7 @@ def test_all_pictures_of_a_run(tmp_path, text):
         "x.npz",
     )
     aim = Classifying(model.network, balanced=False)
-    written = aim.draw(tmp_path, lines(3), model, dataset, aim.judge(model, dataset, 1))
+    written = save_all(tmp_path, aim.draw(lines(3), aim.judge(model, dataset, 1)))
     assert [path.name for path in written] == ["curves.png", "confusion.png", "filters.png", "mistakes.png"]
     for path in written:
         with Image.open(path) as image:
@@ -67,6 +68,12 @@ def test_all_pictures_of_a_run(tmp_path, text):
             assert 100 < image.height < 2000
             assert np.asarray(image.convert("L")).std() > 1
     assert first_filters(model)[1].shape == TEXTS[text]
+
+
+def test_a_picture_that_shows_nothing_is_not_left_from_before(tmp_path):
+    (tmp_path / "filters.png").write_bytes(b"of another end")
+    written = save_all(tmp_path, {"curves.png": draw_curves(lines(2), "accuracy", "Accuracy"), "filters.png": None})
+    assert written == list(tmp_path.iterdir()) == [tmp_path / "curves.png"]
 
 
 def test_a_network_without_filters_has_no_picture_of_them():

@@ -2,28 +2,41 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from cnncli.arrays import Array
-from cnncli.data.boxes.dataset import Labelled
+from cnncli.data import Dataset
+from cnncli.data.boxes.dataset import BoxDataset
 from cnncli.engines.processes import Processes
 from cnncli.models.detector import Detector
+from cnncli.models.judging.box_scores import BoxScores
+from cnncli.models.judging.metrics import Scores
 from cnncli.models.model import Model
 from cnncli.networks import Network
 from cnncli.training.baselines import Baselines
 from cnncli.training.run_folder import Metrics
 
+if TYPE_CHECKING:  # a training without a folder draws nothing
+    from cnncli.drawing.canvas import Canvas
 
-class Verdict(NamedTuple):
+M = TypeVar("M", Model, Detector)
+D = TypeVar("D", Dataset, BoxDataset)
+S = TypeVar("S", Scores, BoxScores)
+
+
+class Verdict(NamedTuple, Generic[M, D, S]):
     """A model judged by a data set at the end of a training.
 
     Attributes:
+        model: the model.
+        dataset: the data set.
         scores: its scores.
         found: what it gives for each picture: probabilities (N, classes), or boxes.
     """
 
-    scores: Any
+    model: M
+    dataset: D
+    scores: S
     found: Any
 
 
@@ -39,14 +52,16 @@ class Tally(ABC):
         """Return the measures of all pictures, of which each process has its part: names, and numbers from 0 to 1."""
 
 
-class Aim(ABC):
+class Aim(ABC, Generic[M, D, S]):
     """What a training is after.
 
     Attributes:
+        model: the class of its models, which are made of a network, its arrays, classes and preprocessing.
         chosen_by: the measure that selects the best epoch, in words.
         names: the names of the measures of the pictures to validate by.
     """
 
+    model: ClassVar[type[Model] | type[Detector]]
     chosen_by: str
     names: tuple[str, ...]
 
@@ -63,7 +78,7 @@ class Aim(ABC):
         """Return the measures of pictures that were trained on, by the number of those that were right."""
 
     @abstractmethod
-    def tally(self, dataset: Labelled, processes: Processes) -> Tally:
+    def tally(self, dataset: D, processes: Processes) -> Tally:
         """Return a tally of the pictures to validate by, of which each process has its part."""
 
     @abstractmethod
@@ -71,24 +86,13 @@ class Aim(ABC):
         """Return the measure that epochs are chosen by."""
 
     @abstractmethod
-    def model(self, *parts: Any) -> Model | Detector:
-        """Return the model of a network, its arrays, classes and preprocessing."""
-
-    @abstractmethod
-    def judge(self, model: Model | Detector, dataset: Labelled, jobs: int, *, choices: int = 1) -> Verdict:
+    def judge(self, model: M, dataset: D, jobs: int, *, choices: int = 1) -> Verdict[M, D, S]:
         """Judge a model; its epoch was chosen among several by the same pictures."""
 
     @abstractmethod
-    def baselines(self, dataset: Labelled, train: Labelled) -> Baselines | None:
+    def baselines(self, dataset: D, train: D) -> Baselines | None:
         """Return what the simplest learners reach, where there are any."""
 
     @abstractmethod
-    def draw(
-        self,
-        folder: Path,
-        metrics: Sequence[Metrics],
-        model: Model | Detector,
-        dataset: Labelled,
-        verdict: Verdict,
-    ) -> list[Path]:
-        """Write the pictures of a run, and return their paths."""
+    def draw(self, metrics: Sequence[Metrics], verdict: Verdict[M, D, S]) -> "Mapping[str, Canvas | None]":
+        """Return the pictures of a run by the names of their files; None for one that shows nothing."""

@@ -1,35 +1,37 @@
 """The classes of whole pictures."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.data import Dataset
-from cnncli.data.boxes.dataset import Labelled
 from cnncli.engines.head import predictions
 from cnncli.engines.processes import Processes
-from cnncli.models.detector import Detector
-from cnncli.models.judging.metrics import score
+from cnncli.models.judging.metrics import Scores, score
 from cnncli.models.model import Model
 from cnncli.networks import Network
 from cnncli.training.aims.aim import Aim, Tally, Verdict
 from cnncli.training.baselines import Baselines
 from cnncli.training.run_folder import CONFUSION, CURVES, FILTERS, MISTAKES, Metrics
 
+if TYPE_CHECKING:
+    from cnncli.drawing.canvas import Canvas
+
 ACCURACY, BALANCED_ACCURACY = "accuracy", "balanced accuracy"
 """Measures that select the best epoch."""
 
 
-class Classifying(Aim):
+class Classifying(Aim[Model, Dataset, Scores]):
     """Names the class of each picture.
 
     Args:
         network: the network that the loss works on.
         balanced: whether epochs are chosen by the accuracy that weights all classes alike.
     """
+
+    model = Model
 
     def __init__(self, network: Network, *, balanced: bool) -> None:
         self.network = network
@@ -42,45 +44,31 @@ class Classifying(Aim):
     def trained(self, hits: int, pictures: int) -> dict[str, float]:
         return {"accuracy": hits / pictures}
 
-    def tally(self, dataset: Labelled, processes: Processes) -> "ClassTally":
+    def tally(self, dataset: Dataset, processes: Processes) -> "ClassTally":
         return ClassTally(self.network, len(dataset.class_names), processes, balanced=self.chosen_by != ACCURACY)
 
     def choice(self, measures: Mapping[str, float]) -> float:
         return measures[self.chosen_by.replace(" ", "_")]
 
-    def model(self, *parts: Any) -> Model:
-        return Model(*parts)
-
-    def judge(self, model: Model | Detector, dataset: Labelled, jobs: int, *, choices: int = 1) -> Verdict:
-        assert isinstance(model, Model)
-        assert isinstance(dataset, Dataset)
+    def judge(self, model: Model, dataset: Dataset, jobs: int, *, choices: int = 1) -> Verdict[Model, Dataset, Scores]:
         probabilities = model.classify(dataset, jobs)
         scores = score(dataset.labels, probabilities.argmax(axis=1), model.class_names, choices=choices)
-        return Verdict(scores, probabilities)
+        return Verdict(model, dataset, scores, probabilities)
 
-    def baselines(self, dataset: Labelled, train: Labelled) -> Baselines:
-        assert isinstance(dataset, Dataset)
-        assert isinstance(train, Dataset)
+    def baselines(self, dataset: Dataset, train: Dataset) -> Baselines:
         return Baselines.on(dataset, train)
 
     def draw(
-        self,
-        folder: Path,
-        metrics: Sequence[Metrics],
-        model: Model | Detector,
-        dataset: Labelled,
-        verdict: Verdict,
-    ) -> list[Path]:
-        from cnncli.training.pictures import draw_confusion, draw_curves, draw_filters, draw_mistakes, save_all
+        self, metrics: Sequence[Metrics], verdict: Verdict[Model, Dataset, Scores]
+    ) -> "Mapping[str, Canvas | None]":
+        from cnncli.training.pictures import draw_confusion, draw_curves, draw_filters, draw_mistakes
 
-        assert isinstance(dataset, Dataset)
-        drawn = {
+        return {
             CURVES: draw_curves(metrics, "accuracy", "Accuracy"),
             CONFUSION: draw_confusion(verdict.scores),
-            FILTERS: draw_filters(model),
-            MISTAKES: draw_mistakes(dataset, verdict.found, model.class_names),
+            FILTERS: draw_filters(verdict.model),
+            MISTAKES: draw_mistakes(verdict.dataset, verdict.found, verdict.model.class_names),
         }
-        return save_all(folder, drawn)
 
 
 class ClassTally(Tally):

@@ -1,25 +1,26 @@
 """Boxes of the objects in pictures."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.data.boxes.boxes import Boxes
-from cnncli.data.boxes.dataset import BoxDataset, Labelled
+from cnncli.data.boxes.dataset import BoxDataset
 from cnncli.engines.detection.decoding import best_boxes, decode
 from cnncli.engines.detection.grid import Grid
 from cnncli.engines.processes import Processes
 from cnncli.models.detector import LEAST, NMS, TOP, Detector
 from cnncli.models.judging.average_precision import map_50
-from cnncli.models.judging.box_scores import judge_boxes
-from cnncli.models.model import Model
+from cnncli.models.judging.box_scores import BoxScores, judge_boxes
 from cnncli.networks import Network
 from cnncli.networks.heads import head_names
 from cnncli.training.aims.aim import Aim, Tally, Verdict
 from cnncli.training.run_folder import CURVES, FILTERS, Metrics
+
+if TYPE_CHECKING:
+    from cnncli.drawing.canvas import Canvas
 
 MAP_50 = "mAP at 0.5"
 """The measure that selects the best epoch."""
@@ -27,7 +28,7 @@ MAP_50 = "mAP at 0.5"
 HEAD_STD = 0.01  # standard deviation of the weights of a new head
 
 
-class Detecting(Aim):
+class Detecting(Aim[Detector, BoxDataset, BoxScores]):
     """Finds objects: a box, a class and a score for each.
 
     Args:
@@ -36,6 +37,7 @@ class Detecting(Aim):
         biases: what the biases of a new head begin with.
     """
 
+    model = Detector
     chosen_by = MAP_50
     names = ("map_50",)
 
@@ -58,38 +60,29 @@ class Detecting(Aim):
     def trained(self, hits: int, pictures: int) -> dict[str, float]:
         return {}
 
-    def tally(self, dataset: Labelled, processes: Processes) -> "BoxTally":
-        assert isinstance(dataset, BoxDataset)
+    def tally(self, dataset: BoxDataset, processes: Processes) -> "BoxTally":
         return BoxTally(self.grid, dataset.placed(), processes)
 
     def choice(self, measures: Mapping[str, float]) -> float:
         return measures["map_50"]
 
-    def model(self, *parts: Any) -> Detector:
-        return Detector(*parts)
-
-    def judge(self, model: Model | Detector, dataset: Labelled, jobs: int, *, choices: int = 1) -> Verdict:
-        assert isinstance(model, Detector)
-        assert isinstance(dataset, BoxDataset)
+    def judge(
+        self, model: Detector, dataset: BoxDataset, jobs: int, *, choices: int = 1
+    ) -> Verdict[Detector, BoxDataset, BoxScores]:
         found = model.find_all(dataset, jobs=jobs)
-        return Verdict(judge_boxes(found, dataset.boxes, self.class_names), found)
+        return Verdict(model, dataset, judge_boxes(found, dataset.boxes, self.class_names), found)
 
-    def baselines(self, dataset: Labelled, train: Labelled) -> None:
+    def baselines(self, dataset: BoxDataset, train: BoxDataset) -> None:
         return None
 
     def draw(
-        self,
-        folder: Path,
-        metrics: Sequence[Metrics],
-        model: Model | Detector,
-        dataset: Labelled,
-        verdict: Verdict,
-    ) -> list[Path]:
+        self, metrics: Sequence[Metrics], verdict: Verdict[Detector, BoxDataset, BoxScores]
+    ) -> "Mapping[str, Canvas | None]":
         from cnncli.training.box_pictures import draw_scores
-        from cnncli.training.pictures import draw_curves, draw_filters, save_all
+        from cnncli.training.pictures import draw_curves, draw_filters
 
-        curves, filters = draw_curves(metrics, "map_50", MAP_50), draw_filters(model)
-        return save_all(folder, {CURVES: curves, **draw_scores(dataset.names, verdict.scores), FILTERS: filters})
+        drawn = draw_scores(verdict.dataset.names, verdict.scores)
+        return {CURVES: draw_curves(metrics, "map_50", MAP_50), **drawn, FILTERS: draw_filters(verdict.model)}
 
 
 class BoxTally(Tally):
