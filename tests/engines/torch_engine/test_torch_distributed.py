@@ -77,8 +77,8 @@ def both(data, tmp_path_factory):
 
 
 def measures(found):
-    clocks = ("seconds", "images_per_second")
-    return np.array([[metrics[name] for name in metrics if name not in clocks] for metrics in found["metrics"]])
+    others = ("epoch", "seconds", "images_per_second")
+    return np.array([[metrics[name] for name in metrics if name not in others] for metrics in found["metrics"]])
 
 
 @pytest.mark.parametrize("number", range(len(CASES) + 2))
