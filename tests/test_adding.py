@@ -219,7 +219,7 @@ def write(file, frames, form):
     ],
 )
 COMMAND = Addition(
-    {("cnncli/cli/app.py", '"export", "learn")'): '"sizes", '},
+    {("cnncli/cli/app.py", '    "export",\n'): '    "sizes",\n'},
     {
         "cnncli/cli/commands/sizes.py": '''"""`cnncli sizes`: print the sizes of images."""
 
