@@ -185,9 +185,9 @@ def sliding(rounds: int) -> bool:
     """Print how long LeNet-5 takes for all windows of a picture, and return whether one pass is fast enough."""
     from cnncli.data.normalization import Normalization
     from cnncli.engines.initialization import initialize
+    from cnncli.models.finding.sliding.sliders import OneByOne, OnePass
+    from cnncli.models.finding.sliding.tiles import level_scores
     from cnncli.models.model import Model
-    from cnncli.models.sliding.sliders import OneByOne, OnePass
-    from cnncli.models.sliding.tiles import level_scores
     from cnncli.networks import load_network
 
     network = load_network("lenet5")

@@ -21,10 +21,10 @@ from .filters.rendering import render as render
 from .formats.reading import summarize_network as summarize_network
 from .images.reading import read_image as read_image
 from .images.writing import write_image as write_image
-from .models.detecting import detect_files as detect_files
-from .models.detecting import harvest_files as harvest_files
 from .models.exporting import export_onnx as export_onnx
-from .models.finding import find_boxes as find_boxes
+from .models.finding.detecting import detect_files as detect_files
+from .models.finding.detecting import harvest_files as harvest_files
+from .models.finding.finder import find_boxes as find_boxes
 from .models.judging.box_evaluation import evaluate_boxes as evaluate_boxes
 from .models.judging.box_scores import judge_boxes as judge_boxes
 from .models.judging.evaluation import evaluate as evaluate

@@ -16,7 +16,7 @@ import cnncli
 from cnncli.cli.app import COMMANDS
 from cnncli.data import Reading, ReadingOptions
 from cnncli.filters.edges import Filtering, FilterOptions
-from cnncli.models.finding_options import FindingFields, FindingOptions
+from cnncli.models.finding.options import FindingFields, FindingOptions
 from cnncli.training.configuration import Configuration, TrainingOptions
 
 ROOT = Path(__file__).parent.parent

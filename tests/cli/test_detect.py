@@ -22,7 +22,7 @@ from cnncli.data.boxes.formats import BOX_FORMATS
 from cnncli.data.boxes.formats.table import COLUMNS
 from cnncli.data.boxes.reading import read_boxes
 from cnncli.drawing.boxes import draw_boxes
-from cnncli.models.finding import find_boxes
+from cnncli.models.finding.finder import find_boxes
 from cnncli.models.model import save_model
 
 SPOTS = [("blue", 255, 8, 16, 20, 24), ("red", 200, 60, 50, 30, 20), ("green", 100, 100, 4, 8, 8)]

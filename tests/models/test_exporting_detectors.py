@@ -13,7 +13,7 @@ from cnncli.data.boxes.boxes import Boxes
 from cnncli.errors import ModelError
 from cnncli.models.detector import Detector
 from cnncli.models.exporting import export_onnx, onnx_model
-from cnncli.models.finding import find_boxes
+from cnncli.models.finding.finder import find_boxes
 from cnncli.models.opening import load_model
 
 NETWORKS = {

@@ -15,12 +15,12 @@ from cnncli.cli.training.searching import SearchOptions, about_search, search_op
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD
 from cnncli.files.text import printable
-from cnncli.models.finding_options import FindingOptions
+from cnncli.models.finding.options import FindingOptions
 
 if TYPE_CHECKING:
-    from cnncli.models.cropping import Crops
-    from cnncli.models.finding import Search
-    from cnncli.models.sliding.harvesting import Harvest
+    from cnncli.models.finding.cropping import Crops
+    from cnncli.models.finding.finder import Search
+    from cnncli.models.finding.sliding.harvesting import Harvest
 
 EXAMPLES = """Examples:
 
@@ -124,8 +124,8 @@ def detect(
     from cnncli.cli.files.detecting import DetectRun
     from cnncli.cli.files.labelling import TSV, Labelling
     from cnncli.cli.training.models import open_model
-    from cnncli.models.detecting import DetectPipeline
-    from cnncli.models.finding import Search, SearchFile, reading_for
+    from cnncli.models.finding.finder import Search, SearchFile, reading_for
+    from cnncli.models.finding.pipeline import DetectPipeline
     from cnncli.models.prediction import ModelFile
 
     told, finding = about.told(size), search.finding(threshold)
@@ -156,14 +156,14 @@ def detect(
 
 def _crops(folder: str, class_names: Sequence[str], files: FileOptions) -> "Crops":
     """Return where the objects of images are written to."""
-    from cnncli.models.cropping import Crops
+    from cnncli.models.finding.cropping import Crops
 
     return Crops.into(_place(folder, files), class_names, replace=files.force, keep=files.skip_existing)
 
 
 def _harvest(folder: str, searching: "Search", search: SearchOptions, files: FileOptions) -> "Harvest":
     """Return where false windows are written to."""
-    from cnncli.models.sliding.harvesting import Harvest
+    from cnncli.models.finding.sliding.harvesting import Harvest
 
     return Harvest.into(
         _place(folder, files), searching.window, searching.class_names, background=search.background, most=search.top

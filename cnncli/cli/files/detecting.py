@@ -18,7 +18,8 @@ from cnncli.errors import ArgumentError, DataError
 from cnncli.files.temporary import STANDARD, check_output, open_whole
 from cnncli.files.text import csv_text, json_text, printable
 from cnncli.images.formats import find_format
-from cnncli.models.detecting import BoxRule, DetectPipeline, label_bytes
+from cnncli.models.finding.naming import BoxRule
+from cnncli.models.finding.pipeline import DetectPipeline, label_bytes
 from cnncli.pipelines.common import check_terminal
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import typer
 
 from cnncli.cli.options import with_options
 from cnncli.cli.training.options import parse_probability
-from cnncli.models.finding_options import FindingFields, FindingOptions, parse_scales
+from cnncli.models.finding.options import FindingFields, FindingOptions, parse_scales
 from cnncli.values import Value
 
 P = ParamSpec("P")

@@ -14,9 +14,9 @@ from cnncli.data.datasets import unknown_classes
 from cnncli.errors import DataError, ImageError
 from cnncli.files.temporary import open_whole
 from cnncli.files.text import csv_text
-from cnncli.models.detecting import detect_files
 from cnncli.models.detector import Detector
-from cnncli.models.finding_options import FindingOptions
+from cnncli.models.finding.detecting import detect_files
+from cnncli.models.finding.options import FindingOptions
 from cnncli.models.judging.box_scores import BACKGROUND, BoxScores, PictureBoxes, judge_boxes
 from cnncli.models.judging.parts import choose_part, parts_of
 from cnncli.models.judging.splits import Run, find_run

@@ -10,10 +10,11 @@ from PIL import Image
 
 from cnncli.data.boxes.boxes import Boxes
 from cnncli.errors import ArgumentError, ImageError
-from cnncli.models.detecting import Detection, detect_files
-from cnncli.models.finding import DetectorFinder, as_finder, find_boxes
-from cnncli.models.finding_options import FindingOptions, parse_scales
-from cnncli.models.sliding.finder import SlidingFinder
+from cnncli.models.finding.detecting import detect_files
+from cnncli.models.finding.finder import DetectorFinder, as_finder, find_boxes
+from cnncli.models.finding.options import FindingOptions, parse_scales
+from cnncli.models.finding.pipeline import Detection
+from cnncli.models.finding.sliding.finder import SlidingFinder
 
 SPOTS = [("blue", 255, 8, 16, 20, 24), ("red", 200, 60, 50, 30, 20), ("green", 100, 100, 4, 8, 8)]
 FOUND = [[8, 16, 20, 24], [60, 50, 30, 20]]

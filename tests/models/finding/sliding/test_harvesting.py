@@ -12,8 +12,8 @@ from cnncli.batch.inputs import Input
 from cnncli.data.boxes.boxes import Boxes
 from cnncli.data.pictures import resized
 from cnncli.errors import ArgumentError
+from cnncli.models.finding.sliding.harvesting import MOST, Harvest
 from cnncli.models.model import save_model
-from cnncli.models.sliding.harvesting import MOST, Harvest
 
 
 def sorted_names(folder):

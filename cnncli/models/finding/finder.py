@@ -15,11 +15,11 @@ from cnncli.data.boxes.boxes import Boxes
 from cnncli.data.pictures import Size, fitted, resized, with_channels
 from cnncli.errors import ArgumentError
 from cnncli.models.detector import Detector
-from cnncli.models.finding_options import FindingFields, FindingOptions
+from cnncli.models.finding.options import FindingFields, FindingOptions
+from cnncli.models.finding.sliding.finder import SlidingFinder
 from cnncli.models.opening import as_model
 from cnncli.models.prediction import ModelFile
 from cnncli.models.predictor import AnyPath, PictureModel, Predictor
-from cnncli.models.sliding.finder import SlidingFinder
 
 DEFAULT = FindingOptions()
 

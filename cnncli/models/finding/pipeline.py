@@ -1,15 +1,14 @@
-"""Finding the objects of picture files, any number of them, and writing what is found."""
+"""One picture file after another: its objects found, drawn, and written."""
 
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
-from typing import Any, NamedTuple, Unpack
+from typing import Any, NamedTuple
 
 from cnncli.arrays import Array
 from cnncli.batch.inputs import Input
 from cnncli.batch.memory import DECODED
-from cnncli.batch.naming import TEMPLATE_FIELDS, OutputRule
 from cnncli.batch.plan import Job
 from cnncli.batch.running import run
 from cnncli.batch.task import Grouping, Report, Task
@@ -20,18 +19,15 @@ from cnncli.data.pictures import Size, fitted, on_white
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.files.temporary import STANDARD, open_temporary, writing
 from cnncli.files.text import json_text
-from cnncli.images.formats import Format, find_format, is_format
+from cnncli.images.formats import Format, find_format
 from cnncli.images.frames import OpenedImage, Picture
 from cnncli.images.metadata import Metadata
 from cnncli.images.reading import open_image
-from cnncli.models.cropping import Crops
-from cnncli.models.detector import Detector
-from cnncli.models.finding import Search, reading_for
-from cnncli.models.finding_options import FindingFields, FindingOptions
-from cnncli.models.opening import as_model
+from cnncli.models.finding.cropping import Crops
+from cnncli.models.finding.naming import is_drawable
+from cnncli.models.finding.sliding.harvesting import Harvest
 from cnncli.models.prediction import path_list
-from cnncli.models.predictor import AnyPath, Predictor
-from cnncli.models.sliding.harvesting import MOST, Harvest
+from cnncli.models.predictor import AnyPath
 from cnncli.pipelines.common import Pipeline, check_format, open_stream, read_source, write_pages
 from cnncli.pipelines.notes import Details
 from cnncli.threads import cores
@@ -77,90 +73,6 @@ class Detection(NamedTuple):
             | {side: round(number, 3) for side, number in zip(sides, place, strict=True)}
             for place, label, score in rows
         ]
-
-
-def detect_files(
-    model: Predictor | Detector | AnyPath,
-    paths: AnyPath | Sequence[AnyPath],
-    *,
-    jobs: int | None = None,
-    reading: Reading | None = None,
-    stop: threading.Event | None = None,
-    **options: Unpack[FindingFields],
-) -> Iterator[Detection]:
-    """Find the objects of picture files, as `cnncli detect` does; a file that cannot be read fails by name.
-
-    Args:
-        model: a model, or a word that `load_model` takes: one that was trained on boxes, or a classifier, which slides.
-        paths: the files, or their URLs; `-` for standard input. Of several frames, the first counts.
-        jobs: threads; None for the machine's cores.
-        reading: how pictures are read; None for the model's own way, in their own size.
-        stop: when set, no further file is begun.
-        options: as in `FindingOptions`, such as `threshold=0.3`.
-
-    Yields:
-        A detection for each file, in their order, the same for any number of jobs.
-
-    Raises:
-        ModelError: the model cannot be read, or finds nothing in pictures.
-        ArgumentError: an option outside of its range, or that does not fit the model.
-
-    Example:
-        >>> names = ["digits/7/00.png", "missing.png"]
-        >>> for detection in detect_files("runs/digits", names, scales=(1, 1), threshold=0):
-        ...     print(detection.error or detection.objects()[0]["width"])
-        28.0
-        missing.png: no such file
-    """
-    loaded = as_model(model)
-    search = Search(loaded, FindingOptions(**options))
-    work = DetectPipeline(search.find, loaded.class_names, reading or reading_for(loaded))
-    yield from work.detections(paths, jobs, stop)
-
-
-def harvest_files(
-    model: Predictor | Detector | AnyPath,
-    paths: AnyPath | Sequence[AnyPath],
-    folder: AnyPath,
-    *,
-    most: int = MOST,
-    jobs: int | None = None,
-    reading: Reading | None = None,
-    stop: threading.Event | None = None,
-    **options: Unpack[FindingFields],
-) -> Iterator[Detection]:
-    """Write the windows in which a classifier finds objects in pictures without any, as `cnncli detect --harvest` does.
-
-    They are pictures of the size that it takes, in a folder named after the background's class: a classifier that is
-    trained again, on these too, finds less where there is nothing.
-
-    Args:
-        model: a classifier, or a word that `load_model` takes.
-        paths: the files, as in `detect_files`: pictures that show no object of any class.
-        folder: the folder in which that of the background stands, or is made.
-        most: the most windows of a picture, the best ones.
-        jobs: threads; None for the machine's cores.
-        reading: as in `detect_files`.
-        stop: when set, no further file is begun.
-        options: as in `FindingOptions`.
-
-    Yields:
-        A detection for each file, in their order; every box is a false one.
-
-    Raises:
-        ModelError: the model cannot be read, or slide.
-        ArgumentError: a model that was trained on boxes, a folder that is none, or an option outside of its range.
-
-    Example:
-        >>> for detection in harvest_files("runs/digits", "digits/7/00.png", "harvest", scales=(1, 1), threshold=0):
-        ...     print(os.listdir("harvest/background"))
-        ['00-0-0-28x28-7.png']
-    """
-    loaded, finding = as_model(model), FindingOptions(**options)
-    search, names = Search(loaded, finding), loaded.class_names
-    harvest = Harvest.into(os.fspath(folder), search.window, names, background=finding.background, most=most)
-    work = DetectPipeline(search.find, names, reading or reading_for(loaded), harvest=harvest)
-    yield from work.detections(paths, jobs, stop)
 
 
 class _Seen(NamedTuple):
@@ -273,7 +185,7 @@ class DetectPipeline(Pipeline):
             details: Details = {"boxes": boxes, "size": seen.size}
             return [details | ({"hints": [SEVERAL_FRAMES]} if image.frame_count > 1 else {})]
 
-    def _draw(self, seen: "_Seen", boxes: Boxes, target: str, output: str) -> None:
+    def _draw(self, seen: _Seen, boxes: Boxes, target: str, output: str) -> None:
         """Write a picture with its boxes."""
         from cnncli.drawing.boxes import draw_boxes  # 15 ms, for pictures alone
 
@@ -315,57 +227,6 @@ class DetectPipeline(Pipeline):
             "boxes": None if found.boxes is None else found.objects(),
             "seconds": report.seconds,
         }
-
-
-def is_drawable(form: Format) -> bool:
-    """Return whether a format holds coloured pictures, and not any numbers."""
-    return form.holds("uint8", 3) and not form.numeric
-
-
-class BoxRule(OutputRule):
-    """A rule that names what is written of each picture: itself with its boxes, and the file of its labels.
-
-    Pictures are named as those of filters, with the suffix of the input where that means a picture in colours.
-
-    Args:
-        target: where pictures go, as in `OutputRule`; None for none.
-        label_folder: where files of labels go, below it as the inputs are below the folder that was searched; None for
-            none.
-        ending: of files of labels.
-
-    Example:
-        >>> rule = BoxRule("out/", "labels", ".txt")
-        >>> rule.outputs(Input("a.jpg", "a.jpg")), rule.outputs(Input("a.npy", "a.npy"))[0]
-        (('out/a-boxes.jpg', 'labels/a.txt'), 'out/a-boxes.png')
-    """
-
-    known = (*TEMPLATE_FIELDS, "suffix")
-    together = True
-
-    def __init__(self, target: str | None, label_folder: str | None = None, ending: str = "") -> None:
-        super().__init__(target, ("boxes",), "{suffix}")
-        self.label_folder, self.ending = label_folder, ending
-        self.makes_folders |= label_folder is not None
-
-    def outputs(self, source: Input) -> tuple[str, ...]:
-        names = () if self.target is None else super().outputs(source)
-        pictures = tuple(name.replace("{suffix}", _suffix(source)) for name in names)
-        if self.label_folder is None:
-            return pictures
-        return (*pictures, os.path.join(self.label_folder, os.path.splitext(source.below)[0] + self.ending))
-
-    def fields_of(self, source: Input) -> list[dict[str, str]]:
-        return [{"filter": "boxes", "suffix": _suffix(source)}]
-
-    def renamed(self, target: str) -> "BoxRule":
-        return BoxRule(target, self.label_folder, self.ending)
-
-
-def _suffix(source: Input) -> str:
-    """Return the suffix of an input's picture with boxes: its own, if that means a picture in colours."""
-    suffix = os.path.splitext(source.below)[1]
-    name = suffix.removeprefix(".")
-    return suffix if is_format(name) and is_drawable(find_format(name)) else ".png"
 
 
 def label_bytes(text: str) -> bytes:

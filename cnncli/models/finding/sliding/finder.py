@@ -8,11 +8,11 @@ from cnncli.arrays import Array
 from cnncli.choices import did_you_mean
 from cnncli.data.boxes.boxes import Boxes
 from cnncli.errors import ArgumentError
-from cnncli.models.finding_options import FindingOptions
+from cnncli.models.finding.options import FindingOptions
+from cnncli.models.finding.sliding.pyramids import SCALES, pyramid
+from cnncli.models.finding.sliding.sliders import Slider, slider_of
+from cnncli.models.finding.sliding.tiles import level_scores
 from cnncli.models.predictor import Predictor
-from cnncli.models.sliding.pyramids import SCALES, pyramid
-from cnncli.models.sliding.sliders import Slider, slider_of
-from cnncli.models.sliding.tiles import level_scores
 from cnncli.ops.boxes import nms
 
 BACKGROUND = "background"

@@ -8,8 +8,8 @@ import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.data.pictures import Size
-from cnncli.models.sliding.pyramids import Rows
-from cnncli.models.sliding.sliders import Slider
+from cnncli.models.finding.sliding.pyramids import Rows
+from cnncli.models.finding.sliding.sliders import Slider
 
 
 class Tile(NamedTuple):

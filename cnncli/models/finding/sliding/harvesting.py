@@ -20,7 +20,7 @@ from cnncli.data.pictures import Size, resized_part
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.files.temporary import open_whole
 from cnncli.images.writing import write_image
-from cnncli.models.sliding.finder import BACKGROUND
+from cnncli.models.finding.sliding.finder import BACKGROUND
 from cnncli.models.sorting import path_names
 from cnncli.ops.boxes import nms
 

@@ -11,15 +11,15 @@ from cnncli.data.boxes.boxes import Boxes
 from cnncli.data.pictures import resized
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.models.exporting import export_onnx
-from cnncli.models.finding import as_finder, find_boxes
-from cnncli.models.finding_options import FindingOptions
+from cnncli.models.finding.finder import as_finder, find_boxes
+from cnncli.models.finding.options import FindingOptions
+from cnncli.models.finding.sliding import pyramids
+from cnncli.models.finding.sliding.finder import SlidingFinder, suppressed
+from cnncli.models.finding.sliding.pyramids import Rows, pyramid
+from cnncli.models.finding.sliding.sliders import OneByOne, slider_of
+from cnncli.models.finding.sliding.tiles import level_scores, tiles
 from cnncli.models.opening import load_model
 from cnncli.models.runtime import RuntimeModel
-from cnncli.models.sliding import pyramids
-from cnncli.models.sliding.finder import SlidingFinder, suppressed
-from cnncli.models.sliding.pyramids import Rows, pyramid
-from cnncli.models.sliding.sliders import OneByOne, slider_of
-from cnncli.models.sliding.tiles import level_scores, tiles
 from cnncli.networks.sliding import Windows
 from cnncli.ops.boxes import nms
 
@@ -76,7 +76,7 @@ class TestOnePass:
         for side in (12, 20, 12):
             slider.scores(noise((1, side, side, 1)))
         assert len(slider._kept) == 2
-        monkeypatch.setattr("cnncli.models.sliding.sliders._KEPT_NUMBERS", 0)
+        monkeypatch.setattr("cnncli.models.finding.sliding.sliders._KEPT_NUMBERS", 0)
         slider.scores(noise((1, 24, 24, 1)))
         assert list(slider._kept) == [(24, 24, 1)]
 
@@ -109,7 +109,7 @@ class TestOneByOne:
     def test_batches_change_nothing(self, monkeypatch):
         model, picture = random_model(UNPADDED), noise((31, 29, 1))
         want = all_scores(picture, (31, 29), OneByOne(model))
-        monkeypatch.setattr("cnncli.models.sliding.sliders._GATHERED_BYTES", 1)
+        monkeypatch.setattr("cnncli.models.finding.sliding.sliders._GATHERED_BYTES", 1)
         np.testing.assert_allclose(all_scores(picture, (31, 29), OneByOne(model)), want, rtol=0, atol=1e-6)
 
     def test_a_network_that_cannot_slide_needs_it(self):
@@ -273,5 +273,5 @@ def test_suppression_of_the_best_is_that_of_all(top, monkeypatch):
     places = np.concatenate([rng.uniform(0, 50, (300, 2)), rng.uniform(5, 20, (300, 2))], axis=1)
     boxes = Boxes.of(places, rng.integers(0, 3, 300), rng.uniform(0, 1, 300))
     want = nms(boxes.places, boxes.scores, 0.3, boxes.labels)[:top]
-    monkeypatch.setattr("cnncli.models.sliding.finder._FIRST_SUPPRESSED", 4)
+    monkeypatch.setattr("cnncli.models.finding.sliding.finder._FIRST_SUPPRESSED", 4)
     assert suppressed(boxes, 0.3, top).tolist() == want.tolist()
