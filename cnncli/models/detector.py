@@ -9,12 +9,14 @@ from cnncli.data.pictures import Placement, Size
 from cnncli.engines.detection.decoding import best_boxes, decode
 from cnncli.engines.detection.grid import Grid
 from cnncli.errors import ArgumentError, ModelError
+from cnncli.models.finding.options import FindingOptions
 from cnncli.models.model import BOXES, FINDS, TrainedNetwork
 
 LEAST = 0.01
 """The least score of boxes that are judged: curves of precision and recall need the bad ones, too."""
 
-THRESHOLD, NMS, TOP = 0.25, 0.5, 100
+_USUAL = FindingOptions()
+THRESHOLD, NMS, TOP = _USUAL.threshold, _USUAL.nms, _USUAL.top
 """The least score of a box, the IoU above which the worse of two boxes of a class is dropped, and the most boxes of a
 picture, unless others are asked for."""
 

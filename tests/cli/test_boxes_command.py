@@ -131,6 +131,11 @@ class TestConversion:
             [5, 6, 7, 8],
         ]
 
+    def test_one_is_counted_as_one(self, tmp_path):
+        (tmp_path / "one.csv").write_text("file,class,x,y,width,height\na.png,cat,1,2,3,4\n", encoding="utf-8")
+        result = done("boxes", "convert", tmp_path / "one.csv", tmp_path / "one.json")
+        assert result.stderr.endswith("one.json: 1 box of 1 image\n")
+
     def test_what_is_lost_is_a_line_each(self, table, tmp_path):
         done("boxes", "convert", table, tmp_path / "labels.json", "-q")
         labels = json.loads((tmp_path / "labels.json").read_text())

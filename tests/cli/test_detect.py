@@ -337,7 +337,7 @@ class TestCrops:
     [
         (["a.png", "--threshold", "2"], "--threshold must be from 0 to 1"),
         (["a.png", "--nms", "x"], "--nms must be from 0 to 1"),
-        (["a.png", "--scales", "2:1"], "--scales must be two factors"),
+        (["a.png", "--scales", "2:1"], "--scales must be two factors up to 16"),
         (["a.png", "--exact"], "exact: for a classifier that slides"),
         (["a.png", "--json", "--format", "csv"], "--json is --format jsonl"),
         (["a.png", "--format", "yolo"], "name their folder with --labels"),

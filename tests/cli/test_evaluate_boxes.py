@@ -77,7 +77,7 @@ def test_pictures_and_mistakes_are_written_and_not_over_others(folder, tmp_path)
         (["classes", "--exact"], "--exact is for data with boxes"),
         (["data", "--threshold", "2"], "--threshold must be from 0 to 1"),
         (["data", "--nms", "x"], "--nms must be from 0 to 1"),
-        (["data", "--scales", "2:1"], "--scales must be two factors"),
+        (["data", "--scales", "2:1"], "--scales must be two factors up to 16"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(folder, words, message):

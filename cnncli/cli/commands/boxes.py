@@ -154,7 +154,9 @@ def convert(
     if not quiet:
         for finding in done.findings:
             print(printable(f"cnncli: {finding.message}"), file=sys.stderr)
-        print(printable(f"{source} -> {output}: {done.boxes:,} boxes of {done.pictures:,} images"), file=sys.stderr)
+        boxes = f"{done.boxes:,} box{'es' * (done.boxes != 1)}"
+        images = f"{done.pictures:,} image{'s' * (done.pictures != 1)}"
+        print(printable(f"{source} -> {output}: {boxes} of {images}"), file=sys.stderr)
     if as_json:
         findings = [finding._asdict() for finding in done.findings]
         print(json_text({"input": source, "output": output} | done._asdict() | {"findings": findings}))

@@ -6,6 +6,9 @@ from cnncli.choices import is_number
 from cnncli.errors import ArgumentError
 from cnncli.values import Value
 
+MOST_SCALE = 16
+"""The largest factor: at more, a window would show a few pixels, and a photograph take hours."""
+
 
 class FindingFields(TypedDict, total=False):
     """The fields of `FindingOptions`, as keyword arguments."""
@@ -57,8 +60,10 @@ class FindingOptions(Value):
         if self.scales is None:
             return
         scales = tuple(self.scales)
-        if not (len(scales) == 2 and all(map(is_number, scales)) and 0 < scales[0] <= scales[1]):
-            raise ArgumentError(f"scales must be two factors above 0, the smaller one first, got {self.scales!r}")
+        if not (len(scales) == 2 and all(map(is_number, scales)) and 0 < scales[0] <= scales[1] <= MOST_SCALE):
+            raise ArgumentError(
+                f"scales must be two factors above 0 and up to {MOST_SCALE}, the smaller one first, got {self.scales!r}"
+            )
         self.normalize(scales=scales)
 
     @property
@@ -83,6 +88,8 @@ def parse_scales(text: str, name: str = "scales") -> tuple[float, float]:
         scales = float(least), float(most if colon else least)
     except ValueError:
         scales = (0.0, 0.0)
-    if not (all(map(is_number, scales)) and 0 < scales[0] <= scales[1]):
-        raise ArgumentError(f"{name} must be two factors, the smaller one first, such as 0.5:2, or one, got {text!r}")
+    if not (all(map(is_number, scales)) and 0 < scales[0] <= scales[1] <= MOST_SCALE):
+        raise ArgumentError(
+            f"{name} must be two factors up to {MOST_SCALE}, the smaller one first, such as 0.5:2, or one, got {text!r}"
+        )
     return scales

@@ -30,8 +30,9 @@ class TestOptions:
             ("nms", "0.5", "nms must be from 0 to 1, got '0.5'"),
             ("top", 0, "top must be an integer from 1, got 0"),
             ("top", 2.5, "top must be an integer from 1, got 2.5"),
-            ("scales", (2, 1), "scales must be two factors above 0, the smaller one first, got "),
+            ("scales", (2, 1), "scales must be two factors above 0 and up to 16, the smaller one first, got "),
             ("scales", (0, 1), "scales must be two factors above 0"),
+            ("scales", (1, 17), "scales must be two factors above 0"),
             ("scales", (1,), "scales must be two factors above 0"),
         ],
     )
@@ -40,9 +41,11 @@ class TestOptions:
             FindingOptions(**{option: value})
         assert str(error.value).startswith(message)
 
-    @pytest.mark.parametrize("text", ["", "0.5:", ":2", "2:1", "0:1", "a", "1:2:3", "nan", "1:inf"])
+    @pytest.mark.parametrize("text", ["", "0.5:", ":2", "2:1", "0:1", "a", "1:2:3", "nan", "1:inf", "1:17"])
     def test_scales_that_are_none(self, text):
-        with pytest.raises(ArgumentError, match=r"--scales must be two factors, .* such as 0\.5:2, or one, got"):
+        with pytest.raises(
+            ArgumentError, match=r"--scales must be two factors up to 16, .* such as 0\.5:2, or one, got"
+        ):
             parse_scales(text, "--scales")
 
     def test_scales(self):
