@@ -46,12 +46,16 @@ class Lean(NamedTuple):
         return not ((leaning / counts >= LARGE) & (deviations > CERTAIN)).any()
 
 
-def measure_lean(dataset: Dataset) -> Lean:
+def measure_lean(dataset: Dataset, *, less_common: bool = False) -> Lean:
     """Return how many pictures lean to the same side as the others of their class.
 
     The lean of a picture is the difference between it and its mirror image, averaged over cells. It is compared with
     the sum of those of the other pictures of the class: their dot product is positive as often as negative where
     mirrored pictures are as likely as the pictures themselves.
+
+    Args:
+        dataset: the pictures.
+        less_common: leave out what all classes share: light from one side says nothing about an object.
 
     Example:
         >>> from cnncli.data import ArrayDataset
@@ -69,6 +73,8 @@ def measure_lean(dataset: Dataset) -> Lean:
     uneven = np.abs(leans).max(axis=1, initial=0) > 0
     leans, labels = leans[uneven], labels[uneven]
     leans /= np.linalg.norm(leans, axis=1, keepdims=True)
+    if less_common and len(labels):
+        leans -= np.mean([leans[labels == label].mean(axis=0) for label in np.unique(labels)], axis=0)
     sums = np.zeros((classes, leans.shape[1]))
     np.add.at(sums, labels, leans)
     others = np.einsum("ij,ij->i", leans, sums[labels] - leans)

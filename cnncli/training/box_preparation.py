@@ -15,7 +15,14 @@ from cnncli.networks import Network
 from cnncli.networks.heads import with_channels
 from cnncli.shapes import show_shape
 from cnncli.training.aims.detecting import Detecting
-from cnncli.training.box_recipe import box_layers, box_stride, chosen_box_augmentations, input_size
+from cnncli.training.box_recipe import (
+    BATCH_SIZE,
+    PACE,
+    box_layers,
+    box_stride,
+    chosen_box_augmentations,
+    input_size,
+)
 from cnncli.training.configuration import Configuration
 from cnncli.training.fitting import Way
 from cnncli.training.memory import check_memory
@@ -34,7 +41,6 @@ from cnncli.training.preparation import (
 )
 from cnncli.training.sources import Source, frozen_words
 
-BATCH_SIZE = 16
 ANY = (64, 64)
 """The size that pictures of several sizes are opened at."""
 
@@ -79,7 +85,7 @@ def prepare_boxes(
         new_head=source is None or source.class_names != train.class_names,
         frozen=frozen,
     )
-    return settled(preparation)
+    return settled(preparation, PACE)
 
 
 def _check_options(options: Configuration, source: Source | None) -> None:

@@ -74,7 +74,7 @@ class Configuration(Value):
         mean: the same in numbers, as `0.485,0.456,0.406`.
         std: standard deviations that go with `mean`.
         epochs: number of passes over the training pictures; None for those that the work of a training allows.
-        batch_size: pictures per batch; None for 32, and for 16 of pictures with boxes.
+        batch_size: pictures per batch; None for 32, and for 8 of pictures with boxes.
         optimizer: a name in `OPTIMIZERS`.
         lr: learning rate; None for the optimizer's default, by the network; with a source times its `kept_factor`.
         momentum: momentum coefficient, for momentum and nesterov; None for 0.9.

@@ -44,7 +44,7 @@ from cnncli.training.aims.classifying import Classifying
 from cnncli.training.configuration import SMOOTHING, Configuration, parse_share
 from cnncli.training.fitting import Way, describe, find_way, fit, named_network
 from cnncli.training.memory import check_memory
-from cnncli.training.recipe import SIZE, chosen_augmentations, default_layers, settle
+from cnncli.training.recipe import SIZE, USUAL, Pace, chosen_augmentations, default_layers, settle
 from cnncli.training.sources import Source, frozen_words, open_source
 
 BATCH_SIZE = 32
@@ -224,11 +224,11 @@ def prepare(
     return settled(preparation)
 
 
-def settled(preparation: Preparation) -> Preparation:
+def settled(preparation: Preparation, pace: Pace = USUAL) -> Preparation:
     """Return a preparation whose configuration leaves nothing open."""
     network = preparation.network
     computed = split_network(network, preparation.frozen)[1] if preparation.remembers else network
-    options = settle(preparation.configuration, network, computed, len(preparation.train))
+    options = settle(preparation.configuration, network, computed, len(preparation.train), pace)
     return preparation._replace(configuration=options)
 
 

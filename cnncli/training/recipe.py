@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from cnncli.data import Dataset
 from cnncli.data.augmentation import AUTO, parse_augmentations
@@ -21,7 +22,28 @@ FIRST, WIDEST = 16, 256  # filters of the first stage of a network, and of the l
 RESIDUAL = 2  # last stages that have a residual block: the earlier ones would take most of the time
 
 
-def settle(options: Configuration, network: Network, computed: Network, pictures: int) -> Configuration:
+class Pace(NamedTuple):
+    """How long and how fast a kind of training learns.
+
+    Attributes:
+        work: multiply-adds of all forward passes.
+        most: the most epochs.
+        seen: pictures that few of them are repeated for, even if that takes more epochs.
+        faster: factor of the learning rates with batch norm, where weights begin at random.
+    """
+
+    work: float = WORK
+    most: int = MOST
+    seen: int = 0
+    faster: float = 1.0
+
+
+USUAL = Pace()
+
+
+def settle(
+    options: Configuration, network: Network, computed: Network, pictures: int, pace: Pace = USUAL
+) -> Configuration:
     """Return options with nothing left open.
 
     Args:
@@ -29,6 +51,7 @@ def settle(options: Configuration, network: Network, computed: Network, pictures
         network: the network.
         computed: the part of it that every epoch computes.
         pictures: the number of pictures to train on.
+        pace: that of the kind of training.
 
     Example:
         >>> from cnncli.networks import parse_network
@@ -37,11 +60,11 @@ def settle(options: Configuration, network: Network, computed: Network, pictures
         >>> [(options.lr, options.epochs, options.warmup) for options in chosen]
         [(0.001, 100, 1.0), (0.003, 100, 1.0)]
     """
-    epochs = options.epochs or default_epochs(computed.totals.macs * pictures)
+    epochs = options.epochs or default_epochs(computed.totals.macs * pictures, pictures, pace)
     return options.replace(
         epochs=epochs,
         warmup=default_warmup(options.schedule, epochs) if options.warmup is None else options.warmup,
-        lr=options.lr or default_lr(options, network),
+        lr=options.lr or default_lr(options, network, pace.faster),
     )
 
 
@@ -55,21 +78,28 @@ def default_warmup(schedule: str, epochs: int) -> float:
     return 0.0 if schedule == "constant" else min(1.0, WARMUP * epochs)
 
 
-def default_epochs(work: float) -> int:
+def default_epochs(work: float, pictures: int = 1, pace: Pace = USUAL) -> int:
     """Return the number of epochs that take about the same time, whatever the network and the data.
 
     Args:
         work: multiply-adds of the forward passes of an epoch.
+        pictures: pictures of an epoch.
+        pace: that of the kind of training.
 
     Example:
         >>> [default_epochs(work) for work in (1e9, 1e11, 1e13)]
         [100, 20, 10]
+        >>> [default_epochs(pictures * 1e8, pictures, Pace(most=60, seen=6000)) for pictures in (10, 200, 1000)]
+        [600, 60, 20]
     """
-    return max(FEWEST, min(MOST, round(WORK / max(work, 1))))
+    most = max(pace.most, pace.seen // max(pictures, 1))
+    return max(FEWEST, min(most, round(pace.work / max(work, 1))))
 
 
-def default_lr(options: Configuration, network: Network) -> float:
+def default_lr(options: Configuration, network: Network, faster: float = 1.0) -> float:
     """Return the learning rate of an optimizer: larger with batch norm, smaller for weights that were trained before.
+
+    Those with batch norm are `faster`.
 
     Example:
         >>> from cnncli.networks import parse_network
@@ -79,7 +109,7 @@ def default_lr(options: Configuration, network: Network) -> float:
     kind = OPTIMIZERS[options.optimizer]
     if options.source is not None:
         return kind.default_lr * kind.kept_factor
-    return kind.normalized_lr if kind.normalized_lr and network.buffer_shapes() else kind.default_lr
+    return faster * kind.normalized_lr if kind.normalized_lr and network.buffer_shapes() else kind.default_lr
 
 
 def chosen_augmentations(options: Configuration, train: Dataset) -> tuple[Augmentation, ...]:

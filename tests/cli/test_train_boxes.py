@@ -35,11 +35,12 @@ def test_a_summary_a_line_an_epoch_and_the_result(run, data):
     assert lines[2] == f"network   32x32x3 {layers()} (3,871 parameters)"
     loss = "focal loss of the objectness + 2 giou of the box + 0.5 cross entropy of the class"
     assert lines[3] == f"training  12 epochs, adam, lr 0.01 constant, batches of 8, {loss}, seed 0"
-    assert lines[4] == "keeps     the epoch with the best mAP at 0.5 on the validation images"
+    assert lines[4] == "keeps     the epoch with the best mAP on the validation images"
     assert lines[5].startswith("time ")
-    number = r"\d+\.\d{4}"
+    number, share = r"\d+\.\d{4}", r"[\d.]+%"
     for line in lines[6:]:
-        shown = rf"epoch +\d+/12  loss {number}  validation loss {number} mAP [\d.]+%  [\d.]+ s [\d,]+ images/s(  \*)?"
+        shown = rf"epoch +\d+/12  loss {number}  validation loss {number} mAP {share} mAP50 {share}  "
+        shown += r"[\d.]+ s [\d,]+ images/s(  \*)?"
         assert re.fullmatch(shown, line)
     assert len(lines) == 18
     out = result.stdout.splitlines()
@@ -80,12 +81,23 @@ def test_json_lines(tmp_path, data):
     assert (start["event"], estimate["event"], end["event"]) == ("start", "estimate", "end")
     assert (start["train"], start["validation"], start["test"], start["input"]) == (24, 6, 0, [32, 32, 3])
     assert list(start["classes"]) == ["green", "red"]
-    assert start["chosen_by"] == "mAP at 0.5"
-    measures = {"event", "epoch", "train_loss", "val_loss", "val_map_50", "lr", "seconds", "images_per_second", "best"}
+    assert start["chosen_by"] == "mAP"
+    measures = {
+        "event",
+        "epoch",
+        "train_loss",
+        "val_loss",
+        "val_map",
+        "val_map_50",
+        "lr",
+        "seconds",
+        "images_per_second",
+        "best",
+    }
     assert all(set(epoch) == measures for epoch in epochs)
     assert [epoch["best"] for epoch in epochs].count(True) >= 1
     assert {"map", "map_50", "map_75", "test_map", "test_map_50", "test_map_75"} < set(end)
-    assert end["map_50"] == pytest.approx(max(epoch["val_map_50"] for epoch in epochs), abs=1e-3)
+    assert end["map"] == pytest.approx(max(epoch["val_map"] for epoch in epochs), abs=1e-3)
     assert end["test_map"] is None
     assert all(Path(picture).exists() for picture in end["pictures"])
 

@@ -56,6 +56,15 @@ def test_left_and_right_as_classes_lean_though_all_pictures_together_are_alike()
     assert measure_lean(dataset(pixels, np.tile([0, 1], 60))).allows_mirroring
 
 
+def test_what_all_classes_share_can_be_left_out():
+    """Light from one side; but not what tells classes apart."""
+    lit = dataset(blobs(400, side="left"), np.arange(400) % 2)
+    assert not measure_lean(lit).allows_mirroring
+    assert measure_lean(lit, less_common=True).allows_mirroring
+    digits = open_dataset("samples/digits").train
+    assert not measure_lean(digits, less_common=True).allows_mirroring
+
+
 def test_one_leaning_class_among_many_is_enough():
     pixels = np.concatenate([blobs(1900), blobs(100, side="left")])
     lean = measure_lean(dataset(pixels, np.repeat(np.arange(20), 100), 20))

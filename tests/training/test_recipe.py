@@ -11,7 +11,7 @@ from cnncli.models.safetensors import read_tensors, write_tensors
 from cnncli.networks import parse_network
 from cnncli.training.configuration import Configuration, read_configuration
 from cnncli.training.preparation import prepare
-from cnncli.training.recipe import FEWEST, MOST, WORK, default_epochs, default_layers
+from cnncli.training.recipe import FEWEST, MOST, WORK, Pace, default_epochs, default_layers
 from cnncli.training.runs import train
 
 SMALL = {"network": "conv3-4,bn,relu gap fc-3", "jobs": 1}
@@ -47,6 +47,17 @@ class TestEpochs:
         epochs = default_epochs(work)
         assert FEWEST <= epochs <= MOST
         assert epochs in (FEWEST, MOST) or epochs * work == pytest.approx(WORK, rel=0.05)
+
+    def test_few_pictures_are_repeated_until_enough_are_seen(self):
+        pace = Pace(work=1e12, most=60, seen=6000)
+        for pictures, work, expected in (
+            (10, 1e8, 600),
+            (99, 1e8, 60),
+            (200, 1e8, 50),
+            (10, 1e9, 100),
+            (5000, 1e8, 10),
+        ):
+            assert default_epochs(pictures * work, pictures, pace) == expected
 
     def test_count_what_frozen_words_leave_to_compute(self, tmp_path):
         network = "conv3-64,same,relu conv3-64,same,relu gap fc-2"

@@ -67,13 +67,18 @@ _LEARNING = {
         "With --from: learning rate of the head.",
         "--lr, ten times as much for a new head with rmsprop, adam and adamw",
     ),
-    "epochs": ("N", "Number of passes over the training images.", "10 to 100, some three minutes on two cores"),
-    "batch_size": ("N", "Images per batch.", "32; of images with boxes 16"),
+    "epochs": (
+        "N",
+        "Number of passes over the training images.",
+        "10 to 100, some three minutes on two cores; with boxes 10 to 60, and more of fewer than 100 images",
+    ),
+    "batch_size": ("N", "Images per batch.", "32; of images with boxes 8"),
     "optimizer": (choice("Optimizer", tuple(OPTIMIZERS)), "Optimizer of the weights."),
     "lr": (
         "RATE",
         "Learning rate.",
-        ", ".join(map(_rates, OPTIMIZERS.values())) + "; with --from 0.001, and a tenth for sgd, momentum and nesterov",
+        ", ".join(map(_rates, OPTIMIZERS.values()))
+        + ", 0.006 for boxes; with --from 0.001, and a tenth for sgd, momentum and nesterov",
     ),
     "momentum": ("M", "Momentum coefficient, for momentum and nesterov.", "0.9"),
     "weight_decay": ("W", "Weight decay (L2 penalty; decoupled with adamw).", "adamw 0.05, others 0"),
@@ -92,8 +97,8 @@ _LEARNING = {
 _DATA = {
     "augment": (
         "LIST",
-        "Random changes to the training images, such as shift:2,flip; auto: shifts, and flips where mirrored images "
-        "look like their class, with boxes also zooms, brightness and contrast; none. Boxes move with their images. "
+        "Random changes to the training images, such as shift:2,flip; auto: shifts, with boxes zooms, brightness and "
+        "contrast, and flips where mirrored images look like their class; none. Boxes move with their images. "
         + "; ".join(f"{name}: {kind.about}" for name, kind in AUGMENTATIONS.items())
         + ".",
         "auto; with --freeze none, so that frozen words are computed once",

@@ -14,7 +14,7 @@ from cnncli.training.preparation import Preparation
 from cnncli.training.run_folder import Metrics
 from cnncli.training.runs import TrainingResult
 
-SHOWN = {"accuracy": "accuracy", "map_50": "mAP"}
+SHOWN = {"accuracy": "accuracy", "map": "mAP", "map_50": "mAP50"}
 """The measures that the line of an epoch shows, and their names there."""
 
 CLASSES_SHOWN = 20

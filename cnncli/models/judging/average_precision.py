@@ -164,14 +164,15 @@ def mean_known(values: Array) -> float:
     return float(known.mean()) if known.size else -1.0
 
 
-def map_50(found: Sequence[Boxes], labelled: Sequence[Boxes], classes: int) -> float:
-    """Return the mean over the classes of the average precision at an overlap of 0.5: quick, for every epoch.
+def mean_precisions(found: Sequence[Boxes], labelled: Sequence[Boxes], classes: int) -> Array:
+    """Return the mean over the classes of the average precision at each overlap of `THRESHOLDS`: quick, for an epoch.
 
-    It is the `map_50` of `judge_boxes`; -1 where nothing is labelled.
+    Their mean is the `map` of `judge_boxes`, and the first is its `map_50`; all are -1 where nothing is labelled.
 
     Example:
         >>> labelled = [Boxes.of([[0, 0, 9, 9], [20, 0, 9, 9]], [0, 0])]
-        >>> round(map_50([Boxes.of([[1, 0, 9, 9]], [0], [0.8])], labelled, 1), 4)
-        0.505
+        >>> mean_precisions([Boxes.of([[1, 0, 9, 9]], [0], [0.8])], labelled, 1)[[0, -1]].round(4).tolist()
+        [0.505, 0.0]
     """
-    return mean_known(measure(rank(found, labelled, classes, THRESHOLDS[:1], [SIZES["all"]])).precision)
+    precision = measure(rank(found, labelled, classes, sizes=[SIZES["all"]])).precision
+    return np.array([mean_known(precision[:, :, step]) for step in range(len(THRESHOLDS))])

@@ -12,7 +12,7 @@ from cnncli.engines.detection.decoding import best_boxes, decode
 from cnncli.engines.detection.grid import Grid
 from cnncli.engines.processes import Processes
 from cnncli.models.detector import LEAST, NMS, TOP, Detector
-from cnncli.models.judging.average_precision import map_50
+from cnncli.models.judging.average_precision import mean_precisions
 from cnncli.models.judging.box_scores import BoxScores, judge_boxes
 from cnncli.networks import Network
 from cnncli.networks.heads import head_names
@@ -22,8 +22,12 @@ from cnncli.training.run_folder import CURVES, FILTERS, Metrics
 if TYPE_CHECKING:
     from cnncli.drawing.canvas import Canvas
 
-MAP_50 = "mAP at 0.5"
-"""The measure that selects the best epoch."""
+MAP = "mAP"
+"""The measure that selects the best epoch: over overlaps of 0.5 to 0.95, which changes less by chance than that at 0.5.
+
+In trainings on 211 photographs with 23 to validate by, the best one at 0.5 came half-way by luck, before boxes fitted
+well: other photographs had 0.51 instead of 0.57.
+"""
 
 HEAD_STD = 0.01  # standard deviation of the weights of a new head
 
@@ -38,8 +42,8 @@ class Detecting(Aim[Detector, BoxDataset, BoxScores]):
     """
 
     model = Detector
-    chosen_by = MAP_50
-    names = ("map_50",)
+    chosen_by = MAP
+    names = ("map", "map_50")
 
     def __init__(self, grid: Grid, class_names: Sequence[str], biases: Array) -> None:
         self.grid, self.class_names, self.biases = grid, tuple(class_names), biases
@@ -64,7 +68,7 @@ class Detecting(Aim[Detector, BoxDataset, BoxScores]):
         return BoxTally(self.grid, dataset.placed(), processes)
 
     def choice(self, measures: Mapping[str, float]) -> float:
-        return measures["map_50"]
+        return measures["map"]
 
     def judge(
         self, model: Detector, dataset: BoxDataset, jobs: int, *, choices: int = 1
@@ -82,7 +86,7 @@ class Detecting(Aim[Detector, BoxDataset, BoxScores]):
         from cnncli.training.pictures import draw_curves, draw_filters
 
         drawn = draw_scores(verdict.dataset.names, verdict.scores)
-        return {CURVES: draw_curves(metrics, "map_50", MAP_50), **drawn, FILTERS: draw_filters(verdict.model)}
+        return {CURVES: draw_curves(metrics, "map", MAP), **drawn, FILTERS: draw_filters(verdict.model)}
 
 
 class BoxTally(Tally):
@@ -110,4 +114,5 @@ class BoxTally(Tally):
     def measures(self) -> dict[str, float]:
         every = self._processes.total(self._found.ravel()).reshape(self._found.shape)
         found = [Boxes.of(rows[:, 2:], rows[:, 1], rows[:, 0]).chosen(rows[:, 0] > 0) for rows in every]
-        return {"map_50": max(0.0, map_50(found, self._labelled, self._grid.classes))}
+        precisions = np.maximum(0, mean_precisions(found, self._labelled, self._grid.classes))
+        return {"map": float(precisions.mean()), "map_50": float(precisions[0])}

@@ -9,7 +9,7 @@ from found_boxes import random_boxes
 
 from cnncli.data.boxes.boxes import Boxes
 from cnncli.errors import ArgumentError
-from cnncli.models.judging.average_precision import MOST, RECALLS, SIZES, THRESHOLDS, map_50, measure, rank
+from cnncli.models.judging.average_precision import MOST, RECALLS, SIZES, THRESHOLDS, mean_precisions, measure, rank
 from cnncli.models.judging.box_scores import judge_boxes
 
 CASES = [
@@ -69,7 +69,7 @@ def test_numbers_are_those_of_pycocotools(case):
         np.testing.assert_allclose(recall, np.moveaxis(evaluation.eval["recall"], (1, 2, 0, 3), (0, 1, 2, 3)))
         scores = judge_boxes(found, labelled, [*map(str, range(case["classes"]))])
         np.testing.assert_allclose(scores[:12], evaluation.stats, atol=1e-12)
-        assert map_50(found, labelled, case["classes"]) == pytest.approx(evaluation.stats[1])
+        assert mean_precisions(found, labelled, case["classes"])[0] == pytest.approx(evaluation.stats[1])
         largest = max(largest, scores.map_50)
     assert (largest > 0) == all(case.get(name, 1) for name in ("most", "most_found"))
 
@@ -156,7 +156,7 @@ def test_only_the_best_hundred_of_a_class_in_a_picture_count():
     for before, expected in ((wrong, 0.01), (wrong * 2, 0)):
         places = before + right
         found = [Boxes.of(places, [0] * len(places), [0.9] * len(before) + [0.1])]
-        assert map_50(found, labelled, 1) == pytest.approx(expected)
+        assert mean_precisions(found, labelled, 1)[0] == pytest.approx(expected)
 
 
 def test_many_pictures_are_judged_in_the_blocks_that_memory_allows(monkeypatch):
