@@ -3,7 +3,7 @@
 To add one, write a subclass of `Backend`, and enter its place in `ENGINES`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -12,8 +12,11 @@ from cnncli.engines.processes import ALONE, Processes
 from cnncli.errors import ArgumentError
 
 if TYPE_CHECKING:  # the registry is read for `--help`, which must not load NumPy
+    from numpy.typing import DTypeLike
+
     from cnncli.arrays import Array
     from cnncli.engines.engine import Engine, Predicting
+    from cnncli.engines.pixels import PixelGradient
     from cnncli.networks import Network
 
 
@@ -78,6 +81,22 @@ class Backend:
         from cnncli.engines.inference import Inference
 
         return Inference(network, parameters, buffers, jobs=jobs)
+
+    def pixel_gradient(
+        self,
+        network: "Network",
+        parameters: "Mapping[str, Array]",
+        buffers: "Mapping[str, Array]",
+        layers: "Iterable[str]",
+        *,
+        dtype: "DTypeLike" = "float32",
+        jobs: int = 1,
+        borders: str = "zeros",
+    ) -> "PixelGradient":
+        """Return what computes outputs of layers and gradients by the images, as `PixelGradient` describes it."""
+        from cnncli.engines.pixels import PixelGradient
+
+        return PixelGradient(network, parameters, buffers, layers, dtype=dtype, jobs=jobs, borders=borders)
 
     def versions(self) -> dict[str, str]:
         """Return the versions of libraries beside NumPy."""

@@ -48,9 +48,11 @@ class FullyConnected(Layer):
         np.matmul(x.reshape(len(x), -1), context.once("matrix", lambda: params["weight"]), out=out)
         if self.bias:
             out += context.once("bias", lambda: params["bias"])
-        return out, x
+        return out, x if context.shared.parameter_gradients else x.shape
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
+        if not context.shared.parameter_gradients:
+            return self._input_gradient(grad, cache, params, context), {}
         weight = params["weight"]
         product = context.memory.take((context.path, "weight gradient"), weight.shape, weight.dtype)
         grads = {"weight": np.matmul(cache.reshape(len(cache), -1).T, grad, out=product)}
@@ -58,9 +60,12 @@ class FullyConnected(Layer):
             grads["bias"] = row_ops.sum_over_positions(grad)
         if not context.input_gradient:
             return None, grads
-        out = context.gradient(cache.shape, grad.dtype)
-        np.matmul(grad, weight.T, out=out.reshape(len(out), -1))
-        return out, grads
+        return self._input_gradient(grad, cache.shape, params, context), grads
+
+    def _input_gradient(self, grad: Array, shape: Shape, params: Params, context: Context) -> Array:
+        out = context.gradient(shape, grad.dtype)
+        np.matmul(grad, params["weight"].T, out=out.reshape(len(out), -1))
+        return out
 
 
 class RadialBasis(Layer):

@@ -41,6 +41,9 @@ class Shared:
         derived: values that layers derive from their parameters, once per batch.
         deriving: lock of `derived`, where threads share it.
         inference: whether parameters stay as they are, and nothing goes backward: layers keep nothing for it.
+        parameter_gradients: whether `backward` returns them; without them layers keep less (`Layer.needs`), and the
+            gradient of a linear layer's input needs no activations at all.
+        results: where outputs, gradients and arrays kept for `backward` come from; None for `memory`.
         watch: called with each layer's name and output, where it is given: a network that is watched is not fused.
     """
 
@@ -57,6 +60,8 @@ class Shared:
         reuses: bool = False,
         winograd: bool = True,
         inference: bool = False,
+        parameter_gradients: bool = True,
+        results: Memory | None = None,
     ) -> None:
         self.training = training
         self.buffers: Mapping[str, Array] = buffers or {}
@@ -67,7 +72,8 @@ class Shared:
         self.watch: Callable[[str, Array], None] | None = None
         self.derived: dict[tuple[str, str], Any] = {}
         self.deriving: AbstractContextManager[object] = nullcontext()
-        self.inference = inference
+        self.inference, self.parameter_gradients = inference, parameter_gradients
+        self.results = results or memory
 
     def begin(self, step: int, first_image: int) -> None:
         """Forget the state of the last batch."""
@@ -170,9 +176,9 @@ class Context:
     def _array(self, slot: tuple[str, str], shape: Shape, dtype: np.dtype[Any]) -> Array:
         block = self.shared.block
         if block is None or slot[0] == PASSING:
-            return self.memory.take(slot, shape, dtype)
+            return self.shared.results.take(slot, shape, dtype)
         start, stop, total = block
-        return self.memory.take(slot, (total, *shape[1:]), dtype)[start:stop]
+        return self.shared.results.take(slot, (total, *shape[1:]), dtype)[start:stop]
 
     def buffer(self, name: str) -> Array:
         """Return an array of the layer's that is not trained."""

@@ -106,6 +106,8 @@ class Conv(Layer):
         plan = context.plan(x.shape, lambda shape: self._plan(shape, context))
         if context.shared.inference:
             return self._infer(x, plan, params, context), None
+        if not context.shared.parameter_gradients:
+            return self._infer(x, plan, params, context), (x.shape, None)
         matrix = context.once("matrix", lambda: plan.algorithm.prepare(self._dense(params["weight"])))
         keeps = context.keeps_columns and context.training and plan.algorithm.copies
         name = (context.path, "columns") if keeps else "columns"
@@ -125,6 +127,8 @@ class Conv(Layer):
         return out
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
+        if not context.shared.parameter_gradients:
+            return self._input_gradient(grad, cache[0], params, context), {}
         x, columns = cache
         plan = context.plan(x.shape, lambda shape: self._plan(shape, context))
         weight_gradient = plan.weight_gradient(grad, x, columns, context.memory, (context.path, "weights"))
@@ -133,8 +137,13 @@ class Conv(Layer):
             grads["bias"] = row_ops.sum_over_positions(grad)
         if not context.input_gradient:
             return None, grads
+        return self._input_gradient(grad, x.shape, params, context), grads
+
+    def _input_gradient(self, grad: Array, shape: Shape, params: Params, context: Context) -> Array:
+        plan = context.plan(shape, lambda shape: self._plan(shape, context))
         matrix = context.once("input matrix", lambda: plan.input_algorithm.prepare(self._dense(params["weight"])))
-        return plan.input_gradient(grad, matrix, context.gradient(x.shape, x.dtype), context.memory), grads
+        gradient: Array = plan.input_gradient(grad, matrix, context.gradient(shape, grad.dtype), context.memory)
+        return gradient
 
     def scratch_numbers(self, input_shape: Shape) -> int:
         plan = conv_ops.ConvolutionPlan(self.window(input_shape), input_shape[2], self.out_channels, self.groups)
@@ -278,9 +287,11 @@ class TransposedConv(Layer):
         plan.input_gradient(x, matrix, out, context.memory)
         if self.bias:
             row_ops.add_to_channels(out, context.once("bias", lambda: params["bias"]))
-        return out, x
+        return out, x if context.shared.parameter_gradients else x.shape
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
+        if not context.shared.parameter_gradients:
+            return self._input_gradient(grad, cache, params, context), {}
         x, plan = cache, context.plan(cache.shape, lambda shape: self._plan(shape, context))
         weight_gradient = plan.weight_gradient(x, grad, None, context.memory, (context.path, "weights"))
         grads = {"weight": self._swapped(weight_gradient)}
@@ -288,8 +299,13 @@ class TransposedConv(Layer):
             grads["bias"] = row_ops.sum_over_positions(grad)
         if not context.input_gradient:
             return None, grads
+        return self._input_gradient(grad, x.shape, params, context), grads
+
+    def _input_gradient(self, grad: Array, shape: Shape, params: Params, context: Context) -> Array:
+        plan = context.plan(shape, lambda shape: self._plan(shape, context))
         matrix = context.once("input matrix", lambda: plan.algorithm.prepare(self._swapped(params["weight"])))
-        return plan.forward(grad, matrix, context.gradient(x.shape, x.dtype), context.memory)[0], grads
+        gradient: Array = plan.forward(grad, matrix, context.gradient(shape, grad.dtype), context.memory)[0]
+        return gradient
 
     def scratch_numbers(self, input_shape: Shape) -> int:
         return prod(input_shape[:2]) * prod(self.kernel_size) * self.out_channels

@@ -56,7 +56,7 @@ class BatchNorm(NormLayer):
         scale = params["weight"] * inverse
         out = context.output(x.shape, x.dtype)
         norm_ops.scale_channels(x, scale, params["bias"] - moments.mean * scale, out)
-        return out, (x, moments, inverse)
+        return out, (x, moments, inverse) if context.shared.parameter_gradients else scale
 
     def _running(self, context: Context) -> Any:
         """Return the running moments."""
@@ -69,6 +69,8 @@ class BatchNorm(NormLayer):
         return scale, params["bias"] - moments.mean * scale
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
+        if not context.shared.parameter_gradients:
+            return np.multiply(grad, cache.astype(grad.dtype), out=context.gradient(grad.shape, grad.dtype)), {}
         x, moments, inverse = cache
         sums = norm_ops.batch_norm_sums(grad, x, moments.mean)
         grads = {"weight": (sums[1] * inverse).astype(x.dtype), "bias": sums[0].astype(x.dtype)}
@@ -85,6 +87,8 @@ class Standardization(NormLayer):
     y = (x - mean) / sqrt(variance + eps) * weight + bias; subclasses say over which numbers. `affine` has
     weight and bias, `noaffine` leaves them out.
     """
+
+    needs = ("output",)
 
     eps: float = 1e-5
     affine: bool = True
@@ -114,12 +118,11 @@ class Standardization(NormLayer):
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         standardized, inverse = cache
         shape, axes = self.grouped(grad.shape)
-        slope, grads = grad, {}
+        slope, grads = grad, dict[str, Array]()
         if self.affine:
-            grads = {
-                "weight": row_ops.sum_over_positions(grad * standardized),
-                "bias": row_ops.sum_over_positions(grad),
-            }
+            if context.shared.parameter_gradients:
+                grads["weight"] = row_ops.sum_over_positions(grad * standardized)
+                grads["bias"] = row_ops.sum_over_positions(grad)
             slope = grad * params["weight"]
         out = context.gradient(grad.shape, grad.dtype)
         slope, standardized = slope.reshape(shape), standardized.reshape(shape)
@@ -208,6 +211,7 @@ class LocalResponseNorm(NormLayer):
     op = "lrn"
     reach = "place"
     size_field = "size"
+    needs = ("input", "input")
 
     size: int = 5
     k: float = 2.0

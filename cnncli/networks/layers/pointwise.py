@@ -1,7 +1,7 @@
 """Pointwise layers, and flattening."""
 
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 from cnncli.errors import ArgumentError
 from cnncli.networks.layers.base import Layer
@@ -15,6 +15,7 @@ class Activation(Layer):
     follows = True
     reach = "number"
     keeps = ("output",)
+    needs: ClassVar[tuple[str, ...]] = ("output",)
     in_place = True
     monotone = True
     light = True
@@ -60,7 +61,7 @@ class ELU(Activation):
 class Dipping(Activation):
     """A rectifier that falls before it rises, or may: its output does not tell its input."""
 
-    keeps = ("input",)
+    keeps = needs = ("input",)
     in_place = False
     monotone = False
     rectifies = True
@@ -135,6 +136,7 @@ class Linear(Activation):
     """x itself: says that no nonlinearity is meant."""
 
     op = "linear"
+    needs = ()
 
 
 class PReLU(Layer):
@@ -150,6 +152,7 @@ class PReLU(Layer):
     op = "prelu"
     follows = True
     reach = "place"
+    needs = ("input",)
 
     initial_scale = 0.25
 
@@ -165,10 +168,13 @@ class PReLU(Layer):
         return out, x
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
-        slopes = row_ops.sum_over_positions(grad * np.minimum(cache, 0))
+        grads = {}
+        if context.shared.parameter_gradients:
+            slopes = row_ops.sum_over_positions(grad * np.minimum(cache, 0))
+            grads["weight"] = slopes.sum(keepdims=True) if self.shared else slopes
         out = np.multiply(grad, params["weight"], out=context.gradient(grad.shape, grad.dtype))
         np.copyto(out, grad, where=cache > 0)
-        return out, {"weight": slopes.sum(keepdims=True) if self.shared else slopes}
+        return out, grads
 
 
 class Scale(Layer):
@@ -197,14 +203,15 @@ class Scale(Layer):
         return {"weight": input_shape[-1:]}
 
     def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
-        return np.multiply(x, params["weight"], out=context.output(x.shape, x.dtype)), x
+        kept = x if context.shared.parameter_gradients else None
+        return np.multiply(x, params["weight"], out=context.output(x.shape, x.dtype)), kept
 
     def factors(self, params: Params, context: Context) -> tuple[Array, Array]:
         scale = params["weight"].astype(np.float64)
         return scale, np.zeros_like(scale)
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
-        grads = {"weight": row_ops.sum_over_positions(grad * cache)}
+        grads = {} if cache is None else {"weight": row_ops.sum_over_positions(grad * cache)}
         return np.multiply(grad, params["weight"], out=context.gradient(grad.shape, grad.dtype)), grads
 
 

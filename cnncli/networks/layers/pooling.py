@@ -84,6 +84,7 @@ class MaxPool(Pool):
 
     op = "max"
     takes_maxima = True
+    needs = ("winners",)
 
     padding: str | Four = "valid"
     dilation: Pair = (1, 1)
@@ -161,11 +162,13 @@ class Subsampling(Pool):
         pool_ops.avg_pool_forward(x, window, means, include_padding=False, memory=context.memory)
         out = context.output(means.shape, x.dtype)
         norm_ops.scale_channels(means, params["weight"], params["bias"], out)
-        return out, (means, x.shape)
+        return out, (means if context.shared.parameter_gradients else None, x.shape)
 
     def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
         means, shape = cache
-        grads = {"weight": row_ops.sum_over_positions(grad * means), "bias": row_ops.sum_over_positions(grad)}
+        grads = {}
+        if means is not None:
+            grads = {"weight": row_ops.sum_over_positions(grad * means), "bias": row_ops.sum_over_positions(grad)}
         window, out = context.plan(shape, self.window), context.gradient(shape, grad.dtype)
         grad = grad * params["weight"]
         pool_ops.avg_pool_backward(grad, window, out, include_padding=False, memory=context.memory)
