@@ -1,18 +1,21 @@
 """PyTorch as a backend: devices, processes, and the difference from NumPy."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from cnncli.arrays import Array
 from cnncli.engines.backends import Backend
 from cnncli.engines.engine import Engine
 from cnncli.engines.numpy_engine import NumpyEngine
+from cnncli.engines.pixels import PixelGradient
 from cnncli.engines.torch.distributed import join_processes
 from cnncli.engines.torch.engine import TorchEngine
+from cnncli.engines.torch.pixels import TorchPixelGradient
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
 
@@ -53,6 +56,21 @@ class TorchBackend(Backend):
         self, network: Network, parameters: Mapping[str, Array], buffers: Mapping[str, Array], *, jobs: int = 1
     ) -> Engine:
         return self.engine(network, parameters, buffers, jobs=jobs)
+
+    def pixel_gradient(
+        self,
+        network: Network,
+        parameters: Mapping[str, Array],
+        buffers: Mapping[str, Array],
+        layers: Iterable[str],
+        *,
+        dtype: npt.DTypeLike = "float32",
+        jobs: int = 1,
+        borders: str = "zeros",
+    ) -> PixelGradient:
+        return TorchPixelGradient(
+            network, parameters, buffers, layers, dtype=dtype, jobs=jobs, borders=borders, device=self.device
+        )
 
     def versions(self) -> dict[str, str]:
         return {"torch": torch.__version__}

@@ -219,8 +219,8 @@ class TorchEngine(Engine):
         self._bring_up_to_date()
         self._gradients.tensor.zero_()
         self.module.train()
-        with self._exactly():
-            outputs = rows(self.module(self._tensor(images)))
+        with exactly(self.device):
+            outputs = rows(self.module(images_tensor(images, self.device)))
             logits = outputs.detach().cpu().numpy()
             total, slope = (0.0, np.zeros_like(logits)) if idle else loss(logits, labels)
             slope *= slope.dtype.type(1 / weight if weight else 0)
@@ -279,8 +279,8 @@ class TorchEngine(Engine):
         return torch.no_grad()
 
     def predict_into(self, out: Array, images: Array) -> None:
-        with self._exactly():
-            found = self.module(self._tensor(images))
+        with exactly(self.device):
+            found = self.module(images_tensor(images, self.device))
         out[:] = (found.permute(0, 2, 3, 1) if found.ndim == 4 else found).cpu().numpy()
 
     def activations(self, images: Array, *, training: bool = False) -> Iterator[tuple[str, Array]]:
@@ -289,17 +289,19 @@ class TorchEngine(Engine):
         with NumpyEngine(self.network, *arrays, seed=self.shared.seed, dtype=self.dtype) as engine:
             return engine.activations(images, training=training)
 
-    def _tensor(self, images: Array) -> Tensor:
-        """Return images as PyTorch takes them: (N, C, H, W), in channels-last memory, on the device."""
-        writeable = images if images.flags.writeable and images.flags.c_contiguous else images.copy()
-        tensor = torch.from_numpy(writeable)
-        return (tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 else tensor).to(self.device)
 
-    def _exactly(self) -> AbstractContextManager[object]:
-        """Return a context that keeps a GPU from rounding to 10 bits (TF32) and from choosing algorithms by speed."""
-        if self.device.type != "cuda":
-            return nullcontext()
-        return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+def images_tensor(images: Array, device: torch.device) -> Tensor:
+    """Return images as PyTorch takes them: (N, C, H, W), in channels-last memory, on a device."""
+    writeable = images if images.flags.writeable and images.flags.c_contiguous else images.copy()
+    tensor = torch.from_numpy(writeable)
+    return (tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 else tensor).to(device)
+
+
+def exactly(device: torch.device) -> AbstractContextManager[object]:
+    """Return a context that keeps a GPU from rounding to 10 bits (TF32) and from choosing algorithms by speed."""
+    if device.type != "cuda":
+        return nullcontext()
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
 
 def clip_tensor_by_norm(gradients: Tensor, max_norm: float) -> None:
