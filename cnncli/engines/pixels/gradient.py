@@ -9,12 +9,17 @@ import numpy.typing as npt
 from cnncli.arrays import Array
 from cnncli.engines.pixels.passes import NumpyPass, Pass, Weights
 from cnncli.engines.pixels.steps import IMAGES, Steps, cut, full_names
+from cnncli.engines.pixels.units import Threads
 from cnncli.errors import ArgumentError
 from cnncli.networks.network import Network
 from cnncli.shapes import Shape
 
 BORDERS = ("zeros", "reflect")
 """What convolutions with padding see outside a picture: zeros, as they were trained, or its reflection."""
+
+
+BYTES = ("mask", "winners")
+"""What layers keep of their outputs in a byte a number."""
 
 
 class PixelGradient:
@@ -70,11 +75,12 @@ class PixelGradient:
             for arrays in (parameters, buffers)
         )
         self._weights = Weights(network, parameters, buffers, self.dtype, borders)
+        self._threads = Threads(jobs)
         self._pass: Pass | None = None
         self._is_open = False
 
     def _begin(self, input_shape: Shape) -> Pass:
-        return NumpyPass(self._weights, input_shape, self.layers)
+        return NumpyPass(self._weights, input_shape, self.layers, self._threads)
 
     def outputs(self, images: Array) -> dict[str, Array]:
         """Return the outputs (N, H_out, W_out, C_out) or (N, features) of the layers, by the names they were given.
@@ -139,17 +145,19 @@ def numbers_held(network: Network, input_shape: Shape, layers: Iterable[str]) ->
     Example:
         >>> from cnncli.networks import parse_network
         >>> numbers_held(parse_network("8x8x3 conv3-4,relu conv3-4,relu"), (8, 8, 3), ["1.conv"])
-        208
+        100
     """
     names = full_names(network, layers)
     graph = Steps(cut(network, input_shape, names.values()))
     numbers = [graph.names[name] for name in names.values()]
-    kept = {(number, "output") for number in numbers}
-    others = 0
+    kept, others = set(numbers), 0
     for number in graph.needed(numbers):
         step = graph.steps[number]
-        kept.update((step.sources[0], "output") for need in step.layer.needs[:1] if need == "input")
-        kept.update((number, "output") for need in step.layer.needs if need == "output")
-        others += sum(prod(step.shape) for need in step.layer.needs[1:] if need == "input")
-        others += sum(prod(step.shape) for need in step.layer.needs if need == "winners")
-    return others + sum(prod(input_shape if number == IMAGES else graph.steps[number].shape) for number, _ in kept)
+        for count, need in enumerate(step.layer.needs):
+            if need in BYTES:
+                others += -(-prod(step.shape) // 4)
+            elif count:  # a second array of that size
+                others += prod(step.shape)
+            else:
+                kept.update(step.sources if need == "input" else [number])
+    return others + sum(prod(input_shape if number == IMAGES else graph.steps[number].shape) for number in kept)

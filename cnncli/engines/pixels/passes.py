@@ -1,8 +1,8 @@
 """The passes of images through a network, forward and back.
 
 Parameters stay as they are, so that going back a layer needs less than in training: a convolution nothing but its
-weights, an activation its output, a max pooling the places of its maxima. What is kept is let go as soon as the
-gradient has passed.
+weights, a rectifier the places where it lets pass, a max pooling the places of its maxima. What is kept is let go as
+soon as the gradient has passed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,6 +15,7 @@ from cnncli.arrays import Array, DType
 from cnncli.engines.blas import single_threaded_blas
 from cnncli.engines.pixels.reflection import Reflected
 from cnncli.engines.pixels.steps import IMAGES, Step, Steps, cut
+from cnncli.engines.pixels.units import ConvolutionUnit, JoinUnit, LayerUnit, Threads, Unit, convolution, runs
 from cnncli.errors import ArgumentError
 from cnncli.networks.layers import Block, Layer
 from cnncli.networks.layers.context import Context, Shared, within
@@ -66,27 +67,36 @@ class Pass:
 class NumpyPass(Pass):
     """A pass by NumPy."""
 
-    def __init__(self, weights: Weights, input_shape: Shape, names: Mapping[str, str]) -> None:
+    def __init__(self, weights: Weights, input_shape: Shape, names: Mapping[str, str], threads: Threads) -> None:
         super().__init__(weights, input_shape, names)
         shared = Shared(
             buffers=weights.buffers, memory=Workspace(), results=FRESH, reuses=True, parameter_gradients=False
         )
-        self._bound = {
-            number: (
-                at_borders(step, weights.borders),
-                within(weights.parameters, step.path),
-                Context(shared, step.path),
-            )
-            for number, step in self.steps.items()
-        }
+        self._units: dict[int, Unit] = {}
+        self._sources: dict[int, tuple[int, ...]] = {}
+        together = runs(self.steps, self.numbers.values())
+        inside = {id(step) for run in together.values() for step in (run.first, *run.scales, run.activation)}
+        for number, step in self.steps.items():
+            context = Context(shared, step.path)
+            if run := together.get(number):
+                banded = convolution(run, weights.parameters, shared, weights.borders)
+                self._units[number] = ConvolutionUnit(banded, threads.spread)
+            elif id(step) in inside:
+                continue
+            elif isinstance(step.layer, Block):
+                self._units[number] = JoinUnit(step.layer, context)
+            else:
+                layer, own = at_borders(step, weights.borders), within(weights.parameters, step.path)
+                self._units[number] = LayerUnit(layer, own, context)
+            self._sources[number] = run.first.sources if run else step.sources
         self._caches: dict[int, Any] = {}
         self._shapes: dict[int, Shape] = {}
 
     @cached_property
     def _last_uses(self) -> dict[int, list[int]]:
         """The steps whose outputs nobody takes after each step."""
-        last = {source: number for number, step in self.steps.items() for source in step.sources}
-        uses: dict[int, list[int]] = {number: [] for number in self.steps}
+        last = {source: number for number, sources in self._sources.items() for source in sources}
+        uses: dict[int, list[int]] = {number: [] for number in self._units}
         for source, number in last.items():
             if source not in self.numbers.values():
                 uses[number].append(source)
@@ -96,17 +106,14 @@ class NumpyPass(Pass):
         self._caches.clear()
         values = {IMAGES: images}
         with single_threaded_blas(), np.errstate(all="ignore"):  # an overflow shows in the outputs
-            for number, step in self.steps.items():
-                values[number], self._caches[number] = self._forth(number, [values[source] for source in step.sources])
+            for number, unit in self._units.items():
+                inputs = [values[source] for source in self._sources[number]]
+                values[number], self._caches[number] = unit.forward(inputs)
+                del inputs
                 for source in self._last_uses[number]:
                     del values[source]
         self._shapes = {number: array.shape for number, array in values.items()} | {IMAGES: images.shape}
         return values
-
-    def _forth(self, number: int, inputs: list[Array]) -> tuple[Array, Any]:
-        """Return the output of a step, and a cache."""
-        layer, params, context = self._bound[number]
-        return layer.join(inputs, context) if isinstance(layer, Block) else layer.forward(inputs[0], params, context)
 
     def backward(self, slopes: list[tuple[int, Array]], by: int) -> Array:
         gradients: dict[int, Array] = {}
@@ -114,24 +121,15 @@ class NumpyPass(Pass):
             _add(gradients, number, slope)
         passed = self.graph.following(by) - {by}
         with single_threaded_blas(), np.errstate(all="ignore"):
-            for number in reversed(self.steps):
+            for number, unit in reversed(self._units.items()):
                 cache = self._caches.pop(number)
                 if number in passed and number in gradients:
-                    for source, gradient in self._back(number, gradients.pop(number), cache):
-                        _add(gradients, source, gradient)
+                    shares = unit.backward(gradients.pop(number), cache)
+                    for source, share in zip(self._sources[number], shares, strict=True):
+                        _add(gradients, source, share)
+                    del shares, share
         found = gradients.get(by)
         return np.zeros(self._shapes[by], slopes[0][1].dtype) if found is None else found
-
-    def _back(self, number: int, grad: Array, cache: Any) -> list[tuple[int, Array]]:
-        """Return the gradients of a step's inputs, each with the number of its source."""
-        layer, params, context = self._bound[number]
-        if isinstance(layer, Block):
-            shares = layer.split(grad, cache, context)
-        else:
-            gradient, _ = layer.backward(grad, cache, params, context)
-            assert gradient is not None
-            shares = [gradient]
-        return list(zip(self.steps[number].sources, shares, strict=True))
 
 
 def _add(gradients: dict[int, Array], number: int, share: Array) -> None:

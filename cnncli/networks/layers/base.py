@@ -45,8 +45,8 @@ class Layer(Value):
         measures: whether the estimate of training memory counts its output although it follows another layer: its
             gradient needs its whole input and its output (`keeps` is about arrays of the NumPy engine).
         keeps: which arrays must not be overwritten before `backward`: "input", "output", both or neither.
-        needs: which arrays the gradient of the input alone needs, none in a linear layer: "input", "output", "winners",
-            or several of that size.
+        needs: what the gradient of the input alone needs, nothing in a linear layer: the "input", the "output", or a
+            byte for each number of the output, as a "mask" or the "winners" are.
         in_place: whether the output may be written over the input.
         is_view: whether the output shares the input's memory.
         monotone: whether it preserves the order of numbers, so that a maximum may be taken before or after it.

@@ -177,6 +177,7 @@ class Residual(Add):
 
     op = "res"
     rectifies = True
+    needs = ("output",)
 
     def join(self, results: list[Array], context: Context) -> tuple[Array, Any]:
         out, _ = super().join(results, context)
@@ -260,6 +261,7 @@ class Product(Parallel):
     """
 
     op = "mul"
+    needs = ("input",)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         shapes = self._branch_shapes(input_shape)

@@ -42,6 +42,16 @@ class ReLU(Activation):
 
     op = "relu"
     rectifies = True
+    needs = ("mask",)
+
+    def forward(self, x: Array, params: Params, context: Context) -> tuple[Array, Any]:
+        out, kept = super().forward(x, params, context)
+        return out, kept if context.shared.parameter_gradients else out > 0
+
+    def backward(self, grad: Array, cache: Any, params: Params, context: Context) -> Gradients:
+        if context.shared.parameter_gradients:
+            return super().backward(grad, cache, params, context)
+        return np.multiply(grad, cache, out=context.gradient(grad.shape, grad.dtype)), {}
 
 
 class ReLU6(Activation):

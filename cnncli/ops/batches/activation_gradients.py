@@ -20,11 +20,13 @@ class Nonlinearity(NamedTuple):
         forward: writes f(x) to its second argument, which may be x itself where `keeps` is "output".
         backward: returns the gradient of x from that of f(x) and from the kept array; may write to its third argument.
         keeps: the array kept for `backward`: "input" or "output".
+        is_step: whether the gradient is 1 where the output is positive, and else 0.
     """
 
     forward: Callable[[Array, Array], object]
     backward: Callable[[Array, Array, Array, Memory], Array]
     keeps: str = "output"
+    is_step: bool = False
 
 
 def relu_forward(x: Array, out: Array) -> None:
@@ -143,7 +145,7 @@ def leaky_relu(slope: float) -> Nonlinearity:
 
 
 NONLINEARITIES: dict[str, Nonlinearity] = {
-    "relu": Nonlinearity(relu_forward, relu_backward),
+    "relu": Nonlinearity(relu_forward, relu_backward, is_step=True),
     "relu6": Nonlinearity(lambda x, out: np.clip(x, 0, 6, out=out), _times(lambda y: (y > 0) & (y < 6))),
     "elu": Nonlinearity(
         lambda x, out: np.add(np.maximum(x, 0), np.expm1(np.minimum(x, 0)), out=out),

@@ -79,13 +79,13 @@ def choose_input(geometry: Geometry, *, winograd: bool = True) -> InputAlgorithm
     """Return the fastest: a convolution with the turned kernel where Winograd suits it, else scattering."""
     if Depthwise.suits(geometry):
         return Depthwise(geometry)
-    turned = _turned(geometry)
-    if winograd and turned and Winograd.suits(turned):
-        return TurnedWinograd(turned)
+    back = turned(geometry)
+    if winograd and back and Winograd.suits(back):
+        return TurnedWinograd(back)
     return Tiled(geometry, _WIDEST_SCATTERED)
 
 
-def _turned(geometry: Geometry) -> Geometry | None:
+def turned(geometry: Geometry) -> Geometry | None:
     """Return the convolution, from output to input, that is the gradient of one of stride 1, or None.
 
     Goodfellow, Bengio and Courville, Deep Learning, section 9.5: a full correlation with the kernel turned around.
