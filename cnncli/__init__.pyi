@@ -21,6 +21,7 @@ from .filters.rendering import render as render
 from .formats.reading import summarize_network as summarize_network
 from .images.reading import read_image as read_image
 from .images.writing import write_image as write_image
+from .models.dreaming import dream as dream
 from .models.exporting import export_onnx as export_onnx
 from .models.finding.detecting import detect_files as detect_files
 from .models.finding.detecting import harvest_files as harvest_files
@@ -34,6 +35,7 @@ from .models.prediction import predict_files as predict_files
 from .models.sorting import sort_files as sort_files
 from .models.told import Told as Told
 from .models.weights import export_weights as export_weights
+from .models.why.explanations import explain_class as explain_class
 from .networks import LAYERS as LAYERS
 from .networks import Network as Network
 from .networks import load_network as load_network

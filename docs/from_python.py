@@ -11,6 +11,8 @@ FUNCTIONS = {
     "train": ("train", "open_dataset", "open_boxes", "find_learning_rate", "batch_sheet"),
     "predict": ("predict_files", "sort_files", "load_model"),
     "detect": ("find_boxes", "detect_files", "harvest_files"),
+    "why": ("explain_class",),
+    "dream": ("dream",),
     "evaluate": ("evaluate", "evaluate_boxes", "judge_boxes"),
     "export": ("export_onnx", "export_weights"),
     "learn": ("learn_kernel",),

@@ -17,6 +17,8 @@ from cnncli.cli.app import COMMANDS
 from cnncli.data import Reading, ReadingOptions
 from cnncli.filters.edges import Filtering, FilterOptions
 from cnncli.models.finding.options import FindingFields, FindingOptions
+from cnncli.models.dream_options import DreamFields, DreamOptions
+from cnncli.models.why.options import WhyFields, WhyOptions
 from cnncli.training.configuration import Configuration, TrainingOptions
 
 ROOT = Path(__file__).parent.parent
@@ -49,10 +51,12 @@ PROMISED = {
     "find_boxes",
     "find_learning_rate",
     "count_as",
+    "dream",
     "edge_picture",
     "evaluate",
     "evaluate_boxes",
     "explain",
+    "explain_class",
     "export_onnx",
     "export_weights",
     "filter_image",
@@ -152,6 +156,8 @@ def test_every_name_is_documented_by_examples_that_are_true(name, folder, monkey
     ("record", "options"),
     [
         (FindingOptions.fields, FindingFields),
+        (WhyOptions.fields, WhyFields),
+        (DreamOptions.fields, DreamFields),
         (Reading._fields, ReadingOptions),
         (Filtering.fields, FilterOptions),
         (Configuration.fields, TrainingOptions),

@@ -24,6 +24,8 @@ COMMANDS = (
     "train",
     "predict",
     "detect",
+    "why",
+    "dream",
     "evaluate",
     "export",
     "learn",

@@ -316,6 +316,34 @@ RESIZES: dict[str, Callable[[Array, Size], Array]] = {"stretch": _stretch, "crop
 """The ways to resize a picture; `resized` describes them."""
 
 
+def put_back(numbers: Array, given: Size, how: str = "stretch") -> Array:
+    """Return a map of a resized picture as one of the picture as it was: 0 where `crop` has cut it off.
+
+    Args:
+        numbers: (H, W), float32.
+        given: (height, width) of the picture before `resized`.
+        how: the way in which it was resized.
+
+    Example:
+        >>> put_back(np.ones((2, 2), np.float32), (2, 4), "crop").tolist()
+        [[0.0, 1.0, 1.0, 0.0], [0.0, 1.0, 1.0, 0.0]]
+    """
+    size, (height, width) = (numbers.shape[0], numbers.shape[1]), given
+    if size == given:
+        return numbers
+    if how == "pad":
+        inner = _padded_size(given, size)
+        top, left = _margins(inner, size)
+        return _resampled(numbers[..., np.newaxis], given, (left, top, left + inner[1], top + inner[0]))[..., 0]
+    if how == "stretch":
+        return resized(numbers[..., np.newaxis], given)[..., 0]
+    scale = min(height / size[0], width / size[1])
+    part = min(height, max(1, round(size[0] * scale))), min(width, max(1, round(size[1] * scale)))
+    whole, (top, left) = np.zeros(given, np.float32), _margins(part, given)
+    whole[top : top + part[0], left : left + part[1]] = resized(numbers[..., np.newaxis], part)[..., 0]
+    return whole
+
+
 def resized_all(pictures: Array, size: Size, how: str = "stretch") -> Array:
     """Return pictures (N, H, W, C) in another size, as `resized` does each."""
     if pictures.shape[1:3] == size:

@@ -32,6 +32,21 @@ def logits_network(network: Network, loss: Loss) -> Network:
     taken_off = "chances" if output_count(network) == 1 else "probabilities"
     if loss.takes_outputs or output_kind(network) != taken_off:
         return network
+    return _without_last(network)
+
+
+def without_squashing(network: Network) -> Network:
+    """Return the network whose outputs are scores: without a softmax or sigmoid at its end. Arrays keep their names.
+
+    Example:
+        >>> from cnncli.networks import parse_network
+        >>> print(without_squashing(parse_network("4x4x1 fc-10,sigmoid")))
+        4x4x1 fc-10
+    """
+    return _without_last(network) if output_kind(network) in ("probabilities", "chances") else network
+
+
+def _without_last(network: Network) -> Network:
     *layers, last = network.layers.unrolled
     rest = last.words[:-1]
     return network.replace(layers=Sequential((*layers, *((Chain(rest),) if len(rest) > 1 else rest))))

@@ -19,4 +19,5 @@ def test_the_help_names_every_lossy_format():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_that_takes_a_list_takes_one_with_nuls(command):
     words = cnncli(command, "--help").stdout.split()
-    assert ("--files-from" in words) == ("--files-from0" in words) == (command in ("edge", "pool", "predict"))
+    over_files = command in ("edge", "pool", "predict", "detect", "why")
+    assert ("--files-from" in words) == ("--files-from0" in words) == over_files

@@ -27,6 +27,8 @@ WORDS = {
     "train": "data --network fc-3 --epochs 1 -o run",
     "predict": "model.safetensors -r data",
     "detect": "model.safetensors -r data --threshold 0.4 -q",
+    "why": "model.safetensors -r data/left -o out/ --method gradient -q",
+    "dream": "model.safetensors --class left --steps 3",
     "evaluate": "model.safetensors data",
     "export": "model.safetensors model.onnx",
     "learn": "a.png b.png -f 3",

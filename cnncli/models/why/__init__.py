@@ -1,0 +1,1 @@
+"""What spoke for a class in a picture."""
