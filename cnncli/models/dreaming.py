@@ -19,7 +19,7 @@ from cnncli.data import BYTES
 from cnncli.drawing.boxes import as_rgb
 from cnncli.drawing.sheets import Sheet
 from cnncli.engines.head import output_kind, without_squashing
-from cnncli.engines.steps import Steps, cut, full_names
+from cnncli.engines.pixels.steps import Steps, cut, full_names
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.models.dream_options import DreamFields, DreamOptions, Size
 from cnncli.models.model import Model, TrainedNetwork
@@ -190,23 +190,29 @@ class _Dreamer:
         images = self._noise(rng, len(units))
         alive = self._alive(images, rng, units)
         before = self._answers(images, units)
-        height, width, _ = self.shape
-        reach = int(options.jitter * height), int(options.jitter * width)
         for step in range(1, options.steps + 1):
-            shift = tuple(int(rng.integers(-most, most + 1)) for most in reach)
-            gradient = np.roll(self._gradient(np.roll(images, shift, (1, 2)), units), (-shift[0], -shift[1]), (1, 2))
-            gradient = self._filtered(gradient, 1 / self._frequencies)
-            images += options.rate * gradient / (_rms(gradient) + 1e-30)
-            images *= 1 - options.decay
-            if options.blur and step % _BLUR_EVERY == 0:
-                images = self._filtered(images, np.exp(-2 * (np.pi * options.blur * self._frequencies) ** 2))
-            images = np.clip(images, *((end - self._mean) / self._std for end in self._range))
+            images = self._stepped(images, units, rng, blurs=step % _BLUR_EVERY == 0)
             if step < options.steps:
                 yield step, []
         after = self._answers(images, units)
         numbers = zip(before.tolist(), after.tolist(), np.logical_not(alive).tolist(), strict=True)
         pairs = zip(units, self._pictures(images), numbers, strict=True)
         yield options.steps, [Dream(unit.name, picture, *results) for unit, picture, results in pairs]
+
+    def _stepped(self, images: Array, units: Sequence[Unit], rng: np.random.Generator, *, blurs: bool) -> Array:
+        """Return images after a step; where a unit is silent for a shifted one, decay alone would follow: it waits."""
+        options = self.options
+        reach = (int(options.jitter * side) for side in self.shape[:2])
+        down, across = (int(rng.integers(-most, most + 1)) for most in reach)
+        gradient = np.roll(self._gradient(np.roll(images, (down, across), (1, 2)), units), (-down, -across), (1, 2))
+        gradient = self._filtered(gradient, 1 / self._frequencies)
+        size = _rms(gradient)
+        stepped = (1 - options.decay) * (images + options.rate * gradient / np.maximum(size, 1e-30))
+        if options.blur and blurs:
+            stepped = self._filtered(stepped, np.exp(-2 * (np.pi * options.blur * self._frequencies) ** 2))
+        low, high = ((end - self._mean) / self._std for end in self._range)
+        kept: Array = np.where(size > 0, np.clip(stepped, low, high), images)
+        return kept
 
     def _pictures(self, images: Array) -> Array:
         """Return normalised images as bytes; numbers that are no levels are stretched to them."""

@@ -165,3 +165,11 @@ def test_softmax_is_left_out():
     without = with_softmax.replace(network=parse_network(TEXT.removesuffix(",softmax")))
     first, second = (dream(model, class_name="top", steps=5)[0] for model in (with_softmax, without))
     assert (first.picture == second.picture).all()
+
+
+def test_both_engines_dream_alike():
+    pytest.importorskip("torch")
+    model = random_model(TEXT)
+    ours, theirs = (dream(one, "2:1", steps=10)[0] for one in (model, model.on("torch", "cpu")))
+    assert np.abs(ours.picture.astype(int) - theirs.picture).max() <= 2
+    assert theirs.after == pytest.approx(ours.after, rel=1e-3)

@@ -5,7 +5,7 @@ import numpy as np
 from cnncli.arrays import Array
 from cnncli.engines.head import output_kind, without_squashing
 from cnncli.engines.pixels import PixelGradient
-from cnncli.engines.steps import Steps, full_names
+from cnncli.engines.pixels.steps import Steps, full_names
 from cnncli.errors import ArgumentError
 from cnncli.models.model import Model
 from cnncli.shapes import Shape, show_shape

@@ -121,3 +121,14 @@ def test_occlusion(case):
     found = explained(case, "occlusion", patch=6, stride=4)
     assert np.abs(found.cells - expected).max() <= 1e-5 * before
     assert np.ptp(expected) > 1e-4
+
+
+@pytest.mark.parametrize("method", ["gradient", "smooth", "gradcam"])
+def test_both_engines_agree(case, method):
+    model, layer, picture = case
+    ours, theirs = (
+        explain_class(one, picture, methods=(method,), layer=layer if method == "gradcam" else None)
+        for one in (model, model.on("torch", "cpu"))
+    )
+    assert theirs.score == pytest.approx(ours.score, rel=1e-5)
+    close(theirs.of(method).cells, ours.of(method).cells)
