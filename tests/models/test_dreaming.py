@@ -173,3 +173,11 @@ def test_both_engines_dream_alike():
     ours, theirs = (dream(one, "2:1", steps=10)[0] for one in (model, model.on("torch", "cpu")))
     assert np.abs(ours.picture.astype(int) - theirs.picture).max() <= 2
     assert theirs.after == pytest.approx(ours.after, rel=1e-3)
+
+
+def test_a_unit_that_is_silent_for_some_shifts_waits():
+    model = random_model(TEXT)
+    bias = model.parameters["0.conv.bias"] - 1.5
+    quiet = model.replace(parameters={**model.parameters, "0.conv.bias": bias})
+    for found in dream(quiet, "0.relu", steps=40, jitter=0.2, decay=0.3):
+        assert found.is_dead or found.after > 0

@@ -65,10 +65,10 @@ class GradCam(NamedTuple):
         lines = ["channel       weight   activation      product"]
         for channel in shown:
             numbers = self.weights[channel], self.activations[row, column, channel], products[channel]
-            lines.append(f"{channel:7d}" + "".join(f"{number:13.6f}" for number in numbers))
+            lines.append(f"{channel:7d}" + "".join(f"{number:13.6g}" for number in numbers))
         if len(rest):
-            lines.append(f"{len(rest)} others".ljust(33) + f"{products[rest].sum():13.6f}")
-        return [*lines, f"ReLU({products.sum():.6f}) = {self.cells[row, column]:.6f}"]
+            lines.append(f"{len(rest)} others".ljust(33) + f"{products[rest].sum():13.6g}")
+        return [*lines, f"ReLU({products.sum():.6g}) = {self.cells[row, column]:.6g}"]
 
 
 def grad_cam(scores: Scores, image: Array, label: int, layer: str) -> GradCam:

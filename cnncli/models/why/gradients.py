@@ -50,11 +50,11 @@ class Gradient(NamedTuple):
 
     def lines(self, row: int, column: int) -> list[str]:
         """Return the arithmetic of a cell in words."""
-        slopes = ", ".join(f"|{slope:.6f}|" for slope in self.slopes[row, column].tolist())
+        slopes = ", ".join(f"|{slope:.6g}|" for slope in self.slopes[row, column].tolist())
         mean = f", means of {self.samples} noisy pictures" if self.samples else ""
         return [
             f"d score / d pixel of each channel{mean}, for a step of 1 of 255",
-            f"max({slopes}) = {self.cells[row, column]:.6f}",
+            f"max({slopes}) = {self.cells[row, column]:.6g}",
         ]
 
 

@@ -116,7 +116,7 @@ class Occlusion(NamedTuple):
         return [
             f"patch on rows {rows.start}-{rows.stop - 1}, columns {columns.start}-{columns.stop - 1}, filled with "
             f"{fill}",
-            f"p before - p after = {self.before:.6f} - {after:.6f} = {lost:.6f}",
+            f"p before - p after = {self.before:.6g} - {after:.6g} = {lost:.6g}",
         ]
 
 

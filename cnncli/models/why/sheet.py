@@ -8,7 +8,7 @@ from cnncli.drawing.sheets import Sheet
 from cnncli.models.why.explanations import ClassExplanation
 
 _AGAINST, _FOR = PALETTE[0], PALETTE[3]  # blue and vermilion, which people with any colour vision tell apart
-_PALE, _STRONG = 0.35, 0.9  # of a picture's darkness that is left, and of the strongest colour over it
+_PALE, _STRONG = 0.35, 0.75  # of a picture's darkness that is left, and of the strongest colour over it
 _STRIP = 1_000_000  # pixels that are mixed at a time
 
 

@@ -118,7 +118,7 @@ class TestCells:
             row, column = cell_of(one)
             value = one.cells[row, column]
             assert abs(value) == np.abs(one.cells).max()
-            assert one.lines(row, column)[-1].endswith(f"= {value:.6f}")
+            assert one.lines(row, column)[-1].endswith(f"= {value:.6g}")
             facts = one.facts(row, column)
             if one.method == "occlusion":
                 assert facts["before"] - facts["after"] == value
