@@ -1,5 +1,7 @@
 """Gradients by the images, against finite differences."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -10,6 +12,7 @@ from cnncli.engines.backends import open_backend
 from cnncli.engines.initialization import initialize
 from cnncli.engines.pixels import PixelGradient, numbers_held
 from cnncli.engines.pixels.steps import Steps, full_names
+from cnncli.engines.pixels.units import Threads
 from cnncli.errors import ArgumentError
 from cnncli.networks import LAYERS, ShapeError, parse_network
 from cnncli.networks.layers.context import Context, Shared
@@ -227,4 +230,47 @@ def test_memory_is_known_before():
     # The output of the named one, and a byte a number of each rectifier's.
     assert numbers_held(network, (32, 32, 3), ["1"]) == layer + 2 * layer // 4
     assert numbers_held(network, (64, 32, 3), ["1"]) == 2 * (layer + 2 * layer // 4)
-    assert PixelGradient(network, *weights(network), ["1"], dtype=np.float64).memory((32, 32, 3)) == 12 * layer
+
+
+@pytest.mark.parametrize(
+    "text", ["256x256x3 2xconv3-16,same,relu max2 2xconv3-32,same,bn,relu", f"256x256x3 {TEXTS[1][6:]}"]
+)
+def test_memory_is_enough(text):
+    network = parse_network(text)
+    pixels = PixelGradient(network, *weights(network), ["2", "0"])
+    images = images_of(network, 1).astype(np.float32)
+    tracemalloc.start()
+    try:
+        outputs = pixels.outputs(images)
+        pixels.gradient(outputs)
+        peak = tracemalloc.get_traced_memory()[1]
+        del outputs
+        before = tracemalloc.get_traced_memory()[0]
+        outputs = pixels.outputs(images)
+        held = tracemalloc.get_traced_memory()[0] - before
+        assert outputs["0"].shape[1:3] == images.shape[1:3]
+    finally:
+        tracemalloc.stop()
+    assert peak < pixels.memory(images.shape[1:])
+    assert held == pytest.approx(4 * numbers_held(network, images.shape[1:], ["2", "0"]), rel=0.02)
+
+
+def test_threads_give_the_same_bits():
+    network = parse_network("40x24x3 conv3-16,same,relu conv3-16,same,bn,relu6 max2 res[ conv3-16,same ] conv1-9,elu")
+    arrays = weights(network)
+    images = images_of(network, 3)
+    found = []
+    for jobs in (1, 2, 3):
+        pixels = PixelGradient(network, *arrays, ["0.conv", "4"], jobs=jobs, borders="reflect")
+        found.append(pixels.gradient(slopes_of(pixels.outputs(images))))
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+def test_an_error_on_a_thread_is_told():
+    def fail(memory):
+        raise ArgumentError("on purpose")
+
+    for jobs in (1, 2):
+        with pytest.raises(ArgumentError, match="on purpose"):
+            Threads(jobs).spread([fail] * 4)

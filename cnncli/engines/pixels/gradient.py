@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from cnncli.arrays import Array
 from cnncli.engines.pixels.passes import NumpyPass, Pass, Weights
-from cnncli.engines.pixels.steps import IMAGES, Steps, cut, full_names
+from cnncli.engines.pixels.steps import IMAGES, Step, Steps, cut, full_names
 from cnncli.engines.pixels.units import Threads
 from cnncli.errors import ArgumentError
 from cnncli.networks.network import Network
@@ -20,6 +20,10 @@ BORDERS = ("zeros", "reflect")
 
 BYTES = ("mask", "winners")
 """What layers keep of their outputs in a byte a number."""
+
+
+# Winograd's filtering doubles the weights of a convolution, for either direction.
+_PREPARED, _SCRATCH = 4, 10_000_000
 
 
 class PixelGradient:
@@ -74,7 +78,7 @@ class PixelGradient:
             {name: array.astype(self.dtype, copy=False) for name, array in arrays.items()}
             for arrays in (parameters, buffers)
         )
-        self._weights = Weights(network, parameters, buffers, self.dtype, borders)
+        self._weights = Weights(network, parameters, buffers, self.dtype, borders, {})
         self._threads = Threads(jobs)
         self._pass: Pass | None = None
         self._is_open = False
@@ -131,8 +135,21 @@ class PixelGradient:
         return self._pass.backward(given, IMAGES if by is None else numbers[by])
 
     def memory(self, input_shape: Shape) -> int:
-        """Return the bytes that an image (H, W, C) takes between `outputs` and `gradient`."""
-        return numbers_held(self.network, input_shape, self.layers) * self.dtype.itemsize
+        """Return about how many bytes an image (H, W, C) takes in all, the network's own arrays not counted.
+
+        That is what `numbers_held` counts, what a layer reads and writes, weights as convolutions take them, and
+        scratch memory.
+        """
+        graph = Steps(cut(self.network, input_shape, self.layers.values()))
+        steps = [graph.steps[number] for number in graph.needed(graph.names[name] for name in self.layers.values())]
+        passing = max(prod(step.input_shape) + prod(step.shape) for step in steps)
+        weights = sum(_weight_numbers(step) for step in steps)
+        held = numbers_held(self.network, input_shape, self.layers)
+        return (held + 2 * passing + _PREPARED * weights + _SCRATCH) * self.dtype.itemsize
+
+
+def _weight_numbers(step: Step) -> int:
+    return 0 if step.layer.branches else sum(map(prod, step.layer.param_shapes(step.input_shape).values()))
 
 
 def numbers_held(network: Network, input_shape: Shape, layers: Iterable[str]) -> int:

@@ -20,18 +20,29 @@ from cnncli.errors import ArgumentError
 from cnncli.networks.layers import Block, Layer
 from cnncli.networks.layers.context import Context, Shared, within
 from cnncli.networks.network import Network
+from cnncli.ops.batches.bands import Prepared
 from cnncli.ops.batches.workspaces import FRESH, Workspace
 from cnncli.shapes import Shape, show_shape
 
 
 class Weights(NamedTuple):
-    """A network and its arrays by name, of one type, and what its convolutions see at borders (`BORDERS`)."""
+    """A network with its arrays.
+
+    Attributes:
+        network: the network.
+        parameters: by name.
+        buffers: the arrays that are not trained, by name.
+        dtype: the type of both.
+        borders: what convolutions see outside of their input, as `BORDERS` has it.
+        prepared: what convolutions make of their weights, by the layer's path.
+    """
 
     network: Network
     parameters: Mapping[str, Array]
     buffers: Mapping[str, Array]
     dtype: DType
     borders: str
+    prepared: dict[str, tuple[Prepared, Prepared]]
 
 
 def at_borders(step: Step, borders: str) -> Layer:
@@ -79,7 +90,8 @@ class NumpyPass(Pass):
         for number, step in self.steps.items():
             context = Context(shared, step.path)
             if run := together.get(number):
-                banded = convolution(run, weights.parameters, shared, weights.borders)
+                prepared = weights.prepared.setdefault(run.first.path, ({}, {}))
+                banded = convolution(run, weights.parameters, shared, weights.borders, prepared)
                 self._units[number] = ConvolutionUnit(banded, threads.spread)
             elif id(step) in inside:
                 continue

@@ -10,7 +10,7 @@ from cnncli.arrays import Array
 from cnncli.engines.pixels.steps import Step
 from cnncli.networks.layers import Activation, Block, Conv, Layer
 from cnncli.networks.layers.context import Context, Params, Shared, within
-from cnncli.ops.batches.bands import BandedConvolution, Spread, Task
+from cnncli.ops.batches.bands import BandedConvolution, Prepared, Spread, Task
 from cnncli.ops.batches.workspaces import Workspace
 
 _CALLER = -2  # in place of the step that uses an output
@@ -115,7 +115,9 @@ def _suits(step: Step) -> bool:
     )
 
 
-def convolution(run: Run, parameters: Params, shared: Shared, borders: str) -> BandedConvolution:
+def convolution(
+    run: Run, parameters: Params, shared: Shared, borders: str, prepared: tuple[Prepared, Prepared]
+) -> BandedConvolution:
     """Return the convolution of a run, with its scales in its weights."""
     own = within(parameters, run.first.path)
     weight, bias = own["weight"], own.get("bias")
@@ -131,6 +133,7 @@ def convolution(run: Run, parameters: Params, shared: Shared, borders: str) -> B
         None if bias is None else bias.astype(dtype, copy=False),
         activation and activation.nonlinearity(),
         reflects=borders == "reflect",
+        prepared=prepared,
     )
 
 

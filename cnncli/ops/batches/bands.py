@@ -32,6 +32,10 @@ Spread = Callable[[Iterable[Task]], None]
 """A function that runs tasks, on several threads maybe, each with memory that no other has meanwhile."""
 
 
+Prepared = dict[tuple[int, int], Array]
+"""Weights as algorithms take them, by the rows and the positions that these compute together."""
+
+
 class Band(NamedTuple):
     """Some rows of a convolution's output, the rows of the input that they see, and the window over these."""
 
@@ -76,15 +80,18 @@ class _Banded:
 
     Args:
         geometry: its shape.
-        weight: (f_h, f_w, C_in, C_out).
+        weight: returns (f_h, f_w, C_in, C_out).
+        prepared: where weights stay that algorithms have prepared.
         winograd: whether Winograd's filtering may be used.
     """
 
-    def __init__(self, geometry: Geometry, weight: Array, *, winograd: bool = True) -> None:
+    def __init__(
+        self, geometry: Geometry, weight: Callable[[], Array], prepared: Prepared, *, winograd: bool = True
+    ) -> None:
         self.geometry, self.weight, self.winograd = geometry, weight, winograd
         self.bands = bands(geometry.window, _POSITIONS // geometry.window.output_size[1])
         self._algorithms = {band.window: self._algorithm(band.window) for band in self.bands}
-        self._matrices: dict[object, Array] = {}
+        self._matrices = prepared
 
     def _algorithm(self, window: Window) -> Algorithm:
         geometry = self.geometry._replace(window=window)
@@ -99,9 +106,9 @@ class _Banded:
         algorithm.apply(algorithm.columns(x, memory), self._matrix(algorithm), out, memory, bias)
 
     def _matrix(self, algorithm: Algorithm) -> Array:
-        key = type(algorithm), getattr(algorithm, "rows", 0), getattr(algorithm, "tile", 0)
+        key = getattr(algorithm, "rows", 0), getattr(algorithm, "tile", 0)
         if key not in self._matrices:
-            self._matrices[key] = algorithm.prepare(self.weight)
+            self._matrices[key] = algorithm.prepare(self.weight())
         return self._matrices[key]
 
     def parts(self, images: int) -> Iterator[tuple[slice, Band]]:
@@ -111,6 +118,11 @@ class _Banded:
         for start in range(0, images, step):
             for band in self.bands:
                 yield slice(start, min(start + step, images)), band
+
+
+def _turned_weight(weight: Array) -> Array:
+    """Return the weights (f_h, f_w, C_out, C_in) of the convolution back."""
+    return np.ascontiguousarray(weight[::-1, ::-1].swapaxes(2, 3))
 
 
 class BandedConvolution:
@@ -123,6 +135,8 @@ class BandedConvolution:
         activation: elementwise, and such that its gradient follows from its output; None for none.
         reflects: whether the input is reflected at the borders in place of zeros.
         winograd: whether Winograd's filtering may be used.
+        prepared: where weights stay that algorithms have prepared, (forward, backward): for a convolution of the same
+            weights on images of another size.
 
     Example:
         >>> convolution = BandedConvolution(Window.over((4, 4), 3, padding="same"), np.ones((3, 3, 1, 1)), None)
@@ -140,6 +154,7 @@ class BandedConvolution:
         *,
         reflects: bool = False,
         winograd: bool = True,
+        prepared: tuple[Prepared, Prepared] | None = None,
     ) -> None:
         self.size, self.padding, self.bias, self.activation = window.size, window.padding, bias, activation
         self.reflects = reflects and any(window.padding)
@@ -150,8 +165,9 @@ class BandedConvolution:
         geometry = Geometry(window, weight.shape[2], weight.shape[3])
         back = turned(geometry)
         assert back is not None
-        self._forth = _Banded(geometry, weight, winograd=winograd)
-        self._back = _Banded(back, np.ascontiguousarray(weight[::-1, ::-1].swapaxes(2, 3)), winograd=winograd)
+        forth_prepared, back_prepared = prepared or ({}, {})
+        self._forth = _Banded(geometry, lambda: weight, forth_prepared, winograd=winograd)
+        self._back = _Banded(back, lambda: _turned_weight(weight), back_prepared, winograd=winograd)
 
     @staticmethod
     def suits(window: Window, groups: int) -> bool:
