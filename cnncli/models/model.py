@@ -1,7 +1,7 @@
 """A network of ours with weights, and the file that holds everything needed to use it."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Self, TypeVar
 from weakref import WeakKeyDictionary
@@ -15,7 +15,7 @@ from cnncli.data.normalization import Normalization
 from cnncli.engines.backends import Backend, open_backend
 from cnncli.engines.engine import Engine, Predicting, check_arrays
 from cnncli.engines.head import probabilities
-from cnncli.errors import ArgumentError, ModelError
+from cnncli.errors import ModelError
 from cnncli.files.html import html_table
 from cnncli.formats.files import named
 from cnncli.formats.safetensors import INPUT, NETWORK
@@ -121,7 +121,9 @@ class TrainedNetwork(PictureModel, Value):
         `0.conv` names what the convolution of the first word puts out, `0` the output of the whole word with its
         options; `4.res.main.0.conv` is inside a block.
         """
-        return [name for name, _ in self._activations(np.zeros((1, *self.input_shape), np.uint8))]
+        from cnncli.engines.pixels.steps import Steps
+
+        return list(Steps(self.network).names)
 
     def features(self, picture: AnyPath | npt.ArrayLike, layer: str) -> Array:
         """Return a layer's feature maps of a picture.
@@ -140,18 +142,13 @@ class TrainedNetwork(PictureModel, Value):
             >>> load_model("runs/digits").features("digits/7/00.png", "0.conv").ndim
             3
         """
-        batch, _ = self._batch(picture)
-        outputs = dict(self._activations(batch))
-        # The output of a whole word comes after those of all its layers.
-        of_word = (name for name in reversed(outputs) if name.partition(".")[0] == layer)
-        name = layer if layer in outputs else next(of_word, None)
-        if name is None:
-            raise ArgumentError(f"the model has no layer {layer!r}: there are {', '.join(outputs)}")
-        found: Array = outputs[name][0]
-        return found
+        from cnncli.engines.pixels.steps import full_names
 
-    def _activations(self, pictures: Array) -> Iterator[tuple[str, Array]]:
-        return self.engine().activations(self.normalization.apply(pictures))
+        name = full_names(self.network, [layer])[layer]
+        batch, _ = self._batch(picture)
+        activations = self.engine().activations(self.normalization.apply(batch))
+        found: Array = dict(activations)[name][0]
+        return found
 
     def on(self, engine: str | Backend, device: str = "auto") -> Self:
         """Return the same model, computed by another engine.

@@ -30,7 +30,8 @@ class PixelGradient:
     """Outputs of some layers for images, and the gradient by the images of what is made of these outputs.
 
     Dropout drops nothing, and batch norm takes its running statistics. Layers that none of the named ones needs are not
-    computed, so images may have any height and width that the layers up to the last named one can take.
+    computed, so images may have any height and width that the layers up to the last named one can take. It serves one
+    thread at a time.
 
     Args:
         network: the network.

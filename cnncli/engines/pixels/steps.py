@@ -97,6 +97,7 @@ def full_names(network: Network, layers: Iterable[str]) -> dict[str, str]:
     known = Steps(network).names
     found = {}
     for layer in layers:
+        # The output of a whole word comes after those of all its layers.
         of_word = (name for name in reversed(known) if name.partition(".")[0] == layer)
         name = layer if layer in known else next(of_word, None)
         if name is None:
