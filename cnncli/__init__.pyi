@@ -33,6 +33,8 @@ from .models.model import Model as Model
 from .models.opening import load_model as load_model
 from .models.prediction import predict_files as predict_files
 from .models.sorting import sort_files as sort_files
+from .models.style.options import StyleOptions as StyleOptions
+from .models.style.transfer import transfer_style as transfer_style
 from .models.told import Told as Told
 from .models.weights import export_weights as export_weights
 from .models.why.explanations import explain_class as explain_class

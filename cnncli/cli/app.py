@@ -29,6 +29,7 @@ COMMANDS = (
     "evaluate",
     "export",
     "learn",
+    "style",
     "boxes",
 )
 """The commands: each is the function of that name in the module of that name in `commands`.

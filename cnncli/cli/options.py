@@ -137,6 +137,52 @@ def parse_number(text: str, name: str, form: str = "a number") -> float:
     return number
 
 
+def parse_numbers(text: str, name: str) -> tuple[float, ...]:
+    """Return finite numbers separated by commas.
+
+    Raises:
+        ArgumentError: a word is not a finite number.
+    """
+    return tuple(parse_number(word, name, "numbers separated by commas") for word in text.split(","))
+
+
+def parse_weights(text: str, name: str) -> dict[str, float]:
+    """Return words separated by commas, each with its weight behind a colon; 1 where it has none.
+
+    Raises:
+        ArgumentError: an empty word, one given twice, or a weight that is not a number.
+
+    Example:
+        >>> parse_weights("0,3.conv:0.5", "--style")
+        {'0': 1.0, '3.conv': 0.5}
+    """
+    weights: dict[str, float] = {}
+    for part in text.split(","):
+        word, colon, weight = part.strip().partition(":")
+        if not word or word in weights:
+            raise ArgumentError(f"{name} must be layers, each once, such as 0,3:0.5, got {text!r}")
+        weights[word] = parse_number(weight, f"{name} {word}") if colon else 1.0
+    return weights
+
+
+def parse_bytes(text: str, name: str) -> int:
+    """Return a number of bytes, written as 500M, 2G, or in full.
+
+    Raises:
+        ArgumentError: the text is anything else.
+
+    Example:
+        >>> parse_bytes("500M", "--memory"), parse_bytes("1.5G", "--memory")
+        (500000000, 1500000000)
+    """
+    form = "bytes, such as 500M or 2G"
+    factor = {"K": 1e3, "M": 1e6, "G": 1e9}.get(text[-1:].upper(), 1)
+    number = parse_number(text[:-1] if factor > 1 else text, name, form) * factor
+    if number < 1:
+        raise ArgumentError(f"{name} must be {form}, got {text!r}")
+    return int(number)
+
+
 PaddingOption = Annotated[
     str,
     typer.Option(

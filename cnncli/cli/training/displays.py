@@ -89,7 +89,7 @@ class Live(Lines):
 
     def __init__(self, data: str, folder: Path) -> None:
         super().__init__(data, folder)
-        self.bar = _make_bar()
+        self.bar = make_bar()
         self.task: Any = None
         self.shown, self.begin, self.begun_at = 0.0, 0.0, 0
 
@@ -214,7 +214,7 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _make_bar() -> Any:
+def make_bar() -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
