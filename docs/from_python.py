@@ -16,6 +16,7 @@ FUNCTIONS = {
     "evaluate": ("evaluate", "evaluate_boxes", "judge_boxes"),
     "export": ("export_onnx", "export_weights"),
     "learn": ("learn_kernel",),
+    "style": ("transfer_style",),
     "boxes": ("iou", "nms", "convert_boxes"),
 }
 """For each command, the functions that do the same in Python."""

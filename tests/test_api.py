@@ -83,6 +83,7 @@ PROMISED = {
     "settings_for",
     "summarize_network",
     "train",
+    "transfer_style",
     "write_image",
 }
 

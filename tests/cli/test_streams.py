@@ -32,6 +32,7 @@ WORDS = {
     "evaluate": "model.safetensors data",
     "export": "model.safetensors model.onnx",
     "learn": "a.png b.png -f 3",
+    "style": "a.png b.png -o styled.png --steps 2",
     "boxes": "iou 0,0,2,2 1,0,2,2",
 }
 """Arguments of every command, for files of the fixture `folder`."""

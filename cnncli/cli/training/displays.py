@@ -215,6 +215,7 @@ def _clock(seconds: float) -> str:
 
 
 def make_bar() -> Any:
+    """Return a bar on stderr, whose tasks have the fields `measures` and `left`."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 

@@ -17,17 +17,20 @@ from cnncli.cli.options import FileOptions, pixel_limit
 from cnncli.cli.training.displays import make_bar
 from cnncli.cli.training.models import say_preprocessing
 from cnncli.cli.training.summaries import duration
+from cnncli.engines.backends import Backend, open_backend
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.files.temporary import check_output, open_whole
 from cnncli.files.text import json_text, printable
 from cnncli.images.formats import find_format
 from cnncli.images.writing import write_image
 from cnncli.models.opening import load_trainable
+from cnncli.models.style.networks import JudgingNetwork, random_network
 from cnncli.models.style.options import StyleOptions
 from cnncli.models.style.transfer import StyleReport, StyleResult, StyleWatcher, transfer_style
 from cnncli.threads import cores
 
 if TYPE_CHECKING:
+    from cnncli.models.model import TrainedNetwork
     from cnncli.models.told import Told
 
 LINES = 20  # steps from one line of progress to the next
@@ -174,11 +177,7 @@ def run_style(
     _check_outputs(output, preview, [*pictures, *([mask] if mask else [])], force=files.force)
     content, styles = (None, list(pictures)) if texture else (pictures[0], list(pictures[1:]))
     display = _display(preview, as_json=files.as_json, quiet=files.quiet)
-    judge = None if model is None else load_trainable(model, told).on(engine, device)
-    if judge is None:
-        display.say(UNTRAINED)
-    elif not files.quiet:
-        say_preprocessing(judge, model or "", told)
+    judge = _judge(model, told, options.seed, open_backend(engine, device), display, quiet=files.quiet)
     with interrupts(saves=True) as stop, open_whole(output, ImageError, replace=files.force) as file, display.bar:
         result = transfer_style(
             content,
@@ -195,6 +194,19 @@ def run_style(
     display.finish(result, output, result.picture.shape)
     if not result.done:
         raise typer.Exit(stop.exit_code)
+
+
+def _judge(
+    word: str | None, told: "Told", seed: int, backend: Backend, display: Display, *, quiet: bool
+) -> "TrainedNetwork | JudgingNetwork":
+    """Return the network that judges, and say what is to be known of it."""
+    if word is None:
+        display.say(UNTRAINED)
+        return random_network(seed)._replace(backend=backend)
+    model = load_trainable(word, told).on(backend)
+    if not quiet:
+        say_preprocessing(model, word, told)
+    return model
 
 
 def costs_table(result: StyleResult) -> Table:

@@ -96,8 +96,9 @@ def style_cost(found: Array, target: Array, positions: float) -> Cost:
 def variation_cost(picture: Array) -> Cost:
     """Return the mean squared difference of neighbouring pixels: noise costs more than areas.
 
-    sum ((x[i+1, j] - x[i, j])^2 + (x[i, j+1] - x[i, j])^2) / (H W C): the total variation of Johnson, Alahi and Fei-Fei,
-    "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", ECCV 2016, squared as in their program.
+    sum ((x[i+1, j] - x[i, j])^2 + (x[i, j+1] - x[i, j])^2) / (H W C): the total variation of Johnson, Alahi and
+    Fei-Fei, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", ECCV 2016, squared as in their
+    program.
 
     Args:
         picture: x, (H, W, C).

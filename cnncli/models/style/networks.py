@@ -10,7 +10,7 @@ from cnncli.arrays import Array
 from cnncli.data.normalization import Normalization
 from cnncli.engines.backends import Backend
 from cnncli.engines.initialization import initialize
-from cnncli.engines.steps import Steps, full_names
+from cnncli.engines.pixels.steps import Steps, full_names
 from cnncli.errors import ArgumentError
 from cnncli.models.model import TrainedNetwork
 from cnncli.networks import Network, parse_network

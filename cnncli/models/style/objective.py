@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from cnncli.arrays import Array
 from cnncli.data.pictures import resized
-from cnncli.engines.pixels import PixelGradient
+from cnncli.engines.pixels.gradient import PixelGradient
 from cnncli.errors import ArgumentError
 from cnncli.models.style.costs import content_cost, gram, style_cost, variation_cost
 from cnncli.models.style.networks import JudgingNetwork

@@ -9,7 +9,7 @@ from cnncli.errors import ArgumentError
 from cnncli.values import Value
 
 KEPT_COLORS = ("luminance", "matching")
-"""Ways to keep the content's colours: the style in brightness alone, or styles brought to the content's colours first."""
+"""Ways to keep the content's colours: the style in brightness alone; or styles that are first given these colours."""
 
 UNITS = ("relative", "gatys")
 """What a weight multiplies: a cost as a share of that of no response at all, or the cost as its formula says."""
@@ -41,8 +41,8 @@ class StyleOptions(Value):
         ArgumentError: a number out of range.
 
     Example:
-        >>> StyleOptions(steps=20, style={"0": 1, "3": 2}).style
-        {'0': 0.333..., '3': 0.666...}
+        >>> StyleOptions(steps=20, style={"0": 1, "3": 3}).style
+        {'0': 0.25, '3': 0.75}
     """
 
     size: int | None = None

@@ -5,11 +5,11 @@ those of the whole picture, and so are sums over all parts, and gradients.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import product
+from itertools import pairwise, product
 from math import ceil, lcm
 from typing import NamedTuple
 
-from cnncli.engines.steps import IMAGES, Steps, cut, full_names
+from cnncli.engines.pixels.steps import IMAGES, Steps, cut, full_names
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network
 from cnncli.networks.layers import Layer
@@ -176,7 +176,7 @@ def _splits(size: int, grid: int, margin: int) -> list[list[Side]]:
             break
         before = len(edges)
         ends = [0, *edges, size]
-        found.append([_side(size, grid, margin, *pair) for pair in zip(ends[:-1], ends[1:], strict=True)])
+        found.append([_side(size, grid, margin, *pair) for pair in pairwise(ends)])
     return found
 
 

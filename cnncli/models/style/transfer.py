@@ -12,9 +12,9 @@ import numpy as np
 
 from cnncli.arrays import Array, as_numbers
 from cnncli.data.pictures import Reading, fitted, read_picture, resized
+from cnncli.engines.blas import single_threaded_blas
 from cnncli.errors import ArgumentError, ImageError, TrainingError
 from cnncli.images.sources import MAX_PIXELS
-from cnncli.models.model import TrainedNetwork
 from cnncli.models.opening import as_trainable
 from cnncli.models.predictor import AnyPath, PictureModel
 from cnncli.models.style.colors import brightness, matched, recolored
@@ -27,7 +27,7 @@ from cnncli.shapes import show_shape
 AnyPicture = AnyPath | Array
 
 DEFAULTS = StyleOptions()
-SMALLEST = 32  # pixels of the longer side of the coarsest level
+SMALLEST = 64  # pixels of the longer side of the coarsest level
 KEPT_STEPS = 10  # of which L-BFGS estimates curvature
 FIRST_STEP = 0.02  # change of a pixel, of 0 to 1, that L-BFGS tries first
 NOISE = 20.0  # deviation, of 0 to 255, of what a texture begins with
@@ -95,7 +95,7 @@ def transfer_style(
     content: AnyPicture | None,
     styles: AnyPicture | Sequence[AnyPicture],
     options: StyleOptions = DEFAULTS,
-    model: PictureModel | AnyPath | None = None,
+    model: PictureModel | JudgingNetwork | AnyPath | None = None,
     *,
     mask: AnyPicture | None = None,
     jobs: int = 1,
@@ -129,11 +129,13 @@ def transfer_style(
         TrainingError: costs that are no longer finite.
 
     Example:
-        >>> picture = transfer_style("scene.jpg", "canvas.jpg", StyleOptions(size=64, steps=5)).picture
-        >>> picture.shape, picture.dtype
-        ((43, 64, 3), dtype('uint8'))
+        >>> found = transfer_style("samples/scene.jpg", "samples/disc.png", StyleOptions(size=32, steps=2))
+        >>> found.picture.shape, sum(term.share for term in found.ends) < sum(term.share for term in found.begins)
+        ((21, 32, 3), True)
     """
-    return _Transfer(content, styles, options, model, mask, jobs, watcher, stop, max_pixels).run()
+    # Products of matrices on one thread, so that their last bits do not depend on the number of cores.
+    with single_threaded_blas(), np.errstate(all="ignore"):
+        return _Transfer(content, styles, options, model, mask, jobs, watcher, stop, max_pixels).run()
 
 
 class _DoneError(Exception):
@@ -148,7 +150,7 @@ class _Transfer:
         content: AnyPicture | None,
         styles: AnyPicture | Sequence[AnyPicture],
         options: StyleOptions,
-        model: PictureModel | AnyPath | None,
+        model: PictureModel | JudgingNetwork | AnyPath | None,
         mask: AnyPicture | None,
         jobs: int,
         watcher: StyleWatcher | None,
@@ -156,12 +158,14 @@ class _Transfer:
         max_pixels: int | None,
     ) -> None:
         self.options, self.watcher, self.stop = options, watcher or StyleWatcher(), stop or Event()
-        self.judge = random_network(options.seed) if model is None else JudgingNetwork.of(_trained(model))
+        self.judge = _judge(model, options.seed)
         self.weights = _weights(self.judge, options, with_content=content is not None)
         read = partial(_read, channels=self.judge.channels, max_pixels=max_pixels)
         self.content = None if content is None else read(content, "the content")
         self.styles = [read(style, "the style") for style in _several(styles)]
         self.mask = None if mask is None else _read(mask, "the mask", channels=1, max_pixels=max_pixels)
+        if self.mask is not None and not self.mask.any():
+            raise ArgumentError("the mask is black throughout, so the style would go nowhere: make a part of it white")
         self.shares = _style_shares(options, len(self.styles))
         size = None if options.memory is None else options.memory - self._beside()
         self.measures = Measures(self.judge, self.weights.layers, memory=size, jobs=jobs)
@@ -245,19 +249,25 @@ class _Transfer:
             return larger
         height, width = before.shape[:2]
         detail = content - resized(resized(content, (height, width)), size)
-        return np.clip(larger + detail, 0, 255)
+        start: Array = np.clip(larger + detail, 0, 255)
+        return start
 
     def _repainted(self, content: Array) -> Array:
         """Return a content in the colours of the styles, which L-BFGS takes many steps to find."""
         if self.options.keep_colors:
             return content.astype(np.float32)
         painted = [matched(content, style) for style in self.styles]
-        return np.tensordot(np.array(self.shares, np.float32), painted, 1)
+        mixed: Array = np.zeros(content.shape, np.float32)
+        for share, picture in zip(self.shares, painted, strict=True):
+            mixed += np.float32(share) * picture
+        return mixed
 
     def _noise(self, size: tuple[int, int]) -> Array:
         rng = np.random.default_rng(self.options.seed)
         mean = np.mean([style.mean(axis=(0, 1)) for style in self.styles], axis=0)
-        return (mean + rng.normal(0, NOISE, (*size, self.judge.channels))).clip(0, 255).astype(np.float32)
+        noise = mean + rng.normal(0, NOISE, (*size, self.judge.channels))
+        start: Array = np.clip(noise, 0, 255).astype(np.float32)
+        return start
 
     def _finished(self, picture: Array) -> Array:
         """Return the result of what was found at the last size: in full size, in the colours that were asked for."""
@@ -323,7 +333,8 @@ class _Descent:
 
 def _check_finite(judged: Judged, step: int) -> None:
     """Stop where costs or their gradient are no longer finite."""
-    wrong = next((term for term in judged.terms if not np.isfinite(term.share)), None)
+    broken = [term for term in judged.terms if not np.isfinite(term.share)]
+    wrong = min(broken, key=lambda term: int(term.layer.partition(".")[0]), default=None)
     if wrong is None and np.isfinite(judged.gradient).all():
         return
     place = "the gradient" if wrong is None else f"the {wrong.kind} cost of layer {wrong.layer}"
@@ -333,8 +344,10 @@ def _check_finite(judged: Judged, step: int) -> None:
     )
 
 
-def _trained(model: PictureModel | AnyPath) -> TrainedNetwork:
-    return as_trainable(model)
+def _judge(model: PictureModel | JudgingNetwork | AnyPath | None, seed: int) -> JudgingNetwork:
+    if isinstance(model, JudgingNetwork):
+        return model
+    return random_network(seed) if model is None else JudgingNetwork.of(as_trainable(model))
 
 
 def _weights(judge: JudgingNetwork, options: StyleOptions, *, with_content: bool) -> Weights:
@@ -359,7 +372,7 @@ def _style_shares(options: StyleOptions, count: int) -> tuple[float, ...]:
 
 def _several(styles: AnyPicture | Sequence[AnyPicture]) -> Sequence[AnyPicture]:
     """Return the styles as a list, which one may stand for."""
-    return styles if isinstance(styles, list | tuple) else [styles]
+    return [styles] if isinstance(styles, str | os.PathLike | np.ndarray) else styles
 
 
 def _read(picture: AnyPicture, name: str, *, channels: int, max_pixels: int | None) -> Array:
