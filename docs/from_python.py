@@ -73,6 +73,8 @@ print(cnncli.export_onnx(model, "digits.onnx", force=True).difference < 1e-4)
 image = cnncli.read_image("scene.png", gray=True)
 target = cnncli.filter_image(image, "sobel", direction="vertical")
 print(cnncli.learn_kernel(image, target).kernel.tolist())
+styled = cnncli.transfer_style("scene.jpg", "strokes.jpg", cnncli.StyleOptions(size=48, steps=5))
+print(styled.picture.shape, [cost.kind for cost in styled.ends])
 """
 
 

@@ -52,6 +52,22 @@ def scene(width=480, height=320):
     return image.resize((width, height), Image.Resampling.BOX)
 
 
+def strokes(size=256, count=3600):
+    """Brush strokes that follow a whirl, in the colours of a night: a style."""
+    rng = np.random.default_rng(1889)
+    palette = [(22, 38, 92), (38, 74, 150), (84, 132, 190), (160, 190, 206), (236, 200, 90), (250, 232, 160)]
+    image = Image.new("RGB", (size * SCALE, size * SCALE), palette[0])
+    draw = ImageDraw.Draw(image)
+    for x, y in rng.uniform(0, size, (count, 2)):
+        swirl = np.sin(x / 27) + np.cos(y / 31) + 0.7 * np.sin((x + y) / 45)
+        along = np.array([np.cos(1.7 * swirl), np.sin(1.7 * swirl)]) * rng.uniform(5, 11)
+        shade = np.clip(2.2 + 1.5 * swirl + rng.normal(0, 0.6), 0, 5)
+        ends = [tuple((np.array([x, y]) + side * along) * SCALE) for side in (-1, 1)]
+        colour = tuple(np.clip(np.array(palette[int(shade)]) + rng.integers(-14, 15), 0, 255).tolist())
+        draw.line(ends, fill=colour, width=int(rng.uniform(2, 4) * SCALE))
+    return image.resize((size, size), Image.Resampling.BOX)
+
+
 def exif():
     """What a camera notes, small: maker, model, date, and that the picture is upright."""
     block = Image.Exif()
@@ -128,6 +144,7 @@ def main(folder=HERE):
     first, *others = spinner()
     first.save(folder / "spinner.gif", save_all=True, append_images=others, duration=80, loop=0, optimize=False)
     disc().save(folder / "disc.png", optimize=True)
+    strokes().save(folder / "strokes.jpg", quality=86)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ PROMISED = {
     "NoInputError",
     "OPTIMIZERS",
     "Told",
+    "StyleOptions",
     "TrainingError",
     "__version__",
     "avg_pool2d",
