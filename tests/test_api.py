@@ -16,8 +16,8 @@ import cnncli
 from cnncli.cli.app import COMMANDS
 from cnncli.data import Reading, ReadingOptions
 from cnncli.filters.edges import Filtering, FilterOptions
-from cnncli.models.finding.options import FindingFields, FindingOptions
 from cnncli.models.dream_options import DreamFields, DreamOptions
+from cnncli.models.finding.options import FindingFields, FindingOptions
 from cnncli.models.why.options import WhyFields, WhyOptions
 from cnncli.training.configuration import Configuration, TrainingOptions
 

@@ -125,7 +125,7 @@ def dream(
 def _check(target: str, *, force: bool) -> None:
     """Refuse an output that cannot be written, before any work."""
     from cnncli.images.formats import find_format
-    from cnncli.models.finding.detecting import is_drawable
+    from cnncli.models.finding.naming import is_drawable
     from cnncli.pipelines.common import check_format
 
     if not is_drawable(find_format(check_format(target))):

@@ -21,7 +21,7 @@ from cnncli.files.text import json_text
 from cnncli.images.formats import find_format
 from cnncli.images.frames import Picture
 from cnncli.images.reading import open_image
-from cnncli.models.finding.detecting import is_drawable
+from cnncli.models.finding.naming import is_drawable
 from cnncli.models.why.explanations import ClassExplanation, ClassMap, cell_of
 from cnncli.pipelines.common import Pipeline, check_format, open_stream, read_source, write_pages
 from cnncli.pipelines.notes import Details
