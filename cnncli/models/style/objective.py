@@ -1,6 +1,7 @@
 """What a style transfer makes small: the sum of weighted costs, and its gradient by the picture."""
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +13,7 @@ from cnncli.engines.pixels.gradient import PixelGradient
 from cnncli.errors import ArgumentError
 from cnncli.models.style.costs import content_cost, gram, style_cost, variation_cost
 from cnncli.models.style.networks import JudgingNetwork
-from cnncli.models.style.tiles import Tile, Tiling, map_sizes, tilings, whole
-
-WORKING = 2.5
-"""Bytes of a pass over those that the gradient keeps."""
+from cnncli.models.style.tiles import Tile, Tiling, map_shapes, tilings, whole
 
 
 class Term(NamedTuple):
@@ -122,8 +120,9 @@ class Measures:
         )
 
     def bytes(self, shape: tuple[int, ...]) -> int:
-        """Return the bytes that a pass over a picture takes, about."""
-        return int(WORKING * self.pixels.memory(shape))
+        """Return the bytes that a pass over a picture takes, about: the network's, and the slopes of the layers."""
+        sizes = map_shapes(self.judge.network, shape, self.layers)
+        return self.pixels.memory(shape) + 2 * self.dtype.itemsize * sum(map(prod, sizes.values()))
 
     def outputs(self, picture: Array, tile: Tile) -> dict[str, Array]:
         """Return the outputs (H, W, N) of the layers for a tile of a picture on the scale 0 to 255."""
@@ -192,8 +191,8 @@ class Objective:
         self.tiling = measures.tiling(shape)
         self.units = self._style_units(content)
         self.targets = {} if content is None else measures.maps(content, list(weights.content))
-        sizes = map_sizes(measures.judge.network, shape, weights.style)
-        self.masks = {} if mask is None else {name: _shrunk(mask, size) for name, size in sizes.items()}
+        shapes = map_shapes(measures.judge.network, shape, weights.style)
+        self.masks = {} if mask is None else {name: _shrunk(mask, shape) for name, shape in shapes.items()}
 
     def __call__(self, picture: Array) -> Judged:
         """Return the costs of a picture (H, W, C) on the scale 0 to 255, and the gradient of their sum by it."""
@@ -296,5 +295,5 @@ def _placed(slope: Array, output: Array, place: tuple[slice, slice]) -> Array:
     return whole
 
 
-def _shrunk(mask: Array, size: tuple[int, int]) -> Array:
-    return resized(np.ascontiguousarray(mask[..., None], np.float32), size)[..., 0]
+def _shrunk(mask: Array, shape: tuple[int, ...]) -> Array:
+    return resized(np.ascontiguousarray(mask[..., None], np.float32), (shape[0], shape[1]))[..., 0]

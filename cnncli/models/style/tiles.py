@@ -16,7 +16,7 @@ from cnncli.networks.layers import Layer
 from cnncli.networks.summary import ReceptiveField
 from cnncli.shapes import Pair, Shape
 
-MOST = 64  # parts of a side
+MOST = 16  # parts of a side
 
 
 class Side(NamedTuple):
@@ -80,6 +80,8 @@ def whole(shape: Shape, layers: Iterable[str]) -> Tiling:
 def tilings(network: Network, shape: Shape, layers: Iterable[str]) -> Iterator[tuple[Shape, Tiling]]:
     """Yield ways to tile a picture (H, W, C), the fastest first, each with the shape of its largest tile.
 
+    Each has smaller tiles than those before, in height or in width.
+
     Raises:
         ArgumentError: a layer sees the whole picture, or moves by fractions of pixels.
     """
@@ -94,20 +96,22 @@ def tilings(network: Network, shape: Shape, layers: Iterable[str]) -> Iterator[t
         work = sum((tile.rows.stop - tile.rows.start) * (tile.columns.stop - tile.columns.start) for tile in tiles)
         largest = max(s.stop - s.start for s in rows), max(s.stop - s.start for s in columns)
         found.append((work, (*largest, shape[2]), Tiling(tiles, strides)))
-    for _, largest_shape, tiling in sorted(found, key=lambda way: way[0]):
-        yield largest_shape, tiling
+    seen: list[Shape] = []
+    for _, size, tiling in sorted(found, key=lambda way: way[0]):
+        if not any(size[0] >= other[0] and size[1] >= other[1] for other in seen):
+            seen.append(size)
+            yield size, tiling
 
 
-def map_sizes(network: Network, shape: tuple[int, ...], layers: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """Return (H, W) of the outputs of layers for pictures of a shape.
+def map_shapes(network: Network, shape: Shape, layers: Iterable[str]) -> dict[str, Shape]:
+    """Return (H, W, C) of the outputs of layers for pictures of a shape.
 
     Raises:
         ShapeError: a layer cannot take what comes in.
     """
     names = full_names(network, layers)
     graph = Steps(cut(network, shape, names.values()))
-    shapes = {name: graph.steps[graph.names[full]].shape for name, full in names.items()}
-    return {name: (size[0], size[1]) for name, size in shapes.items()}
+    return {name: graph.steps[graph.names[full]].shape for name, full in names.items()}
 
 
 def receptive_fields(network: Network, shape: Shape, layers: Iterable[str]) -> dict[str, ReceptiveField]:
