@@ -124,7 +124,8 @@ def style(
         _work(
             metavar="BYTES",
             callback=parsed(parse_bytes),
-            help="Memory for the computation, beside the weights, such as 500M: larger pictures are computed in tiles.",
+            help="Memory for pictures and layers, beside the network's weights, such as 500M: what needs more is "
+            "computed in tiles.",
         ),
     ] = None,
     seed: Annotated[int, _work(min=0, metavar="N", help="Seed of random weights and of noise.")] = _default.seed,

@@ -141,12 +141,19 @@ class PixelGradient:
         That is what `numbers_held` counts, what a layer reads and writes, weights as convolutions take them, and
         scratch memory.
         """
-        graph = Steps(cut(self.network, input_shape, self.layers.values()))
-        steps = [graph.steps[number] for number in graph.needed(graph.names[name] for name in self.layers.values())]
+        steps = self._needed_steps(input_shape)
         passing = max(prod(step.input_shape) + prod(step.shape) for step in steps)
-        weights = sum(_weight_numbers(step) for step in steps)
         held = numbers_held(self.network, input_shape, self.layers)
-        return (held + 2 * passing + _PREPARED * weights + _SCRATCH) * self.dtype.itemsize
+        return (held + 2 * passing + _SCRATCH) * self.dtype.itemsize + self.prepared_bytes(input_shape)
+
+    def prepared_bytes(self, input_shape: Shape) -> int:
+        """Return how many bytes of `memory` are weights as convolutions take them: the same for images of any size."""
+        weights = sum(_weight_numbers(step) for step in self._needed_steps(input_shape))
+        return _PREPARED * weights * self.dtype.itemsize
+
+    def _needed_steps(self, input_shape: Shape) -> list[Step]:
+        graph = Steps(cut(self.network, input_shape, self.layers.values()))
+        return [graph.steps[number] for number in graph.needed(graph.names[name] for name in self.layers.values())]
 
 
 def _weight_numbers(step: Step) -> int:

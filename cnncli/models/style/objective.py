@@ -79,7 +79,7 @@ class Measures:
     Args:
         judge: the network.
         layers: the layers' names.
-        memory: bytes that a pass may take; None for any.
+        memory: bytes that a pass may take beside the network's weights; None for any.
         jobs: threads.
         dtype: float32 or float64.
     """
@@ -97,6 +97,7 @@ class Measures:
         self.pixels: PixelGradient = judge.backend.pixel_gradient(
             judge.network, judge.parameters, judge.buffers, layers, dtype=dtype, jobs=jobs, borders="reflect"
         )
+        self._bytes: dict[tuple[int, ...], int] = {}
         self._mean = np.asarray(judge.normalization.mean, self.dtype)
         self._scale = np.asarray([1 / std for std in judge.normalization.std], self.dtype)
 
@@ -120,9 +121,12 @@ class Measures:
         )
 
     def bytes(self, shape: tuple[int, ...]) -> int:
-        """Return the bytes that a pass over a picture takes, about: the network's, and the slopes of the layers."""
-        sizes = map_shapes(self.judge.network, shape, self.layers)
-        return self.pixels.memory(shape) + 2 * self.dtype.itemsize * sum(map(prod, sizes.values()))
+        """Return the bytes that a pass over a picture takes, about: the slopes of layers too, but no weights."""
+        if shape not in self._bytes:
+            slopes = sum(map(prod, map_shapes(self.judge.network, shape, self.layers).values()))
+            passing = self.pixels.memory(shape) - self.pixels.prepared_bytes(shape)
+            self._bytes[shape] = passing + 2 * self.dtype.itemsize * slopes
+        return self._bytes[shape]
 
     def outputs(self, picture: Array, tile: Tile) -> dict[str, Array]:
         """Return the outputs (H, W, N) of the layers for a tile of a picture on the scale 0 to 255."""
@@ -223,7 +227,9 @@ class Objective:
                 part = outputs[name][here]
                 counts = self.masks[name][there] if self.masks else None
                 sums[name] = sums.get(name, 0) + gram(part, counts)
-                positions[name] += part.shape[0] * part.shape[1] if counts is None else float(counts.sum())
+                positions[name] += (
+                    part.shape[0] * part.shape[1] if counts is None else float(counts.sum(dtype=np.float64))
+                )
         return outputs, sums, positions
 
     def _style_terms(

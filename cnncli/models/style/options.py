@@ -52,7 +52,7 @@ class StyleOptions(Value):
     content: Mapping[str, float] | None = None
     style: Mapping[str, float] | None = None
     content_weight: float = 1.0
-    style_weight: float = 40.0
+    style_weight: float = 160.0
     tv: float = 0.1
     shares: tuple[float, ...] | None = None
     keep_colors: str | None = None
