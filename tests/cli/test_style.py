@@ -72,8 +72,8 @@ def test_options_reach_the_transfer(folder):
     costs = json.loads(result.stdout.splitlines()[-1])["costs"]
     assert [(cost["layer"], round(cost["weight"], 3)) for cost in costs] == [
         ("2", 1),
-        ("0", 26.667),
-        ("4", 13.333),
+        ("0", 106.667),
+        ("4", 53.333),
         ("", 1),
     ]
     assert {cost["unit"] for cost in costs} == {1}

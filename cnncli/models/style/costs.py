@@ -6,6 +6,7 @@ Implementations differ in their divisors, and with them in what a weight means; 
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from cnncli.arrays import Array
 
@@ -46,7 +47,7 @@ def content_cost(output: Array, target: Array) -> Cost:
     return Cost(float(flat @ flat) / 2, difference, 2.0)
 
 
-def gram(output: Array, weights: Array | None = None) -> Array:
+def gram(output: npt.ArrayLike, weights: Array | None = None) -> Array:
     """Return the Gram matrix of a layer's output: what its filters answer to together, wherever it is.
 
     G_ij = sum over positions k of F_ik F_jk: equation 3 of Gatys, Ecker and Bethge 2016.
@@ -60,15 +61,16 @@ def gram(output: Array, weights: Array | None = None) -> Array:
         (N, N), float64.
 
     Example:
-        >>> gram(np.array([[[1, 0], [2, 1]], [[0, 3], [1, 1]]])).tolist()
+        >>> gram([[[1, 0], [2, 1]], [[0, 3], [1, 1]]]).tolist()
         [[6.0, 3.0], [3.0, 11.0]]
     """
+    output = np.asarray(output)
     features = output.reshape(-1, output.shape[-1])
     weighted = features if weights is None else features * weights.reshape(-1, 1).astype(features.dtype)
-    return (weighted.T @ features).astype(np.float64)
+    return np.asarray(weighted.T @ features, np.float64)
 
 
-def style_cost(found: Array, target: Array, positions: float) -> Cost:
+def style_cost(found: npt.ArrayLike, target: npt.ArrayLike, positions: float) -> Cost:
     """Return the cost of a Gram matrix that differs from the style's.
 
     sum (G - A)^2 / (4 N^2 M^2), for N filters and M positions: equation 4 of Gatys, Ecker and Bethge 2016.
@@ -88,8 +90,8 @@ def style_cost(found: Array, target: Array, positions: float) -> Cost:
         >>> cost.value, cost.divisor, cost.slope.tolist()
         (0.15625, 256, [[0.0625, 0.03125], [0.03125, 0.0625]])
     """
-    difference = found - target
-    divisor = 4 * len(found) ** 2 * positions**2
+    difference = np.asarray(found) - target
+    divisor = 4 * len(difference) ** 2 * positions**2
     return Cost(float((difference**2).sum()) / divisor, difference * (4 / divisor), divisor)
 
 
