@@ -49,7 +49,7 @@ def test_json_lines_say_all(folder):
     assert (end["output"], end["shape"], end["done"], end["steps"]) == ("out.png", [16, 24, 3], True, 3)
     assert [cost["kind"] for cost in end["costs"]] == ["content", "style", "style", "style", "variation"]
     total = sum(cost["value"] * cost["weight"] / cost["unit"] for cost in end["costs"])
-    assert total == pytest.approx(events[2]["cost"], rel=0.5)
+    assert total == pytest.approx(events[2]["cost"])
 
 
 def test_quiet_says_nothing_and_a_second_run_needs_force(folder):

@@ -41,8 +41,8 @@ class StyleReport(NamedTuple):
         levels: number of sizes.
         step: evaluations of the gradient at this size.
         steps: how many there will be.
-        terms: the costs.
-        best: (H, W, C) on the scale 0 to 255: the best picture at this size.
+        terms: the costs of the best picture at this size: the line search of L-BFGS tries worse ones, too.
+        best: (H, W, C), that picture on the scale 0 to 255.
     """
 
     level: int
@@ -324,7 +324,7 @@ class _Descent:
             self.best, self.found = Judged(judged.terms, np.empty(0)), picture.astype(np.float32)
         options = self.owner.options
         self.owner.watcher.step(
-            StyleReport(self.level, self.levels, self.step, options.steps, judged.terms, self.found)
+            StyleReport(self.level, self.levels, self.step, options.steps, self.best.terms, self.found)
         )
         if self.step >= options.steps or self.owner.stop.is_set():
             raise _DoneError

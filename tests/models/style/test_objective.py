@@ -60,7 +60,7 @@ def objective(network, size=(40, 56), dtype=np.float64, memory=None, mask=None, 
     return Objective(measures, weights, content, styles, content.shape, mask=mask, relative=relative)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [pytest.param("vgg19", marks=pytest.mark.slow), "residual", "inception"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_costs_and_gradient_are_those_of_pytorch(name, dtype):
     torch = pytest.importorskip("torch")
