@@ -129,7 +129,7 @@ def transfer_style(
         TrainingError: costs that are no longer finite.
 
     Example:
-        >>> found = transfer_style("samples/scene.jpg", "samples/disc.png", StyleOptions(size=32, steps=2))
+        >>> found = transfer_style("samples/scene.jpg", "samples/disc.png", StyleOptions(size=32, steps=5))
         >>> found.picture.shape, sum(term.share for term in found.ends) < sum(term.share for term in found.begins)
         ((21, 32, 3), True)
     """
