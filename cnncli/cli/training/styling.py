@@ -19,7 +19,7 @@ from cnncli.cli.training.models import say_preprocessing
 from cnncli.cli.training.summaries import duration
 from cnncli.engines.backends import Backend, open_backend
 from cnncli.errors import ArgumentError, ImageError
-from cnncli.files.temporary import check_output, open_whole
+from cnncli.files.temporary import Ending, check_output, open_temporary, open_whole, whole_file, writing
 from cnncli.files.text import json_text, printable
 from cnncli.images.formats import find_format
 from cnncli.images.writing import write_image
@@ -127,10 +127,10 @@ class Live(Lines):
 
 
 class JsonLines(Display):
-    """One JSON object per line on standard output: each size, some steps, the end."""
+    """One JSON object per line on standard output: notes, each size, some steps, the end."""
 
     def note(self, message: str) -> None:
-        print(printable(f"cnncli: {message}"), file=sys.stderr)
+        _print_json(event="note", message=message)
 
     def begins(self, level: int, levels: int, shape: tuple[int, ...], tiles: int) -> None:
         _print_json(event="size", level=level, levels=levels, shape=list(shape), tiles=tiles)
@@ -178,19 +178,23 @@ def run_style(
     content, styles = (None, list(pictures)) if texture else (pictures[0], list(pictures[1:]))
     display = _display(preview, as_json=files.as_json, quiet=files.quiet)
     judge = _judge(model, told, options.seed, open_backend(engine, device), display, quiet=files.quiet)
-    with interrupts(saves=True) as stop, open_whole(output, ImageError, replace=files.force) as file, display.bar:
-        result = transfer_style(
-            content,
-            styles,
-            options,
-            judge,
-            mask=mask,
-            jobs=jobs or cores(),
-            watcher=display,
-            stop=stop,
-            **pixel_limit(files.max_pixels),
-        )
-        write_image(file, result.picture, format=find_format(output).name, quality=files.quality)
+    ending: Ending = "replace" if files.force else "add"
+    # Begun before the work, so that a folder that cannot be written to is known before.
+    with interrupts(saves=True) as stop, whole_file(output, lambda _: ending) as temporary:
+        with display.bar:
+            result = transfer_style(
+                content,
+                styles,
+                options,
+                judge,
+                mask=mask,
+                jobs=jobs or cores(),
+                watcher=display,
+                stop=stop,
+                **pixel_limit(files.max_pixels),
+            )
+        with writing(output, ImageError), open_temporary(temporary) as file:
+            write_image(file, result.picture, format=find_format(output).name, quality=files.quality)
     display.finish(result, output, result.picture.shape)
     if not result.done:
         raise typer.Exit(stop.exit_code)
