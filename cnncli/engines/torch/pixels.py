@@ -106,13 +106,16 @@ class _Join(nn.Module):
 class _Reflection(nn.Module):
     """Rows and columns repeated at the borders, of pictures of any size: PyTorch's own needs more than the padding."""
 
+    rows: Tensor
+    columns: Tensor
+
     def __init__(self, rows: Array, columns: Array) -> None:
         super().__init__()
         self.register_buffer("rows", torch.from_numpy(rows.astype(np.int64)))
         self.register_buffer("columns", torch.from_numpy(columns.astype(np.int64)))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.index_select(2, self.rows).index_select(3, self.columns)  # type: ignore[arg-type]
+        return x.index_select(2, self.rows).index_select(3, self.columns)
 
 
 def _module(step: Step, weights: Weights) -> nn.Module:
