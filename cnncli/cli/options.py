@@ -3,7 +3,7 @@
 import functools
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 from functools import partial
 from inspect import Parameter
@@ -330,11 +330,14 @@ class FileOptions(Value):
         return fields | pixel_limit(self.max_pixels)
 
 
-def over_files(*names: str) -> Callable[[Callable[Concatenate[FileOptions, P], None]], Callable[..., None]]:
+def over_files(
+    *names: str, without: Collection[str] = ()
+) -> Callable[[Callable[Concatenate[FileOptions, P], None]], Callable[..., None]]:
     """Declare options of `FileOptions` for a command, in place of its first parameter, which gets their values.
 
     Args:
         names: the fields that the command takes; all by default.
+        without: fields that it does not take.
 
     Example:
         >>> @over_files("inputs", "force")
@@ -345,11 +348,11 @@ def over_files(*names: str) -> Callable[[Callable[Concatenate[FileOptions, P], N
         >>> [*inspect.signature(count).parameters]
         ['flip', 'inputs', 'force']
     """
-    if unknown := set(names) - set(FileOptions.fields):
+    if unknown := {*names, *without} - set(FileOptions.fields):
         raise TypeError(
             f"FileOptions has no {', '.join(sorted(unknown))}; its fields are {', '.join(FileOptions.fields)}"
         )
-    chosen = names or FileOptions.fields
+    chosen = set(names or FileOptions.fields) - set(without)
     kinds = {name: kind for name, kind in FileOptions.__annotations__.items() if name in chosen}
     return with_options({name: (kind, FileOptions.defaults[name]) for name, kind in kinds.items()}, FileOptions)
 

@@ -148,6 +148,16 @@ def check_format(name: str) -> str:
         raise ArgumentError(str(error)) from error
 
 
+def check_coloured(output: str) -> None:
+    """Refuse an output whose format does not hold coloured pictures.
+
+    Raises:
+        ArgumentError: its format is none, or one of numbers or grey alone.
+    """
+    if not find_format(check_format(output)).coloured:
+        raise ArgumentError(f"{output}: does not hold a coloured picture: write png, jpeg or another picture")
+
+
 def check_lossy(name: str, quality: int) -> None:
     """Refuse a quality for a format that has no such setting.
 

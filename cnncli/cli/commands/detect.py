@@ -42,23 +42,7 @@ Kind: Any = choice("Kind", LABEL_KINDS)
 
 @about_search
 @options.about_model
-@over_files(
-    "inputs",
-    "show",
-    "quality",
-    "recursive",
-    "files_from",
-    "files_from0",
-    "max_pixels",
-    "jobs",
-    "force",
-    "skip_existing",
-    "shard",
-    "scheduler",
-    "dry_run",
-    "as_json",
-    "quiet",
-)
+@over_files(without=("output", "format_name", "cell"))
 def detect(
     files: FileOptions,
     about: options.ToldOptions,

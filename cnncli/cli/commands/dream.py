@@ -124,12 +124,9 @@ def dream(
 
 def _check(target: str, *, force: bool) -> None:
     """Refuse an output that cannot be written, before any work."""
-    from cnncli.images.formats import find_format
-    from cnncli.models.finding.naming import is_drawable
-    from cnncli.pipelines.common import check_format
+    from cnncli.pipelines.common import check_coloured
 
-    if not is_drawable(find_format(check_format(target))):
-        raise ArgumentError(f"{target}: does not hold a coloured picture: write png, jpeg or another picture")
+    check_coloured(target)
     folder = os.path.dirname(target)
     if folder and not os.path.isdir(folder):
         raise ArgumentError(f"{folder}: no such folder: make it first")

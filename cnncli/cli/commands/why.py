@@ -39,23 +39,7 @@ _method = partial(typer.Option, rich_help_panel="Methods")
 
 
 @options.about_model
-@over_files(
-    "inputs",
-    "show",
-    "quality",
-    "recursive",
-    "files_from",
-    "files_from0",
-    "max_pixels",
-    "jobs",
-    "force",
-    "skip_existing",
-    "shard",
-    "scheduler",
-    "dry_run",
-    "as_json",
-    "quiet",
-)
+@over_files(without=("output", "format_name", "cell"))
 def why(
     files: FileOptions,
     about: options.ToldOptions,

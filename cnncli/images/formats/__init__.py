@@ -65,6 +65,11 @@ class Format(NamedTuple):
         return all(dtype.startswith("float") for dtype in self.dtypes)
 
     @property
+    def coloured(self) -> bool:
+        """True if it holds coloured pictures, and not any numbers."""
+        return self.holds("uint8", 3) and not self.numeric
+
+    @property
     def suffix(self) -> str:
         """The suffix of generated output names."""
         return self.ending or self.suffixes[0]

@@ -4,7 +4,7 @@ import os
 
 from cnncli.batch.inputs import Input
 from cnncli.batch.naming import TEMPLATE_FIELDS, OutputRule
-from cnncli.images.formats import Format, find_format, is_format
+from cnncli.images.formats import find_format, is_format
 
 
 class BoxRule(OutputRule):
@@ -50,9 +50,4 @@ def _suffix(source: Input) -> str:
     """Return the suffix of an input's picture with boxes: its own, if that means a picture in colours."""
     suffix = os.path.splitext(source.below)[1]
     name = suffix.removeprefix(".")
-    return suffix if is_format(name) and is_drawable(find_format(name)) else ".png"
-
-
-def is_drawable(form: Format) -> bool:
-    """Return whether a format holds coloured pictures, and not any numbers."""
-    return form.holds("uint8", 3) and not form.numeric
+    return suffix if is_format(name) and find_format(name).coloured else ".png"

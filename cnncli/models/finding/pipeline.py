@@ -16,7 +16,7 @@ from cnncli.data import Reading
 from cnncli.data.boxes.boxes import Boxes
 from cnncli.data.boxes.labels import LabelledBoxes
 from cnncli.data.pictures import Size, fitted, on_white
-from cnncli.errors import ArgumentError, ImageError
+from cnncli.errors import ImageError
 from cnncli.files.temporary import STANDARD, open_temporary, writing
 from cnncli.files.text import json_text
 from cnncli.images.formats import Format, find_format
@@ -24,11 +24,10 @@ from cnncli.images.frames import OpenedImage, Picture
 from cnncli.images.metadata import Metadata
 from cnncli.images.reading import open_image
 from cnncli.models.finding.cropping import Crops
-from cnncli.models.finding.naming import is_drawable
 from cnncli.models.finding.sliding.harvesting import Harvest
 from cnncli.models.prediction import path_list
 from cnncli.models.predictor import AnyPath
-from cnncli.pipelines.common import Pipeline, check_format, open_stream, read_source, write_pages
+from cnncli.pipelines.common import Pipeline, check_coloured, open_stream, read_source, write_pages
 from cnncli.pipelines.notes import Details
 from cnncli.threads import cores
 
@@ -98,7 +97,7 @@ class _Seen(NamedTuple):
         frame = next(image.frames())
         own = on_white(frame)
         pixels = fitted(own, reading, name, picture=not image.kind.numeric)
-        form = next(filter(is_drawable, image.kind.written), find_format("png"))
+        form = next((form for form in image.kind.written if form.coloured), find_format("png"))
         return cls(name, own, pixels, frame.metadata._replace(duration=None, loop=None), form)
 
     @property
@@ -163,8 +162,8 @@ class DetectPipeline(Pipeline):
         return json_text([version("cnncli"), *said])
 
     def check_single(self, output: str) -> None:
-        if output != STANDARD and not is_drawable(find_format(check_format(output))):
-            raise ArgumentError(f"{output}: does not hold a coloured picture: write png, jpeg or another picture")
+        if output != STANDARD:
+            check_coloured(output)
 
     def __call__(self, job: Job, targets: Sequence[str]) -> list[Details]:
         source, path = read_source(job.input.path), job.input.path

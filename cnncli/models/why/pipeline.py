@@ -15,15 +15,14 @@ from cnncli.batch.plan import Job
 from cnncli.batch.task import Grouping, Report
 from cnncli.data import Reading
 from cnncli.data.pictures import fitted, on_white
-from cnncli.errors import ArgumentError, ImageError
+from cnncli.errors import ImageError
 from cnncli.files.temporary import STANDARD, open_temporary, writing
 from cnncli.files.text import json_text
 from cnncli.images.formats import find_format
 from cnncli.images.frames import Picture
 from cnncli.images.reading import open_image
-from cnncli.models.finding.naming import is_drawable
 from cnncli.models.why.explanations import ClassExplanation, ClassMap, cell_of
-from cnncli.pipelines.common import Pipeline, check_format, open_stream, read_source, write_pages
+from cnncli.pipelines.common import Pipeline, check_coloured, open_stream, read_source, write_pages
 from cnncli.pipelines.notes import Details
 
 Explain = Callable[[Array, str], ClassExplanation]
@@ -100,8 +99,8 @@ class WhyPipeline(Pipeline):
         return json_text([version("cnncli"), self.model, self.methods, self.map_folder, self.quality])
 
     def check_single(self, output: str) -> None:
-        if output != STANDARD and not is_drawable(find_format(check_format(output))):
-            raise ArgumentError(f"{output}: does not hold a coloured picture: write png, jpeg or another picture")
+        if output != STANDARD:
+            check_coloured(output)
 
     def __call__(self, job: Job, targets: Sequence[str]) -> list[Details]:
         path = job.input.path
