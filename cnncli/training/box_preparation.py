@@ -25,18 +25,14 @@ from cnncli.training.box_recipe import (
 )
 from cnncli.training.configuration import Configuration
 from cnncli.training.fitting import Way
+from cnncli.training.held_out import FRACTION, check_held_out, held_out_duplicates, held_out_share, read_alike
 from cnncli.training.memory import check_memory
 from cnncli.training.preparation import (
-    FRACTION,
     Preparation,
-    check_held_out,
     choose_network,
     data_digest,
-    held_out_duplicates,
-    held_out_share,
     measured,
     named_data,
-    read_alike,
     settled,
 )
 from cnncli.training.sources import Source, frozen_words

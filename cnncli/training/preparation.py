@@ -18,15 +18,13 @@ from cnncli.data import (
     Resized,
     SizesDifferError,
     Subset,
-    find_duplicates,
     known_classes,
     open_dataset,
     split,
 )
 from cnncli.data.augmentation.base import Augmentation
 from cnncli.data.boxes.dataset import BoxDataset, Labelled
-from cnncli.data.boxes.opening import BoxParts, has_boxes
-from cnncli.data.datasets import Pictures
+from cnncli.data.boxes.opening import has_boxes
 from cnncli.data.listing import visible_folders
 from cnncli.data.normalization import Normalization, measure
 from cnncli.data.pictures import BYTES, Size
@@ -41,14 +39,14 @@ from cnncli.networks.words import read_input, split_words
 from cnncli.shapes import show_shape
 from cnncli.training.aims.aim import Aim
 from cnncli.training.aims.classifying import Classifying
-from cnncli.training.configuration import SMOOTHING, Configuration, parse_share
+from cnncli.training.configuration import SMOOTHING, Configuration
 from cnncli.training.fitting import Way, describe, find_way, fit, named_network
+from cnncli.training.held_out import FRACTION, check_held_out, held_out_duplicates, held_out_share, read_alike
 from cnncli.training.memory import check_memory
 from cnncli.training.recipe import SIZE, USUAL, Pace, chosen_augmentations, default_layers, settle
 from cnncli.training.sources import Source, frozen_words, open_source
 
 BATCH_SIZE = 32
-FRACTION = 0.1  # share of the training data that is held out for validation by default
 FEATURE_BYTES = 512 << 20  # bytes of the outputs of frozen words that are kept in memory
 CACHE_BYTES = 256 << 20  # bytes of decoded pictures that are kept in memory
 
@@ -319,14 +317,6 @@ def _parts(
     return parts
 
 
-def held_out_share(val: str | None) -> float | None:
-    """Return the share of an option; None for a path."""
-    number = None if val is None or os.path.exists(val) else parse_share(val)
-    if number is not None and not 0 <= number < 1:
-        raise ArgumentError(f"val must be a share from 0 to below 1, such as 0.2 or 20%, or a data set, got {val!r}")
-    return number
-
-
 def _with_validation(path: str, parts: Parts, reading: Reading, progress: OnChecked | None) -> Parts:
     """Return parts with a validation part that is read from a path."""
     train = parts.train
@@ -337,29 +327,6 @@ def _with_validation(path: str, parts: Parts, reading: Reading, progress: OnChec
     _check_shape(path, validation, train)
     found = (*filter(None, [unknown]), *held_out_duplicates(train, validation, parts.test))
     return parts._replace(validation=validation, findings=(*parts.findings, *given.findings, *found))
-
-
-def read_alike(reading: Reading, train: Labelled) -> Reading:
-    """Return how pictures are read so that they have the size, the channels and the scale of those to train on."""
-    height, width, channels = train.shape
-    return reading._replace(size=(height, width), channels=channels, scale=train.scale)
-
-
-def check_held_out(path: str, given: Parts | BoxParts) -> None:
-    """Refuse data to validate by whose only part beside the training part is its test part."""
-    if given.validation is None and given.test is not None:
-        raise DataError(
-            f"{path}: has a training and a test part, but none to validate by, and a test part is not looked at while "
-            "choosing: name the folder to validate by"
-        )
-
-
-def held_out_duplicates(train: Pictures, validation: Pictures, test: Pictures | None) -> list[Finding]:
-    """Return the findings that pictures to validate by are in the training part or in the test part too."""
-    found = [find_duplicates(train, validation)]
-    if test is not None:
-        found.append(find_duplicates(validation, test, "validation", "test"))
-    return [*filter(None, found)]
 
 
 def _advice(data: object, train: Dataset, present: list[int]) -> str:
