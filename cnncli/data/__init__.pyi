@@ -14,9 +14,9 @@ from .opening import recognise as recognise
 from .parts import Parts as Parts
 from .parts import split as split
 from .pictures import BYTES as BYTES
-from .pictures import RESIZES as RESIZES
 from .pictures import SCALES as SCALES
 from .pictures import OnChecked as OnChecked
 from .pictures import Reading as Reading
 from .pictures import ReadingOptions as ReadingOptions
 from .pictures import read_picture as read_picture
+from .resizing import RESIZES as RESIZES

@@ -13,7 +13,8 @@ from cnncli.data.datasets import ArrayDataset, Labels
 from cnncli.data.findings import Finding, raw_finding
 from cnncli.data.listing import natural_key
 from cnncli.data.parts import Parts
-from cnncli.data.pictures import BYTES, RAW, Reading, find_factor, resized_all
+from cnncli.data.pictures import BYTES, RAW, Reading, find_factor
+from cnncli.data.resizing import resized_all
 from cnncli.errors import CnncliError, DataError
 from cnncli.images.frames import luma
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnncli.arrays import Array
-from cnncli.data.pictures import BYTES, Size, resized_all
+from cnncli.data.pictures import BYTES
+from cnncli.data.resizing import Size, resized_all
 from cnncli.errors import DataError
 
 Labels = NDArray[np.int64]

@@ -12,7 +12,8 @@ import numpy as np
 from cnncli.arrays import Array
 from cnncli.data.datasets import Pictures, Shape
 from cnncli.data.findings import Finding, raw_finding, some
-from cnncli.data.pictures import BYTES, RAW, Reading, Size, find_factor, read_picture, resized
+from cnncli.data.pictures import BYTES, RAW, Reading, find_factor, read_picture
+from cnncli.data.resizing import Size, resized
 from cnncli.errors import DataError, ImageError, NoInputError, shortage
 from cnncli.threads import mapped
 

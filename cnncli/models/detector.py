@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cnncli.arrays import Array
 from cnncli.data.boxes.boxes import Boxes
 from cnncli.data.boxes.dataset import BoxDataset
-from cnncli.data.pictures import Placement, Size
+from cnncli.data.resizing import Placement, Size
 from cnncli.engines.detection.decoding import best_boxes, decode
 from cnncli.engines.detection.grid import Grid
 from cnncli.errors import ArgumentError, ModelError

@@ -12,7 +12,8 @@ from cnncli.data.augmentation.base import Augmentation
 from cnncli.data.augmentation.colours import Brightness, Contrast
 from cnncli.data.augmentation.moving import Flip, Zoom
 from cnncli.data.boxes.dataset import BoxDataset
-from cnncli.data.pictures import BYTES, Size, resized
+from cnncli.data.pictures import BYTES
+from cnncli.data.resizing import Size, resized
 from cnncli.data.symmetry import measure_lean
 from cnncli.errors import ArgumentError
 from cnncli.ops.boxes import corners

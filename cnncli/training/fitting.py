@@ -11,7 +11,7 @@ A size that was asked for overrules these rules: the network is built for it.
 
 from typing import NamedTuple
 
-from cnncli.data.pictures import Size
+from cnncli.data.resizing import Size
 from cnncli.errors import ArgumentError
 from cnncli.networks import Network, load_network
 from cnncli.networks.errors import ShapeError

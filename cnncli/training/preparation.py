@@ -27,7 +27,8 @@ from cnncli.data.boxes.dataset import BoxDataset, Labelled
 from cnncli.data.boxes.opening import has_boxes
 from cnncli.data.listing import visible_folders
 from cnncli.data.normalization import Normalization, measure
-from cnncli.data.pictures import BYTES, Size
+from cnncli.data.pictures import BYTES
+from cnncli.data.resizing import Size
 from cnncli.engines.freezing import split_network
 from cnncli.engines.head import check_outputs, logits_network
 from cnncli.engines.losses import LOSSES, Loss, balanced_weights

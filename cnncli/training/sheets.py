@@ -11,7 +11,8 @@ import numpy as np
 from cnncli.arrays import Array
 from cnncli.data.boxes.boxes import Boxes
 from cnncli.data.boxes.dataset import BoxDataset, Labelled
-from cnncli.data.pictures import BYTES, resized
+from cnncli.data.pictures import BYTES
+from cnncli.data.resizing import resized
 from cnncli.drawing.boxes import draw_boxes
 from cnncli.drawing.canvas import GRID
 from cnncli.drawing.sheets import Sheet

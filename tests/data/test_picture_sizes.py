@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cnncli.data.pictures import RESIZES, resized, resized_all
+from cnncli.data.resizing import RESIZES, resized, resized_all
 from cnncli.errors import ArgumentError
 
 RNG = np.random.default_rng(0)

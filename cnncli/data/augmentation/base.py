@@ -10,8 +10,8 @@ if TYPE_CHECKING:  # `--help` reads the registry and has to load no NumPy
     import numpy as np
 
     from cnncli.arrays import Array
-    from cnncli.data.pictures import Size
     from cnncli.data.randomness import ItemRandom
+    from cnncli.data.resizing import Size
 else:
     np = Lazy("numpy")
 

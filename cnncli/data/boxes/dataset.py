@@ -11,7 +11,7 @@ from cnncli.data.boxes.boxes import CROWD, NO_BOX, Boxes
 from cnncli.data.datasets import Dataset, unknown_classes
 from cnncli.data.files import CheckedFiles, FilePictures, PictureCache
 from cnncli.data.parts import split_pictures
-from cnncli.data.pictures import Placement, Size
+from cnncli.data.resizing import Placement, Size
 from cnncli.errors import DataError
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from cnncli.data.boxes.boxes import Boxes
 from cnncli.data.boxes.faults import Faults
-from cnncli.data.pictures import Size
+from cnncli.data.resizing import Size
 
 
 class Row(NamedTuple):

@@ -13,7 +13,8 @@ from cnncli.data.boxes.tree import Tree
 from cnncli.data.files import in_parallel
 from cnncli.data.findings import Finding
 from cnncli.data.listing import natural_key
-from cnncli.data.pictures import Reading, Size
+from cnncli.data.pictures import Reading
+from cnncli.data.resizing import Size
 from cnncli.errors import DataError, ImageError, NoInputError
 from cnncli.images.formats import PICTURE_SUFFIXES
 from cnncli.images.reading import open_image

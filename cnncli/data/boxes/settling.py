@@ -8,7 +8,7 @@ import numpy as np
 from cnncli.data.boxes.boxes import Boxes, Floats
 from cnncli.data.boxes.faults import Faults
 from cnncli.data.boxes.labels import LabelledPicture, Row
-from cnncli.data.pictures import Size
+from cnncli.data.resizing import Size
 from cnncli.errors import ImageError
 from cnncli.images.reading import open_image
 

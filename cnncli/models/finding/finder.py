@@ -12,7 +12,8 @@ import numpy.typing as npt
 from cnncli.arrays import Array, as_numbers
 from cnncli.data import Reading, ReadingOptions, read_picture
 from cnncli.data.boxes.boxes import Boxes
-from cnncli.data.pictures import Size, fitted, resized, with_channels
+from cnncli.data.pictures import fitted, with_channels
+from cnncli.data.resizing import Size, resized
 from cnncli.errors import ArgumentError
 from cnncli.models.detector import Detector
 from cnncli.models.finding.options import FindingFields, FindingOptions

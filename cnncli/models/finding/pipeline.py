@@ -15,7 +15,8 @@ from cnncli.batch.task import Grouping, Report, Task
 from cnncli.data import Reading
 from cnncli.data.boxes.boxes import Boxes
 from cnncli.data.boxes.labels import LabelledBoxes
-from cnncli.data.pictures import Size, fitted, on_white
+from cnncli.data.pictures import fitted, on_white
+from cnncli.data.resizing import Size
 from cnncli.errors import ImageError
 from cnncli.files.temporary import STANDARD, open_temporary, writing
 from cnncli.files.text import json_text

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.arrays import Array
-from cnncli.data.pictures import resized
+from cnncli.data.resizing import resized
 from cnncli.engines.pixels.gradient import PixelGradient
 from cnncli.errors import ArgumentError
 from cnncli.models.style.costs import content_cost, gram, style_cost, variation_cost

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from cnncli.arrays import Array, as_numbers
-from cnncli.data.pictures import Reading, fitted, read_picture, resized
+from cnncli.data.pictures import Reading, fitted, read_picture
+from cnncli.data.resizing import resized
 from cnncli.engines.blas import single_threaded_blas
 from cnncli.errors import ArgumentError, ImageError, TrainingError
 from cnncli.images.sources import MAX_PIXELS

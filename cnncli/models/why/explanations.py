@@ -12,7 +12,8 @@ import numpy.typing as npt
 from cnncli.arrays import Array, as_numbers
 from cnncli.choices import did_you_mean
 from cnncli.data import Reading, ReadingOptions, read_picture
-from cnncli.data.pictures import fitted, put_back, resized
+from cnncli.data.pictures import fitted
+from cnncli.data.resizing import put_back, resized
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.models.model import Model
 from cnncli.models.opening import as_predictor

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.data.pictures import resized
+from cnncli.data.resizing import resized
 from cnncli.models.why.options import GRADCAM, Size
 from cnncli.models.why.scores import Scores
 

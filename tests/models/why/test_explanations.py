@@ -5,7 +5,7 @@ import pytest
 from models import CLASSES, half, halves_model, random_detector, random_model
 from PIL import Image
 
-from cnncli.data.pictures import put_back, resized
+from cnncli.data.resizing import put_back, resized
 from cnncli.errors import ArgumentError, ImageError, ModelError
 from cnncli.models.runtime import RuntimeModel
 from cnncli.models.told import Told

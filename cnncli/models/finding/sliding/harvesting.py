@@ -16,7 +16,7 @@ from cnncli.arrays import Array
 from cnncli.batch.inputs import Input
 from cnncli.batch.objects import is_url
 from cnncli.data.boxes.boxes import Boxes
-from cnncli.data.pictures import Size, resized_part
+from cnncli.data.resizing import Size, resized_part
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.files.temporary import open_whole
 from cnncli.images.writing import write_image

@@ -5,7 +5,7 @@ from math import ceil, log
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.data.pictures import Size, resized_part
+from cnncli.data.resizing import Size, resized_part
 from cnncli.networks.sliding import Windows
 
 SCALES = (0.5, 2.0)

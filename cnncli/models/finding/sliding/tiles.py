@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.data.pictures import Size
+from cnncli.data.resizing import Size
 from cnncli.models.finding.sliding.pyramids import Rows
 from cnncli.models.finding.sliding.sliders import Slider
 

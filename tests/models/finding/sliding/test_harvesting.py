@@ -10,7 +10,7 @@ from PIL import Image
 from cnncli import harvest_files
 from cnncli.batch.inputs import Input
 from cnncli.data.boxes.boxes import Boxes
-from cnncli.data.pictures import resized
+from cnncli.data.resizing import resized
 from cnncli.errors import ArgumentError
 from cnncli.models.finding.sliding.harvesting import MOST, Harvest
 from cnncli.models.model import save_model

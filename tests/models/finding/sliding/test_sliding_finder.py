@@ -8,7 +8,7 @@ from finders import bright_model, canvas
 from models import random_model
 
 from cnncli.data.boxes.boxes import Boxes
-from cnncli.data.pictures import resized
+from cnncli.data.resizing import resized
 from cnncli.errors import ArgumentError, ModelError
 from cnncli.models.exporting import export_onnx
 from cnncli.models.finding.finder import as_finder, find_boxes
