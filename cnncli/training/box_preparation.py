@@ -6,7 +6,6 @@ from typing import Any
 from cnncli.data import Reading
 from cnncli.data.boxes.dataset import BoxDataset, split_boxes
 from cnncli.data.boxes.opening import BoxParts, open_boxes
-from cnncli.data.files import SizesDifferError
 from cnncli.engines.detection.grid import Grid, first_biases
 from cnncli.engines.detection.losses import DetectionLoss
 from cnncli.engines.losses import balanced_weights
@@ -38,7 +37,7 @@ from cnncli.training.preparation import (
 from cnncli.training.sources import Source, frozen_words
 
 ANY = (64, 64)
-"""The size that pictures of several sizes are opened at."""
+"""The size that pictures of several sizes are opened at, until theirs is known."""
 
 
 def prepare_boxes(
@@ -96,7 +95,7 @@ def _check_options(options: Configuration, source: Source | None) -> None:
 
 def _parts(options: Configuration, data: str | os.PathLike[str] | BoxDataset, reading: Reading) -> BoxParts:
     """Return the parts of the data, with the validation part that the configuration asks for."""
-    parts = BoxParts(data) if isinstance(data, BoxDataset) else _opened(data, reading)
+    parts = BoxParts(data) if isinstance(data, BoxDataset) else open_boxes(data, reading, several=ANY)
     val, share = options.val, held_out_share(options.val)
     if val is not None and share is None:
         return _with_validation(val, parts, reading)
@@ -107,14 +106,6 @@ def _parts(options: Configuration, data: str | os.PathLike[str] | BoxDataset, re
         return parts._replace(validation=None)
     train, validation = split_boxes(parts.train, share)
     return parts._replace(train=train, validation=validation)
-
-
-def _opened(data: str | os.PathLike[str], reading: Reading) -> BoxParts:
-    """Open pictures of one size or of several, which are brought to their size later."""
-    try:
-        return open_boxes(data, reading)
-    except SizesDifferError:
-        return open_boxes(data, reading, size=ANY)
 
 
 def _with_validation(path: str, parts: BoxParts, reading: Reading) -> BoxParts:

@@ -11,10 +11,11 @@ from cnncli.data.boxes.labels import LabelledPicture, Labels
 from cnncli.data.boxes.reading import Stated, find_labels, read_labels
 from cnncli.data.boxes.settling import settled
 from cnncli.data.datasets import unknown_classes
-from cnncli.data.files import check_pictures
+from cnncli.data.files import SizesDifferError, check_pictures
 from cnncli.data.findings import Finding, find_duplicates
 from cnncli.data.listing import natural_key
 from cnncli.data.pictures import Reading, ReadingOptions
+from cnncli.data.resizing import Size
 from cnncli.errors import DataError, NoInputError
 
 
@@ -55,6 +56,8 @@ def has_boxes(path: str | os.PathLike[str]) -> bool:
 def open_boxes(
     path: str | os.PathLike[str],
     reading: Reading = Reading(),  # noqa: B008 -- a value that never changes
+    *,
+    several: Size | None = None,
     **options: Unpack[ReadingOptions],
 ) -> BoxParts:
     """Open a data set of pictures with boxes.
@@ -63,6 +66,7 @@ def open_boxes(
         path: a folder or a file of labels of a kind in `BOX_FORMATS`. Folders, files and lists named after parts
             (`train`, `val`, `test`) are such parts; otherwise everything is the training part.
         reading: the size and channels that pictures get, and limits; the defaults unless given.
+        several: the size that pictures get where they have several and `size` is None; None to refuse them.
         **options: fields of `Reading` by name, such as `size=(240, 320)`.
 
     Returns:
@@ -72,7 +76,7 @@ def open_boxes(
     Raises:
         DataError: it cannot be read, or has no box of a known class; with `strict`, anything is wrong with a box.
         NoInputError: it holds no pictures.
-        SizesDifferError: pictures differ in size, and no size is given.
+        SizesDifferError: pictures differ in size, and neither size is given.
         ImageError: a picture cannot be read, and `strict` refuses that.
 
     Example:
@@ -82,16 +86,16 @@ def open_boxes(
     """
     place, reading = os.fspath(path), reading._replace(**options)
     with one_line_errors(place):
-        return _open(place, read_labels(place, reading), reading)
+        return _open(place, read_labels(place, reading), reading, several)
 
 
-def _open(path: str, stated: Stated, reading: Reading) -> BoxParts:
+def _open(path: str, stated: Stated, reading: Reading, several: Size | None) -> BoxParts:
     faults = stated.faults
     names, findings = _class_names(path, stated.parts["train"], reading.class_names)
     opened: dict[str, BoxDataset] = {}
     for part in ("train", "validation", "test"):
         if part in stated.parts:
-            opened[part], more = _open_part(path, stated.parts[part].pictures, names, reading, faults)
+            opened[part], more = _open_part(path, stated.parts[part].pictures, names, reading, several, faults)
             findings += more
             height, width, channels = opened["train"].shape
             reading = reading._replace(size=(height, width), channels=channels, scale=opened["train"].scale)
@@ -121,7 +125,12 @@ def _class_names(path: str, train: Labels, given: Sequence[str] | None) -> tuple
 
 
 def _open_part(
-    path: str, pictures: list[LabelledPicture], names: Sequence[str], reading: Reading, faults: Faults
+    path: str,
+    pictures: list[LabelledPicture],
+    names: Sequence[str],
+    reading: Reading,
+    several: Size | None,
+    faults: Faults,
 ) -> tuple[BoxDataset, tuple[Finding, ...]]:
     there = [(picture, picture.path) for picture in pictures if picture.path is not None]
     for picture in pictures:
@@ -130,7 +139,12 @@ def _open_part(
     if not there:
         first = next(iter(faults.findings()), None)
         raise NoInputError(first.message if first else f"{path}: its labels name no pictures")
-    files = check_pictures(path, [place for _, place in there], reading)
+    try:
+        files = check_pictures(path, [place for _, place in there], reading)
+    except SizesDifferError:
+        if several is None:
+            raise
+        files = check_pictures(path, [place for _, place in there], reading._replace(size=several))
     classes = {name: index for index, name in enumerate(names)}
     boxes = [settled(there[item][0], size, classes, faults) for item, size in zip(files.good, files.sizes, strict=True)]
     return BoxDataset(files, boxes, names), files.findings
