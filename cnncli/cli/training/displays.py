@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from cnncli.cli.training.bars import TaskBar
 from cnncli.cli.training.summaries import class_scores, duration, epoch_measures, result_lines, summary_lines
 from cnncli.files.text import json_text, printable
 from cnncli.models.detector import Detector
@@ -16,7 +17,6 @@ from cnncli.training.run_folder import Metrics
 from cnncli.training.runs import TrainingResult
 from cnncli.training.watcher import BatchReport, Estimate, Watcher
 
-WIDE = 76  # columns of a terminal that is wide enough for all parts of the bar
 REFRESH = 0.1  # seconds between two updates of the bar
 
 
@@ -89,19 +89,18 @@ class Live(Lines):
 
     def __init__(self, data: str, folder: Path) -> None:
         super().__init__(data, folder)
-        self.bar = make_bar()
-        self.task: Any = None
+        self.bar = TaskBar()
         self.shown, self.begin, self.begun_at = 0.0, 0.0, 0
 
     def note(self, message: str) -> None:
-        self.bar.console.print(printable(message), markup=False, highlight=False, soft_wrap=True)
+        self.bar.say(message)
 
     def checking(self, done: int, total: int) -> None:
         if time.monotonic() - self.shown > REFRESH or done == total:
             self._show("checking images", done, total, "", "")
 
     def prepared(self, preparation: Preparation) -> None:
-        self._take_away()
+        self.bar.take_away()
         super().prepared(preparation)
 
     def batch(self, report: BatchReport) -> None:
@@ -121,24 +120,15 @@ class Live(Lines):
         return f"{_clock((now - self.begin) / measured * (total - done))} left" if measured else ""
 
     def judging(self) -> None:
-        self._take_away()
+        self.bar.take_away()
 
     def finish(self, run: TrainingResult) -> None:
-        self._take_away()
         self.bar.stop()
         super().finish(run)
 
     def _show(self, what: str, done: int, total: int, measures: str, left: str) -> None:
-        if self.task is None:
-            self.task = self.bar.add_task(what, total=total, measures=measures, left=left)
-        self.bar.update(self.task, description=what, completed=done, total=total, measures=measures, left=left)
+        self.bar.show(what, done, total, measures, left)
         self.shown = time.monotonic()
-
-    def _take_away(self) -> None:
-        if self.task is not None:
-            self.bar.remove_task(self.task)
-            self.bar.refresh()
-            self.task = None
 
 
 class JsonLines(Display):
@@ -212,24 +202,6 @@ def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def make_bar() -> Any:
-    """Return a bar on stderr, whose tasks have the fields `measures` and `left`."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    console = Console(stderr=True)
-    widest = (BarColumn(bar_width=20), TextColumn("{task.fields[measures]}")) if console.width >= WIDE else ()
-    return Progress(
-        TextColumn("{task.description}"),
-        *widest[:1],
-        MofNCompleteColumn(),
-        *widest[1:],
-        TextColumn("{task.fields[left]}"),
-        console=console,
-        transient=True,
-    )
 
 
 def _source_facts(preparation: Preparation) -> dict[str, Any]:

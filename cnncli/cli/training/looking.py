@@ -27,7 +27,7 @@ class _Progress(Live):
     """A bar on a terminal."""
 
     def prepared(self, preparation: Preparation) -> None:
-        self._take_away()
+        self.bar.take_away()
         Display.prepared(self, preparation)
 
     def batch(self, report: BatchReport) -> None:

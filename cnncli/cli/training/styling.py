@@ -14,7 +14,7 @@ from cnncli.cli.files.interrupts import interrupts
 from cnncli.cli.networks.pages import show_tables
 from cnncli.cli.networks.tables import Column, Table
 from cnncli.cli.options import FileOptions, pixel_limit
-from cnncli.cli.training.displays import make_bar
+from cnncli.cli.training.bars import TaskBar
 from cnncli.cli.training.models import say_preprocessing
 from cnncli.cli.training.summaries import duration
 from cnncli.engines.backends import Backend, open_backend
@@ -96,34 +96,22 @@ class Live(Lines):
 
     def __init__(self, preview: str | None) -> None:
         super().__init__(preview)
-        self.bar = make_bar()
-        self.task: Any = None
+        self.bar = TaskBar()
 
     def say(self, line: str) -> None:
-        self.bar.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+        self.bar.say(line)
 
     def begins(self, level: int, levels: int, shape: tuple[int, ...], tiles: int) -> None:
-        self._take_away()
+        self.bar.take_away()
         super().begins(level, levels, shape, tiles)
 
     def step(self, report: StyleReport) -> None:
         Display.step(self, report)
-        if self.task is None:
-            self.task = self.bar.add_task(
-                f"size {report.level}/{report.levels}", total=report.steps, measures="", left=""
-            )
-        self.bar.update(self.task, completed=report.step, measures=_costs(report))
+        self.bar.show(f"size {report.level}/{report.levels}", report.step, report.steps, _costs(report))
 
     def finish(self, result: StyleResult, output: str, shape: Sequence[int]) -> None:
-        self._take_away()
         self.bar.stop()
         super().finish(result, output, shape)
-
-    def _take_away(self) -> None:
-        if self.task is not None:
-            self.bar.remove_task(self.task)
-            self.bar.refresh()
-            self.task = None
 
 
 class JsonLines(Display):

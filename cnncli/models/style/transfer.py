@@ -108,9 +108,9 @@ def transfer_style(
 
     The picture is found whose costs are smallest: that of layers whose outputs differ from the content's
     (`content_cost`), that of layers whose Gram matrices differ from the styles' (`style_cost`), and that of neighbours
-    that differ (`variation_cost`). It begins with the content, at the coarsest size, and goes on at each size from the
-    one before. Outside of pictures convolutions see their reflection, so that no frame shows. The same arguments give
-    the same bits, with any number of threads.
+    that differ (`variation_cost`). It begins with the content in the colours of the styles, or in its own where they
+    are kept, at the coarsest size, and goes on at each size from the one before. Outside of pictures convolutions see
+    their reflection, so that no frame shows. The same arguments give the same bits, with any number of threads.
 
     Args:
         content: a path, or an array (H, W) or (H, W, C); None for a texture, made of noise and the styles alone.
@@ -335,7 +335,7 @@ class _Descent:
 def _check_finite(judged: Judged, step: int) -> None:
     """Stop where costs or their gradient are no longer finite."""
     broken = [term for term in judged.terms if not np.isfinite(term.share)]
-    wrong = min(broken, key=lambda term: int(term.layer.partition(".")[0]), default=None)
+    wrong = min(broken, key=lambda term: float(term.layer.partition(".")[0] or "inf"), default=None)
     if wrong is None and np.isfinite(judged.gradient).all():
         return
     place = "the gradient" if wrong is None else f"the {wrong.kind} cost of layer {wrong.layer}"
