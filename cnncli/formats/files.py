@@ -13,6 +13,9 @@ from cnncli.files.text import cleaned
 MAX_JSON = 8 * 2**20
 """Bytes of JSON that are parsed at most; a model of a thousand layers has about two million."""
 
+MAX_LISTS = 400_000
+"""Lists and objects in JSON that is parsed, each of which costs far more than its bytes; ten thousand layers have half."""
+
 MAX_DIMENSION = 2**40
 """The largest dimension allowed, a bound on the arithmetic with numbers from hostile files."""
 
@@ -82,10 +85,13 @@ def parse_json(text: bytes, what: str) -> dict[str, Any]:
     """Parse a JSON object that is not larger than `MAX_JSON`.
 
     Raises:
-        ModelError: it is larger, no JSON, nested too deeply, not an object, or holds one that has a name twice.
+        ModelError: it is larger, holds more lists than `MAX_LISTS`, is no JSON, nested too deeply, not an object, or
+            holds one that has a name twice.
     """
     if len(text) > MAX_JSON:
         raise ModelError(f"{what} is larger than {MAX_JSON // 2**20} MiB")
+    if text.count(b"[") + text.count(b"{") > MAX_LISTS:
+        raise ModelError(f"{what} is JSON of more than {MAX_LISTS} lists and objects: too many for a model")
     try:
         found = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:

@@ -113,10 +113,13 @@ def safetensors(length, content=b"{"):
     return struct.pack("<Q", length) + content
 
 
+def whole_header(text):
+    return safetensors(len(text), text)
+
+
 def flat_header(path):
     entry = b'"w":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},'
-    text = b"{" + entry * 200_000 + b'"v":0}'
-    return safetensors(len(text), text)
+    return whole_header(b"{" + entry * 200_000 + b'"v":0}')
 
 
 def ring(count):
@@ -146,6 +149,10 @@ HOSTILE = {
     "many.safetensors": (
         lambda path: safetensors(8 * 2**20, b"{" + b'"a":[[],[],[],[]],' * 440_000 + bytes(10**6)),
         "JSON",
+    ),
+    "lists.safetensors": (
+        lambda path: whole_header(b'{"a":[' + b"[]," * 399_000 + b"1e0," * 1_700_000 + b"1]}"),
+        "no description",
     ),
     "flat.safetensors": (flat_header, "too large"),
     "bomb.keras": (zip_bomb, "larger than 8 MiB"),
