@@ -14,7 +14,7 @@ MAX_JSON = 8 * 2**20
 """Bytes of JSON that are parsed at most; a model of a thousand layers has about two million."""
 
 MAX_LISTS = 400_000
-"""Lists and objects in JSON that is parsed, each of which costs far more than its bytes; ten thousand layers have half."""
+"""Lists and objects in JSON that is parsed, which cost far more than their bytes; ten thousand layers have half."""
 
 MAX_DIMENSION = 2**40
 """The largest dimension allowed, a bound on the arithmetic with numbers from hostile files."""
