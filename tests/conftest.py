@@ -3,6 +3,7 @@ import re
 from functools import cache
 
 import pytest
+from browser import browser, browser_page  # noqa: F401 -- fixtures
 from hypothesis import HealthCheck, settings
 
 # A busy machine is slow now and then, and so is drawing what is large; that is no failure.
@@ -10,7 +11,7 @@ SLOWNESS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter
 settings.register_profile("patient", max_examples=60, deadline=None, suppress_health_check=SLOWNESS)
 settings.load_profile("patient")
 
-LARGE = "torch|torchvision|timm|onnxruntime|imagecodecs|pillow_heif"
+LARGE = "torch|torchvision|timm|onnxruntime|imagecodecs|pillow_heif|playwright"
 """Packages that some tests need, and that the extra `test` does not install."""
 
 CALL = rf"""pytest\.importorskip\(["']({LARGE})\b"""
@@ -33,7 +34,9 @@ def for_one(function):
 def pytest_collection_modifyitems(items):
     """Mark the tests that need a large package: `pytest -m extras` runs them alone."""
     for item in items:
-        if isinstance(item, pytest.Function) and (for_all(item.module) or for_one(inspect.unwrap(item.function))):
+        if not isinstance(item, pytest.Function):
+            continue
+        if "browser" in item.fixturenames or for_all(item.module) or for_one(inspect.unwrap(item.function)):
             item.add_marker("extras")
 
 
