@@ -176,8 +176,9 @@ class _Suppression:
         kept = np.empty(0, np.int64)
         for start in range(0, len(self.boxes), _BLOCK):
             block = np.arange(start, min(start + _BLOCK, len(self.boxes)))
-            worse, _ = self._overlapping(block, kept)
-            block = np.setdiff1d(block, worse)
+            if len(kept):
+                worse, _ = self._overlapping(block, kept)
+                block = np.setdiff1d(block, worse)
             kept = np.concatenate([kept, self._greedy(block)])
         return kept
 

@@ -9,9 +9,10 @@ MODEL = """
 import sys; sys.path.insert(0, sys.argv[1])
 import numpy as np
 from PIL import Image
-from models import halves_model
+from models import halves_model, random_detector
 from cnncli.models.model import save_model
 save_model("model.safetensors", halves_model())
+save_model("detector.safetensors", random_detector("24x32x1 conv3-16,s4,p1,relu conv1-8"))
 rng = np.random.default_rng(0)
 for number in range(20):
     Image.fromarray(rng.integers(0, 256, (40, 50), dtype=np.uint8)).save(f"{number:02}.png")
@@ -47,6 +48,13 @@ def test_workers_find_and_write_what_one_machine_does(folder, cluster, expected)
     assert out == expected
     assert contents(folder / "there") == contents(folder / "here")
     assert contents(folder / "crops2") == contents(folder / "crops")
+
+
+def test_a_detector_takes_the_same_pictures_together_on_workers(folder, cluster):
+    words = ["detect", "detector.safetensors", "*.png", "--threshold", "0.2", "-q"]
+    here, _ = cnncli(*words, cwd=folder)
+    assert len(here.splitlines()) > 20
+    assert cnncli(*words, "--scheduler", cluster.address, cwd=folder)[0] == here
 
 
 def test_a_bad_file_is_named(folder, cluster):

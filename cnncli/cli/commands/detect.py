@@ -125,7 +125,7 @@ def detect(
     is_known = files.scheduler or files.skip_existing  # elsewhere, and later, a model is known by its content
     file = ModelFile.of(model, str(engine), str(device), told) if is_known else None
     pipeline = DetectPipeline(
-        SearchFile(file, finding).find if file and files.scheduler else searching.find,
+        SearchFile(file, finding, searching.together) if file and files.scheduler else searching,
         loaded.class_names,
         reading_for(loaded, **pixel_limit(files.max_pixels)),
         draws=output is not None,

@@ -35,7 +35,8 @@ def detect_files(
         options: as in `FindingOptions`, such as `threshold=0.3`.
 
     Yields:
-        A detection for each file, in their order, the same for any number of jobs.
+        A detection for each file, in their order, the same for any number of jobs. A detector takes four pictures
+        together: the last digits of a score may depend on the others, because rounding does.
 
     Raises:
         ModelError: the model cannot be read, or finds nothing in pictures.
@@ -50,7 +51,7 @@ def detect_files(
     """
     loaded = as_model(model)
     search = Search(loaded, FindingOptions(**options))
-    work = DetectPipeline(search.find, loaded.class_names, reading or reading_for(loaded))
+    work = DetectPipeline(search, loaded.class_names, reading or reading_for(loaded))
     yield from work.detections(paths, jobs, stop)
 
 
@@ -95,5 +96,5 @@ def harvest_files(
     loaded, finding = as_model(model), FindingOptions(**options)
     search, names = Search(loaded, finding), loaded.class_names
     harvest = Harvest.into(os.fspath(folder), search.window, names, background=finding.background, most=most)
-    work = DetectPipeline(search.find, names, reading or reading_for(loaded), harvest=harvest)
+    work = DetectPipeline(search, names, reading or reading_for(loaded), harvest=harvest)
     yield from work.detections(paths, jobs, stop)

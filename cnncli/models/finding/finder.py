@@ -24,6 +24,10 @@ from cnncli.models.predictor import AnyPath, PictureModel, Predictor
 
 DEFAULT = FindingOptions()
 
+TOGETHER = 4
+"""Pictures that go through a detector together, if nothing but their boxes is wanted: 200 photographs took 0.7 of the
+time that they take one by one, and larger groups gained nothing."""
+
 
 class Finder(Protocol):
     """What finds the objects of a picture: a detector or a classifier that slides, with its options."""
@@ -68,9 +72,16 @@ class DetectorFinder(NamedTuple):
     def find(self, picture: Array, name: str) -> Boxes:
         """Return the objects of a picture, as `Finder` says."""
         height, width = picture.shape[:2]
-        pixels = resized(picture, self.detector.input_shape[:2], self.detector.resize)
+        return self.find_all([self.ready(picture)], [(height, width)])[0]
+
+    def ready(self, picture: Array) -> Array:
+        """Return a picture in the size of the network's input."""
+        return resized(picture, self.detector.input_shape[:2], self.detector.resize)
+
+    def find_all(self, pictures: Sequence[Array], sizes: Sequence[Size]) -> list[Boxes]:
+        """Return the objects of pictures that are ready, in pixels of their sizes before."""
         said = {name: getattr(self.options, name) for name in ("threshold", "nms", "top")}
-        return self.detector.boxes(self.detector.outputs(pixels[np.newaxis]), [(height, width)], **said)[0]
+        return self.detector.boxes(self.detector.outputs(np.stack(pictures)), sizes, **said)
 
 
 def as_finder(model: Predictor | Detector | AnyPath, options: FindingOptions = DEFAULT) -> Finder:
@@ -136,15 +147,47 @@ class Search:
         with self._turn:
             return self._finder.find(with_channels(picture, self._channels, name), name)
 
+    @property
+    def together(self) -> int:
+        """How many pictures go through the network together; 1 for a classifier, which slides over each."""
+        return TOGETHER if isinstance(self._finder, DetectorFinder) else 1
+
+    def ready(self, picture: Array, name: str) -> Array:
+        """Return a picture as `find_all` takes it; errors are those of `find`."""
+        return self._detector.ready(with_channels(picture, self._channels, name))
+
+    def find_all(self, pictures: Sequence[Array], sizes: Sequence[Size]) -> list[Boxes]:
+        """Return the objects of pictures that are ready, which had these sizes."""
+        with self._turn:
+            return self._detector.find_all(pictures, sizes)
+
+    @property
+    def _detector(self) -> DetectorFinder:
+        assert isinstance(self._finder, DetectorFinder)  # `together` says so
+        return self._finder
+
 
 class SearchFile(NamedTuple):
     """A search with a model by its file, for other processes, which load it once each."""
 
     file: ModelFile
     options: FindingOptions = DEFAULT
+    together: int = 1
 
     def find(self, picture: Array, name: str) -> Boxes:
-        """Return the objects of a picture, as `Search` does.
+        """Return the objects of a picture, as `Search` does; further errors are those of `_search`."""
+        return self._search().find(picture, name)
+
+    def ready(self, picture: Array, name: str) -> Array:
+        """Return a picture as `find_all` takes it."""
+        return self._search().ready(picture, name)
+
+    def find_all(self, pictures: Sequence[Array], sizes: Sequence[Size]) -> list[Boxes]:
+        """Return the objects of pictures that are ready, which had these sizes."""
+        return self._search().find_all(pictures, sizes)
+
+    def _search(self) -> Search:
+        """Return the search, loaded once.
 
         Raises:
             ModelError: the file is not there, or has changed since this reference was made.
@@ -152,8 +195,8 @@ class SearchFile(NamedTuple):
         if getattr(_own_searches, "file", None) != self:
             _own_searches.search = Search(self.file.model(), self.options)
             _own_searches.file = self
-        found: Boxes = _own_searches.search.find(picture, name)
-        return found
+        search: Search = _own_searches.search
+        return search
 
 
 _own_searches = threading.local()

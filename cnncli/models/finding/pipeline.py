@@ -2,9 +2,10 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from cnncli.arrays import Array
 from cnncli.batch.inputs import Input
@@ -32,8 +33,23 @@ from cnncli.pipelines.common import Pipeline, check_coloured, open_stream, read_
 from cnncli.pipelines.notes import Details
 from cnncli.threads import cores
 
-Find = Callable[[Array, str], Boxes]
-"""Returns the objects of a picture (H, W, C) of a name."""
+
+class Searching(Protocol):
+    """What a pipeline finds objects with, in pictures (H, W, C) of a name: `Search`, or the file of a model."""
+
+    @property
+    def together(self) -> int:
+        """How many pictures `find_all` takes; 1 where there is only `find`."""
+
+    def find(self, picture: Array, name: str) -> Boxes:
+        """Return the objects of a picture."""
+
+    def ready(self, picture: Array, name: str) -> Array:
+        """Return a picture as `find_all` takes it."""
+
+    def find_all(self, pictures: Sequence[Array], sizes: Sequence[Size]) -> list[Boxes]:
+        """Return the objects of pictures that are ready, which had these sizes."""
+
 
 _BESIDE = 9  # bytes that a pixel takes beside its decoding: for the network, and drawn
 
@@ -126,7 +142,7 @@ class DetectPipeline(Pipeline):
     """The objects of one picture file: reported, drawn on a copy of it, and written as labels.
 
     Attributes:
-        find: returns the objects of a picture.
+        search: finds the objects; several pictures together where only they are wanted.
         class_names: the classes in the order of the labels of boxes.
         reading: how pictures are read, in their own size and colours.
         draws: whether the first output is a picture with boxes.
@@ -138,7 +154,7 @@ class DetectPipeline(Pipeline):
     The other fields are those of every `Pipeline`.
     """
 
-    find: Find
+    search: Searching
     class_names: tuple[str, ...]
     reading: Reading
     draws: bool = False
@@ -150,7 +166,18 @@ class DetectPipeline(Pipeline):
     format: str | None = None
     cell: int | None = None
     labels = ("boxes",)
-    grouping = Grouping(in_order=True)
+
+    @property
+    def grouping(self) -> Grouping:
+        if not self._only_finds:
+            return Grouping(in_order=True)
+        return Grouping(self.search.together, partial(_found_together, self.search), in_order=True)
+
+    @property
+    def _only_finds(self) -> bool:
+        """Whether pictures are not needed any more once they are ready, so that some can wait for others."""
+        writes = self.draws or self.label_kind or self.crops or self.harvest
+        return self.search.together > 1 and not writes
 
     @property
     def max_pixels(self) -> int | None:
@@ -173,7 +200,11 @@ class DetectPipeline(Pipeline):
             DECODED.take(image.decoded_bytes() + _BESIDE * image.pixels),
         ):
             seen = _Seen.of(image, "standard input" if path == STANDARD else path, self.reading)
-            boxes = self.find(seen.pixels, seen.name)
+            details: Details = {"size": seen.size}
+            details |= {"hints": [SEVERAL_FRAMES]} if image.frame_count > 1 else {}
+            if self._only_finds:
+                return [details | {"ready": self.search.ready(seen.pixels, seen.name)}]
+            boxes = self.search.find(seen.pixels, seen.name)
             if self.draws:
                 self._draw(seen, boxes, targets[0], job.outputs[0])
             if self.label_kind is not None:
@@ -182,8 +213,7 @@ class DetectPipeline(Pipeline):
                 self.crops.write(job.input, seen.visible, boxes)
             if self.harvest is not None:
                 self.harvest.write(job.input, seen.pixels, boxes)
-            details: Details = {"boxes": boxes, "size": seen.size}
-            return [details | ({"hints": [SEVERAL_FRAMES]} if image.frame_count > 1 else {})]
+            return [details | {"boxes": boxes}]
 
     def _draw(self, seen: _Seen, boxes: Boxes, target: str, output: str) -> None:
         """Write a picture with its boxes."""
@@ -227,6 +257,19 @@ class DetectPipeline(Pipeline):
             "boxes": None if found.boxes is None else found.objects(),
             "seconds": report.seconds,
         }
+
+
+def _found_together(search: Searching, reports: list[list[Report]]) -> list[list[Report]]:
+    """Return reports with boxes in place of the pictures that were made ready."""
+    read = [report.details for (report,) in reports if report.status == "ok"]
+    found = search.find_all([one["ready"] for one in read], [one["size"] for one in read]) if read else []
+    boxes = iter(found)
+    return [[_found(report, boxes) if report.status == "ok" else report] for (report,) in reports]
+
+
+def _found(report: Report, boxes: Iterator[Boxes]) -> Report:
+    details = {name: value for name, value in report.details.items() if name != "ready"}
+    return report._replace(details=details | {"boxes": next(boxes)})
 
 
 def label_bytes(text: str) -> bytes:

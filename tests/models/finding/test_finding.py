@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from finders import COLORS, save_spots, spot_detector, spots
-from models import halves_model
+from models import halves_model, random_detector
 from PIL import Image
 
 from cnncli.data.boxes.boxes import Boxes
@@ -150,6 +150,20 @@ class TestFiles:
             assert [one.input for one in found] == names
             assert [one.boxes.places.tolist() for one in found] == expected
             assert {one.size for one in found} == {(96, 128)}
+
+    def test_several_together_are_what_each_is_alone(self, tmp_path):
+        model, rng = random_detector("24x32x3 conv3-16,s4,p1,relu conv1-8"), np.random.default_rng(0)
+        names = [str(tmp_path / f"{number}.png") for number in range(9)]
+        for number, name in enumerate(names):
+            pixels = rng.integers(0, 256, (30 + number, 50 - number, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(name)
+        alone = [find_boxes(model, name, threshold=0.2) for name in names]
+        assert sum(map(len, (boxes.scores for boxes in alone))) > 50
+        one, several = (list(detect_files(model, names, jobs=jobs, threshold=0.2)) for jobs in (1, 3))
+        for boxes, detection, other in zip(alone, one, several, strict=True):
+            np.testing.assert_allclose(detection.boxes.places, boxes.places, rtol=1e-5)
+            np.testing.assert_allclose(detection.boxes.scores, boxes.scores, rtol=1e-5)
+            assert all(map(np.array_equal, detection.boxes, other.boxes))
 
     def test_a_bad_file_fails_by_name(self, tmp_path):
         save_spots(tmp_path / "a.png", *SPOTS)
