@@ -8,9 +8,10 @@ import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.data import read_picture
+from cnncli.drawing.axes import ChartAxis
 from cnncli.drawing.boxes import class_colour, draw_boxes
 from cnncli.drawing.canvas import BLUE, FAINT, INK, ORANGE, Box, Canvas, Colour, text_width
-from cnncli.drawing.charts import ChartAxis, Curve, draw_chart
+from cnncli.drawing.charts import Curve, draw_chart
 from cnncli.drawing.sheets import Sheet
 from cnncli.models.judging.average_precision import RECALLS
 from cnncli.models.judging.box_scores import BACKGROUND, OVERLAP, BoxScores, PictureBoxes

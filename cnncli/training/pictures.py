@@ -9,8 +9,9 @@ import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.data import Dataset
+from cnncli.drawing.axes import ChartAxis
 from cnncli.drawing.canvas import BLUE, FAINT, GRID, INK, ORANGE, PAPER, Box, Canvas, diverging, text_width
-from cnncli.drawing.charts import ChartAxis, Curve, draw_chart
+from cnncli.drawing.charts import Curve, draw_chart
 from cnncli.models.judging.metrics import Scores, rank_mistakes
 from cnncli.models.model import TrainedNetwork
 from cnncli.training.rates import RateTest

@@ -1,11 +1,10 @@
-"""What canvases and charts are drawn with."""
+"""What canvases are drawn with."""
 
 import numpy as np
 import pytest
 
 from cnncli.drawing import canvas
 from cnncli.drawing.canvas import BLUE, Box, Canvas, diverging, fitting, text_width
-from cnncli.drawing.charts import ChartAxis
 from cnncli.errors import ImageError
 from cnncli.images.reading import read_image
 
@@ -22,16 +21,6 @@ def test_letters_with_accents_are_drawn_as_letters_with_or_without_fonts_of_the_
         assert canvas.one_line("größe\n1") == "größe 1"
         assert all(canvas._has(canvas._font("größe", 13), letter) for letter in "größe")
     assert canvas._font("plain", 13) is canvas._fonts(13)[0]
-
-
-def test_axes_have_round_numbers():
-    assert ChartAxis.over(0, 2.3).ticks == (0, 0.5, 1, 1.5, 2, 2.5)
-    assert ChartAxis.over(1, 40, most=8, whole=True).ticks == (0, 5, 10, 15, 20, 25, 30, 35, 40)
-    for low, high in [(0, 0), (5, 5), (-3, 4), (0, 1e-9), (1e9, 1e9 + 1)]:
-        axis = ChartAxis.over(low, high)
-        assert axis.low <= low <= high <= axis.high
-        assert axis.low < axis.high
-        assert len(axis.ticks) < 12
 
 
 def test_diverging_colours():

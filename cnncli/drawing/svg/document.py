@@ -119,13 +119,21 @@ class Svg:
         anchor: str = "start",
         style: str = "ink",
         bold: bool = False,
+        upright: bool = False,
         **more: object,
     ) -> None:
-        """Write a line of text with its base line at y; `anchor` is start, middle or end."""
+        """Write a line of text with its base line at y; `anchor` is start, middle or end.
+
+        An `upright` one is turned about its point, and runs upwards.
+        """
         words = " ".join(cleaned(text).split())
         width = text_width(words, size) * (1.08 if bold else 1)
-        left = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
-        self.labels.append(Label(words, left, y - 0.8 * size, left + width, y + 0.25 * size))
+        before = {"start": 0.0, "middle": width / 2, "end": width}[anchor]
+        if upright:
+            self.labels.append(Label(words, x - 0.8 * size, y + before - width, x + 0.25 * size, y + before))
+            more["transform"] = f"rotate(-90 {_written(x)} {_written(y)})"
+        else:
+            self.labels.append(Label(words, x - before, y - 0.8 * size, x - before + width, y + 0.25 * size))
         self.add(
             "text",
             escaped(words),

@@ -90,4 +90,4 @@ def _rules(colours: Mapping[str, str]) -> str:
 
 def _dashes() -> str:
     dashed = [f".line-{number} {{stroke-dasharray: {dash}}}" for number, dash in enumerate(DASHES, 1) if dash]
-    return ".open {fill: none}" + "".join(dashed)
+    return ".open {fill: none}" + "".join(dashed) + ".solid {stroke-dasharray: none}"
