@@ -312,6 +312,16 @@ def sum_in_a_line(axis: Axis, n: int) -> str:
     return f"{_formula_working(axis, n)[1].removeprefix('= ')}{left_out} = {size}"
 
 
+def formula(axis: Axis, n: int) -> str:
+    """Return the formula in symbols.
+
+    Example:
+        >>> formula(Axis(7, stride=2, padding=(3, 3)), 224)
+        'floor((n + 2p - f)/s + 1)'
+    """
+    return _formula_working(axis, n)[0]
+
+
 def keeping_working(axis: Axis, n: int = 1, sides: tuple[str, str] = ("top and left", "bottom and right")) -> list[str]:
     """Return why a padding keeps the size, in lines of text.
 
