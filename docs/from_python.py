@@ -1,4 +1,4 @@
-"""The README's section on Python: a table of functions for each command, and examples with their output."""
+"""The page on Python: a table of functions for each command, and examples with their output."""
 
 from console import python
 

@@ -22,7 +22,6 @@ from cnncli.models.why.options import WhyFields, WhyOptions
 from cnncli.training.configuration import Configuration, TrainingOptions
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROMISED = {
     "ArgumentError",
     "Axis",
@@ -90,7 +89,7 @@ PROMISED = {
 
 
 def documented(monkeypatch):
-    """Return the README's table of what commands are called in Python."""
+    """Return the page's table of what commands are called in Python."""
     monkeypatch.syspath_prepend(str(ROOT / "docs"))
     spec = importlib.util.spec_from_file_location("from_python", ROOT / "docs" / "from_python.py")
     module = importlib.util.module_from_spec(spec)
@@ -121,10 +120,10 @@ def test_every_command_has_its_functions(monkeypatch):
         assert all(inspect.isfunction(getattr(cnncli, name)) for name in names)
 
 
-def test_the_readme_names_what_is_there():
-    section = README[README.index("## From Python") : README.index("## Conventions")]
-    assert set(re.findall(r"\bcnncli\.(\w+)", section)) <= PROMISED
-    assert {name for name in PROMISED if not re.search(rf"\b{name}\b", section)} == set()
+def test_the_page_on_python_names_what_is_there():
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\bcnncli\.(\w+)", page)) <= PROMISED
+    assert {name for name in PROMISED if not re.search(rf"\b{name}\b", page)} == set()
 
 
 @pytest.fixture(scope="module")
