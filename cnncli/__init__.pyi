@@ -14,6 +14,7 @@ from .filters.distribution import filter_statistics as filter_statistics
 from .filters.edges import edge_picture as edge_picture
 from .filters.edges import filter_image as filter_image
 from .filters.explaining.explanation import explain as explain
+from .filters.explaining.pooling import explain_pooling as explain_pooling
 from .filters.kernels import filter_kernel as filter_kernel
 from .filters.named import FILTERS as FILTERS
 from .filters.pools import pool_image as pool_image

@@ -4,7 +4,7 @@ from console import python
 
 FUNCTIONS = {
     "edge": ("filter_image", "edge_picture", "explain", "filter_statistics"),
-    "pool": ("pool_image",),
+    "pool": ("pool_image", "explain_pooling"),
     "filters": ("filter_kernel",),
     "shape": ("output_size", "inputs_for", "settings_for", "keeping_padding", "summarize_network", "load_network"),
     "params": ("summarize_network", "compare_networks", "count_as"),

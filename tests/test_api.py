@@ -57,6 +57,7 @@ PROMISED = {
     "evaluate_boxes",
     "explain",
     "explain_class",
+    "explain_pooling",
     "export_onnx",
     "export_weights",
     "filter_image",

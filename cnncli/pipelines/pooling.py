@@ -33,9 +33,18 @@ class PoolPipeline(Pipeline):
         self.convert(source, targets[0], output, lambda frame, form: [self._page(frame, form, notes)])
         return [notes.details()]
 
-    def _page(self, frame: Frame, form: Format, notes: Notes) -> Picture:
+    def pooled(self, frame: Frame) -> Pooled:
+        """Return a frame pooled.
+
+        Raises:
+            ImageError: its padding is too large.
+        """
         pooled = Pooled(pages.visible(frame), self.pooling)
         limits.check_padding(pooled.window, self.max_pixels)
+        return pooled
+
+    def _page(self, frame: Frame, form: Format, notes: Notes) -> Picture:
+        pooled = self.pooled(frame)
         notes.shapes(frame, pooled)
         if form.numeric or (frame.dtype.kind == "f" and form.holds(frame.dtype.name, 1)):
             return pages.exact_picture(pooled, form, notes.statistics, metadata=pages.true_metadata(pooled, frame))

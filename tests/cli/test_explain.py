@@ -1,6 +1,7 @@
 """`--explain`: what it prints is right, and is what stands in the file."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from oracles import NUMPY_MODES, gray_photograph, photograph
 from PIL import Image
 from shell import cnncli, done, process, save
 
-from cnncli.choices import PADDING_MODES
+from cnncli.choices import PADDING_MODES, POOLING_MODES
 from cnncli.filters.explaining.terms import OUTSIDE_WORDS
 from cnncli.filters.named import FILTERS
 
@@ -98,7 +99,7 @@ def test_stride_dilation_and_flip():
     assert "turned" in found.text
     assert found.response == [products.sum() + 4] == [np.load("out.npy")[2, 3]]
     assert "floor((30 + 0 - 4 - 1) / 2) + 1 = 13" in found.text
-    assert "plus bias 4" in found.text
+    assert f"z = sum + bias = {products.sum():g} + 4 = {products.sum() + 4:g}" in found.text
 
 
 @pytest.mark.parametrize("color", ["gray", "each", "volume"])
@@ -136,9 +137,11 @@ def test_each_and_volume_name_their_channels():
     assert one.response == [each.sums[1]]
 
 
-def test_the_activation_is_named():
+def test_z_stands_before_its_activation():
     found = explained(9, 8, "-f", "laplacian", "--activation", "sigmoid")
-    assert "then sigmoid" in found.text
+    z, activated = found.text.split("\n\n")[-1].splitlines()[:2]
+    assert z == f"z = sum + bias = {found.sums[0]:g} + 0 = {found.sums[0]:g}"
+    assert activated == f"sigmoid(z) = {found.response[0]:.6g}"
     assert found.response == [pytest.approx(1 / (1 + np.exp(-found.sums[0])), rel=1e-4)]
 
 
@@ -202,7 +205,7 @@ def test_the_corners_are_inside_and_what_follows_is_not():
 def test_padding_is_marked_and_named():
     text = explained(0, 5, "-f", "vertical").text
     assert [line.split("   ")[0] for line in text.splitlines()].count(OUTSIDE_WORDS) == 1
-    rows = [line.split("   ")[0] for line in text.splitlines() if line.startswith("(")][:3]
+    rows = [line.split("   ")[0] for line in text.splitlines() if line.startswith("(")][1:4]
     assert rows == [f"({row[1]}) {row[0]} {row[1]}" for row in GRAY[4:7]]
     assert OUTSIDE_WORDS not in explained(5, 5, "-f", "vertical").text
 
@@ -256,3 +259,60 @@ def test_all_steps_need_a_position():
     result = cnncli("edge", "gray.png", "--explain-all")
     assert result.exit_code == 2
     assert "--explain-all needs a position: add --explain X,Y" in result.stderr
+
+
+REDUCE = {"max": np.max, "avg": np.mean, "min": np.min}
+
+
+@pytest.mark.parametrize("output", ["out.npy", "out.png", "out.tif"])
+@pytest.mark.parametrize("mode", POOLING_MODES)
+@pytest.mark.parametrize("source", ["gray.png", "colour.png"])
+def test_pooling_shows_its_window(source, mode, output):
+    result = done("pool", source, "-f", "3,2", "-s", "2", "--mode", mode, "-o", output, "--explain", "5,3")
+    *blocks, end = result.stdout.split("\n\n")
+    pixels = (GRAY if source == "gray.png" else RGB).reshape(20, 30, -1)
+    assert len(blocks) == 2 + pixels.shape[2]
+    for channel, block in enumerate(blocks[2:]):
+        title, *rows, sentence = block.splitlines()
+        window = pixels[6:9, 10:12, channel]
+        assert title == ("window" if source == "gray.png" else f"window (channel {channel})")
+        assert np.array_equal([[int(word) for word in row.split()] for row in rows], window)
+        assert float(sentence.rpartition(" = ")[2]) == pytest.approx(REDUCE[mode](window), rel=1e-5)
+    assert end.endswith(f", as written to {output}\n")
+
+
+def test_pooling_past_the_image_is_marked_and_does_not_count():
+    Path("small.txt").write_text("1 3 2; 2 9 1; 1 4 8")
+    words = ("small.txt", "-f", "2", "-p", "1,0,1,0", "--ceil", "--mode", "avg", "-o", "out.npy", "--force")
+    corner = done("pool", *words, "--explain", "0,0").stdout
+    assert corner.count("(-): outside the image, not counted in the mean") == 1
+    assert "window\n(-) (-)\n(-)   1\navg = (1) / 1 = 1\n" in corner
+    last = done("pool", "small.txt", "-f", "2", "--ceil", "-o", "out.npy", "--force", "--explain", "1,0").stdout
+    assert "window\n2 (-)\n1 (-)\nmax(2, 1) = 2\n" in last
+    assert "width:   n=3 f=2 p=0+0 s=2 d=1: ceil((3 + 0 - 1 - 1) / 2) + 1 = 2" in last
+
+
+def test_global_pooling_is_explained():
+    text = done("pool", "gray.png", "--global", "--mode", "avg", "-o", "out.npy", "--explain", "0,0").stdout
+    assert "window of 20x30, more than can be read\n" in text
+    assert f"600 numbers: {GRAY.sum()} / 600 = {GRAY.mean():.6g}\n" in text
+
+
+def test_a_json_line_of_pooling_stands_alone():
+    result = done("pool", "gray.png", "--json", "--explain", "1,1")
+    assert len(result.stdout.splitlines()) == 1
+    assert "pooled = " in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("position", "words", "message"),
+    [
+        ("15,0", (), "output of 15x10: x goes from 0 to 14, y from 0 to 9"),
+        ("1", (), "--explain takes a position X,Y, got '1'"),
+        ("0,0", ("colour.png",), "--explain takes one input, got 2"),
+    ],
+)
+def test_pooling_refuses_other_positions(position, words, message):
+    result = cnncli("pool", "gray.png", *words, "--explain", position)
+    assert result.exit_code == 2
+    assert message in result.stderr

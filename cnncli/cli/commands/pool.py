@@ -13,6 +13,8 @@ EXAMPLES = """Examples:
 cnncli pool photo.jpg -f 2 -s 2
 
 cnncli pool 'photos/*.jpg' -f 4 --mode avg -o small/
+
+cnncli pool matrix.txt -f 3 -s 1 -p 1 --explain 0,0
 """
 
 
@@ -45,6 +47,9 @@ def pool(
     ceil_mode: Annotated[
         bool, typer.Option("--ceil", help="Keep partial windows at the bottom and right instead of dropping them.")
     ] = False,
+    explain: Annotated[
+        str | None, typer.Option(metavar="X,Y", help="Print the arithmetic of the output at column X, row Y.")
+    ] = None,
 ) -> None:
     """Pool images: the maximum, mean or minimum of each window, channel by channel.
 
@@ -58,4 +63,9 @@ def pool(
     from cnncli.pipelines.pooling import PoolPipeline
 
     pipeline = PoolPipeline(Pooling(**fields_of(Pooling, given)), **files.pipeline_fields())
-    WritingRun(pipeline, files).run()
+    if explain is None:
+        WritingRun(pipeline, files).run()
+        return
+    from cnncli.cli.files.explaining import run_and_explain_pooling
+
+    run_and_explain_pooling(WritingRun(pipeline, files), pipeline, explain)

@@ -67,7 +67,7 @@ def _linear(response: LinearResponse, column: int, row: int) -> Arithmetic:
         for number, kernel in enumerate(kernels)
         for channel in range(seen.pixels.shape[2])
     )
-    return terms, [*_combined(response, terms), *_finished(response)]
+    return terms, [*_combined(response, terms), *_finished(response, column, row)]
 
 
 @arithmetic.register
@@ -80,10 +80,9 @@ def _rank(response: RankResponse, column: int, row: int) -> Arithmetic:
             lines.append(f"window{name} of {window.shape[0]}x{window.shape[1]}, more than can be read")
         else:
             lines += side_by_side((f"window{name}", marked(window, seen.outside)))
-            lines += [OUTSIDE_WORDS] if seen.outside.any() else []
             lines.append(f"in order: {' '.join(map(number_text, np.sort(window, axis=None).tolist()))}")
         lines += [f"{response.operator.mode} of {window.size} numbers", ""]
-    return (), [*lines[:-1], *_finished(response)]
+    return (), [*([OUTSIDE_WORDS] if seen.outside.any() else []), *lines[:-1], *_finished(response, column, row)]
 
 
 @arithmetic.register
@@ -106,7 +105,7 @@ _LABELS: dict[float, str] = {
 @arithmetic.register
 def _ridge(response: Ridges, column: int, row: int) -> Arithmetic:
     size = (response.shape[0], response.shape[1])
-    seen = _seen(response.source, Window.over(size, 3, padding=1), "replicate", column, row)
+    seen = seen_from(response.source, Window.over(size, 3, padding=1), "replicate", column, row)
     labels = numbers_at(response, column, row)
     terms, lines = list[Term](), [f"thresholds: low {number_text(response.low)}, high {number_text(response.high)}"]
     for channel, label in enumerate(labels):
@@ -133,18 +132,18 @@ def _edge(response: Edges, column: int, row: int) -> Arithmetic:
 
 
 def _under_window(response: WindowedResponse, column: int, row: int) -> Seen:
-    return _seen(response.source, response.window, response.filtering.border, column, row)
+    return seen_from(response.source, response.window, response.filtering.border, column, row)
 
 
-def _seen(source: Response, window: Window, padding_mode: str, column: int, row: int) -> Seen:
-    """Return the pixels of a source that a window's position sees, border included."""
+def seen_from(source: Rows, window: Window, padding_mode: str, column: int, row: int) -> Seen:
+    """Return the pixels of a source that a window sees from a position (x, y), border included."""
     taken, outside = [], []
     for axis, at in ((0, row), (1, column)):
         before, after = window.padding[2 * axis : 2 * axis + 2]
         first = at * window.stride[axis]
         places = slice(first, first + window.span[axis], window.dilation[axis])
-        taken.append(border_index(window.size[axis], before, after, padding_mode)[places])
-        own = np.arange(-before, window.size[axis] + after)[places]
+        taken.append(border_index(window.size[axis], before, after, padding_mode, window.reach[axis])[places])
+        own = np.arange(places.start, places.stop, places.step) - before
         outside.append((own < 0) | (own >= window.size[axis]))
     rows, columns = taken
     pixels = take_rows(source, rows)
@@ -177,11 +176,28 @@ def _combined(response: LinearResponse, terms: tuple[Term, ...]) -> Iterator[str
             yield f"{response.direction}{where} = {_combination(response.direction, across, down)}"
 
 
-def _finished(response: WindowedResponse) -> Iterator[str]:
-    if response.filtering.bias:
-        yield f"plus bias {number_text(response.filtering.bias)}"
-    if response.filtering.activation:
-        yield f"then {response.filtering.activation}"
+def _finished(response: LinearResponse | RankResponse, column: int, row: int) -> Iterator[str]:
+    """Yield z, the number before the activation, and the activation."""
+    bias, activation = response.filtering.bias, response.filtering.activation
+    if not bias and activation is None:
+        return
+    sums, before = (
+        numbers_at(response.operator.over(response.source, response.filtering.replace(**without)), column, row)
+        for without in ({"bias": 0, "activation": None}, {"activation": None})
+    )
+    after = numbers_at(response, column, row)
+    for channel, (total, z, a) in enumerate(zip(sums, before, after, strict=True)):
+        where = f" (channel {channel})" if len(sums) > 1 else ""
+        yield f"z{where} = {_made(response)} + bias = {addition([total, bias])} = {number_text(z)}"
+        if activation is not None:
+            yield f"{activation}(z) = {number_text(a)}"
+
+
+def _made(response: LinearResponse | RankResponse) -> str:
+    """Return the word for the number before the bias."""
+    if isinstance(response, RankResponse):
+        return response.operator.mode
+    return response.direction or "sum"
 
 
 def _combination(direction: str | None, across: float, down: float) -> str:

@@ -1,6 +1,6 @@
 """The arithmetic of one output position, step by step."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Unpack
 
 import numpy as np
@@ -11,14 +11,14 @@ from cnncli.files.text import number_text
 from cnncli.filters.chains import Chain
 from cnncli.filters.edges import FilterOptions, as_rows
 from cnncli.filters.explaining.arithmetic import arithmetic, numbers_at
-from cnncli.filters.explaining.terms import Term
+from cnncli.filters.explaining.terms import OUTSIDE_WORDS, UNSEEN_WORDS, PooledWindow, Term
 from cnncli.filters.operators.filtering import Filtering
 from cnncli.filters.operators.responses import Image, Response
 from cnncli.shapes import Window
 
 
 class Explanation(NamedTuple):
-    """The arithmetic of one number of a response.
+    """The arithmetic of one number of a response, or of a pooled image.
 
     Attributes:
         column: x of the output position.
@@ -26,9 +26,10 @@ class Explanation(NamedTuple):
         geometry: the geometry of the window; None for a step that sees single numbers.
         terms: the kernels over their windows.
         steps: lines on the operations that follow the sums.
-        values: the numbers in the response: one, or one a channel with color `each`.
+        values: the numbers in the response: one, or one a channel with color `each` and of a pooled image.
         word: the word of the filter.
         before: the explanation of the step before, under the middle of the window; None for the first step.
+        windows: the windows of a pooled image, one a channel, in place of terms.
     """
 
     column: int
@@ -39,6 +40,7 @@ class Explanation(NamedTuple):
     values: tuple[float, ...]
     word: str = ""
     before: "Explanation | None" = None
+    windows: tuple[PooledWindow, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -55,22 +57,36 @@ class Explanation(NamedTuple):
         if self.geometry is not None:
             yield from _size_lines(self.geometry)
             yield ""
-        for term in self.terms:
-            yield from term.lines()
-            yield ""
+        yield from self._windows()
         yield from self.steps
-        yield f"response = {' '.join(map(number_text, self.values))}"
+        yield f"{'pooled' if self.windows else 'response'} = {' '.join(map(number_text, self.values))}"
+
+    def _windows(self) -> Iterator[str]:
+        """Yield what stands under the window, and first, once, how padding is marked."""
+        shown: tuple[Term | PooledWindow, ...] = (*self.terms, *self.windows)
+        if any(one.marks_padding for one in shown):
+            yield UNSEEN_WORDS[self.windows[0].mode] if self.windows else OUTSIDE_WORDS
+            yield ""
+        for one in shown:
+            yield from one.lines()
+            yield ""
 
 
 def _size_lines(window: Window) -> Iterator[str]:
     yield "size: floor((n + 2p - d(f - 1) - 1) / s) + 1, where 2p is the padding on both sides"
+    partial = False
     for axis, name in ((1, "width"), (0, "height")):
         n, f, s, d = window.size[axis], window.kernel_size[axis], window.stride[axis], window.dilation[axis]
         before, after = window.padding[2 * axis : 2 * axis + 2]
+        # A window past the padding is that of ceil mode; where it is left out, ceil and floor are the same.
+        rounded = "ceil" if window.reach[axis] > n + before + after else "floor"
+        partial |= rounded == "ceil"
         yield (
             f"{name + ':':8} n={n} f={f} p={before}+{after} s={s} d={d}: "
-            f"floor(({n} + {before + after} - {d * (f - 1)} - 1) / {s}) + 1 = {window.output_size[axis]}"
+            f"{rounded}(({n} + {before + after} - {d * (f - 1)} - 1) / {s}) + 1 = {window.output_size[axis]}"
         )
+    if partial:
+        yield "ceil keeps the last, partial window"
 
 
 def explain(
@@ -103,11 +119,20 @@ def explain(
         >>> explained.values, explained.terms[0].products.tolist()
         ((30,), [[10, 0, 0], [10, 0, 0], [10, 0, 0]])
     """
+    check_integers(x, y)
+    response = Chain.of(filter, direction).over(as_rows(image), Filtering(**filtering))
+    return explain_response(response, int(x), int(y))
+
+
+def check_integers(x: object, y: object) -> None:
+    """Check that x and y are integers.
+
+    Raises:
+        ArgumentError: one is not.
+    """
     for name, place in (("x", x), ("y", y)):
         if not isinstance(place, int | np.integer):
             raise ArgumentError(f"{name} must be an integer, got {place!r}")
-    response = Chain.of(filter, direction).over(as_rows(image), Filtering(**filtering))
-    return explain_response(response, int(x), int(y))
 
 
 def explain_response(response: Response, column: int, row: int) -> Explanation:
@@ -116,17 +141,26 @@ def explain_response(response: Response, column: int, row: int) -> Explanation:
     Raises:
         ArgumentError: the position lies outside the output.
     """
-    height, width = response.shape[:2]
-    if not (0 <= column < width and 0 <= row < height):
-        raise ArgumentError(
-            f"explain {column},{row} lies outside the output of {width}x{height}: "
-            f"x goes from 0 to {width - 1}, y from 0 to {height - 1}"
-        )
+    check_position(response.shape, column, row)
     terms, steps = arithmetic(response, column, row)
     values = numbers_at(response, column, row)
     first = isinstance(response.source, Image)
     before = None if first else explain_response(response.source, *_middle(response.window, column, row))
     return Explanation(column, row, response.window, terms, tuple(steps), tuple(values), response.word, before)
+
+
+def check_position(shape: Sequence[int], column: int, row: int) -> None:
+    """Check that (x, y) = (column, row) lies in an output (H_out, W_out, ...).
+
+    Raises:
+        ArgumentError: it does not.
+    """
+    height, width = shape[:2]
+    if not (0 <= column < width and 0 <= row < height):
+        raise ArgumentError(
+            f"explain {column},{row} lies outside the output of {width}x{height}: "
+            f"x goes from 0 to {width - 1}, y from 0 to {height - 1}"
+        )
 
 
 def _middle(window: Window | None, column: int, row: int) -> tuple[int, int]:

@@ -13,7 +13,13 @@ LARGEST_PRINTED = 225
 """Numbers of a window that is printed, and of a sum that is written out: 15x15."""
 
 
-OUTSIDE_WORDS = "(in brackets: padding, outside the image)"
+OUTSIDE_WORDS = "(in parentheses: padding, outside the image)"
+
+UNSEEN_WORDS = {
+    "max": "(-): outside the image, never the maximum",
+    "avg": "(-): outside the image, not counted in the mean",
+    "min": "(-): outside the image, never the minimum",
+}
 
 
 class Term(NamedTuple):
@@ -39,6 +45,11 @@ class Term(NamedTuple):
         return self.window * self.kernel
 
     @property
+    def marks_padding(self) -> bool:
+        """True if `lines` mark numbers as padding."""
+        return self.outside is not None and bool(self.outside.any()) and self.window.size <= LARGEST_PRINTED
+
+    @property
     def sum(self) -> float:
         """The sum of the products."""
         total: float = self.products.sum().item()
@@ -56,17 +67,59 @@ class Term(NamedTuple):
             ("kernel turned by 180 degrees" if self.turned else "kernel", self.kernel),
             ("products", self.products),
         )
-        if self.outside is not None and self.outside.any():
-            yield OUTSIDE_WORDS
         yield f"sum = {addition(self.products.ravel().tolist())} = {number_text(self.sum)}"
 
 
-def marked(window: Array, outside: Array | None) -> list[list[str]]:
-    """Return the numbers of a window as text, those in the padding in brackets."""
+class PooledWindow(NamedTuple):
+    """The numbers of one channel under a pooling window.
+
+    Attributes:
+        name: name of the channel, where there are several.
+        window: (f_h, f_w) pixels under the window; 0 outside the image, where none is looked at.
+        outside: (f_h, f_w), whether each lies outside the image: in the padding, or past it in a partial window.
+        mode: `max`, `avg` or `min`.
+        value: the result.
+    """
+
+    name: str
+    window: Array
+    outside: Array
+    mode: str
+    value: float
+
+    @property
+    def counted(self) -> list[float]:
+        """The numbers that count, row by row."""
+        numbers: list[float] = self.window[~self.outside].tolist()
+        return numbers
+
+    @property
+    def marks_padding(self) -> bool:
+        """True if `lines` mark numbers as padding."""
+        return bool(self.outside.any()) and self.window.size <= LARGEST_PRINTED
+
+    def lines(self) -> Iterator[str]:
+        """Yield the window, and how its numbers become one."""
+        height, width = self.window.shape
+        numbers, result = self.counted, number_text(self.value)
+        if self.window.size > LARGEST_PRINTED:
+            yield f"window{self.name} of {height}x{width}, more than can be read"
+            total = f"{number_text(sum(numbers))} / {len(numbers)}" if self.mode == "avg" else f"{self.mode} of them"
+            yield f"{len(numbers):,} numbers: {total} = {result}"
+            return
+        yield from side_by_side((f"window{self.name}", marked(self.window, self.outside, looked_at=False)))
+        if self.mode == "avg":
+            yield f"avg = ({addition(numbers)}) / {len(numbers)} = {result}"
+        else:
+            yield f"{self.mode}({', '.join(map(number_text, numbers))}) = {result}"
+
+
+def marked(window: Array, outside: Array | None, *, looked_at: bool = True) -> list[list[str]]:
+    """Return the numbers of a window as text, those in the padding in parentheses, or `(-)` if none is looked at."""
     beyond = np.zeros(window.shape, bool) if outside is None else outside
     return [
-        [f"({number_text(number)})" if out else number_text(number) for number, out in zip(*both, strict=True)]
-        for both in zip(window.tolist(), beyond.tolist(), strict=True)
+        [f"({number_text(number) if looked_at else '-'})" if out else number_text(number) for number, out in cells]
+        for cells in map(zip, window.tolist(), beyond.tolist())
     ]
 
 

@@ -125,16 +125,19 @@ class LinearResponse(WindowedResponse):
     """The response to a kernel, or to a pair of them: the base for any form of kernels.
 
     Attributes:
+        operator: what it is the response to.
         channels: of the source.
         volume: whether a response is summed over the channels.
         squares: whether magnitudes of bounded numbers are roots of squares: ten times as fast as `hypot`, and rounded.
     """
 
+    operator: Linear
     volume = False
     squares = False
 
     def __init__(self, source: Response, operator: Linear, filtering: Filtering) -> None:
         super().__init__(source, operator.kernels[0].shape[:2], filtering, early=operator.early)
+        self.operator = operator
         self.count, self.direction = len(operator.kernels), operator.direction
         self.never_negative = self.direction == "magnitude" and not filtering.bias
         self.channels = 1 if len(source.shape) == 2 else source.shape[2]
@@ -200,9 +203,10 @@ class LinearResponse(WindowedResponse):
 class DenseResponse(LinearResponse):
     """The response to kernels given as arrays, computed by `conv2d`, or as a gradient in one pass."""
 
+    operator: DenseLinear
+
     def __init__(self, source: Response, operator: DenseLinear, filtering: Filtering) -> None:
         super().__init__(source, operator, filtering)
-        self.operator = operator
         self.volume = filtering.color == "volume"
         self.kernels = tuple(map(self._laid, operator.kernels))
         self.groups = 1 if self.volume else self.channels

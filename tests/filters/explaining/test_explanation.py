@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from cnncli.errors import ArgumentError
 from cnncli.filters.bands import ArrayRows
 from cnncli.filters.chains import Chain
 from cnncli.filters.explaining.explanation import explain, explain_response
+from cnncli.filters.explaining.terms import OUTSIDE_WORDS
 from cnncli.filters.operators.filtering import Filtering
 
 
@@ -66,9 +69,44 @@ def test_the_size_is_told_with_its_numbers():
 
 @pytest.mark.parametrize(("bias", "activation"), [(0, None), (2.5, None), (-3, "relu"), (0, "tanh")])
 def test_what_follows_the_sum_is_named_in_order(bias, activation):
-    made = response(random_image((9, 9)), "vertical", bias=bias, activation=activation)
-    steps = explain_response(made, 4, 4).steps
-    assert steps == (*([f"plus bias {bias}"] if bias else []), *([f"then {activation}"] if activation else []))
+    image = random_image((9, 9))
+    made = response(image, "vertical", bias=bias, activation=activation)
+    found = explain_response(made, 4, 4)
+    (z,) = explain_response(response(image, "vertical", bias=bias), 4, 4).values
+    total, sign = found.terms[0].sum, "-" if bias < 0 else "+"
+    if not bias and activation is None:
+        assert found.steps == ()
+        return
+    assert z == total + bias
+    assert found.steps[0] == f"z = sum + bias = {total} {sign} {abs(bias)} = {z:.6g}"
+    assert found.steps[1:] == ((f"{activation}(z) = {found.values[0]:.6g}",) if activation else ())
+
+
+@given(
+    name=st.sampled_from([*WITH_KERNELS, "median:3", "max:2"]),
+    color=st.sampled_from(["gray", "each"]),
+    activation=st.sampled_from(["relu", "tanh", "sigmoid"]),
+    bias=st.sampled_from([0, 3, -7.5]),
+)
+def test_z_is_the_response_without_its_activation(name, color, activation, bias):
+    image = random_image((9, 10, 3))
+    found = explain_response(response(image, name, color=color, bias=bias, activation=activation), 3, 4)
+    plain = explain_response(response(image, name, color=color, bias=bias), 3, 4)
+    lines = [line for line in found.steps if line.startswith("z")]
+    assert [float(line.rpartition(" = ")[2]) for line in lines] == pytest.approx(plain.values, rel=1e-5)
+    activated = [float(line.rpartition(" = ")[2]) for line in found.steps if line.startswith(f"{activation}(z)")]
+    assert activated == pytest.approx(found.values, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["sobel", "median:3"])
+@pytest.mark.parametrize("mode", NUMPY_MODES)
+def test_padding_is_marked_whatever_fills_it_and_explained_once(name, mode):
+    made = response(random_image((9, 9, 3)), name, color="each", padding_mode=mode)
+    text = str(explain_response(made, 0, 4))
+    assert text.count(OUTSIDE_WORDS) == 1
+    assert text.index(OUTSIDE_WORDS) < text.index("window")
+    assert len(re.findall(r"^ *\(\d+\)", text, re.MULTILINE)) == 3 * 3 * (2 if name == "sobel" else 1)
+    assert OUTSIDE_WORDS not in str(explain_response(made, 4, 4))
 
 
 @pytest.mark.parametrize(("column", "row"), [(-1, 0), (0, -1), (9, 0), (0, 7)])
