@@ -56,6 +56,7 @@ from .ops import min_pool2d as min_pool2d
 from .ops.boxes import iou as iou
 from .ops.boxes import nms as nms
 from .shapes import output_size as output_size
+from .training.explaining import explain_step as explain_step
 from .training.learning import learn_kernel as learn_kernel
 from .training.rates import find_learning_rate as find_learning_rate
 from .training.runs import train as train

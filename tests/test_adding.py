@@ -144,6 +144,7 @@ OPTIMIZER = Addition(
     """p -= lr sign(g) (Bernstein et al. 2018, arXiv:1802.04434)."""
 
     name: ClassVar[str] = "signsgd"
+    formulas: ClassVar[tuple[str, ...]] = ("W = W - lr * sign(dW)",)
     default_lr: ClassVar[float] = 0.003
 
     def step(self, xp: Any, p: Any, g: Any, spare: Any, *state: Any, t: int, lr: float) -> None:
@@ -161,6 +162,7 @@ OPTIMIZER = Addition(
             "epoch 1/1",
         ),
         ("train samples/digits --optimizer signsgd --epochs 2 -o run --resume", "epoch 2/2"),
+        ("train samples/digits --network lenet5 --optimizer signsgd --explain-step 1", "* sign("),
     ],
 )
 IMAGE_FORMAT = Addition(

@@ -58,6 +58,7 @@ PROMISED = {
     "explain",
     "explain_class",
     "explain_pooling",
+    "explain_step",
     "export_onnx",
     "export_weights",
     "filter_image",

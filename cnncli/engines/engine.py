@@ -65,6 +65,11 @@ class Engine:
     buffers: dict[str, Array]
     state: dict[str, Array]
 
+    @property
+    def trained_shapes(self) -> dict[str, Shape]:
+        """The shapes of the arrays that lie one after the other in `parameters`, by name."""
+        return {name: array.shape for name, array in self.named_parameters.items()}
+
     def __enter__(self) -> Self:
         return self
 

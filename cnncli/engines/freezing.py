@@ -13,6 +13,7 @@ from cnncli.engines.engine import Engine, StepResult
 from cnncli.engines.optimizers import Optimizer
 from cnncli.networks.layers import Sequential
 from cnncli.networks.network import Network
+from cnncli.shapes import Shape
 
 T = TypeVar("T")
 
@@ -79,6 +80,11 @@ class FrozenEngine(Engine):
     def parameters(self) -> Array:  # type: ignore[override]
         """The numbers that are trained."""
         return self._above.parameters
+
+    @property
+    def trained_shapes(self) -> dict[str, Shape]:
+        """The shapes of the arrays that are trained, by name."""
+        return {self._name(name): shape for name, shape in self._above.trained_shapes.items()}
 
     @property
     def gradients(self) -> Array:  # type: ignore[override]

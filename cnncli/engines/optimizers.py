@@ -1,10 +1,10 @@
 """Optimizers: how parameters follow their gradients.
 
-Every class does, step for step, what PyTorch's optimizer of the same name does. In the formulas p is a parameter, g its
-gradient, t the number of the step from 1, and lambda the weight decay.
+Every class does, step for step, what PyTorch's optimizer of the same name does.
 
-To add one, write a class with its `state_names` and `step`, and enter it in `OPTIMIZERS`. A step is written once, with
-operators and functions that NumPy and PyTorch share, so that it runs on arrays and on the tensors of a GPU.
+To add one, write a class with its `state_names`, `step` and `formulas`, and enter it in `OPTIMIZERS`. A step is written
+with operators and functions that NumPy and PyTorch share, so that it runs on arrays and on the tensors of a GPU; the
+formulas say the same for a reader, who gets them with the numbers of one weight (`cnncli/engines/formulas.py`).
 """
 
 import math
@@ -28,8 +28,13 @@ class Optimizer(Value):
     """Base of all optimizers: flat arrays, updated elementwise.
 
     Attributes:
-        weight_decay: lambda; g + lambda p takes the place of g, unless `decoupled`.
+        weight_decay: weight decay, added to the gradient unless it is `decoupled`.
         name: its key in `OPTIMIZERS`.
+        formulas: one step without weight decay, in the notation of Ng's course and the grammar of Python: W is the
+            weight, dW its gradient, t the number of the step from 1. Other names are fields, arrays of the state, or
+            set by a formula before.
+        source: where they come from.
+        course: how they are written in Ng's course (deeplearning.ai).
         state_names: the arrays, each of the parameters' size, that have to be kept between steps.
         default_lr: a learning rate that mostly works.
         kept_factor: factor of the default rate for weights that were trained before.
@@ -42,6 +47,9 @@ class Optimizer(Value):
     weight_decay: float = 0.0
 
     name: ClassVar[str]
+    formulas: ClassVar[tuple[str, ...]]
+    source: ClassVar[str] = ""
+    course: ClassVar[str] = ""
     state_names: ClassVar[tuple[str, ...]] = ()
     default_lr: ClassVar[float] = 0.01
     # Measured by benchmarks/finetuning.py. Steps as large as the gradients are upset by the large outputs of trained
@@ -59,6 +67,19 @@ class Optimizer(Value):
             if not 0 <= value < limit:
                 room = "from 0 to below 1" if limit == 1 else "a finite number from 0"
                 raise ArgumentError(f"{name} must be {room}, got {value!r}")
+
+    @property
+    def working(self) -> tuple[str, ...]:
+        """The formulas of one step, that of the weight decay first.
+
+        Example:
+            >>> Momentum(weight_decay=0.01).working
+            ('dW = dW + weight_decay * W', 'velocity = momentum * velocity + dW', 'W = W - lr * velocity')
+        """
+        if not self.weight_decay:
+            return self.formulas
+        decay = "W = (1 - lr * weight_decay) * W" if self.decoupled else "dW = dW + weight_decay * W"
+        return (decay, *self.formulas)
 
     def initial_state(self, parameters: "Array") -> "dict[str, Array]":
         """Return the state before the first step: zeros."""
@@ -108,9 +129,12 @@ class Optimizer(Value):
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent: p -= lr g (Robbins and Monro 1951)."""
+    """Stochastic gradient descent."""
 
     name: ClassVar[str] = "sgd"
+    formulas: ClassVar[tuple[str, ...]] = ("W = W - lr * dW",)
+    source: ClassVar[str] = "Robbins and Monro 1951"
+    course: ClassVar[str] = "Ng writes the same; alpha is lr"
     default_lr: ClassVar[float] = 0.1
 
     def step(self, xp: Any, p: Any, g: Any, spare: Any, *state: Any, t: int, lr: float) -> None:
@@ -119,11 +143,20 @@ class SGD(Optimizer):
 
 
 class Momentum(Optimizer):
-    """Momentum: v = m v + g; p -= lr v (Polyak 1964; the form of Sutskever et al. 2013 as PyTorch writes it)."""
+    """Momentum."""
 
     momentum: float = 0.9
 
     name: ClassVar[str] = "momentum"
+    formulas: ClassVar[tuple[str, ...]] = (
+        "velocity = momentum * velocity + dW",
+        "W = W - lr * velocity",
+    )
+    source: ClassVar[str] = "Polyak 1964, as Sutskever et al. 2013 and PyTorch write it"
+    course: ClassVar[str] = (
+        "Ng writes v = beta v + (1 - beta) dW and W = W - alpha v: beta is momentum, and v is 1 - beta times velocity, "
+        "so that the steps are the same with alpha = lr / (1 - beta)"
+    )
     fractions: ClassVar[tuple[str, ...]] = ("momentum",)
     state_names: ClassVar[tuple[str, ...]] = ("velocity",)
     default_lr: ClassVar[float] = 0.02
@@ -136,9 +169,15 @@ class Momentum(Optimizer):
 
 
 class Nesterov(Momentum):
-    """Momentum that looks ahead: v = m v + g; p -= lr (g + m v) (Nesterov 1983, as PyTorch writes it)."""
+    """Momentum that looks ahead."""
 
     name: ClassVar[str] = "nesterov"
+    formulas: ClassVar[tuple[str, ...]] = (
+        "velocity = momentum * velocity + dW",
+        "W = W - lr * (dW + momentum * velocity)",
+    )
+    source: ClassVar[str] = "Nesterov 1983, as PyTorch writes it"
+    course: ClassVar[str] = "Ng does not cover it"
 
     def step(self, xp: Any, p: Any, g: Any, spare: Any, *state: Any, t: int, lr: float) -> None:
         (velocity,) = state
@@ -151,12 +190,18 @@ class Nesterov(Momentum):
 
 
 class RMSprop(Optimizer):
-    """RMSprop: s = a s + (1 - a) g^2; p -= lr g / (sqrt(s) + eps) (Hinton's lecture 6e, 2012)."""
+    """RMSprop."""
 
     alpha: float = 0.99
     eps: float = 1e-8
 
     name: ClassVar[str] = "rmsprop"
+    formulas: ClassVar[tuple[str, ...]] = (
+        "square = alpha * square + (1 - alpha) * dW**2",
+        "W = W - lr * dW / (sqrt(square) + eps)",
+    )
+    source: ClassVar[str] = "Hinton 2012, lecture 6e"
+    course: ClassVar[str] = "Ng writes the same: S is square, beta_2 is alpha, and alpha is lr"
     kept_factor: ClassVar[float] = 1.0
     head_factor: ClassVar[float] = 10.0
     fractions: ClassVar[tuple[str, ...]] = ("alpha",)
@@ -174,16 +219,22 @@ class RMSprop(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam: m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p -= lr m' / (sqrt(v') + eps).
-
-    m' = m / (1 - b1^t) and v' = v / (1 - b2^t) make up for the start at zero (Kingma and Ba, arXiv:1412.6980).
-    """
+    """Adam; the hats make up for the start at zero."""
 
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
 
     name: ClassVar[str] = "adam"
+    formulas: ClassVar[tuple[str, ...]] = (
+        "mean = beta1 * mean + (1 - beta1) * dW",
+        "square = beta2 * square + (1 - beta2) * dW**2",
+        "mean_hat = mean / (1 - beta1**t)",
+        "square_hat = square / (1 - beta2**t)",
+        "W = W - lr * mean_hat / (sqrt(square_hat) + eps)",
+    )
+    source: ClassVar[str] = "Kingma and Ba, arXiv:1412.6980"
+    course: ClassVar[str] = "Ng writes the same: V is mean, S is square, corrected is hat, and alpha is lr"
     kept_factor: ClassVar[float] = 1.0
     head_factor: ClassVar[float] = 10.0
     fractions: ClassVar[tuple[str, ...]] = ("beta1", "beta2")
@@ -205,11 +256,16 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with the decay apart from the gradient: p *= 1 - lr lambda first (Loshchilov, Hutter, arXiv:1711.05101)."""
+    """Adam with the weight decay apart from the gradient."""
 
     weight_decay: float = 0.01
 
     name: ClassVar[str] = "adamw"
+    source: ClassVar[str] = "Loshchilov and Hutter, arXiv:1711.05101"
+    course: ClassVar[str] = (
+        "Ng covers Adam: V is mean, S is square, corrected is hat, and alpha is lr; an L2 term would be part of dW, "
+        "and so be divided by sqrt(square_hat)"
+    )
     normalized_lr: ClassVar[float | None] = 0.003
     decoupled: ClassVar[bool] = True
 
@@ -223,6 +279,10 @@ def _average_square(xp: Any, square: Any, g: Any, spare: Any, keep: float) -> No
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {kind.name: kind for kind in (SGD, Momentum, Nesterov, RMSprop, Adam, AdamW)}
+
+
+CLIPPING = "dW = dW * clip_norm / (norm + 1e-6)"
+"""What `clip_by_norm` does to a gradient, as a formula like those of optimizers."""
 
 
 def clip_by_norm(gradients: "Array", max_norm: float) -> float:

@@ -188,13 +188,22 @@ class Configuration(Value):
             [0.05, 0.1, 0.1, 0.05]
         """
         assert self.lr is not None
+        rising, falling = self.schedule_steps(steps_per_epoch)
+        if step < rising:
+            return self.lr * (step + 1) / rising
+        return self.lr * SCHEDULES[self.schedule](min(1.0, (step - rising) / falling))
+
+    def schedule_steps(self, steps_per_epoch: int) -> tuple[int, int]:
+        """Return the steps of the warm-up, and of the schedule after it.
+
+        Example:
+            >>> Configuration(lr=0.1, epochs=4, warmup=2).schedule_steps(10)
+            (20, 20)
+        """
         assert self.epochs is not None
         assert self.warmup is not None
         rising = round(self.warmup * steps_per_epoch)
-        if step < rising:
-            return self.lr * (step + 1) / rising
-        falling = max(1, self.epochs * steps_per_epoch - rising)
-        return self.lr * SCHEDULES[self.schedule](min(1.0, (step - rising) / falling))
+        return rising, max(1, self.epochs * steps_per_epoch - rising)
 
     @property
     def options(self) -> dict[str, Any]:

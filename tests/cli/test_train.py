@@ -478,8 +478,8 @@ def test_show_batch_writes_a_sheet_and_trains_nothing(tmp_path, bars, monkeypatc
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--find-lr --resume", "--find-lr and --show-batch train nothing"),
-        ("--find-lr --show-batch a.png", "--find-lr and --show-batch train nothing"),
+        ("--find-lr --resume", "--find-lr, --show-batch and --explain-step write no run"),
+        ("--find-lr --show-batch a.png", "--find-lr, --show-batch and --explain-step write no run"),
         ("--find-lr --lr 0.1", "--find-lr tries learning rates: leave out --lr"),
         ("--show-batch a.npy", "a sheet is a picture"),
         ("--show-batch a", "a: "),

@@ -33,6 +33,8 @@ cnncli train photos/ -o runs/photos --resume
 cnncli train photos/ --find-lr
 
 cnncli train photos/ --augment flip,contrast:30% --show-batch batch.png
+
+cnncli train samples/digits --network lenet5 --optimizer momentum --explain-step 2
 """
 
 _run = partial(typer.Option, rich_help_panel="Run")
@@ -179,6 +181,16 @@ def train(
             help="Train nothing: draw the first batch as the network gets it, resized and augmented, with its labels.",
         ),
     ] = None,
+    explain_step: Annotated[
+        int | None,
+        _run(
+            "--explain-step",
+            min=1,
+            metavar="N",
+            help="Train up to step N, print this step with its numbers for the weights with the largest gradients of "
+            "each layer, and stop; no run is written.",
+        ),
+    ] = None,
     jobs: Annotated[
         int | None, _run("--jobs", "-j", min=1, metavar="N", help="Processes and threads. Default: one per core.")
     ] = None,
@@ -200,8 +212,11 @@ def train(
         raise ArgumentError("--resume continues a run, --force overwrites it: choose one")
     if as_json and quiet:
         raise ArgumentError("--json prints a line per epoch, --quiet prints none: choose one")
-    if (find_lr or show_batch is not None) and (resume or (find_lr and (force or show_batch is not None))):
-        raise ArgumentError("--find-lr and --show-batch train nothing: give one of them, without --resume")
+    looking = [find_lr, show_batch is not None, explain_step is not None]
+    if any(looking) and (sum(looking) > 1 or resume or (force and show_batch is None)):
+        raise ArgumentError(
+            "--find-lr, --show-batch and --explain-step write no run: give one of them, without --resume"
+        )
     given |= {"augment": ",".join(given["augment"]) if given["augment"] else None, "strict": given["strict"] or None}
     options = {name: value for name, value in given.items() if value is not None}
     shown: dict[str, Any] = {"as_json": as_json, "quiet": quiet}
@@ -209,6 +224,12 @@ def train(
         from cnncli.cli.training.looking import find_rate
 
         find_rate(data, options, output, config, jobs, engine, device, **shown)
+    elif explain_step is not None:
+        from cnncli.cli.training.steps import explain
+
+        if output is not None:
+            raise ArgumentError("--explain-step writes no run: leave out -o")
+        explain(explain_step, data, options, config, jobs, engine, device, **shown)
     elif show_batch is not None:
         from cnncli.cli.training.looking import draw_batch
 

@@ -26,13 +26,17 @@ _BAR = 26  # columns of the first loss; twice as many at most, so that lines fit
 class _Progress(Live):
     """A bar on a terminal."""
 
+    def __init__(self, data: str, folder: Path, what: str) -> None:
+        super().__init__(data, folder)
+        self.what = what
+
     def prepared(self, preparation: Preparation) -> None:
         self.bar.take_away()
         Display.prepared(self, preparation)
 
     def batch(self, report: BatchReport) -> None:
         if time.monotonic() - self.shown > REFRESH:
-            self._show("testing learning rates", report.batch, report.batches, f"loss {report.loss:.4f}", "")
+            self._show(self.what, report.batch, report.batches, f"loss {report.loss:.4f}", "")
 
 
 def find_rate(
@@ -58,7 +62,7 @@ def find_rate(
         raise ArgumentError(f"{folder}: is a file: give a folder for {CHART}")
     data, options = data_and_options(data, options, config, None)
     options.pop("lr", None)
-    display = _display(data, folder, quiet=quiet or as_json)
+    display = looking_display(data, folder, "testing learning rates", quiet=quiet or as_json)
     with display.bar:
         test = find_learning_rate(data, jobs=jobs, engine=engine, device=device, watcher=display, **options)
     chart = None if folder is None else _draw(test, folder)
@@ -120,7 +124,7 @@ def draw_batch(
     check_sheet(path)
     check_output(path, force=force)
     data, options = data_and_options(data, options, config, None)
-    display = _display(data, None, quiet=quiet or as_json)
+    display = looking_display(data, None, "drawing a batch", quiet=quiet or as_json)
     with display.bar:
         sheet = batch_sheet(data, jobs=jobs, watcher=display, **options)
     write_image(path, sheet)
@@ -130,6 +134,7 @@ def draw_batch(
         print(printable(f"Written to {path}"))
 
 
-def _display(data: str, folder: Path | None, *, quiet: bool) -> Display:
+def looking_display(data: str, folder: Path | None, what: str, *, quiet: bool) -> Display:
+    """Return a display that says what is done, on a terminal alone."""
     folder = folder or Path(os.curdir)
-    return _Progress(data, folder) if sys.stderr.isatty() and not quiet else Display(data, folder)
+    return _Progress(data, folder, what) if sys.stderr.isatty() and not quiet else Display(data, folder)
