@@ -1,7 +1,10 @@
-"""Checks of a drawing in SVG: it is XML, and no label overlaps another or leaves the paper."""
+"""Checks of drawings: SVG is XML in which no label overlaps another or leaves the paper."""
 
 from itertools import combinations
+from pathlib import Path
 from xml.etree import ElementTree
+
+from PIL import Image
 
 from cnncli.drawing.svg.document import Label, Svg
 
@@ -21,3 +24,13 @@ def check_drawing(svg: Svg) -> ElementTree.Element:
         assert label.right <= svg.width, label
         assert label.bottom <= svg.height, label
     return ElementTree.fromstring(str(svg))
+
+
+def drawn_size(path) -> tuple[float, float]:
+    """Return the width and the height of a file that is the kind of picture that it is called."""
+    if Path(path).suffix == ".svg":
+        root = ElementTree.fromstring(Path(path).read_text("utf-8"))
+        return float(root.get("width")), float(root.get("height"))
+    with Image.open(path) as image:
+        assert image.format == Path(path).suffix[1:].upper()
+        return image.size

@@ -9,13 +9,15 @@ import numpy as np
 from cnncli.arrays import Array
 from cnncli.data import read_picture
 from cnncli.drawing.axes import ChartAxis
-from cnncli.drawing.boxes import class_colour, draw_boxes
-from cnncli.drawing.canvas import BLUE, FAINT, INK, ORANGE, Box, Canvas, Colour, text_width
-from cnncli.drawing.charts import Curve, draw_chart
+from cnncli.drawing.boxes import draw_boxes
+from cnncli.drawing.canvas import BLUE, ORANGE, Canvas, Colour
 from cnncli.drawing.sheets import Sheet
+from cnncli.drawing.svg.charts import Area, Curve, line_chart
+from cnncli.drawing.svg.document import Point, Svg
+from cnncli.drawing.svg.matrices import draw_matrix
 from cnncli.models.judging.average_precision import RECALLS
 from cnncli.models.judging.box_scores import BACKGROUND, OVERLAP, BoxScores, PictureBoxes
-from cnncli.training.pictures import draw_matrix
+from cnncli.training.pictures import Drawn
 from cnncli.training.run_folder import CONFUSION, PRECISION, WORST
 
 MOST_CURVES, MOST_WORST = 12, 12
@@ -36,7 +38,7 @@ RIGHT, FALSE, MISSED = (
 )
 
 
-def draw_scores(names: Sequence[str], scores: BoxScores) -> dict[str, Canvas | None]:
+def draw_scores(names: Sequence[str], scores: BoxScores) -> dict[str, Drawn | None]:
     """Draw all pictures of scores, by the names of their files.
 
     Args:
@@ -49,43 +51,42 @@ def draw_scores(names: Sequence[str], scores: BoxScores) -> dict[str, Canvas | N
     return {PRECISION: draw_precision(scores), CONFUSION: draw_box_confusion(scores), WORST: draw_worst(names, scores)}
 
 
-def draw_precision(scores: BoxScores) -> Canvas:
+def draw_precision(scores: BoxScores) -> Svg:
     """Draw the precision of each class over its recall at an overlap of 0.5, those with the most boxes if many."""
+    curves = precision_curves(scores)
+    svg = Svg(620, 380 + 20 * len(curves), title=f"Precision over recall at an overlap of {OVERLAP}")
+    precision_chart(svg, Area(0, 0, svg.width, svg.height), curves)
+    return svg
+
+
+def precision_chart(svg: Svg, area: Area, curves: Sequence[Curve]) -> None:
+    """Draw the curves of `precision_curves` into an area."""
+    title = f"Precision over recall, at an overlap of {OVERLAP}"
+    line_chart(svg, area, curves, title=title, percent=True, across=ChartAxis.over(0, 1), below="recall")
+
+
+def precision_curves(scores: BoxScores) -> list[Curve]:
+    """Return the precision of each class over its recall, of those with the most boxes."""
     known = [(one, curve) for one, curve in zip(scores.per_class, scores.curves[:, 0], strict=True) if one.boxes]
     order = sorted(range(len(known)), key=lambda place: -known[place][0].boxes)[:MOST_CURVES]
     shown = [known[place] for place in sorted(order)]
-    labels = [f"{one.name}  AP {one.ap_50:.3f}" for one, _ in shown]
-    curves = [
-        Curve(label, class_colour(scores.per_class.index(one)), _points(curve))
-        for label, (one, curve) in zip(labels, shown, strict=True)
-    ]
-    canvas = Canvas(560 + max([120, *(min(260, text_width(label, 13)) for label in labels)]), 420)
-    axis = ChartAxis.over(0, 1)
-    box = Box(70, 60, 490, 360)
-    draw_chart(canvas, box, "Precision over recall", curves, percent=True, across=axis, below="recall", legend=False)
-    canvas.text(box.right + 24, box.top - 30, f"at an overlap of {OVERLAP}", fill=FAINT)
-    for place, curve in enumerate(curves):
-        y = box.top + 22 * place
-        canvas.line([(box.right + 24, y), (box.right + 44, y)], fill=curve.colour, width=2)
-        canvas.text(box.right + 52, y, curve.label, anchor="lm", fill=INK, room=260)
-    return canvas
+    return [Curve(f"{one.name}  AP {one.ap_50:.3f}", _points(curve)) for one, curve in shown]
 
 
-def _points(curve: Array) -> list[tuple[float, float]]:
+def _points(curve: Array) -> list[Point]:
     """Return the points of a curve, which falls to 0 after the last recall that is reached."""
     reached = int((curve > 0).sum())
     points = list(zip(RECALLS[:reached].tolist(), curve[:reached].tolist(), strict=True))
     return [*points, (points[-1][0] if points else 0.0, 0.0)]
 
 
-def draw_box_confusion(scores: BoxScores) -> Canvas:
+def draw_box_confusion(scores: BoxScores) -> Svg:
     """Draw the confusion matrix of boxes."""
     names = [*(one.name for one in scores.per_class), BACKGROUND]
-    counts = scores.confusion
-    words = (
-        f"{counts.trace():,} of {counts[:-1].sum():,} boxes found and right, with scores from {scores.threshold:.2f}"
-    )
-    return draw_matrix(names, counts, words, across="found", down="labelled")
+    right, boxes = scores.confusion.trace(), scores.confusion[:-1].sum()
+    note = f"{right:,} of {boxes:,} boxes found and right, with scores from {scores.threshold:.2f}"
+    counts = scores.confusion.tolist()
+    return draw_matrix(names, counts, title="Confusion matrix", note=note, across="found", down="labelled")
 
 
 def draw_worst(names: Sequence[str], scores: BoxScores) -> Canvas | None:

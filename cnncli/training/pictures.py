@@ -10,8 +10,10 @@ import numpy as np
 from cnncli.arrays import Array
 from cnncli.data import Dataset
 from cnncli.drawing.axes import ChartAxis
-from cnncli.drawing.canvas import BLUE, FAINT, GRID, INK, ORANGE, PAPER, Box, Canvas, diverging, text_width
-from cnncli.drawing.charts import Curve, draw_chart
+from cnncli.drawing.canvas import FAINT, GRID, INK, ORANGE, Box, Canvas, diverging, text_width
+from cnncli.drawing.svg.charts import Area, Curve, Mark, line_chart
+from cnncli.drawing.svg.document import Point, Svg
+from cnncli.drawing.svg.matrices import draw_matrix
 from cnncli.models.judging.metrics import Scores, rank_mistakes
 from cnncli.models.model import TrainedNetwork
 from cnncli.training.rates import RateTest
@@ -20,123 +22,78 @@ MOST_MISTAKES = 24
 MOST_FILTERS = 96
 MOST_MAPS = 1024
 _MARGIN, _TITLE = 24, 46
-_PALE = (178, 186, 196)
-_SERIES = (("train", "training", BLUE), ("val", "validation", ORANGE))
+_MOST_POINTS = 1000  # of a curve
+
+Drawn = Canvas | Svg
 
 
-def save_all(folder: Path, drawn: Mapping[str, Canvas | None]) -> list[Path]:
+def save_all(folder: Path, drawn: Mapping[str, Drawn | None]) -> list[Path]:
     """Write pictures by the names of their files, and return their paths; one of None is not there afterwards.
 
     Raises:
         ImageError: a file cannot be written.
     """
     written = []
-    for name, canvas in drawn.items():
-        if canvas is None:
+    for name, drawing in drawn.items():
+        if drawing is None:
             (folder / name).unlink(missing_ok=True)
             continue
-        canvas.save(folder / name)
+        drawing.save(folder / name)
         written.append(folder / name)
     return written
 
 
-def draw_curves(metrics: Sequence[dict[str, Any]], measure: str, title: str) -> Canvas:
-    """Draw the loss and a measure from 0 to 1 over the epochs."""
-    canvas = Canvas(1000, 420)
-    draw_chart(canvas, Box(70, 60, 480, 360), "Loss", _curves(metrics, "loss"))
-    draw_chart(canvas, Box(570, 60, 980, 360), title, _curves(metrics, measure), percent=True)
-    return canvas
+def draw_curves(metrics: Sequence[dict[str, Any]], measure: str, title: str, kept: int) -> Svg:
+    """Draw the loss and a measure from 0 to 1 over the epochs, with a mark at the one that was kept; 0 for none."""
+    svg = Svg(1000, 420, title=f"Loss and {title} over the epochs")
+    line_chart(svg, Area(0, 0, 500, 420), part_curves(metrics, "loss"), title="Loss", mark=kept_mark(kept))
+    curves = part_curves(metrics, measure)
+    line_chart(svg, Area(500, 0, 1000, 420), curves, title=title, percent=True, mark=kept_mark(kept))
+    return svg
 
 
-def _curves(metrics: Sequence[dict[str, Any]], measure: str) -> list[Curve]:
+def kept_mark(epoch: int) -> Mark | None:
+    """Return the mark of the epoch that was kept; 0 for none."""
+    return Mark(epoch, f"kept: epoch {epoch}") if epoch else None
+
+
+def part_curves(metrics: Sequence[dict[str, Any]], measure: str) -> list[Curve]:
+    """Return the curves of a measure over the epochs, of training and of validation; of many epochs some."""
     curves = []
-    for part, label, colour in _SERIES:
-        found = [(line["epoch"], line.get(f"{part}_{measure}")) for line in metrics]
+    for part, label in (("train", "training"), ("val", "validation")):
+        found = [(float(line["epoch"]), line.get(f"{part}_{measure}")) for line in metrics]
         points = [(epoch, value) for epoch, value in found if value is not None and math.isfinite(value)]
-        curves += [Curve(label, colour, points)] if points else []
+        curves += [Curve(label, thinned(points))] if points else []
     return curves
 
 
-def draw_rates(test: RateTest) -> Canvas:
+def thinned(points: Sequence[Point]) -> Sequence[Point]:
+    """Return points at equal distances where there are too many to be seen, with the last."""
+    step = math.ceil(len(points) / _MOST_POINTS)
+    return points if step <= 1 else [*points[:-1:step], points[-1]]
+
+
+def draw_rates(test: RateTest) -> Svg:
     """Draw the losses of a test of learning rates, from 0 to twice the first, and the rate that suits."""
     top = 2 * test.losses[0]
     batches, smoothed = (
         [(rate, loss) for rate, loss in zip(test.rates, losses, strict=True) if loss <= top]
         for losses in (test.batch_losses, test.losses)
     )
-    curves = [Curve("of each batch", _PALE, batches), Curve("smoothed", BLUE, smoothed)]
-    if test.lr is not None:
-        curves.append(
-            Curve(f"falls fastest at {test.lr:g}", ORANGE, [(test.lr, 0), (test.lr, max(loss for _, loss in batches))])
-        )
-    canvas = Canvas(760, 420)
+    curves = [Curve("of each batch", batches, "line-5"), Curve("smoothed", smoothed, "line-1")]
+    mark = None if test.lr is None else Mark(test.lr, f"falls fastest at {test.lr:g}")
+    svg = Svg(760, 420, title="Loss over learning rates")
     across = ChartAxis.powers(test.rates[0], test.rates[-1])
-    draw_chart(canvas, Box(70, 60, 740, 360), "Loss", curves, across=across, below="learning rate")
-    return canvas
+    line_chart(svg, Area(0, 0, 760, 420), curves, title="Loss", across=across, below="learning rate", mark=mark)
+    return svg
 
 
-def draw_confusion(scores: Scores) -> Canvas:
+def draw_confusion(scores: Scores) -> Svg:
     """Draw the confusion matrix."""
     low, high = scores.accuracy_interval
-    words = f"{scores.accuracy:.1%} of {scores.confusion.sum():,} right (95% interval {low:.1%} to {high:.1%})"
-    return draw_matrix([one.name for one in scores.per_class], scores.confusion, words, across="predicted", down="true")
-
-
-def draw_matrix(names: Sequence[str], counts: Array, words: str, *, across: str, down: str) -> Canvas:
-    """Draw a confusion matrix with words below its title, and those that say what is in columns and in rows."""
-    cell = max(1.0, min(52.0, 640 / len(names)))
-    # Of many classes only every second, fifth, ... gets its name.
-    named = range(0, len(names), math.ceil(15 / cell))
-    label = min(150.0, max(text_width(names[place], 13) for place in named)) + 12
-    flat = label <= cell * named.step
-    left, top, side = _MARGIN + 26 + label, _TITLE + 48 + (18 if flat else label), cell * len(names)
-    canvas = Canvas(max(left + side + 110, 460, text_width(words, 13) + 2 * _MARGIN), top + side + _MARGIN)
-    canvas.text(_MARGIN, 18, "Confusion matrix", size=17)
-    canvas.text(_MARGIN, _TITLE, words, fill=FAINT)
-    canvas.text(left, _TITLE + 24, across, fill=FAINT)
-    canvas.upright(_MARGIN + 8, top, down, fill=FAINT)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    right = np.eye(len(names), dtype=bool)
-    canvas.picture(Box(left, top, left + side, top + side), _shades(shares, right))
-    if cell >= 14:
-        for row, column in np.argwhere(counts).tolist():
-            x, y = left + column * cell, top + row * cell
-            _draw_count(canvas, x, y, cell, int(counts[row, column]), float(shares[row, column]))
-    canvas.box(Box(left, top, left + side, top + side), outline=FAINT)
-    for place in named:
-        middle = (place + 0.5) * cell
-        canvas.text(left - 8, top + middle, names[place], anchor="rm", room=label)
-        if flat:
-            canvas.text(left + middle, top - 6, names[place], anchor="ms", room=label)
-        else:
-            width = min(label, text_width(names[place], 13) + 4)
-            canvas.upright(left + middle, top - width - 6, names[place], room=label)
-    _draw_scale(canvas, left + side + 24, top, min(side, 160.0))
-    return canvas
-
-
-def _draw_count(canvas: Canvas, x: float, y: float, cell: float, count: int, share: float) -> None:
-    size = next((size for size in (14, 12, 10, 8) if text_width(f"{count:,}", size) <= cell - 4), 0)
-    if size:
-        fill = PAPER if share > 0.55 else INK
-        canvas.text(x + cell / 2, y + cell / 2, f"{count:,}", size=size, anchor="mm", fill=fill)
-
-
-def _draw_scale(canvas: Canvas, x: float, y: float, height: float) -> None:
-    shares = np.linspace(1, 0, 40)[:, np.newaxis]
-    for place, right in enumerate((True, False)):
-        left = x + 16 * place
-        canvas.picture(Box(left, y, left + 14, y + height), _shades(shares, np.array(right)))
-    canvas.text(x + 36, y, "100%", fill=FAINT)
-    canvas.text(x + 36, y + height, "0%", anchor="ls", fill=FAINT)
-    canvas.text(x + 36, y + height / 2, "of row", anchor="lm", fill=FAINT)
-
-
-def _shades(shares: Array, right: Array) -> Array:
-    """Return colours from white to blue (right) or orange (wrong), where even small shares show."""
-    ends = np.where(right[..., np.newaxis], np.array(BLUE), np.array(ORANGE))
-    mixed: Array = np.rint(255 + shares[..., np.newaxis] ** 0.6 * (ends - 255)).astype(np.uint8)
-    return mixed
+    note = f"{scores.accuracy:.1%} of {scores.confusion.sum():,} right (95% interval {low:.1%} to {high:.1%})"
+    names, counts = [one.name for one in scores.per_class], scores.confusion.tolist()
+    return draw_matrix(names, counts, title="Confusion matrix", note=note, across="predicted", down="true")
 
 
 def draw_filters(model: TrainedNetwork) -> Canvas | None:

@@ -12,10 +12,12 @@ from cnncli.models.judging.splits import CONFIG, SPLIT
 
 Metrics = dict[str, Any]
 
-CURVES, CONFUSION, FILTERS, MISTAKES = "curves.png", "confusion.png", "filters.png", "mistakes.png"
-PRECISION, WORST = "precision.png", "worst.png"
+CURVES, CONFUSION, FILTERS, MISTAKES = "curves.svg", "confusion.svg", "filters.png", "mistakes.png"
+PRECISION, WORST = "precision.svg", "worst.png"
 PICTURES = (CURVES, CONFUSION, FILTERS, MISTAKES, PRECISION, WORST)
 """Files that are drawn at the end: of classes all but the last two, of boxes all but the mistakes."""
+
+_FORMER = ("curves.png", "confusion.png", "precision.png")  # of earlier versions
 
 
 class RunFolder:
@@ -87,7 +89,7 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._held = _hold(self.path)
             remove_leftovers([str(self.path)])
-            for file in (*self.files, *(self.path / name for name in PICTURES)) if fresh else ():
+            for file in (*self.files, *(self.path / name for name in (*PICTURES, *_FORMER))) if fresh else ():
                 file.unlink(missing_ok=True)
         except OSError as error:
             raise ModelError(f"{self.path}: cannot be written: {error.strerror or error}") from error

@@ -229,5 +229,5 @@ def _judged(run: TrainingResult, trainer: Trainer, jobs: int) -> TrainingResult:
         return run
     from cnncli.training.pictures import save_all
 
-    drawn = save_all(trainer.folder.path, aim.draw(trainer.metrics, verdict))
+    drawn = save_all(trainer.folder.path, aim.draw(trainer.metrics, run.best_epoch, verdict))
     return run._replace(pictures=tuple(drawn))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawings import drawn_size
 from models import CLASSES, halves_model, random_model, write_halves
-from PIL import Image
 from shell import cnncli, done
 
 from cnncli.models.model import save_model
@@ -89,12 +89,11 @@ def test_findings_are_said_and_the_rest_judged(folder):
 
 def test_pictures_are_drawn_and_not_over_others(folder):
     done("evaluate", "model.safetensors", "data", "--pictures", "drawn")
-    for name in ("confusion.png", "mistakes.png"):
-        with Image.open(folder / "drawn" / name) as image:
-            assert image.format == "PNG"
+    for name in ("confusion.svg", "mistakes.png"):
+        assert min(drawn_size(folder / "drawn" / name)) > 100
     again = cnncli("evaluate", "model.safetensors", "data", "--pictures", "drawn")
     assert (again.exit_code, again.stdout) == (2, "")
-    assert again.stderr == "cnncli: drawn/confusion.png exists already: --force overwrites\n"
+    assert again.stderr == "cnncli: drawn/confusion.svg exists already: --force overwrites\n"
     done("evaluate", "model.safetensors", "data", "--pictures", "drawn", "--force")
     assert cnncli("evaluate", "model.safetensors", "data", "--pictures", "model.safetensors").exit_code == 2
 

@@ -5,9 +5,9 @@ import json
 
 import pytest
 from box_folders import write_spots
+from drawings import drawn_size
 from finders import spot_detector
 from models import halves_model, write_halves
-from PIL import Image
 from shell import cnncli, done
 
 from cnncli.models.model import save_model
@@ -57,14 +57,13 @@ def test_the_least_map_sets_the_exit_code(folder, least, code):
 def test_pictures_and_mistakes_are_written_and_not_over_others(folder, tmp_path):
     words = ["evaluate", "model.safetensors", "data", "--pictures", "drawn", "--mistakes", "wrong.csv"]
     done(*words)
-    for name in ("precision.png", "confusion.png", "worst.png"):
-        with Image.open(tmp_path / "drawn" / name) as image:
-            assert image.format == "PNG"
+    for name in ("precision.svg", "confusion.svg", "worst.png"):
+        assert min(drawn_size(tmp_path / "drawn" / name)) > 100
     with open("wrong.csv", encoding="utf-8", newline="") as file:
         assert {row["mistake"] for row in csv.DictReader(file)} == {"false", "missed"}
     again = cnncli(*words)
     assert (again.exit_code, again.stdout) == (2, "")
-    assert again.stderr == "cnncli: drawn/precision.png exists already: --force overwrites\n"
+    assert again.stderr == "cnncli: drawn/precision.svg exists already: --force overwrites\n"
     done(*words, "--force")
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawings import drawn_size
 from PIL import Image
 from shell import PATIENCE, cnncli, done, json_lines
 from small_data import PLAIN_WORDS
@@ -441,10 +442,9 @@ def test_find_lr_prints_a_curve_and_trains_nothing(tmp_path, bars, monkeypatch):
 def test_find_lr_draws_and_tells_programs(tmp_path, bars):
     result = done("train", bars, "--network", "fc-3", "--find-lr", "--json", "-o", tmp_path / "run", "-j", 1)
     (found,) = json_lines(result)
-    assert found["picture"] == str(tmp_path / "run/find-lr.png")
-    with Image.open(found["picture"]) as picture:
-        assert picture.width == 760
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["find-lr.png"]
+    assert found["picture"] == str(tmp_path / "run/find-lr.svg")
+    assert drawn_size(found["picture"])[0] == 760
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["find-lr.svg"]
     assert set(found["steps"][0]) == {"lr", "batch_loss", "loss"}
     done("train", bars, "-o", tmp_path / "run", "--lr", found["lr"], *QUICK)  # the folder is still free for a run
 

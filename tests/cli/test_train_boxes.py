@@ -47,7 +47,7 @@ def test_a_summary_a_line_an_epoch_and_the_result(run, data):
     assert re.fullmatch(r"Mean average precision on the 6 validation images, epoch \d+:", out[0])
     assert re.fullmatch(r"  \d\.\d{3} at an overlap of 0\.5, \d\.\d{3} at 0\.75, \d\.\d{3} over 0\.5 to 0\.95", out[1])
     assert [line.split()[0] for line in out[2:4]] == ["green", "red"]
-    assert out[-1].startswith(f"Written to {folder}: model.safetensors, curves.png, precision.png, confusion.png")
+    assert out[-1].startswith(f"Written to {folder}: model.safetensors, curves.svg, precision.svg, confusion.svg")
     assert all((folder / name).exists() for name in out[-1].split(", ")[1:])
 
 

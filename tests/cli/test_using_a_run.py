@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from drawings import drawn_size
 from onnx.reference import ReferenceEvaluator
 from PIL import Image
 from shell import done, json_lines
@@ -21,9 +22,8 @@ def run(tmp_path_factory):
 
 
 def test_the_run_has_its_pictures(run):
-    for name in ("curves.png", "confusion.png", "filters.png", "mistakes.png"):
-        with Image.open(run / name) as image:
-            assert min(image.size) > 100
+    for name in ("curves.svg", "confusion.svg", "filters.png", "mistakes.png"):
+        assert min(drawn_size(run / name)) > 100
 
 
 def test_what_evaluate_says_is_what_predict_does(run):

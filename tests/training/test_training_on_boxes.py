@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from drawings import drawn_size
 from PIL import Image
 from small_boxes import PLAIN, layers, save, squares, squares_folder
 from small_data import bars_dataset
 
-from cnncli.data import read_picture
 from cnncli.data.boxes.opening import open_boxes
 from cnncli.engines.detection.grid import RARE
 from cnncli.errors import ArgumentError, DataError
@@ -80,7 +80,7 @@ class TestRun:
     def test_its_pictures_are_drawn_and_removed_with_it(self, run, data, tmp_path):
         result, folder = run
         names = [path.name for path in result.pictures]
-        assert {"curves.png", "precision.png", "confusion.png", "filters.png"} <= set(names) <= set(PICTURES)
+        assert {"curves.svg", "precision.svg", "confusion.svg", "filters.png"} <= set(names) <= set(PICTURES)
         assert all((folder / name).stat().st_size > 1000 for name in names)
         other = tmp_path / "run"
         other.mkdir()
@@ -88,14 +88,14 @@ class TestRun:
             (other / name).write_bytes(b"of another run")
         drawn = train(data, output=other, epochs=1, **OPTIONS).pictures
         assert [path.name for path in drawn] == [
-            "curves.png",
-            "precision.png",
-            "confusion.png",
+            "curves.svg",
+            "precision.svg",
+            "confusion.svg",
             "worst.png",
             "filters.png",
         ]
         assert not (other / "mistakes.png").exists()
-        assert all(min(read_picture(str(path)).shape[:2]) > 99 for path in drawn)
+        assert all(min(drawn_size(path)) > 99 for path in drawn)
 
     def test_its_configuration_trains_the_same_again(self, run, data):
         recorded = read_configuration(run[1] / "config.toml")

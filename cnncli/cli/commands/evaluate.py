@@ -64,8 +64,8 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="FOLDER",
-            help="Draw confusion.png and mistakes.png (the most confident mistakes) in this folder; with boxes "
-            "precision.png (over recall), confusion.png and worst.png (the images with the most mistakes).",
+            help="Draw confusion.svg and mistakes.png (the most confident mistakes) in this folder; with boxes "
+            "precision.svg (over recall), confusion.svg and worst.png (the images with the most mistakes).",
         ),
     ] = None,
     mistakes: Annotated[

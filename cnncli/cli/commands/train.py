@@ -170,7 +170,7 @@ def train(
         _run(
             "--find-lr",
             help="Train nothing: print the loss over growing learning rates, and the rate at which it falls fastest; "
-            "with -o, also draw find-lr.png in the folder.",
+            "with -o, also draw find-lr.svg in the folder.",
         ),
     ] = False,
     show_batch: Annotated[

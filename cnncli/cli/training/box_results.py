@@ -9,9 +9,9 @@ from cnncli.files.text import printable
 from cnncli.training.run_folder import CONFUSION, PRECISION, WORST
 
 if TYPE_CHECKING:
-    from cnncli.drawing.canvas import Canvas
     from cnncli.models.judging.box_evaluation import BoxEvaluation
     from cnncli.models.judging.box_scores import BoxScores
+    from cnncli.training.pictures import Drawn
 
 MEASURE, LEAST = "mAP", "--min-map"
 PICTURES = (PRECISION, CONFUSION, WORST)
@@ -39,7 +39,7 @@ def show(found: "BoxEvaluation") -> None:
     show_tables([_classes(scores), confusion_table(names, scores.confusion, corner, caption, "boxes")], "table")
 
 
-def pictures(found: "BoxEvaluation") -> dict[str, "Canvas | None"]:
+def pictures(found: "BoxEvaluation") -> dict[str, "Drawn | None"]:
     """Return the pictures of an evaluation, by the names of their files.
 
     Raises:

@@ -18,7 +18,7 @@ from cnncli.training.preparation import Preparation
 from cnncli.training.rates import RateTest, find_learning_rate
 from cnncli.training.watcher import BatchReport
 
-CHART = "find-lr.png"
+CHART = "find-lr.svg"
 _ROW = 5  # steps between two lines of the chart in text
 _BAR = 26  # columns of the first loss; twice as many at most, so that lines fit a terminal of 80
 

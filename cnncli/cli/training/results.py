@@ -11,18 +11,19 @@ from cnncli.cli.networks.tables import Cell, Column, Table
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.files.temporary import STANDARD, check_output, is_special
 from cnncli.files.text import json_text, printable
+from cnncli.training.run_folder import CONFUSION, MISTAKES
 
 if TYPE_CHECKING:  # neither command loads what the other needs
     from cnncli.arrays import Array
     from cnncli.data import Finding
-    from cnncli.drawing.canvas import Canvas
     from cnncli.models.judging.box_evaluation import BoxEvaluation
     from cnncli.models.judging.evaluation import Evaluation
     from cnncli.models.judging.metrics import Scores
     from cnncli.training.learning import LearnedKernel
+    from cnncli.training.pictures import Drawn
 
 MEASURE, LEAST = "accuracy", "--min-accuracy"
-PICTURES = ("confusion.png", "mistakes.png")
+PICTURES = (CONFUSION, MISTAKES)
 
 MOST_CLASSES = 20  # of more classes the confusion matrix is too wide to read; its largest mistakes are listed
 MOST_CONFUSIONS = 10
@@ -63,7 +64,7 @@ def measure(found: "Evaluation") -> float:
     return found.scores.accuracy
 
 
-def pictures(found: "Evaluation") -> dict[str, "Canvas | None"]:
+def pictures(found: "Evaluation") -> dict[str, "Drawn | None"]:
     """Return the pictures of an evaluation, by the names of their files."""
     from cnncli.training.pictures import draw_confusion, draw_mistakes
 
@@ -101,7 +102,7 @@ def check_mistakes(path: str, *, force: bool, inputs: Sequence[str]) -> None:
         check_output(path, force=force, inputs=inputs)
 
 
-def draw(folder: str, drawn: Mapping[str, "Canvas | None"], *, replace: bool) -> None:
+def draw(folder: str, drawn: Mapping[str, "Drawn | None"], *, replace: bool) -> None:
     """Write pictures, by the names of their files, in a folder, which is made where it is not there.
 
     Raises:
@@ -111,9 +112,9 @@ def draw(folder: str, drawn: Mapping[str, "Canvas | None"], *, replace: bool) ->
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise ImageError(f"{folder}: the folder cannot be made: {error.strerror}") from error
-    for name, canvas in drawn.items():
-        if canvas is not None:
-            canvas.save(os.path.join(folder, name), replace=replace)
+    for name, drawing in drawn.items():
+        if drawing is not None:
+            drawing.save(os.path.join(folder, name), replace=replace)
 
 
 def _classes(scores: "Scores") -> Table:

@@ -78,7 +78,8 @@ def line_chart(
     svg.text(area.left + 10, area.top + 24, title, size=16, bold=True)
     top = _draw_legend(svg, area, curves) + (26 if mark else 16)
     left = area.left + 18 + max(text_width(number, 12) for number in numbers)
-    plot = Area(left, top, area.right - 22, area.bottom - 46)
+    right = area.right - max([22, *(text_width(f"{tick:g}", 12) / 2 + 2 for tick in across.ticks[-1:])])
+    plot = Area(left, top, right, area.bottom - 46)
     _draw_axes(svg, plot, across, up, numbers)
     svg.text((plot.left + plot.right) / 2, plot.bottom + 38, below, size=12, anchor="middle", style="faint")
     if mark:

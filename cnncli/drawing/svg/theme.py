@@ -32,6 +32,8 @@ LIGHT: Mapping[str, str] = MappingProxyType(
         "fill-4": "#ead7ec",
         "fill-5": "#e6e8eb",
         "fill-6": "#fbd5cc",
+        "heat-1": "#6fa8e8",
+        "heat-2": "#f0954a",
         "line-1": "#1f63b2",
         "line-2": "#b34700",
         "line-3": "#00724f",
@@ -55,6 +57,8 @@ DARK: Mapping[str, str] = MappingProxyType(
         "fill-4": "#4d2d51",
         "fill-5": "#333a43",
         "fill-6": "#5e2620",
+        "heat-1": "#22609f",
+        "heat-2": "#9a4a00",
         "line-1": "#7db7f0",
         "line-2": "#ffb26b",
         "line-3": "#59d3a4",
@@ -79,9 +83,12 @@ def style_sheet(theme: Theme, extra: str = "") -> str:
 
 
 def _rules(colours: Mapping[str, str]) -> str:
-    """Return the classes: `ink`, `faint`, `mark` of text; `paper`, `fill-N` of areas; `edge`, `soft`, `line-N`."""
+    """Return the classes: `ink`, `faint`, `mark` of text; `paper`, `fill-N`, `heat-N` of areas; `edge`, `line-N`, ...
+
+    On any share of a `heat-N`, `ink` can be read.
+    """
     words = [f"text.{name} {{fill: {colours[name]}}}" for name in ("ink", "faint", "mark")]
-    areas = [f".{name} {{fill: {colours[name]}}}" for name in colours if name == "paper" or name.startswith("fill-")]
+    areas = [f".{name} {{fill: {colours[name]}}}" for name in colours if name.startswith(("paper", "fill-", "heat-"))]
     strokes = {"edge": "ink", "soft": "faint", "grid": "grid", "line-mark": "mark"}
     strokes |= {name: name for name in colours if name.startswith("line-")}
     lines = [f".{name} {{stroke: {colours[colour]}}}" for name, colour in strokes.items()]

@@ -17,7 +17,7 @@ from cnncli.training.baselines import Baselines
 from cnncli.training.run_folder import Metrics
 
 if TYPE_CHECKING:  # a training without a folder draws nothing
-    from cnncli.drawing.canvas import Canvas
+    from cnncli.training.pictures import Drawn
 
 M = TypeVar("M", Model, Detector)
 D = TypeVar("D", Dataset, BoxDataset)
@@ -94,5 +94,8 @@ class Aim(ABC, Generic[M, D, S]):
         """Return what the simplest learners reach, where there are any."""
 
     @abstractmethod
-    def draw(self, metrics: Sequence[Metrics], verdict: Verdict[M, D, S]) -> "Mapping[str, Canvas | None]":
-        """Return the pictures of a run by the names of their files; None for one that shows nothing."""
+    def draw(self, metrics: Sequence[Metrics], kept: int, verdict: Verdict[M, D, S]) -> "Mapping[str, Drawn | None]":
+        """Return the pictures of a run by the names of their files; None for one that shows nothing.
+
+        `kept` is the epoch of the model; 0 where none was completed.
+        """

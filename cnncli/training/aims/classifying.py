@@ -17,7 +17,7 @@ from cnncli.training.baselines import Baselines
 from cnncli.training.run_folder import CONFUSION, CURVES, FILTERS, MISTAKES, Metrics
 
 if TYPE_CHECKING:
-    from cnncli.drawing.canvas import Canvas
+    from cnncli.training.pictures import Drawn
 
 ACCURACY, BALANCED_ACCURACY = "accuracy", "balanced accuracy"
 """Measures that select the best epoch."""
@@ -59,12 +59,12 @@ class Classifying(Aim[Model, Dataset, Scores]):
         return Baselines.on(dataset, train)
 
     def draw(
-        self, metrics: Sequence[Metrics], verdict: Verdict[Model, Dataset, Scores]
-    ) -> "Mapping[str, Canvas | None]":
+        self, metrics: Sequence[Metrics], kept: int, verdict: Verdict[Model, Dataset, Scores]
+    ) -> "Mapping[str, Drawn | None]":
         from cnncli.training.pictures import draw_confusion, draw_curves, draw_filters, draw_mistakes
 
         return {
-            CURVES: draw_curves(metrics, "accuracy", "Accuracy"),
+            CURVES: draw_curves(metrics, "accuracy", "Accuracy", kept),
             CONFUSION: draw_confusion(verdict.scores),
             FILTERS: draw_filters(verdict.model),
             MISTAKES: draw_mistakes(verdict.dataset, verdict.found, verdict.model.class_names),

@@ -20,7 +20,7 @@ from cnncli.training.aims.aim import Aim, Tally, Verdict
 from cnncli.training.run_folder import CURVES, FILTERS, Metrics
 
 if TYPE_CHECKING:
-    from cnncli.drawing.canvas import Canvas
+    from cnncli.training.pictures import Drawn
 
 MAP = "mAP"
 """The measure that selects the best epoch: over overlaps of 0.5 to 0.95, which changes less by chance than that at 0.5.
@@ -80,13 +80,13 @@ class Detecting(Aim[Detector, BoxDataset, BoxScores]):
         return None
 
     def draw(
-        self, metrics: Sequence[Metrics], verdict: Verdict[Detector, BoxDataset, BoxScores]
-    ) -> "Mapping[str, Canvas | None]":
+        self, metrics: Sequence[Metrics], kept: int, verdict: Verdict[Detector, BoxDataset, BoxScores]
+    ) -> "Mapping[str, Drawn | None]":
         from cnncli.training.box_pictures import draw_scores
         from cnncli.training.pictures import draw_curves, draw_filters
 
         drawn = draw_scores(verdict.dataset.names, verdict.scores)
-        return {CURVES: draw_curves(metrics, "map", MAP), **drawn, FILTERS: draw_filters(verdict.model)}
+        return {CURVES: draw_curves(metrics, "map", MAP, kept), **drawn, FILTERS: draw_filters(verdict.model)}
 
 
 class BoxTally(Tally):
