@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncli.animations.frames import Animation, Frame, Kernel, Kind, Plane, check_size
-from cnncli.animations.sizes import places_of, size_formula
+from cnncli.animations.sizes import places_of, settings, size_formula
 from cnncli.arrays import Array
 from cnncli.errors import ArgumentError
-from cnncli.filters.chains import Chain
+from cnncli.filters.chains import KERNEL, Chain
 from cnncli.filters.edges import FilterOptions, as_rows
 from cnncli.filters.explaining.explanation import Explanation, explain_response
 from cnncli.filters.operators.filtering import Filtering
@@ -64,12 +64,16 @@ def animate_response(response: LinearResponse, *, title: str) -> Animation:
     height, width = window.output_size
     explained = [explain_response(response, column, row) for row in range(height) for column in range(width)]
     kernels = tuple(
-        Kernel(term.name.strip(), number % response.channels, _plane(term.kernel))
+        Kernel(term.name.strip(), number % response.channels, _plane(term.kernel), term.turned)
         for number, term in enumerate(explained[0].terms)
     )
     planes, kinds = padded_planes(response.source, window, response.filtering.border)
     frames = tuple(_frame(one, window) for one in explained)
-    return Animation(title, size_formula(window), window, planes, kinds, kernels, frames)
+    padded = any(window.padding)
+    legend = ((Kind.PADDING, f"padding: {response.filtering.border}"),) if padded else ()
+    return Animation(
+        title, legend, "padded to" if padded else "", size_formula(window), window, planes, kinds, kernels, frames
+    )
 
 
 def padded_planes(
@@ -116,12 +120,6 @@ def _plane(numbers: Array) -> Plane:
 
 
 def _title(chain: Chain, options: Filtering, window: Window) -> str:
-    words = [chain.words if chain.words != "kernel" else "a kernel"]
-    if any(window.padding):
-        words.append(f"{options.border} padding")
-    words += [f"{name} {_pair(two)}" for name, two in (("stride", window.stride), ("dilation", window.dilation))]
-    return ", ".join(word for word in words if not word.endswith(" 1"))
-
-
-def _pair(two: tuple[int, int]) -> str:
-    return str(two[0]) if two[0] == two[1] else f"{two[0]},{two[1]}"
+    height, width = window.kernel_size
+    word = f"{height}x{width} kernel" if chain.words == KERNEL else chain.words
+    return f"{word}{settings(window, options.border)}{', turned' if options.flip else ''}"

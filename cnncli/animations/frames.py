@@ -33,12 +33,14 @@ class Kernel(NamedTuple):
     Attributes:
         name: in parentheses, which kernel of a pair and which channel, where there are several; or empty.
         channel: number of the plane that it lies over.
-        weights: f_h rows of f_w weights, as they lie over the pixels (turned already where `flip` asks for it).
+        weights: f_h rows of f_w weights, as they lie over the pixels.
+        turned: whether they were turned by 180 degrees, as `flip` asks.
     """
 
     name: str
     channel: int
     weights: Plane
+    turned: bool = False
 
 
 class Frame(NamedTuple):
@@ -70,6 +72,8 @@ class Animation(NamedTuple):
 
     Attributes:
         title: what is done, in a line.
+        legend: each kind of cell that is not the input, and what it holds, in words.
+        around: how the input became the padded one, such as `padded to`; empty where it did not.
         formula: lines: the size of the output, in symbols and with its numbers.
         geometry: the window; its `size` is that of the input without padding, its `output_size` that of the output.
         planes: for each channel, the numbers of the padded input; those of the padding are what the window sees there.
@@ -79,6 +83,8 @@ class Animation(NamedTuple):
     """
 
     title: str
+    legend: tuple[tuple[Kind, str], ...]
+    around: str
     formula: tuple[str, ...]
     geometry: Window
     planes: tuple[Plane, ...]

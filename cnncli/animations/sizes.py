@@ -1,5 +1,7 @@
 """The size of an output as a formula with its numbers, and the places that a window sees."""
 
+from collections.abc import Sequence
+
 from cnncli.networks.arithmetic import Axis, formula, sum_in_a_line
 from cnncli.shapes import Pair, Window
 
@@ -26,9 +28,42 @@ def size_formula(window: Window, *, ceil_mode: bool = False) -> tuple[str, ...]:
     return formula_lines(axes, window.size)
 
 
-def formula_lines(axes: list[Axis], sizes: Pair) -> tuple[str, ...]:
-    """Return the formula of both axes, once where it is the same for both."""
-    lines = [(formula(axis, n), sum_in_a_line(axis, n)) for axis, n in zip(axes, sizes, strict=True)]
+def formula_lines(axes: Sequence[Axis], sizes: Pair) -> tuple[str, ...]:
+    """Return what the symbols stand for, and the formula with its numbers: of height and width where they differ."""
+    lines = [
+        (_symbols(axis, n), f"{formula(axis, n)} = {sum_in_a_line(axis, n)}")
+        for axis, n in zip(axes, sizes, strict=True)
+    ]
     if lines[0] == lines[1]:
         return lines[0]
-    return tuple(f"{name}: {symbols} = {numbers}" for name, (symbols, numbers) in zip(NAMES, lines, strict=True))
+    return tuple(
+        line for name, (symbols, sums) in zip(NAMES, lines, strict=True) for line in (f"{name}: {symbols}", sums)
+    )
+
+
+def settings(window: Window, padding_mode: str = "") -> str:
+    """Return what is not usual about a window, as the end of a title.
+
+    Example:
+        >>> settings(Window.over((5, 5), 3, stride=2, padding=1), "zeros")
+        ', padding 1 (zeros), stride 2'
+    """
+    padding = f"padding {_word(window.padding)}" + (f" ({padding_mode})" if padding_mode else "")
+    words = [padding] if any(window.padding) else []
+    words += [
+        f"{name} {_word(two)}"
+        for name, two in (("stride", window.stride), ("dilation", window.dilation))
+        if max(two) > 1
+    ]
+    return "".join(f", {word}" for word in words)
+
+
+def _word(numbers: Sequence[int]) -> str:
+    return str(numbers[0]) if len(set(numbers)) == 1 else ",".join(map(str, numbers))
+
+
+def _symbols(axis: Axis, n: int) -> str:
+    before, after = axis.amounts(n)
+    padding = f"p = {before}" if before == after else f"p1 = {before}, p2 = {after}"
+    words = [f"n = {n}", f"f = {axis.kernel_size}", padding, f"s = {axis.stride}", f"d = {axis.dilation}"]
+    return ", ".join([*words, f"op = {axis.added}"] if axis.transposed else words)

@@ -91,14 +91,20 @@ def test_the_numbers_that_conv_arithmetic_first_showed_wrong():
     kernel = [[2, 0, 1], [1, 0, 0], [0, 1, 1]]
     shown = check_frames(image, kernel, padding=1, padding_mode="zeros", stride=2)
     assert shown.output == ((1, 5, 6), (7, 8, 3), (3, 10, 4))
-    assert shown.formula == ("floor((n + 2p - f)/s + 1)", "floor((5 + 2*1 - 3)/2 + 1) = 3")
+    assert shown.title == "3x3 kernel, padding 1 (zeros), stride 2"
+    assert shown.formula == (
+        "n = 5, f = 3, p = 1, s = 2, d = 1",
+        "floor((n + 2p - f)/s + 1) = floor((5 + 2*1 - 3)/2 + 1) = 3",
+    )
 
 
 def test_sizes_that_differ_have_a_formula_each():
     shown = animate_filter(GRAY, ODD, padding="valid")
     assert shown.formula == (
-        "height: floor((n + 2p - f)/s + 1) = floor((6 + 2*0 - 2)/1 + 1) = 5",
-        "width: floor((n + 2p - f)/s + 1) = floor((7 + 2*0 - 3)/1 + 1) = 5",
+        "height: n = 6, f = 2, p = 0, s = 1, d = 1",
+        "floor((n + 2p - f)/s + 1) = floor((6 + 2*0 - 2)/1 + 1) = 5",
+        "width: n = 7, f = 3, p = 0, s = 1, d = 1",
+        "floor((n + 2p - f)/s + 1) = floor((7 + 2*0 - 3)/1 + 1) = 5",
     )
 
 

@@ -1,0 +1,85 @@
+"""Animations as SVG that moves by its style sheet alone: also as a picture of a web page, and without any script."""
+
+from collections.abc import Iterable, Iterator
+
+from cnncli.animations.scene import Rect, Ring, Scene, Shape, Strokes, Words
+from cnncli.drawing.svg.document import Svg
+from cnncli.drawing.svg.theme import Theme
+
+HOLD = 2
+"""Delays for which the last step stays before the first comes again."""
+
+
+def moving_svg(scene: Scene, *, theme: Theme = Theme.AUTO, delay: float = 1.0) -> Svg:
+    """Return a drawing that shows its steps one after the other, for `delay` seconds each, and begins again.
+
+    Whoever asks for less motion, and programs that do not move pictures, see the last step.
+    """
+    count = len(scene.steps)
+    svg = Svg(scene.width, scene.height, title=scene.title, theme=theme, extra_style=_motion(count, delay))
+    for shape in scene.ground:
+        _draw(svg, shape)
+    for number, step in enumerate(scene.steps):
+        _part(svg, step.under, number, count)
+    for shape in scene.numbers:
+        _draw(svg, shape)
+    for number, step in enumerate(scene.steps):
+        with svg.group(class_=f"k k{number}"):
+            for shape in step.kept:
+                _draw(svg, shape)
+    for number, step in enumerate(scene.steps):
+        _part(svg, step.over, number, count)
+    return svg
+
+
+def still_svg(scene: Scene, number: int = -1, *, theme: Theme = Theme.AUTO) -> Svg:
+    """Return one step of a scene as a drawing that does not move."""
+    svg = Svg(scene.width, scene.height, title=scene.title, theme=theme)
+    for shape in scene.still(number % len(scene.steps)):
+        _draw(svg, shape)
+    return svg
+
+
+def _part(svg: Svg, shapes: Iterable[Shape], number: int, count: int) -> None:
+    with svg.group(class_=f"s s{number}", visibility="hidden" if number < count - 1 else None):
+        for shape in shapes:
+            _draw(svg, shape)
+
+
+def _motion(count: int, delay: float) -> str:
+    """Return the rules: `s` are shown in one step, `k` from one step on."""
+    whole = count + HOLD
+    return "".join(
+        [
+            f".s,.k {{animation: {whole * delay:g}s step-end infinite}}",
+            *(rule for number in range(count) for rule in _rules(number, count, whole)),
+            "@media (prefers-reduced-motion: reduce) {.s,.k {animation: none !important}}",
+        ]
+    )
+
+
+def _rules(number: int, count: int, whole: int) -> Iterator[str]:
+    shown, hidden = "{visibility: visible}", "{visibility: hidden}"
+    begin, end = (f"{100 * step / whole:.4g}%" for step in (number, number + 1))
+    first = f"0% {hidden}" if number else ""
+    last = f"{end},to {hidden}" if number < count - 1 else ""
+    yield f"@keyframes s{number} {{{first}{begin} {shown}{last}}}.s{number} {{animation-name: s{number}}}"
+    if number:
+        yield f"@keyframes k{number} {{{first}{begin},to {shown}}}.k{number} {{animation-name: k{number}}}"
+
+
+def _draw(svg: Svg, shape: Shape) -> None:
+    match shape:
+        case Rect(x, y, width, height, style, line):
+            svg.rect(x, y, width, height, style=style, stroke_width=line if line != 1 else None)
+        case Words(x, y, text, size, anchor, style, bold):
+            svg.text(x, y, text, size=size, anchor=anchor, style=style, bold=bold)
+        case Strokes(ends, style, line):
+            path = "".join(f"M{_point(*begin)}L{_point(*end)}" for begin, end in ends)
+            svg.path(path, style=f"{style} open", stroke_width=line if line != 1 else None)
+        case Ring(x, y, radius, style, line):
+            svg.circle(x, y, radius, style=style, stroke_width=line if line != 1 else None)
+
+
+def _point(x: float, y: float) -> str:
+    return f"{x:g} {y:g}"
