@@ -15,36 +15,48 @@ import tempfile
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 SCRATCH = tempfile.TemporaryDirectory(prefix="cnncli-docs-")
+KEPT = os.environ.get(
+    "CNNCLI_TRAININGS", SCRATCH.name
+)  # a folder where a later process finds the trainings of this one
 TRAININGS = {
-    "cnncli train digits --epochs 14 --jobs 2": "runs/digits",
+    "cnncli train digits --epochs 14": "runs/digits",
     "cnncli train canvases -o runs/canvases -q": "runs/canvases",
 }
 """Commands that run once for all pages, and the folder that each makes; `given` has it without showing the command."""
 
 
+class Done(NamedTuple):
+    """What a command printed, and its exit code."""
+
+    text: str
+    code: int
+
+
 class Folder:
-    """A copy of the samples, and the output of each command that was run in it."""
+    """A copy of the samples, and what each command printed that was run in it."""
 
     def __init__(self, name: str) -> None:
         """Copy the samples; README.md names them as its reader does, who is in the checkout."""
         self.path = Path(SCRATCH.name, name)
-        self.outputs: dict[tuple[str, int], str] = {}
+        self._done: dict[tuple[str, int], Done] = {}
         shutil.copytree(ROOT / "samples", self.path / "samples" if name == "README" else self.path)
 
-    def output(self, command: str, time: int) -> str:
-        """Return what a command prints, run if it was not run yet so many times by a page of this folder."""
-        if (command, time) not in self.outputs:
-            self.outputs[command, time] = self.trained(command) if command in TRAININGS else _run(command, self.path)
-        return self.outputs[command, time]
+    def run(self, command: str, time: int = 1) -> Done:
+        """Run a command the first, second, ... time, unless another page has run it so often."""
+        if (command, time) not in self._done:
+            known = command.replace("samples/", "")
+            self._done[command, time] = self.train(known) if known in TRAININGS else _run(command, self.path)
+        return self._done[command, time]
 
-    def trained(self, command: str) -> str:
-        """Return what a training printed, after its folder has been copied here."""
+    def train(self, command: str) -> Done:
+        """Copy what a training makes here."""
         made, printed = _training(command)
         shutil.copytree(made, self.path / TRAININGS[command], dirs_exist_ok=True)
-        return printed
+        return Done(printed, 0)
 
 
 _folder = cache(Folder)
@@ -55,8 +67,17 @@ def console(*commands: str) -> str:
     """Return a code block with commands and their output, including stderr."""
     lines = ["```console"]
     for command in commands:
-        lines += [f"$ {command}", *_output(command).splitlines()]
+        lines += [f"$ {command}", *_done(command).text.splitlines()]
     return "\n".join([*lines, "```"])
+
+
+def shell(*lines: str) -> str:
+    """Return a code block to paste into the checkout: commands with a comment each, none of which may fail."""
+    for line in lines:
+        done = _done(line.partition("  #")[0].rstrip())
+        if done.code:
+            raise SystemExit(f"{line}\n{done.text}")
+    return "\n".join(["```sh", ". .venv/bin/activate", *lines, "```"])
 
 
 def trained(*commands: str) -> str:
@@ -65,7 +86,8 @@ def trained(*commands: str) -> str:
     Times differ from run to run, and the last bits of a training differ between processors.
     """
     block = console(*commands)
-    for old in re.findall(r"```console\n.*?\n```", _page()[1], flags=re.DOTALL):
+    blocks: list[str] = re.findall(r"```console\n.*?\n```", _page()[1], flags=re.DOTALL)
+    for old in blocks:
         if _without_numbers(old) == _without_numbers(block):
             return old
     return block
@@ -73,41 +95,47 @@ def trained(*commands: str) -> str:
 
 def python(code: str) -> str:
     """Return a code block with Python code, followed by its output as comments."""
-    printed = _output(f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}")
-    return "\n".join(["```python", code.strip(), *(f"# {line}" for line in printed.splitlines()), "```"])
+    done = _done(f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}")
+    return "\n".join(["```python", code.strip(), *(f"# {line}" for line in done.text.splitlines()), "```"])
 
 
 def given(*folders: str) -> None:
     """Put what trainings make into the page's folder, without showing their commands."""
     for command, folder in TRAININGS.items():
         if folder in folders:
-            _folder(_page()[0].split(".")[0]).trained(command)
+            _folder(_page()[0].split(".")[0]).train(command)
 
 
 def _page() -> tuple[str, str]:
     """Return the name of the page that cog works on, and what its block had until now."""
     cog = sys.modules.get("cog")
-    return (Path(cog.inFile).name, cog.previous) if cog else ("none", "")
+    return (Path(cog.inFile).name, str(cog.previous)) if cog else ("none", "")
 
 
-def _output(command: str) -> str:
+def _done(command: str) -> Done:
     page, _ = _page()
     _times[page, command] += 1
-    return _folder(page.split(".")[0]).output(command, _times[page, command])
+    return _folder(page.split(".")[0]).run(command, _times[page, command])
 
 
 @cache
 def _training(command: str) -> tuple[Path, str]:
-    folder = _folder(f"training-{list(TRAININGS).index(command)}").path
-    printed = _run(command, folder)
-    return folder / TRAININGS[command], printed
+    """Return the folder that a training makes, and what it prints."""
+    kept = Path(KEPT, f"training-{list(TRAININGS).index(command)}")
+    printed = kept / "printed"
+    if not printed.exists():
+        folder = Folder(f"samples-{kept.name}").path
+        done = _run(command, folder)
+        shutil.copytree(folder / TRAININGS[command], kept / "run", dirs_exist_ok=True)
+        printed.write_text(done.text, encoding="utf-8")
+    return kept / "run", printed.read_text(encoding="utf-8")
 
 
 def _without_numbers(text: str) -> str:
     return re.sub(r"[\d.,e+-]+|\s+|\*", " ", re.sub(r"\s*\*?$", "", text, flags=re.MULTILINE))
 
 
-def _run(command: str, folder: Path) -> str:
+def _run(command: str, folder: Path) -> Done:
     scripts = str(Path(sys.executable).parent)
     environment = {
         **os.environ,
@@ -120,4 +148,4 @@ def _run(command: str, folder: Path) -> str:
         command, shell=True, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     # Times differ from run to run, so that `cog --check` would fail.
-    return re.sub(r'"seconds": [0-9.e-]+', '"seconds": 0.01', done.stdout)
+    return Done(re.sub(r'"seconds": [0-9.e-]+', '"seconds": 0.01', done.stdout), done.returncode)

@@ -1,5 +1,6 @@
-"""README.md and the pages in docs/ lead to each other, to files that exist, and to every command."""
+"""README.md and the pages in docs/ lead to each other, to files that exist, to every command and to every picture."""
 
+import importlib
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from cnncli.cli.app import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+PICTURES = ROOT / "docs" / "pictures"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md"]
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
@@ -70,5 +72,24 @@ def test_every_command_has_a_section(command):
     assert any(f"`cnncli {command}`" in heading for heading in headings)
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_front_page_has_every_command(command):
+    row = rf"^\| \[`{command}`\]\(docs/\w+\.md#cnncli-{command}[\w-]*\) \| [A-Z]"
+    assert re.search(row, README.read_text(encoding="utf-8"), re.MULTILINE), "run .venv/bin/cog -P -r README.md"
+
+
 def test_the_front_page_is_short():
     assert len(README.read_text(encoding="utf-8").splitlines()) < 250
+
+
+def test_every_picture_is_made_by_a_command_and_shown(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    commands = importlib.import_module("make_pictures").PICTURES
+    shown = {path.name for page in PAGES for path, _ in targets(page) if path.parent == PICTURES}
+    assert {path.name for path in PICTURES.iterdir()} == set(commands) == shown
+
+
+def test_pictures_are_small():
+    sizes = {path: path.stat().st_size for path in PICTURES.iterdir()}
+    assert sum(sizes.values()) < 1_500_000
+    assert [path.name for path, size in sizes.items() if path.suffix == ".svg" and size > 60_000] == []

@@ -1,0 +1,86 @@
+"""Make the pictures in docs/pictures from commands of the tool, or check that they are as their commands make them.
+
+python docs/make_pictures.py                 make all
+python docs/make_pictures.py why.png         make this one
+python docs/make_pictures.py --check         compare what the commands make with the files, and change nothing
+"""
+
+import argparse
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+from console import ROOT, TRAININGS, Folder
+from PIL import Image, ImageSequence
+
+PICTURES = {
+    "edges.png": "cnncli edge scene.png -f sobel --sheet edges.png",
+    "styled.jpg": "cnncli style scene.jpg strokes.jpg -o styled.jpg --size 240 --steps 20",
+    "why.png": "cnncli why runs/digits digits/7/00.png -o why.png",
+}
+"""The command that makes each picture in a copy of the samples, to which the runs of `console.TRAININGS` belong."""
+
+PLACE = ROOT / "docs" / "pictures"
+LEVELS = 2.0
+"""Mean difference of pixels, of 255 levels, up to which two pictures are the same: processors round differently."""
+
+
+def made(names: list[str]) -> dict[str, Path]:
+    """Return the file that each picture's command makes."""
+    folder = Folder("pictures")
+    for command, run in TRAININGS.items():
+        if any(run in PICTURES[name] for name in names):
+            folder.train(command)
+    for name in names:
+        done = folder.run(PICTURES[name])
+        if not (folder.path / name).is_file():
+            raise SystemExit(f"{PICTURES[name]} did not make {name}:\n{done.text}")
+    return {name: folder.path / name for name in names}
+
+
+def difference(name: str, new: Path) -> str:
+    """Return how a picture differs from what its command makes now; nothing if it does not."""
+    old = PLACE / name
+    if not old.is_file():
+        return "is missing"
+    if new.suffix in (".svg", ".html"):
+        texts = [path.read_text(encoding="utf-8") for path in (old, new)]
+        if "runs/" in PICTURES[name]:  # the last digits of a training differ between processors
+            texts = [re.sub(r"[\d.e+-]+", "0", text) for text in texts]
+        return "" if texts[0] == texts[1] else "differs"
+    frames, others = (_frames(path) for path in (old, new))
+    if [frame.shape for frame in frames] != [frame.shape for frame in others]:
+        return f"has another size: {frames[0].shape}, made now {others[0].shape}"
+    levels = max(float(np.abs(frame - other).mean()) for frame, other in zip(frames, others, strict=True))
+    return f"differs by {levels:.2f} levels of 255" if levels > LEVELS else ""
+
+
+def _frames(path: Path) -> list[np.ndarray]:
+    with Image.open(path) as picture:
+        return [np.asarray(frame.convert("RGBA"), np.float32) for frame in ImageSequence.Iterator(picture)]
+
+
+def main() -> None:
+    """Make or check the pictures that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="default: all")
+    parser.add_argument("--check", action="store_true", help="compare, and change nothing")
+    arguments = parser.parse_args()
+    names = arguments.names or list(PICTURES)
+    if unknown := set(names) - set(PICTURES):
+        parser.error(f"no such picture: {', '.join(sorted(unknown))}")
+    faults = {}
+    for name, path in made(names).items():
+        if not arguments.check:
+            shutil.copyfile(path, PLACE / name)
+        elif fault := difference(name, path):
+            faults[name] = fault
+    for name, fault in faults.items():
+        print(f"docs/pictures/{name} {fault}: python docs/make_pictures.py {name}", file=sys.stderr)
+    sys.exit(bool(faults))
+
+
+if __name__ == "__main__":
+    main()
