@@ -2,6 +2,7 @@ from .data import open_dataset as open_dataset
 from .data.boxes.boxes import Boxes as Boxes
 from .data.boxes.converting import convert_boxes as convert_boxes
 from .data.boxes.opening import open_boxes as open_boxes
+from .drawing.svg.saving import save_drawing as save_drawing
 from .engines.optimizers import OPTIMIZERS as OPTIMIZERS
 from .errors import ArgumentError as ArgumentError
 from .errors import CnncliError as CnncliError
@@ -49,6 +50,7 @@ from .networks.arithmetic import keeping_padding as keeping_padding
 from .networks.arithmetic import settings_for as settings_for
 from .networks.comparison import compare_networks as compare_networks
 from .networks.conventions import count_as as count_as
+from .networks.drawing import draw_network as draw_network
 from .ops import avg_pool2d as avg_pool2d
 from .ops import conv2d as conv2d
 from .ops import max_pool2d as max_pool2d

@@ -51,6 +51,8 @@ PROMISED = {
     "find_boxes",
     "find_learning_rate",
     "count_as",
+    "draw_network",
+    "save_drawing",
     "dream",
     "edge_picture",
     "evaluate",

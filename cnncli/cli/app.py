@@ -21,6 +21,7 @@ COMMANDS = (
     "filters",
     "shape",
     "params",
+    "draw",
     "train",
     "predict",
     "detect",

@@ -69,6 +69,9 @@ ABOUT_NETWORKS = [
     ["params", "lenet5", "--sharing", "--notation", "--explain", "--convention", "torchinfo"],
     ["params", "--list"],
     ["params", "6x6x3", "conf3-10"],
+    ["draw", "vgg16", "-o", "-"],
+    ["draw", "resnet18", "-o", "-", "--style", "boxes", "--highlight", "1.max"],
+    ["draw", "lenet5", "-o", "-", "--style", "table", "--receptive-field", "2.conv:0,0"],
 ]
 
 

@@ -24,6 +24,7 @@ WORDS = {
     "filters": "sobel -d vertical",
     "shape": "6x6x3 conv3-1",
     "params": "6x6x3 conv3-1",
+    "draw": "6x6x3 conv3-1 -o drawn.svg",
     "train": "data --network fc-3 --epochs 1 -o run",
     "predict": "model.safetensors -r data",
     "detect": "model.safetensors -r data --threshold 0.4 -q",

@@ -29,6 +29,8 @@ TableFormat = Annotated[
     str, _printing("--format", metavar="table|json|csv|markdown|latex", help="Format of the output.")
 ]
 TableJson = Annotated[bool, _printing("--json", help="Short for --format json.")]
+Json = Annotated[bool, _printing("--json", help="Print one JSON object.")]
+Quiet = Annotated[bool, _printing("--quiet", "-q", help="Print errors only.")]
 Explain = Annotated[bool, typer.Option("--explain", help="Show each formula with its numbers.")]
 BatchSize = Annotated[int, typer.Option(min=1, metavar="N", help="Examples per batch, for the memory estimate.")]
 Convention = Annotated[

@@ -39,3 +39,19 @@ def shortened(text: str, size: float, room: float) -> str:
     while text and text_width(text + "…", size) > room:
         text = text[:-1]
     return text + "…"
+
+
+def wrapped(text: str, size: float, room: float, most: int = 1_000) -> list[str]:
+    """Return a text as lines of a width, broken after spaces and commas, and cut after `most` lines.
+
+    Example:
+        >>> wrapped("conv3-64,same,bn,relu", 12, 90)
+        ['conv3-64,', 'same,bn,relu']
+    """
+    lines = [""]
+    for part in text.replace(",", ",\0").replace(" ", " \0").split("\0"):
+        if lines[-1] and text_width((lines[-1] + part).rstrip(), size) > room:
+            lines.append("")
+        lines[-1] += part
+    kept = lines if len(lines) <= most else [*lines[: most - 1], "".join(lines[most - 1 :])]
+    return [shortened(line.rstrip(), size, room) for line in kept]

@@ -1,0 +1,69 @@
+"""`cnncli draw`: files, messages and refusals."""
+
+import json
+from xml.etree import ElementTree
+
+import pytest
+from shell import cnncli, done
+
+from cnncli import draw_network, load_network, summarize_network
+
+
+def test_a_drawing_is_the_library_s(tmp_path):
+    file = tmp_path / "net.svg"
+    result = done("draw", "vgg16", "-o", file, "--style", "boxes")
+    drawing = draw_network("vgg16", style="boxes")
+    assert file.read_text(encoding="utf-8") == str(drawing) == str(draw_network(load_network("vgg16"), style="boxes"))
+    assert result.stdout == f"{file}: VGG-16, {drawing.width:.0f}x{drawing.height:.0f} pixels\n"
+
+
+def test_standard_output_holds_the_drawing_alone():
+    result = done("draw", "6x6x3", "conv3-10", "-o", "-")
+    assert result.stdout == str(draw_network(summarize_network("6x6x3 conv3-10")))
+    assert ElementTree.fromstring(result.stdout).tag.endswith("svg")
+
+
+def test_json_says_what_was_drawn(tmp_path):
+    file = tmp_path / "net.svg"
+    told = json.loads(done("draw", "lenet5", "-o", file, "--json").stdout)
+    drawing = draw_network("lenet5")
+    size = {"width": round(drawing.width), "height": round(drawing.height)}
+    assert told == {"network": drawing.title, "output": str(file), "style": "volumes"} | size
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "no output: give -o FILE.svg"),
+        (("-o", "net.jpg"), "net.jpg: drawings are written as .svg, .png or .pdf"),
+        (("-o", "-", "--json"), "give --json with -o FILE.svg"),
+        (("vgg16", "-o", "-"), "a drawing has one network, got 2"),
+        (("-o", "-", "--highlight", "conv9"), "no layer is called 'conv9'"),
+        (("-o", "-", "--style", "cubes"), "style must be one of"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_line(words, message):
+    result = cnncli("draw", "lenet5", *words)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert message in result.stderr
+
+
+def test_files_are_overwritten_with_force_alone(tmp_path):
+    file = tmp_path / "net.svg"
+    file.write_text("kept")
+    result = cnncli("draw", "lenet5", "-o", file)
+    assert (result.exit_code, file.read_text()) == (2, "kept")
+    assert "--force overwrites" in result.stderr
+    done("draw", "lenet5", "-o", file, "--force", "-q")
+    assert file.read_text().startswith("<svg")
+
+
+def test_an_input_is_never_overwritten(tmp_path):
+    file = tmp_path / "net.toml"
+    file.write_text('input = "6x6x3"\nlayers = "conv3-10"\n')
+    link = tmp_path / "net.svg"
+    link.symlink_to(file)
+    result = cnncli("draw", file, "-o", link, "--force")
+    assert result.exit_code == 2
+    assert "is an input" in result.stderr
+    assert file.read_text().startswith("input")

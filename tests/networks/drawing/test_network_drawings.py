@@ -1,0 +1,126 @@
+"""Drawings of networks: labels apart and on the paper, and every number that of the summary."""
+
+import re
+
+import pytest
+from drawings import check_drawing
+from hypothesis import HealthCheck, given, settings
+from network_strategies import networks
+
+from cnncli import ArgumentError
+from cnncli.networks import load_network, parse_network, zoo_names
+from cnncli.networks.drawing import STYLES, draw_network
+from cnncli.networks.summary import are_layers
+
+SPACE = "{http://www.w3.org/2000/svg}"
+ABOUT = re.compile(r"(\S+)(?: … (\S+))?: (\S+), (.+) to (.+), (\S+)(?: … \S+)? params, (\S+)(?: … \S+)? macs")
+
+
+def whole(text):
+    return int(text.replace(",", ""))
+
+
+def layers_of(root):
+    """Yield for each layer that is drawn what its title says, and its texts."""
+    for group in root.iter(f"{SPACE}g"):
+        for title in (group.findtext(f"{SPACE}title") or "").split("; "):
+            if found := ABOUT.fullmatch(title):
+                yield found, [text.text for text in group.iter(f"{SPACE}text")]
+
+
+def check_numbers(network, drawing, *, unfolded):
+    """Check every number of a drawing against the summary's rows."""
+    summary = network.summary()
+    rows = {row.name: row for row in summary.rows}
+    drawn = list(layers_of(check_drawing(drawing)))
+    assert drawn
+    for found, texts in drawn:
+        first, last = rows[found[1]], rows[found[2] or found[1]]
+        assert (found[3], whole(found[6]), whole(found[7])) == (last.spec, first.params, first.macs)
+        known = {f"{number:,}" for row in (first, last) for number in (row.params, row.macs)}
+        for text in texts:
+            if params := re.fullmatch(r"(\S+)(?: … (\S+))? params(?: in all)?", text):
+                # A volume's arrow may carry several layers.
+                known |= {f"{rows[other[1]].params:,}" for other, others in drawn if others is texts}
+                assert unfolded is False or params[1] in known or len(texts) > 4
+            if re.fullmatch(r"\d+(x\d+)+", text):
+                assert any(text == "x".join(map(str, row.output_shape)) for row in rows.values())
+    if unfolded:
+        leaves = {row.name for row, leaf in zip(summary.rows, are_layers(summary.rows), strict=True) if leaf}
+        leaves -= {name for name in leaves if rows[name].op == "identity"}
+        assert sorted(found[1] for found, _ in drawn if found[1] in leaves) == sorted(leaves)
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("name", zoo_names())
+def test_every_network_of_the_zoo_is_drawn(name, style):
+    network = load_network(name)
+    check_numbers(network, draw_network(network, style=style), unfolded=False)
+
+
+@pytest.mark.parametrize("style", STYLES)
+@settings(max_examples=50, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@given(network=networks())
+def test_random_networks_are_drawn(style, network):
+    for unfold in (False, True):
+        check_numbers(network, draw_network(network, style=style, unfold=unfold), unfolded=unfold)
+
+
+@pytest.mark.parametrize("style", ["volumes", "boxes"])
+@pytest.mark.parametrize("name", zoo_names())
+def test_parameters_that_are_written_add_up(name, style):
+    network = load_network(name)
+    texts = [label.text for label in draw_network(network, style=style, unfold=True).labels]
+    numbers = [found[1] for text in texts if (found := re.fullmatch(r"(\S+) params", text))]
+    assert sum(map(whole, numbers)) == network.totals.params
+
+
+def test_repeats_are_folded():
+    texts = {label.text for label in draw_network("8x8x4 3xconv3-4,same max2", style="boxes").labels}
+    assert "3x conv3-4,same" in texts
+    texts = [label.text for label in draw_network("8x8x4 3xconv3-4,same max2", style="boxes", unfold=True).labels]
+    assert texts.count("conv3-4,same") == 3
+
+
+def test_a_drawing_fits_a_page():
+    for style in STYLES:
+        assert draw_network("resnet152", style=style).width <= 1000
+
+
+@pytest.mark.parametrize("word", ["2.conv", "conv5-16,relu"])
+@pytest.mark.parametrize("style", STYLES)
+def test_a_layer_is_highlighted_by_name_or_word(style, word):
+    root = check_drawing(draw_network("lenet5", style=style, highlight=[word]))
+    (marked,) = [
+        group
+        for group in root.iter(f"{SPACE}g")
+        if any("line-mark" in shape.get("class", "") for shape in group.iter() if shape is not group)
+    ]
+    assert marked.findtext(f"{SPACE}title").startswith("2.conv: conv5-16,relu")
+
+
+def test_an_unknown_layer_lists_those_that_there_are():
+    with pytest.raises(ArgumentError, match=r"no layer is called 'conv9'.*0\.conv \(conv5-6,relu\), 1\.max \(max2\)"):
+        draw_network("lenet5", highlight=["conv9"])
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"style": "cubes"}, "style must be one of volumes, boxes, table"),
+        ({"theme": "blue"}, "theme must be one of"),
+        ({"width": 10}, "width must be from 320"),
+        ({"receptive_field": "2.conv"}, "LAYER:Y,X"),
+        ({"receptive_field": "2.conv:10,0"}, "10x10x16: it has no row 10"),
+        ({"receptive_field": "max2:0,0"}, r"word of 2 layers: .*1\.max, 3\.max"),
+        ({"receptive_field": "4.fc:0,0"}, "has no rows and columns"),
+        ({"receptive_field": "conf:0,0"}, "no layer is called"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(option, message):
+    with pytest.raises(ArgumentError, match=message):
+        draw_network("lenet5", **option)
+
+
+def test_a_text_names_its_drawing():
+    assert draw_network(parse_network("6x6x3 conv3-10")).title == "6x6x3 conv3-10"
