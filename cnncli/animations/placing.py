@@ -1,5 +1,6 @@
 """The places of an animation's grids on the drawing."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from cnncli.animations.frames import Animation
@@ -67,8 +68,8 @@ def kernel_heading(animation: Animation, number: int) -> str:
 def places_on(animation: Animation) -> Places:
     """Return the places of all grids: channels below each other, with their kernels beside them, then the output."""
     padded, size, count = _padded(animation), animation.geometry.kernel_size, len(animation.kernels)
-    cell = _cell([number for plane in animation.planes for line in plane for number in line], max(padded))
-    inner = _cell([one for frame in animation.frames for products in frame.products for one in products], max(size))
+    cell = cell_side([number for plane in animation.planes for line in plane for number in line], max(padded))
+    inner = cell_side([one for frame in animation.frames for products in frame.products for one in products], max(size))
     headings = [kernel_heading(animation, number) for number in range(count)]
     middle = MARGIN + max(padded[1] * cell, _room(plane_heading(animation, 0))) + GAP
     beside = max([size[1] * inner, *map(_room, [*headings, "products"])]) + GAP
@@ -91,7 +92,7 @@ def places_on(animation: Animation) -> Places:
 def _with_output(animation: Animation, rows: list[Row], left: float, top: int, bottom: int) -> Places:
     """Add the output, in the middle of the height of the others."""
     rows_out, columns_out = animation.geometry.output_size
-    cell = _cell([frame.value for frame in animation.frames], max(rows_out, columns_out))
+    cell = cell_side([frame.value for frame in animation.frames], max(rows_out, columns_out))
     above = top + LINE + max(0, (bottom - top - LINE - rows_out * cell) // 2)
     output = Grid(left, above, rows_out, columns_out, cell)
     right = left + max(output.width, _room(output_heading(animation)))
@@ -106,8 +107,8 @@ def _room(text: str) -> float:
     return round(text_width(text, TEXT))
 
 
-def _cell(numbers: list[float | None], count: int) -> int:
-    """Return the side of a cell that holds the longest of some numbers, or less where there are many cells."""
+def cell_side(numbers: Iterable[float | None], count: int, widest: int = WIDEST) -> int:
+    """Return the side of a cell that holds the longest of some numbers, or less where `count` cells stand in a row."""
     longest = max((text_width(number_text(number), TEXT) for number in numbers if number is not None), default=0)
     wanted = min(max(SMALLEST_CELL, longest + 10), LARGEST_CELL)
-    return int(max(TINY_CELL, min(wanted, WIDEST // count)))
+    return int(max(TINY_CELL, min(wanted, widest // count)))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cnncli.drawing.svg.document import Svg, escaped
-from cnncli.drawing.svg.theme import DARK, FONTS, LIGHT
+from cnncli.drawing.svg.theme import DARK, FONTS, LIGHT, Theme
 from cnncli.errors import ImageError
 from cnncli.files.temporary import open_whole
 
@@ -27,6 +27,7 @@ class Page:
     Args:
         title: the first heading, and the name of the page.
         style: more rules of CSS.
+        theme: what it is drawn on; paper is light.
 
     Example:
         >>> page = Page("digits")
@@ -35,8 +36,8 @@ class Page:
         True
     """
 
-    def __init__(self, title: str, *, style: str = "") -> None:
-        self.title = shown(title)
+    def __init__(self, title: str, *, style: str = "", theme: Theme = Theme.AUTO) -> None:
+        self.title, self._theme = shown(title), theme
         self._style, self._scripts = style, list[str]()
         self._lines = [f"<h1>{escaped(self.title)}</h1>"]
 
@@ -114,8 +115,9 @@ class Page:
                 '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
                 f'<meta http-equiv="Content-Security-Policy" content="{self._policy()}">',
                 '<meta name="viewport" content="width=device-width, initial-scale=1">',
-                '<meta name="color-scheme" content="light dark">',
-                f"<title>{escaped(self.title)}</title><style>{_STYLE}{self._style}</style></head><body><main>",
+                f'<meta name="color-scheme" content="{_SCHEMES[self._theme]}">',
+                f"<title>{escaped(self.title)}</title>",
+                f"<style>{_theme_rules(self._theme)}{_STYLE}{self._style}</style></head><body><main>",
                 *self._lines,
                 f"</main>{scripts}</body></html>",
                 "",
@@ -157,13 +159,20 @@ def _row(cells: Sequence[object]) -> str:
     return f'<th scope="row">{first}</th>' + "".join(f"<td>{text}</td>" for text in others)
 
 
-def _colours(colours: Mapping[str, str]) -> str:
-    return "".join(f"--{name}: {colours[name]};" for name in ("paper", "ink", "faint", "grid", "mark", "fill-5"))
+def _theme_rules(theme: Theme) -> str:
+    dark = f":root {{{_colours(DARK)}}}"
+    asked = {Theme.LIGHT: "", Theme.DARK: f"@media screen {{{dark}}}"}
+    rest = asked.get(theme, f"@media screen and (prefers-color-scheme: dark) {{{dark}}}")
+    return f":root {{{_colours(LIGHT)} color-scheme: {_SCHEMES[theme]}}}{rest}"
 
+
+def _colours(colours: Mapping[str, str]) -> str:
+    return "".join(f"--{name}: {colour};" for name, colour in colours.items() if not name.startswith("line-"))
+
+
+_SCHEMES = {Theme.AUTO: "light dark", Theme.LIGHT: "light", Theme.DARK: "dark"}
 
 _STYLE = (
-    f":root {{{_colours(LIGHT)} color-scheme: light dark}}"
-    f"@media screen and (prefers-color-scheme: dark) {{:root {{{_colours(DARK)}}}}}"
     f"body {{margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.5 {FONTS}}}"
     """
 main {max-width: 1080px; margin: 0 auto; padding: 16px; overflow-wrap: anywhere}
