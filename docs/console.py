@@ -24,7 +24,7 @@ KEPT = os.environ.get(
 )  # a folder where a later process finds the trainings of this one
 TRAININGS = {
     "cnncli train digits --epochs 14": "runs/digits",
-    "cnncli train canvases -o runs/canvases -q": "runs/canvases",
+    "cnncli train canvases --epochs 30 -o runs/canvases -q": "runs/canvases",
 }
 """Commands that run once for all pages, and the folder that each makes; `given` has it without showing the command."""
 

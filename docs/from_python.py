@@ -87,4 +87,5 @@ def table() -> str:
 
 def examples() -> str:
     """Return the examples with their output."""
-    return "\n\n".join(map(python, (IMAGES, NETWORKS, BOXES, MODELS)))
+    parts = {"Images and filters": IMAGES, "Networks": NETWORKS, "Boxes": BOXES, "Training and prediction": MODELS}
+    return "\n\n".join(f"## {title}\n\n{python(code)}" for title, code in parts.items())

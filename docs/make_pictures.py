@@ -17,6 +17,9 @@ from PIL import Image, ImageSequence
 
 PICTURES = {
     "edges.png": "cnncli edge scene.png -f sobel --sheet edges.png",
+    "filters.jpg": "cnncli edge scene.png -f vertical -f horizontal -f sobel -f canny -f gaussian:3 "
+    "--sheet filters.jpg --quality 75",
+    "found.png": "cnncli detect runs/canvases canvases/val/001.png -o found.png",
     "styled.jpg": "cnncli style scene.jpg strokes.jpg -o styled.jpg --size 240 --steps 20",
     "why.png": "cnncli why runs/digits digits/7/00.png -o why.png",
 }
