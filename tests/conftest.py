@@ -11,7 +11,7 @@ SLOWNESS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter
 settings.register_profile("patient", max_examples=60, deadline=None, suppress_health_check=SLOWNESS)
 settings.load_profile("patient")
 
-LARGE = "torch|torchvision|timm|onnxruntime|imagecodecs|pillow_heif|vl_convert|playwright"
+LARGE = "torch|keras|torchvision|timm|onnxruntime|imagecodecs|pillow_heif|vl_convert|playwright"
 """Packages that some tests need, and that the extra `test` does not install."""
 
 CALL = rf"""pytest\.importorskip\(["']({LARGE})\b"""
