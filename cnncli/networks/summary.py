@@ -177,6 +177,12 @@ class Summary(NamedTuple):
     omissions: tuple[Omission, ...] = ()
 
     @property
+    def output_shape(self) -> Shape | None:
+        """Shape of the last layer's output, the input's if there are no layers; None if a file does not say."""
+        outer = [row for row in self.rows if row.depth == 0]
+        return outer[-1].output_shape if outer else self.input_shape
+
+    @property
     def unknown(self) -> frozenset[str]:
         """The names of the totals that are incomplete, and so lower bounds."""
         return frozenset(name for row in self.rows for name in row.unknown)

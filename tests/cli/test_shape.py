@@ -188,6 +188,7 @@ def test_a_network_is_a_row_a_layer():
 def test_the_last_shape_alone():
     assert done("shape", *COURSE[:-1], "--total").stdout == "7x7x40\n"
     assert done("shape", "vgg16", "lenet5", "--total").stdout == "1000\n10\n"
+    assert done("shape", "28x28x8", "cat[ conv1-3 | conv3-4,same ]", "--total").stdout == "28x28x7\n"
 
 
 def test_an_input_can_be_given_apart():

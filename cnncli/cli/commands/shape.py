@@ -113,7 +113,7 @@ def _print_outputs(summaries: "list[Summary]") -> None:
     """Print only the shape of each network's output; leave with exit code 1 if one is not known."""
     from cnncli.cli.networks.counted import shown
 
-    shapes = [summary.rows[-1].output_shape if summary.rows else summary.input_shape for summary in summaries]
+    shapes = [summary.output_shape for summary in summaries]
     for summary, shape in zip(summaries, shapes, strict=True):
         print(shown(shape))
         if shape is None:
