@@ -78,6 +78,14 @@ def test_the_front_page_has_every_command(command):
     assert re.search(row, README.read_text(encoding="utf-8"), re.MULTILINE), "run .venv/bin/cog -P -r README.md"
 
 
+def test_the_page_of_options_is_that_of_the_commands(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    made = importlib.import_module("options").page()
+    page = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
+    assert made in page, "run .venv/bin/cog -P -r docs/options.md"
+    assert made.count("`--") > 200
+
+
 def test_the_front_page_is_short():
     assert len(README.read_text(encoding="utf-8").splitlines()) < 250
 
