@@ -58,6 +58,8 @@ from .ops import min_pool2d as min_pool2d
 from .ops.boxes import iou as iou
 from .ops.boxes import nms as nms
 from .shapes import output_size as output_size
+from .training.experiments.depth import compare_depths as compare_depths
+from .training.experiments.optimizers import compare_optimizers as compare_optimizers
 from .training.explaining import explain_step as explain_step
 from .training.learning import learn_kernel as learn_kernel
 from .training.rates import find_learning_rate as find_learning_rate

@@ -10,6 +10,7 @@ FUNCTIONS = {
     "params": ("summarize_network", "compare_networks", "count_as"),
     "draw": ("draw_network", "save_drawing"),
     "train": ("train", "open_dataset", "open_boxes", "find_learning_rate", "batch_sheet", "explain_step"),
+    "experiment": ("compare_optimizers", "compare_depths"),
     "predict": ("predict_files", "sort_files", "load_model"),
     "detect": ("find_boxes", "detect_files", "harvest_files"),
     "why": ("explain_class",),

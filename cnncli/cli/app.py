@@ -23,6 +23,7 @@ COMMANDS = (
     "params",
     "draw",
     "train",
+    "experiment",
     "predict",
     "detect",
     "why",

@@ -3,7 +3,9 @@
 To add one, write a subclass of `Backend`, and enter its place in `ENGINES`.
 """
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -136,6 +138,19 @@ def open_backend(engine: str = "numpy", device: str = "auto") -> Backend:
     module, _, name = ENGINES[engine].partition(":")
     kind: type[Backend] = getattr(_imported(module, engine), name)
     return kind(device)
+
+
+@contextmanager
+def lone_backend(engine: str | Backend, device: str, what: str) -> Iterator[Backend]:
+    """Yield the backend of an engine, or one that is open, for `what` one process does alone.
+
+    Raises:
+        ArgumentError: torchrun has started several, or as `open_backend`.
+    """
+    with open_backend(engine, device) if isinstance(engine, str) else nullcontext(engine) as backend:
+        if backend.processes.count > 1 or os.environ.get("WORLD_SIZE", "1") != "1":
+            raise ArgumentError(f"{what} in one process: leave torchrun out")
+        yield backend
 
 
 def _imported(module: str, engine: str) -> Any:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import closing, nullcontext
+from contextlib import closing
 from itertools import groupby, islice
 from math import prod
 from typing import NamedTuple, Unpack
@@ -11,7 +11,7 @@ import numpy as np
 
 from cnncli.data.boxes.boxes import Boxes
 from cnncli.data.boxes.dataset import Labelled
-from cnncli.engines.backends import Backend, open_backend
+from cnncli.engines.backends import Backend, lone_backend
 from cnncli.engines.engine import Engine
 from cnncli.engines.formulas import Line, short, worked_out
 from cnncli.engines.optimizers import CLIPPING, Optimizer, clip_by_norm
@@ -135,9 +135,7 @@ def explain_step(
     """
     if step < 1 or weights < 1:
         raise ArgumentError(f"steps and weights count from 1, got step {step} and {weights} weights")
-    with open_backend(engine, device) if isinstance(engine, str) else nullcontext(engine) as backend:
-        if backend.processes.count > 1 or os.environ.get("WORLD_SIZE", "1") != "1":
-            raise ArgumentError("a step is explained in one process: leave torchrun out")
+    with lone_backend(engine, device, "a step is explained") as backend:
         jobs, watcher = jobs or cores(), watcher or Watcher()
         preparation = prepare(Configuration(**options), data, jobs=jobs, progress=watcher.checking)
         watcher.prepared(preparation)

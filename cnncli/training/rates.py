@@ -3,14 +3,14 @@
 import math
 import os
 from collections.abc import Iterator
-from contextlib import closing, nullcontext
+from contextlib import closing
 from typing import NamedTuple, Unpack
 
 import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.data.boxes.dataset import Labelled
-from cnncli.engines.backends import Backend, open_backend
+from cnncli.engines.backends import Backend, lone_backend
 from cnncli.errors import ArgumentError, TrainingError
 from cnncli.threads import cores
 from cnncli.training.batches import made_ready
@@ -94,9 +94,7 @@ def find_learning_rate(
             f"the rates must grow from above 0, in 10 steps or more: got {lowest:g} to {highest:g} in {steps}"
         )
     rates = np.geomspace(lowest, highest, steps).tolist()
-    with open_backend(engine, device) if isinstance(engine, str) else nullcontext(engine) as backend:
-        if backend.processes.count > 1 or os.environ.get("WORLD_SIZE", "1") != "1":
-            raise ArgumentError("learning rates are tested in one process: leave torchrun out")
+    with lone_backend(engine, device, "learning rates are tested") as backend:
         jobs, watcher = jobs or cores(), watcher or Watcher()
         preparation = prepare(Configuration(**options), data, jobs=jobs, progress=watcher.checking)
         watcher.prepared(preparation)

@@ -26,6 +26,7 @@ WORDS = {
     "params": "6x6x3 conv3-1",
     "draw": "6x6x3 conv3-1 -o drawn.svg",
     "train": "data --network fc-3 --epochs 1 -o run",
+    "experiment": "optimizers data --network fc-3 --epochs 1 --optimizers sgd,adam --size 12",
     "predict": "model.safetensors -r data",
     "detect": "model.safetensors -r data --threshold 0.4 -q",
     "why": "model.safetensors -r data/left -o out/ --method gradient -q",

@@ -1,0 +1,1 @@
+"""Experiments: trainings that differ in one thing, side by side."""
