@@ -93,6 +93,7 @@ def board_data(animation: Animation, boards: Boards, delay: float) -> Json:
     first = _flat(animation, animation.frames[0])
     return {
         "delay": round(1000 * delay),
+        "names": {CLASSES[kind]: kind for kind in Kind},
         "kinds": ["".join(CLASSES[kind] for kind in line) for line in animation.kinds],
         "planes": [boards.planes.rows(plane) for plane in animation.planes],
         "weights": [boards.kernels.rows(kernel.weights) for kernel in animation.kernels],
@@ -131,7 +132,7 @@ def _lines(animation: Animation, frame: Frame) -> Iterator[str]:
         yield f"from rows {rows} and columns {columns} of the input with all its zeros"
         return
     for kernel, products, total in zip(animation.kernels, frame.products, frame.sums, strict=True):
-        written = f"{addition(list(products))} = " if len(products) <= LARGEST_PRINTED else ""
+        written = f"{addition(list(products))} = " if 1 < len(products) <= LARGEST_PRINTED else ""
         yield f"sum {kernel.name}".rstrip() + f" = {written}{number_text(total)}"
     yield from frame.steps
     yield f"response = {number_text(frame.value)}"

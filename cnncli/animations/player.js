@@ -33,7 +33,11 @@ function frame(table, row, column, height, width) {
 const planes = data.planes.map((plane, number) => {
   const table = found("plane-" + number).querySelector("table");
   const cells = fill(table, plane.length, across, (row, column) => plane[row][column]);
-  cells.forEach((cell, at) => cell.classList.add(data.kinds[Math.floor(at / across)][at % across]));
+  cells.forEach((cell, at) => {
+    const kind = data.kinds[Math.floor(at / across)][at % across];
+    cell.className = kind;
+    if (kind !== "i") cell.ariaLabel = `${cell.textContent} (${data.names[kind]})`;
+  });
   return { table, cells };
 });
 const windows = data.windows.map((channel, number) => {
@@ -81,6 +85,7 @@ function show(number) {
       const under = planes[window.channel].cells[places[tap]];
       cell.textContent = under.textContent;
       cell.className = under.className;
+      cell.ariaLabel = under.ariaLabel;
     });
     window.products.forEach((cell, tap) => { cell.textContent = products[number][tap]; });
     if (window.sum) window.sum.textContent = sums[number];

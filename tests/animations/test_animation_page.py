@@ -214,11 +214,13 @@ def test_a_screen_reader_hears_the_arithmetic_unless_it_plays(still_page, tmp_pa
     said = still_page.get_by_role("status")
     assert said.get_attribute("aria-live") == "polite"
     assert re.search(rf"^sum = .* = {value}$", said.inner_text(), re.MULTILINE)
-    assert (
-        still_page.get_by_role("grid", name="output 3x3").get_by_role("gridcell", name=f"x=1, y=0: {value}").count()
-        == 1
+    output, padded, window = (
+        still_page.get_by_role(role, name=name)
+        for role, name in (("grid", "output 3x3"), ("table", "input 3x3, padded to 5x5"), ("table", "window"))
     )
-    assert still_page.get_by_role("table", name="input 3x3, padded to 5x5").count() == 1
+    assert output.get_by_role("gridcell", name=f"x=1, y=0: {value}").count() == 1
+    assert padded.get_by_role("cell", name="0 (padding)").count() == 16
+    assert window.get_by_role("cell", name="0 (padding)").count() == 3
     still_page.get_by_role("button", name="Play").click()
     assert said.get_attribute("aria-live") == "off"
 
