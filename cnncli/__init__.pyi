@@ -23,6 +23,8 @@ from .filters.rendering import render as render
 from .formats.reading import summarize_network as summarize_network
 from .images.reading import read_image as read_image
 from .images.writing import write_image as write_image
+from .models.activations.arithmetic import explain_activation as explain_activation
+from .models.activations.forward import forward as forward
 from .models.dreaming import dream as dream
 from .models.exporting import export_onnx as export_onnx
 from .models.finding.detecting import detect_files as detect_files

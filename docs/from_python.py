@@ -9,6 +9,7 @@ FUNCTIONS = {
     "shape": ("output_size", "inputs_for", "settings_for", "keeping_padding", "summarize_network", "load_network"),
     "params": ("summarize_network", "compare_networks", "count_as"),
     "draw": ("draw_network", "save_drawing"),
+    "forward": ("forward", "explain_activation"),
     "train": ("train", "open_dataset", "open_boxes", "find_learning_rate", "batch_sheet", "explain_step"),
     "experiment": ("compare_optimizers", "compare_depths"),
     "predict": ("predict_files", "sort_files", "load_model"),

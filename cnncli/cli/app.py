@@ -22,6 +22,7 @@ COMMANDS = (
     "shape",
     "params",
     "draw",
+    "forward",
     "train",
     "experiment",
     "predict",

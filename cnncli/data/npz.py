@@ -42,6 +42,21 @@ def open_npz(path: str, reading: Reading) -> Parts:
     return array_parts(path, parts, reading)
 
 
+def read_arrays(path: str, max_bytes: int = Reading().max_bytes) -> dict[str, Array]:
+    """Return all arrays of an `.npz` file by name.
+
+    Raises:
+        DataError: it cannot be read, or its arrays take more than `max_bytes`.
+    """
+    arrays: dict[str, Array] = {}
+    with one_line_errors(path), _open_zip(path) as archive:
+        for member in archive.infolist():
+            array = _read_member(archive, member, path, max_bytes)
+            max_bytes -= array.nbytes
+            arrays[member.filename.removesuffix(".npy")] = array
+    return arrays
+
+
 def _open_zip(path: str) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)

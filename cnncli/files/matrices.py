@@ -40,6 +40,26 @@ def parse_matrix(text: str, *, what: str = "matrix") -> Matrix:
     return _rectangular(matrix, what)
 
 
+def parse_matrices(text: str, *, what: str = "matrix") -> tuple[Matrix, ...]:
+    """Read matrices of one size from text, each as `parse_matrix` reads it, with `|` between them.
+
+    Raises:
+        ArgumentError: as `parse_matrix`; or matrices of different sizes.
+
+    Example:
+        >>> parse_matrices("1 0; 0 1 | 2 2; 2 2")
+        (((1, 0), (0, 1)), ((2, 2), (2, 2)))
+    """
+    parts = "\n".join(line.partition("#")[0] for line in text.splitlines()).split("|")
+    names = [what] if len(parts) == 1 else [f"{what} {number} of {len(parts)}" for number in range(1, len(parts) + 1)]
+    matrices = tuple(parse_matrix(part, what=name) for part, name in zip(parts, names, strict=True))
+    sizes = [(len(matrix), len(matrix[0])) for matrix in matrices]
+    for name, (height, width) in zip(names, sizes, strict=True):
+        if (height, width) != sizes[0]:
+            raise ArgumentError(f"{name} is {height}x{width}, where the first is {sizes[0][0]}x{sizes[0][1]}")
+    return matrices
+
+
 def parse_csv(text: str, *, what: str = "matrix") -> Matrix:
     """Read a matrix from CSV: as `parse_matrix`, but `;` separates numbers, as it does where spreadsheets write it.
 

@@ -25,7 +25,7 @@ def read_kernel(text: str) -> Array:
     """
     suffix = os.path.splitext(text)[1].lower()
     if suffix == ".npy":
-        return _load_array(text)
+        return load_array(text, "kernel")
     kernel = np.array((read_matrix if suffix in TEXT_SUFFIXES else parse_matrix)(text, what="kernel"))
     if kernel.dtype.kind == "O":
         raise ArgumentError("the kernel's whole numbers exceed 64 bits: use smaller weights")
@@ -81,8 +81,12 @@ def _as_text(path: str, kernel: Array) -> str:
     return format_matrix(kernel)
 
 
-def _load_array(path: str) -> Array:
-    """Return the array of an .npy file, after its header was checked against the file's size."""
+def load_array(path: str, what: str) -> Array:
+    """Return the array of an .npy file, after its header was checked against the file's size.
+
+    Raises:
+        ArgumentError: it cannot be read; the message calls it `what`.
+    """
     from cnncli.images.formats.arrays import read_npy_header
 
     try:
@@ -93,7 +97,7 @@ def _load_array(path: str) -> Array:
                 raise ValueError(f"{header.size:,} bytes of numbers according to its header, {room:,} found")
             numbers: Array = np.fromfile(file, header.dtype, prod(header.shape))
     except OSError as error:
-        raise ArgumentError(f"kernel {path}: {reason(error)}") from error
+        raise ArgumentError(f"{what} {path}: {reason(error)}") from error
     except ValueError as error:
-        raise ArgumentError(f"kernel {path}: not an .npy array of numbers: {error}") from error
+        raise ArgumentError(f"{what} {path}: not an .npy array of numbers: {error}") from error
     return numbers.reshape(header.shape, order="F" if header.fortran_order else "C")

@@ -25,6 +25,7 @@ WORDS = {
     "shape": "6x6x3 conv3-1",
     "params": "6x6x3 conv3-1",
     "draw": "6x6x3 conv3-1 -o drawn.svg",
+    "forward": "relu 1",
     "train": "data --network fc-3 --epochs 1 -o run",
     "experiment": "optimizers data --network fc-3 --epochs 1 --optimizers sgd,adam --size 12",
     "predict": "model.safetensors -r data",

@@ -291,15 +291,19 @@ def size_working(counted: Counted) -> list[str]:
     dilated = any(filters.dilation != (1, 1) for _, filters in windows)
     lines = [f"output size: floor((n + 2p - {'d(f - 1) - 1' if dilated else 'f'})/s + 1)"]
     for row, filters in windows:
-        match row.input_shape, row.output_shape:
-            case (n_h, n_w, _), (m_h, m_w, _):
-                height, width = _axis_sum(row, filters, n_h, m_h, 0), _axis_sum(row, filters, n_w, m_w, 1)
-                both = height if height == width else f"height {height}; width {width}"
-                lines.append(f"{row.name} {row.spec}: {both}")
+        if row.input_shape is not None and row.output_shape is not None and len(row.input_shape) == 3:
+            both = size_sum(filters, row.input_shape, row.output_shape, transposed=_is_transposed(row))
+            lines.append(f"{row.name} {row.spec}: {both}")
     return lines
 
 
-def _axis_sum(row: Row, filters: FilterShape, n: int, size: int, place: int) -> str:
+def size_sum(filters: FilterShape, input_shape: Shape, output_shape: Shape, *, transposed: bool) -> str:
+    """Return the output size of a layer with a window, as a formula with its numbers."""
+    height, width = (_axis_sum(filters, input_shape[at], output_shape[at], at, transposed=transposed) for at in (0, 1))
+    return height if height == width else f"height {height}; width {width}"
+
+
+def _axis_sum(filters: FilterShape, n: int, size: int, place: int, *, transposed: bool) -> str:
     from cnncli.networks.arithmetic import Axis, sum_in_a_line  # 3 ms, for --explain alone
 
     axis = Axis(
@@ -307,7 +311,7 @@ def _axis_sum(row: Row, filters: FilterShape, n: int, size: int, place: int) -> 
         filters.stride[place],
         (filters.padding[2 * place], filters.padding[2 * place + 1]),
         filters.dilation[place],
-        transposed=_is_transposed(row),
+        transposed=transposed,
     )
     missing = size - axis.output_size(n)
     if missing and not axis.transposed:

@@ -55,7 +55,7 @@ class Explanation(NamedTuple):
         yield f"output position x={self.column}, y={self.row}"
         yield ""
         if self.geometry is not None:
-            yield from _size_lines(self.geometry)
+            yield from size_lines(self.geometry)
             yield ""
         yield from self._windows()
         yield from self.steps
@@ -72,7 +72,8 @@ class Explanation(NamedTuple):
             yield ""
 
 
-def _size_lines(window: Window) -> Iterator[str]:
+def size_lines(window: Window) -> Iterator[str]:
+    """Yield the formula of the output's size, with its numbers."""
     yield "size: floor((n + 2p - d(f - 1) - 1) / s) + 1, where 2p is the padding on both sides"
     partial = False
     for axis, name in ((1, "width"), (0, "height")):

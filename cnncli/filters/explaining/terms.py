@@ -42,7 +42,7 @@ class Term(NamedTuple):
     @property
     def products(self) -> Array:
         """The products, tap by tap."""
-        return self.window * self.kernel
+        return self.window * self.kernel + 0  # -0 becomes 0
 
     @property
     def marks_padding(self) -> bool:
@@ -55,16 +55,16 @@ class Term(NamedTuple):
         total: float = self.products.sum().item()
         return total
 
-    def lines(self) -> Iterator[str]:
-        """Yield the window, the kernel, the products and their sum."""
+    def lines(self, words: tuple[str, str] = ("window", "kernel")) -> Iterator[str]:
+        """Yield the window and the kernel, under these words, the products and their sum."""
         if self.window.size > LARGEST_PRINTED:
             height, width = self.window.shape
-            yield f"window{self.name} and kernel of {height}x{width}, more than can be read"
+            yield f"{words[0]}{self.name} and {words[1]} of {height}x{width}, more than can be read"
             yield f"sum of {self.window.size:,} products = {number_text(self.sum)}"
             return
         yield from side_by_side(
-            ("window" + self.name, marked(self.window, self.outside)),
-            ("kernel turned by 180 degrees" if self.turned else "kernel", self.kernel),
+            (words[0] + self.name, marked(self.window, self.outside)),
+            (f"{words[1]} turned by 180 degrees" if self.turned else words[1], self.kernel),
             ("products", self.products),
         )
         yield f"sum = {addition(self.products.ravel().tolist())} = {number_text(self.sum)}"

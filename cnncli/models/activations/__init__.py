@@ -1,0 +1,1 @@
+"""Every activation of a network with given weights, to be followed by hand: what `cnncli forward` prints."""
