@@ -1,7 +1,9 @@
 """How much room a text takes, without a font: an upper bound over the common sans-serif fonts."""
 
+import re
 from unicodedata import combining, east_asian_width
 
+_BREAKS = re.compile(r"(?<= )|(?<=,)(?=\D)")  # not within 1,000
 _WIDE, _NARROW = frozenset("mwMW@%\u2014\u2026"), frozenset("ijlftrI.,:;|!'()[]{}/\\ -")
 
 
@@ -42,14 +44,14 @@ def shortened(text: str, size: float, room: float) -> str:
 
 
 def wrapped(text: str, size: float, room: float, most: int = 1_000) -> list[str]:
-    """Return a text as lines of a width, broken after spaces and commas, and cut after `most` lines.
+    """Return a text as lines of a width, broken after spaces and between words and commas, cut after `most` lines.
 
     Example:
         >>> wrapped("conv3-64,same,bn,relu", 12, 90)
         ['conv3-64,', 'same,bn,relu']
     """
     lines = [""]
-    for part in text.replace(",", ",\0").replace(" ", " \0").split("\0"):
+    for part in _BREAKS.split(text):
         if lines[-1] and text_width((lines[-1] + part).rstrip(), size) > room:
             lines.append("")
         lines[-1] += part

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from cnncli.drawing.svg.document import Svg, escaped
-from cnncli.drawing.svg.lettering import text_width, wrapped
+from cnncli.drawing.svg.lettering import wrapped
 from cnncli.networks.drawing import naming
 from cnncli.networks.drawing.fields import INPUT, Region
-from cnncli.networks.drawing.pieces import ARROW, SMALL, Piece
+from cnncli.networks.drawing.pieces import ARROW, Line, Piece
 from cnncli.networks.drawing.tree import Node
 from cnncli.networks.notation import kinds_of
 from cnncli.networks.summary import Row, Summary
@@ -31,21 +31,9 @@ def fill_of(row: Row) -> str:
         return "fill-1"
     if kind is not None and kind.dense:
         return "fill-3"
-    if row.filter is not None or (kind is not None and kind.sees_all):
+    if row.filter is not None:
         return "fill-2"
     return "fill-3" if row.macs else "fill-5"
-
-
-class Line:
-    """A line of text in a drawing, with its size and its class."""
-
-    def __init__(self, text: str, style: str = "ink", *, size: float = SMALL, bold: bool = False) -> None:
-        self.text, self.style, self.size, self.bold = text, style, size, bold
-        self.width = text_width(text, size) * (1.08 if bold else 1)
-
-    def draw(self, svg: Svg, x: float, y: float) -> None:
-        """Write it with its centre at x."""
-        svg.text(x, y, self.text, size=self.size, anchor="middle", style=self.style, bold=self.bold)
 
 
 class Box(Piece):
@@ -91,7 +79,7 @@ class Boxes:
 
     def start(self, summary: Summary) -> Piece:
         """Return the box of the input."""
-        return Box(self._box("input", [naming.shown(summary.input_shape)], INPUT, False), "paper", "input", arrow=0)
+        return Box(self._box("input", [naming.shown(summary.input_shape)], INPUT, False), "fill-5", "input", arrow=0)
 
     def layers(self, steps: Sequence[tuple[int, Node]]) -> Piece:
         """Return the box of a layer."""

@@ -8,13 +8,13 @@ from cnncli.drawing.svg.theme import Theme
 from cnncli.errors import ArgumentError
 from cnncli.networks.drawing.boxes import KINDS, Boxes, fill_of
 from cnncli.networks.drawing.fields import Sight, sight
-from cnncli.networks.drawing.layout import SIGNS, sequence
+from cnncli.networks.drawing.layout import sequence
 from cnncli.networks.drawing.naming import find_layers
 from cnncli.networks.drawing.page import MARGIN, page
 from cnncli.networks.drawing.table import Table
 from cnncli.networks.drawing.tree import Item, Repeat, tree
-from cnncli.networks.drawing.volumes import LEGEND, Scale, Volumes
-from cnncli.networks.layers import LAYERS
+from cnncli.networks.drawing.volumes import Key, Scale, Volumes
+from cnncli.networks.layers import BLOCKS, LAYERS
 from cnncli.networks.loading import load_network
 from cnncli.networks.network import Network
 from cnncli.networks.summary import IDENTITY, Row, Summary, are_layers
@@ -65,7 +65,8 @@ def draw_network(
     marked = {row.name for word in highlight for row in find_layers(summary, word)}
     seen = None if receptive_field is None else sight(summary, receptive_field)
     items = tree(summary.rows, marked | ({seen.row.name} if seen else set()), fold=not unfold)
-    make = _table if style == "table" else _diagram
+    known = any(shape is not None for shape in (summary.input_shape, *(row.output_shape for row in summary.rows)))
+    make = _table if style == "table" or not known else _diagram
     return make(summary, items, style, seen, width=width, theme=Theme(theme))
 
 
@@ -78,22 +79,24 @@ def _diagram(
     scale = Scale.of(summary, SMALL_MAPS if len(summary.rows) > DEEP else LARGE_MAPS)
     maker = Volumes(scale, regions) if volumes else Boxes(regions)
     body = sequence(items, maker, width - 2 * MARGIN, [maker.start(summary)])
-    notes = [*([LEGEND] if volumes else ()), *_notes(summary, items, len(body.rows)), *([str(seen)] if seen else ())]
+    notes = [*_notes(summary, items, len(body.rows)), *([str(seen)] if seen else ())]
 
     def draw(svg: Svg, x: float, y: float) -> None:
         body.draw(svg, x, y + body.above)
 
     size = body.width, body.above + body.below
-    return page(summary, draw, size, notes, _swatches(summary.rows), width=width, theme=theme)
+    return page(summary, draw, size, notes, _swatches(summary.rows), key=Key if volumes else None, theme=theme)
 
 
 def _table(
     summary: Summary, items: Sequence[Item], style: str, seen: Sight | None, *, width: float, theme: Theme
 ) -> Svg:
     """Return the drawing of the style `table`."""
-    table = Table(summary, items, {} if seen is None else seen.regions)
+    table = Table(summary, items, {} if seen is None else seen.regions, width - 2 * MARGIN)
     notes = [*_notes(summary, items, 1), *([str(seen)] if seen else ())]
-    return page(summary, table.draw, table.size, notes, _swatches(summary.rows), width=width, theme=theme)
+    if style != "table":
+        notes.append(f"A table, because no shapes are known that {style} could show.")
+    return page(summary, table.draw, table.size, notes, _swatches(summary.rows), theme=theme)
 
 
 def _swatches(rows: Sequence[Row]) -> list[tuple[str, str]]:
@@ -108,12 +111,12 @@ def _notes(summary: Summary, items: Sequence[Item], rows: int) -> list[str]:
     notes = [f"{rows} rows, to be read one after the other from left to right."] if rows > 1 else []
     if _repeats(items):
         notes.append(
-            "2x, 3x, ...: layers that repeat are drawn once; a number is that of each of them, "
-            "and where it differs, 'first … last'."
+            "2x, 3x: drawn once, repeated so many times. Numbers are those of each repeat, and where these differ, "
+            "of the first and the last."
         )
     if any(row.op == "res" for row in summary.rows):
         notes.append("res: relu(main + shortcut).")
-    if any(row.op not in {*LAYERS, *SIGNS, IDENTITY} for row in summary.rows):
+    if any(row.op not in {*LAYERS, *BLOCKS, IDENTITY} for row in summary.rows):
         notes.append("Layers in the order of the file; this drawing does not know which of them feed which.")
     return [*notes, *map(str, summary.omissions)]
 

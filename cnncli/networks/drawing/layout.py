@@ -5,9 +5,7 @@ from typing import Protocol
 
 from cnncli.networks.drawing.pieces import Fork, Frame, Piece, Rows, Wire
 from cnncli.networks.drawing.tree import Item, Node, Repeat
-
-SIGNS = {"res": "+", "add": "+", "mul": "\u00d7", "cat": "cat"}
-"""How the branches of a block become one."""
+from cnncli.networks.layers import BLOCKS
 
 
 class Maker(Protocol):
@@ -54,7 +52,7 @@ def _layer(item: Item) -> tuple[int, Node | None]:
 
 
 def _block(node: Node, maker: Maker, room: float) -> Iterator[Piece]:
-    sign = SIGNS.get(node.row.op, "")
+    sign = BLOCKS[node.row.op].sign if node.row.op in BLOCKS else ""
     if not sign and len(node.paths) == 1:  # a part of a model that has a name
         yield Frame(node.row.spec, sequence(node.paths[0].items, maker, room - Frame.cost()))
         return

@@ -55,6 +55,11 @@ def count(rows: Sequence[Row], name: str) -> str:
     return over("?" if name in row.unknown else f"{getattr(row, name):,}" for row in rows)
 
 
+def total(summary: Summary, name: str) -> str:
+    """Return a total of a network, such as `params`; one that leaves something out is a lower bound."""
+    return ("at least " if name in summary.unknown else "") + f"{getattr(summary.totals, name):,}"
+
+
 def params(node: Node) -> str:
     """Return the parameters of a node in words; nothing if it has none."""
     number = count(node.rows, "params")

@@ -15,6 +15,18 @@ ARROW = 22
 """Pixels of an arrow without words."""
 
 
+class Line:
+    """A line of text in a drawing, with its size and its class."""
+
+    def __init__(self, text: str, style: str = "ink", *, size: float = SMALL, bold: bool = False) -> None:
+        self.text, self.style, self.size, self.bold = text, style, size, bold
+        self.width = text_width(text, size) * (1.08 if bold else 1)
+
+    def draw(self, svg: Svg, x: float, y: float) -> None:
+        """Write it with its centre at x."""
+        svg.text(x, y, self.text, size=self.size, anchor="middle", style=self.style, bold=self.bold)
+
+
 class Piece:
     """A part of a diagram.
 

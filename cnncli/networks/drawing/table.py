@@ -10,18 +10,21 @@ from cnncli.networks.drawing.fields import INPUT, Region
 from cnncli.networks.drawing.tree import Item, Node, Repeat
 from cnncli.networks.summary import Summary
 
-SIZE, LEAD, GAP, INDENT = 12, 20, 18, 16
-WIDEST = 300
-"""Pixels of the widest cell."""
+SIZE, LEAD, GAP, INDENT, PAD = 12, 20, 18, 16, 8
+BOLD = 1.08
+NARROWEST = 90
+"""Pixels that the layers' names and words have at least."""
+
+HEAD = ("layer", "word", "output", "params", "macs", "rows seen", "columns seen")
 
 
 class Entry:
     """A line of the table.
 
     Attributes:
-        cells: its texts: layer, word, output, params, macs, and what a unit sees.
-        depth: how far it is indented.
-        node: its layer; None for the heads of groups, and for the ends.
+        cells: its texts, in the order of `HEAD`.
+        depth: how far its word is indented.
+        node: its layer; None for the heads of groups, and for the first and the last line.
     """
 
     def __init__(self, cells: Sequence[str], depth: int = 0, node: Node | None = None) -> None:
@@ -31,30 +34,40 @@ class Entry:
 class Table:
     """A table of a network.
 
+    Args:
+        summary: the network's.
+        items: its tree.
+        regions: what one unit sees, by the name of the layer.
+        room: pixels that it should not be wider than.
+
     Attributes:
         size: its width and height in pixels.
     """
 
-    HEAD = ("layer", "word", "output", "params", "macs", "seen")
-
-    def __init__(self, summary: Summary, items: Sequence[Item], regions: Mapping[str, Region]) -> None:
+    def __init__(self, summary: Summary, items: Sequence[Item], regions: Mapping[str, Region], room: float) -> None:
         self._regions = regions
-        totals = [
-            ("at least " if name in summary.unknown else "") + f"{getattr(summary.totals, name):,}"
-            for name in ("params", "macs")
-        ]
-        start = Entry(["input", "", naming.shown(summary.input_shape), "", "", self._seen(INPUT)])
-        self._entries = [start, *self._listed(items, 0), Entry(["total", "", "", *totals, ""])]
-        columns = len(self.HEAD) if regions else len(self.HEAD) - 1
-        self._head = self.HEAD[:columns]
-        self._widths = [self._width(column) for column in range(columns)]
-        self.size = sum(self._widths) + GAP * (columns - 1) + 16, LEAD * (len(self._entries) + 1) + 8
+        start = Entry(["input", "", naming.shown(summary.input_shape), "", "", *self._seen(INPUT)])
+        total = Entry(["total", "", "", *(naming.total(summary, name) for name in ("params", "macs")), "", ""])
+        self._entries = [start, *self._listed(items, 0), total]
+        self._head = HEAD if regions else HEAD[:5]
+        self._widths = [self._width(column) for column in range(len(self._head))]
+        self._shrink(room)
+        self.size = self._whole, LEAD * (len(self._entries) + 1) + 12
+
+    @property
+    def _whole(self) -> float:
+        return sum(self._widths) + GAP * (len(self._widths) - 1) + 2 * PAD
 
     def _width(self, column: int) -> float:
-        own = max(
-            INDENT * entry.depth * (column == 1) + text_width(entry.cells[column], SIZE) for entry in self._entries
-        )
-        return max(min(WIDEST, own), text_width(self._head[column], SIZE)) * 1.08
+        own = (INDENT * entry.depth * (column == 1) + text_width(entry.cells[column], SIZE) for entry in self._entries)
+        bold = (text_width(text, SIZE) * BOLD for text in (self._head[column], self._entries[-1].cells[column]))
+        return max(*own, *bold)
+
+    def _shrink(self, room: float) -> None:
+        """Take what is too wide from the names, and then from the words."""
+        for column in (0, 1):
+            excess = max(0, self._whole - room)
+            self._widths[column] = max(NARROWEST, self._widths[column] - excess)
 
     def _listed(self, items: Sequence[Item], depth: int, title: str = "") -> Iterator[Entry]:
         """Yield the lines of items; the first of a branch has the branch's title."""
@@ -62,7 +75,7 @@ class Table:
             inner = item.items if isinstance(item, Repeat) else (item,)
             times = f"{item.times}x " if isinstance(item, Repeat) else ""
             if len(inner) > 1:
-                yield Entry(["", f"{title}{times}of", "", "", "", ""], depth)
+                yield Entry(["", f"{title}{times}", *[""] * 5], depth)
                 yield from self._listed(inner, depth + 1)
             elif isinstance(node := inner[0], Node):
                 yield self._entry(node, title + times, depth)
@@ -74,31 +87,41 @@ class Table:
         name = naming.over(row.name for row in node.rows)
         numbers = naming.count(node.rows, "params"), naming.count(node.rows, "macs")
         seen = self._seen(node.row.name)
-        return Entry([name, before + node.row.spec, naming.output(node), *numbers, seen], depth, node)
+        return Entry([name, before + node.row.spec, naming.output(node), *numbers, *seen], depth, node)
 
-    def _seen(self, name: str) -> str:
-        return ", ".join(self._regions[name].lines) if name in self._regions else ""
+    def _seen(self, name: str) -> list[str]:
+        if name not in self._regions:
+            return ["", ""]
+        region = self._regions[name]
+        if region.is_empty:
+            return ["padding", "padding"]
+        return [naming.over(map(str, ends)).replace("…", "to") for ends in (region.rows, region.columns)]
 
     def draw(self, svg: Svg, x: float, y: float) -> None:
         """Draw it from its upper left corner on."""
-        self._line(svg, x, y + LEAD - 6, self._head, bold=True)
-        svg.line([(x, y + LEAD + 1), (x + self.size[0], y + LEAD + 1)], style="edge")
-        for number, entry in enumerate(self._entries, 1):
-            base = y + number * LEAD + LEAD - 3
-            last = number == len(self._entries)
+        right, base = x + self.size[0], y + LEAD - 6
+        self._line(svg, x, base, self._head, bold=True)
+        svg.line([(x, base + 7), (right, base + 7)])
+        base += 4
+        for entry in self._entries:
+            base += LEAD
+            last = entry is self._entries[-1]
             if last:
-                svg.line([(x, base - 15), (x + self.size[0], base - 15)], style="edge")
-            if entry.node is None:
-                self._line(svg, x, base, entry.cells, depth=entry.depth, bold=last)
-                continue
+                base += 3
+                svg.line([(x, base - 15), (right, base - 15)])
             with svg.group():
-                svg.add("title", escaped(naming.told(entry.node)))
-                if entry.node.marked:
-                    svg.rect(x + 1, base - 14, self.size[0] - 2, LEAD - 1, style="open line-mark", stroke_width=2)
-                fill = "fill-4" if entry.node.paths else fill_of(entry.node.row)
-                svg.rect(x + 8 + self._widths[0] + GAP - 13, base - 9, 8, 9, style=f"{fill} soft")
-                style = "mark" if entry.node.marked else "ink"
-                self._line(svg, x, base, entry.cells, depth=entry.depth, style=style)
+                if entry.node is not None:
+                    self._mark(svg, x, base, entry.node)
+                style = "mark" if entry.node is not None and entry.node.marked else "ink"
+                self._line(svg, x, base, entry.cells, depth=entry.depth, style=style, bold=last)
+
+    def _mark(self, svg: Svg, x: float, y: float, node: Node) -> None:
+        """Draw the title of a line, its swatch, and a frame if it is highlighted."""
+        svg.add("title", escaped(naming.told(node)))
+        if node.marked:
+            svg.rect(x + 1, y - 14, self.size[0] - 2, LEAD - 1, style="open line-mark", stroke_width=2)
+        fill = "fill-4" if node.paths else fill_of(node.row)
+        svg.rect(x + PAD + self._widths[0] + GAP - 13, y - 9, 8, 9, style=f"{fill} soft")
 
     def _line(
         self,
@@ -111,12 +134,13 @@ class Table:
         style: str = "ink",
         bold: bool = False,
     ) -> None:
-        left = x + 8
+        left = x + PAD
         for number, (text, width) in enumerate(zip(cells, self._widths, strict=False)):
             indent = INDENT * depth if number == 1 else 0
-            place = left + (width if 2 <= number <= 4 else indent)
-            anchor = "end" if 2 <= number <= 4 else "start"
-            if text:
-                shown = shortened(text, SIZE * (1.08 if bold else 1), width - indent)
+            is_number = number > 1
+            shown = shortened(text, SIZE * (BOLD if bold else 1), width - indent)
+            if shown:
+                anchor = "end" if is_number else "start"
+                place = left + (width if is_number else indent)
                 svg.text(place, y, shown, size=SIZE, anchor=anchor, style=style if number else "faint", bold=bold)
             left += width + GAP

@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from cnncli.networks.summary import IDENTITY, Row
-from cnncli.shapes import Shape
 
 LONGEST = 16
 """Items of the longest group that is looked for again."""
@@ -128,8 +127,6 @@ def _key(node: Item) -> object:
     """Return the same for nodes that are drawn as one; maps may grow, as in a dense block."""
     assert isinstance(node, Node)  # nothing is folded yet
     paths = tuple((path.title, tuple(map(_key, path.items))) for path in node.paths)
-    return node.row.spec, _place(node.row.output_shape), node.marked, paths
-
-
-def _place(shape: Shape | None) -> Shape | None:
-    return shape if shape is None or len(shape) == 1 else shape[:-1]
+    shape = node.row.output_shape
+    place = node.row.name if shape is None else shape if len(shape) == 1 else shape[:-1]  # unknown ones stay apart
+    return node.row.spec, place, node.marked, paths

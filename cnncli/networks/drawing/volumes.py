@@ -6,10 +6,11 @@ from typing import NamedTuple
 from cnncli.drawing.svg.document import Point, Svg, escaped
 from cnncli.drawing.svg.lettering import wrapped
 from cnncli.networks.drawing import naming
-from cnncli.networks.drawing.boxes import Line, fill_of
+from cnncli.networks.drawing.boxes import fill_of
 from cnncli.networks.drawing.fields import INPUT, Region
-from cnncli.networks.drawing.pieces import ARROW, SMALL, Piece
+from cnncli.networks.drawing.pieces import ARROW, SMALL, Line, Piece
 from cnncli.networks.drawing.tree import Node
+from cnncli.networks.layers import BLOCKS
 from cnncli.networks.summary import Summary
 from cnncli.shapes import Shape
 
@@ -19,13 +20,13 @@ SHORTEST = 3.0
 SLOPE = 0.36, 0.26
 """How far a pixel of the width goes to the right and up."""
 
-ROOM = 104
-"""Pixels of the longest line on an arrow."""
+ROOM, FACTS = 112, 150
+"""Pixels of the longest line above an arrow, and below it."""
 
 LEGEND = (
-    "Volumes: channels to the right, height upwards, width to the back. Edges grow with the square root of the "
-    "number (4 times as many channels: twice the length), and have at least 3 pixels. Height and width share a scale; "
-    "channels, and columns of numbers, have scales of their own."
+    "Edges grow with the square root of the number (4 times as many channels: twice the length), and have at least 3 "
+    "pixels. Height and width share a scale; channels have their own, and so have the columns of numbers without "
+    "height and width."
 )
 
 
@@ -64,32 +65,33 @@ class Body:
     Attributes:
         width: pixels from the left to the right.
         height: pixels from the bottom to the top.
+        edges: pixels up, to the right, and of the edge to the back before it is slanted.
     """
 
     def __init__(self, shape: Shape | None, scale: Scale) -> None:
         self._shape = shape
         self._flat = shape is not None and len(shape) == 1
         if shape is None:
-            self._edges = 26.0, 26.0, 0.0
+            self.edges = 26.0, 26.0, 0.0
         elif len(shape) == 1:
-            self._edges = max(SHORTEST, scale.column * shape[0] ** 0.5), 10.0, 0.0
+            self.edges = max(SHORTEST, scale.column * shape[0] ** 0.5), 10.0, 0.0
         else:
             height, width, channels = body_of(shape)
-            self._edges = (
+            self.edges = (
                 max(SHORTEST, scale.place * height**0.5),
                 max(SHORTEST, scale.channels * channels**0.5),
                 max(SHORTEST, scale.place * width**0.5),
             )
-        up, right, back = self._edges
+        up, right, back = self.edges
         self._back = SLOPE[0] * back, SLOPE[1] * back
         self.width, self.height = right + self._back[0], up + self._back[1]
 
     def draw(self, svg: Svg, left: float, bottom: float, fill: str, marked: bool, region: Region | None) -> None:
         """Draw it, and on its side the part that a unit sees."""
-        up, right, _ = self._edges
+        up, right, _ = self.edges
         style, stroke = (f"{fill} line-mark", 2.5) if marked else (f"{fill} edge", None)
         dashes = None if self._shape else "4 3"
-        rounded = 4 if self._flat else 0
+        rounded = min(4, up / 2) if self._flat else 0
         svg.rect(
             left, bottom - up, right, up, style=style, rounded=rounded, stroke_width=stroke, stroke_dasharray=dashes
         )
@@ -109,7 +111,7 @@ class Body:
 
     def _at(self, row: float, column: float, corner: Point) -> Point:
         """Return a place on the side, by its part of the height and of the width; `corner` is its first."""
-        return corner[0] + column * self._back[0], corner[1] + row * self._edges[0] - column * self._back[1]
+        return corner[0] + column * self._back[0], corner[1] + row * self.edges[0] - column * self._back[1]
 
     def _side(self, rows: tuple[float, float], columns: tuple[float, float], corner: Point) -> list[Point]:
         (top, bottom), (near, far) = rows, columns
@@ -183,7 +185,7 @@ class Volumes:
         """Return the volume of the input."""
         shape, region = summary.input_shape, self._regions.get(INPUT)
         names = [Line(naming.shown(shape), bold=True), Line("input", "faint"), *_seen(region)]
-        return Volume(Body(shape, self._scale), ((), ()), names, "input", fill="paper", region=region, arrow=False)
+        return Volume(Body(shape, self._scale), ((), ()), names, "input", fill="fill-5", region=region, arrow=False)
 
     def layers(self, steps: Sequence[tuple[int, Node]]) -> Piece:
         """Return the arrow of layers, of which the later ones change no shape, and the volume behind them."""
@@ -192,14 +194,16 @@ class Volumes:
             word = f"{times}x {node.row.spec}" if times > 1 else node.row.spec
             style = "mark" if node.marked else "ink"
             over += [Line(text, style, bold=True) for text in wrapped(word, SMALL * 1.08, ROOM, most=4)]
-            under += [Line(text, "faint") for text in (*naming.geometry(node.row), naming.params(node)) if text]
+            facts = [*naming.geometry(node.row), *wrapped(naming.params(node), SMALL, FACTS)]
+            under += [Line(text, "faint") for text in facts if text]
         node = next((node for _, node in steps if node.marked), steps[0][1])
         told = "; ".join(naming.told(node) for _, node in steps)
         return self._volume(steps[-1][1], (over, under), told, fill_of(steps[0][1].row), node.marked)
 
     def output(self, node: Node) -> Piece:
         """Return the volume of a block's output."""
-        return self._volume(node, ((), ()), naming.told(node), "fill-4", node.marked)
+        after = [Line("relu", bold=True)] if BLOCKS[node.row.op].rectifies else []
+        return self._volume(node, (after, ()), naming.told(node), "fill-4", node.marked)
 
     def continues(self, node: Node) -> bool:
         """Return whether a layer changes no shape, so that it is written on the arrow of the one before."""
@@ -218,3 +222,31 @@ class Volumes:
 
 def _seen(region: Region | None) -> Iterator[Line]:
     yield from (Line(text, "mark") for text in (region.lines if region else ()))
+
+
+class Key(Piece):
+    """A body whose edges are named, with what is said of them beside or below it.
+
+    Args:
+        room: pixels that it may take.
+    """
+
+    BODY, ABOVE, BELOW, LEAD = 170, 28, 40, 16
+
+    def __init__(self, room: float) -> None:
+        self._beside = room >= 2.4 * self.BODY
+        self._lines = wrapped(LEGEND, SMALL, room - self.BODY if self._beside else room)
+        tall = self.LEAD * len(self._lines)
+        below = max(self.BELOW, tall - self.ABOVE) if self._beside else self.BELOW + tall
+        super().__init__(room, self.ABOVE, below + 8)
+
+    def draw(self, svg: Svg, x: float, y: float) -> None:
+        body = Body((4, 5, 4), Scale(17, 11, 1))
+        left, bottom, (up, right, _) = x + 48, y + body.height / 2, body.edges
+        body.draw(svg, left, bottom, "fill-1", marked=False, region=None)
+        svg.text(left - 5, bottom - up / 2 + 4, "height", size=SMALL, anchor="end", style="faint")
+        svg.text(left + right / 2, bottom + 14, "channels", size=SMALL, anchor="middle", style="faint")
+        svg.text(left + (right + body.width) / 2 + 5, bottom - 1, "width", size=SMALL, style="faint")
+        at = (x + self.BODY, y - self.ABOVE + 10) if self._beside else (x, y + self.BELOW + 12)
+        for number, line in enumerate(self._lines):
+            svg.text(at[0], at[1] + self.LEAD * number, line, size=SMALL, style="faint")

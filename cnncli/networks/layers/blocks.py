@@ -16,9 +16,11 @@ class Block(Compound):
 
     Attributes:
         elementwise: whether each number of the output comes of one number of each result.
+        sign: how its results become one, in a drawing.
     """
 
     elementwise: ClassVar[bool] = True
+    sign: ClassVar[str] = ""
 
     @property
     def label(self) -> str:
@@ -115,6 +117,7 @@ class Add(Block):
     """
 
     op = "add"
+    sign = "+"
 
     main: Sequential
     shortcut: Sequential = Sequential()
@@ -226,6 +229,7 @@ class Concat(Parallel):
     """
 
     op = "cat"
+    sign = "cat"
     elementwise = False
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -261,6 +265,7 @@ class Product(Parallel):
     """
 
     op = "mul"
+    sign = "\u00d7"
     needs = ("input",)
 
     def output_shape(self, input_shape: Shape) -> Shape:

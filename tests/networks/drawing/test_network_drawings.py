@@ -1,6 +1,7 @@
 """Drawings of networks: labels apart and on the paper, and every number that of the summary."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from drawings import check_drawing
@@ -16,39 +17,54 @@ SPACE = "{http://www.w3.org/2000/svg}"
 ABOUT = re.compile(r"(\S+)(?: … (\S+))?: (\S+), (.+) to (.+), (\S+)(?: … \S+)? params, (\S+)(?: … \S+)? macs")
 
 
+NUMBER = re.compile(r"\d[\d,.]*\d|\d")
+
+
 def whole(text):
     return int(text.replace(",", ""))
 
 
 def layers_of(root):
-    """Yield for each layer that is drawn what its title says, and its texts."""
+    """Yield for each part of a drawing what its title says of its layers, and its texts."""
     for group in root.iter(f"{SPACE}g"):
-        for title in (group.findtext(f"{SPACE}title") or "").split("; "):
-            if found := ABOUT.fullmatch(title):
-                yield found, [text.text for text in group.iter(f"{SPACE}text")]
+        found = [ABOUT.fullmatch(title) for title in (group.findtext(f"{SPACE}title") or "").split("; ")]
+        if all(found):
+            yield found, [text.text for text in group.iter(f"{SPACE}text")]
+
+
+def numbers_of(row):
+    """Every number that a drawing may write of a row."""
+    facts = [f"{row.params:,} {row.macs:,}", row.spec, row.name, row.branch, *map(str, row.output_shape)]
+    sizes = [number for part in row.filter or () for number in (part if isinstance(part, tuple) else (part,))]
+    return {
+        number
+        for fact in [*facts, *(f"{size:,}" for size in sizes if size is not None)]
+        for number in NUMBER.findall(fact)
+    }
 
 
 def check_numbers(network, drawing, *, unfolded):
     """Check every number of a drawing against the summary's rows."""
     summary = network.summary()
     rows = {row.name: row for row in summary.rows}
+    repeats = {str(times) for times in range(1, len(rows) + 1)}
     drawn = list(layers_of(check_drawing(drawing)))
     assert drawn
-    for found, texts in drawn:
-        first, last = rows[found[1]], rows[found[2] or found[1]]
-        assert (found[3], whole(found[6]), whole(found[7])) == (last.spec, first.params, first.macs)
-        known = {f"{number:,}" for row in (first, last) for number in (row.params, row.macs)}
+    for layers, texts in drawn:
+        known = set()
+        for found in layers:
+            first, last = rows[found[1]], rows[found[2] or found[1]]
+            assert (found[3], whole(found[6]), whole(found[7])) == (last.spec, first.params, first.macs)
+            known |= numbers_of(first) | numbers_of(last)
         for text in texts:
-            if params := re.fullmatch(r"(\S+)(?: … (\S+))? params(?: in all)?", text):
-                # A volume's arrow may carry several layers.
-                known |= {f"{rows[other[1]].params:,}" for other, others in drawn if others is texts}
-                assert unfolded is False or params[1] in known or len(texts) > 4
-            if re.fullmatch(r"\d+(x\d+)+", text):
-                assert any(text == "x".join(map(str, row.output_shape)) for row in rows.values())
+            times, _, words = text.rpartition("x ")
+            assert times == "" or times.split()[-1] in repeats
+            assert set(NUMBER.findall(words)) <= known, text
     if unfolded:
-        leaves = {row.name for row, leaf in zip(summary.rows, are_layers(summary.rows), strict=True) if leaf}
-        leaves -= {name for name in leaves if rows[name].op == "identity"}
-        assert sorted(found[1] for found, _ in drawn if found[1] in leaves) == sorted(leaves)
+        layers = zip(summary.rows, are_layers(summary.rows), strict=True)
+        leaves = {row.name for row, leaf in layers if leaf and row.op != "identity"}
+        names = [found[1] for layers, _ in drawn for found in layers]
+        assert sorted(name for name in names if name in leaves) == sorted(leaves)
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -73,6 +89,35 @@ def test_parameters_that_are_written_add_up(name, style):
     texts = [label.text for label in draw_network(network, style=style, unfold=True).labels]
     numbers = [found[1] for text in texts if (found := re.fullmatch(r"(\S+) params", text))]
     assert sum(map(whole, numbers)) == network.totals.params
+
+
+def strokes(root):
+    """Yield the ends of every stroke of a drawing."""
+    for shape in root.iter():
+        corners = [tuple(map(float, point.split(","))) for point in shape.get("points", "").split()]
+        if shape.tag == f"{SPACE}rect" and shape.get("x"):
+            x, y, width, height = (float(shape.get(name)) for name in ("x", "y", "width", "height"))
+            corners = [(x, y), (x + width, y), (x + width, y + height), (x, y + height)]
+        if shape.tag != f"{SPACE}polyline" and corners:
+            corners.append(corners[0])
+        yield from pairwise(corners)
+
+
+def crosses(ends, label):
+    """Whether a stroke, level or upright, goes through a label; 2 pixels may touch."""
+    (left, right), (top, bottom) = (sorted(values) for values in zip(*ends, strict=True))
+    if left < right and top < bottom:  # a slanted edge of a volume, which stands between labels
+        return False
+    return left < label.right - 2 and right > label.left + 2 and top < label.bottom - 2 and bottom > label.top + 2
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("name", zoo_names())
+def test_no_line_goes_through_a_label(name, style):
+    drawing = draw_network(name, style=style)
+    lines = list(strokes(check_drawing(drawing)))
+    assert len(lines) > 4
+    assert [(label.text, ends) for label in drawing.labels for ends in lines if crosses(ends, label)] == []
 
 
 def test_repeats_are_folded():

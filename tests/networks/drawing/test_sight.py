@@ -75,6 +75,6 @@ def test_what_is_seen_is_written(style):
 
     labels = {label.text for label in draw_network("lenet5", style=style, receptive_field="2.conv:3,4").labels}
     texts = " ".join(labels)
-    for words in ("rows 6 to 19", "columns 8 to 21", "rows 3 to 7", "columns 4 to 8"):
+    for words in ("6 to 19", "8 to 21", "3 to 7", "4 to 8"):
         assert words in texts
     assert "Receptive field of 2.conv (conv5-16,relu) at row 3, column 4: 14x14" in texts
