@@ -51,8 +51,8 @@ def draw_network(
 
     Example:
         >>> drawing = draw_network("6x6x3 conv3-10,relu")
-        >>> [label.text for label in drawing.labels if "params" in label.text]
-        ['input 6x6x3, 280 params, 4,320 multiply-adds', '280 params']
+        >>> [label.text for label in drawing.labels if label.text.endswith("params")]
+        ['280 params']
     """
     check_choice("style", style, STYLES)
     check_choice("theme", theme, [theme.value for theme in Theme])
