@@ -1,3 +1,7 @@
+from .animations.filtering import animate_filter as animate_filter
+from .animations.pooling import animate_pool as animate_pool
+from .animations.saving import save_animation as save_animation
+from .animations.shapes import animate_shape as animate_shape
 from .data import open_dataset as open_dataset
 from .data.boxes.boxes import Boxes as Boxes
 from .data.boxes.converting import convert_boxes as convert_boxes

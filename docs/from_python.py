@@ -8,6 +8,7 @@ FUNCTIONS = {
     "filters": ("filter_kernel",),
     "shape": ("output_size", "inputs_for", "settings_for", "keeping_padding", "summarize_network", "load_network"),
     "params": ("summarize_network", "compare_networks", "count_as"),
+    "animate": ("animate_filter", "animate_pool", "animate_shape", "save_animation"),
     "draw": ("draw_network", "save_drawing"),
     "forward": ("forward", "explain_activation"),
     "train": ("train", "open_dataset", "open_boxes", "find_learning_rate", "batch_sheet", "explain_step"),

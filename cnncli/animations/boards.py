@@ -7,8 +7,8 @@ from cnncli.animations.frames import Animation, Frame, Kind, Plane
 from cnncli.animations.grids import Lettering
 from cnncli.animations.placing import cell_side
 from cnncli.drawing.svg.document import escaped
-from cnncli.files.text import number_text
-from cnncli.filters.explaining.terms import LARGEST_PRINTED, addition
+from cnncli.files.text import addition, number_text
+from cnncli.filters.explaining.terms import LARGEST_PRINTED
 
 WIDEST = 420
 """Pixels of a board, before its cells become smaller than usual."""

@@ -44,17 +44,20 @@ def animate_filter(
         >>> [(frame.column, frame.sums, frame.value) for frame in shown.frames]
         [(0, (30,), 30), (1, (30,), 30)]
     """
-    chain, options = Chain.of(filter, direction), Filtering(**filtering)
+    return animate_chain(image, Chain.of(filter, direction), Filtering(**filtering), direction)
+
+
+def animate_chain(image: npt.ArrayLike, chain: Chain, options: Filtering, direction: str | None = None) -> Animation:
+    """Return the animation of a filter that is made ready; `direction` is its name, which the chain has no more."""
     if len(chain.steps) > 1:
         raise ArgumentError(f"an animation shows one filter, got {chain.words!r}: apply the words before it first")
     if options.color == "each":
         raise ArgumentError("an animation shows one output: use color gray, or volume to sum over the channels")
-    if (options.color or chain.color) == "each":
-        options = options.replace(color="gray")
+    options = options.replace(color=options.color or "gray")
     response = chain.over(as_rows(image), options)
     if not isinstance(response, LinearResponse):
         raise ArgumentError(f"{chain.words} has no kernel to be shown: choose a filter with one, or pool")
-    return animate_response(response, title=_title(chain, options, response.window))
+    return animate_response(response, title=_title(chain, options, response.window, direction))
 
 
 def animate_response(response: LinearResponse, *, title: str) -> Animation:
@@ -119,7 +122,8 @@ def _plane(numbers: Array) -> Plane:
     return tuple(map(tuple, numbers.tolist()))
 
 
-def _title(chain: Chain, options: Filtering, window: Window) -> str:
+def _title(chain: Chain, options: Filtering, window: Window, direction: str | None) -> str:
     height, width = window.kernel_size
     word = f"{height}x{width} kernel" if chain.words == KERNEL else chain.words
-    return f"{word}{settings(window, options.border)}{', turned' if options.flip else ''}"
+    words = [word, *([direction] if direction else []), *(["turned"] if options.flip else [])]
+    return f"{', '.join(words)}{settings(window, options.border)}"

@@ -13,7 +13,7 @@ LARGEST_SIDE = 32
 """The most rows or columns of cells that are drawn: more cannot be read."""
 
 MOST_FRAMES = 400
-"""The most positions that are shown: at one a second, seven minutes."""
+"""The most positions that are shown: 20x20."""
 
 MOST_CHANNELS = 8
 """The most channels that are shown one below the other."""
@@ -118,8 +118,8 @@ def check_size(window: Window, channels: int = 1) -> None:
     padded = max(height + top + bottom, window.reach[0]), max(width + left + right, window.reach[1])
     if max(padded) > LARGEST_SIDE:
         raise ArgumentError(
-            f"an input of {show_shape(padded)} with its padding has too many cells to be watched, of at most "
-            f"{LARGEST_SIDE}x{LARGEST_SIDE}: use a smaller part of it (on the command line, --crop X,Y,WxH)"
+            f"an input of {show_shape(padded)} cells (height x width, with the padding) is too large to be watched, at "
+            f"most {LARGEST_SIDE}x{LARGEST_SIDE} are shown: take a part of it (on the command line, --crop X,Y,WxH)"
         )
     if channels > MOST_CHANNELS:
         raise ArgumentError(f"{channels} channels are more than can be watched, of at most {MOST_CHANNELS}")

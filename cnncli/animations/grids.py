@@ -6,7 +6,7 @@ from math import floor
 from typing import NamedTuple
 
 from cnncli.animations.frames import Kind, Plane
-from cnncli.animations.scene import Rect, Shape, Strokes, Words
+from cnncli.animations.scene import Rect, Strokes, Words
 from cnncli.drawing.svg.document import Point
 from cnncli.drawing.svg.lettering import text_width
 from cnncli.files.text import number_text
@@ -113,7 +113,7 @@ def _rounded(digits: int) -> Callable[[float], str]:
     return lambda number: number_text(number) if isinstance(number, int) else f"{number:.{digits}g}"
 
 
-def numbers_on(grid: Grid, plane: Plane, kinds: Sequence[Sequence[Kind]] | None = None) -> Iterator[Shape]:
+def numbers_on(grid: Grid, plane: Plane, kinds: Sequence[Sequence[Kind]] | None = None) -> Iterator[Words]:
     """Yield the numbers of a plane in the cells of a grid; those of cells that are not the input are faint."""
     lettering = Lettering.of((number for line in plane for number in line), grid.cell)
     for row, line in enumerate(plane):

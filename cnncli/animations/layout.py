@@ -16,10 +16,9 @@ from cnncli.animations.placing import (
     places_on,
     plane_heading,
 )
-from cnncli.animations.scene import Ring, Scene, Shape, Step, Strokes, Words
+from cnncli.animations.scene import Line, Ring, Scene, Shape, Step, Strokes, Words
 from cnncli.drawing.svg.lettering import shortened, text_width
-from cnncli.files.text import number_text
-from cnncli.filters.explaining.terms import addition
+from cnncli.files.text import addition, number_text
 
 LONGEST = 940
 """Pixels of the longest line of text."""
@@ -78,7 +77,7 @@ class _Layout:
             yield Words(MARGIN, y, line, TEXT, "start", "faint")
             y += LINE
 
-    def _numbers(self) -> Iterator[Shape]:
+    def _numbers(self) -> Iterator[Line]:
         animation, kinds = self.animation, self.animation.kinds
         for row, plane in zip(self.places.rows, animation.planes, strict=True):
             for kind, _ in animation.legend:
@@ -132,7 +131,7 @@ def _footer(animation: Animation, frame: Frame) -> list[str]:
     """Return the lines on one position: the sum written out, where it fits, and what follows it."""
     lines = [f"output at x={frame.column}, y={frame.row}"]
     if len(animation.kernels) == 1:
-        written = f"sum = {addition(list(frame.products[0]))} = {number_text(frame.sums[0])}"
+        written = f"sum = {addition(frame.products[0])} = {number_text(frame.sums[0])}"
         lines += [written] if text_width(written, TEXT) <= LONGEST else []
     return [*lines, *(shortened(step, TEXT, LONGEST) for step in frame.steps)]
 

@@ -47,7 +47,8 @@ class Ring(NamedTuple):
     line: float = 1
 
 
-Shape = Rect | Words | Strokes | Ring
+Line = Words | Strokes
+Shape = Rect | Line | Ring
 
 
 class Step(NamedTuple):
@@ -80,7 +81,7 @@ class Scene(NamedTuple):
     height: float
     title: str
     ground: tuple[Shape, ...]
-    numbers: tuple[Shape, ...]
+    numbers: tuple[Line, ...]
     steps: tuple[Step, ...]
 
     def still(self, number: int) -> Iterator[Shape]:

@@ -23,6 +23,7 @@ COMMANDS = (
     "params",
     "draw",
     "forward",
+    "animate",
     "train",
     "experiment",
     "predict",

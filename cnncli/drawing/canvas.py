@@ -72,13 +72,13 @@ class Canvas:
         of its base line.
         """
         words = fitting(text, size, room) if room else one_line(text)
-        font = _font(words, size * _FINE)
+        font = font_of(words, size * _FINE)
         self._draw.text((x * _FINE, y * _FINE), words, font=font, fill=fill, anchor=anchor)
 
     def upright(self, x: float, y: float, text: str, *, fill: Colour = INK, room: float = 0) -> None:
         """Write a line of text upwards, with its end at the point (top, middle)."""
         words = fitting(text, 13, room) if room else one_line(text)
-        font = _font(words, 13 * _FINE)
+        font = font_of(words, 13 * _FINE)
         width, height = math.ceil(font.getlength(words)) + 2, round(13 * 1.4 * _FINE)
         label = Image.new("L", (width, height), 0)
         ImageDraw.Draw(label).text((0, height / 2), words, font=font, fill=255, anchor="lm")
@@ -140,7 +140,7 @@ def fitting(text: str, size: float, room: float) -> str:
         ('short', 'a name t...')
     """
     words = one_line(text)[:500]
-    font = _font(words, size)
+    font = font_of(words, size)
     if font.getlength(words) <= room:
         return words
     while words and font.getlength(words + "...") > room:
@@ -150,10 +150,10 @@ def fitting(text: str, size: float, room: float) -> str:
 
 def text_width(text: str, size: float) -> float:
     """Return the width of a line of text in pixels."""
-    return float(_font(text, size).getlength(one_line(text)))
+    return float(font_of(text, size).getlength(one_line(text)))
 
 
-def _font(text: str, size: float) -> Any:
+def font_of(text: str, size: float) -> Any:
     """Return the font that has the most letters of a text: Pillow's own, without accents, where it has them all."""
     pixels = max(1, round(size))
     letters = frozenset(letter for letter in text if not letter.isascii())

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from io import StringIO
 from typing import Any
 
@@ -60,6 +60,19 @@ def number_text(number: float) -> str:
         ('16777216', '0.666667')
     """
     return str(number) if isinstance(number, int) else f"{number:.6g}"
+
+
+def addition(numbers: Sequence[float]) -> str:
+    """Return numbers as a sum.
+
+    Example:
+        >>> addition([3, 4, -1])
+        '3 + 4 - 1'
+    """
+    first, *others = numbers
+    return " ".join(
+        [number_text(first), *(f"{'-' if number < 0 else '+'} {number_text(abs(number))}" for number in others)]
+    )
 
 
 def json_text(value: Any) -> str:

@@ -111,8 +111,8 @@ def test_sizes_that_differ_have_a_formula_each():
 @pytest.mark.parametrize(
     ("image", "options", "words"),
     [
-        (np.zeros((LARGEST_SIDE + 1, 4)), {"padding": 0}, "33x4 with its padding"),
-        (np.zeros((4, LARGEST_SIDE)), {"padding": 1}, "6x34 with its padding"),
+        (np.zeros((LARGEST_SIDE + 1, 4)), {"padding": 0}, "33x4 cells"),
+        (np.zeros((4, LARGEST_SIDE)), {"padding": 1}, "6x34 cells"),
         (np.zeros((21, 20)), {}, f"420 positions, more than the {MOST_FRAMES}"),
         (np.zeros((4, 4, MOST_CHANNELS + 1)), {"color": "volume"}, "9 channels"),
         (np.zeros((4, 4, 3)), {"color": "each"}, "one output"),

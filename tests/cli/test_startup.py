@@ -80,6 +80,10 @@ def test_networks_are_counted_without_numpy(words):
     assert loaded(RUN, *words) == set()
 
 
+def test_sizes_are_animated_without_numpy(tmp_path):
+    assert loaded(RUN, "animate", "shape", "-n", "5", "-f", "3", "-o", "sizes.svg", cwd=tmp_path) == set()
+
+
 @pytest.mark.parametrize("words", [[], ["--json"], ["--format", "markdown"]])
 def test_filters_are_listed_without_numpy(words):
     assert loaded(RUN, "filters", *words) == set()

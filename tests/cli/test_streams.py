@@ -26,6 +26,7 @@ WORDS = {
     "params": "6x6x3 conv3-1",
     "draw": "6x6x3 conv3-1 -o drawn.svg",
     "forward": "relu 1",
+    "animate": "edge a.png --crop 0,0,3x3 -o moving.svg",
     "train": "data --network fc-3 --epochs 1 -o run",
     "experiment": "optimizers data --network fc-3 --epochs 1 --optimizers sgd,adam --size 12",
     "predict": "model.safetensors -r data",

@@ -19,8 +19,8 @@ def test_letters_with_accents_are_drawn_as_letters_with_or_without_fonts_of_the_
     canvas._best_font.cache_clear()
     if len(canvas._fonts(13)) > 1:
         assert canvas.one_line("größe\n1") == "größe 1"
-        assert all(canvas._has(canvas._font("größe", 13), letter) for letter in "größe")
-    assert canvas._font("plain", 13) is canvas._fonts(13)[0]
+        assert all(canvas._has(canvas.font_of("größe", 13), letter) for letter in "größe")
+    assert canvas.font_of("plain", 13) is canvas._fonts(13)[0]
 
 
 def test_diverging_colours():

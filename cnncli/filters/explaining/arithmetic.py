@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from cnncli.arrays import Array
-from cnncli.files.text import number_text
-from cnncli.filters.explaining.terms import LARGEST_PRINTED, OUTSIDE_WORDS, Term, addition, marked, side_by_side
+from cnncli.files.text import addition, number_text
+from cnncli.filters.explaining.terms import LARGEST_PRINTED, OUTSIDE_WORDS, Term, marked, side_by_side
 from cnncli.filters.operators.canny import SOBEL, Edges, Ridges
 from cnncli.filters.operators.linear import LinearResponse
 from cnncli.filters.operators.ranks import RankResponse

@@ -7,7 +7,7 @@ import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.files.matrices import format_matrix
-from cnncli.files.text import number_text
+from cnncli.files.text import addition, number_text
 
 LARGEST_PRINTED = 225
 """Numbers of a window that is printed, and of a sum that is written out: 15x15."""
@@ -129,14 +129,6 @@ def side_by_side(*blocks: tuple[str, Array | list[list[str]]]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in columns]
     for cells in zip(*columns, strict=True):
         yield "   ".join(map(str.ljust, cells, widths)).rstrip()
-
-
-def addition(numbers: list[float]) -> str:
-    """Return numbers as a sum: `3 + 4 - 1`."""
-    first, *others = numbers
-    return " ".join(
-        [number_text(first), *(f"{'-' if number < 0 else '+'} {number_text(abs(number))}" for number in others)]
-    )
 
 
 def _cell(value: float | str) -> str:

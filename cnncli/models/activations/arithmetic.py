@@ -9,6 +9,7 @@ import numpy as np
 
 from cnncli.arrays import Array
 from cnncli.errors import ArgumentError
+from cnncli.files.text import addition
 from cnncli.filters.bands import ArrayRows
 from cnncli.filters.explaining.arithmetic import seen_from
 from cnncli.filters.explaining.explanation import size_lines
@@ -18,7 +19,6 @@ from cnncli.filters.explaining.terms import (
     UNSEEN_WORDS,
     PooledWindow,
     Term,
-    addition,
     side_by_side,
 )
 from cnncli.models.activations.forward import Forward, LayerOutput
