@@ -11,6 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import course_pictures
 import numpy as np
 from console import ROOT, TRAININGS, Folder
 from PIL import Image, ImageSequence
@@ -29,6 +30,7 @@ PICTURES = {
     "styled.jpg": "cnncli style scene.jpg strokes.jpg -o styled.jpg --size 240 --steps 20",
     "transposed.svg": "cnncli animate shape -n 3 -f 3 -p 1 -s 2 --transposed -o transposed.svg",
     "why.png": "cnncli why runs/digits digits/7/00.png -o why.png",
+    **course_pictures.PICTURES,
 }
 """The command that makes each picture in a copy of the samples, to which the runs of `console.TRAININGS` belong."""
 
@@ -86,6 +88,7 @@ def main() -> None:
     faults = {}
     for name, path in made(names).items():
         if not arguments.check:
+            (PLACE / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(path, PLACE / name)
         elif fault := difference(name, path):
             faults[name] = fault
