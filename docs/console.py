@@ -25,8 +25,10 @@ KEPT = os.environ.get(
 TRAININGS = {
     "cnncli train digits --epochs 14": "runs/digits",
     "cnncli train canvases --epochs 30 -o runs/canvases -q": "runs/canvases",
+    "cnncli experiment optimizers digits -o optimizers.svg": "optimizers.svg",
+    "cnncli experiment depth digits -o depth.svg": "depth.svg",
 }
-"""Commands that run once for all pages, and the folder that each makes; `given` has it without showing the command."""
+"""Commands that run once for all pages, and what each makes; `given` has it without showing the command."""
 
 
 class Done(NamedTuple):
@@ -55,7 +57,7 @@ class Folder:
     def train(self, command: str) -> Done:
         """Copy what a training makes here."""
         made, printed = _training(command)
-        shutil.copytree(made, self.path / TRAININGS[command], dirs_exist_ok=True)
+        _copy(made, self.path / TRAININGS[command])
         return Done(printed, 0)
 
 
@@ -120,15 +122,23 @@ def _done(command: str) -> Done:
 
 @cache
 def _training(command: str) -> tuple[Path, str]:
-    """Return the folder that a training makes, and what it prints."""
+    """Return what a training makes, a folder or a file, and what it prints."""
     kept = Path(KEPT, f"training-{list(TRAININGS).index(command)}")
     printed = kept / "printed"
     if not printed.exists():
         folder = Folder(f"samples-{kept.name}").path
         done = _run(command, folder)
-        shutil.copytree(folder / TRAININGS[command], kept / "run", dirs_exist_ok=True)
+        _copy(folder / TRAININGS[command], kept / "run")
         printed.write_text(done.text, encoding="utf-8")
     return kept / "run", printed.read_text(encoding="utf-8")
+
+
+def _copy(made: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if made.is_dir():
+        shutil.copytree(made, target, dirs_exist_ok=True)
+    else:
+        shutil.copyfile(made, target)
 
 
 def _without_numbers(text: str) -> str:

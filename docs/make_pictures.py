@@ -17,13 +17,13 @@ from console import ROOT, TRAININGS, Folder
 from PIL import Image, ImageSequence
 
 PICTURES = {
+    "depth.svg": "cnncli experiment depth digits -o depth.svg",
     "edge.svg": "cnncli animate edge course/six.txt -f vertical -p valid -o edge.svg",
     "edges.png": "cnncli edge scene.png -f sobel --sheet edges.png",
     "filters.jpg": "cnncli edge scene.png -f vertical -f horizontal -f sobel -f canny -f gaussian:3 "
     "--sheet filters.jpg --quality 75",
     "found.png": "cnncli detect runs/canvases canvases/val/001.png -o found.png",
-    "depth.svg": "cnncli experiment depth digits -j 1 -o depth.svg",
-    "optimizers.svg": "cnncli experiment optimizers digits -j 1 -o optimizers.svg",
+    "optimizers.svg": "cnncli experiment optimizers digits -o optimizers.svg",
     "pool.gif": "cnncli animate pool course/pool4.txt -f 2 -s 2 -o pool.gif",
     "strided.svg": "cnncli animate edge '2 2 3 3 3; 0 1 3 0 3; 2 3 0 1 3; 3 3 2 1 2; 3 3 0 2 3' "
     "-k '2 0 1; 1 0 0; 0 1 1' -p 1 -s 2 -o strided.svg",

@@ -6,8 +6,8 @@ import typer
 
 from cnncli.cli.completion import complete_networks
 from cnncli.cli.options import choice
-from cnncli.cli.training.options import DATA, DeviceOption, EngineOption, Json, Quiet
-from cnncli.drawing.svg.theme import Theme
+from cnncli.cli.training.experiment_options import ExperimentOptions, about_experiment
+from cnncli.cli.training.options import DATA
 from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.errors import ArgumentError
 from cnncli.training.schedules import SCHEDULES
@@ -34,25 +34,9 @@ cnncli experiment depth cifar/ --depths 8,14,20,32,44 --size 32 --epochs 30 -o d
 """
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA)]
-Epochs = Annotated[int | None, typer.Option(min=1, metavar="N", help="Epochs of each training.")]
-BatchSize = Annotated[int | None, typer.Option(min=1, metavar="N", help="Images per batch. Default: 32.")]
+Epochs = Annotated[int, typer.Option(min=1, metavar="N", help="Epochs of each training.")]
 Size = Annotated[str | None, typer.Option(metavar="N|HxW", help="Resize all images to this size.")]
-Val = Annotated[str | None, typer.Option(metavar="PART|DATA", help="Validation data, as for train; 0 for none.")]
 Schedule: Any = choice("ScheduleName", tuple(SCHEDULES))
-Seeds = Annotated[
-    int, typer.Option(min=1, metavar="N", help="Trainings of each kind, with seeds from --seed on; curves are means.")
-]
-Seed = Annotated[int, typer.Option(min=0, metavar="N", help="First seed.")]
-Output = Annotated[
-    str | None, typer.Option("--output", "-o", metavar="FILE", help="File for the chart: .svg .png .pdf.")
-]
-ThemeOption = Annotated[
-    Theme, typer.Option("--theme", help="Colours of the chart. auto: those of the viewer's setting.")
-]
-Jobs = Annotated[
-    int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes and threads. Default: one per core.")
-]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing chart.")]
 
 
 def experiment(context: typer.Context) -> None:
@@ -65,7 +49,9 @@ def experiment(context: typer.Context) -> None:
         raise typer.Exit(2)
 
 
+@about_experiment
 def optimizers(
+    shared: ExperimentOptions,
     data: Data,
     chosen: Annotated[
         str,
@@ -85,20 +71,11 @@ def optimizers(
         ),
     ] = None,
     epochs: Epochs = 20,
-    batch_size: BatchSize = None,
     schedule: Annotated[Schedule, typer.Option("--schedule", help="Learning-rate schedule.")] = "constant",
     size: Size = None,
-    val: Val = None,
-    seeds: Seeds = 1,
-    seed: Seed = 0,
-    output: Output = None,
-    theme: ThemeOption = Theme.AUTO,
-    engine: EngineOption = "numpy",
-    device: DeviceOption = "auto",
-    jobs: Jobs = None,
-    force: Force = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    val: Annotated[
+        str | None, typer.Option(metavar="PART|DATA", help="Validation data, as for train; 0 for none. Default: 0.1.")
+    ] = None,
 ) -> None:
     """Compare optimizers: the same first weights, the same batches, the training losses in one chart.
 
@@ -107,40 +84,20 @@ def optimizers(
     from cnncli.cli.training.experiments import run_experiment
     from cnncli.training.experiments.optimizers import compare_optimizers
 
-    given = {"network": network, "epochs": epochs, "batch_size": batch_size, "schedule": str(schedule), "lr": lr}
-    run_experiment(
-        compare_optimizers,
-        data,
-        chosen.split(","),
-        given | {"size": size, "val": val, "seed": seed},
-        {"seeds": seeds, "jobs": jobs, "engine": str(engine), "device": str(device)},
-        output,
-        theme,
-        force=force,
-        as_json=as_json,
-        quiet=quiet,
-    )
+    given = {"network": network, "epochs": epochs, "schedule": str(schedule), "lr": lr, "size": size, "val": val}
+    run_experiment(compare_optimizers, data, chosen.split(","), given, shared)
 
 
+@about_experiment
 def depth(
+    shared: ExperimentOptions,
     data: Data,
     depths: Annotated[
         str, typer.Option(metavar="N,N,...", help="Numbers of layers with weights: even numbers from 4.")
     ] = "8,20,32",
     epochs: Epochs = 12,
-    batch_size: BatchSize = None,
     lr: Annotated[float | None, typer.Option(metavar="RATE", help="Learning rate of momentum. Default: 0.05.")] = None,
     size: Size = "14",
-    seeds: Seeds = 1,
-    seed: Seed = 0,
-    output: Output = None,
-    theme: ThemeOption = Theme.AUTO,
-    engine: EngineOption = "numpy",
-    device: DeviceOption = "auto",
-    jobs: Jobs = None,
-    force: Force = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
 ) -> None:
     """Compare depths: plain networks train worse the deeper they are, residual ones do not (He et al. 2015).
 
@@ -150,18 +107,8 @@ def depth(
     from cnncli.cli.training.experiments import run_experiment
     from cnncli.training.experiments.depth import compare_depths
 
-    run_experiment(
-        compare_depths,
-        data,
-        [_depth(word) for word in depths.split(",")],
-        {"epochs": epochs, "batch_size": batch_size, "lr": lr, "size": size, "seed": seed},
-        {"seeds": seeds, "jobs": jobs, "engine": str(engine), "device": str(device)},
-        output,
-        theme,
-        force=force,
-        as_json=as_json,
-        quiet=quiet,
-    )
+    given = {"epochs": epochs, "lr": lr, "size": size}
+    run_experiment(compare_depths, data, [_depth(word) for word in depths.split(",")], given, shared)
 
 
 def _depth(word: str) -> int:

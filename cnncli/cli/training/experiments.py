@@ -13,9 +13,9 @@ from cnncli.cli.files.interrupts import interrupts
 from cnncli.cli.networks.tables import Cell, Column, Table, plain
 from cnncli.cli.training.bars import TaskBar
 from cnncli.cli.training.displays import REFRESH, Display
+from cnncli.cli.training.experiment_options import ExperimentOptions
 from cnncli.cli.training.summaries import duration, loss_words, summary_lines
 from cnncli.drawing.svg.saving import check_drawing, save_drawing
-from cnncli.drawing.svg.theme import Theme
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import check_output
 from cnncli.files.text import json_text, printable
@@ -41,13 +41,7 @@ def run_experiment(
     data: str,
     ways: Sequence[str | int],
     options: dict[str, Any],
-    running: dict[str, Any],
-    output: str | None,
-    theme: Theme,
-    *,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
+    shared: ExperimentOptions,
 ) -> None:
     """Train in several ways, print the table and draw the chart; leave with the signal's code if interrupted.
 
@@ -56,27 +50,25 @@ def run_experiment(
         data: the data's path.
         ways: the ways to train, as `compare` takes them.
         options: fields of a `Configuration`; None where the default holds.
-        running: seeds, jobs, engine and device.
-        output: file of the chart; None for none.
-        theme: colours of the chart.
-        force: whether the chart may replace a file.
-        as_json: whether to print JSON.
-        quiet: whether to print nothing but warnings.
+        shared: the options that all experiments have.
     """
+    output = shared.output
     if output is not None:
-        _check_chart(output, force=force)
+        _check_chart(output, force=shared.force)
+    options = {**options, "batch_size": shared.batch_size, "seed": shared.seed}
     given = {name: value for name, value in options.items() if value is not None}
-    display = _display(data, quiet=quiet or as_json)
+    running = {"seeds": shared.seeds, "jobs": shared.jobs, "engine": str(shared.engine), "device": str(shared.device)}
+    display = _display(data, quiet=shared.quiet or shared.as_json)
     with interrupts(saves=True) as stop, display.bar:
         found = compare(data, ways, watcher=display, stop=stop, **running, **given)
     if output is not None and any(trial.counted for trial in found.trials):
-        save_drawing(found.drawing(theme), output, replace=force)
+        save_drawing(found.drawing(shared.theme), output, replace=shared.force)
     else:
         output = None
-    if as_json:
+    if shared.as_json:
         trials = [trial_facts(trial, found.measures) for trial in found.trials]
         print(json_text({"data": data, "output": output, "done": found.done, "trials": trials}))
-    elif not quiet:
+    elif not shared.quiet:
         if found.trials:
             print(plain(trial_table(found.trials, found.measures)))
         if output is not None:

@@ -7,7 +7,7 @@ it could compute the same; with shortcuts it does not.
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Unpack
+from typing import Any, Unpack
 
 from cnncli.data import Dataset, Parts, Reading, open_dataset
 from cnncli.data.boxes.opening import has_boxes
@@ -19,7 +19,7 @@ from cnncli.engines.backends import Backend, lone_backend
 from cnncli.errors import ArgumentError
 from cnncli.threads import cores
 from cnncli.training.configuration import Configuration, TrainingOptions
-from cnncli.training.experiments.trials import Plan, Trial, TrialWatcher, check_seeds, run_trials
+from cnncli.training.experiments.trials import Comparison, Plan, TrialWatcher, check_seeds, run_trials
 from cnncli.training.preparation import prepare
 
 DEPTHS = (8, 20, 32)
@@ -63,16 +63,8 @@ KINDS: dict[str, Callable[[int, int], str]] = {"plain": plain, "residual": resid
 """Kinds of networks that are compared."""
 
 
-class DepthComparison(NamedTuple):
-    """Trainings that differ in the network; facts of a trial: `network`, a name in `KINDS`, and `depth`.
-
-    Attributes:
-        trials: one for each network that completed an epoch.
-        done: whether all ran to their end, or to a loss that is not finite.
-    """
-
-    trials: tuple[Trial, ...]
-    done: bool
+class DepthComparison(Comparison):
+    """Trainings that differ in the network; facts of a trial: `network`, a name in `KINDS`, and `depth`."""
 
     @property
     def measures(self) -> tuple[str, ...]:

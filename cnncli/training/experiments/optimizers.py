@@ -4,7 +4,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Unpack
+from typing import Any, Unpack
 
 from cnncli.choices import did_you_mean
 from cnncli.data.boxes.dataset import Labelled
@@ -17,7 +17,7 @@ from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.errors import ArgumentError
 from cnncli.threads import cores
 from cnncli.training.configuration import Configuration, TrainingOptions
-from cnncli.training.experiments.trials import Plan, Trial, TrialWatcher, check_seeds, run_trials
+from cnncli.training.experiments.trials import Comparison, Plan, Trial, TrialWatcher, check_seeds, run_trials
 from cnncli.training.preparation import Preparation, prepare, settled
 
 EVERY = tuple(OPTIMIZERS)
@@ -34,16 +34,8 @@ OPTIONS: TrainingOptions = {
 _ABOVE = 2.0  # times the first loss: from there on a loss is above the chart
 
 
-class OptimizerComparison(NamedTuple):
-    """Trainings that differ in the optimizer; facts of a trial: `optimizer`, `lr` and `weight_decay`.
-
-    Attributes:
-        trials: one for each optimizer that completed an epoch.
-        done: whether all ran to their end, or to a loss that is not finite.
-    """
-
-    trials: tuple[Trial, ...]
-    done: bool
+class OptimizerComparison(Comparison):
+    """Trainings that differ in the optimizer; facts of a trial: `optimizer`, `lr` and `weight_decay`."""
 
     @property
     def measures(self) -> tuple[str, ...]:

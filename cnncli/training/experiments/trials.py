@@ -103,6 +103,18 @@ class Trial(NamedTuple):
         return Spread(mean, math.sqrt(math.fsum((value - mean) ** 2 for value in known) / (len(known) - 1)))
 
 
+class Comparison(NamedTuple):
+    """What came of an experiment.
+
+    Attributes:
+        trials: one for each way to train in which an epoch was completed, or the loss was not finite before.
+        done: whether nothing told it to stop.
+    """
+
+    trials: tuple[Trial, ...]
+    done: bool
+
+
 class TrialWatcher(Watcher):
     """Base observer of an experiment, and of its trainings: every hook does nothing."""
 
