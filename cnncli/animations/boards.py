@@ -28,7 +28,7 @@ class Board(NamedTuple):
     @classmethod
     def of(cls, numbers: Iterable[float | None], columns: int) -> "Board":
         """Return cells that hold the longest number, or smaller ones where the board would be too wide."""
-        known = [number for number in numbers if number is not None]
+        known = list(numbers)
         cell = cell_side(known, columns, WIDEST)
         return cls(cell, Lettering.of(known, cell))
 
@@ -52,9 +52,10 @@ class Board(NamedTuple):
 
 
 class Boards(NamedTuple):
-    """The boards of an animation by what they hold."""
+    """The boards of an animation by what they hold; those of a product have cells of one size."""
 
     planes: Board
+    windows: Board
     kernels: Board
     products: Board
     output: Board
@@ -63,23 +64,22 @@ class Boards(NamedTuple):
     def of(cls, animation: Animation) -> "Boards":
         """Return the boards for the numbers of an animation."""
         across, columns = animation.geometry.kernel_size[1], animation.geometry.output_size[1]
+        inputs = list(_numbers(animation.planes))
+        weights = list(_numbers(kernel.weights for kernel in animation.kernels))
+        products = list(_numbers(frame.products for frame in animation.frames))
+        planes = Board.of(inputs, len(animation.kinds[0]))
+        cell = cell_side([*inputs, *weights, *products], across, WIDEST)
         return cls(
-            Board.of(_numbers(animation.planes), len(animation.kinds[0])),
-            Board.of(_numbers(kernel.weights for kernel in animation.kernels), across),
-            Board.of(_numbers(frame.products for frame in animation.frames), across),
+            planes,
+            Board(cell, planes.letters),
+            Board(cell, Lettering.of(weights, cell)),
+            Board(cell, Lettering.of(products, cell)),
             Board.of((frame.value for frame in animation.frames), columns),
         )
 
 
 def _numbers(planes: Iterable[Plane]) -> Iterator[float | None]:
     return (number for plane in planes for line in plane for number in line)
-
-
-def windows(animation: Animation) -> list[int]:
-    """Return the channel of each window that is shown apart: one for each kernel, or for each channel of pooling."""
-    if animation.kernels:
-        return [kernel.channel for kernel in animation.kernels]
-    return [] if animation.frames[0].value is None else list(range(len(animation.planes)))
 
 
 def sum_words(total: float) -> str:
@@ -96,8 +96,9 @@ def board_data(animation: Animation, boards: Boards, delay: float) -> Json:
         "names": {CLASSES[kind]: kind for kind in Kind},
         "kinds": ["".join(CLASSES[kind] for kind in line) for line in animation.kinds],
         "planes": [boards.planes.rows(plane) for plane in animation.planes],
-        "weights": [boards.kernels.rows(kernel.weights) for kernel in animation.kernels],
-        "windows": windows(animation),
+        "kernels": [
+            {"channel": kernel.channel, "weights": boards.kernels.rows(kernel.weights)} for kernel in animation.kernels
+        ],
         "window": animation.geometry.kernel_size,
         "reach": (bottom - top + 1, right - left + 1),
         "taps": [place - first[0] for place in first],
@@ -129,7 +130,8 @@ def _lines(animation: Animation, frame: Frame) -> Iterator[str]:
     yield f"output at x={frame.column}, y={frame.row}"
     if frame.value is None:
         rows, columns = (", ".join(map(str, sorted(set(one)))) for one in zip(*frame.places, strict=True))
-        yield f"from rows {rows} and columns {columns} of the input with all its zeros"
+        around = animation.around.removesuffix("to")
+        yield f"from rows {rows} and columns {columns} of the {around}input"
         return
     for kernel, products, total in zip(animation.kernels, frame.products, frame.sums, strict=True):
         written = f"{addition(list(products))} = " if 1 < len(products) <= LARGEST_PRINTED else ""

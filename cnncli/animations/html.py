@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from cnncli.animations.boards import CLASSES, Boards, board_data, sum_words, windows
+from cnncli.animations.boards import CLASSES, Boards, board_data, sum_words
 from cnncli.animations.frames import Animation
 from cnncli.animations.placing import kernel_heading, output_heading, plane_heading
 from cnncli.drawing.pages import Page
@@ -55,31 +55,29 @@ def _stage(animation: Animation, boards: Boards) -> str:
         for channel in range(len(animation.planes))
     ]
     output = boards.output.html("output", output_heading(animation), role="grid", framed=True)
-    terms = [_term(animation, boards, number) for number in range(len(windows(animation)))]
+    terms = ["" for _ in planes]
+    for number, kernel in enumerate(animation.kernels):
+        terms[kernel.channel] += _term(animation, boards, number)
+    beside = [f'<div class="terms">{own}</div>' for own in terms]
     if len(planes) == 1:
-        return f'<div class="stage">{planes[0]}{output}<div class="terms">{"".join(terms)}</div></div>'
-    beside = [
-        "".join(term for term, own in zip(terms, windows(animation), strict=True) if own == channel)
-        for channel in range(len(planes))
-    ]
-    rows = (
-        f'<div class="channel">{plane}<div class="terms">{own}</div></div>'
-        for plane, own in zip(planes, beside, strict=True)
-    )
+        return f'<div class="stage">{planes[0]}{output}{beside[0]}</div>'
+    rows = (f'<div class="channel">{plane}{own}</div>' for plane, own in zip(planes, beside, strict=True))
     return f'<div class="stage several"><div class="channels">{"".join(rows)}</div>{output}</div>'
 
 
 def _term(animation: Animation, boards: Boards, number: int) -> str:
-    """Return the boards of a window, and of its kernel and products where it has a kernel."""
-    parts = [boards.planes.html(f"window-{number}", "window")]
-    if animation.kernels:
-        kernel = boards.kernels.html(f"kernel-{number}", kernel_heading(animation, number))
-        products = boards.products.html(f"products-{number}", "products")
-        # Wide enough for every sum, because an output that moves would put another cell under the mouse.
-        widest = max(text_width(sum_words(frame.sums[number]), 15) for frame in animation.frames)
-        total = f'<p class="total" id="sum-{number}" style="min-width: {widest:.0f}px"></p>'
-        parts += ['<span class="sign">&times;</span>', kernel, '<span class="sign">=</span>', products, total]
-    return f'<div class="term">{"".join(parts)}</div>'
+    """Return the boards of the window under a kernel, of the kernel and of their products, and their sum."""
+    window = boards.windows.html(f"window-{number}", "window")
+    kernel = boards.kernels.html(f"kernel-{number}", kernel_heading(animation, number))
+    products = boards.products.html(f"products-{number}", "products")
+    # Wide enough for every sum, because an output that moves would put another cell under the mouse.
+    widest = max(text_width(sum_words(frame.sums[number]), 15) for frame in animation.frames)
+    total = f'<p class="total" id="sum-{number}" style="min-width: {widest:.0f}px"></p>'
+    return f'<div class="term">{window}{_sign("&times;")}{kernel}{_sign("=")}{products}{total}</div>'
+
+
+def _sign(sign: str) -> str:
+    return f'<span class="sign">{sign}</span>'
 
 
 def _controls(count: int) -> str:

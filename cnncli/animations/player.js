@@ -40,13 +40,10 @@ const planes = data.planes.map((plane, number) => {
   });
   return { table, cells };
 });
-const windows = data.windows.map((channel, number) => {
-  const cells = (what, text) => {
-    const board = found(what + "-" + number);
-    return board ? fill(board.querySelector("table"), ...data.window, text) : [];
-  };
-  cells("kernel", (row, column) => data.weights[number][row][column]);
-  return { channel, cells: cells("window", () => ""), products: cells("products", () => ""), sum: found("sum-" + number) };
+const terms = data.kernels.map(({ channel, weights }, number) => {
+  const cells = (what, text) => fill(found(what + "-" + number).querySelector("table"), ...data.window, text);
+  cells("kernel", (row, column) => weights[row][column]);
+  return { channel, window: cells("window", () => ""), products: cells("products", () => ""), sum: found("sum-" + number) };
 });
 const output = found("output").querySelector("table");
 const results = fill(output, rows, columns, () => "", "gridcell");
@@ -80,15 +77,15 @@ function show(number) {
     chosen.forEach((tap) => cells[places[tap]].classList.add("chosen"));
     frame(table, row, column, ...data.reach);
   });
-  windows.forEach((window, number) => {
-    window.cells.forEach((cell, tap) => {
-      const under = planes[window.channel].cells[places[tap]];
+  terms.forEach((term, number) => {
+    term.window.forEach((cell, tap) => {
+      const under = planes[term.channel].cells[places[tap]];
       cell.textContent = under.textContent;
       cell.className = under.className;
       cell.ariaLabel = under.ariaLabel;
     });
-    window.products.forEach((cell, tap) => { cell.textContent = products[number][tap]; });
-    if (window.sum) window.sum.textContent = sums[number];
+    term.products.forEach((cell, tap) => { cell.textContent = products[number][tap]; });
+    term.sum.textContent = sums[number];
   });
   reveal(now);
   results[now].tabIndex = 0;

@@ -10,6 +10,7 @@ from browser import fits, watch
 from cnncli.animations.boards import Boards
 from cnncli.animations.filtering import animate_filter
 from cnncli.animations.html import animation_page
+from cnncli.animations.pooling import animate_pool
 from cnncli.animations.shapes import animate_shape
 from cnncli.drawing.svg.theme import DARK, LIGHT, Theme
 from cnncli.files.text import number_text
@@ -29,6 +30,8 @@ ANIMATIONS = {
     "dilation": animate_filter(GRAY, ODD, padding=2, dilation=2, padding_mode="circular"),
     "volume": animate_filter(VOLUME, ODD, color="volume", padding=1),
     "one": animate_filter([[5]], [[2]], padding=0),
+    "pool": animate_pool([[1, 3, 2, 1, 4], [2, 9, 1, 1, 0], [1, 3, 2, 3, 7]], 2, padding=1),
+    "partial": animate_pool([[1, 3, 2], [2, 9, 1], [4, 4, 4]], 2, mode="avg", ceil_mode=True),
     "shape": animate_shape((5, 4), Axis(3, stride=2, padding=(1, 1))),
     "transposed": animate_shape(3, Axis(3, stride=2, padding=(1, 1), transposed=True)),
 }
@@ -47,6 +50,8 @@ STATE = """() => {
     return {
         lines: texts("#working p"), sums: texts("[id^=sum-]"), count: texts("#count")[0],
         products: texts("[id^=products-] td"), windows: texts("[id^=window-] td"), output: texts("#output td"),
+        chosen: planes.flatMap((plane) => [...plane.querySelectorAll("td")]
+            .flatMap((cell, at) => cell.classList.contains("chosen") ? [at] : [])),
         under: planes.map((plane) => [...plane.querySelectorAll("td")]
             .flatMap((cell, at) => cell.classList.contains("under") ? [at] : [])),
         boxes: [...planes.map((plane) => boxes(plane.id)), boxes("output")],
@@ -74,7 +79,9 @@ def check_position(page, animation, number):
     assert state["slider"] == number
     assert state["count"] == f"position {number + 1} of {len(animation.frames)}"
     columns = len(animation.kinds[0])
-    assert state["under"] == [sorted(row * columns + column for row, column in frame.places)] * len(animation.planes)
+    places = [row * columns + column for row, column in frame.places]
+    assert state["under"] == [sorted(places)] * len(animation.planes)
+    assert state["chosen"] == [places[tap] for tap in frame.chosen]
     assert state["sums"] == [f"sum = {number_text(total)}" for total in frame.sums]
     assert state["products"] == [boards.products.write(one) for products in frame.products for one in products]
     own = [kernel.channel for kernel in animation.kernels]
