@@ -13,7 +13,7 @@ from cnncli.filters.bands import whole
 from cnncli.images.reading import open_image
 from cnncli.pipelines.pages import visible
 
-_NUMBERS = re.compile(r"[-+\d.,;/eE\s]+")
+_NUMBERS = re.compile(r"(?=.*\d)[-+\d.,;/eE\s]+", re.DOTALL)
 
 
 class Crop(NamedTuple):

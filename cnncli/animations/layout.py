@@ -36,7 +36,8 @@ class _Layout:
         self.animation = animation
         self.places = places_on(animation)
         self.footers = [_footer(animation, frame) for frame in animation.frames]
-        self.below = self.places.bottom + 2 * LINE + 6
+        self.measured = animation.frames[0].value is None
+        self.below = self.places.bottom + LINE * (4 if self.measured else 2) + 6
         self.notes = self.below + LINE * max(map(len, self.footers)) + 6
 
     def scene(self) -> Scene:
@@ -93,6 +94,7 @@ class _Layout:
         for row in self.places.rows:
             under += _window(row.plane, frame, self._has_gaps)
             over += _outlines(row.plane, frame, self._has_gaps)
+            over += self._measures(row.plane, frame) if self.measured else ()
         kept: list[Shape] = [output.area(place, style="fill-3 soft")]
         if frame.value is not None:
             kept.append(output.words(place, self._values.write(frame.value), self._values.size))
@@ -110,6 +112,19 @@ class _Layout:
                     yield grid.words(divmod(tap, grid.columns), self._inner.write(product), self._inner.size)
                 words = f"sum = {number_text(frame.sums[number])}"
                 yield Words(grid.x, grid.y + grid.height + 16, words, TEXT, "start", bold=True)
+
+    def _measures(self, grid: Grid, frame: Frame) -> Iterator[Shape]:
+        """Yield below a plane the width of the window, and how far it came from the position before."""
+        geometry, (_, (_, columns)) = self.animation.geometry, _extent(frame)
+        (left, _), bottom = grid.corner(*frame.places[0]), grid.y + grid.height + 8
+        f, d, s = geometry.kernel_size[1], geometry.dilation[1], geometry.stride[1]
+        words = f"f = {f}" if d == 1 else f"d(f - 1) + 1 = {columns}"
+        yield from _measure(left, left + columns * grid.cell, bottom, words)
+        if frame.column:
+            before = self.animation.frames[frame.column - 1].places[0][1]
+            moved = frame.places[0][1] - before
+            start = grid.corner(0, before)[0]
+            yield from _measure(start, left, bottom + LINE, f"s = {s}" if moved == s else f"by {moved}")
 
     @property
     def _has_gaps(self) -> bool:
@@ -147,6 +162,13 @@ def _sign_before(grid: Grid, sign: str) -> Words:
 def _arrow_to(grid: Grid) -> Strokes:
     tip, y = grid.x - 8, grid.y + grid.height / 2
     return Strokes((((tip - 18, y), (tip, y)), ((tip - 6, y - 4), (tip, y)), ((tip - 6, y + 4), (tip, y))), "soft", 1.5)
+
+
+def _measure(left: float, right: float, y: float, words: str) -> Iterator[Shape]:
+    """Yield a line between two ends, and words below it."""
+    ends = (((left, y), (right, y)), ((left, y - 3), (left, y + 3)), ((right, y - 3), (right, y + 3)))
+    yield Strokes(ends, "line-mark", 1.5)
+    yield Words((left + right) / 2, y + 14, words, 11)
 
 
 def _window(grid: Grid, frame: Frame, has_gaps: bool) -> Iterator[Shape]:

@@ -13,7 +13,8 @@ HOLD = 2
 def moving_svg(scene: Scene, *, theme: Theme = Theme.AUTO, delay: float = 1.0) -> Svg:
     """Return a drawing that shows its steps one after the other, for `delay` seconds each, and begins again.
 
-    Whoever asks for less motion, and programs that do not move pictures, see the last step.
+    Whoever asks for less motion, and programs that do not move pictures, see the last step. Where the drawing is not a
+    picture of a page but stands for itself, it waits while the mouse is over it.
     """
     count = len(scene.steps)
     svg = Svg(scene.width, scene.height, title=scene.title, theme=theme, extra_style=_motion(count, delay))
@@ -53,6 +54,7 @@ def _motion(count: int, delay: float) -> str:
         [
             f".s,.k {{animation: {whole * delay:g}s step-end infinite}}",
             *(rule for number in range(count) for rule in _rules(number, count, whole)),
+            "svg:hover .s,svg:hover .k {animation-play-state: paused}",
             "@media (prefers-reduced-motion: reduce) {.s,.k {animation: none !important}}",
         ]
     )

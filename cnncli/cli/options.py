@@ -3,6 +3,7 @@
 import functools
 import inspect
 import math
+import re
 from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 from functools import partial
@@ -10,6 +11,7 @@ from inspect import Parameter
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
+from typer.core import TyperCommand
 
 from cnncli.choices import (
     ACTIVATIONS,
@@ -62,6 +64,13 @@ def fields_of(record: type[Value], given: Mapping[str, Any]) -> dict[str, Any]:
         {'size': 3}
     """
     return {name: given[name] for name in record.fields if name in given}
+
+
+class TakesNumbers(TyperCommand):
+    """A command whose arguments may begin with a minus: `-5,0,20,20` is a box, and `-1 0 1` a matrix, not an option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [f" {word}" if re.match(r"-[\d.]", word) else word for word in args])
 
 
 # Options that are numbers

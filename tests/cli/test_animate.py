@@ -47,7 +47,7 @@ def test_shape_writes_what_the_library_does(tmp_path):
 def test_it_says_what_it_wrote(tmp_path):
     file = tmp_path / "edge.svg"
     told = done("animate", "edge", TYPED, "-f", "vertical", "-p", "valid", "-o", file).stdout
-    assert told == f"{file}: vertical: 1 positions, output 1x1\n"
+    assert told == f"{file}: vertical: 1 position, output 1x1\n"
     assert done("animate", "edge", TYPED, "-o", file, "--force", "-q").stdout == ""
     told = json.loads(done("animate", "shape", "-n", "5", "-f", "3", "-s", "2", "-o", file, "--force", "--json").stdout)
     assert told == {
@@ -97,6 +97,7 @@ class TestInputs:
         monkeypatch.chdir(tmp_path)
         save(tmp_path, np.eye(4, dtype=np.uint8), "7.png").rename("7")
         assert len(values("edge", "7", "-f", "vertical", "-o", "a.svg")) == 4
+        assert values("pool", "-3 -1; -2 -5", "-o", "c.svg") == [[-1]]
         assert values("edge", "8", "-k", "2", "-o", "b.svg") == [[16]]
 
 

@@ -7,7 +7,7 @@ import typer
 
 from cnncli.cli import options
 from cnncli.cli.completion import complete_filters
-from cnncli.cli.options import choice, fields_of, parse_number, parse_pair, parsed
+from cnncli.cli.options import TakesNumbers, choice, fields_of, parse_number, parse_pair, parsed
 from cnncli.drawing.svg.theme import Theme
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import check_output
@@ -282,14 +282,13 @@ class _Player:
             values = None if animation.frames[0].value is None else animation.output
             print(json_text(facts | {"output_size": size, "values": values, "formula": animation.formula}))
         elif not given["quiet"]:
-            print(
-                f"{printable(output)}: {animation.title}: {len(animation.frames)} positions, output {show_shape(size)}"
-            )
+            count, title = len(animation.frames), printable(f"{output}: {animation.title}")
+            print(f"{title}: {count} position{'s' * (count > 1)}, output {show_shape(size)}")
 
 
 SUBCOMMANDS: dict[Any, dict[str, Any]] = {
-    edge: {"epilog": _EDGE_EXAMPLES},
-    pool: {"epilog": _POOL_EXAMPLES},
+    edge: {"epilog": _EDGE_EXAMPLES, "cls": TakesNumbers},
+    pool: {"epilog": _POOL_EXAMPLES, "cls": TakesNumbers},
     shape: {"epilog": _SHAPE_EXAMPLES},
 }
 """The commands of the group, and what Typer is told of each."""

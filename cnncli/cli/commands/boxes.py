@@ -1,15 +1,13 @@
 """`cnncli boxes`: the arithmetic of boxes, and their files."""
 
-import re
 import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from cnncli.choices import LABEL_KINDS
-from cnncli.cli.options import choice, parse_number, parsed
+from cnncli.cli.options import TakesNumbers, choice, parse_number, parsed
 from cnncli.cli.training.options import Quiet
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD
@@ -194,15 +192,8 @@ def _box(text: str, *, as_corners: bool) -> list[float]:
     return [x, y, width, height]
 
 
-class _Boxes(TyperCommand):
-    """A command whose arguments may begin with a minus: `-5,0,20,20` is a box, not an option."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, [f" {word}" if re.match(r"-[\d.]", word) else word for word in args])
-
-
 SUBCOMMANDS: dict[Any, dict[str, Any]] = {
-    iou: {"epilog": _IOU_EXAMPLES, "cls": _Boxes},
+    iou: {"epilog": _IOU_EXAMPLES, "cls": TakesNumbers},
     nms: {"epilog": _NMS_EXAMPLES},
     convert: {"epilog": _CONVERT_EXAMPLES},
 }
