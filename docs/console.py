@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 SCRATCH = tempfile.TemporaryDirectory(prefix="cnncli-docs-")
-KEPT = os.environ.get(
-    "CNNCLI_TRAININGS", SCRATCH.name
-)  # a folder where a later process finds the trainings of this one
+KEPT = Path(os.environ.get("CNNCLI_TRAININGS", SCRATCH.name))
+"""Where a later process finds the trainings of this one."""
+
 TRAININGS = {
     "cnncli train digits --epochs 14": "runs/digits",
     "cnncli train canvases --epochs 30 -o runs/canvases -q": "runs/canvases",
@@ -101,10 +101,10 @@ def python(code: str) -> str:
     return "\n".join(["```python", code.strip(), *(f"# {line}" for line in done.text.splitlines()), "```"])
 
 
-def given(*folders: str) -> None:
-    """Put what trainings make into the page's folder, without showing their commands."""
-    for command, folder in TRAININGS.items():
-        if folder in folders:
+def given(*names: str) -> None:
+    """Put what trainings make, such as `runs/digits`, into the page's folder, without showing their commands."""
+    for command, made in TRAININGS.items():
+        if made in names:
             _folder(_page()[0].split(".")[0]).train(command)
 
 
@@ -122,27 +122,29 @@ def _done(command: str) -> Done:
 
 @cache
 def _training(command: str) -> tuple[Path, str]:
-    """Return what a training makes, a folder or a file, and what it prints."""
-    kept = Path(KEPT, f"training-{list(TRAININGS).index(command)}")
-    printed = kept / "printed"
+    """Return what a training makes, and what it prints."""
+    kept = KEPT / re.sub(r"\W+", "-", command)
+    printed, made = kept / "printed", kept / Path(TRAININGS[command]).name
     if not printed.exists():
         folder = Folder(f"samples-{kept.name}").path
         done = _run(command, folder)
-        _copy(folder / TRAININGS[command], kept / "run")
+        if done.code:
+            raise SystemExit(f"{command}\n{done.text}")
+        _copy(folder / TRAININGS[command], made)
         printed.write_text(done.text, encoding="utf-8")
-    return kept / "run", printed.read_text(encoding="utf-8")
+    return made, printed.read_text(encoding="utf-8")
 
 
-def _copy(made: Path, target: Path) -> None:
+def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    if made.is_dir():
-        shutil.copytree(made, target, dirs_exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True)
     else:
-        shutil.copyfile(made, target)
+        shutil.copyfile(source, target)
 
 
 def _without_numbers(text: str) -> str:
-    return re.sub(r"[\d.,e+-]+|\s+|\*", " ", re.sub(r"\s*\*?$", "", text, flags=re.MULTILINE))
+    return re.sub(r"[\d.,e+-]+|\s+|\*|─+", " ", re.sub(r"\s*\*?$", "", text, flags=re.MULTILINE))
 
 
 def _run(command: str, folder: Path) -> Done:
