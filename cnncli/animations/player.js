@@ -153,7 +153,7 @@ document.addEventListener("keydown", (event) => {
   if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
   act();
-  if (within) results[now].focus();
+  if (within && act !== toggle) results[now].focus();
 });
 
 clear();

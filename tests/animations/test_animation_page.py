@@ -182,6 +182,18 @@ def test_space_pauses_and_plays_on_and_from_the_end_again(browser_page, tmp_path
     assert [text for text in browser_page.evaluate(STATE)["output"] if text] == [number_text(animation.frames[0].value)]
 
 
+@pytest.mark.parametrize("place", ["#output td[tabindex='0']", "#play", "#slider"])
+def test_space_plays_again_wherever_the_focus_is(browser_page, tmp_path, place):
+    browser_page.clock.install()
+    open_page(browser_page, tmp_path, ANIMATIONS["padded"])
+    browser_page.keyboard.press("ArrowRight")
+    browser_page.locator(place).focus()
+    for position in ("position 9 of 9", "position 2 of 9"):
+        browser_page.keyboard.press("Space")
+        browser_page.clock.run_for(9000 if position.startswith("position 9") else 1000)
+        assert browser_page.locator("#count").inner_text() == position
+
+
 def test_less_motion_waits_to_be_played(still_page, tmp_path):
     still_page.clock.install()
     open_page(still_page, tmp_path, ANIMATIONS["padded"])
