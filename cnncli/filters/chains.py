@@ -69,7 +69,9 @@ class Step(NamedTuple):
         Raises:
             ArgumentError: the numbers are not a kernel.
         """
-        return cls(KERNEL, name, dense(kernel), Look("soft" if _is_balanced(kernel) else "unit"))
+        operator = dense(kernel)
+        color = "volume" if operator.weights[0].ndim == 3 else "gray"
+        return cls(KERNEL, name, operator, Look("soft" if _is_balanced(kernel) else "unit", color=color))
 
 
 class Chain(NamedTuple):
@@ -151,7 +153,9 @@ class Chain(NamedTuple):
 
     @property
     def color(self) -> str:
-        """The default color: `each` if all steps leave a photograph a photograph."""
+        """The default color: `volume` for a kernel with channels, `each` if all leave a photograph a photograph."""
+        if self.last.look.color == "volume":
+            return "volume"
         return "each" if all(step.look.color == "each" for step in self.steps) else "gray"
 
     @property
@@ -168,9 +172,15 @@ class Chain(NamedTuple):
     @property
     def unit(self) -> float:
         """The response to a full step between 0 and 1."""
-        return self.over(image_rows([[0.0]])).full_step
+        return self.over(image_rows(np.zeros((1, 1, self.channels)))).full_step
 
-    def edge(self, filtering: Filtering = Filtering(), channels: int = 1) -> float:
+    @property
+    def channels(self) -> int:
+        """The channels that the last step's kernel covers; 1 for one that serves any."""
+        kernels = self.last.operator.kernels
+        return kernels[0].shape[2] if kernels and len(kernels[0].shape) == 3 else 1
+
+    def edge(self, filtering: Filtering = Filtering(), channels: int | None = None) -> float:
         """Return the largest response to a straight edge between 0 and 1, or `unit` if there is no response.
 
         It is measured, so that it is right for chains too: their `unit`, a product, takes no account of what a blur
@@ -178,9 +188,10 @@ class Chain(NamedTuple):
 
         Args:
             filtering: its color, dilation, `flip` and activation count.
-            channels: of the image, for color `volume`.
+            channels: of the image, for color `volume`; None for those of the kernel.
         """
-        plain = filtering.replace(stride=1, padding="same", padding_mode="replicate", bias=0)
+        channels, color = channels or self.channels, filtering.color or self.color
+        plain = filtering.replace(color=color, stride=1, padding="same", padding_mode="replicate", bias=0)
         memory = _edges(self.last.operator, tuple(step.word for step in self.steps), plain, channels)
         if not memory:
             found = max(self._along(axis, plain, channels) for axis in (0, 1))
@@ -247,28 +258,70 @@ def load_kernel(text: str) -> Step:
     """Return the kernel that a text holds, or a file, which gives it its name.
 
     Raises:
-        ArgumentError: it cannot be read; the message says where.
+        ArgumentError: it cannot be read, the message says where; or it is a bank of several.
 
     Example:
         >>> load_kernel("1 0 -1; 2 0 -2; 1 0 -1").operator.weights[0].shape
         (3, 3)
     """
-    stem, suffix = os.path.splitext(os.path.basename(text))
-    return Step.of_kernel(read_kernel(text), stem if suffix.lower() in KERNEL_SUFFIXES else KERNEL)
+    steps = load_kernels(text)
+    if len(steps) > 1:
+        raise ArgumentError(
+            f"{text} is a bank of {len(steps)} filters: choose one, {text}[0] to {text}[{len(steps) - 1}]"
+        )
+    return steps[0]
+
+
+def load_kernels(text: str) -> tuple[Step, ...]:
+    """Return the kernel that a text holds, or a file, which gives it its name; of a bank each filter, with its number.
+
+    A bank is an array (f_h, f_w, C, n) in an `.npy`: n filters of C channels. `bank.npy[3]` is one of them, from 0.
+
+    Raises:
+        ArgumentError: it cannot be read, the message says where; or a bank without such a filter.
+    """
+    path, chosen = text, None
+    if (found := _CHOSEN.fullmatch(text)) and not os.path.lexists(text):
+        path, chosen = found[1], int(found[2])
+    kernel = read_kernel(path)
+    stem, suffix = os.path.splitext(os.path.basename(path))
+    name = stem if suffix.lower() in KERNEL_SUFFIXES else KERNEL
+    if kernel.ndim != 4 or not kernel.size:
+        if chosen is not None:
+            raise ArgumentError(f"{path} is not a bank of filters (f_h, f_w, C, n), of which one can be chosen")
+        return (Step.of_kernel(kernel, name),)
+    count = kernel.shape[3]
+    if chosen is not None and chosen >= count:
+        raise ArgumentError(f"{path} is a bank of {count} filters, from 0 to {count - 1}: there is no filter {chosen}")
+    # A filter of one channel is a kernel for any image.
+    bank = kernel[:, :, 0] if kernel.shape[2] == 1 else kernel
+    digits = len(str(count - 1))
+    numbers = range(count) if chosen is None else (chosen,)
+    return tuple(Step.of_kernel(bank[..., number], f"{name}-{number:0{digits}}") for number in numbers)
+
+
+_CHOSEN = re.compile(r"(.+\.npy)\[(\d{1,9})\]", re.IGNORECASE)
+"""A filter of a bank: the file, and the number of the filter."""
 
 
 def load_chains(filters: Sequence[str], kernel: str | None, direction: str | None) -> tuple[Chain, ...]:
     """Return the filters that a user named, and the kernel unless a chain uses it; `DEFAULT` where neither is given.
 
+    Of a bank of kernels, each filter is one, and a chain that uses it becomes as many.
+
     Raises:
         ArgumentError: one of them is unknown or named twice.
     """
-    own = None if kernel is None else load_kernel(kernel)
-    words = filters or ([DEFAULT] if own is None else [])
-    within = None if own is None else own._replace(name=re.sub(r"[^A-Za-z0-9.-]", "-", own.name))
-    chains = [Chain.of(word, direction, kernel=within) for word in words]
-    if own is not None and not any(KERNEL in word.split() for word in words):
-        chains.append(Chain((own,)) if words else Chain((own,)).directed(direction))
+    own = () if kernel is None else load_kernels(kernel)
+    words = filters or ([] if own else [DEFAULT])
+    within = [step._replace(name=re.sub(r"[^A-Za-z0-9.-]", "-", step.name)) for step in own]
+    chains = [
+        Chain.of(word, direction, kernel=step)
+        for word in words
+        for step in (within if within and KERNEL in word.split() else [None])
+    ]
+    if not any(KERNEL in word.split() for word in words):
+        chains += [Chain((step,)) if words else Chain((step,)).directed(direction) for step in own]
     names = [chain.name for chain in chains]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

@@ -26,7 +26,7 @@ class Look(NamedTuple):
     Attributes:
         scale: of pictures (see `cnncli.filters.rendering.Rendering`).
         signed: rendering of negative numbers in pictures.
-        color: `gray`, or `each` for filters whose result is a photograph still.
+        color: `gray`; `each` for filters whose result is a photograph still; `volume` for a kernel with channels.
     """
 
     scale: str = "unit"

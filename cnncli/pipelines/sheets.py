@@ -80,7 +80,7 @@ class SheetPipeline(Pipeline):
         """Yield the pictures of a frame in the order of the filters, not yet computed."""
         for chain in self.edge.chains:
             filtering, rendering = self.edge.filtering_of([chain]), self.edge.rendering.over(chain)
-            has_lines = chain.color == "gray" and rendering.signed != "offset"
+            has_lines = chain.color != "each" and rendering.signed != "offset"
             ground = (255 if rendering.invert else 0) if has_lines else None
             response = self.edge.response(frame, chain, filtering)
             for edge in pictures(response, chain, filtering, self.edge.rendering):

@@ -73,7 +73,15 @@ def test_what_cannot_be_read_is_told_with_its_place(text, words):
 
 @pytest.mark.parametrize(
     "array",
-    [np.ones(3), np.ones((1, 1, 1, 1)), np.ones((0, 3)), np.full((2, 2), np.nan), np.ones((2, 2), complex)],
+    [
+        np.ones(3),
+        np.ones((1, 1, 1, 1, 1)),
+        np.ones((1, 1, 0, 1)),
+        np.ones((1, 1, 1, 2)),
+        np.ones((0, 3)),
+        np.full((2, 2), np.nan),
+        np.ones((2, 2), complex),
+    ],
     ids=str,
 )
 def test_arrays_that_are_no_kernels(tmp_path, array):

@@ -600,7 +600,7 @@ def test_the_image_is_never_changed():
             for words in (None, ["gaussian:2", "sobel"], [["a"]], b"sobel", {})
         ),
         ([[np.nan]], {}, "a kernel must hold finite numbers only"),
-        (np.ones((2, 2, 3)), {}, "a kernel of (2, 2, 3) covers a volume: use it with color 'volume'"),
+        (np.ones((2, 2, 3)), {"color": "gray"}, "a kernel of (2, 2, 3) covers a volume: use it with color 'volume'"),
         (np.ones((2, 2, 4)), {"color": "volume"}, "the kernel covers 4 channels, the image has 3"),
         ("sobel", {"color": "sepia"}, "color must be one of gray, each, volume, got 'sepia'"),
         ("sobel", {"on": "red", "color": "gray"}, "on 'red' keeps one channel of color 'volume', got color 'gray'"),

@@ -64,7 +64,8 @@ def edge(
             "-k",
             metavar="K",
             help="Kernel of your own, as text ('1 0 -1; 1 0 -1') or as a .txt, .csv, .json or .npy file; in -f, the "
-            "word kernel stands for it.",
+            "word kernel stands for it. An .npy of (f_h, f_w, C) covers C channels; one of (f_h, f_w, C, n) is a bank "
+            "of n filters, each with an output, of which bank.npy[3] is one.",
         ),
     ] = None,
     direction: Annotated[
@@ -87,7 +88,7 @@ def edge(
         options.Color | None,
         typer.Option(
             help="gray (luma), each (every channel separately) or volume (sum over the channels). Default: each for "
-            "blurs and the like, otherwise gray."
+            "blurs and the like, volume for kernels with channels, otherwise gray."
         ),
     ] = None,
     on: Annotated[options.Channel | None, typer.Option(help="Keep only this channel (implies --color volume).")] = None,

@@ -86,6 +86,10 @@ def filters(
     if format_name not in ("table", "json"):
         raise ArgumentError(f"--format {format_name} applies to the list: a kernel is printed as text or JSON")
     chains = load_chains([" ".join(words)] if words else [], kernel, direction)
+    if len(chains) > 1 and not words:
+        raise ArgumentError(
+            f"{kernel} is a bank of {len(chains)} filters: choose one, {kernel}[0] to {kernel}[{len(chains) - 1}]"
+        )
     if len(chains) > 1:
         raise ArgumentError("-k gives the word kernel its meaning: put it among the words, or leave them out")
     (chain,) = chains

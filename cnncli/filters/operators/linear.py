@@ -97,7 +97,10 @@ def _as_kernel(kernel: npt.ArrayLike) -> Array:
         words = "a filter is words in one string, such as 'gaussian:2 sobel', or a kernel of numbers"
         raise ArgumentError(f"{words}, got {type(kernel).__name__}")
     if weights.ndim not in (2, 3) or weights.size == 0 or weights.dtype.kind not in "biuf":
-        raise ArgumentError(f"a kernel has the shape (f_h, f_w) or (f_h, f_w, C), got {weights.dtype} {weights.shape}")
+        bank = ": choose a filter of a bank, or use conv2d" if weights.ndim == 4 else ""
+        raise ArgumentError(
+            f"a kernel has the shape (f_h, f_w) or (f_h, f_w, C), got {weights.dtype} {weights.shape}{bank}"
+        )
     if not np.isfinite(weights).all():
         raise ArgumentError("a kernel must hold finite numbers only")
     with np.errstate(invalid="ignore"):
@@ -264,7 +267,7 @@ class DenseResponse(LinearResponse):
         if self.volume:
             return self._over_volume(kernel)
         if kernel.ndim == 3:
-            raise ArgumentError(f"a kernel of {kernel.shape} covers a volume: use it with color 'volume'")
+            raise ArgumentError(f"a kernel of {kernel.shape} covers a volume: use it with color 'volume', its default")
         if len(self.source.shape) == 3:
             return np.repeat(kernel[:, :, None, None], self.channels, axis=3)
         return kernel
@@ -273,7 +276,10 @@ class DenseResponse(LinearResponse):
         if kernel.ndim == 2:
             kernel = np.repeat(kernel[:, :, None], self.channels, axis=2)
         if kernel.shape[2] != self.channels:
-            raise ArgumentError(f"the kernel covers {kernel.shape[2]} channels, the image has {self.channels}")
+            raise ArgumentError(
+                f"the kernel covers {kernel.shape[2]} channels, the image has {self.channels}: use an image of "
+                f"{kernel.shape[2]} channels, or a kernel (f_h, f_w)"
+            )
         if self.filtering.on is not None:
             number = CHANNELS.index(self.filtering.on)
             if number >= self.channels:
