@@ -1,6 +1,14 @@
 """Commands that make the pictures of the course, and the pictures as Markdown with their commands."""
 
 COURSE = {
+    "edge.svg": "animate edge course/six.txt -f vertical -p valid",
+    "signs.svg": "animate edge checker.txt -f horizontal -p valid",
+    "padding.svg": "animate edge course/six.txt -f vertical -p same --crop 0,0,4x4",
+    "stride.svg": "animate edge course/seven.txt -k course/seven-kernel.txt -p valid -s 2",
+    "volume.svg": "animate edge volume.npy --color volume -f vertical -p valid --crop 0,0,5x5",
+    "pool.svg": "animate pool course/pool4.txt -f 2 -s 2",
+    "sliding.svg": "animate shape -n 12 -f 4 -s 4",
+    "transposed.svg": "animate shape -n 2 -f 3 -p 1 -s 2 --transposed",
     "connected.svg": "draw 64x64x3 fc-100 --width 450",
     "kernel.png": "filters sobel -d vertical",
     "several.svg": "draw 6x6x3 conv3-2 --width 450",
@@ -27,7 +35,7 @@ COURSE = {
     "field.svg": "draw 224x224x3 conv3-64,same conv3-64,same max2 conv3-128,same --receptive-field 3.conv:50,50"
     " --width 800",
     "first-layer.png": "dream runs/digits --layer 0.conv",
-    "signal.svg": "draw 14x1x1 conv5x1-16 conv5x1-32 --width 600",
+    "signal.svg": "animate edge course/signal.txt -k course/signal-kernel.txt -p valid",
 }
 """What follows `cnncli` to make each picture."""
 
