@@ -69,6 +69,7 @@ from .training.experiments.optimizers import compare_optimizers as compare_optim
 from .training.explaining import explain_step as explain_step
 from .training.learning import learn_kernel as learn_kernel
 from .training.rates import find_learning_rate as find_learning_rate
+from .training.reports.report import write_report as write_report
 from .training.runs import train as train
 from .training.sheets import batch_sheet as batch_sheet
 from .version import __version__ as __version__

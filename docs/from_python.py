@@ -17,7 +17,7 @@ FUNCTIONS = {
     "detect": ("find_boxes", "detect_files", "harvest_files"),
     "why": ("explain_class",),
     "dream": ("dream",),
-    "evaluate": ("evaluate", "evaluate_boxes", "judge_boxes"),
+    "evaluate": ("evaluate", "evaluate_boxes", "judge_boxes", "write_report"),
     "export": ("export_onnx", "export_weights"),
     "learn": ("learn_kernel",),
     "style": ("transfer_style",),

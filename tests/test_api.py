@@ -96,6 +96,7 @@ PROMISED = {
     "summarize_network",
     "train",
     "transfer_style",
+    "write_report",
     "write_image",
 }
 

@@ -66,7 +66,7 @@ class Page:
 
     def code(self, text: str) -> None:
         """Add lines to copy, as they are."""
-        self.add(f'<pre tabindex="0"><code>{escaped(_lines(text))}</code></pre>')
+        self.add(f"<pre><code>{escaped(_lines(text))}</code></pre>")
 
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, caption: str = "", numbers: bool = True
@@ -179,16 +179,16 @@ main {max-width: 1080px; margin: 0 auto; padding: 16px; overflow-wrap: anywhere}
 h1 {font-size: 26px; line-height: 1.25; margin: 8px 0} h2 {font-size: 19px; margin: 36px 0 8px} h3 {font-size: 16px}
 section {break-inside: avoid-page} p {margin: 8px 0; max-width: 75ch} .faint, figcaption {color: var(--faint)}
 .note {border-left: 4px solid var(--mark); padding: 4px 12px; background: var(--fill-5)}
-.wide, pre {overflow-x: auto; max-width: 100%} .wide:focus-visible, pre:focus-visible {outline: 2px solid var(--mark)}
+.wide {overflow-x: auto; max-width: 100%} .wide:focus-visible {outline: 2px solid var(--mark)}
 table {border-collapse: collapse; margin: 8px 0; font-variant-numeric: tabular-nums; overflow-wrap: normal}
 caption {text-align: left; color: var(--faint); padding: 4px 0}
 th, td {padding: 3px 12px 3px 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--grid)}
-td {white-space: nowrap} tbody th {font-weight: normal; max-width: 40ch; overflow-wrap: anywhere}
+td {white-space: nowrap} tbody th {font-weight: normal; min-width: 9em; max-width: 40ch; overflow-wrap: break-word}
 .numbers td, .numbers th:not(:first-child) {text-align: right; padding: 3px 0 3px 18px}
 .texts td {white-space: normal; overflow-wrap: anywhere}
 dl {display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 2px 18px; margin: 8px 0}
 dt {color: var(--faint)} dd {margin: 0}
-pre {background: var(--fill-5); padding: 10px 12px; border-radius: 4px; margin: 8px 0}
+pre {background: var(--fill-5); padding: 10px 12px; border-radius: 4px; margin: 8px 0; white-space: pre-wrap}
 code {font: 13px/1.45 ui-monospace, monospace} summary {cursor: pointer; padding: 4px 0}
 figure {margin: 8px 0; break-inside: avoid} img {image-rendering: pixelated; max-width: 100%; vertical-align: top}
 figcaption {font-size: 13px; line-height: 1.35} figcaption span {display: block; unicode-bidi: isolate}
@@ -198,8 +198,9 @@ figcaption {font-size: 13px; line-height: 1.35} figcaption span {display: block;
 @media (max-width: 480px) {dl {grid-template-columns: minmax(0, 1fr)} dd {margin-bottom: 6px}}
 @media print {
 main {max-width: none; padding: 0} body {font-size: 11px} h2 {break-after: avoid}
-.wide, pre, .drawing {overflow: visible}
-pre {white-space: pre-wrap} table {font-size: 10px} tr {break-inside: avoid}
+.wide, .drawing {overflow: visible}
+table {font-size: 10px} @page {margin: 14mm}
+details::details-content {content-visibility: visible; block-size: auto} tr {break-inside: avoid}
 }
 """
 )

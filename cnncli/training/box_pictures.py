@@ -1,6 +1,6 @@
 """Pictures of found boxes: precision over recall, confusion matrix, the worst pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from cnncli.training.run_folder import CONFUSION, PRECISION, WORST
 
 MOST_CURVES, MOST_WORST = 12, 12
 _GREEN = (0, 140, 90)
+_READABLE = 320  # pixels of an image in which the names of boxes can be read
 
 
 class _Kind(NamedTuple):
@@ -36,6 +37,8 @@ RIGHT, FALSE, MISSED = (
     _Kind(ORANGE, "orange: found and wrong"),
     _Kind(BLUE, "blue: labelled and missed"),
 )
+COLOURS = "; ".join(kind.meaning for kind in (MISSED, FALSE, RIGHT))
+"""The colours of boxes in words."""
 
 
 def draw_scores(names: Sequence[str], scores: BoxScores) -> dict[str, Drawn | None]:
@@ -80,13 +83,13 @@ def _points(curve: Array) -> list[Point]:
     return [*points, (points[-1][0] if points else 0.0, 0.0)]
 
 
-def draw_box_confusion(scores: BoxScores) -> Svg:
-    """Draw the confusion matrix of boxes."""
+def draw_box_confusion(scores: BoxScores, *, titled: bool = True) -> Svg:
+    """Draw the confusion matrix of boxes, with its title where there is none above it."""
     names = [*(one.name for one in scores.per_class), BACKGROUND]
     right, boxes = scores.confusion.trace(), scores.confusion[:-1].sum()
     note = f"{right:,} of {boxes:,} boxes found and right, with scores from {scores.threshold:.2f}"
-    counts = scores.confusion.tolist()
-    return draw_matrix(names, counts, title="Confusion matrix", note=note, across="found", down="labelled")
+    counts, title = scores.confusion.tolist(), "Confusion matrix"
+    return draw_matrix(names, counts, title=title, note=note, across="found", down="labelled", titled=titled)
 
 
 def draw_worst(names: Sequence[str], scores: BoxScores) -> Canvas | None:
@@ -99,18 +102,39 @@ def draw_worst(names: Sequence[str], scores: BoxScores) -> Canvas | None:
     Raises:
         ImageError: a file cannot be read.
     """
-    counts = np.array([picture.mistakes for picture in scores.pictures], np.int64)
-    worst = [item for item in np.argsort(-counts, kind="stable")[:MOST_WORST].tolist() if counts[item]]
+    worst = list(worst_pictures(names, scores))
     if not worst:
         return None
-    class_names = [one.name for one in scores.per_class]
-    drawn = [_with_boxes(read_picture(names[item]), scores.pictures[item], class_names) for item in worst]
-    labels = [f"{_counted(scores.pictures[item])}: {Path(names[item]).name}" for item in worst]
-    note = "; ".join(kind.meaning for kind in (MISSED, FALSE, RIGHT))
-    sheet = Sheet("Pictures with the most mistakes", note, labels, [picture.shape[:2] for picture in drawn])
-    for number, picture in enumerate(drawn):
-        sheet.put(number, picture)
+    labels = [f"{counted}: {Path(name).name}" for name, counted, _ in worst]
+    sheet = Sheet("Pictures with the most mistakes", COLOURS, labels, [drawn.shape[:2] for _, _, drawn in worst])
+    for number, (_, _, drawn) in enumerate(worst):
+        sheet.put(number, drawn)
     return sheet.canvas
+
+
+def worst_pictures(names: Sequence[str], scores: BoxScores) -> Iterator[tuple[str, str, Array]]:
+    """Yield the name, the mistakes in words, and the pixels with boxes of the pictures with the most mistakes.
+
+    Raises:
+        ImageError: a file cannot be read.
+    """
+    counts = np.array([picture.mistakes for picture in scores.pictures], np.int64)
+    class_names = [one.name for one in scores.per_class]
+    for item in np.argsort(-counts, kind="stable")[:MOST_WORST].tolist():
+        if counts[item]:
+            picture = scores.pictures[item]
+            yield (
+                names[item],
+                _counted(picture),
+                _with_boxes(*_enlarged(read_picture(names[item]), picture), class_names),
+            )
+
+
+def _enlarged(pixels: Array, picture: PictureBoxes) -> tuple[Array, PictureBoxes]:
+    """Return a small picture with its boxes a whole number of times as large, so that their names can be read."""
+    factor = max(1, _READABLE // max(pixels.shape[:2]))
+    found, labelled = (boxes.moved(boxes.places * factor) for boxes in picture[:2])
+    return pixels.repeat(factor, axis=0).repeat(factor, axis=1), picture._replace(found=found, labelled=labelled)
 
 
 def _counted(picture: PictureBoxes) -> str:

@@ -16,6 +16,7 @@ from cnncli.drawing.svg.document import Point, Svg
 from cnncli.drawing.svg.matrices import draw_matrix
 from cnncli.models.judging.metrics import Scores, rank_mistakes
 from cnncli.models.model import TrainedNetwork
+from cnncli.shapes import show_shape
 from cnncli.training.rates import RateTest
 
 MOST_MISTAKES = 24
@@ -88,12 +89,12 @@ def draw_rates(test: RateTest) -> Svg:
     return svg
 
 
-def draw_confusion(scores: Scores) -> Svg:
-    """Draw the confusion matrix."""
+def draw_confusion(scores: Scores, *, titled: bool = True) -> Svg:
+    """Draw the confusion matrix, with its title where there is none above it."""
     low, high = scores.accuracy_interval
     note = f"{scores.accuracy:.1%} of {scores.confusion.sum():,} right (95% interval {low:.1%} to {high:.1%})"
-    names, counts = [one.name for one in scores.per_class], scores.confusion.tolist()
-    return draw_matrix(names, counts, title="Confusion matrix", note=note, across="predicted", down="true")
+    names, counts, title = [one.name for one in scores.per_class], scores.confusion.tolist(), "Confusion matrix"
+    return draw_matrix(names, counts, title=title, note=note, across="predicted", down="true", titled=titled)
 
 
 def draw_filters(model: TrainedNetwork) -> Canvas | None:
@@ -102,18 +103,19 @@ def draw_filters(model: TrainedNetwork) -> Canvas | None:
     if found is None:
         return None
     name, filters = found
-    shown = filters[:MOST_FILTERS]
-    largest = float(np.abs(shown).max())
-    coloured = shown.shape[3] == 3
-    if coloured:
-        tiles = np.rint(127.5 + 127.5 * shown / (largest or 1)).astype(np.uint8)
-    else:
-        tiles = diverging(shown[..., 0], largest)
-    size = f"{filters.shape[1]}x{filters.shape[2]}x{shown.shape[3]}"
+    tiles, note = filter_tiles(filters[:MOST_FILTERS])
     first = f"the first {MOST_FILTERS} of " if len(filters) > MOST_FILTERS else ""
-    meaning = "grey is 0, a colour is weighed by its part" if coloured else "white is 0, red above, blue below"
-    note = f"{meaning}; full colour is {largest:.3g}"
+    size = show_shape(filters.shape[1:])
     return draw_sheet(tiles, f"First-layer filters: {name}, {first}{len(filters)} of {size}", note)
+
+
+def filter_tiles(filters: Array) -> tuple[Array, str]:
+    """Return filters (number, f_h, f_w, 1 or 3) as tiles of bytes, and what their colours mean."""
+    largest = float(np.abs(filters).max())
+    if filters.shape[3] == 3:
+        tiles = np.rint(127.5 + 127.5 * filters / (largest or 1)).astype(np.uint8)
+        return tiles, f"grey is 0, a colour is weighed by its part; full colour is {largest:.3g}"
+    return diverging(filters[..., 0], largest), f"white is 0, red above, blue below; full colour is {largest:.3g}"
 
 
 def first_filters(model: TrainedNetwork) -> tuple[str, Array] | None:
@@ -144,13 +146,18 @@ def draw_features(maps: Array, title: str) -> Canvas:
     The maps are (H, W, C), or (N,) numbers that each become a tile.
     """
     volume = maps if maps.ndim == 3 else maps[np.newaxis, np.newaxis]
+    tiles, meaning = map_tiles(volume)
+    first = f"the first {MOST_MAPS} of " if volume.shape[2] > MOST_MAPS else ""
+    note = f"{first}{volume.shape[2]} of {volume.shape[0]}x{volume.shape[1]}, {meaning}"
+    return draw_sheet(tiles[:MOST_MAPS], title, note, side=24 if max(tiles.shape[1:]) == 1 else None)
+
+
+def map_tiles(volume: Array) -> tuple[Array, str]:
+    """Return maps (H, W, C) as tiles of bytes (C, H, W), and what their greys mean."""
     low, high = float(volume.min()), float(volume.max())
     shares = (volume - low) / ((high - low) or 1)
-    tiles = np.rint(255 * shares[..., :MOST_MAPS].transpose(2, 0, 1)).astype(np.uint8)
-    first = f"the first {MOST_MAPS} of " if volume.shape[2] > MOST_MAPS else ""
-    size = f"{first}{volume.shape[2]} of {volume.shape[0]}x{volume.shape[1]}"
-    note = f"{size}, all on one scale: black {low:.4g}, white {high:.4g}"
-    return draw_sheet(tiles, title, note, side=24 if max(tiles.shape[1:]) == 1 else None)
+    tiles = np.rint(255 * shares.transpose(2, 0, 1)).astype(np.uint8)
+    return tiles, f"all on one scale: black {low:.4g}, white {high:.4g}"
 
 
 def draw_sheet(tiles: Array, title: str, note: str, *, side: float | None = None) -> Canvas:

@@ -13,7 +13,7 @@ from cnncli.models.judging.splits import CONFIG, SPLIT
 Metrics = dict[str, Any]
 
 CURVES, CONFUSION, FILTERS, MISTAKES = "curves.svg", "confusion.svg", "filters.png", "mistakes.png"
-PRECISION, WORST = "precision.svg", "worst.png"
+PRECISION, WORST, REPORT = "precision.svg", "worst.png", "report.html"
 PICTURES = (CURVES, CONFUSION, FILTERS, MISTAKES, PRECISION, WORST)
 """Files that are drawn at the end: of classes all but the last two, of boxes all but the mistakes."""
 
@@ -30,6 +30,7 @@ class RunFolder:
         config: options and versions.
         split: fingerprints of the pictures that were trained on, and of those that were held out.
         post_mortem: the report on a loss that was no longer finite.
+        report: the run as a web page.
 
     Example:
         >>> RunFolder("runs/digits").model.name
@@ -44,6 +45,7 @@ class RunFolder:
         self.config = self.path / CONFIG
         self.split = self.path / SPLIT
         self.post_mortem = self.path / "post_mortem.json"
+        self.report = self.path / REPORT
         self._held: int | None = None
 
     def close(self) -> None:
@@ -54,7 +56,7 @@ class RunFolder:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All files that a training writes here, except pictures."""
+        """All files that a training writes here, except pictures and the report."""
         return self.model, self.checkpoint, self.metrics, self.config, self.split, self.post_mortem
 
     def check(self, *, force: bool, resume: bool) -> None:
@@ -89,7 +91,7 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._held = _hold(self.path)
             remove_leftovers([str(self.path)])
-            for file in (*self.files, *(self.path / name for name in (*PICTURES, *_FORMER))) if fresh else ():
+            for file in (*self.files, *(self.path / name for name in (*PICTURES, *_FORMER, REPORT))) if fresh else ():
                 file.unlink(missing_ok=True)
         except OSError as error:
             raise ModelError(f"{self.path}: cannot be written: {error.strerror or error}") from error

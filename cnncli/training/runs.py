@@ -3,6 +3,7 @@
 import os
 import platform
 import threading
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
@@ -20,6 +21,7 @@ from cnncli.models.judging.metrics import Scores
 from cnncli.models.judging.splits import Split, find_run, save_split
 from cnncli.models.model import Model
 from cnncli.threads import cores
+from cnncli.training.aims.aim import Verdict
 from cnncli.training.aims.classifying import ACCURACY
 from cnncli.training.baselines import Baselines
 from cnncli.training.checkpoints import Checkpoint, load_checkpoint
@@ -51,6 +53,7 @@ class TrainingResult(NamedTuple):
         chosen_among: number of epochs that the best was chosen from by the pictures of `scores`, whose interval holds
             for all of them at once.
         pictures: files that were drawn.
+        report: the page on the run; None where no files are kept.
     """
 
     model: Model | Detector
@@ -64,6 +67,7 @@ class TrainingResult(NamedTuple):
     baselines: Baselines | None = None
     chosen_among: int = 1
     pictures: tuple[Path, ...] = ()
+    report: Path | None = None
 
 
 def train(
@@ -133,7 +137,7 @@ def train(
         with Trainer(preparation, own, jobs=jobs, watcher=watcher, stop=stop, backend=backend) as trainer:
             with processes.fail_together():
                 _open(trainer, folder, checkpoint, data)
-            return _run(trainer, jobs)
+            return _run(trainer, jobs, data if isinstance(data, str | os.PathLike) else "a data set in memory")
 
 
 def _open(trainer: Trainer, folder: RunFolder | None, checkpoint: Checkpoint | None, data: Any) -> None:
@@ -169,14 +173,44 @@ def _split(preparation: Preparation) -> Split:
     return split
 
 
-def _run(trainer: Trainer, jobs: int) -> TrainingResult:
+def _run(trainer: Trainer, jobs: int, data: str | os.PathLike[str]) -> TrainingResult:
+    notes: list[str] = []
     if not trainer.is_done and not trainer.is_told_to_stop():
         if notes := [*trainer.backend.notes(trainer.engine.network), *filter(None, [trainer.compare()])]:
             trainer.watcher.computing(notes)
         trainer.watcher.begins(trainer.estimate(), trainer.progress.epoch)
     done = trainer.run()
     run = TrainingResult(trainer.best or trainer.model(), tuple(trainer.metrics), done, trainer.progress.best_epoch)
-    return _judged(run, trainer, jobs) if done and trainer.processes.is_first else run
+    if not trainer.processes.is_first:
+        return run
+    run, verdict = _judged(run, trainer, jobs) if done else (run, None)
+    return _drawn(run, verdict, trainer, jobs, os.fspath(data), notes)
+
+
+def _drawn(
+    run: TrainingResult,
+    verdict: Verdict[Any, Any, Any] | None,
+    trainer: Trainer,
+    jobs: int,
+    data: str,
+    notes: Sequence[str],
+) -> TrainingResult:
+    """Return the run with its pictures and its report, where it has a folder; one that was stopped has no pictures."""
+    folder = trainer.folder
+    if folder is None:
+        return run
+    from cnncli.training.pictures import save_all
+    from cnncli.training.reports.report import write_run_report
+    from cnncli.training.reports.training import Trained
+
+    preparation, backend = trainer.preparation, trainer.backend
+    if verdict is not None:
+        drawn = save_all(folder.path, preparation.aim.draw(trainer.metrics, run.best_epoch, verdict))
+        run = run._replace(pictures=tuple(drawn))
+    environment = {"engine": backend.name, **backend.versions(), "processes and threads": f"{jobs:,}"}
+    trained = Trained(data, folder.path, preparation, trainer.metrics, run.best_epoch, run.done, notes)
+    write_run_report(trained, run, verdict, environment)
+    return run._replace(report=folder.report)
 
 
 def _check_started(engine: Backend) -> None:
@@ -210,8 +244,8 @@ def _begin(
     return checkpoint, configuration
 
 
-def _judged(run: TrainingResult, trainer: Trainer, jobs: int) -> TrainingResult:
-    """Return the run with the scores of its model, and draw its pictures."""
+def _judged(run: TrainingResult, trainer: Trainer, jobs: int) -> tuple[TrainingResult, Verdict[Any, Any, Any]]:
+    """Return the run with the scores of its model, and what it makes of the pictures that judge it."""
     trainer.watcher.judging()
     preparation, model = trainer.preparation, run.model.on(trainer.backend)
     aim, held_out, test = preparation.aim, preparation.validation, preparation.test
@@ -225,9 +259,4 @@ def _judged(run: TrainingResult, trainer: Trainer, jobs: int) -> TrainingResult:
         test_scores=None if test is None else aim.judge(model, test, jobs).scores,
         baselines=aim.baselines(dataset, preparation.train),
     )
-    if trainer.folder is None:
-        return run
-    from cnncli.training.pictures import save_all
-
-    drawn = save_all(trainer.folder.path, aim.draw(trainer.metrics, run.best_epoch, verdict))
-    return run._replace(pictures=tuple(drawn))
+    return run, verdict

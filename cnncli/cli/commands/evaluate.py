@@ -22,7 +22,7 @@ cnncli evaluate runs/digits photos/ --min-accuracy 95% && cnncli export runs/dig
 
 cnncli evaluate runs/digits mnist/ --part test --json
 
-cnncli evaluate runs/digits photos/ --mistakes mistakes.csv
+cnncli evaluate runs/digits photos/ --mistakes mistakes.csv --report report.html
 
 cnncli evaluate runs/cells annotations.json --pictures judged --min-map 0.5
 """
@@ -68,6 +68,14 @@ def evaluate(
             "precision.svg (over recall), confusion.svg and worst.png (the images with the most mistakes).",
         ),
     ] = None,
+    report: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.html",
+            help="Write scores, confusion matrix, classes, mistakes, filters and features as a web page of one file, "
+            "which needs no network.",
+        ),
+    ] = None,
     mistakes: Annotated[
         str | None,
         typer.Option(
@@ -109,8 +117,10 @@ def evaluate(
     output = box_results if with_boxes else results
     if pictures is not None:
         results.check_pictures(pictures, output.PICTURES, force=force)
-    if mistakes is not None:
-        results.check_mistakes(mistakes, force=force, inputs=[os.fspath(ModelWord.of(model).path()), data])
+    for option, path in (("--mistakes", mistakes), ("--report", report)):
+        if path is not None:
+            inputs = [os.fspath(ModelWord.of(model).path()), data]
+            results.check_file(option, path, force=force, inputs=inputs)
     judge = _judge_of_boxes(shares.get("--threshold"), search) if with_boxes else _judge_of_classes()
     loaded = open_model(model, about.told(size), engine=engine, device=device, quiet=quiet)
     with counting(hidden=quiet or as_json) as progress:
@@ -122,6 +132,11 @@ def evaluate(
         results.draw(pictures, output.pictures(found), replace=force)
     if mistakes is not None:
         found.save_mistakes(mistakes, replace=force)
+    if report is not None:
+        options_given = {"threshold": threshold, "strict": strict, "size": size}
+        options_given |= {one: getattr(group, one) for group in (about, search) for one in group.fields}
+        options_given |= {"engine": None if engine == "numpy" else engine}
+        results.write_page(report, found, loaded, [model, data], options_given, replace=force)
     value, least = output.measure(found), shares.get(output.LEAST, -1)
     if value < least:
         least_text = f"{output.LEAST} {given[output.LEAST]}"

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from cnncli.cli.training.bars import TaskBar
-from cnncli.cli.training.summaries import class_scores, duration, epoch_measures, result_lines, summary_lines
+from cnncli.cli.training.summaries import class_scores, epoch_measures, result_lines, summary_lines
 from cnncli.files.text import json_text, printable
 from cnncli.models.detector import Detector
 from cnncli.models.judging.box_scores import BoxScores
 from cnncli.models.judging.metrics import Scores
 from cnncli.training.preparation import Preparation
+from cnncli.training.reports.descriptions import duration
 from cnncli.training.run_folder import Metrics
 from cnncli.training.runs import TrainingResult
 from cnncli.training.watcher import BatchReport, Estimate, Watcher
@@ -176,6 +177,7 @@ class JsonLines(Display):
             **_box_facts(run) if isinstance(run.model, Detector) else _class_facts(run),
             model=str(self.folder / "model.safetensors"),
             pictures=[str(picture) for picture in run.pictures],
+            report=None if run.report is None else str(run.report),
         )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # neither command loads what the other needs
     from cnncli.models.judging.box_evaluation import BoxEvaluation
     from cnncli.models.judging.evaluation import Evaluation
     from cnncli.models.judging.metrics import Scores
+    from cnncli.models.predictor import PictureModel
     from cnncli.training.learning import LearnedKernel
     from cnncli.training.pictures import Drawn
 
@@ -85,21 +86,42 @@ def check_pictures(folder: str, names: Sequence[str], *, force: bool) -> None:
         check_output(os.path.join(folder, name), force=force)
 
 
-def check_mistakes(path: str, *, force: bool, inputs: Sequence[str]) -> None:
-    """Check that the table of mistakes can be written, before any work.
+def check_file(option: str, path: str, *, force: bool, inputs: Sequence[str]) -> None:
+    """Check that the file of an option can be written, before any work.
 
     Raises:
         ArgumentError: its folder is not there, or it exists already or is an input.
     """
     folder = os.path.dirname(path)
     if path in ("", STANDARD):
-        raise ArgumentError(f"--mistakes needs the name of a file, got {path!r}")
+        raise ArgumentError(f"{option} needs the name of a file, got {path!r}")
     if folder and not os.path.isdir(folder):
         raise ArgumentError(f"{folder}: no such folder; make it first")
     if os.path.isdir(path):
-        raise ArgumentError(f"{path} is a folder: --mistakes needs the name of a file")
+        raise ArgumentError(f"{path} is a folder: {option} needs the name of a file")
     if not is_special(path):
         check_output(path, force=force, inputs=inputs)
+
+
+def write_page(
+    path: str,
+    found: "Evaluation | BoxEvaluation",
+    loaded: "PictureModel",
+    words: list[str],
+    options: Mapping[str, object],
+    *,
+    replace: bool,
+) -> None:
+    """Write the report of an evaluation, with the command that repeats it: the model, the data and the options.
+
+    Raises:
+        ImageError: it cannot be written.
+    """
+    from cnncli.training.reports.commands import command_text
+    from cnncli.training.reports.report import write_report
+
+    command = command_text(["cnncli", "evaluate", *words], {**options, "part": found.part})
+    write_report(found, path, model=loaded, title=" on ".join(words), command=command, replace=replace)
 
 
 def draw(folder: str, drawn: Mapping[str, "Drawn | None"], *, replace: bool) -> None:

@@ -16,7 +16,6 @@ from cnncli.cli.networks.tables import Column, Table
 from cnncli.cli.options import FileOptions, pixel_limit
 from cnncli.cli.training.bars import TaskBar
 from cnncli.cli.training.models import say_preprocessing
-from cnncli.cli.training.summaries import duration
 from cnncli.engines.backends import Backend, open_backend
 from cnncli.errors import ArgumentError, ImageError
 from cnncli.files.temporary import Ending, check_output, open_temporary, open_whole, whole_file, writing
@@ -28,6 +27,7 @@ from cnncli.models.style.networks import JudgingNetwork, random_network
 from cnncli.models.style.options import StyleOptions
 from cnncli.models.style.transfer import StyleReport, StyleResult, StyleWatcher, transfer_style
 from cnncli.threads import cores
+from cnncli.training.reports.descriptions import duration
 
 if TYPE_CHECKING:
     from cnncli.models.model import TrainedNetwork

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cnncli.data.boxes.dataset import BoxDataset
-from cnncli.engines.detection.losses import DetectionLoss
 from cnncli.models.detector import Detector
 from cnncli.models.judging.box_scores import BoxScores
 from cnncli.models.judging.metrics import Scores
 from cnncli.shapes import show_shape
 from cnncli.training.aims.classifying import ACCURACY
 from cnncli.training.preparation import Preparation
+from cnncli.training.reports.descriptions import frozen_words, loss_words, rate_words, source_words
 from cnncli.training.run_folder import Metrics
 from cnncli.training.runs import TrainingResult
 
@@ -38,15 +38,14 @@ def summary_lines(data: str, preparation: Preparation) -> Iterator[str]:
         yield f"parts     {', '.join(f'{name}/ {_USES[part]}' for part, name in preparation.folders.items())}"
     yield _classes_line(preparation)
     if preparation.source is not None:
-        yield f"from      {source_line(preparation)}"
+        yield f"from      {source_words(preparation)}"
     if preparation.frozen:
-        yield f"frozen    {frozen_line(preparation)}"
+        yield f"frozen    {frozen_words(preparation)}"
     if preparation.adapted:
         yield f"adapted   {preparation.adapted}"
     yield f"network   {preparation.network} ({preparation.network.totals.params:,} parameters)"
     extras = [
-        f"lr {options.lr:g} {options.schedule}" + (f", warm-up {options.warmup:g}" if options.warmup else ""),
-        *([f"head {preparation.head_lr:g}"] if preparation.head_lr != options.lr else []),
+        rate_words(preparation),
         *([f"momentum {options.momentum:g}"] if options.momentum is not None else []),
         *([f"weight decay {options.weight_decay:g}"] if options.weight_decay else []),
         f"batches of {options.batch_size}",
@@ -69,55 +68,10 @@ def _classes_line(preparation: Preparation) -> str:
     return f"boxes     {sum(counts):,} of {len(counts)} class{'es' * (len(counts) != 1)}: {shown}"
 
 
-def loss_words(preparation: Preparation) -> str:
-    """Return the loss in words: of boxes, its terms and their weights."""
-    loss, smoothing = preparation.loss, preparation.configuration.label_smoothing
-    smoothed = f" smoothed by {smoothing:g}" if smoothing else ""
-    if not isinstance(loss, DetectionLoss):
-        return preparation.configuration.loss.replace("_", " ") + smoothed
-    label = f" + {loss.label_weight:g} cross entropy{smoothed} of the class" if len(preparation.class_names) > 1 else ""
-    return f"focal loss of the objectness + {loss.box_weight:g} {loss.box_loss} of the box{label}"
-
-
-def source_line(preparation: Preparation) -> str:
-    """Return the model that a training goes on from, how pictures are brought to it, and what becomes of its head."""
-    source, classes = preparation.source, len(preparation.class_names)
-    assert source is not None
-    shape = show_shape(preparation.network.input_shape)
-    head = f"a new head for {classes} classes" if preparation.new_head else "its classes and its head are kept"
-    return f"{source.word}: images {shape} ({preparation.resize}), {preparation.normalization.words}; {head}"
-
-
-def frozen_line(preparation: Preparation) -> str:
-    """Return which words are frozen, and how often they are computed."""
-    words, count = preparation.network.layers.unrolled, preparation.frozen
-    noun = "the first word" if count == 1 else f"the first {count} words"
-    numbers = f"{preparation.frozen_params:,} of {preparation.network.totals.params:,} parameters"
-    often = "computed once for all epochs"
-    if not preparation.remembers:
-        why = "images are augmented"
-        if not preparation.augmentations:
-            why = f"{preparation.feature_bytes / 2**30:.1f} GiB of outputs are too many to keep"
-        often = f"computed once an epoch, because {why}"
-    return f"{noun} of {len(words)}, up to {words[count - 1].label} ({numbers}), {often}"
-
-
 def _counts(names: Sequence[str], counts: Sequence[int]) -> str:
     shown = [f"{name} {count:,}" for name, count in zip(names[:CLASSES_SHOWN], counts, strict=False)]
     more = len(names) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the unit that fits.
-
-    Example:
-        >>> duration(0.123), duration(90), duration(9000)
-        ('0.12 s', '90 s', '2.5 h')
-    """
-    if seconds < 600:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _interval(scores: Scores) -> str:
@@ -133,7 +87,7 @@ def class_scores(scores: Scores | BoxScores | None) -> Scores | None:
 def result_lines(run: TrainingResult, folder: Path) -> Iterator[str]:
     """Yield the scores of a training, and the files that it wrote."""
     yield from _box_lines(run) if isinstance(run.model, Detector) else _class_lines(run)
-    files = ["model.safetensors", *(picture.name for picture in run.pictures)]
+    files = ["model.safetensors", *(path.name for path in (*run.pictures, run.report) if path)]
     yield f"Written to {folder}: {', '.join(files)}"
 
 

@@ -9,7 +9,7 @@ from cnncli.drawing.svg.document import Point, Svg
 from cnncli.drawing.svg.lettering import shortened, text_width
 from cnncli.drawing.svg.theme import DASHES
 
-_MOST_MARKERS = 40  # on a curve of more points, some dozen of them are marked
+_MOST_MARKERS = 25  # on a curve of more points, some dozen of them are marked
 _LEGEND, _SWATCH = 12, 28
 
 
@@ -146,7 +146,7 @@ def _draw_curve(
 
 
 def _draw_marker(svg: Svg, x: float, y: float, style: str, place: int) -> None:
-    """Draw a circle, a square, or another corner: with eight dashes, two in forty curves look alike."""
+    """Draw a circle, a square, or another corner: with eight dashes, two of forty curves look alike."""
     style = f"{style} paper solid"
     shape = place % len(_CORNERS)
     if _CORNERS[shape]:

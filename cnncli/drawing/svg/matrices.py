@@ -22,6 +22,7 @@ def draw_matrix(
     note: str,
     across: str,
     down: str,
+    titled: bool = True,
     theme: Theme = Theme.AUTO,
 ) -> Svg:
     """Draw counts as shades of their shares of a row; those on the diagonal are right, and have a colour of their own.
@@ -29,10 +30,11 @@ def draw_matrix(
     Args:
         names: of the rows and of the columns.
         counts: whole numbers, a row for each name.
-        title: above all.
+        title: above all, and for those who hear it.
         note: below the title.
         across: what the columns are.
         down: what the rows are.
+        titled: whether title and note are written.
         theme: what it is drawn on.
 
     Example:
@@ -46,12 +48,14 @@ def draw_matrix(
     named = range(0, len(names), math.ceil(17 / cell))
     room = min(170.0, max(text_width(names[place]) for place in named))
     is_flat = room <= cell * named.step - 4
-    left, top, side = _MARGIN + 30 + room, 96 + (18 if is_flat else room), cell * len(names)
-    width = max(left + side + 110, text_width(title, 16) * 1.08 + 2 * _MARGIN, text_width(note) + 2 * _MARGIN)
+    head, words = (66, max(text_width(title, 16) * 1.08, text_width(note))) if titled else (10, 0.0)
+    left, top, side = _MARGIN + 30 + room, head + 30 + (18 if is_flat else room), cell * len(names)
+    width = max(left + side + 110, words + 2 * _MARGIN, left + text_width(across))
     svg = Svg(width, top + side + _MARGIN, title=title, description=note, theme=theme)
-    svg.text(_MARGIN, 32, title, size=16, bold=True)
-    svg.text(_MARGIN, 54, note, style="faint")
-    svg.text(left, 78, across, style="faint")
+    if titled:
+        svg.text(_MARGIN, 32, title, size=16, bold=True)
+        svg.text(_MARGIN, 54, note, style="faint")
+    svg.text(left, head + 12, across, style="faint")
     svg.text(_MARGIN + 8, top, down, anchor="end", upright=True, style="faint")
     _draw_shades(svg, left, top, cell, counts)
     if cell >= 14:
