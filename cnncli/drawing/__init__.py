@@ -1,1 +1,1 @@
-"""Pictures drawn from numbers: text, lines, charts."""
+"""Pictures drawn from numbers: SVG, pages, and pixels with text and lines."""

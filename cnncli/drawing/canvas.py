@@ -90,10 +90,6 @@ class Canvas:
         scaled = [(x * _FINE, y * _FINE) for x, y in points]
         self._draw.line(scaled, fill=fill, width=round(width * _FINE), joint="curve")
 
-    def dot(self, x: float, y: float, *, fill: Colour) -> None:
-        """Draw a point."""
-        self._draw.ellipse([(x - 3) * _FINE, (y - 3) * _FINE, (x + 3) * _FINE, (y + 3) * _FINE], fill=fill)
-
     def box(self, box: Box, *, fill: Colour | None = None, outline: Colour | None = None) -> None:
         """Draw a rectangle."""
         left, top, right, bottom = (round(edge * _FINE) for edge in box)

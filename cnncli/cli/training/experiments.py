@@ -14,13 +14,14 @@ from cnncli.cli.networks.tables import Cell, Column, Table, plain
 from cnncli.cli.training.bars import TaskBar
 from cnncli.cli.training.displays import REFRESH, Display
 from cnncli.cli.training.experiment_options import ExperimentOptions
-from cnncli.cli.training.summaries import duration, loss_words, summary_lines
+from cnncli.cli.training.summaries import summary_lines
 from cnncli.drawing.svg.saving import check_drawing, save_drawing
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import check_output
 from cnncli.files.text import json_text, printable
 from cnncli.training.experiments.trials import Plan, Run, Spread, Trial, TrialWatcher
 from cnncli.training.preparation import Preparation
+from cnncli.training.reports.descriptions import duration, loss_words
 from cnncli.training.watcher import BatchReport
 
 _HEADINGS = {
