@@ -167,6 +167,12 @@ def test_a_detector_has_its_report(boxes):
     assert any("blue: labelled and missed" in words for words in page.words)
 
 
+def test_a_detector_without_validation_has_its_report(boxes, tmp_path):
+    page = Reader(train(boxes[0], output=tmp_path / "run", val="0", epochs=1, jobs=1).report)
+    assert "mAP" not in page.words
+    assert any("training images" in words for words in page.words)
+
+
 def test_an_evaluation_has_its_report(run, tmp_path):
     _, folder, data = run
     found = evaluate(folder, data, part="train")

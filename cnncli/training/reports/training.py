@@ -60,12 +60,8 @@ def add_curves(page: Page, trained: Trained) -> None:
     shown = there or [name for name in MEASURES if f"train_{name}" in trained.metrics[0]]
     with page.block("div", class_="beside"):
         _add_chart(page, trained, "Loss", part_curves(trained.metrics, "loss"))
-        curves = [
-            curve._replace(label=f"{curve.label}{_KINDS.get(name, '')}")
-            for name in shown
-            for curve in part_curves(trained.metrics, name)
-        ]
-        _add_chart(page, trained, MEASURES[shown[0]], curves, percent=True)
+        if shown:
+            _add_chart(page, trained, MEASURES[shown[0]], _measure_curves(trained, shown), percent=True)
         rates = thinned([(float(line["epoch"]), float(line["lr"])) for line in trained.metrics])
         _add_chart(page, trained, "Learning rate at the end of the epoch", [Curve("learning rate", rates)])
     with page.block("details"):
@@ -75,6 +71,15 @@ def add_curves(page: Page, trained: Trained) -> None:
     rate = sum(float(line["images_per_second"]) for line in trained.metrics) / len(took)
     words = f"{len(took):,} epochs took {duration(sum(took))}, {duration(sum(took) / len(took))} each"
     page.paragraph(f"{words}: {rate:,.0f} images per second, without validation.")
+
+
+def _measure_curves(trained: Trained, names: Sequence[str]) -> list[Curve]:
+    """Return the curves of several measures, whose labels tell them apart."""
+    return [
+        curve._replace(label=f"{curve.label}{_KINDS.get(name, '')}")
+        for name in names
+        for curve in part_curves(trained.metrics, name)
+    ]
 
 
 def _add_chart(page: Page, trained: Trained, title: str, curves: Sequence[Curve], *, percent: bool = False) -> None:
