@@ -217,6 +217,41 @@ DilationOption = Annotated[
     str, typer.Option(metavar="D", callback=parsed(parse_pair), help="Pixels between the taps of the kernel.")
 ]
 
+OnOption = Annotated[Channel | None, typer.Option(help="Keep only this channel (implies --color volume).")]
+BiasOption = Annotated[
+    str, typer.Option(metavar="B", callback=parsed(parse_number), help="Number to add to the response.")
+]
+ActivationOption = Annotated[
+    Activation | None, typer.Option(help="Activation function to apply to the response, after the bias.")
+]
+FlipOption = Annotated[
+    bool, typer.Option("--flip", help="Rotate the kernel by 180 degrees: convolution as in mathematics.")
+]
+WindowOption = Annotated[
+    str | None,
+    typer.Option(
+        "--kernel-size",
+        "-f",
+        metavar="F",
+        callback=parsed(parse_pair),
+        help="Size of the window: 2, or height,width. Default: 2.",
+    ),
+]
+WindowStrideOption = Annotated[
+    str | None,
+    typer.Option(
+        "--stride",
+        "-s",
+        metavar="S",
+        callback=parsed(parse_pair),
+        help="Pixels between windows. Default: the size of the window.",
+    ),
+]
+PoolingModeOption = Annotated[PoolingMode, typer.Option(help="Value of each window.")]
+CeilOption = Annotated[
+    bool, typer.Option("--ceil", help="Keep partial windows at the bottom and right instead of dropping them.")
+]
+
 
 # Commands that work on files
 

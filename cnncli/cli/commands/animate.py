@@ -7,7 +7,8 @@ import typer
 
 from cnncli.cli import options
 from cnncli.cli.completion import complete_filters
-from cnncli.cli.options import TakesNumbers, choice, fields_of, parse_number, parse_pair, parsed
+from cnncli.cli.networks import options as of_layers
+from cnncli.cli.options import TakesNumbers, choice, fields_of, parse_number, parsed
 from cnncli.drawing.svg.theme import Theme
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import check_output
@@ -115,18 +116,14 @@ def edge(
     ] = None,
     stride: options.StrideOption = "1",
     dilation: options.DilationOption = "1",
-    flip: Annotated[bool, typer.Option("--flip", help="Rotate the kernel by 180 degrees.")] = False,
+    flip: options.FlipOption = False,
     color: Annotated[
         options.Color | None,
         typer.Option(help="gray (luma), or volume (each channel, and the sum over them). Default: gray."),
     ] = None,
-    on: Annotated[options.Channel | None, typer.Option(help="Keep only this channel (implies --color volume).")] = None,
-    bias: Annotated[
-        str, typer.Option(metavar="B", callback=parsed(parse_number), help="Number to add to the response.")
-    ] = "0",
-    activation: Annotated[
-        options.Activation | None, typer.Option(help="Activation function to apply to the response, after the bias.")
-    ] = None,
+    on: options.OnOption = None,
+    bias: options.BiasOption = "0",
+    activation: options.ActivationOption = None,
     crop: CropOption = None,
     theme: ThemeOption = "auto",
     delay: Delay = "1",
@@ -158,31 +155,11 @@ def edge(
 def pool(
     source: Input,
     output: Output = None,
-    kernel_size: Annotated[
-        str,
-        typer.Option(
-            "--kernel-size",
-            "-f",
-            metavar="F",
-            callback=parsed(parse_pair),
-            help="Size of the window: 2, or height,width.",
-        ),
-    ] = "2",
-    stride: Annotated[
-        str | None,
-        typer.Option(
-            "--stride",
-            "-s",
-            metavar="S",
-            callback=parsed(parse_pair),
-            help="Pixels between windows. Default: the size of the window.",
-        ),
-    ] = None,
+    kernel_size: options.WindowOption = None,
+    stride: options.WindowStrideOption = None,
     padding: options.PaddingOption = "0",
-    mode: Annotated[options.PoolingMode, typer.Option(help="Value of each window.")] = "max",
-    ceil_mode: Annotated[
-        bool, typer.Option("--ceil", help="Keep partial windows at the bottom and right instead of dropping them.")
-    ] = False,
+    mode: options.PoolingModeOption = "max",
+    ceil_mode: options.CeilOption = False,
     crop: CropOption = None,
     theme: ThemeOption = "auto",
     delay: Delay = "1",
@@ -194,7 +171,7 @@ def pool(
 
     A colour picture is shown in grey.
     """
-    given = locals()
+    given = locals() | {"kernel_size": kernel_size or 2}
     show = _Player(source, given)
     from cnncli.animations.inputs import read_small
     from cnncli.animations.pooling import animate_pool
@@ -204,34 +181,16 @@ def pool(
     show(animate_pool(read_small(source, gray=True, crop=show.crop()).pixels, **vars(pooling)))
 
 
-_layer = partial(typer.Option, rich_help_panel="Layer")
-
-
 def shape(
-    n: Annotated[str, _layer("-n", metavar="N", help="Input size: 5, or 5x7 (height x width).")],
-    kernel_size: Annotated[str, _layer("--kernel-size", "-f", metavar="F", help="Filter size: 3, or 3x5.")],
+    n: of_layers.InputSize = None,
+    kernel_size: of_layers.FilterSize = None,
     output: Output = None,
-    padding: Annotated[
-        str | None,
-        _layer(
-            "--padding",
-            "-p",
-            metavar="P",
-            help="same, valid, or pixels: 1, or vertical,horizontal, or top,bottom,left,right. Default: 0.",
-        ),
-    ] = None,
-    stride: Annotated[
-        str | None, _layer("--stride", "-s", metavar="S", help="Pixels between positions. Default: 1.")
-    ] = None,
-    dilation: Annotated[
-        str | None, _layer("--dilation", "-d", metavar="D", help="Pixels between the taps of the filter. Default: 1.")
-    ] = None,
-    ceil: Annotated[bool, _layer("--ceil", help="Keep a partial last window instead of dropping it.")] = False,
-    transposed: Annotated[bool, _layer("--transposed", help="Show a transposed convolution, which enlarges.")] = False,
-    output_padding: Annotated[
-        str | None,
-        _layer(metavar="P", help="Pixels to add at the bottom and right of a transposed convolution's output."),
-    ] = None,
+    padding: of_layers.LayerPadding = None,
+    stride: of_layers.LayerStride = None,
+    dilation: of_layers.LayerDilation = None,
+    ceil: of_layers.LayerCeil = False,
+    transposed: of_layers.Transposed = False,
+    output_padding: of_layers.OutputPadding = None,
     theme: ThemeOption = "auto",
     delay: Delay = "1",
     force: Force = False,

@@ -10,7 +10,7 @@ import typer
 
 from cnncli.cli import options
 from cnncli.cli.completion import complete_filters
-from cnncli.cli.options import FileOptions, fields_of, over_files, parse_number, parse_scale, parsed
+from cnncli.cli.options import FileOptions, fields_of, over_files, parse_scale, parsed
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD
 from cnncli.filters.named import DEFAULT, FILTERS
@@ -81,9 +81,7 @@ def edge(
     ] = None,
     stride: options.StrideOption = "1",
     dilation: options.DilationOption = "1",
-    flip: Annotated[
-        bool, typer.Option("--flip", help="Rotate the kernel by 180 degrees: convolution as in mathematics.")
-    ] = False,
+    flip: options.FlipOption = False,
     color: Annotated[
         options.Color | None,
         typer.Option(
@@ -91,13 +89,9 @@ def edge(
             "blurs and the like, volume for kernels with channels, otherwise gray."
         ),
     ] = None,
-    on: Annotated[options.Channel | None, typer.Option(help="Keep only this channel (implies --color volume).")] = None,
-    bias: Annotated[
-        str, typer.Option(metavar="B", callback=parsed(parse_number), help="Number to add to the response.")
-    ] = "0",
-    activation: Annotated[
-        options.Activation | None, typer.Option(help="Activation function to apply to the response, after the bias.")
-    ] = None,
+    on: options.OnOption = None,
+    bias: options.BiasOption = "0",
+    activation: options.ActivationOption = None,
     scale: Annotated[
         str | None,
         _rendering(

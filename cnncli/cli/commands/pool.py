@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cnncli.cli import options
-from cnncli.cli.options import FileOptions, fields_of, over_files, parse_pair, parsed
+from cnncli.cli.options import FileOptions, fields_of, over_files
 from cnncli.errors import ArgumentError
 
 EXAMPLES = """Examples:
@@ -21,32 +21,12 @@ cnncli pool matrix.txt -f 3 -s 1 -p 1 --explain 0,0
 @over_files()
 def pool(
     files: FileOptions,
-    kernel_size: Annotated[
-        str | None,
-        typer.Option(
-            "--kernel-size",
-            "-f",
-            metavar="F",
-            callback=parsed(parse_pair),
-            help="Size of the window: 2, or height,width. Default: 2.",
-        ),
-    ] = None,
-    stride: Annotated[
-        str | None,
-        typer.Option(
-            "--stride",
-            "-s",
-            metavar="S",
-            callback=parsed(parse_pair),
-            help="Pixels between windows. Default: the size of the window.",
-        ),
-    ] = None,
+    kernel_size: options.WindowOption = None,
+    stride: options.WindowStrideOption = None,
     padding: options.PaddingOption = "0",
-    mode: Annotated[options.PoolingMode, typer.Option(help="Value of each window.")] = "max",
+    mode: options.PoolingModeOption = "max",
     global_pooling: Annotated[bool, typer.Option("--global", help="Pool the whole image as one window.")] = False,
-    ceil_mode: Annotated[
-        bool, typer.Option("--ceil", help="Keep partial windows at the bottom and right instead of dropping them.")
-    ] = False,
+    ceil_mode: options.CeilOption = False,
     explain: Annotated[
         str | None, typer.Option(metavar="X,Y", help="Print the arithmetic of the output at column X, row Y.")
     ] = None,

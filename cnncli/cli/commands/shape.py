@@ -30,33 +30,14 @@ _layer = partial(typer.Option, rich_help_panel="One layer")
 
 def shape(
     words: options.Words = None,
-    n: Annotated[str | None, _layer("-n", metavar="N", help="Input size: 39, or 640x480 (height x width).")] = None,
-    kernel_size: Annotated[
-        str | None, _layer("--kernel-size", "-f", metavar="F", help="Filter size: 3, or 3x5.")
-    ] = None,
-    padding: Annotated[
-        str | None,
-        _layer(
-            "--padding",
-            "-p",
-            metavar="P",
-            help="same, valid, or pixels: 1, or vertical,horizontal, or top,bottom,left,right. Default: 0.",
-        ),
-    ] = None,
-    stride: Annotated[
-        str | None, _layer("--stride", "-s", metavar="S", help="Pixels between positions. Default: 1.")
-    ] = None,
-    dilation: Annotated[
-        str | None, _layer("--dilation", "-d", metavar="D", help="Pixels between the taps of the filter. Default: 1.")
-    ] = None,
-    ceil: Annotated[bool, _layer("--ceil", help="Keep a partial last window instead of dropping it.")] = False,
-    transposed: Annotated[
-        bool, _layer("--transposed", help="Compute a transposed convolution, which enlarges.")
-    ] = False,
-    output_padding: Annotated[
-        str | None,
-        _layer(metavar="P", help="Pixels to add at the bottom and right of a transposed convolution's output."),
-    ] = None,
+    n: options.InputSize = None,
+    kernel_size: options.FilterSize = None,
+    padding: options.LayerPadding = None,
+    stride: options.LayerStride = None,
+    dilation: options.LayerDilation = None,
+    ceil: options.LayerCeil = False,
+    transposed: options.Transposed = False,
+    output_padding: options.OutputPadding = None,
     want: Annotated[
         str | None, _layer(metavar="SIZE", help="List the paddings and strides that give this output size.")
     ] = None,

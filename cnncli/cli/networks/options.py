@@ -42,3 +42,27 @@ Convention = Annotated[
 Notation = Annotated[
     bool, typer.Option("--notation", help="Add a table in the notation of a course: f, p, s, n_c and all sizes.")
 ]
+
+_layer = partial(typer.Option, rich_help_panel="One layer")
+
+InputSize = Annotated[str | None, _layer("-n", metavar="N", help="Input size: 39, or 640x480 (height x width).")]
+FilterSize = Annotated[str | None, _layer("--kernel-size", "-f", metavar="F", help="Filter size: 3, or 3x5.")]
+LayerPadding = Annotated[
+    str | None,
+    _layer(
+        "--padding",
+        "-p",
+        metavar="P",
+        help="same, valid, or pixels: 1, or vertical,horizontal, or top,bottom,left,right. Default: 0.",
+    ),
+]
+LayerStride = Annotated[str | None, _layer("--stride", "-s", metavar="S", help="Pixels between positions. Default: 1.")]
+LayerDilation = Annotated[
+    str | None, _layer("--dilation", "-d", metavar="D", help="Pixels between the taps of the filter. Default: 1.")
+]
+LayerCeil = Annotated[bool, _layer("--ceil", help="Keep a partial last window instead of dropping it.")]
+Transposed = Annotated[bool, _layer("--transposed", help="Compute a transposed convolution, which enlarges.")]
+OutputPadding = Annotated[
+    str | None,
+    _layer(metavar="P", help="Pixels to add at the bottom and right of a transposed convolution's output."),
+]
