@@ -1,6 +1,7 @@
 """Animations as SVG that moves by its style sheet alone: also as a picture of a web page, and without any script."""
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 from cnncli.animations.scene import Rect, Ring, Scene, Shape, Strokes, Words
 from cnncli.drawing.svg.document import Svg
@@ -18,16 +19,13 @@ def moving_svg(scene: Scene, *, theme: Theme = Theme.AUTO, delay: float = 1.0) -
     """
     count = len(scene.steps)
     svg = Svg(scene.width, scene.height, title=scene.title, theme=theme, extra_style=_motion(count, delay))
-    for shape in scene.ground:
-        _draw(svg, shape)
+    _draw(svg, scene.ground)
     for number, step in enumerate(scene.steps):
         _part(svg, step.under, number, count)
-    for shape in scene.numbers:
-        _draw(svg, shape)
+    _draw(svg, scene.numbers)
     for number, step in enumerate(scene.steps):
         with svg.group(class_=f"k k{number}"):
-            for shape in step.kept:
-                _draw(svg, shape)
+            _draw(svg, step.kept)
     for number, step in enumerate(scene.steps):
         _part(svg, step.over, number, count)
     return svg
@@ -36,15 +34,13 @@ def moving_svg(scene: Scene, *, theme: Theme = Theme.AUTO, delay: float = 1.0) -
 def still_svg(scene: Scene, number: int = -1, *, theme: Theme = Theme.AUTO) -> Svg:
     """Return one step of a scene as a drawing that does not move."""
     svg = Svg(scene.width, scene.height, title=scene.title, theme=theme)
-    for shape in scene.still(number % len(scene.steps)):
-        _draw(svg, shape)
+    _draw(svg, scene.still(number % len(scene.steps)))
     return svg
 
 
 def _part(svg: Svg, shapes: Iterable[Shape], number: int, count: int) -> None:
     with svg.group(class_=f"s s{number}", visibility="hidden" if number < count - 1 else None):
-        for shape in shapes:
-            _draw(svg, shape)
+        _draw(svg, shapes)
 
 
 def _motion(count: int, delay: float) -> str:
@@ -70,12 +66,26 @@ def _rules(number: int, count: int, whole: int) -> Iterator[str]:
         yield f"@keyframes k{number} {{{first}{begin},to {shown}}}.k{number} {{animation-name: k{number}}}"
 
 
-def _draw(svg: Svg, shape: Shape) -> None:
+def _draw(svg: Svg, shapes: Iterable[Shape]) -> None:
+    """Draw shapes in order; texts of one look that follow each other are one element."""
+    for look, group in groupby(shapes, _look):
+        if look is None:
+            for shape in group:
+                _draw_one(svg, shape)
+            continue
+        size, anchor, style, bold = look
+        places = [(one.x, one.y, one.text) for one in group if isinstance(one, Words)]
+        svg.texts(places, size=size, anchor=anchor, style=style, bold=bold)
+
+
+def _look(shape: Shape) -> tuple[float, str, str, bool] | None:
+    return (shape.size, shape.anchor, shape.style, shape.bold) if isinstance(shape, Words) else None
+
+
+def _draw_one(svg: Svg, shape: Shape) -> None:
     match shape:
         case Rect(x, y, width, height, style, line):
             svg.rect(x, y, width, height, style=style, stroke_width=line if line != 1 else None)
-        case Words(x, y, text, size, anchor, style, bold):
-            svg.text(x, y, text, size=size, anchor=anchor, style=style, bold=bold)
         case Strokes(ends, style, line):
             path = "".join(f"M{_point(*begin)}L{_point(*end)}" for begin, end in ends)
             svg.path(path, style=f"{style} open", stroke_width=line if line != 1 else None)

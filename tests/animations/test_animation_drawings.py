@@ -105,6 +105,15 @@ def test_the_gif_has_its_stills_and_their_time(animation):
             assert gif.convert("RGB").getpixel((0, 0)) == ImageColor.getrgb(paper)
 
 
+def test_a_gif_is_small():
+    file = io.BytesIO()
+    write_gif(file, scene_of(ANIMATED["published"]()))
+    assert len(file.getvalue()) < 150_000
+    with Image.open(file) as gif:
+        assert len(gif.getpalette()) // 3 <= 32
+        assert gif.width > 1000  # letters of twice the size, for a projector
+
+
 def test_a_still_of_the_gif_is_that_of_the_svg(animation):
     vl_convert = pytest.importorskip("vl_convert")
     scene = scene_of(animation)

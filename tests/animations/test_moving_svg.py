@@ -7,7 +7,7 @@ from cnncli.animations.layout import scene_of
 from cnncli.animations.svg import HOLD, moving_svg, still_svg
 from cnncli.drawing.svg.theme import Theme
 
-SEEN = """() => [...document.querySelectorAll("text")]
+SEEN = """() => [...document.querySelectorAll("tspan")]
     .filter(text => getComputedStyle(text).visibility === "visible").map(text => text.textContent).sort()"""
 AT = "time => document.getAnimations().forEach(one => { one.pause(); one.currentTime = time })"
 
