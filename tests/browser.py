@@ -1,6 +1,5 @@
 """A real browser for tests of pages: headless Chromium, driven by Playwright, without any network."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -21,9 +20,7 @@ def browser():
     with sync_api.sync_playwright() as playwright:
         if program is None and not Path(playwright.chromium.executable_path).exists():
             pytest.skip("needs Chromium: install your system's package, or run `playwright install chromium`")
-        # A container's root has no sandbox, and often little shared memory.
-        args = ["--no-sandbox", "--disable-dev-shm-usage"] if _is_root() else []
-        started = playwright.chromium.launch(executable_path=program, args=args)
+        started = playwright.chromium.launch(executable_path=program)
         yield started
         started.close()
 
@@ -60,7 +57,3 @@ def watch(page):
 def fits(page):
     """Whether a page can be read without scrolling sideways."""
     return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-
-
-def _is_root():
-    return hasattr(os, "geteuid") and os.geteuid() == 0
