@@ -53,7 +53,7 @@ def animate_chain(image: npt.ArrayLike, chain: Chain, options: Filtering, direct
         raise ArgumentError(f"an animation shows one filter, got {chain.words!r}: apply the words before it first")
     if options.color == "each":
         raise ArgumentError("an animation shows one output: use color gray, or volume to sum over the channels")
-    options = options.replace(color=options.color or "gray")
+    options = options.replace(color=options.color or ("volume" if chain.color == "volume" else "gray"))
     response = chain.over(as_rows(image), options)
     if not isinstance(response, LinearResponse):
         raise ArgumentError(f"{chain.words} has no kernel to be shown: choose a filter with one, or pool")

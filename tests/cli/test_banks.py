@@ -101,6 +101,15 @@ def test_one_filter_of_a_bank():
     assert np.array_equal(np.loadtxt(done("filters", "-k", "flat.npy[1]").stdout.splitlines()), FLAT[:, :, 0, 1])
 
 
+def test_a_filter_of_a_bank_is_animated():
+    np.save("volume.npy", np.arange(75).reshape(5, 5, 3))
+    done("animate", "edge", "volume.npy", "-k", "bank.npy[1]", "-p", "0", "-o", "shown.svg")
+    done("animate", "edge", "volume.npy", "-k", "bank.npy[1]", "-p", "0", "-o", "same.svg", "--color", "volume")
+    assert Path("shown.svg").read_bytes() == Path("same.svg").read_bytes()
+    refused = cnncli("animate", "edge", "volume.npy", "-k", "bank.npy", "-o", "many.svg")
+    assert "an animation shows one filter" in refused.stderr
+
+
 def test_a_kernel_with_channels_covers_them_unasked():
     np.save("volume.npy", BANK[..., 0])
     found = stacked("colour.png", "-k", "volume.npy")

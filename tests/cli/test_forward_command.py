@@ -85,6 +85,10 @@ def test_a_large_output_is_shortened_and_a_layer_is_not():
     assert len(re.findall(r"\d+", done("forward", "relu flatten", "x.npy", "--layer", "1").stdout)) > 12000
 
 
+def test_one_number_a_channel_is_a_row():
+    assert done("forward", "gap", "1 3 | 4 4 | 0 1").stdout.splitlines()[-1] == "2 4 0.5"
+
+
 def test_weights_from_a_file_and_over_it():
     with open("w.toml", "w") as file:
         file.writelines(f'{name} = "{matrix}"\n' for name, matrix in SET.items())

@@ -119,7 +119,10 @@ def edge(
     flip: options.FlipOption = False,
     color: Annotated[
         options.Color | None,
-        typer.Option(help="gray (luma), or volume (each channel, and the sum over them). Default: gray."),
+        typer.Option(
+            help="gray (luma), or volume (each channel, and the sum over them). Default: volume for kernels with "
+            "channels, otherwise gray."
+        ),
     ] = None,
     on: options.OnOption = None,
     bias: options.BiasOption = "0",
@@ -145,8 +148,8 @@ def edge(
     filtering = Filtering(**fields_of(Filtering, given))
     chains = load_chains([] if filter_name is None else [filter_name], kernel, direction)
     if len(chains) > 1:
-        raise ArgumentError("an animation shows one filter: give either --filter or --kernel")
-    small = read_small(source, gray=filtering.color != "volume", crop=show.crop())
+        raise ArgumentError("an animation shows one filter: give either --filter or --kernel, and one of a bank's")
+    small = read_small(source, gray=(filtering.color or chains[0].color) != "volume", crop=show.crop())
     if small.typed and filtering.padding_mode is None:
         filtering = filtering.replace(padding_mode="zeros")
     show(animate_chain(small.pixels, chains[0], filtering, direction))

@@ -71,8 +71,8 @@ def _size(one: LayerOutput) -> str:
 def _matrices(numbers: Array, *, full: bool) -> Iterator[str]:
     """Yield numbers as matrices, one a channel, beside each other where there is room; a vector as a row."""
     whole = as_text(numbers)
-    if whole.ndim == 1:
-        yield from _vector(whole, full=full)
+    if whole.ndim == 1 or whole.shape[:2] == (1, 1):
+        yield from _vector(whole.reshape(-1), full=full)
         return
     height, width, channels = whole.shape
     rows, columns, planes = whole.shape if full else (MOST_ROWS, MOST_COLUMNS, MOST_CHANNELS)

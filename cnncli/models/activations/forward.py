@@ -123,6 +123,8 @@ def forward(
         >>> found.numbers("0.conv")[:, :, 0].tolist(), found.output.tolist()
         ([[0.0, -1.0], [0.0, 0.0]], [2.0])
     """
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise ArgumentError(f"dtype must be float32 or float64, got {dtype!r}")
     given = Input(x)
     model = network if isinstance(network, TrainedNetwork) else None
     if isinstance(network, str | os.PathLike):

@@ -93,6 +93,8 @@ def test_float32_is_computed_where_it_is_asked_for():
     found = forward("3 fc-2", [0.1, 0.2, 0.3], seed=0, dtype="float32")
     assert {one.numbers.dtype for one in found.layers} == {np.dtype(np.float32)}
     assert found.drawn == ("0.fc.weight", "0.fc.bias")
+    with pytest.raises(ArgumentError, match="dtype must be float32 or float64, got 'int32'"):
+        forward("relu", "1", dtype="int32")
 
 
 def test_a_model_gets_a_picture_as_predict_reads_it(tmp_path):
