@@ -110,7 +110,8 @@ class Lettering(NamedTuple):
 
 
 def _rounded(digits: int) -> Callable[[float], str]:
-    return lambda number: number_text(number) if isinstance(number, int) else f"{number:.{digits}g}"
+    """Return what writes a number in so many digits; a whole number in full, unless that is longer."""
+    return lambda number: min(number_text(number), f"{number:.{digits}g}", key=len)
 
 
 def numbers_on(grid: Grid, plane: Plane, kinds: Sequence[Sequence[Kind]] | None = None) -> Iterator[Words]:

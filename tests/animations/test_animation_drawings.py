@@ -7,6 +7,7 @@ import pytest
 from animated import ANIMATED
 from PIL import Image, ImageColor
 
+from cnncli.animations.filtering import animate_filter
 from cnncli.animations.gif import stills, write_gif
 from cnncli.animations.grids import Lettering
 from cnncli.animations.layout import scene_of
@@ -134,3 +135,14 @@ def test_letters_fit_and_digits_are_left_out_where_they_must_be():
     assert long.write(-12.3456) in ("-12.35", "-12.3")
     assert Lettering.of([65535], 18).write(65535) == "65535"
     assert Lettering.of([], 30).size == 14
+    huge = Lettering.of([2**62, 1], 56)
+    assert (huge.write(2**62), huge.write(1)) == ("4.612e+18", "1")
+    assert huge.size >= 9
+
+
+@pytest.mark.parametrize("image", [[[np.nan, np.inf, -1]], [[2**62, -(2**40), 1]], [[1e300, -1e-300]]])
+def test_odd_numbers_are_drawn(image):
+    scene = scene_of(animate_filter(image, [[1, -1]], padding="valid"))
+    texts = [label.text for label in still_svg(scene).labels]
+    assert any(text.startswith("sum = ") for text in texts)
+    assert len([*stills(scene)]) == len(scene.steps)
