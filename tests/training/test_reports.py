@@ -15,6 +15,7 @@ from small_data import NETWORK, PLAIN, bars, bars_folder
 from cnncli import evaluate, evaluate_boxes, load_model, train, write_report
 from cnncli.data import ArrayDataset
 from cnncli.errors import ImageError
+from cnncli.training.reports.thumbnails import mosaic, thumbnail
 from cnncli.training.watcher import Watcher
 
 OPTIONS = PLAIN | {"network": NETWORK, "epochs": 3, "jobs": 1}
@@ -149,6 +150,27 @@ def test_twenty_epochs_and_a_thousand_validation_pictures_stay_small(tmp_path):
     page = Reader(run.report)
     assert {"All 100 classes", "The most frequent mistakes"} <= set(page.words)
     assert len(page.pictures()) == 24 + 1 + 3
+
+
+@pytest.mark.parametrize(("shape", "kind"), [((20, 30, 1), "PNG"), ((300, 400, 3), "JPEG"), ((1, 500, 3), "JPEG")])
+def test_thumbnails_are_small_and_keep_their_shape(shape, kind):
+    pixels = np.random.default_rng(0).uniform(-5, 260, shape)
+    found = thumbnail(pixels, 120)
+    with Image.open(BytesIO(found.content)) as image:
+        assert image.format == kind
+        assert max(image.size) <= 120
+        assert found.width == 120
+    assert len(found.content) < 30_000
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 3), (7, 5, 5, 3), (32, 200, 100), (96, 1, 9)])
+def test_a_mosaic_holds_every_tile(shape):
+    tiles = np.full(shape, 7, np.uint8)
+    with Image.open(BytesIO(mosaic(tiles, 40).content)) as image:
+        filled = np.asarray(image)[..., 3] > 0
+        high, wide = (side * max(1, 40 // max(shape[1:3])) for side in shape[1:3])
+        scale = min(1, 40 / max(high, wide))
+        assert filled.sum() == shape[0] * round(high * scale) * round(wide * scale)
 
 
 @pytest.fixture(scope="module")

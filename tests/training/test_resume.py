@@ -13,7 +13,7 @@ from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.errors import ArgumentError, CnncliError, ModelError
 from cnncli.models.safetensors import read_tensors, write_tensors
 from cnncli.training.checkpoints import load_checkpoint
-from cnncli.training.run_folder import PICTURES, RunFolder
+from cnncli.training.run_folder import PICTURES, REPORT, RunFolder
 from cnncli.training.runs import train
 from cnncli.training.watcher import Watcher
 
@@ -131,10 +131,11 @@ def test_early_stopping_is_remembered(tmp_path):
 
 def test_a_run_that_is_done_stays_as_it_is(tmp_path):
     run(tmp_path / "run", epochs=2)
-    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.suffix != ".png"}
+    files = [path for path in (tmp_path / "run").iterdir() if path.name != REPORT]  # which says when it was written
+    before = [path.read_bytes() for path in files]
     result = run(tmp_path / "run", resume=True)
     assert (result.done, len(result.metrics)) == (True, 2)
-    assert before == {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.suffix != ".png"}
+    assert before == [path.read_bytes() for path in files]
 
 
 @pytest.mark.parametrize(
@@ -177,14 +178,14 @@ def test_a_run_is_not_overwritten_by_the_way(tmp_path):
     assert (tmp_path / "run/model.safetensors").read_bytes() == before
     (tmp_path / "run/mine.txt").write_text("stays")
     interrupted(tmp_path / "run", 1, epochs=1, seed=5, force=True)
-    assert not list((tmp_path / "run").glob("*.png"))  # the other run's
+    assert not any((tmp_path / "run" / name).exists() for name in PICTURES)  # the other run's
     assert (tmp_path / "run/model.safetensors").read_bytes() != before
     assert (tmp_path / "run/mine.txt").read_text() == "stays"
 
 
 def test_the_folder_knows_the_pictures(tmp_path):
     result = run(tmp_path / "run", epochs=1)
-    names = {path.name for path in (tmp_path / "run").glob("*.png")}
+    names = {path.name for path in (tmp_path / "run").iterdir() if path.suffix in (".png", ".svg")}
     assert names == {path.name for path in result.pictures} <= set(PICTURES)
 
 

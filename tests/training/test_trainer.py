@@ -87,8 +87,9 @@ def test_every_loss_learns_with_every_end_of_a_network(loss, network, classes):
 
 def test_the_folder_of_a_run(tmp_path):
     run = train(bars_dataset(), output=tmp_path / "run", network=NETWORK, epochs=3, **PLAIN)
-    names = {path.name for path in (tmp_path / "run").iterdir() if path.suffix != ".png"}
-    assert names == {"model.safetensors", "checkpoint.safetensors", "metrics.jsonl", "config.toml", "split.safetensors"}
+    names = {path.name for path in (tmp_path / "run").iterdir()} - {path.name for path in run.pictures}
+    files = {"model.safetensors", "checkpoint.safetensors", "metrics.jsonl", "config.toml", "split.safetensors"}
+    assert names == files | {"report.html"}
     lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert [list(line) for line in lines] == [FIELDS] * 3
     assert [line["epoch"] for line in lines] == [1, 2, 3]

@@ -68,7 +68,7 @@ def _add_confusions(page: Page, scores: Scores) -> None:
     pairs = [(*map(int, np.unravel_index(place, counts.shape)), int(counts.flat[place])) for place in order]
     rows = [(names[truth], names[said], count) for truth, said, count in pairs if count]
     if rows:
-        page.table(("label", "predicted", "images"), rows, caption="The most frequent mistakes")
+        page.table(("label", "predicted", "images"), rows, caption="The most frequent mistakes", numbers=False)
 
 
 def add_mistakes(page: Page, dataset: Dataset, probabilities: Array, class_names: Sequence[str]) -> None:
