@@ -34,6 +34,8 @@ COURSE = {
     " --width 1000",
     "field.svg": "draw 224x224x3 conv3-64,same conv3-64,same max2 conv3-128,same --receptive-field 3.conv:50,50"
     " --width 800",
+    "all-found.png": "detect runs/canvases canvases/val/001.png --threshold 0.3 --nms 1",
+    "channels.png": "predict runs/digits digits/7/00.png --features 0.relu",
     "first-layer.png": "dream runs/digits --layer 0.conv",
     "signal.svg": "animate edge course/signal.txt -k course/signal-kernel.txt -p valid",
 }

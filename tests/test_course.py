@@ -82,6 +82,7 @@ def test_every_section_has_all_its_parts(number):
     for part in ("**By hand.**", "**Exercise.**", "<summary>Answer</summary>", "# PyTorch\n", "# Keras\n"):
         assert part in text, part
     assert re.search(r"^print\((console|trained|python)\(", text, flags=re.MULTILINE)
+    assert "](pictures/" in text or "--explain" in text, "neither a picture nor a drawing in letters"
     assert "]]]-->\n<!--[[[end" not in text, "cog has not run"
 
 
