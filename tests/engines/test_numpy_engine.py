@@ -1,10 +1,12 @@
 """The engine: the same network, fused or not, on one thread or two, in one block or many."""
 
+import gc
 import multiprocessing
 import os
 import signal
 import threading
 import tracemalloc
+import weakref
 from contextlib import closing
 from typing import ClassVar
 
@@ -16,7 +18,7 @@ from cnncli.engines import fusion
 from cnncli.engines.initialization import initialize
 from cnncli.engines.losses import CrossEntropy
 from cnncli.engines.numpy_engine import NumpyEngine
-from cnncli.engines.optimizers import OPTIMIZERS
+from cnncli.engines.optimizers import OPTIMIZERS, Adam
 from cnncli.engines.workers import ThreadTeam
 from cnncli.errors import ArgumentError
 from cnncli.networks import load_network, parse_network
@@ -302,3 +304,23 @@ def test_a_run_needs_no_workspace():
     expected = network.layers.forward(images, parameters, Context(Shared(training=True)))[0]
     fused = fusion.fuse(network.layers, network.input_shape)
     assert np.allclose(fused.forward(images, parameters, Context(Shared(training=True)))[0], expected)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_engine_is_gone_with_its_last_user(jobs):
+    """Its arrays may be large, and the collector of cycles comes late."""
+    network = parse_network("8x8x1 conv3-4,bn,relu max2 fc-2")
+    images, labels = np.zeros((4, 8, 8, 1), np.float32), np.array([0, 1, 0, 1])
+    gc.collect()
+    gc.disable()
+    try:
+        with NumpyEngine(network, *initialize(network, seed=0), jobs=jobs) as engine:
+            engine.use(Adam())
+            engine.step(images, labels, CrossEntropy(), step=1)
+            engine.update(1, 0.1)
+            engine.predict(images)
+        gone = weakref.ref(engine)
+        del engine
+        assert gone() is None
+    finally:
+        gc.enable()
