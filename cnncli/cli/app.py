@@ -38,8 +38,8 @@ COMMANDS = (
 )
 """The commands: each is the function of that name in the module of that name in `commands`.
 
-A module with `SUBCOMMANDS` makes a group: those functions are its commands, and the function of its name says what they
-have in common."""
+`TOLD` of a module is what else Typer is told. A module with `SUBCOMMANDS` makes a group: those functions are its
+commands, and the function of its name says what they have in common."""
 
 EXIT_CODES: dict[type[CnncliError], int] = {ArgumentError: 2, NoInputError: 3, CnncliError: 1}
 """The exit code of each kind of error; the first that fits."""
@@ -122,7 +122,8 @@ def _load(name: str) -> Any:
     command, subcommands = getattr(module, name), getattr(module, "SUBCOMMANDS", {})
     loaded = typer.Typer(name=name, add_completion=False, context_settings=_CONTEXT)
     declare = partial(loaded.callback, invoke_without_command=True) if subcommands else partial(loaded.command, name)
-    declare(help=_unwrapped(command.__doc__), epilog=module.EXAMPLES)(command)
+    told = getattr(module, "TOLD", {})
+    declare(help=_unwrapped(command.__doc__), epilog=module.EXAMPLES, **told)(command)
     for part, told in subcommands.items():
         loaded.command(help=_unwrapped(part.__doc__), **told)(part)
     return typer.main.get_command(loaded)

@@ -89,6 +89,10 @@ def test_one_number_a_channel_is_a_row():
     assert done("forward", "gap", "1 3 | 4 4 | 0 1").stdout.splitlines()[-1] == "2 4 0.5"
 
 
+def test_a_matrix_may_begin_with_a_minus():
+    assert done("forward", "relu", "-1 2; 3 -4").stdout.splitlines()[-2:] == ["0 2", "3 0"]
+
+
 def test_weights_from_a_file_and_over_it():
     with open("w.toml", "w") as file:
         file.writelines(f'{name} = "{matrix}"\n' for name, matrix in SET.items())

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from cnncli.cli.completion import complete_networks
-from cnncli.cli.options import choice
+from cnncli.cli.options import TakesNumbers, choice
 from cnncli.errors import ArgumentError
 
 EXAMPLES = """Examples:
@@ -16,6 +16,8 @@ cnncli forward lenet5 digit.png --seed 1 --explain 0.conv:3,4,0
 
 cnncli forward runs/digits photo.png --layer 2
 """
+
+TOLD = {"cls": TakesNumbers}
 
 DType: Any = choice("DType", ("float64", "float32"))
 
