@@ -25,7 +25,7 @@ LIGHT: Mapping[str, str] = MappingProxyType(
         "ink": "#1f2933",
         "faint": "#57626e",
         "grid": "#d5dae0",
-        "mark": "#b34700",
+        "mark": "#a34100",
         "fill-1": "#cfe3f5",
         "fill-2": "#fbe3bd",
         "fill-3": "#d3eddd",
@@ -48,7 +48,7 @@ DARK: Mapping[str, str] = MappingProxyType(
     {
         "paper": "#14181d",
         "ink": "#e8ecf1",
-        "faint": "#a7b1bc",
+        "faint": "#abb5c0",
         "grid": "#3a424c",
         "mark": "#ffb26b",
         "fill-1": "#1d3f63",
