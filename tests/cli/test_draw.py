@@ -1,6 +1,7 @@
 """`cnncli draw`: files, messages and refusals."""
 
 import json
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -67,3 +68,39 @@ def test_an_input_is_never_overwritten(tmp_path):
     assert result.exit_code == 2
     assert "is an input" in result.stderr
     assert file.read_text().startswith("input")
+
+
+def residual(folder, last="Relu"):
+    """An ONNX file with a residual block of one convolution."""
+    from onnx_files import model, node, save, weight
+
+    nodes = [
+        node("Conv", ["x", "w"], "a", pads=[1, 1, 1, 1]),
+        node("Add", ["a", "x"], "b"),
+        node(last, ["b"], "y"),
+    ]
+    return save(folder, model(nodes, {"x": (1, 4, 8, 8)}, constants=[weight("w", 4, 4, 3, 3)]))
+
+
+@pytest.fixture
+def onnx_files(monkeypatch):
+    pytest.importorskip("onnx")
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "formats"))
+
+
+@pytest.mark.usefixtures("onnx_files")
+def test_a_residual_block_of_an_onnx_file_has_its_skip(tmp_path):
+    file = residual(tmp_path)
+    text = done("draw", file, "-o", "-").stdout
+    assert ">identity<" in text
+    assert "res: relu(main + shortcut)" in text
+    assert done("params", file, "--total").stdout.strip() == "144"
+    assert "144 params, 9,216 multiply-adds" in text
+
+
+@pytest.mark.usefixtures("onnx_files")
+def test_an_onnx_file_with_other_operations_is_drawn_in_its_order(tmp_path):
+    text = done("draw", residual(tmp_path, "Erf"), "-o", "-").stdout
+    assert ">identity<" not in text
+    assert ">Erf<" in text
+    assert "in the order of the file" in text

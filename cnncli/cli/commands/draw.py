@@ -62,10 +62,11 @@ def draw(
     if output != STANDARD:
         check_drawing(output)
         check_output(output, force=force, inputs=words or [])
+    from cnncli.cli.networks.joining import joined
     from cnncli.cli.networks.pages import read_networks, say_omissions
     from cnncli.networks.drawing import draw_network
 
-    summaries = read_networks(words or [], input_shape)
+    summaries = [joined(summary, words or []) for summary in read_networks(words or [], input_shape)]
     if len(summaries) > 1:
         names = ", ".join(summary.name for summary in summaries)
         raise ArgumentError(f"a drawing has one network, got {len(summaries)} ({names}): draw them one by one")

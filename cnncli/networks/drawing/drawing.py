@@ -85,7 +85,9 @@ def _diagram(
         body.draw(svg, x, y + body.above)
 
     size = body.width, body.above + body.below
-    return page(summary, draw, size, notes, _swatches(summary.rows), key=Key if volumes else None, theme=theme)
+    return page(
+        summary, draw, size, notes, _swatches(summary.rows), key=Key if volumes else None, width=width, theme=theme
+    )
 
 
 def _table(
@@ -96,7 +98,7 @@ def _table(
     notes = [*_notes(summary, items, 1), *([str(seen)] if seen else ())]
     if style != "table":
         notes.append(f"A table, because no shapes are known that {style} could show.")
-    return page(summary, table.draw, table.size, notes, _swatches(summary.rows), theme=theme)
+    return page(summary, table.draw, table.size, notes, _swatches(summary.rows), width=width, theme=theme)
 
 
 def _swatches(rows: Sequence[Row]) -> list[tuple[str, str]]:
@@ -111,8 +113,8 @@ def _notes(summary: Summary, items: Sequence[Item], rows: int) -> list[str]:
     notes = [f"{rows} rows, to be read one after the other from left to right."] if rows > 1 else []
     if _repeats(items):
         notes.append(
-            "2x, 3x: drawn once, repeated so many times. Numbers are those of each repeat, and where these differ, "
-            "of the first and the last."
+            "2x, 3x: so many times one after the other, drawn once. Numbers are those of each; where they differ, "
+            "those of the first and the last."
         )
     if any(row.op == "res" for row in summary.rows):
         notes.append("res: relu(main + shortcut).")

@@ -9,7 +9,7 @@ from cnncli.networks.drawing import naming
 from cnncli.networks.drawing.pieces import SMALL, Piece
 from cnncli.networks.summary import Summary
 
-MARGIN, NARROWEST = 20, 320
+MARGIN, USUAL = 20, 560
 STYLE = ".shade {fill: #000; fill-opacity: .14}"
 """Of the sides of a body, which are darker than its front."""
 
@@ -22,6 +22,7 @@ def page(
     swatches: Sequence[tuple[str, str]],
     *,
     key: Callable[[float], Piece] | None = None,
+    width: float,
     theme: Theme,
 ) -> Svg:
     """Return a drawing with the network's name above and notes below.
@@ -33,9 +34,10 @@ def page(
         notes: sentences for below.
         swatches: fills of the diagram, and what they stand for.
         key: makes the piece that explains the shapes, in so much room.
+        width: pixels that a small network's page may have, up to `USUAL`; it grows with the diagram.
         theme: what it is drawn on.
     """
-    room = max(NARROWEST - 2 * MARGIN, size[0])
+    room = max(min(width, USUAL) - 2 * MARGIN, size[0])
     heading = summary.title or summary.name or "Network"
     titles = wrapped(heading, 18 * 1.08, room, most=3)
     facts = wrapped(_facts(summary), 12, room)

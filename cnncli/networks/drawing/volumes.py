@@ -24,9 +24,8 @@ ROOM, FACTS = 112, 150
 """Pixels of the longest line above an arrow, and below it."""
 
 LEGEND = (
-    "Edges grow with the square root of the number (4 times as many channels: twice the length), and have at least 3 "
-    "pixels. Height and width share a scale; channels have their own, and so have the columns of numbers without "
-    "height and width."
+    "To scale by square roots: 4 times as many channels are twice as long (no edge is under 3 pixels). Height and "
+    "width share one scale; channels have their own, and so have columns of numbers."
 )
 
 
