@@ -23,8 +23,10 @@ PICTURES = {
     "filters.jpg": "cnncli edge scene.png -f vertical -f horizontal -f sobel -f canny -f gaussian:3 "
     "--sheet filters.jpg --quality 75",
     "found.png": "cnncli detect runs/canvases canvases/val/001.png -o found.png",
+    "lenet5.svg": "cnncli draw lenet5 -o lenet5.svg --receptive-field 2.conv:3,4",
     "optimizers.svg": "cnncli experiment optimizers digits -o optimizers.svg",
     "pool.gif": "cnncli animate pool course/pool4.txt -f 2 -s 2 -o pool.gif",
+    "resnet18.svg": "cnncli draw resnet18 -o resnet18.svg --style boxes --highlight 5.res",
     "strided.svg": "cnncli animate edge '2 2 3 3 3; 0 1 3 0 3; 2 3 0 1 3; 3 3 2 1 2; 3 3 0 2 3' "
     "-k '2 0 1; 1 0 0; 0 1 1' -p 1 -s 2 -o strided.svg",
     "styled.jpg": "cnncli style scene.jpg strokes.jpg -o styled.jpg --size 240 --steps 20",
