@@ -69,7 +69,8 @@ def add_curves(page: Page, trained: Trained) -> None:
         page.table(*_epochs(trained.metrics, shown))
     took = [float(line["seconds"]) for line in trained.metrics]
     rate = sum(float(line["images_per_second"]) for line in trained.metrics) / len(took)
-    words = f"{len(took):,} epochs took {duration(sum(took))}, {duration(sum(took) / len(took))} each"
+    each = f", {duration(sum(took) / len(took))} each" if len(took) > 1 else ""
+    words = f"{len(took):,} epoch{'s' * (len(took) != 1)} took {duration(sum(took))}{each}"
     page.paragraph(f"{words}: {rate:,.0f} images per second, without validation.")
 
 
