@@ -94,4 +94,5 @@ def _rasteriser(path: str) -> ModuleType:
     except ImportError as error:
         what = f"{path}: drawings as PNG and PDF need an extra, SVG needs none"
         raise ImageError(f"{what}: pip install 'cnncli[draw]'") from error
-    return vl_convert
+    module: ModuleType = vl_convert
+    return module
