@@ -63,9 +63,11 @@ class Input:
         if own == shape or (len(shape) == 1 and numbers.size == shape[0] and max(own) == numbers.size):
             return numbers.reshape(shape)
         what = self.picture or "the input"
-        hint = f"resize it to {show_shape(shape[:2])}" if self.picture else "write planes one after the other with |"
-        if self.picture is None and len(shape) == 3 and own[2] == shape[2]:
-            hint = "or change the network's input"
+        hint = "change one of them"
+        if self.picture:
+            hint = f"resize it to {show_shape(shape[:2])}"
+        elif own[:2] == shape[:2]:
+            hint = "planes are written one after the other, with | between them"
         raise ArgumentError(f"{what} is {show_shape(own)}, and the network takes {show_shape(shape)}: {hint}")
 
 
