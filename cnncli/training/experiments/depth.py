@@ -75,7 +75,9 @@ class DepthComparison(Comparison):
         """Draw the training errors over the epochs for each kind of network, and the last ones over depth."""
         curves = [(trial.facts, trial.curve("train_error")) for trial in self.trials]
         up = ChartAxis.over(0, max([0.1, *(error for _, points in curves for _, error in points)]))
-        svg = Svg(3 * _WIDTH, _HEIGHT, title="Depth", description="Training errors of networks.", theme=theme)
+        svg = Svg(
+            3 * _WIDTH, _HEIGHT, title="Depth", description="; ".join(trial.label for trial in self.trials), theme=theme
+        )
         for place, kind in enumerate(KINDS):
             own = [Curve(f"{facts['depth']} layers", points) for facts, points in curves if facts["network"] == kind]
             title = f"{kind.capitalize()}: training error"

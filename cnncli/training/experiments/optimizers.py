@@ -49,7 +49,7 @@ class OptimizerComparison(Comparison):
         top = _ABOVE * firsts[len(firsts) // 2] if firsts else 1.0
         shown = [_below(label, points, top) for label, points in curves]
         values = [value for curve in shown for _, value in curve.points]
-        svg = Svg(760, 460, title="Optimizers", description=f"Training loss of {', '.join(EVERY)}.", theme=theme)
+        svg = Svg(760, 460, title="Optimizers", description="; ".join(label for label, _ in curves), theme=theme)
         title = f"Training loss{_of_seeds(self.trials)}"
         line_chart(svg, Area(0, 0, 760, 460), shown, title=title, up=ChartAxis.over(0, max([*values, 0]) or 1))
         return svg
