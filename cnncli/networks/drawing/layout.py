@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from cnncli.networks.drawing.pieces import Fork, Frame, Piece, Rows, Wire
+from cnncli.networks.drawing.pieces import Fork, Frame, Piece, Rows, Together, Wire
 from cnncli.networks.drawing.tree import Item, Node, Repeat
 from cnncli.networks.layers import BLOCKS
 
@@ -61,5 +61,6 @@ def _block(node: Node, maker: Maker, room: float) -> Iterator[Piece]:
     inner = room - Fork.cost(sign)
     branches = [*(Wire("identity") for _ in wires), *(sequence(path.items, maker, inner) for path in paths)]
     main = len(wires) if (wires and paths) or len(paths) < 3 else None
-    yield Fork(branches, min(len(branches) - 1, main) if main is not None else None, sign)
-    yield maker.output(node)
+    fork = Fork(branches, min(len(branches) - 1, main) if main is not None else None, sign)
+    parts = [fork, maker.output(node)]
+    yield from [Together(parts)] if sum(part.width for part in parts) <= room else parts

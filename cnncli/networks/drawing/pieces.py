@@ -72,7 +72,7 @@ class Rows(Piece):
         if self._lane and not self._begins:
             svg.line([(x, y), (x + self._lane, y)])
         for number, row in enumerate(self.rows):
-            end = self._row(svg, row, x + self._lane, axis)
+            end = _side_by_side(svg, row, x + self._lane, axis)
             if number < len(self.rows) - 1:
                 turn = axis + self._drops[number] + self.GAP / 2
                 right, left = x + self.width - self._lane / 2 - 2, x + self._lane / 2
@@ -83,15 +83,28 @@ class Rows(Piece):
             elif not self._begins:
                 svg.line([(end, axis), (x + self.width, axis), *([(x + self.width, y)] if axis != y else ())])
 
-    @staticmethod
-    def _row(svg: Svg, row: Sequence[Piece], x: float, y: float) -> float:
-        """Draw pieces side by side; return where the line after the last begins."""
-        for number, piece in enumerate(row):
-            piece.draw(svg, x, y)
-            x += piece.width
-            if piece.tail and number < len(row) - 1:
-                svg.line([(x - piece.tail, y), (x, y)])
-        return x - row[-1].tail
+
+class Together(Piece):
+    """Pieces that stay in one row, as the sign that joins branches and the output behind it."""
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self._pieces = pieces
+        width = sum(piece.width for piece in pieces)
+        super().__init__(width, max(piece.above for piece in pieces), max(piece.below for piece in pieces))
+        self.tail = pieces[-1].tail
+
+    def draw(self, svg: Svg, x: float, y: float) -> None:
+        _side_by_side(svg, self._pieces, x, y)
+
+
+def _side_by_side(svg: Svg, row: Sequence[Piece], x: float, y: float) -> float:
+    """Draw pieces in a row; return where the line after the last begins."""
+    for number, piece in enumerate(row):
+        piece.draw(svg, x, y)
+        x += piece.width
+        if piece.tail and number < len(row) - 1:
+            svg.line([(x - piece.tail, y), (x, y)])
+    return x - row[-1].tail
 
 
 def _balanced(pieces: Sequence[Piece], room: float) -> list[list[Piece]]:
