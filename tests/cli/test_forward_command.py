@@ -62,7 +62,7 @@ def test_json_has_every_number():
 
 
 def test_one_number_is_explained():
-    words = [NETWORK, INPUT, *WORDS, "--explain", "0:0,1"]
+    words = [NETWORK, INPUT, *WORDS, "--explain", "0:1,0"]
     text = done("forward", *words).stdout
     assert "sum = 2 + 0 + 0 - 3 = -1\n" in text
     assert "sum + bias = -1 + 1 = 0\n" in text
@@ -126,7 +126,7 @@ def test_a_block_shows_what_it_adds():
     [
         (("--set", "1"), "--set takes NAME=MATRIX, got '1'"),
         (("--set", "a=1", "--set", "a=2"), "--set a is given twice"),
-        (("--explain", "0"), "--explain takes LAYER:Y,X[,C] such as 0.conv:1,2,0, got '0'"),
+        (("--explain", "0"), "--explain takes LAYER:X,Y[,C] such as 0.conv:1,2,0, got '0'"),
         (("--explain", "0:1", "--layer", "0"), "--layer and --explain print one thing each"),
         ((), "4 of 4 arrays are not given: 0.conv.weight (2x2x1x1), 0.conv.bias (1), 2.fc.weight (1x2)"),
     ],

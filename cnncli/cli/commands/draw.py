@@ -41,7 +41,7 @@ def draw(
     ] = None,
     receptive_field: Annotated[
         str | None,
-        typer.Option(metavar="LAYER:Y,X", help="Show what the unit in row Y, column X of a layer's output sees."),
+        typer.Option(metavar="LAYER:X,Y", help="Show what the unit in column X, row Y of a layer's output sees."),
     ] = None,
     theme: Annotated[
         str, typer.Option(metavar="auto|light|dark", help="Colours. auto: those of the viewer's setting.")

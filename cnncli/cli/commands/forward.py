@@ -68,8 +68,8 @@ def forward(
     explain: Annotated[
         str | None,
         typer.Option(
-            metavar="LAYER:Y,X[,C]",
-            help="Print the arithmetic of one number alone: row Y, column X and channel C of a layer's output, from 0; "
+            metavar="LAYER:X,Y[,C]",
+            help="Print the arithmetic of one number alone: column X, row Y and channel C of a layer's output, from 0; "
             "LAYER:N for a layer without rows.",
         ),
     ] = None,
@@ -109,11 +109,12 @@ def _typed(words: list[str]) -> dict[str, str]:
 
 
 def _place(text: str) -> tuple[str, tuple[int, ...]]:
-    """Return the layer and the place that a text names."""
+    """Return the layer that a text names, and the place in its output: row, column and channel."""
     from cnncli.cli.options import parse_integers
 
     layer, _, place = text.rpartition(":")
     numbers = parse_integers(place)
     if not layer or not numbers:
-        raise ArgumentError(f"--explain takes LAYER:Y,X[,C] such as 0.conv:1,2,0, got {text!r}")
-    return layer, numbers
+        raise ArgumentError(f"--explain takes LAYER:X,Y[,C] such as 0.conv:1,2,0, got {text!r}")
+    column, *row = numbers[:2]
+    return layer, (*row, column, *numbers[2:])

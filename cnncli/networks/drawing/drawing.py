@@ -42,7 +42,7 @@ def draw_network(
         style: `volumes` (maps as bodies to scale), `boxes` (a box for each layer) or `table`.
         unfold: draw each of the layers and blocks that repeat.
         highlight: layers, by name (`0.conv`) or word (`conv3-64`).
-        receptive_field: `LAYER:Y,X`, a unit whose part of the input, and of the maps between, is drawn.
+        receptive_field: `LAYER:X,Y`, a unit whose part of the input, and of the maps between, is drawn.
         theme: `auto` (as the viewer's), `light` or `dark`.
         width: pixels; a network that is longer goes on in the next row.
 

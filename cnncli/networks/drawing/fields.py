@@ -68,7 +68,7 @@ def sight(summary: Summary, text: str) -> Sight:
 
     Args:
         summary: the network's.
-        text: `LAYER:Y,X`, with the layer's name or word, and the row and the column of the unit in its output.
+        text: `LAYER:X,Y`, with the layer's name or word, and the column and the row of the unit in its output.
 
     Raises:
         ArgumentError: there is no such unit, or its receptive field is not known.
@@ -76,7 +76,7 @@ def sight(summary: Summary, text: str) -> Sight:
     Example:
         >>> from cnncli.networks import parse_network
         >>> summary = parse_network("32x32 conv5-6 max2").summary()
-        >>> print(sight(summary, "max2:1,0"))
+        >>> print(sight(summary, "max2:0,1"))
         Receptive field of 1.max (max2) at row 1, column 0: 6x6: rows 2 to 7, columns 0 to 5 of the input.
     """
     layer, unit = _read(text)
@@ -110,8 +110,8 @@ def _read(text: str) -> tuple[str, Pair]:
     layer, _, place = text.rpartition(":")
     numbers = place.split(",")
     if not layer or len(numbers) != 2 or not all(number.isascii() and number.isdecimal() for number in numbers):
-        raise ArgumentError(f"--receptive-field must be LAYER:Y,X, such as 2.conv:0,0, got {quote(text)}")
-    return layer, (int(numbers[0]), int(numbers[1]))
+        raise ArgumentError(f"--receptive-field must be LAYER:X,Y, such as 2.conv:0,0, got {quote(text)}")
+    return layer, (int(numbers[1]), int(numbers[0]))
 
 
 def _path(rows: tuple[Row, ...], row: Row) -> list[Row]:

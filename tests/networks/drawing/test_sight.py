@@ -45,7 +45,7 @@ def test_a_unit_sees_what_the_windows_lead_to(size, layers, data):
     summary = parse_network(" ".join(words)).summary()
     last = summary.rows[-1]
     unit = [data.draw(st.integers(0, n - 1)) for n in last.output_shape[:2]]
-    found = sight(summary, f"{last.name}:{unit[0]},{unit[1]}")
+    found = sight(summary, f"{last.name}:{unit[1]},{unit[0]}")
     for number in range(len(summary.rows)):
         rows = summary.rows[number:]
         name = summary.rows[number - 1].name if number else INPUT
@@ -73,7 +73,7 @@ def test_only_maps_that_all_has_gone_through_are_shown():
 def test_what_is_seen_is_written(style):
     from cnncli.networks.drawing import draw_network
 
-    labels = {label.text for label in draw_network("lenet5", style=style, receptive_field="2.conv:3,4").labels}
+    labels = {label.text for label in draw_network("lenet5", style=style, receptive_field="2.conv:4,3").labels}
     texts = " ".join(labels)
     for words in ("6 to 19", "8 to 21", "3 to 7", "4 to 8"):
         assert words in texts
