@@ -71,6 +71,15 @@ def test_every_page_can_be_reached_from_the_front_page():
     assert set(PAGES) - reached == set()
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_section_is_empty(page):
+    text = re.sub(r"<!--.*?-->", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    code = FENCE.sub(lambda block: "code" + "\n" * block[0].count("\n"), text)
+    headings = [(len(marks), body.strip()) for marks, body in re.findall(r"^(#+) .*\n((?:(?!#+ ).*\n?)*)", code, re.M)]
+    following = [*(level for level, _ in headings[1:]), 1]
+    assert [page for (level, body), after in zip(headings, following, strict=True) if not body and after <= level] == []
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_a_section(command):
     headings = [heading for page in PAGES for heading in re.findall(r"^##+ .*$", prose(page), re.MULTILINE)]
