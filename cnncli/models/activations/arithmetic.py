@@ -142,9 +142,10 @@ def _checked(layer: str, place: tuple[int, ...], shape: Shape) -> tuple[int, ...
     if len(place) == len(shape) - 1 and shape[-1] == 1:
         place = (*place, 0)
     if len(place) != len(shape) or not all(0 <= at < size for at, size in zip(place, shape, strict=True)):
-        form = "row,column,channel" if len(shape) == 3 else "one number"
-        given = ",".join(map(str, place))
-        raise ArgumentError(f"{layer} puts out {show_shape(shape)}: a place in it is {form}, from 0, got {given}")
+        form = "[row,column,channel]" if len(shape) == 3 else "[number]"
+        raise ArgumentError(
+            f"{layer} puts out {show_shape(shape)}: a place in it is {form}, from 0, got {_place(place)}"
+        )
     return place
 
 

@@ -126,5 +126,7 @@ def test_a_block_is_a_sum_of_its_branches():
 
 @pytest.mark.parametrize("place", [(0,), (0, 0), (2, 0, 0), (0, 0, 2), (0, 0, -1), (0, 0, 0, 0)])
 def test_places_that_are_not(place):
-    with pytest.raises(ArgumentError, match=r"0 puts out 1x1x2: a place in it is row,column,channel, from 0, got "):
+    with pytest.raises(
+        ArgumentError, match=r"0 puts out 1x1x2: a place in it is \[row,column,channel\], from 0, got \["
+    ):
         explain_activation(computed("2x2x1 conv2-2"), "0", place)
