@@ -103,7 +103,7 @@ def make(folder: str, count: int) -> None:
     from cnncli.models.exporting import export_onnx
     from cnncli.models.model import save_model
     from cnncli.networks import parse_network
-    from cnncli.training.box_recipe import STRIDE, box_layers
+    from cnncli.training.preparing.box_recipe import STRIDE, box_layers
 
     rng, network = np.random.default_rng(0), parse_network(f"240x320x3 {box_layers(STRIDE, len(CLASSES))}")
     parameters, buffers = initialize(network, seed=0)

@@ -30,7 +30,7 @@ from cnncli.models.detector import LEAST
 from cnncli.models.judging.box_scores import judge_boxes
 from cnncli.training.batches import made_ready, make_batches
 from cnncli.training.configuration import Configuration
-from cnncli.training.preparation import Preparation, prepare
+from cnncli.training.preparing.preparation import Preparation, prepare
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 

@@ -16,7 +16,7 @@ from statistics import fmean, stdev
 from typing import NamedTuple
 
 from cnncli.training.configuration import Configuration
-from cnncli.training.preparation import Preparation, prepare
+from cnncli.training.preparing.preparation import Preparation, prepare
 
 STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # 97.5 % quantiles of Student's t for so many seeds
 EARLIER = ["--optimizer", "adam", "--schedule", "constant", "--warmup", "0", "--augment", "none"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cnncli.arrays import Array
 from cnncli.data.augmentation import augment, augment_boxes
 from cnncli.data.randomness import ItemRandom
-from cnncli.training.preparation import Preparation, batch_starts
+from cnncli.training.preparing.preparation import Preparation, batch_starts
 
 Indices = NDArray[np.int64]
 

@@ -62,7 +62,7 @@ class TrainingOptions(TypedDict, total=False):
 class Configuration(Value):
     """The options of a training. Two runs with the same options and the same data give the same bits.
 
-    What depends on data and network stays None until both are known (`cnncli.training.recipe.settle`).
+    What depends on data and network stays None until both are known (`cnncli.training.preparing.recipe.settle`).
 
     Attributes:
         network: a name of the zoo, a TOML file or a text; empty for one that fits the data.

@@ -20,7 +20,7 @@ from cnncli.networks.heads import head_names
 from cnncli.threads import cores
 from cnncli.training.batches import Batch, made_ready
 from cnncli.training.configuration import Configuration, TrainingOptions
-from cnncli.training.preparation import Preparation, prepare
+from cnncli.training.preparing.preparation import Preparation, prepare
 from cnncli.training.trainer import Trainer
 from cnncli.training.watcher import BatchReport, Watcher
 

@@ -15,7 +15,7 @@ from cnncli.errors import ArgumentError, TrainingError
 from cnncli.threads import cores
 from cnncli.training.batches import made_ready
 from cnncli.training.configuration import Configuration, TrainingOptions
-from cnncli.training.preparation import prepare
+from cnncli.training.preparing.preparation import prepare
 from cnncli.training.trainer import Trainer
 from cnncli.training.watcher import BatchReport, Watcher
 

@@ -26,9 +26,9 @@ from cnncli.training.aims.classifying import ACCURACY
 from cnncli.training.baselines import Baselines
 from cnncli.training.checkpoints import Checkpoint, load_checkpoint
 from cnncli.training.configuration import Configuration, TrainingOptions, write_configuration
-from cnncli.training.preparation import Preparation, prepare
+from cnncli.training.preparing.preparation import Preparation, prepare
+from cnncli.training.preparing.sources import read_source
 from cnncli.training.run_folder import Metrics, RunFolder
-from cnncli.training.sources import read_source
 from cnncli.training.trainer import Trainer
 from cnncli.training.watcher import Watcher
 from cnncli.version import __version__

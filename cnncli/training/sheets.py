@@ -21,7 +21,7 @@ from cnncli.shapes import show_shape
 from cnncli.threads import cores
 from cnncli.training.batches import Batch, make_batches
 from cnncli.training.configuration import Configuration, TrainingOptions
-from cnncli.training.preparation import Preparation, prepare
+from cnncli.training.preparing.preparation import Preparation, prepare
 from cnncli.training.watcher import Watcher
 
 MOST = 64  # pictures on a sheet

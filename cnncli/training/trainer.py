@@ -27,9 +27,9 @@ from cnncli.networks.heads import head_names
 from cnncli.training.batches import Batch, Batches, made_ready, make_batches
 from cnncli.training.checkpoints import Checkpoint, TrainingProgress, save_checkpoint
 from cnncli.training.divergence import Divergence, examine
-from cnncli.training.preparation import Preparation
+from cnncli.training.preparing.preparation import Preparation
+from cnncli.training.preparing.sources import first_weights
 from cnncli.training.run_folder import Metrics, RunFolder
-from cnncli.training.sources import first_weights
 from cnncli.training.watcher import BatchReport, Estimate, Watcher
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from cnncli.training.preparation import Preparation
+    from cnncli.training.preparing.preparation import Preparation
     from cnncli.training.run_folder import Metrics
 
 

@@ -16,7 +16,7 @@ from cnncli.errors import ArgumentError
 from cnncli.training import sheets
 from cnncli.training.batches import make_batches
 from cnncli.training.configuration import Configuration
-from cnncli.training.preparation import prepare
+from cnncli.training.preparing.preparation import prepare
 from cnncli.training.sheets import batch_sheet
 
 RNG = np.random.default_rng(0)

@@ -16,12 +16,12 @@ from cnncli.models.opening import load_trainable
 from cnncli.models.safetensors import write_tensors
 from cnncli.networks import load_network, parse_network
 from cnncli.networks.heads import head_names
-from cnncli.training import memory, preparation
 from cnncli.training.configuration import Configuration, read_configuration
-from cnncli.training.preparation import prepare
+from cnncli.training.preparing import memory, preparation
+from cnncli.training.preparing.preparation import prepare
+from cnncli.training.preparing.sources import frozen_words
 from cnncli.training.rates import find_learning_rate
 from cnncli.training.runs import train
-from cnncli.training.sources import frozen_words
 from cnncli.training.trainer import Trainer
 from cnncli.training.watcher import Watcher
 

@@ -16,7 +16,7 @@ from cnncli.errors import ArgumentError, DataError, ImageError, NoInputError, Tr
 from cnncli.models.opening import load_model
 from cnncli.training.batches import epoch_order, made_ready, make_batches
 from cnncli.training.configuration import Configuration
-from cnncli.training.preparation import batch_starts, prepare
+from cnncli.training.preparing.preparation import batch_starts, prepare
 from cnncli.training.run_folder import RunFolder
 from cnncli.training.runs import train
 from cnncli.training.trainer import Trainer

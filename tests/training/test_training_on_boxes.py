@@ -18,7 +18,7 @@ from cnncli.models.opening import load_model
 from cnncli.models.safetensors import read_tensors
 from cnncli.training.batches import make_batches
 from cnncli.training.configuration import Configuration, read_configuration
-from cnncli.training.preparation import prepare
+from cnncli.training.preparing.preparation import prepare
 from cnncli.training.rates import find_learning_rate
 from cnncli.training.run_folder import PICTURES
 from cnncli.training.runs import train

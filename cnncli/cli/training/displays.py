@@ -12,7 +12,7 @@ from cnncli.files.text import json_text, printable
 from cnncli.models.detector import Detector
 from cnncli.models.judging.box_scores import BoxScores
 from cnncli.models.judging.metrics import Scores
-from cnncli.training.preparation import Preparation
+from cnncli.training.preparing.preparation import Preparation
 from cnncli.training.reports.descriptions import duration
 from cnncli.training.run_folder import Metrics
 from cnncli.training.runs import TrainingResult

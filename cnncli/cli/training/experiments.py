@@ -20,7 +20,7 @@ from cnncli.errors import ArgumentError
 from cnncli.files.temporary import check_output
 from cnncli.files.text import json_text, printable
 from cnncli.training.experiments.trials import Plan, Run, Spread, Trial, TrialWatcher
-from cnncli.training.preparation import Preparation
+from cnncli.training.preparing.preparation import Preparation
 from cnncli.training.reports.descriptions import duration, loss_words
 from cnncli.training.watcher import BatchReport
 

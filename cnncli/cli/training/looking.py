@@ -14,7 +14,7 @@ from cnncli.cli.training.running import data_and_options
 from cnncli.errors import ArgumentError, ImageError, reason
 from cnncli.files.temporary import check_output
 from cnncli.files.text import json_text, printable
-from cnncli.training.preparation import Preparation
+from cnncli.training.preparing.preparation import Preparation
 from cnncli.training.rates import RateTest, find_learning_rate
 from cnncli.training.watcher import BatchReport
 

@@ -16,7 +16,7 @@ from cnncli.engines.processes import OtherProcessError
 from cnncli.errors import ArgumentError
 from cnncli.files.text import printable
 from cnncli.training.configuration import read_configuration
-from cnncli.training.preparation import default_output
+from cnncli.training.preparing.preparation import default_output
 from cnncli.training.run_folder import RunFolder
 from cnncli.training.runs import train
 

@@ -9,7 +9,7 @@ from cnncli.models.judging.box_scores import BoxScores
 from cnncli.models.judging.metrics import Scores
 from cnncli.shapes import show_shape
 from cnncli.training.aims.classifying import ACCURACY
-from cnncli.training.preparation import Preparation
+from cnncli.training.preparing.preparation import Preparation
 from cnncli.training.reports.descriptions import frozen_words, loss_words, rate_words, source_words
 from cnncli.training.run_folder import Metrics
 from cnncli.training.runs import TrainingResult

@@ -30,7 +30,7 @@ _KINDS = (Shift, Flip, Rotate, RandomCrop, Zoom, Cutout, Brightness, Contrast, S
 AUGMENTATIONS: dict[str, type[Augmentation]] = {kind.word: kind for kind in _KINDS}
 
 AUTO = "auto"
-"""The word for augmentations that are chosen by the data: `cnncli.training.recipe` does."""
+"""The word for augmentations that are chosen by the data: `cnncli.training.preparing.recipe` does."""
 
 NONE = "none"
 """The word for no augmentations."""

@@ -20,7 +20,7 @@ from cnncli.errors import ArgumentError
 from cnncli.threads import cores
 from cnncli.training.configuration import Configuration, TrainingOptions
 from cnncli.training.experiments.trials import Comparison, Plan, TrialWatcher, check_seeds, run_trials
-from cnncli.training.preparation import prepare
+from cnncli.training.preparing.preparation import prepare
 
 DEPTHS = (8, 20, 32)
 EPOCHS = 12

@@ -18,7 +18,7 @@ from cnncli.errors import ArgumentError
 from cnncli.threads import cores
 from cnncli.training.configuration import Configuration, TrainingOptions
 from cnncli.training.experiments.trials import Comparison, Plan, Trial, TrialWatcher, check_seeds, run_trials
-from cnncli.training.preparation import Preparation, prepare, settled
+from cnncli.training.preparing.preparation import Preparation, prepare, settled
 
 EVERY = tuple(OPTIMIZERS)
 NETWORK, EPOCHS = "lenet5", 20

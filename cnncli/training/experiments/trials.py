@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cnncli.engines.backends import Backend
 from cnncli.errors import ArgumentError, TrainingError
-from cnncli.training.preparation import Preparation
+from cnncli.training.preparing.preparation import Preparation
 from cnncli.training.run_folder import Metrics
 from cnncli.training.trainer import Trainer
 from cnncli.training.watcher import Watcher

@@ -2,7 +2,7 @@
 
 from cnncli.engines.detection.losses import DetectionLoss
 from cnncli.shapes import show_shape
-from cnncli.training.preparation import Preparation
+from cnncli.training.preparing.preparation import Preparation
 
 
 def loss_words(preparation: Preparation) -> str:

@@ -13,7 +13,7 @@ from cnncli.drawing.svg.document import Svg
 from cnncli.files.text import without_secrets
 from cnncli.shapes import show_shape
 from cnncli.training.pictures import kept_mark, part_curves, thinned
-from cnncli.training.preparation import Preparation
+from cnncli.training.preparing.preparation import Preparation
 from cnncli.training.reports.classes import add_table
 from cnncli.training.reports.descriptions import duration, frozen_words, loss_words, rate_words, source_words
 from cnncli.training.run_folder import Metrics

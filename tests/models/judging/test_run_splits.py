@@ -15,7 +15,7 @@ from cnncli.models.judging.splits import Run, find_run
 from cnncli.models.opening import load_model
 from cnncli.models.safetensors import write_tensors
 from cnncli.training.configuration import Configuration
-from cnncli.training.preparation import prepare
+from cnncli.training.preparing.preparation import prepare
 from cnncli.training.runs import train
 
 OPTIONS = {"network": "fc-3", "epochs": 1, "schedule": "constant", "val": "20%"}

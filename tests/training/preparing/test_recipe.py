@@ -10,8 +10,8 @@ from cnncli.errors import ArgumentError
 from cnncli.models.safetensors import read_tensors, write_tensors
 from cnncli.networks import parse_network
 from cnncli.training.configuration import Configuration, read_configuration
-from cnncli.training.preparation import prepare
-from cnncli.training.recipe import FEWEST, MOST, WORK, Pace, default_epochs, default_layers
+from cnncli.training.preparing.preparation import prepare
+from cnncli.training.preparing.recipe import FEWEST, MOST, WORK, Pace, default_epochs, default_layers
 from cnncli.training.runs import train
 
 SMALL = {"network": "conv3-4,bn,relu gap fc-3", "jobs": 1}

@@ -10,9 +10,9 @@ from cnncli.engines.optimizers import OPTIMIZERS
 from cnncli.errors import ArgumentError, DataError, TrainingError
 from cnncli.models.judging.metrics import score
 from cnncli.networks import parse_network
-from cnncli.training import memory
 from cnncli.training.configuration import Configuration, parse_share
-from cnncli.training.preparation import prepare
+from cnncli.training.preparing import memory
+from cnncli.training.preparing.preparation import prepare
 from cnncli.training.runs import train
 
 OPTIONS = {"network": "fc-3", "epochs": 2, "jobs": 1}

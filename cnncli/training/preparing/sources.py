@@ -22,7 +22,7 @@ from cnncli.networks import Network, parse_network
 from cnncli.networks.heads import head_names, output_count
 from cnncli.shapes import show_shape
 from cnncli.training.configuration import Configuration
-from cnncli.training.fitting import takes_any_size
+from cnncli.training.preparing.fitting import takes_any_size
 
 P = TypeVar("P", Parts, BoxParts)
 

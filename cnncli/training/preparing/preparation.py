@@ -41,11 +41,11 @@ from cnncli.shapes import show_shape
 from cnncli.training.aims.aim import Aim
 from cnncli.training.aims.classifying import Classifying
 from cnncli.training.configuration import SMOOTHING, Configuration
-from cnncli.training.fitting import Way, describe, find_way, fit, named_network
-from cnncli.training.held_out import FRACTION, check_held_out, held_out_duplicates, held_out_share, read_alike
-from cnncli.training.memory import check_memory
-from cnncli.training.recipe import SIZE, USUAL, Pace, chosen_augmentations, default_layers, settle
-from cnncli.training.sources import Source, frozen_words, open_source
+from cnncli.training.preparing.fitting import Way, describe, find_way, fit, named_network
+from cnncli.training.preparing.held_out import FRACTION, check_held_out, held_out_duplicates, held_out_share, read_alike
+from cnncli.training.preparing.memory import check_memory
+from cnncli.training.preparing.recipe import SIZE, USUAL, Pace, chosen_augmentations, default_layers, settle
+from cnncli.training.preparing.sources import Source, frozen_words, open_source
 
 BATCH_SIZE = 32
 FEATURE_BYTES = 512 << 20  # bytes of the outputs of frozen words that are kept in memory
@@ -181,7 +181,7 @@ def prepare(
         options.size, options.resize, options.channels, options.strict, jobs=jobs, cache_bytes=CACHE_BYTES
     )
     if isinstance(data, BoxDataset) or (not isinstance(data, Dataset) and has_boxes(data)):
-        from cnncli.training.box_preparation import prepare_boxes
+        from cnncli.training.preparing.box_preparation import prepare_boxes
 
         return prepare_boxes(options, data, reading._replace(progress=progress), source)
     if source is not None and source.finds_boxes:

@@ -14,7 +14,8 @@ from cnncli.networks import Network
 from cnncli.networks.heads import with_channels
 from cnncli.shapes import show_shape
 from cnncli.training.aims.detecting import Detecting
-from cnncli.training.box_recipe import (
+from cnncli.training.configuration import Configuration
+from cnncli.training.preparing.box_recipe import (
     BATCH_SIZE,
     PACE,
     box_layers,
@@ -22,11 +23,10 @@ from cnncli.training.box_recipe import (
     chosen_box_augmentations,
     input_size,
 )
-from cnncli.training.configuration import Configuration
-from cnncli.training.fitting import Way
-from cnncli.training.held_out import FRACTION, check_held_out, held_out_duplicates, held_out_share, read_alike
-from cnncli.training.memory import check_memory
-from cnncli.training.preparation import (
+from cnncli.training.preparing.fitting import Way
+from cnncli.training.preparing.held_out import FRACTION, check_held_out, held_out_duplicates, held_out_share, read_alike
+from cnncli.training.preparing.memory import check_memory
+from cnncli.training.preparing.preparation import (
     Preparation,
     choose_network,
     data_digest,
@@ -34,7 +34,7 @@ from cnncli.training.preparation import (
     named_data,
     settled,
 )
-from cnncli.training.sources import Source, frozen_words
+from cnncli.training.preparing.sources import Source, frozen_words
 
 ANY = (64, 64)
 """The size that pictures of several sizes are opened at, until theirs is known."""

@@ -10,9 +10,9 @@ from cnncli.errors import ArgumentError
 from cnncli.models.opening import load_model
 from cnncli.networks import load_network, zoo_names
 from cnncli.networks.heads import output_count
-from cnncli.training import fitting
 from cnncli.training.configuration import Configuration
-from cnncli.training.preparation import prepare
+from cnncli.training.preparing import fitting
+from cnncli.training.preparing.preparation import prepare
 from cnncli.training.runs import train
 
 SIZES = [(1, 1), (8, 8), (28, 28), (32, 32), (64, 64), (224, 224), (375, 500)]
@@ -29,7 +29,7 @@ def noise(size, channels=1, classes=3, count=None):
 
 @pytest.fixture(autouse=True)
 def any_memory(monkeypatch):
-    monkeypatch.setattr("cnncli.training.preparation.check_memory", lambda *_: [])
+    monkeypatch.setattr("cnncli.training.preparing.preparation.check_memory", lambda *_: [])
 
 
 def fitted(own, shape, classes):

@@ -18,7 +18,7 @@ from cnncli.data.symmetry import measure_lean
 from cnncli.errors import ArgumentError
 from cnncli.ops.boxes import corners
 from cnncli.training.configuration import Configuration
-from cnncli.training.recipe import Pace
+from cnncli.training.preparing.recipe import Pace
 
 AREA = 320 * 240  # pixels that pictures are shrunk to
 MULTIPLE = 16  # that the sides of the input are rounded to: the largest stride inside a network
