@@ -22,6 +22,7 @@ POOLING_MODES = ("max", "avg", "min")
 PARTS = ("train", "validation", "test")
 LABEL_KINDS = ("tsv", "csv", "jsonl", "coco", "yolo", "voc")
 """The kinds of lists of boxes; the last two are a file for each picture."""
+DRAWING_STYLES = ("volumes", "boxes", "table")
 RESIZES = ("stretch", "crop", "pad")
 NORMALIZATIONS = {
     "imagenet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),

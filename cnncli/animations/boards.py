@@ -20,7 +20,7 @@ Json = dict[str, object]
 
 
 class Board(NamedTuple):
-    """How the cells of a board are drawn: their side in pixels, and how their numbers are written."""
+    """The look of a board: the side of its cells in pixels, and the writing of their numbers."""
 
     cell: int
     letters: Lettering

@@ -20,7 +20,7 @@ MOST_CHANNELS = 8
 
 
 class Kind(StrEnum):
-    """What a cell of the padded input is: `inserted` ones stand between the pixels of a transposed convolution."""
+    """The kind of a cell of the padded input: `inserted` ones stand between the pixels of a transposed convolution."""
 
     INPUT = "input"
     PADDING = "padding"

@@ -1,7 +1,7 @@
 """Animations as GIF: each step drawn with Pillow, in the few colours of the theme and their blends."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from PIL import Image, ImageColor, ImageDraw
 
@@ -18,6 +18,9 @@ FINEST, LARGEST = 2.0, 1400
 
 _STROKES = {"edge": "ink", "soft": "faint", "line-mark": "mark"}
 _BLENDS = (0.33, 0.67)
+
+Colour = str | int
+"""Of an image in colour, or a level of a mask."""
 
 
 def write_gif(file: BinaryIO, scene: Scene, *, theme: Theme = Theme.AUTO, delay: float = 1.0) -> None:
@@ -56,7 +59,7 @@ def stills(scene: Scene, *, theme: Theme = Theme.AUTO) -> Iterator[Image.Image]:
 class _Painter:
     """Shapes on an image, in the colours of a theme."""
 
-    def __init__(self, image: Image.Image, colours: Mapping[str, Any], scale: float) -> None:
+    def __init__(self, image: Image.Image, colours: Mapping[str, Colour], scale: float) -> None:
         self.image, self._colours, self._scale = image, colours, scale
         self._draw = ImageDraw.Draw(image)
 
@@ -112,9 +115,9 @@ class _Painter:
     def _line(self, width: float) -> int:
         return max(1, round(width * self._scale))
 
-    def _stroke(self, style: str) -> Any:
+    def _stroke(self, style: str) -> Colour | None:
         name = next((_STROKES[word] for word in style.split() if word in _STROKES), None)
-        return name and self._colours[name]
+        return None if name is None else self._colours[name]
 
 
 def _masks(shapes: Iterable[Line], size: tuple[int, int], scale: float) -> dict[str, Image.Image]:

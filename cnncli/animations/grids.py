@@ -92,7 +92,7 @@ class Grid(NamedTuple):
 
 
 class Lettering(NamedTuple):
-    """How the numbers of a grid are written, so that the longest fits into its cell."""
+    """The writing of the numbers of a grid, so that the longest fits into its cell."""
 
     write: Callable[[float], str]
     size: float

@@ -45,7 +45,7 @@ class _Layout:
         animation, lines = self.animation, [line for lines in self.footers for line in lines]
         steps = [self._step(frame, own) for frame, own in zip(animation.frames, self.footers, strict=True)]
         longest = max(text_width(text, TEXT) for text in [*animation.formula, *lines])
-        title = 1.08 * text_width(animation.title, TITLE)
+        title = text_width(animation.title, TITLE, bold=True)
         right = max(self.places.right, MARGIN + longest, MARGIN + title)
         bottom = self.notes + LINE * (len(animation.legend) + len(animation.formula) - 1)
         ground, numbers = tuple(self._ground()), tuple(self._numbers())

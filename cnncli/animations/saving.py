@@ -43,7 +43,7 @@ def save_animation(
         ...
         cnncli.errors.ArgumentError: edge.mp4: animations are written as .svg, .gif, .html
     """
-    write, colours = check_player(path, delay), check_theme(theme)
+    write, colours = check_player(path, delay), Theme.of(theme)
     with open_whole(path, ImageError, replace=replace) as file:
         write(file, animation, colours, delay)
 
@@ -60,17 +60,6 @@ def check_player(path: str | os.PathLike[str], delay: float = 1.0) -> Writer:
     if writer is None:
         raise ArgumentError(f"{os.fspath(path)}: animations are written as {', '.join(_WRITERS)}")
     return writer
-
-
-def check_theme(theme: str) -> Theme:
-    """Return the theme of a name.
-
-    Raises:
-        ArgumentError: there is none.
-    """
-    if theme not in list(Theme):
-        raise ArgumentError(f"theme must be one of {', '.join(Theme)}, got {theme!r}")
-    return Theme(theme)
 
 
 def _write_svg(file: BinaryIO, animation: Animation, theme: Theme, delay: float) -> None:

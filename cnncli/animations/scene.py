@@ -52,7 +52,7 @@ Shape = Rect | Line | Ring
 
 
 class Step(NamedTuple):
-    """What one step adds to the drawing.
+    """The shapes that one step adds to the drawing.
 
     Attributes:
         under: shapes below the numbers, in this step alone.

@@ -25,6 +25,7 @@ from cnncli.choices import (
     SIGNED,
     percentile,
 )
+from cnncli.drawing.svg.theme import Theme
 from cnncli.errors import ArgumentError
 from cnncli.values import Value
 
@@ -51,6 +52,8 @@ Channel: Any = choice("Channel", CHANNELS)
 Activation: Any = choice("Activation", ACTIVATIONS)
 Signed: Any = choice("Signed", SIGNED)
 PoolingMode: Any = choice("PoolingMode", POOLING_MODES)
+
+ThemeOption = Annotated[Theme, typer.Option("--theme", help="Colours; auto follows the viewer's setting.")]
 
 
 def fields_of(record: type[Value], given: Mapping[str, Any]) -> dict[str, Any]:

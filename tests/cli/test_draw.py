@@ -40,7 +40,7 @@ def test_json_says_what_was_drawn(tmp_path):
         (("-o", "-", "--json"), "give --json with -o FILE.svg"),
         (("vgg16", "-o", "-"), "a drawing has one network, got 2"),
         (("-o", "-", "--highlight", "conv9"), "no layer is called 'conv9'"),
-        (("-o", "-", "--style", "cubes"), "style must be one of"),
+        (("-o", "-", "--style", "cubes"), "Invalid value for '--style': 'cubes' is not one of"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_line(words, message):

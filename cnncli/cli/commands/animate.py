@@ -8,7 +8,7 @@ import typer
 from cnncli.cli import options
 from cnncli.cli.completion import complete_filters
 from cnncli.cli.networks import options as of_layers
-from cnncli.cli.options import TakesNumbers, choice, fields_of, parse_number, parsed
+from cnncli.cli.options import TakesNumbers, fields_of, parse_number, parsed
 from cnncli.drawing.svg.theme import Theme
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import check_output
@@ -16,6 +16,7 @@ from cnncli.files.text import json_text, printable
 
 if TYPE_CHECKING:
     from cnncli.animations.frames import Animation
+    from cnncli.animations.inputs import Crop
 
 EXAMPLES = """Examples:
 
@@ -53,8 +54,6 @@ cnncli animate shape -n 7 -f 3 -d 2 -o dilated.svg
 cnncli animate shape -n 3 -f 3 -p 1 -s 2 --transposed --output-padding 1 -o transposed.svg
 """
 
-_Theme: Any = choice("Theme", tuple(Theme))
-
 _player = partial(typer.Option, rich_help_panel="Animation")
 
 Input = Annotated[
@@ -67,7 +66,9 @@ CropOption = Annotated[
 Output = Annotated[
     str | None, _player("--output", "-o", metavar="FILE", help="File: .svg (moves by itself), .gif or .html.")
 ]
-ThemeOption = Annotated[_Theme, _player(help="Colours; auto: those of the viewer's setting, for a GIF light.")]
+ThemeOption = Annotated[
+    Theme, _player("--theme", help="Colours; auto follows the viewer's setting, and is light for a GIF.")
+]
 Delay = Annotated[
     str, _player(metavar="SECONDS", callback=parsed(parse_number), help="Time for which each position stays.")
 ]
@@ -128,7 +129,7 @@ def edge(
     bias: options.BiasOption = "0",
     activation: options.ActivationOption = None,
     crop: CropOption = None,
-    theme: ThemeOption = "auto",
+    theme: ThemeOption = Theme.AUTO,
     delay: Delay = "1",
     force: Force = False,
     as_json: AsJson = False,
@@ -164,7 +165,7 @@ def pool(
     mode: options.PoolingModeOption = "max",
     ceil_mode: options.CeilOption = False,
     crop: CropOption = None,
-    theme: ThemeOption = "auto",
+    theme: ThemeOption = Theme.AUTO,
     delay: Delay = "1",
     force: Force = False,
     as_json: AsJson = False,
@@ -194,7 +195,7 @@ def shape(
     ceil: of_layers.LayerCeil = False,
     transposed: of_layers.Transposed = False,
     output_padding: of_layers.OutputPadding = None,
-    theme: ThemeOption = "auto",
+    theme: ThemeOption = Theme.AUTO,
     delay: Delay = "1",
     force: Force = False,
     as_json: AsJson = False,
@@ -227,7 +228,7 @@ class _Player:
         check_player(self.output, given["delay"])
         check_output(self.output, force=given["force"], inputs=[source] if source else [])
 
-    def crop(self) -> Any:
+    def crop(self) -> "Crop | None":
         """Return the part of the input that is asked for."""
         from cnncli.animations.inputs import Crop
 
@@ -238,7 +239,7 @@ class _Player:
         from cnncli.shapes import show_shape
 
         given, output, size = self.given, self.output, animation.geometry.output_size
-        save_animation(animation, output, theme=str(given["theme"]), delay=given["delay"], replace=given["force"])
+        save_animation(animation, output, theme=given["theme"], delay=given["delay"], replace=given["force"])
         if given["as_json"]:
             facts = {"output": output, "title": animation.title, "positions": len(animation.frames)}
             values = None if animation.frames[0].value is None else animation.output

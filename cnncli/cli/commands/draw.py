@@ -1,10 +1,13 @@
 """`cnncli draw`: a network as a picture."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from cnncli.choices import DRAWING_STYLES
 from cnncli.cli.networks import options
+from cnncli.cli.options import ThemeOption, choice
+from cnncli.drawing.svg.theme import Theme
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import STANDARD, check_output
 from cnncli.files.text import json_text, printable
@@ -21,6 +24,9 @@ cnncli draw model.onnx -o model.svg --style table
 """
 
 
+Style: Any = choice("Style", DRAWING_STYLES)
+
+
 def draw(
     words: options.Words = None,
     output: Annotated[
@@ -28,11 +34,7 @@ def draw(
         typer.Option("-o", "--output", metavar="FILE", help="File: .svg .png .pdf; - for standard output."),
     ] = None,
     style: Annotated[
-        str,
-        typer.Option(
-            metavar="volumes|boxes|table",
-            help="Maps as volumes to scale, a box per layer, or a row per layer.",
-        ),
+        Style, typer.Option(help="Maps as volumes to scale, a box per layer, or a row per layer.")
     ] = "volumes",
     unfold: Annotated[bool, typer.Option("--unfold", help="Draw every layer and block that repeats.")] = False,
     highlight: Annotated[
@@ -43,9 +45,7 @@ def draw(
         str | None,
         typer.Option(metavar="LAYER:X,Y", help="Show what the unit in column X, row Y of a layer's output sees."),
     ] = None,
-    theme: Annotated[
-        str, typer.Option(metavar="auto|light|dark", help="Colours. auto: those of the viewer's setting.")
-    ] = "auto",
+    theme: ThemeOption = Theme.AUTO,
     width: Annotated[int, typer.Option(metavar="PIXELS", help="Width; longer networks are wrapped into rows.")] = 1000,
     input_shape: options.InputShape = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
@@ -73,7 +73,7 @@ def draw(
     say_omissions(summaries)
     drawing = draw_network(
         summaries[0],
-        style=style,
+        style=str(style),
         unfold=unfold,
         highlight=highlight or (),
         receptive_field=receptive_field,
@@ -86,6 +86,6 @@ def draw(
     save_drawing(drawing, output, replace=force)
     if as_json:
         size = {"width": round(drawing.width), "height": round(drawing.height)}
-        print(json_text({"network": drawing.title, "output": output, "style": style} | size))
+        print(json_text({"network": drawing.title, "output": output, "style": str(style)} | size))
     elif not quiet:
         print(f"{printable(output)}: {printable(drawing.title)}, {drawing.width:.0f}x{drawing.height:.0f} pixels")

@@ -5,7 +5,7 @@ from typing import Annotated, Concatenate, ParamSpec
 
 import typer
 
-from cnncli.cli.options import with_options
+from cnncli.cli.options import ThemeOption, with_options
 from cnncli.cli.training.options import DeviceOption, EngineOption, Json, Quiet
 from cnncli.drawing.svg.theme import Theme
 from cnncli.values import Value
@@ -25,9 +25,7 @@ class ExperimentOptions(Value):
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="FILE", help="File for the chart: .svg .png .pdf.")
     ] = None
-    theme: Annotated[
-        Theme, typer.Option("--theme", help="Colours of the chart. auto: those of the viewer's setting.")
-    ] = Theme.AUTO
+    theme: ThemeOption = Theme.AUTO
     engine: EngineOption = "numpy"
     device: DeviceOption = "auto"
     jobs: Annotated[

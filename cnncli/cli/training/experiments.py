@@ -19,7 +19,7 @@ from cnncli.drawing.svg.saving import check_drawing, save_drawing
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import check_output
 from cnncli.files.text import json_text, printable
-from cnncli.training.experiments.trials import Plan, Run, Spread, Trial, TrialWatcher
+from cnncli.training.experiments.trials import Comparison, Plan, Run, Spread, Trial, TrialWatcher
 from cnncli.training.preparing.preparation import Preparation
 from cnncli.training.reports.descriptions import duration, loss_words
 from cnncli.training.watcher import BatchReport
@@ -38,7 +38,7 @@ _SHARED = ("data", "parts", "boxes", "adapted")  # lines of a training's summary
 
 
 def run_experiment(
-    compare: Callable[..., Any],
+    compare: Callable[..., Comparison],
     data: str,
     ways: Sequence[str | int],
     options: dict[str, Any],
@@ -137,7 +137,7 @@ class _Quiet(Display, TrialWatcher):
 
 
 class _Lines(_Quiet):
-    """What holds for all trainings, and a line for each."""
+    """Lines on what holds for all trainings, and a line for each."""
 
     epochs = 0
 
@@ -193,6 +193,6 @@ class _Live(_Lines):
         super().ran(plan, run)
 
 
-def _display(data: str, *, quiet: bool) -> Any:
+def _display(data: str, *, quiet: bool) -> _Quiet:
     kind = _Quiet if quiet else _Live if sys.stderr.isatty() else _Lines
     return kind(data, Path(os.curdir))

@@ -209,7 +209,7 @@ class Svg:
 
 def _extent(words: str, size: float, anchor: str, *, bold: bool) -> tuple[float, float]:
     """Return the width of a line of text, and how much of it lies before its point."""
-    width = text_width(words, size) * (1.08 if bold else 1)
+    width = text_width(words, size, bold=bold)
     return width, {"start": 0.0, "middle": width / 2, "end": width}[anchor]
 
 

@@ -1,4 +1,4 @@
-"""How much room a text takes, without a font: an upper bound over the common sans-serif fonts."""
+"""The room that a text takes, without a font: an upper bound over the common sans-serif fonts."""
 
 import re
 from unicodedata import category, combining, east_asian_width
@@ -17,21 +17,21 @@ _LETTERS = {
     1.25: "\u0416\u0428\u0429\u042e",
 }
 """Letters by the room that they take at most, in parts of the size: in DejaVu Sans and in Liberation Sans, which has
-Arial's widths, and in their bold letters divided by 1.08. Beside ASCII some that drawings write, and wide ones."""
+Arial's widths, and in their bold letters divided by `_BOLD`. Beside ASCII some that drawings write, and wide ones."""
+
+_BOLD = 1.08  # how much wider bold letters are, at most
 
 _WIDTHS = {letter: width for width, letters in _LETTERS.items() for letter in letters}
 
 
-def text_width(text: str, size: float = 13) -> float:
+def text_width(text: str, size: float = 13, *, bold: bool = False) -> float:
     """Return the width of a line of text in pixels, at least that of DejaVu Sans and of Arial.
-
-    Bold text is at most 1.08 times as wide.
 
     Example:
         >>> text_width("conv3-64", 10) <= 62
         True
     """
-    return size * sum(map(_advance, text))
+    return size * (_BOLD if bold else 1) * sum(map(_advance, text))
 
 
 def _advance(letter: str) -> float:
@@ -45,21 +45,21 @@ def _advance(letter: str) -> float:
     return {"Ll": 0.86, "Lu": 1.03}.get(kind, 1.3)
 
 
-def shortened(text: str, size: float, room: float) -> str:
+def shortened(text: str, size: float, room: float, *, bold: bool = False) -> str:
     """Return a text cut to a width, with an ellipsis where it was cut.
 
     Example:
         >>> shortened("short", 13, 100), shortened("a name that is far too long", 13, 80)
         ('short', 'a name t…')
     """
-    if text_width(text, size) <= room:
+    if text_width(text, size, bold=bold) <= room:
         return text
-    while text and text_width(text + "…", size) > room:
+    while text and text_width(text + "…", size, bold=bold) > room:
         text = text[:-1]
     return text + "…"
 
 
-def wrapped(text: str, size: float, room: float, most: int = 1_000) -> list[str]:
+def wrapped(text: str, size: float, room: float, most: int = 1_000, *, bold: bool = False) -> list[str]:
     """Return a text as lines of a width, broken after spaces and between words and commas, cut after `most` lines.
 
     Example:
@@ -68,8 +68,8 @@ def wrapped(text: str, size: float, room: float, most: int = 1_000) -> list[str]
     """
     lines = [""]
     for part in _BREAKS.split(text):
-        if lines[-1] and text_width((lines[-1] + part).rstrip(), size) > room:
+        if lines[-1] and text_width((lines[-1] + part).rstrip(), size, bold=bold) > room:
             lines.append("")
         lines[-1] += part
     kept = lines if len(lines) <= most else [*lines[: most - 1], "".join(lines[most - 1 :])]
-    return [shortened(line.rstrip(), size, room) for line in kept]
+    return [shortened(line.rstrip(), size, room, bold=bold) for line in kept]

@@ -48,7 +48,7 @@ def draw_matrix(
     named = range(0, len(names), math.ceil(17 / cell))
     room = min(170.0, max(text_width(names[place]) for place in named))
     is_flat = room <= cell * named.step - 4
-    head, words = (66, max(text_width(title, 16) * 1.08, text_width(note))) if titled else (10, 0.0)
+    head, words = (66, max(text_width(title, 16, bold=True), text_width(note))) if titled else (10, 0.0)
     left, top, side = _MARGIN + 30 + room, head + 30 + (18 if is_flat else room), cell * len(names)
     width = max(left + side + 110, words + 2 * _MARGIN, left + text_width(across))
     svg = Svg(width, top + side + _MARGIN, title=title, description=note, theme=theme)

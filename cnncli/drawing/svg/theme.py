@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
+from cnncli.choices import check_choice
+
 FONTS = "ui-sans-serif, system-ui, sans-serif"
 """Generic names: the viewer has a font for every script that it can show."""
 
@@ -12,11 +14,21 @@ DASHES = ("", "7 4", "2 3", "9 3 2 3", "12 4", "5 2 1 2", "1 4", "14 3 4 3")
 
 
 class Theme(StrEnum):
-    """What a drawing is drawn on: `auto` follows the viewer's setting, and is light where there is none."""
+    """The colours of a drawing: `auto` follows the viewer's setting, and is light where there is none."""
 
     AUTO = "auto"
     LIGHT = "light"
     DARK = "dark"
+
+    @classmethod
+    def of(cls, word: str) -> "Theme":
+        """Return the theme of a name.
+
+        Raises:
+            ArgumentError: there is none.
+        """
+        check_choice("theme", word, [theme.value for theme in cls])
+        return cls(word)
 
 
 LIGHT: Mapping[str, str] = MappingProxyType(

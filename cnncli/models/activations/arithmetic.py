@@ -62,7 +62,7 @@ class Unit(NamedTuple):
 
     @property
     def x(self) -> Array:
-        """What goes in, where it is one array."""
+        """The input, where it is one array."""
         return self.inputs[0]
 
     @property

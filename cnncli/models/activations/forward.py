@@ -26,7 +26,7 @@ INPUT = "input"
 
 
 class LayerOutput(NamedTuple):
-    """What one layer puts out. A block puts out its branches, joined; its inner layers stand before it.
+    """The output of one layer. A block puts out its branches, joined; its inner layers stand before it.
 
     Attributes:
         name: `0.conv`, `0.relu`, `4.res.main.0.conv`, `4.res`.
@@ -69,7 +69,7 @@ class Forward(NamedTuple):
 
     @property
     def output(self) -> Array:
-        """What the network puts out."""
+        """The output of the network."""
         return self.layers[-1].numbers if self.layers else self.input
 
     def numbers(self, name: str) -> Array:

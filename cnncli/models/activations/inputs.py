@@ -1,4 +1,4 @@
-"""What goes into a network: numbers that are typed or in a file, or a picture."""
+"""The input of a network: numbers that are typed or in a file, or a picture."""
 
 import os
 
@@ -12,7 +12,7 @@ from cnncli.shapes import Shape, show_shape
 
 
 class Input:
-    """What was given as an input: numbers, or the path of a picture.
+    """An input as it was given: numbers, or the path of a picture.
 
     Attributes:
         picture: path of a picture; None for numbers.

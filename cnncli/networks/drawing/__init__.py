@@ -1,5 +1,5 @@
 """Drawings of networks, from their summaries."""
 
-from cnncli.networks.drawing.drawing import STYLES, draw_network
+from cnncli.networks.drawing.drawing import draw_network
 
-__all__ = ["STYLES", "draw_network"]
+__all__ = ["draw_network"]

@@ -100,7 +100,7 @@ class Boxes:
         return False
 
     def _box(self, word: str, facts: Sequence[str], name: str, marked: bool) -> list[Line]:
-        words = wrapped(word, 12 * 1.08, ROOM, most=4)
+        words = wrapped(word, 12, ROOM, most=4, bold=True)
         lines = [Line(text, "mark" if marked else "ink", size=12, bold=True) for text in words]
         lines += [Line(text, "faint" if "params" in text else "ink") for text in facts if text]
         return lines + [Line(text, "mark") for text in (self._regions[name].lines if name in self._regions else ())]

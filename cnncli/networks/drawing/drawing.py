@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cnncli.choices import check_choice
+from cnncli.choices import DRAWING_STYLES, check_choice
 from cnncli.drawing.svg.document import Svg
 from cnncli.drawing.svg.theme import Theme
 from cnncli.errors import ArgumentError
@@ -19,7 +19,6 @@ from cnncli.networks.loading import load_network
 from cnncli.networks.network import Network
 from cnncli.networks.summary import IDENTITY, Row, Summary, are_layers
 
-STYLES = ("volumes", "boxes", "table")
 WIDTHS = range(320, 20_001)
 DEEP, LARGE_MAPS, SMALL_MAPS = 60, 96.0, 64.0
 """Layers from which on maps are drawn smaller, and the pixels of the largest edge."""
@@ -54,8 +53,8 @@ def draw_network(
         >>> [label.text for label in drawing.labels if label.text.endswith("params")]
         ['280 params']
     """
-    check_choice("style", style, STYLES)
-    check_choice("theme", theme, [theme.value for theme in Theme])
+    check_choice("style", style, DRAWING_STYLES)
+    colours = Theme.of(theme)
     if width not in WIDTHS:
         raise ArgumentError(f"width must be from {WIDTHS.start} to {WIDTHS.stop - 1} pixels, got {width}")
     loaded = load_network(network) if isinstance(network, str) else network
@@ -67,7 +66,7 @@ def draw_network(
     items = tree(summary.rows, marked | ({seen.row.name} if seen else set()), fold=not unfold)
     known = any(shape is not None for shape in (summary.input_shape, *(row.output_shape for row in summary.rows)))
     make = _table if style == "table" or not known else _diagram
-    return make(summary, items, style, seen, width=width, theme=Theme(theme))
+    return make(summary, items, style, seen, width=width, theme=colours)
 
 
 def _diagram(

@@ -42,7 +42,7 @@ def _range(noun: str, first: int, last: int) -> str:
 
 
 class Sight(NamedTuple):
-    """What one unit sees.
+    """The parts of the maps that one unit sees.
 
     Attributes:
         row: the unit's layer.

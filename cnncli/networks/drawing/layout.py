@@ -9,7 +9,7 @@ from cnncli.networks.layers import BLOCKS
 
 
 class Maker(Protocol):
-    """What makes the pieces of one style."""
+    """A maker of the pieces of one style."""
 
     def layers(self, steps: Sequence[tuple[int, Node]]) -> Piece:
         """Return the piece of layers, each with the times that it repeats; the first makes the map."""

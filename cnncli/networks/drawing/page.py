@@ -39,7 +39,7 @@ def page(
     """
     room = max(min(width, USUAL) - 2 * MARGIN, size[0])
     heading = summary.title or summary.name or "Network"
-    titles = wrapped(heading, 18 * 1.08, room, most=3)
+    titles = wrapped(heading, 18, room, most=3, bold=True)
     facts = wrapped(_facts(summary), 12, room)
     below = [line for note in notes for line in wrapped(note, SMALL, room)]
     keys = _placed(swatches, room)

@@ -20,7 +20,7 @@ class Line:
 
     def __init__(self, text: str, style: str = "ink", *, size: float = SMALL, bold: bool = False) -> None:
         self.text, self.style, self.size, self.bold = text, style, size, bold
-        self.width = text_width(text, size) * (1.08 if bold else 1)
+        self.width = text_width(text, size, bold=bold)
 
     def draw(self, svg: Svg, x: float, y: float) -> None:
         """Write it with its centre at x."""
@@ -136,7 +136,7 @@ class Frame(Piece):
 
     def __init__(self, title: str, inner: Piece) -> None:
         self._title, self._inner = title, inner
-        width = max(inner.width + 2 * self.SIDE, text_width(title, 12) * 1.08 + 2 * self.SIDE)
+        width = max(inner.width + 2 * self.SIDE, text_width(title, 12, bold=True) + 2 * self.SIDE)
         super().__init__(width + ARROW / 2, inner.above + self.TOP, inner.below + self.BOTTOM)
 
     @classmethod
@@ -186,7 +186,7 @@ class Fork(Piece):
 
     def __init__(self, branches: Sequence[Piece], main: int | None, sign: str) -> None:
         self._branches, self._sign = branches, sign
-        self._half = max(self.RADIUS, text_width(sign, 12) * 1.08 / 2 + 5)
+        self._half = self._half_of(sign)
         axes, top = [], 0.0
         for branch in branches:
             axes.append(top + branch.above)
@@ -199,7 +199,12 @@ class Fork(Piece):
     @classmethod
     def cost(cls, sign: str) -> float:
         """Return the width that it takes beside its branches."""
-        return cls.LEFT + cls.RIGHT + max(cls.RADIUS, text_width(sign, 12) * 1.08 / 2 + 5)
+        return cls.LEFT + cls.RIGHT + cls._half_of(sign)
+
+    @classmethod
+    def _half_of(cls, sign: str) -> float:
+        """Return half of the width of a sign that joins branches."""
+        return max(cls.RADIUS, text_width(sign, 12, bold=True) / 2 + 5)
 
     def draw(self, svg: Svg, x: float, y: float) -> None:
         left, join = x + self.LEFT, x + self.width - self._half

@@ -11,7 +11,6 @@ from cnncli.networks.drawing.tree import Item, Node, Repeat
 from cnncli.networks.summary import Summary
 
 SIZE, LEAD, GAP, INDENT, PAD = 12, 20, 18, 16, 8
-BOLD = 1.08
 NARROWEST = 90
 """Pixels that the layers' names and words have at least."""
 
@@ -60,7 +59,7 @@ class Table:
 
     def _width(self, column: int) -> float:
         own = (INDENT * entry.depth * (column == 1) + text_width(entry.cells[column], SIZE) for entry in self._entries)
-        bold = (text_width(text, SIZE) * BOLD for text in (self._head[column], self._entries[-1].cells[column]))
+        bold = (text_width(text, SIZE, bold=True) for text in (self._head[column], self._entries[-1].cells[column]))
         return max(*own, *bold)
 
     def _shrink(self, room: float) -> None:
@@ -138,7 +137,7 @@ class Table:
         for number, (text, width) in enumerate(zip(cells, self._widths, strict=False)):
             indent = INDENT * depth if number == 1 else 0
             is_number = number > 1
-            shown = shortened(text, SIZE * (BOLD if bold else 1), width - indent)
+            shown = shortened(text, SIZE, width - indent, bold=bold)
             if shown:
                 anchor = "end" if is_number else "start"
                 place = left + (width if is_number else indent)

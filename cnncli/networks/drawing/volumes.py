@@ -192,7 +192,7 @@ class Volumes:
         for times, node in steps:
             word = f"{times}x {node.row.spec}" if times > 1 else node.row.spec
             style = "mark" if node.marked else "ink"
-            over += [Line(text, style, bold=True) for text in wrapped(word, SMALL * 1.08, ROOM, most=4)]
+            over += [Line(text, style, bold=True) for text in wrapped(word, SMALL, ROOM, most=4, bold=True)]
             facts = [*naming.geometry(node.row), *wrapped(naming.params(node), SMALL, FACTS)]
             under += [Line(text, "faint") for text in facts if text]
         node = next((node for _, node in steps if node.marked), steps[0][1])
@@ -213,7 +213,7 @@ class Volumes:
         self, node: Node, words: tuple[Sequence[Line], Sequence[Line]], told: str, fill: str, marked: bool
     ) -> Piece:
         region = self._regions.get(node.row.name)
-        shapes = wrapped(naming.output(node), SMALL * 1.08, ROOM)
+        shapes = wrapped(naming.output(node), SMALL, ROOM, bold=True)
         names = [*(Line(text, bold=True) for text in shapes), *_seen(region)]
         body = Body(node.row.output_shape, self._scale)
         return Volume(body, words, names, told, fill=fill, marked=marked, region=region)

@@ -68,7 +68,6 @@ class DepthComparison(Comparison):
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """The measures of a table of these trials."""
         return ("train_loss", "train_error", "val_loss", "val_accuracy")
 
     def drawing(self, theme: Theme = Theme.AUTO) -> Svg:

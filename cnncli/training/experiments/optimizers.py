@@ -39,7 +39,6 @@ class OptimizerComparison(Comparison):
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """The measures of a table of these trials."""
         return ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_map")
 
     def drawing(self, theme: Theme = Theme.AUTO) -> Svg:

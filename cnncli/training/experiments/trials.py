@@ -5,6 +5,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from cnncli.drawing.svg.document import Svg
+from cnncli.drawing.svg.theme import Theme
 from cnncli.engines.backends import Backend
 from cnncli.errors import ArgumentError, TrainingError
 from cnncli.training.preparing.preparation import Preparation
@@ -104,7 +106,7 @@ class Trial(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What came of an experiment.
+    """The results of an experiment.
 
     Attributes:
         trials: one for each way to train in which an epoch was completed, or the loss was not finite before.
@@ -113,6 +115,15 @@ class Comparison(NamedTuple):
 
     trials: tuple[Trial, ...]
     done: bool
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The measures of a table of these trials."""
+        raise NotImplementedError
+
+    def drawing(self, theme: Theme = Theme.AUTO) -> Svg:
+        """Draw the trials as charts."""
+        raise NotImplementedError
 
 
 class TrialWatcher(Watcher):

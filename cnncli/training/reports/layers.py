@@ -1,4 +1,4 @@
-"""What a network looks like from within: its layers, its first filters, what it makes of one picture."""
+"""The part of a report on the network: its layers, its first filters, its maps of one picture."""
 
 import numpy as np
 

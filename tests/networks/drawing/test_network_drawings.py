@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from network_strategies import networks
 
 from cnncli import ArgumentError
+from cnncli.choices import DRAWING_STYLES
 from cnncli.networks import load_network, parse_network, zoo_names
-from cnncli.networks.drawing import STYLES, draw_network
+from cnncli.networks.drawing import draw_network
 from cnncli.networks.summary import are_layers
 
 SPACE = "{http://www.w3.org/2000/svg}"
@@ -67,14 +68,14 @@ def check_numbers(network, drawing, *, unfolded):
         assert sorted(name for name in names if name in leaves) == sorted(leaves)
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", DRAWING_STYLES)
 @pytest.mark.parametrize("name", zoo_names())
 def test_every_network_of_the_zoo_is_drawn(name, style):
     network = load_network(name)
     check_numbers(network, draw_network(network, style=style), unfolded=False)
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", DRAWING_STYLES)
 @settings(max_examples=50, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 @given(network=networks())
 def test_random_networks_are_drawn(style, network):
@@ -118,7 +119,7 @@ def crossed(labels, lines):
             yield label.text
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", DRAWING_STYLES)
 @pytest.mark.parametrize("name", zoo_names())
 def test_no_line_goes_through_a_label(name, style):
     drawing = draw_network(name, style=style)
@@ -135,12 +136,12 @@ def test_repeats_are_folded():
 
 
 def test_a_drawing_fits_a_page():
-    for style in STYLES:
+    for style in DRAWING_STYLES:
         assert draw_network("resnet152", style=style).width <= 1000
 
 
 @pytest.mark.parametrize("word", ["2.conv", "conv5-16,relu"])
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", DRAWING_STYLES)
 def test_a_layer_is_highlighted_by_name_or_word(style, word):
     root = check_drawing(draw_network("lenet5", style=style, highlight=[word]))
     (marked,) = [
