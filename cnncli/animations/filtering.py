@@ -56,7 +56,7 @@ def animate_chain(image: npt.ArrayLike, chain: Chain, options: Filtering, direct
     options = options.replace(color=options.color or ("volume" if chain.color == "volume" else "gray"))
     response = chain.over(as_rows(image), options)
     if not isinstance(response, LinearResponse):
-        raise ArgumentError(f"{chain.words} has no kernel to be shown: choose a filter with one, or pool")
+        raise ArgumentError(f"{chain.words} has no kernel to show: choose a filter with one, or pool")
     return animate_response(response, title=_title(chain, options, response.window, direction))
 
 

@@ -109,7 +109,7 @@ class Animation(NamedTuple):
 
 
 def check_size(window: Window, channels: int = 1) -> None:
-    """Refuse what is too large to be watched, before any frame is made.
+    """Refuse what is too large to watch, before any frame is made.
 
     Raises:
         ArgumentError: more cells, channels or positions than are shown.
@@ -118,11 +118,11 @@ def check_size(window: Window, channels: int = 1) -> None:
     padded = max(height + top + bottom, window.reach[0]), max(width + left + right, window.reach[1])
     if max(padded) > LARGEST_SIDE:
         raise ArgumentError(
-            f"an input of {show_shape(padded)} cells (height x width, with the padding) is too large to be watched, at "
-            f"most {LARGEST_SIDE}x{LARGEST_SIDE} are shown: take a part of it (on the command line, --crop X,Y,WxH)"
+            f"an input of {show_shape(padded)} cells (height x width, with the padding) is too large to watch: at most "
+            f"{LARGEST_SIDE}x{LARGEST_SIDE} are shown, so take a part of it (on the command line, --crop X,Y,WxH)"
         )
     if channels > MOST_CHANNELS:
-        raise ArgumentError(f"{channels} channels are more than can be watched, of at most {MOST_CHANNELS}")
+        raise ArgumentError(f"{channels} channels are too many to watch: at most {MOST_CHANNELS} are shown")
     positions = window.output_size[0] * window.output_size[1]
     if positions > MOST_FRAMES:
         raise ArgumentError(

@@ -45,12 +45,12 @@ class Crop(NamedTuple):
         """Return the part of (H, W) or (H, W, C) pixels.
 
         Raises:
-            ArgumentError: it reaches over them.
+            ArgumentError: it reaches beyond them.
         """
         height, width = pixels.shape[:2]
         if self.x + self.width > width or self.y + self.height > height:
             raise ArgumentError(
-                f"the crop {self.x},{self.y},{self.width}x{self.height} reaches over the input, which is "
+                f"the crop {self.x},{self.y},{self.width}x{self.height} reaches beyond the input, which is "
                 f"{width}x{height} pixels (width x height)"
             )
         return pixels[self.y : self.y + self.height, self.x : self.x + self.width]
@@ -72,7 +72,7 @@ def read_small(text: str, *, gray: bool, crop: Crop | None = None) -> SmallInput
         crop: the part that is kept.
 
     Raises:
-        ArgumentError: the text is no matrix, or the crop reaches over it.
+        ArgumentError: the text is not a matrix, or the crop reaches beyond it.
         ImageError: the file cannot be read.
 
     Example:

@@ -52,7 +52,7 @@ def check_player(path: str | os.PathLike[str], delay: float = 1.0) -> Writer:
     """Return what writes a file of that name, before any work.
 
     Raises:
-        ArgumentError: animations are not written so, or a delay that is too short or too long to be watched.
+        ArgumentError: another suffix, or a delay that is too short or too long to watch.
     """
     if not SHORTEST <= delay <= LONGEST:
         raise ArgumentError(f"the delay must be from {SHORTEST} to {LONGEST} seconds, got {delay:g}")

@@ -21,7 +21,7 @@ def animate_shape(n: IntOrPair, axis: Axis | Sequence[Axis]) -> Animation:
         axis: the layer along both axes, or along the height and along the width.
 
     Raises:
-        ArgumentError: values that cannot be used, or an input or output that is too large to be watched.
+        ArgumentError: values that cannot be used, or an input or output that is too large to watch.
 
     Example:
         >>> shown = animate_shape(5, Axis(3, stride=2, padding=(1, 1)))

@@ -134,7 +134,7 @@ def explain_step(
         ('W - lr * dW', True)
     """
     if step < 1 or weights < 1:
-        raise ArgumentError(f"steps and weights count from 1, got step {step} and {weights} weights")
+        raise ArgumentError(f"step and weights must be at least 1, got step {step} and {weights} weights")
     with lone_backend(engine, device, "a step is explained") as backend:
         jobs, watcher = jobs or cores(), watcher or Watcher()
         preparation = prepare(Configuration(**options), data, jobs=jobs, progress=watcher.checking)

@@ -119,5 +119,5 @@ def test_partial_windows_are_shown_over_cells_past_the_end():
 
 @pytest.mark.parametrize("axis", [Axis(3), Axis(3, transposed=True)])
 def test_large_inputs_are_refused_before_any_work(axis):
-    with pytest.raises(ArgumentError, match="too large to be watched"):
+    with pytest.raises(ArgumentError, match="too large to watch"):
         animate_shape(10**9, axis)

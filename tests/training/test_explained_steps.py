@@ -120,7 +120,7 @@ def test_progress_is_told():
 @pytest.mark.parametrize(
     ("step", "options", "message"),
     [
-        (0, {}, "count from 1, got step 0"),
+        (0, {}, "at least 1, got step 0"),
         (1, {"weights": 0}, "0 weights"),
         (4, {}, "step 4 is after the last: 3 epochs of 1 batches are 3 steps"),
     ],

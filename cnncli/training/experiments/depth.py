@@ -148,7 +148,7 @@ def compare_depths(
     _check_depths(depths)
     check_seeds(seeds)
     if "network" in options:
-        raise ArgumentError("networks are compared: leave out network, and name their depths")
+        raise ArgumentError("the networks are made from depths: leave out network")
     jobs, watcher, stop = jobs or cores(), watcher or TrialWatcher(), stop or threading.Event()
     given: dict[str, Any] = {**OPTIONS, **options}
     with lone_backend(engine, device, "depths are compared") as backend:

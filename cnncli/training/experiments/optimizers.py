@@ -99,7 +99,7 @@ def compare_optimizers(
     """
     chosen = parse_optimizers(optimizers)
     if "optimizer" in options:
-        raise ArgumentError("optimizers are compared: name them in optimizers, not in optimizer")
+        raise ArgumentError("name the optimizers to compare in optimizers, and leave out optimizer")
     check_seeds(seeds)
     jobs, watcher, stop = jobs or cores(), watcher or TrialWatcher(), stop or threading.Event()
     given: dict[str, Any] = {**OPTIONS, **options, "optimizer": chosen[0][0]}

@@ -127,7 +127,7 @@ def test_words_that_are_no_optimizers_are_refused(words, message):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"seeds": 0}, "seeds must be a whole number from 1"), ({"optimizer": "sgd"}, "name them in optimizers")],
+    [({"seeds": 0}, "seeds must be a whole number from 1"), ({"optimizer": "sgd"}, "name the optimizers")],
 )
 def test_options_that_make_no_comparison_are_refused(options, message):
     with pytest.raises(ArgumentError, match=message):
