@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from cnncli.animations.frames import Animation, Frame, Kind, Plane
 from cnncli.animations.grids import Lettering
-from cnncli.animations.placing import cell_side
+from cnncli.animations.placing import cell_side, sum_words
 from cnncli.drawing.svg.document import escaped
 from cnncli.files.text import addition, number_text
 from cnncli.filters.explaining.terms import LARGEST_PRINTED
@@ -80,11 +80,6 @@ class Boards(NamedTuple):
 
 def _numbers(planes: Iterable[Plane]) -> Iterator[float | None]:
     return (number for plane in planes for line in plane for number in line)
-
-
-def sum_words(total: float) -> str:
-    """Return what stands beside the products."""
-    return f"sum = {number_text(total)}"
 
 
 def board_data(animation: Animation, boards: Boards, delay: float) -> Json:

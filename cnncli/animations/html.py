@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from cnncli.animations.boards import CLASSES, Boards, board_data, sum_words
+from cnncli.animations.boards import CLASSES, Boards, board_data
 from cnncli.animations.frames import Animation
-from cnncli.animations.placing import kernel_heading, output_heading, plane_heading
+from cnncli.animations.placing import kernel_heading, output_heading, plane_heading, sum_words
 from cnncli.drawing.pages import Page
 from cnncli.drawing.svg.document import escaped
 from cnncli.drawing.svg.lettering import text_width

@@ -15,6 +15,7 @@ from cnncli.animations.placing import (
     output_heading,
     places_on,
     plane_heading,
+    sum_words,
 )
 from cnncli.animations.scene import Line, Ring, Scene, Shape, Step, Strokes, Words
 from cnncli.drawing.svg.lettering import shortened, text_width
@@ -110,8 +111,7 @@ class _Layout:
             for number, (_, grid) in row.kernels.items():
                 for tap, product in enumerate(frame.products[number]):
                     yield grid.words(divmod(tap, grid.columns), self._inner.write(product), self._inner.size)
-                words = f"sum = {number_text(frame.sums[number])}"
-                yield Words(grid.x, grid.y + grid.height + 16, words, TEXT, "start", bold=True)
+                yield Words(grid.x, grid.y + grid.height + 16, sum_words(frame.sums[number]), TEXT, "start", bold=True)
 
     def _measures(self, grid: Grid, frame: Frame) -> Iterator[Shape]:
         """Yield below a plane the width of the window, and how far it came from the position before."""

@@ -65,6 +65,11 @@ def kernel_heading(animation: Animation, number: int) -> str:
     return f"{name}, turned" if kernel.turned else name
 
 
+def sum_words(total: float) -> str:
+    """Return the words at the products of a kernel."""
+    return f"sum = {number_text(total)}"
+
+
 def places_on(animation: Animation) -> Places:
     """Return the places of all grids: channels below each other, with their kernels beside them, then the output."""
     padded, size, count = _padded(animation), animation.geometry.kernel_size, len(animation.kernels)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cnncli.drawing.svg.document import Svg, escaped
+from cnncli.drawing.svg.document import Svg, attribute_text, escaped
 from cnncli.drawing.svg.theme import DARK, FONTS, LIGHT, Theme
 from cnncli.errors import ImageError
 from cnncli.files.temporary import open_whole
@@ -47,12 +47,12 @@ class Page:
 
     def element(self, name: str, text: str, **attributes: object) -> None:
         """Add an element that holds a text; `_` in the name of an attribute stands for `-`."""
-        self.add(f"<{name}{_attributes(attributes)}>{escaped(shown(text))}</{name}>")
+        self.add(f"<{name}{attribute_text(attributes)}>{escaped(shown(text))}</{name}>")
 
     @contextmanager
     def block(self, name: str, **attributes: object) -> Iterator[None]:
         """Put what is added within into an element, such as `section` or `details`."""
-        self.add(f"<{name}{_attributes(attributes)}>")
+        self.add(f"<{name}{attribute_text(attributes)}>")
         yield
         self.add(f"</{name}>")
 
@@ -78,7 +78,7 @@ class Page:
         title = f"<caption>{escaped(shown(caption))}</caption>" if caption else ""
         head = "".join(f'<th scope="col">{escaped(shown(column))}</th>' for column in columns)
         body = "".join(f"<tr>{_row(row)}</tr>" for row in rows)
-        about = _attributes({"class": "wide", "tabindex": 0, "role": "group", "aria_label": caption or columns[0]})
+        about = attribute_text({"class": "wide", "tabindex": 0, "role": "group", "aria_label": caption or columns[0]})
         kind = "numbers" if numbers else "texts"
         self.add(f'<div{about}><table class="{kind}">{title}<thead><tr>{head}</tr></thead>')
         self.add(f"<tbody>{body}</tbody></table></div>")
@@ -93,14 +93,14 @@ class Page:
     def drawing(self, svg: Svg, *, least: int = 0) -> None:
         """Add a drawing; one that is `least` pixels wide or more scrolls where the page is narrower."""
         figure = {"class": "drawing", "style": f"--least: {least}px; --most: {svg.width:g}px"}
-        self.add(f"<figure{_attributes(figure)}>{svg}</figure>")
+        self.add(f"<figure{attribute_text(figure)}>{svg}</figure>")
 
     def picture(
         self, content: bytes, alt: str, *, kind: str = PNG, width: int = 0, captions: Sequence[str] = ()
     ) -> None:
         """Add a picture that is inside the page, with what it shows for those who do not see it, and captions."""
         uri = f"data:{kind};base64,{base64.b64encode(content).decode()}"
-        image = _attributes({"src": uri, "alt": shown(alt), "width": width or None})
+        image = attribute_text({"src": uri, "alt": shown(alt), "width": width or None})
         words = "".join(f"<span>{escaped(shown(caption))}</span>" for caption in captions)
         self.add(f"<figure><img{image}>{f'<figcaption>{words}</figcaption>' if words else ''}</figure>")
 
@@ -146,11 +146,6 @@ def shown(text: str) -> str:
 
 def _lines(text: str) -> str:
     return "\n".join(_CONTROLS.sub(" ", line) for line in text.splitlines())
-
-
-def _attributes(values: Mapping[str, object]) -> str:
-    there = {name: value for name, value in values.items() if value is not None and value != ""}
-    return "".join(f' {name.rstrip("_").replace("_", "-")}="{escaped(str(value))}"' for name, value in there.items())
 
 
 def _row(cells: Sequence[object]) -> str:

@@ -109,7 +109,7 @@ class TestInputs:
         (["edge", TYPED, "-o", "a.svg", "--delay", "0.001"], 2, "the delay must be from 0.05 to 60 seconds"),
         (["edge", TYPED, "-o", "a.svg", "-f", "sobel", "-k", "1"], 2, "give either --filter or --kernel"),
         (["edge", TYPED, "-o", "a.svg", "-f", "canny"], 2, "canny has no kernel"),
-        (["edge", TYPED, "-o", "a.svg", "--color", "each"], 2, "an animation shows one output"),
+        (["edge", TYPED, "-o", "a.svg", "--color", "each"], 2, "is not one of 'gray', 'volume'"),
         (["edge", "1 2; 3", "-o", "a.svg"], 2, "matrix row 2 has 1 numbers where row 1 has 2"),
         (["edge", "missing.png", "-o", "a.svg"], 1, "missing.png: no such file"),
         (["edge", "large.png", "-o", "a.svg"], 2, "an input of 42x62 cells"),

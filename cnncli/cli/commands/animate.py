@@ -8,7 +8,7 @@ import typer
 from cnncli.cli import options
 from cnncli.cli.completion import complete_filters
 from cnncli.cli.networks import options as of_layers
-from cnncli.cli.options import TakesNumbers, fields_of, parse_number, parsed
+from cnncli.cli.options import TakesNumbers, choice, fields_of, parse_number, parsed
 from cnncli.drawing.svg.theme import Theme
 from cnncli.errors import ArgumentError
 from cnncli.files.temporary import check_output
@@ -53,6 +53,8 @@ cnncli animate shape -n 7 -f 3 -d 2 -o dilated.svg
 
 cnncli animate shape -n 3 -f 3 -p 1 -s 2 --transposed --output-padding 1 -o transposed.svg
 """
+
+Color: Any = choice("Color", ("gray", "volume"))
 
 _player = partial(typer.Option, rich_help_panel="Animation")
 
@@ -119,7 +121,7 @@ def edge(
     dilation: options.DilationOption = "1",
     flip: options.FlipOption = False,
     color: Annotated[
-        options.Color | None,
+        Color | None,
         typer.Option(
             help="gray (luma), or volume (each channel, and the sum over them). Default: volume for kernels with "
             "channels, otherwise gray."

@@ -1,6 +1,6 @@
 """An SVG document, written shape by shape."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -58,12 +58,8 @@ class Svg:
 
     def add(self, name: str, content: str = "", /, **attributes: object) -> None:
         """Add an element; `_` in the name of an attribute stands for `-`, and content is taken as it is."""
-        words = "".join(
-            f' {key.rstrip("_").replace("_", "-")}="{escaped(_written(value))}"'
-            for key, value in attributes.items()
-            if value is not None and value != ""
-        )
-        self._lines.append(f"<{name}{words}>{content}</{name}>" if content else f"<{name}{words}/>")
+        begin = f"{name}{attribute_text(attributes)}"
+        self._lines.append(f"<{begin}>{content}</{name}>" if content else f"<{begin}/>")
 
     def rect(
         self,
@@ -215,6 +211,17 @@ def _extent(words: str, size: float, anchor: str, *, bold: bool) -> tuple[float,
 
 def _written(value: object) -> str:
     return f"{round(value, 2):g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
+
+
+def attribute_text(values: Mapping[str, object]) -> str:
+    """Return attributes as they stand in an element, without those of None or an empty text.
+
+    Example:
+        >>> attribute_text({"class_": "ink", "font_size": 13, "rx": None})
+        ' class="ink" font-size="13"'
+    """
+    there = {name: value for name, value in values.items() if value is not None and value != ""}
+    return "".join(f' {name.rstrip("_").replace("_", "-")}="{escaped(_written(one))}"' for name, one in there.items())
 
 
 def escaped(text: str) -> str:

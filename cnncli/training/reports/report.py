@@ -42,7 +42,7 @@ def write_report(
     command: str = "",
     replace: bool = False,
 ) -> None:
-    """Write an evaluation as a web page of one file, which asks for nothing: `cnncli evaluate --report` does.
+    """Write an evaluation as a web page of one file that needs no network, as `cnncli evaluate --report` does.
 
     Args:
         found: what `evaluate` or `evaluate_boxes` returns.
