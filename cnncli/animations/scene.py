@@ -1,6 +1,5 @@
 """A drawing that changes step by step, as shapes at places: every player draws the same."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from cnncli.drawing.svg.document import Point
@@ -83,12 +82,3 @@ class Scene(NamedTuple):
     ground: tuple[Shape, ...]
     numbers: tuple[Line, ...]
     steps: tuple[Step, ...]
-
-    def still(self, number: int) -> Iterator[Shape]:
-        """Yield the shapes of one step, the lowest first."""
-        yield from self.ground
-        yield from self.steps[number].under
-        yield from self.numbers
-        for step in self.steps[: number + 1]:
-            yield from step.kept
-        yield from self.steps[number].over

@@ -31,13 +31,6 @@ def moving_svg(scene: Scene, *, theme: Theme = Theme.AUTO, delay: float = 1.0) -
     return svg
 
 
-def still_svg(scene: Scene, number: int = -1, *, theme: Theme = Theme.AUTO) -> Svg:
-    """Return one step of a scene as a drawing that does not move."""
-    svg = Svg(scene.width, scene.height, title=scene.title, theme=theme)
-    _draw(svg, scene.still(number % len(scene.steps)))
-    return svg
-
-
 def _part(svg: Svg, shapes: Iterable[Shape], number: int, count: int) -> None:
     with svg.group(class_=f"s s{number}", visibility="hidden" if number < count - 1 else None):
         _draw(svg, shapes)

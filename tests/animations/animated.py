@@ -5,6 +5,8 @@ import numpy as np
 from cnncli.animations.filtering import animate_filter
 from cnncli.animations.pooling import animate_pool
 from cnncli.animations.shapes import animate_shape
+from cnncli.animations.svg import moving_svg
+from cnncli.drawing.svg.theme import Theme
 from cnncli.networks.arithmetic import Axis
 
 GRAY = np.random.default_rng(0).integers(0, 256, (5, 6)).astype(np.uint8)
@@ -29,3 +31,10 @@ ANIMATED = {
     "transposed": lambda: animate_shape(3, Axis(3, stride=2, padding=(1, 1), output_padding=1, transposed=True)),
 }
 """Functions that make an animation, by name."""
+
+
+def still_svg(scene, number=-1, *, theme=Theme.AUTO):
+    """Draw one step of a scene, with what the steps before it leave behind."""
+    number %= len(scene.steps)
+    kept = tuple(shape for step in scene.steps[: number + 1] for shape in step.kept)
+    return moving_svg(scene._replace(steps=(scene.steps[number]._replace(kept=kept),)), theme=theme)

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-from animated import ANIMATED
+from animated import ANIMATED, still_svg
 from PIL import Image, ImageColor
 
 from cnncli.animations.filtering import animate_filter
@@ -12,7 +12,7 @@ from cnncli.animations.gif import stills, write_gif
 from cnncli.animations.grids import Lettering
 from cnncli.animations.layout import scene_of
 from cnncli.animations.scene import Rect, Words
-from cnncli.animations.svg import moving_svg, still_svg
+from cnncli.animations.svg import moving_svg
 from cnncli.drawing.svg.theme import DARK, LIGHT, Theme
 from cnncli.files.text import number_text
 

@@ -1,10 +1,10 @@
 """The moving SVG in a real browser."""
 
 import pytest
-from animated import ANIMATED
+from animated import ANIMATED, still_svg
 
 from cnncli.animations.layout import scene_of
-from cnncli.animations.svg import HOLD, moving_svg, still_svg
+from cnncli.animations.svg import HOLD, moving_svg
 from cnncli.drawing.svg.theme import Theme
 
 SEEN = """() => [...document.querySelectorAll("tspan")]
