@@ -13,7 +13,8 @@ _held: list[Any] = []  # the limit, once for each computation under way: the las
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
     """Hold BLAS to one thread, until the last of the computations that overlap is done, on whatever threads."""
-    controller = _controller()
+    with _lock:  # for the import too: where it fails on one thread, others would be left with half of the module
+        controller = _controller()
     if controller is None:
         yield
         return
