@@ -1,6 +1,7 @@
 """The room that a text takes, without a font: an upper bound over the common sans-serif fonts."""
 
 import re
+from itertools import accumulate
 from unicodedata import category, combining, east_asian_width
 
 _BREAKS = re.compile(r"(?<= )|(?<=,)(?=\D)")  # not within 1,000
@@ -54,9 +55,9 @@ def shortened(text: str, size: float, room: float, *, bold: bool = False) -> str
     """
     if text_width(text, size, bold=bold) <= room:
         return text
-    while text and text_width(text + "…", size, bold=bold) > room:
-        text = text[:-1]
-    return text + "…"
+    left = room - text_width("…", size, bold=bold) - 1e-9  # for rounding
+    ends = accumulate(text_width(letter, size, bold=bold) for letter in text)
+    return text[: sum(end <= left for end in ends)] + "…"
 
 
 def wrapped(text: str, size: float, room: float, most: int = 1_000, *, bold: bool = False) -> list[str]:

@@ -94,3 +94,14 @@ def test_what_is_cut_ends_in_an_ellipsis(text, room):
     found = shortened(text, 12, room)
     assert text_width(found, 12) <= room
     assert found == text or (found.endswith("…") and text.startswith(found[:-1]))
+
+
+@given(words, st.sampled_from("wI猫"), st.integers(20, 200))
+def test_as_many_letters_are_kept_as_fit(text, letter, room):
+    found = shortened(text + letter * 40, 12, room)
+    longer = (text + letter * 40)[: len(found)] + "…"
+    assert text_width(longer, 12) > room - 1e-6
+
+
+def test_a_text_of_any_length_is_cut_at_once():
+    assert shortened("w" * 1_000_000, 13, 100) == shortened("w" * 100, 13, 100)
