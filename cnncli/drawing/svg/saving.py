@@ -13,6 +13,7 @@ SUFFIXES = (".svg", ".png", ".pdf")
 """Kinds of files for a drawing."""
 
 _MOST_PIXELS = 80_000_000  # 320 MB; beyond its memory, the rasteriser ends the process
+_LONGEST_SIDE = 14_400  # points: readers of PDF show no more, and a conversion of more takes minutes without Ctrl-C
 
 
 def save_drawing(drawing: Svg, path: str | os.PathLike[str], *, replace: bool = True, scale: float = 2) -> None:
@@ -26,7 +27,7 @@ def save_drawing(drawing: Svg, path: str | os.PathLike[str], *, replace: bool = 
 
     Raises:
         ArgumentError: the path has another suffix.
-        ImageError: the file cannot be written, the extra is missing, or a PNG would be too large.
+        ImageError: the file cannot be written, the extra is missing, or a PNG or PDF would be too large.
 
     Example:
         >>> save_drawing(Svg(60, 20, title="nothing"), "net.jpg")
@@ -61,6 +62,9 @@ def _content(drawing: Svg, path: str, scale: float) -> bytes:
     if _kind(path) == ".svg":
         return str(drawing).encode()
     if _kind(path) == ".pdf":
+        if max(drawing.width, drawing.height) > _LONGEST_SIDE:
+            size = f"{drawing.width:.0f}x{drawing.height:.0f}"
+            raise ImageError(f"{path} would have {size} points, over {_LONGEST_SIDE:,} a side: write .svg instead")
         return _converted(path, "svg_to_pdf", str(drawing))
     width, height = round(drawing.width * scale), round(drawing.height * scale)
     if width * height > _MOST_PIXELS:

@@ -136,5 +136,13 @@ def test_a_picture_larger_than_memory_is_refused_with_its_size(tmp_path):
     pytest.importorskip("vl_convert")
     with pytest.raises(ImageError, match="would have 60000x40000 pixels"):
         save_drawing(Svg(30000, 20000, title="a"), tmp_path / "a.png")
-    save_drawing(Svg(30000, 20000, title="a"), tmp_path / "a.pdf")
+    save_drawing(Svg(14400, 14400, title="a"), tmp_path / "a.pdf")
     assert [path.name for path in tmp_path.iterdir()] == ["a.pdf"]
+
+
+@pytest.mark.parametrize("size", [(100, 14401), (14401, 100)])
+def test_a_page_longer_than_readers_show_is_refused(tmp_path, size):
+    pytest.importorskip("vl_convert")
+    with pytest.raises(ImageError, match=f"would have {size[0]}x{size[1]} points"):
+        save_drawing(Svg(*size, title="a"), tmp_path / "a.pdf")
+    assert list(tmp_path.iterdir()) == []
