@@ -11,6 +11,7 @@ from cnncli.arrays import Array
 from cnncli.engines.pixels.steps import IMAGES, Steps
 from cnncli.errors import ArgumentError
 from cnncli.models.activations.inputs import Input
+from cnncli.models.activations.numbers import in_type
 from cnncli.models.activations.weights import Weights, given_weights, read_weights
 from cnncli.models.model import TrainedNetwork
 from cnncli.models.opening import ModelWord, load_trainable
@@ -152,7 +153,7 @@ def _opened(word: str | os.PathLike[str], given: Input) -> Network | TrainedNetw
 def _brought(given: Input, network: Network, model: TrainedNetwork | None, dtype: npt.DTypeLike) -> tuple[Array, str]:
     """Return the numbers of an input in the shape of the network's, and in words how a picture was brought to it."""
     if given.picture is None or model is None:
-        return given.fitted(network.input_shape).astype(dtype), ""
+        return in_type(given.fitted(network.input_shape), dtype, "input"), ""
     from cnncli.data import read_picture
 
     picture = read_picture(given.picture, model.reading())

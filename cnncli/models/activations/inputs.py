@@ -35,7 +35,7 @@ class Input:
         if suffix == ".npy":
             from cnncli.filters.kernel_files import load_array
 
-            self.numbers = _volume(load_array(text, "input"))
+            self.numbers = _volume(as_numbers(load_array(text, "input"), f"input {text}"))
         elif suffix in TEXT_SUFFIXES:
             self.numbers = _planes(_read(text), f"input {text}", suffix)
         elif os.path.lexists(text):

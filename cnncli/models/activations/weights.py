@@ -15,6 +15,7 @@ from cnncli.errors import ArgumentError
 from cnncli.files.matrices import parse_matrices
 from cnncli.files.text import printable
 from cnncli.files.toml import read_toml
+from cnncli.models.activations.numbers import in_type
 from cnncli.networks.network import Network
 from cnncli.shapes import Shape, show_shape
 
@@ -86,7 +87,7 @@ def given_weights(
             raise ArgumentError(
                 f"the network has no array {printable(name)}{near and f', {near}'}: it has {_listed(shapes) or 'none'}"
             )
-    arrays = {name: _array(name, value, shapes[name]).astype(dtype) for name, value in given.items()}
+    arrays = {name: in_type(_array(name, value, shapes[name]), dtype, name) for name, value in given.items()}
     missing = {name: shape for name, shape in shapes.items() if name not in arrays}
     if missing and seed is None:
         raise ArgumentError(

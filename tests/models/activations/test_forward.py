@@ -169,6 +169,22 @@ def test_inputs_that_do_not_fit(given, message):
         forward("2x2x1 relu", given)
 
 
+@pytest.mark.parametrize("array", [np.ones((2, 2), complex), np.array([["a"]]), np.ones((2, 2), [("a", "f4")])])
+def test_a_file_of_other_things_than_real_numbers(tmp_path, array):
+    np.save(tmp_path / "x.npy", array)
+    with pytest.raises(ArgumentError, match=r"x\.npy is made of real numbers, got "):
+        forward("relu", tmp_path / "x.npy")
+
+
+def test_numbers_too_large_for_the_type():
+    weights = {"0.conv.weight": "1e300", "0.conv.bias": "0"}
+    with pytest.raises(ArgumentError, match=r"input: 1e\+308 is too large for float32: use float64"):
+        forward("relu", "1 -1e308", dtype="float32")
+    with pytest.raises(ArgumentError, match=r"0\.conv\.weight: 1e\+300 is too large for float32: use float64"):
+        forward("conv1-1", "1", weights, dtype="float32")
+    assert forward("conv1-1", "1", weights).output.item() == 1e300
+
+
 def test_an_unknown_layer_is_listed():
     with pytest.raises(ArgumentError, match=r"no layer '2': there are 0\.relu, 1\.tanh"):
         forward("relu tanh", "1 2").numbers("2")
