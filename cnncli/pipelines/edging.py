@@ -26,6 +26,8 @@ from cnncli.pipelines.notes import Details, Notes
 FilterPicture = tuple[Chain, str]
 """A filter and the suffix of one of its pictures: `-positive` or `-negative` for `split`, otherwise empty."""
 
+_LISTED = 8  # outputs that an error names; a bank may have hundreds
+
 
 class EdgePipeline(Pipeline):
     """Filtering of one file into one or more outputs.
@@ -71,13 +73,15 @@ class EdgePipeline(Pipeline):
         form = find_format(self.format or common.check_format(output))
         if len(self.labels) > 1 and not form.responses:
             able = ", ".join(form.name for form in FORMATS.values() if form.responses and form.suffixes)
+            more = len(self.labels) - _LISTED
+            names = ", ".join(self.labels[:_LISTED]) + (f" and {more:,} more" if more > 0 else "")
             if output == STANDARD:
                 raise ArgumentError(
-                    f"standard output holds one of {len(self.labels)} outputs ({', '.join(self.labels)}): add "
+                    f"standard output holds one of {len(self.labels)} outputs ({names}): add "
                     f"--format with one of {able}, which hold all"
                 )
             raise ArgumentError(
-                f"{output} holds one of {len(self.labels)} outputs ({', '.join(self.labels)}): put {{filter}} into the "
+                f"{output} holds one of {len(self.labels)} outputs ({names}): put {{filter}} into the "
                 f"name, or write {able}, which hold all"
             )
 

@@ -151,6 +151,13 @@ def test_what_does_not_fit_a_bank(words, message):
     assert len(result.stderr.splitlines()) <= 5
 
 
+def test_an_error_names_a_few_filters_of_a_large_bank():
+    np.save("large.npy", np.ones((1, 1, 3, 500)))
+    message = cnncli("edge", "colour.png", "-k", "large.npy", "-o", "one.png").stderr
+    assert "one.png holds one of 500 outputs (large-000, large-001, " in message
+    assert ", large-007 and 492 more): put {filter} into the name" in message
+
+
 def test_a_kernel_that_is_not_a_bank_has_no_filters():
     np.save("kernel.npy", np.ones((3, 3)))
     result = cnncli("edge", "gray.png", "-k", "kernel.npy[0]")
