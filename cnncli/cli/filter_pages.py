@@ -189,5 +189,8 @@ def _sum(kernel: "Array") -> float:
     import math
 
     weights = kernel.ravel().tolist()
-    total = math.fsum(weights) if kernel.dtype.kind == "f" else sum(weights)
+    try:
+        total = math.fsum(weights) if kernel.dtype.kind == "f" else sum(weights)
+    except OverflowError:  # infinite, or a step on the way to it was
+        total = sum(weights)
     return 0 if abs(total) < 1e-12 * sum(map(abs, weights)) else total

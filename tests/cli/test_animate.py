@@ -134,6 +134,11 @@ def test_what_cannot_be_shown_is_one_line(tmp_path, monkeypatch, words, code, me
     assert [path.name for path in tmp_path.iterdir()] == ["large.png"]
 
 
+def test_numbers_near_the_largest_warn_of_nothing(tmp_path):
+    result = done("animate", "edge", "1e308 1e308; 1 1", "-k", "1e308 -1e308", "-o", tmp_path / "large.html")
+    assert result.stderr == ""
+
+
 def test_files_are_overwritten_only_with_force_and_inputs_never(tmp_path):
     file = tmp_path / "edge.svg"
     done("animate", "edge", TYPED, "-o", file)

@@ -91,6 +91,10 @@ def test_filters_without_kernels_say_how_they_work(name):
     assert json.loads(done("filters", name, "--json").stdout)["kernels"] == []
 
 
+def test_a_sum_beyond_the_largest_number_is_infinite():
+    assert "sum inf, " in done("filters", "-k", "1e308 1e308").stdout
+
+
 def test_a_kernel_of_ones_own():
     assert read_kernel(done("filters", "-k", "1 2 1; 0 0 0; -1 -2 -1").stdout).tolist()[2] == [-1, -2, -1]
     chain = done("filters", "kernel", "kernel", "-k", "1 1").stdout

@@ -42,7 +42,8 @@ class Term(NamedTuple):
     @property
     def products(self) -> Array:
         """The products, tap by tap."""
-        return self.window * self.kernel + 0  # -0 becomes 0
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite, as in the response
+            return self.window * self.kernel + 0  # -0 becomes 0
 
     @property
     def marks_padding(self) -> bool:
@@ -52,7 +53,8 @@ class Term(NamedTuple):
     @property
     def sum(self) -> float:
         """The sum of the products."""
-        total: float = self.products.sum().item()
+        with np.errstate(over="ignore", invalid="ignore"):
+            total: float = self.products.sum().item()
         return total
 
     def lines(self, words: tuple[str, str] = ("window", "kernel")) -> Iterator[str]:

@@ -93,8 +93,9 @@ def signed_sums(weights: Array) -> tuple[float, float]:
         >>> signed_sums(np.array([[1, 0, -1], [2, 0, -2]]))
         (3.0, 3.0)
     """
-    positive, total = (np.cumsum(part, dtype=np.float64)[-1] for part in (np.maximum(weights, 0), np.abs(weights)))
-    return float(positive), float(total - positive)
+    with np.errstate(over="ignore", invalid="ignore"):  # of numbers near the largest, whose sum is infinite
+        positive, total = (np.cumsum(part, dtype=np.float64)[-1] for part in (np.maximum(weights, 0), np.abs(weights)))
+        return float(positive), float(total - positive)
 
 
 def _centred(line: Array, length: int) -> Array:
