@@ -134,7 +134,10 @@ def _files(folder: str, visited: set[str], *, is_known: bool) -> Iterator[str]:
         entries = sorted((entry for entry in listing if not is_system(entry.name)), key=lambda e: natural_key(e.name))
     for entry in entries:
         if not is_folder(entry):
-            yield entry.path
+            if entry.is_file() or not os.path.exists(
+                entry.path
+            ):  # no pipe, which is waited for; a broken link fails later
+                yield entry.path
             continue
         is_named = is_known or any(word in FILLERS or word in _LABELS for word in words_of(entry.name))
         place = os.path.realpath(entry.path)

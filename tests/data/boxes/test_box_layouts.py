@@ -211,6 +211,16 @@ def test_an_xml_goes_with_the_picture_of_its_own_name(tmp_path):
     assert (names(parts, tmp_path)[0], parts.findings) == (["a.png", "b.png"], ())
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipes_among_the_labels_are_not_waited_for(tmp_path):
+    lay(tmp_path, "a.png", "a.txt")
+    expected = names(open_boxes(tmp_path), tmp_path)
+    for name in ("0.txt", "b.txt", "c.png", "d.json", "e.yaml"):
+        os.mkfifo(tmp_path / name)
+    assert has_boxes(tmp_path)
+    assert names(open_boxes(tmp_path), tmp_path) == expected
+
+
 def test_a_link_in_a_circle_ends(tmp_path):
     lay(tmp_path, "images/a.png", "labels/a.txt")
     (tmp_path / "images" / "train").symlink_to(tmp_path)
