@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from shell import cnncli, done
 
 from cnncli import draw_network, load_network, summarize_network
+from cnncli.models.safetensors import write_tensors
 
 
 def test_a_drawing_is_the_library_s(tmp_path):
@@ -30,6 +32,12 @@ def test_json_says_what_was_drawn(tmp_path):
     drawing = draw_network("lenet5")
     size = {"width": round(drawing.width), "height": round(drawing.height)}
     assert told == {"network": drawing.title, "output": str(file), "style": "volumes"} | size
+
+
+def test_what_is_not_known_of_a_network_is_not_told_before_an_error(tmp_path):
+    write_tensors(tmp_path / "alone.safetensors", {"conv.weight": np.zeros((8, 3, 3, 3), np.float32)}, {})
+    result = cnncli("draw", tmp_path / "alone.safetensors", "-o", tmp_path / "net.svg", "--theme", "pink")
+    assert result.stderr.splitlines() == ["cnncli: theme must be one of auto, light, dark, got 'pink'"]
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,6 @@ def draw(
     if len(summaries) > 1:
         names = ", ".join(summary.name for summary in summaries)
         raise ArgumentError(f"a drawing has one network, got {len(summaries)} ({names}): draw them one by one")
-    say_omissions(summaries)
     drawing = draw_network(
         summaries[0],
         style=str(style),
@@ -80,6 +79,7 @@ def draw(
         theme=theme,
         width=width,
     )
+    say_omissions(summaries)
     if output == STANDARD:
         print(drawing, end="")
         return
