@@ -36,8 +36,9 @@ def test_json_says_what_was_drawn(tmp_path):
 
 def test_what_is_not_known_of_a_network_is_not_told_before_an_error(tmp_path):
     write_tensors(tmp_path / "alone.safetensors", {"conv.weight": np.zeros((8, 3, 3, 3), np.float32)}, {})
-    result = cnncli("draw", tmp_path / "alone.safetensors", "-o", tmp_path / "net.svg", "--theme", "pink")
-    assert result.stderr.splitlines() == ["cnncli: theme must be one of auto, light, dark, got 'pink'"]
+    result = cnncli("draw", tmp_path / "alone.safetensors", "-o", tmp_path / "net.svg", "--highlight", "pink")
+    assert result.stderr.startswith("cnncli: no layer is called 'pink': ")
+    assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
