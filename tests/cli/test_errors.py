@@ -73,7 +73,7 @@ COMMAND_LINES = [
     ("edge photo.png -k line.npy", USAGE, "(f_h, f_w)"),
     ("edge photo.png -k complex.npy", USAGE, "complex128"),
     ("edge photo.png -k '1 0 -1' -d vertical", USAGE, "direction"),
-    ("edge photo.png -k volume.npy", FAILED, "volume"),
+    ("edge photo.png -k volume.npy", FAILED, "covers 2 channels"),
     ("edge photo.png -s 0", USAGE, "stride"),
     ("edge photo.png -s -1", USAGE, "stride"),
     ("edge photo.png -s 1,2,3", USAGE, "stride"),
@@ -215,7 +215,7 @@ def files(tmp_path, monkeypatch):
     )
     np.save("line.npy", np.arange(3))
     np.save("complex.npy", np.ones((3, 3), complex))
-    np.save("volume.npy", np.ones((3, 3, 3)))
+    np.save("volume.npy", np.ones((3, 3, 2)))
     np.save("large.npy", np.ones((2500, 2500), np.int8))
     np.save("objects.npy", np.array([[None]]), allow_pickle=True)
     (tmp_path / "zip.npy").write_bytes(b"PK\3\4" + bytes(99))
