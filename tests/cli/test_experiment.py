@@ -7,6 +7,7 @@ import sys
 import pytest
 from shell import PATIENCE, cnncli, done, json_lines, listing
 from small_data import bars_npz
+from terminal import START
 
 from cnncli.engines.optimizers import OPTIMIZERS
 
@@ -77,7 +78,7 @@ def test_after_ctrl_c_there_is_what_was_done(data, tmp_path):
     output = tmp_path / "optimizers.svg"
     words = ["--network", "fc-3", "-j", "1", "--optimizers", "sgd,adam,rmsprop", "--seeds", "100000", "-o", str(output)]
     with subprocess.Popen(
-        [sys.executable, "-m", "cnncli", "experiment", "optimizers", str(data), *words],
+        [sys.executable, "-c", START, "experiment", "optimizers", str(data), *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
