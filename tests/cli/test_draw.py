@@ -1,6 +1,9 @@
 """`cnncli draw`: files, messages and refusals."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -24,6 +27,13 @@ def test_standard_output_holds_the_drawing_alone():
     result = done("draw", "6x6x3", "conv3-10", "-o", "-")
     assert result.stdout == str(draw_network(summarize_network("6x6x3 conv3-10")))
     assert ElementTree.fromstring(result.stdout).tag.endswith("svg")
+
+
+def test_standard_output_is_utf_8_in_any_locale(tmp_path):
+    (tmp_path / "net.toml").write_text('title = "名字"\ninput = "6x6x3"\nlayers = "conv3-10"\n', encoding="utf-8")
+    words = [sys.executable, "-m", "cnncli", "draw", tmp_path / "net.toml", "-o", "-"]
+    drawn = subprocess.run(words, env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True, check=True)
+    assert drawn.stdout.decode() == str(draw_network(tmp_path / "net.toml"))
 
 
 def test_json_says_what_was_drawn(tmp_path):

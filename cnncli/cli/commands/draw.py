@@ -1,5 +1,6 @@
 """`cnncli draw`: a network as a picture."""
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -81,7 +82,7 @@ def draw(
     )
     say_omissions(summaries)
     if output == STANDARD:
-        print(drawing, end="")
+        sys.stdout.buffer.write(str(drawing).encode())  # UTF-8 as in a file, whatever the terminal's encoding
         return
     save_drawing(drawing, output, replace=force)
     if as_json:
