@@ -1,6 +1,7 @@
 """A network as a drawing, in one of several styles."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from cnncli.choices import DRAWING_STYLES, check_choice
 from cnncli.drawing.svg.document import Svg
@@ -25,7 +26,7 @@ DEEP, LARGE_MAPS, SMALL_MAPS = 60, 96.0, 64.0
 
 
 def draw_network(
-    network: str | Network | Summary,
+    network: str | Path | Network | Summary,
     *,
     style: str = "volumes",
     unfold: bool = False,
@@ -37,7 +38,7 @@ def draw_network(
     """Return a drawing of a network, in which every number is its summary's.
 
     Args:
-        network: a network, its summary (`summarize_network` reads model files), or its name or text.
+        network: a network, its summary (`summarize_network` reads model files), or its name, TOML file or text.
         style: `volumes` (maps as bodies to scale), `boxes` (a box for each layer) or `table`.
         unfold: draw each of the layers and blocks that repeat.
         highlight: layers, by name (`0.conv`) or word (`conv3-64`).
@@ -57,7 +58,7 @@ def draw_network(
     colours = Theme.of(theme)
     if width not in WIDTHS:
         raise ArgumentError(f"width must be from {WIDTHS.start} to {WIDTHS.stop - 1} pixels, got {width}")
-    loaded = load_network(network) if isinstance(network, str) else network
+    loaded = network if isinstance(network, Network | Summary) else load_network(network)
     summary = loaded.summary() if isinstance(loaded, Network) else loaded
     if not summary.name and not summary.title:
         summary = summary._replace(name=str(loaded) if isinstance(loaded, Network) else "")
