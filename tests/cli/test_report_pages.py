@@ -97,3 +97,10 @@ def test_a_report_is_not_written_over_others(runs):
     assert "taken.html exists already: --force overwrites" in result.stderr
     assert page.read_text() == "mine"
     assert cnncli("evaluate", runs / "classes", runs / "bars", "--report", runs / "none/x.html").exit_code == 2
+
+
+def test_a_report_and_the_mistakes_are_two_files(runs, tmp_path):
+    words = ("--report", tmp_path / "page.html", "--mistakes", f"{tmp_path}/./page.html", "--force")
+    result = cnncli("evaluate", runs / "classes", runs / "bars", *words)
+    assert (result.exit_code, list(tmp_path.iterdir())) == (2, [])
+    assert "--mistakes and --report both write" in result.stderr

@@ -1,6 +1,5 @@
 """`cnncli evaluate`: score a model on labelled images."""
 
-import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -110,17 +109,13 @@ def evaluate(
     from cnncli.cli.training.models import open_model
     from cnncli.data.boxes.opening import has_boxes
     from cnncli.models.judging.splits import find_run
-    from cnncli.models.opening import ModelWord
 
     with_boxes = has_boxes(data)
     _refuse_others((*shares, *search.given), data, with_boxes=with_boxes)
     output = box_results if with_boxes else results
     if pictures is not None:
         results.check_pictures(pictures, output.PICTURES, force=force)
-    for option, path in (("--mistakes", mistakes), ("--report", report)):
-        if path is not None:
-            inputs = [os.fspath(ModelWord.of(model).path()), data]
-            results.check_file(option, path, force=force, inputs=inputs)
+    results.check_files({"--mistakes": mistakes, "--report": report}, force=force, inputs=(model, data))
     judge = _judge_of_boxes(shares.get("--threshold"), search) if with_boxes else _judge_of_classes()
     loaded = open_model(model, about.told(size), engine=engine, device=device, quiet=quiet)
     with counting(hidden=quiet or as_json) as progress:

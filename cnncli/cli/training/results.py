@@ -103,6 +103,25 @@ def check_file(option: str, path: str, *, force: bool, inputs: Sequence[str]) ->
         check_output(path, force=force, inputs=inputs)
 
 
+def check_files(files: Mapping[str, str | None], *, force: bool, inputs: tuple[str, str]) -> None:
+    """Check the files of options as `check_file` does, and that no two are one; the inputs are the model and the data.
+
+    Raises:
+        ArgumentError: one cannot be written, or two are the same file.
+    """
+    from cnncli.models.opening import ModelWord
+
+    model, data = inputs
+    taken: dict[str, str] = {}
+    for option, path in files.items():
+        if path is None:
+            continue
+        check_file(option, path, force=force, inputs=[os.fspath(ModelWord.of(model).path()), data])
+        first = taken.setdefault(os.path.realpath(path), option)
+        if first != option and not is_special(path):
+            raise ArgumentError(f"{first} and {option} both write {path}: give each a file of its own")
+
+
 def write_page(
     path: str,
     found: "Evaluation | BoxEvaluation",
