@@ -17,46 +17,52 @@ def moving_svg(scene: Scene, *, theme: Theme = Theme.AUTO, delay: float = 1.0) -
     Whoever asks for less motion, and programs that do not move pictures, see the last step. Where the drawing is not a
     picture of a page but stands for itself, it waits while the mouse is over it.
     """
-    count = len(scene.steps)
+    count, pace = len(scene.steps), _pace(len(scene.steps), delay)
     svg = Svg(scene.width, scene.height, title=scene.title, theme=theme, extra_style=_motion(count, delay))
     _draw(svg, scene.ground)
     for number, step in enumerate(scene.steps):
-        _part(svg, step.under, number, count)
+        _part(svg, step.under, f"s{pace} s{pace}{number}", is_last=number == count - 1)
     _draw(svg, scene.numbers)
     for number, step in enumerate(scene.steps):
-        with svg.group(class_=f"k k{number}"):
+        with svg.group(class_=f"k{pace} k{pace}{number}"):
             _draw(svg, step.kept)
     for number, step in enumerate(scene.steps):
-        _part(svg, step.over, number, count)
+        _part(svg, step.over, f"s{pace} s{pace}{number}", is_last=number == count - 1)
     return svg
 
 
-def _part(svg: Svg, shapes: Iterable[Shape], number: int, count: int) -> None:
-    with svg.group(class_=f"s s{number}", visibility="hidden" if number < count - 1 else None):
+def _part(svg: Svg, shapes: Iterable[Shape], classes: str, *, is_last: bool) -> None:
+    with svg.group(class_=classes, visibility=None if is_last else "hidden"):
         _draw(svg, shapes)
+
+
+def _pace(count: int, delay: float) -> str:
+    """Return a part of names that only drawings with the same rules share, so that several can stand in one page."""
+    return f"{count}-{1000 * delay:.0f}-"
 
 
 def _motion(count: int, delay: float) -> str:
     """Return the rules: `s` are shown in one step, `k` from one step on."""
-    whole = count + HOLD
+    whole, pace = count + HOLD, _pace(count, delay)
     return "".join(
         [
-            f".s,.k {{animation: {whole * delay:g}s step-end infinite}}",
-            *(rule for number in range(count) for rule in _rules(number, count, whole)),
-            "svg:hover .s,svg:hover .k {animation-play-state: paused}",
-            "@media (prefers-reduced-motion: reduce) {.s,.k {animation: none !important}}",
+            f".s{pace},.k{pace} {{animation: {whole * delay:g}s step-end infinite}}",
+            *(rule for number in range(count) for rule in _rules(number, count, whole, pace)),
+            f"svg:hover .s{pace},svg:hover .k{pace} {{animation-play-state: paused}}",
+            f"@media (prefers-reduced-motion: reduce) {{.s{pace},.k{pace} {{animation: none !important}}}}",
         ]
     )
 
 
-def _rules(number: int, count: int, whole: int) -> Iterator[str]:
+def _rules(number: int, count: int, whole: int, pace: str) -> Iterator[str]:
     shown, hidden = "{visibility: visible}", "{visibility: hidden}"
     begin, end = (f"{100 * step / whole:.4g}%" for step in (number, number + 1))
     first = f"0% {hidden}" if number else ""
     last = f"{end},to {hidden}" if number < count - 1 else ""
-    yield f"@keyframes s{number} {{{first}{begin} {shown}{last}}}.s{number} {{animation-name: s{number}}}"
-    if number:
-        yield f"@keyframes k{number} {{{first}{begin},to {shown}}}.k{number} {{animation-name: k{number}}}"
+    kinds = {"s": f"{begin} {shown}{last}"} | ({"k": f"{begin},to {shown}"} if number else {})
+    for kind, keys in kinds.items():
+        name = f"{kind}{pace}{number}"
+        yield f"@keyframes {name} {{{first}{keys}}}.{name} {{animation-name: {name}}}"
 
 
 def _draw(svg: Svg, shapes: Iterable[Shape]) -> None:

@@ -29,6 +29,14 @@ def test_each_step_is_seen_in_its_time(browser_page, tmp_path, name):
     assert browser_page.evaluate(SEEN) == sorted(label.text for label in still_svg(scene, 0).labels)
 
 
+def test_two_in_one_page_keep_their_own_pace(browser_page):
+    scenes = {250: scene_of(ANIMATED["maximum"]()), 500: scene_of(ANIMATED["published"]())}
+    browser_page.set_content("".join(str(moving_svg(scene, delay=one / 1000)) for one, scene in scenes.items()))
+    browser_page.evaluate(AT, 510)
+    drawn = [still_svg(scene, 510 // one) for one, scene in scenes.items()]
+    assert browser_page.evaluate(SEEN) == sorted(label.text for still in drawn for label in still.labels)
+
+
 def test_whoever_asks_for_less_motion_sees_the_last_step(browser_page, tmp_path):
     scene = scene_of(ANIMATED["published"]())
     moving_svg(scene).save(tmp_path / "moving.svg")
