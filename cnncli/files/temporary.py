@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import stat
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -45,6 +46,8 @@ MACHINE = _machine()
 _LEFTOVER = re.compile(rf"\..+\.([0-9a-f]{{8}})-[0-9a-f-]+\{SUFFIX}(\.\w+)?", re.DOTALL)
 _under_way: dict[str, int] = {}
 """The temporaries of this process, and their open descriptors."""
+
+_creating = threading.RLock()  # one that a signal's handler can take in the midst of a creation of its own thread
 
 
 @contextmanager
@@ -196,13 +199,19 @@ def is_temporary(path: str) -> bool:
 
 
 def discard_all() -> None:
-    """Remove the temporaries that this process has under way, before it leaves at once."""
+    """Remove the temporaries that this process has under way."""
     for temporary in list(_under_way):
         with suppress(OSError):
             os.unlink(temporary)
 
 
-before_leaving.append(discard_all)
+def _leave_nothing() -> None:
+    # Never released: threads go on until the process has left, and must not create another temporary meanwhile.
+    _creating.acquire(timeout=1)
+    discard_all()
+
+
+before_leaving.append(_leave_nothing)
 
 
 def remove_leftovers(folders: Iterable[str]) -> int:
@@ -249,13 +258,14 @@ def _create(path: str, folder: str, ending: str, mode: int) -> str:
     name = os.path.basename(path)[:40]
     while True:
         temporary = os.path.join(folder, f".{name}.{random_name()}{ending}")
-        _under_way[temporary] = -1  # before it is created, so that a termination in between removes it as well
-        try:
-            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_LINKS, mode)
-        except OSError:
-            del _under_way[temporary]
-            raise
-        _under_way[temporary] = descriptor
+        with _creating:
+            _under_way[temporary] = -1  # before it is created, so that a termination in between removes it as well
+            try:
+                descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_LINKS, mode)
+            except OSError:
+                del _under_way[temporary]
+                raise
+            _under_way[temporary] = descriptor
         # Another process that removes leftovers may have locked it first.
         if lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
             return temporary

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -317,6 +318,32 @@ def test_discarding_before_leaving_at_once(tmp_path):
         open(name, "w").close()
         discard_all()
         assert os.listdir(tmp_path) == []
+
+
+BUSY = """
+import os, sys, threading, time
+from cnncli.files.temporary import whole_file
+from cnncli.signals import heed
+def write(number):
+    while True:
+        with whole_file(os.path.join(sys.argv[1], f"{number}")):
+            pass
+heed()
+for number in range(3):
+    threading.Thread(target=write, args=[number]).start()
+print("begun", flush=True)
+while True:  # a signal that another thread takes does not end a longer wait
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_threads_that_create_files_leave_none_at_a_termination(tmp_path, number):
+    with subprocess.Popen([sys.executable, "-c", BUSY, tmp_path], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.terminate()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert set(os.listdir(tmp_path)) <= {"0", "1", "2"}
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="open files have no names here")

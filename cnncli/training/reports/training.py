@@ -160,7 +160,7 @@ def add_options(page: Page, trained: Trained) -> None:
         "weight decay": f"{options.weight_decay:g}" if options.weight_decay else "",
         "loss": loss_words(preparation),
         "class weights": options.class_weight if options.class_weight != "none" else "",
-        "gradient": f"clipped at a norm of {options.clip_norm:g}" if options.clip_norm else "",
+        "gradients": f"clipped at a norm of {options.clip_norm:g}" if options.clip_norm else "",
         "keeps": "the last epoch" if preparation.validation is None else chosen_by,
         "early stop": f"after {options.early_stop:,} epochs without a better one" if options.early_stop else "",
         "seed": str(options.seed),
