@@ -35,8 +35,8 @@ def detect_files(
         options: as in `FindingOptions`, such as `threshold=0.3`.
 
     Yields:
-        A detection for each file, in their order, the same for any number of jobs. A detector takes four pictures
-        together: the last digits of a score may depend on the others, because rounding does.
+        A detection for each file, in their order, the same for any number of jobs. A detector takes up to eight
+        pictures together: the last digits of a score may depend on the others, because rounding does.
 
     Raises:
         ModelError: the model cannot be read, or finds nothing in pictures.

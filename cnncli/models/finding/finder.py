@@ -24,9 +24,9 @@ from cnncli.models.predictor import AnyPath, PictureModel, Predictor
 
 DEFAULT = FindingOptions()
 
-TOGETHER = 4
-"""Pictures that go through a detector together, if nothing but their boxes is wanted: 200 photographs took 0.7 of the
-time that they take one by one, and larger groups gained nothing."""
+TOGETHER = 8
+"""Pictures that go through a detector together, if nothing but their boxes is wanted. 200 photographs, as a process,
+took 1.48 of ONNX Runtime's time one by one, 1.18 by four, 1.08 by six and 1.07 by eight."""
 
 
 class Finder(Protocol):
