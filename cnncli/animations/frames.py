@@ -92,14 +92,6 @@ class Animation(NamedTuple):
     kernels: tuple[Kernel, ...]
     frames: tuple[Frame, ...]
 
-    def window(self, frame: Frame, channel: int = 0) -> tuple[float | None, ...]:
-        """Return the numbers of a channel under the window, tap by tap."""
-        return tuple(self.planes[channel][row][column] for row, column in frame.places)
-
-    def outside(self, frame: Frame) -> tuple[bool, ...]:
-        """Return for each tap whether it sees something else than the input."""
-        return tuple(self.kinds[row][column] is not Kind.INPUT for row, column in frame.places)
-
     @property
     def output(self) -> Plane:
         """The numbers of the output, complete."""

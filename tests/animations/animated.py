@@ -3,6 +3,7 @@
 import numpy as np
 
 from cnncli.animations.filtering import animate_filter
+from cnncli.animations.frames import Kind
 from cnncli.animations.pooling import animate_pool
 from cnncli.animations.shapes import animate_shape
 from cnncli.animations.svg import moving_svg
@@ -38,3 +39,13 @@ def still_svg(scene, number=-1, *, theme=Theme.AUTO):
     number %= len(scene.steps)
     kept = tuple(shape for step in scene.steps[: number + 1] for shape in step.kept)
     return moving_svg(scene._replace(steps=(scene.steps[number]._replace(kept=kept),)), theme=theme)
+
+
+def window(animation, frame, channel=0):
+    """The numbers of a channel under the window, tap by tap."""
+    return tuple(animation.planes[channel][row][column] for row, column in frame.places)
+
+
+def outside(animation, frame):
+    """For each tap whether it sees something else than the input."""
+    return tuple(animation.kinds[row][column] is not Kind.INPUT for row, column in frame.places)

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from animated import window
 from browser import fits, watch
 
 from cnncli.animations.boards import Boards
@@ -85,7 +86,7 @@ def check_position(page, animation, number):
     assert state["sums"] == [f"sum = {number_text(total)}" for total in frame.sums]
     assert state["products"] == [boards.products.write(one) for products in frame.products for one in products]
     own = [kernel.channel for kernel in animation.kernels]
-    assert state["windows"] == [boards.planes.write(one) for n in own for one in animation.window(frame, n)]
+    assert state["windows"] == [boards.planes.write(one) for n in own for one in window(animation, frame, n)]
     assert state["output"][number] == boards.output.write(frame.value)
     assert state["lines"][0] == f"output at x={frame.column}, y={frame.row}"
     if frame.value is not None:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from animated import outside, window
 
 from cnncli import ArgumentError, explain, filter_image
 from cnncli.animations.filtering import animate_filter
@@ -27,8 +28,8 @@ def check_frames(image, kernel, **options):
         assert len(shown.kernels) == len(explained.terms)
         for own, term, products in zip(shown.kernels, explained.terms, frame.products, strict=True):
             assert own.weights == tuple(map(tuple, term.kernel.tolist()))
-            assert shown.window(frame, own.channel) == tuple(term.window.ravel().tolist())
-            assert shown.outside(frame) == tuple(term.outside.ravel().tolist())
+            assert window(shown, frame, own.channel) == tuple(term.window.ravel().tolist())
+            assert outside(shown, frame) == tuple(term.outside.ravel().tolist())
             assert products == tuple(term.products.ravel().tolist())
     return shown
 

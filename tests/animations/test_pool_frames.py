@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from animated import outside, window
 
 from cnncli import ArgumentError, explain_pooling, pool_image
 from cnncli.animations.frames import Kind
@@ -28,8 +29,8 @@ def test_frames_are_those_of_explain(mode, kernel_size, options):
         (seen,) = explained.windows
         assert (frame.value,) == explained.values
         assert [*frame.steps] == [*seen.lines()][-1:]
-        assert shown.outside(frame) == tuple(seen.outside.ravel().tolist())
-        numbers = shown.window(frame)
+        assert outside(shown, frame) == tuple(seen.outside.ravel().tolist())
+        numbers = window(shown, frame)
         assert [number for number in numbers if number is not None] == seen.counted
         chosen = {numbers[tap] for tap in frame.chosen}
         assert chosen == (set() if mode == "avg" else {frame.value})
